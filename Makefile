@@ -1,0 +1,56 @@
+# Everything runs inside .venv, made from nothing but Python >= 3.11 and make.
+# pip reads its own configuration (pip.conf, PIP_INDEX_URL, PIP_FIND_LINKS, ...): that is where to choose
+# the CPU or the CUDA build of torch; see README, "Which torch".
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test test-fast lint types docs bench check clean
+
+demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits
+	$(BIN)/longtail compare
+
+test: $(VENV)/dev.stamp  ## the whole test suite
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q
+
+test-fast: $(VENV)/dev.stamp  ## without the tests that train or kill processes
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q -m "not slow"
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp  ## regenerate the tables that README and docs take from the code
+	$(BIN)/python -m tests.documents
+
+bench: $(VENV)/dev.stamp  ## every benchmark, short; results go to benchmarks/results/
+	$(BIN)/python -m benchmarks.losses
+	$(BIN)/python -m benchmarks.honesty --repetitions 4 --out benchmarks/results/honesty-short.csv
+
+check: lint types test  ## what CI runs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "longtail needs Python >= 3.11, $(PYTHON) is $$($(PYTHON) -V 2>&1); try make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and alone: whichever build pip's configuration offers is then kept by everything after it
+$(VENV)/torch.stamp: constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt torch
+	@touch $@
+
+$(VENV)/demo.stamp: pyproject.toml $(VENV)/torch.stamp
+	$(PIP) install -q -c constraints.txt -e ".[report]"
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(VENV)/torch.stamp
+	$(PIP) install -q -c constraints.txt -e ".[dev]"
+	@touch $@ $(VENV)/demo.stamp

@@ -1,0 +1,131 @@
+"""Class weights: numbers per class, computed in float64 and scaled to sum to C."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.counts import positive_counts
+from longtail.knobs import Range
+
+BETA = 0.9999
+"""The effective number's beta in LDAM's code and its forks, and our named weight's."""
+
+Beta = Annotated[float, Range(0, 1, open_high=True)]
+NAMED = ("inverse", "sqrt", "effective")
+
+
+def inverse_frequency(
+    counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
+) -> Tensor:
+    """w_j proportional to 1 / n_j, summing to C. (C,) of the default dtype."""
+    return power(counts, 1.0, zero_count=zero_count, dtype=dtype)
+
+
+def power(
+    counts: Any, q: float, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
+) -> Tensor:
+    """w_j proportional to n_j^-q, summing to C: q = 1 inverse frequency, 1/2 its square root, 0 ones."""
+    n = positive_counts(counts, zero_count)
+    return _scaled(n.pow(-float(q)), n, dtype)
+
+
+def effective_number(
+    counts: Any, beta: Beta = BETA, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
+) -> Tensor:
+    """w_j proportional to 1 / E_j, E_j = (1 - beta^n_j) / (1 - beta), summing to C.
+
+    beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, eq. 2 and section 4.
+    """
+    if not 0 <= beta < 1:
+        raise ValueError(
+            f"beta must be in [0, 1), got {beta!r}; 0.9999 is usual, beta -> 1 is inverse_frequency"
+        )
+    n = positive_counts(counts, zero_count)
+    if beta == 0:
+        return _scaled(torch.ones_like(n), n, dtype)
+    # 1 - beta^n through expm1: beta^n rounds to 1 long before its complement is negligible
+    log_beta = torch.log(torch.tensor(beta, dtype=torch.float64))
+    return _scaled(1 / -torch.expm1(n * log_beta), n, dtype)
+
+
+def named(
+    name: str, counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
+) -> Tensor:
+    """The weights behind a word: "inverse" (n^-1), "sqrt" (n^-1/2), "effective" (beta 0.9999)."""
+    if name == "inverse":
+        return inverse_frequency(counts, zero_count=zero_count, dtype=dtype)
+    if name == "sqrt":
+        return power(counts, 0.5, zero_count=zero_count, dtype=dtype)
+    if name == "effective":
+        return effective_number(counts, zero_count=zero_count, dtype=dtype)
+    raise ValueError(
+        f"class_weight must be None, a tensor, a dict, or one of {', '.join(NAMED)}, got {name!r}; "
+        'try "effective"'
+    )
+
+
+def resolve(
+    weight: Tensor | Mapping[str, float] | Sequence[float] | str | None,
+    counts: Any = None,
+    *,
+    classes: Sequence[str] | None = None,
+    zero_count: str | float = "error",
+) -> Tensor | None:
+    """What a user may pass as class_weight, as a float64 tensor (C,) or None.
+
+    None stays None; a tensor is taken as given; {class name: w} is looked up in `classes`, unnamed classes
+    weigh 1; a word is computed from the counts.
+    """
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        if weight not in NAMED or counts is not None:
+            return named(weight, counts, zero_count=zero_count, dtype=torch.float64)
+        raise ValueError(
+            f'class_weight="{weight}" needs class_counts, got None; pass longtail.class_counts(labels)'
+        )
+    if isinstance(weight, Mapping):
+        return _by_name(weight, classes)
+    if isinstance(weight, Tensor):
+        tensor = weight.detach().to(torch.float64, copy=True)
+    else:
+        tensor = torch.from_numpy(np.array(weight, dtype=np.float64))
+    size = len(counts) if counts is not None else tensor.numel()
+    if tensor.ndim != 1 or tensor.numel() != size:
+        raise ValueError(
+            f"class_weight must have one weight per class, shape ({size},), got {tuple(tensor.shape)}; "
+            "order them as class_counts is ordered"
+        )
+    return _checked(tensor)
+
+
+def _by_name(weight: Mapping[str, float], classes: Sequence[str] | None) -> Tensor:
+    if classes is None:
+        raise ValueError(
+            f"class_weight by class name needs the names, got {dict(weight)!r} without them; "
+            "pass classes=[...] or build the loss with from_labels"
+        )
+    unknown = [name for name in weight if name not in classes]
+    if unknown:
+        known = ", ".join(classes[:8])
+        raise ValueError(f"class_weight must name known classes, got {unknown[0]!r}; known are {known}")
+    return _checked(torch.tensor([float(weight.get(c, 1.0)) for c in classes], dtype=torch.float64))
+
+
+def _checked(tensor: Tensor) -> Tensor:
+    if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
+        raise ValueError(
+            f"class_weight must be finite and >= 0, got {tensor.tolist()}; correct these weights"
+        )
+    return tensor
+
+
+def _scaled(weight: Tensor, counts: Tensor, dtype: torch.dtype | None) -> Tensor:
+    # an empty class that is masked weighs nothing; the others still sum to C
+    weight = torch.where(counts > 0, weight, torch.zeros_like(weight))
+    return (weight * (len(weight) / weight.sum())).to(dtype or torch.get_default_dtype())

@@ -1,0 +1,73 @@
+"""The command line: one file per verb. Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from longtail.cli import compare, explain, inspect, methods, train
+
+app = typer.Typer(
+    name="longtail",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Learning when classes are rare: compare, train and explain methods of long-tailed learning.",
+    epilog="Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted. LONGTAIL_DEBUG=1 shows tracebacks.",
+)
+for verb in (compare.compare, train.train, inspect.inspect, methods.methods, explain.explain):
+    app.command()(verb)
+
+# typer carries click along since 0.26 and depended on it before: take the class from where it is
+_CLICK_ERROR = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def version(show: bool) -> None:
+    """Print the version and leave."""
+    if show:
+        import longtail
+
+        print(f"longtail {longtail.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    show: bool = typer.Option(False, "--version", callback=version, is_eager=True, help="Show the version."),
+) -> None:
+    """Learning when classes are rare: compare, train and explain methods of long-tailed learning."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="longtail")
+        return code if isinstance(code, int) else 0
+    except _CLICK_ERROR as error:
+        return _refuse(error.format_message())  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
+        print("longtail: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        # bad input in one line; a defect of ours shows its traceback with LONGTAIL_DEBUG=1
+        if os.environ.get("LONGTAIL_DEBUG"):
+            raise
+        return _refuse(str(error))
+    except ArithmeticError as error:
+        print(f"longtail: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _refuse(message: str) -> int:
+    line = " ".join(message.split())
+    print(f"longtail: error: {line}", file=sys.stderr)
+    return 2
+
+
+def main() -> None:
+    """The `longtail` command."""
+    sys.exit(run())

@@ -1,0 +1,39 @@
+"""`longtail methods`: the menu."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated
+
+import typer
+
+from longtail.cli import options as o
+
+
+def methods(
+    task: Annotated[str | None, typer.Option(help="Only methods for this kind of data (supervised).")] = None,
+    json: o.Json = False,
+) -> int:
+    """List every method: key, paper, year, knobs, and what it is in one line.
+
+    Example: longtail methods --task supervised
+    """
+    from longtail.methods.menu import menu
+
+    rows = menu(task)
+    if json:
+        print(jsonlib.dumps(rows, indent=2))
+        return 0
+    from rich.table import Table
+
+    from longtail.cli import screen
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("method", "paper", "what it is"):
+        table.add_column(name, no_wrap=name != "what it is")
+    for row in rows:
+        table.add_row(row["method"], row["paper"], row["summary"])
+    out = screen.console()
+    out.print(table)
+    out.print("\nPresets: quick, all. longtail explain METHOD tells the equation, the knobs and the paper.", style="dim")
+    return 0

@@ -1,0 +1,47 @@
+"""The options that several verbs share, each declared once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[str, typer.Argument(help="digits, or a path to .npz (X and y) or .npy (with --label).")]
+Ratio = Annotated[
+    float | None, typer.Option(help="Make the training part long-tailed: largest class / smallest class (digits: 50).")
+]
+Profile = Annotated[str, typer.Option(help="Shape of the tail that --ratio makes: exp or step.")]
+Val = Annotated[float | None, typer.Option(help="Share of the training part withheld for validation, as in 0.2.")]
+Label = Annotated[str | None, typer.Option(help="File of the labels beside an .npy of features.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training part (by default enough for its size).")]
+Model = Annotated[str, typer.Option(help="Network: auto, linear, mlp or convnet.")]
+Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+DryRun = Annotated[bool, typer.Option(help="Check everything, say what would run and how long, and stop.")]
+Out = Annotated[Path | None, typer.Option(help="Output folder; the same command resumes there.")]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(budget: str | None) -> float | None:
+    """A time such as 90s, 10m or 1.5h in seconds."""
+    if budget is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    if match is None or float(match[1]) <= 0:
+        raise ValueError(f"--budget must be a time such as 90s, 10m or 1.5h, got {budget!r}; write --budget 10m")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def device(name: str) -> str:
+    """The device, checked to be there."""
+    import torch
+
+    kind = name.split(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"--device must be cpu or cuda, got {name!r}; choose one of these")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--device {name} is not available to this build of torch; use --device cpu")
+    return name

@@ -1,0 +1,164 @@
+"""`compare`: methods x seeds on the user's data, from the data to the verdict."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from longtail.comparison.execute import OnOutcome, OutputError, execute
+from longtail.comparison.plan import METRICS, Plan, plan
+from longtail.comparison.result import summarise
+from longtail.data import Splits, load
+from longtail.engine import Recipe
+from longtail.methods import Method
+from longtail.methods import methods as chosen
+from longtail.methods.recipes import default_recipe
+from longtail.report import files, tables
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison; shows itself as a table in a notebook and in print.
+
+    `summary` is the content of comparison.json; `out` the folder with every run, or None where it was temporary.
+    """
+
+    summary: dict[str, Any]
+    out: Path | None = None
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict per method, best first: mean, std, difference to ce with its interval, recall per class."""
+        rows: list[dict[str, Any]] = self.summary["rows"]
+        return rows
+
+    @property
+    def verdict(self) -> str:
+        """The sentence that claims no more than was shown."""
+        return tables.verdict_lines(self.summary)[0]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every run finished."""
+        return not self.summary["failed"]
+
+    def to_markdown(self) -> str:
+        """The table, what it was measured on, and the verdict."""
+        return tables.markdown(self.summary)
+
+    def _repr_html_(self) -> str:
+        return tables.html(self.summary)
+
+    def __repr__(self) -> str:
+        return tables.plain(self.summary)
+
+
+def compare(
+    data: Any = "digits",
+    y: Any = None,
+    *,
+    methods: str | Iterable[str | Method] = "quick",
+    seeds: int = 3,
+    out: str | Path | None = None,
+    metric: str = "balanced_accuracy",
+    jobs: int | None = None,
+    budget: float | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_outcome: OnOutcome | None = None,
+    **options: Any,
+) -> Comparison:
+    """Compare methods of long-tailed learning on data, with intervals and an honest verdict.
+
+    Args:
+        data: "digits", a path to .npz or .npy, features (N, D) or images (N, H, W[, 3]) as tensor, array or frame.
+        y: the labels, where `data` is arrays; for a frame also the name of the label column.
+        methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)"; ce is always among them.
+        seeds: how many; they vary initialisation and order, the split is fixed.
+        out: folder for every run; the same call resumes there. None keeps nothing.
+        metric: balanced_accuracy, accuracy or macro_f1.
+        jobs: runs at a time (None: one per core).
+        budget: seconds after which no further run begins.
+        on_plan, on_outcome: called when the plan stands and after every run.
+        options: label, classes, sample_weight, ratio, profile, val, test, name (see `data.load`) and epochs,
+            batch_size, lr, optimizer, model, ... (see `Recipe`), and device.
+
+    Raises:
+        ValueError, TypeError: one line naming the argument, the rule, the value and the way out.
+        OutputError: the output folder cannot be written any more; finished runs are kept.
+    """
+    found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, **options)
+    run = partial(
+        compare_prepared, seeds=seeds, metric=metric, jobs=jobs, budget=budget, on_plan=on_plan, on_outcome=on_outcome
+    )
+    if out is not None:
+        return run(found)
+    with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
+        return replace(run(replace(found, out=Path(folder))), out=None)
+
+
+def compare_prepared(
+    found: Prepared,
+    *,
+    seeds: int,
+    metric: str,
+    jobs: int | None = None,
+    budget: float | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> Comparison:
+    """Run what `prepare` checked, and write the comparison's files beside its runs."""
+    made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device)
+    if on_plan is not None:
+        on_plan(made)
+    outcomes = execute(made, jobs=jobs, budget=budget, on_outcome=on_outcome)
+    summary = summarise(made, outcomes)
+    try:
+        files.write(made.out, summary)
+    except OSError as error:
+        raise OutputError(f"cannot write {made.out} ({error.strerror}); finished runs are kept") from None
+    return Comparison(summary, made.out)
+
+
+RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "decay", "warmup", "model", "model_args")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything checked, nothing yet run or written."""
+
+    splits: Splits
+    methods: Sequence[Method]
+    recipe: Recipe
+    out: Path
+    device: str
+
+
+def prepare(
+    data: Any = "digits",
+    y: Any = None,
+    *,
+    methods: str | Iterable[str | Method] = "quick",
+    seeds: int = 3,
+    metric: str = "balanced_accuracy",
+    out: str | Path | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> Prepared:
+    """Check everything a comparison needs, the cheap things first: names and numbers before data are loaded."""
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+        raise ValueError(f"seeds must be an integer >= 1, got {seeds!r}; 3 is usual")
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; choose one of these")
+    recipe_options = {k: options.pop(k) for k in RECIPE if k in options}
+    Recipe(**{k: v for k, v in recipe_options.items() if v is not None})
+    # a validation part may also be declared by the data, which are not loaded yet
+    chosen(methods, val=True)
+    splits = load(data, y, **options)
+    resolved = chosen(methods, val=splits.val is not None)
+    recipe = default_recipe(splits, **recipe_options)
+    return Prepared(splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device)
+

@@ -1,0 +1,113 @@
+"""Run a plan: methods x seeds side by side, without oversubscribing the cores."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from longtail.comparison.plan import Plan, Task
+from longtail.data import Splits
+from longtail.engine import Recipe
+from longtail.methods import train
+
+THREADS = 1
+"""CPU threads of one run. Runs stand side by side instead, and results do not depend on how many do."""
+
+
+class OutputError(OSError):
+    """The output folder stopped taking files: disk full, removed, read-only."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run ended: `error` is None where it finished."""
+
+    task: Task
+    seconds: float
+    error: str | None = None
+    output: bool = False
+
+
+OnOutcome = Callable[[Outcome], None]
+
+
+def execute(
+    plan: Plan, *, jobs: int | None = None, budget: float | None = None, on_outcome: OnOutcome | None = None
+) -> list[Outcome]:
+    """Run what is not finished; a run that fails is reported and the others go on.
+
+    Args:
+        plan: what to run.
+        jobs: runs at a time; by default as many as there are cores, or one on a GPU.
+        budget: seconds after which no further run is begun (what is missing runs when the command is given again).
+        on_outcome: called after every run.
+
+    Raises:
+        OutputError: the output folder cannot be written any more; finished runs are kept.
+    """
+    deadline = None if budget is None else time.monotonic() + budget
+    outcomes: list[Outcome] = []
+    for wave in plan.waves():
+        wanted = min(jobs or (cores() if plan.device == "cpu" else 1), max(len(wave), 1))
+        for outcome in _side_by_side(plan, wave, wanted, deadline):
+            if outcome.output:
+                raise OutputError(outcome.error)
+            outcomes.append(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+    return outcomes
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _side_by_side(plan: Plan, tasks: list[Task], jobs: int, deadline: float | None) -> Iterator[Outcome]:
+    arguments = (plan.splits, plan.recipe, plan.store, plan.device)
+    pending = _until(tasks, deadline)
+    if jobs == 1:
+        for task in pending:
+            yield run_task(task, *arguments)
+        return
+    from joblib import Parallel, delayed
+
+    # pre_dispatch: a task is taken from the iterator, and the deadline looked at, only when a worker is free
+    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
+    yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
+
+
+def _until(tasks: Iterable[Task], deadline: float | None) -> Iterator[Task]:
+    for task in tasks:
+        if deadline is not None and time.monotonic() >= deadline:
+            return
+        yield task
+
+
+def run_task(task: Task, splits: Splits, recipe: Recipe, store: Path, device: str) -> Outcome:
+    """One run, its failure turned into an outcome so that the others go on."""
+    start = time.perf_counter()
+
+    def outcome(**how: Any) -> Outcome:
+        return Outcome(task, time.perf_counter() - start, **how)
+
+    torch.set_num_threads(THREADS)
+    try:
+        train(
+            task.spec, splits, folder=task.folder, seed=task.seed, recipe=recipe, store=store, device=device,
+            threads=THREADS,
+        )  # fmt: skip
+    except OSError as error:
+        where = error.filename or task.folder
+        return outcome(error=f"cannot write {where} ({error.strerror or error})", output=True)
+    except Exception as error:
+        # whatever went wrong in one method must not take the others down; its type tells a reader where to look
+        message = str(error).splitlines()[0] if str(error) else ""
+        return outcome(error=f"{type(error).__name__}: {message}")
+    return outcome()

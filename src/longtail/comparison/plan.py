@@ -1,0 +1,138 @@
+"""The plan of a comparison: which runs it needs, where they stand, and which wait for another's training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from longtail.data import Splits
+from longtail.engine import Recipe, packing
+from longtail.engine.run import first_difference, read_json
+from longtail.methods import Method, methods
+from longtail.methods.spec import folder_name
+
+SCHEMA = 1
+REFERENCE = "ce"
+IDENTITY = ("data", "recipe")
+METRICS = ("balanced_accuracy", "accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: a method with a seed, in its folder."""
+
+    spec: str
+    seed: int
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether its run.json is there."""
+        return (self.folder / "run.json").exists()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every run of a comparison, ordered by seed, so that an early stop leaves whole seeds behind."""
+
+    out: Path
+    splits: Splits
+    methods: tuple[Method, ...]
+    seeds: tuple[int, ...]
+    recipe: Recipe
+    metric: str
+    device: str
+
+    @property
+    def store(self) -> Path:
+        """Where finished stages stand for all methods."""
+        return self.out / "stages"
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All runs, seed by seed."""
+        return [
+            Task(m.spec, seed, self.out / folder_name(m.key, m.spec) / f"seed-{seed}")
+            for seed in self.seeds
+            for m in self.methods
+        ]
+
+    def waves(self) -> tuple[list[Task], list[Task]]:
+        """Unfinished runs in two waves: those that train, and those that find a training of the first wave."""
+        owners: set[tuple[int, tuple[str, ...]]] = set()
+        first, second = [], []
+        stages = {m.spec: tuple(stage.spec for stage in m.stages(self.recipe)) for m in self.methods}
+        for task in self.tasks:
+            training = (task.seed, stages[task.spec])
+            wave = second if training in owners else first
+            owners.add(training)
+            if not task.finished:
+                wave.append(task)
+        return first, second
+
+    def config(self) -> dict[str, Any]:
+        """What decides the comparison's identity, and the methods and seeds it holds so far."""
+        return {
+            "schema_version": SCHEMA,
+            "data": {"name": self.splits.name, "hash": self.splits.hash, "facts": self.splits.facts},
+            "recipe": self.recipe.to_json(),
+            "methods": [m.spec for m in self.methods],
+            "seeds": list(self.seeds),
+        }
+
+
+def plan(
+    splits: Splits, asked: Sequence[Method], seeds: int, recipe: Recipe, metric: str, out: Path, device: str
+) -> Plan:
+    """Claim the output folder and say what has to run there.
+
+    More methods or seeds extend a folder; other data or another recipe are refused.
+
+    Raises:
+        ValueError: the folder holds another comparison, or cannot be written.
+    """
+    reference = methods([REFERENCE])
+    chosen = [*([] if any(m.spec == REFERENCE for m in asked) else reference), *asked]
+    found = Plan(out, splits, tuple(chosen), tuple(range(seeds)), recipe, metric, device)
+    path = out / "config.json"
+    if path.exists():
+        stored = read_json(path)
+        _same(out, stored, json.loads(json.dumps(found.config())))
+        known = {m.spec: m for m in [*methods(stored["methods"], val=splits.val is not None), *chosen]}
+        count = max(len(stored["seeds"]), seeds)
+        found = Plan(out, splits, tuple(known.values()), tuple(range(count)), recipe, metric, device)
+    else:
+        writable(out)
+    try:
+        packing.write_json(path, found.config())
+    except OSError as error:
+        raise _refused(out, error) from None
+    return found
+
+
+def _same(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
+    difference = first_difference(stored, asked, IDENTITY)
+    if difference is not None:
+        where, theirs, ours = difference
+        raise ValueError(
+            f"{out} holds another comparison: {where} is {theirs!r} there, {ours!r} was asked; "
+            "choose another --out or delete the folder"
+        )
+
+
+def writable(out: Path) -> None:
+    """Refuse an output folder that cannot be written, before any work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise _refused(out, error) from None
+
+
+def _refused(out: Path, error: OSError) -> ValueError:
+    return ValueError(f"--out {out} cannot be written ({error.strerror}); choose another folder or free space there")

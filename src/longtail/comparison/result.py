@@ -1,0 +1,170 @@
+"""What a comparison says: rows, paired differences, verdict and gain, read from the runs' own files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from longtail.comparison.differences import Differences, compare_to_reference
+from longtail.comparison.execute import Outcome
+from longtail.comparison.plan import METRICS, REFERENCE, SCHEMA, Plan, Task
+from longtail.comparison.verdict import verdict, verdict_on_retraining
+from longtail.engine.run import read_json
+from longtail.groups import groups
+
+AVERAGED = (*METRICS, "g_mean", "many", "medium", "few", "worst_class", "ece", "classwise_ece")
+
+
+def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
+    """The content of comparison.json: everything that a table, a picture or a sentence is made of."""
+    finished: dict[str, dict[int, Task]] = defaultdict(dict)
+    for task in plan.tasks:
+        if task.finished:
+            finished[task.spec][task.seed] = task
+    rows = [_row(plan, spec, tasks) for spec, tasks in finished.items()]
+    counts = plan.splits.class_counts.tolist()
+    found = groups(counts)
+    summary: dict[str, Any] = {
+        "schema_version": SCHEMA,
+        "data": {
+            "name": plan.splits.name,
+            "hash": plan.splits.hash,
+            "facts": plan.splits.facts,
+            "notes": list(plan.splits.notes),
+            "classes": list(plan.splits.classes),
+            "class_counts": counts,
+            "test_counts": plan.splits.test.class_counts.tolist(),
+            "groups": {"rule": found.rule, "many": _list(found.many), "medium": _list(found.medium), "few": _list(found.few)},
+        },
+        "recipe": plan.recipe.to_json(),
+        "metric": plan.metric,
+        "reference": REFERENCE,
+        "seeds": list(plan.seeds),
+        "select": "last epoch",
+        "failed": [
+            {"method": o.task.spec, "seed": o.task.seed, "error": o.error} for o in outcomes if o.error is not None
+        ],
+        "missing": [{"method": t.spec, "seed": t.seed} for t in plan.tasks if not t.finished],
+    }
+    _compare(plan, summary, rows, finished)
+    rows.sort(key=lambda row: -(row["mean"][plan.metric] or 0.0))
+    summary["rows"] = rows
+    summary["gain"] = _gain(summary)
+    return summary
+
+
+def _list(indices: Any) -> list[int] | None:
+    return None if indices is None else [int(j) for j in indices]
+
+
+def _row(plan: Plan, spec: str, tasks: Mapping[int, Task]) -> dict[str, Any]:
+    runs = [read_json(task.folder / "run.json") for task in tasks.values()]
+    recall = np.array([run["scores"]["per_class"]["recall"] for run in runs], dtype=float)
+    table = {name: _numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
+    return {
+        "method": spec,
+        "key": runs[0]["key"],
+        "paper": runs[0]["reference"],
+        "retrains": runs[0]["retrains"],
+        "reuses": runs[0]["reuses"],
+        "mean": {name: _mean(values) for name, values in table.items()},
+        "std": {name: _std(values) for name, values in table.items()},
+        "recall": [_mean(column) for column in recall.T],
+        "seconds": float(np.mean([run["seconds"] for run in runs])),
+        "runs": [
+            {"seed": run["seed"], "folder": str(task.folder.relative_to(plan.out)), "seconds": run["seconds"],
+             plan.metric: run["scores"][plan.metric]}
+            for run, task in zip(runs, tasks.values(), strict=True)
+        ],
+    }  # fmt: skip
+
+
+def _numbers(values: list[Any]) -> np.ndarray:
+    return np.array(values, dtype=float)  # None becomes NaN
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return None if np.isnan(values).any() else float(values.mean())
+
+
+def _std(values: np.ndarray) -> float | None:
+    return None if len(values) < 2 or np.isnan(values).any() else float(values.std(ddof=1))
+
+
+def _compare(
+    plan: Plan, summary: dict[str, Any], rows: list[dict[str, Any]], finished: Mapping[str, Mapping[int, Task]]
+) -> None:
+    """Put the paired differences into the rows, and the verdicts beside them."""
+    predictions = {spec: {s: _decisions(t.folder) for s, t in tasks.items()} for spec, tasks in finished.items()}
+    summary["verdict"] = summary["retraining"] = None
+    if REFERENCE not in predictions or len(predictions) < 2:
+        return
+    size = len(plan.splits.classes)
+    targets = plan.splits.test.targets.numpy()
+    differences = compare_to_reference(predictions, targets, REFERENCE, plan.metric, num_classes=size)
+    said = verdict(differences)
+    by_method = {d.method: d for d in differences}
+    for row in rows:
+        found = by_method.get(row["method"])
+        row["difference"] = None if found is None else {"mean": found.difference, "low": found.low, "high": found.high}
+    summary["verdict"] = {
+        "sentence": said.sentence,
+        "winners": list(said.winners),
+        "losers": list(said.losers),
+        "undecided": list(said.undecided),
+        "statistics": _statistics(differences),
+    }
+    posthoc = [row["method"] for row in rows if not row["retrains"]]
+    second = verdict_on_retraining(
+        predictions, targets, plain=REFERENCE, posthoc=posthoc, metric=plan.metric, num_classes=size
+    )
+    if second is not None:
+        summary["retraining"] = {"sentence": second[1].sentence, "winners": list(second[1].winners)}
+
+
+def _statistics(differences: Differences) -> dict[str, Any]:
+    return {
+        "level": differences.level,
+        "critical_value": differences.critical_value,
+        "df": differences.df,
+        "seed_variance": differences.seed_variance,
+        "notes": list(differences.notes),
+    }
+
+
+def _decisions(folder: Path) -> np.ndarray:
+    arrays = load_file(folder / "predictions.safetensors")
+    return np.asarray(arrays.get("adjusted_scores", arrays["scores"]).argmax(1))
+
+
+def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
+    """What the leader gives and costs: recall of the rarest and of the largest classes, and time."""
+    rows = {row["method"]: row for row in summary["rows"]}
+    if REFERENCE not in rows or len(rows) < 2:
+        return None
+    winners = summary["verdict"]["winners"] if summary["verdict"] else []
+    rest = [row for row in summary["rows"] if row["method"] != REFERENCE]
+    best = rows[winners[0]] if winners else rest[0]
+    plain, found = rows[REFERENCE], summary["data"]["groups"]
+    counts = np.array(summary["data"]["class_counts"])
+    if found["few"] is None:
+        found = {"many": [int(counts.argmax())], "few": [int(counts.argmin())]}
+    return {
+        "method": best["method"],
+        "shown": bool(winners),
+        "few": [_over(plain, found["few"]), _over(best, found["few"])],
+        "many": [_over(plain, found["many"]), _over(best, found["many"])],
+        "few_classes": len(found["few"]),
+        "many_classes": len(found["many"]),
+        "seconds": [plain["seconds"], best["seconds"]],
+    }
+
+
+def _over(row: dict[str, Any], classes: list[int]) -> float | None:
+    values = [row["recall"][j] for j in classes if row["recall"][j] is not None]
+    return float(np.mean(values)) if values else None

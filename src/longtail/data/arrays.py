@@ -1,0 +1,91 @@
+"""Arrays, tensors and frames as examples: shapes, dtypes and labels are checked before anything else runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.counts import encode
+from longtail.data.examples import Examples
+
+IMAGE_CHANNELS = (1, 3)
+
+
+def examples(
+    inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, sample_weight: Any = None
+) -> Examples:
+    """Examples from N inputs and N labels.
+
+    Args:
+        inputs: features (N, D), grey images (N, H, W) or colour images (N, H, W, 3); a tensor, an array, nested
+            lists, or a frame of numeric columns. uint8 stays uint8, everything else becomes float32.
+        labels: N class indices or names.
+        classes: the names of all classes in order, where the labels alone do not tell.
+        sample_weight: N non-negative weights, or None.
+    """
+    tensor = as_inputs(inputs)
+    indices, names = encode(labels, classes)
+    if len(tensor) != len(indices):
+        raise ValueError(
+            f"features and labels must have the same length, got {len(tensor)} and {len(indices)}; "
+            "check that no row was dropped from one of them"
+        )
+    weight = None
+    if sample_weight is not None:
+        weight = torch.as_tensor(np.asarray(sample_weight), dtype=torch.float32)
+        if weight.shape != (len(indices),):
+            raise ValueError(f"sample_weight must have shape ({len(indices)},), got {tuple(weight.shape)}")
+    return Examples(tensor, torch.from_numpy(indices), tuple(names), weight)
+
+
+def as_inputs(inputs: Any) -> Tensor:
+    """Inputs as float32 or uint8: (N, D) stays, images become (N, C, H, W)."""
+    if is_frame(inputs):
+        inputs = _frame_values(inputs)
+    tensor = inputs.detach().cpu() if isinstance(inputs, Tensor) else _from_numpy(np.asarray(inputs))
+    if tensor.ndim == 0 or len(tensor) == 0:
+        raise ValueError(f"data must not be empty, got features of shape {tuple(tensor.shape)}; pass at least one row")
+    if tensor.dtype != torch.uint8:
+        tensor = tensor.to(torch.float32)
+    if tensor.ndim == 2 and tensor.shape[1] > 0:
+        return tensor.to(torch.float32).contiguous()
+    if tensor.ndim == 3:
+        return tensor.unsqueeze(1).contiguous()
+    if tensor.ndim == 4 and tensor.shape[-1] in IMAGE_CHANNELS:
+        return tensor.permute(0, 3, 1, 2).contiguous()
+    raise ValueError(
+        f"features must have shape (N, D), (N, H, W), (N, H, W, 1) or (N, H, W, 3), got {tuple(tensor.shape)}; "
+        "reshape them, or flatten with X.reshape(len(X), -1)"
+    )
+
+
+def _from_numpy(array: np.ndarray) -> Tensor:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"features must be numbers, got {array.dtype}; encode categories as numbers first (one-hot, for example)"
+        )
+    if array.dtype.kind in "biu" and array.dtype != np.uint8:
+        array = array.astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def is_frame(value: Any) -> bool:
+    """A pandas frame, told by its shape so that pandas need not be installed."""
+    return hasattr(value, "columns") and hasattr(value, "dtypes") and hasattr(value, "to_numpy")
+
+
+def _frame_values(frame: Any) -> np.ndarray:
+    wrong = [str(c) for c, d in zip(frame.columns, frame.dtypes, strict=True) if getattr(d, "kind", "O") not in "biuf"]
+    if wrong:
+        raise TypeError(
+            f"columns must be numeric or boolean, got other values in {', '.join(wrong[:5])}; "
+            "encode or drop them first, or name the label column with label="
+        )
+    missing = [str(c) for c in frame.columns if bool(frame[c].isna().any())]
+    if missing:
+        raise ValueError(f"features must be finite, got missing values in column {', '.join(missing[:5])}; impute or drop them")
+    return np.asarray(frame.to_numpy(dtype=np.float32))

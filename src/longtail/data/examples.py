@@ -1,0 +1,84 @@
+"""Examples held in memory: what a training part, a validation part and a test part are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from longtail.types import Batch, Draw
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N examples: inputs (N, D) or (N, C, H, W), targets (N,) int64 in [0, C), and the names of the C classes.
+
+    `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
+    the last partial batch is kept. `sample_weight` (N,) is None where every example counts once.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    classes: tuple[str, ...]
+    sample_weight: Tensor | None = None
+    batch_size: int = 128
+    draw: Draw | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def class_counts(self) -> Tensor:
+        """(C,) int64, zeros included."""
+        return torch.bincount(self.targets, minlength=len(self.classes))
+
+    def take(self, rows: Tensor) -> Examples:
+        """The examples at these rows, in their order."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows], sample_weight=weight)
+
+    def drawn(self, batch_size: int, draw: Draw | None = None) -> Examples:
+        """The same rows with another way to visit them."""
+        return replace(self, batch_size=batch_size, draw=draw)
+
+    def to(self, device: str | torch.device) -> Examples:
+        """The same rows on another device."""
+        weight = None if self.sample_weight is None else self.sample_weight.to(device)
+        inputs, targets = self.inputs.to(device), self.targets.to(device)
+        return replace(self, inputs=inputs, targets=targets, sample_weight=weight)
+
+    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
+        """The batches of one epoch; the generator is the only source of their order."""
+        order = (
+            torch.randperm(len(self), generator=generator)
+            if self.draw is None
+            else self.draw.draw(progress, generator)
+        )
+        for rows in order.to(self.targets.device).split(self.batch_size):
+            yield self.batch(rows)
+
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        size = len(self) if self.draw is None else getattr(self.draw, "num_samples", len(self))
+        return -(-int(size) // self.batch_size)
+
+    def batch(self, rows: Tensor) -> Batch:
+        """One batch of the given rows."""
+        batch = Batch(inputs=self.inputs[rows], targets=self.targets[rows], index=rows)
+        if self.sample_weight is not None:
+            batch["sample_weight"] = self.sample_weight[rows]
+        return batch
+
+    def update_hash(self, digest: hashlib._Hash) -> None:
+        """Feed everything that training can see into a running hash."""
+        for tensor in (self.inputs, self.targets, self.sample_weight):
+            if tensor is None:
+                digest.update(b"none")
+                continue
+            array = tensor.detach().cpu().contiguous().numpy()
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(memoryview(array).cast("B") if array.size else b"")
+        digest.update("\0".join(self.classes).encode())

@@ -1,0 +1,112 @@
+"""Training, validation and test parts of one data set, and the stratified hold-out that makes them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail import checks
+from longtail.data.examples import Examples
+
+DATA_SEED = 0
+"""Splits and long-tailed subsets are fixed by this seed; the seeds of a comparison never move them."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set ready to train on: `train`, `test` and, where one was declared or asked for, `val`.
+
+    `facts` say how it came about (name, ratio, profile, shares held out) and belong to its identity; `notes`
+    are sentences for the reader of a table.
+    """
+
+    name: str
+    train: Examples
+    test: Examples
+    val: Examples | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The C class names in index order."""
+        return self.train.classes
+
+    @property
+    def class_counts(self) -> Tensor:
+        """(C,) int64, of the training part."""
+        return self.train.class_counts
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over every value of every part: another row, order or label gives another hash."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.val, self.test):
+            digest.update(b"part")
+            if part is not None:
+                part.update_hash(digest)
+        return digest.hexdigest()
+
+    def checked(self) -> Splits:
+        """Itself, once everything a training needs holds.
+
+        Raises:
+            ValueError: one class only, a class without training examples, NaN features, no test examples.
+        """
+        counts = self.class_counts
+        if len(self.classes) < 2:
+            raise ValueError(f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart")
+        empty = [self.classes[int(j)] for j in torch.nonzero(counts == 0).flatten()]
+        if empty:
+            raise ValueError(
+                f"every class must have a training example, got none of class {', '.join(map(repr, empty[:5]))}; "
+                "drop the class from the labels or add an example of it"
+            )
+        for name, part in (("training", self.train), ("validation", self.val), ("test", self.test)):
+            if part is not None:
+                if len(part) == 0:
+                    raise ValueError(f"the {name} part must not be empty, got 0 examples; hold out a larger share")
+                if part.inputs.is_floating_point():
+                    checks.finite(part.inputs, f"features of the {name} part")
+                if part.sample_weight is not None:
+                    checks.sample_weight(part.sample_weight)
+        return replace(self, notes=(*self.notes, *self._unmeasured()))
+
+    def _unmeasured(self) -> list[str]:
+        """What the test part cannot say, in words."""
+        tested = self.test.class_counts
+        missing = [self.classes[int(j)] for j in torch.nonzero(tested == 0).flatten()]
+        notes = []
+        if missing:
+            shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            notes.append(
+                f"{len(missing)} of {len(self.classes)} classes have no test example and cannot be measured: {shown}"
+            )
+        return notes
+
+
+def held_out(targets: Tensor, share: float, seed: int = DATA_SEED) -> tuple[Tensor, Tensor]:
+    """Rows that stay and rows that are held out, stratified by class, both ascending.
+
+    Of a class with n examples round(share n) are held out, at least one and never all; a single example
+    stays, so that no class leaves the training part.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the share held out must be in (0, 1), got {share!r}; try 0.2")
+    generator = np.random.RandomState(seed)
+    labels = targets.cpu().numpy()
+    out = []
+    for j in np.unique(labels):
+        rows = np.flatnonzero(labels == j)
+        generator.shuffle(rows)
+        if len(rows) > 1:
+            out.append(rows[: min(max(1, round(share * len(rows))), len(rows) - 1)])
+    held = np.sort(np.concatenate(out)) if out else np.empty(0, dtype=np.int64)
+    stay = np.setdiff1d(np.arange(len(labels)), held)
+    return torch.from_numpy(stay), torch.from_numpy(held)

@@ -1,0 +1,233 @@
+"""`fit`: a generator of epochs. Logging, evaluation, early stop and checkpoints are the caller's statements."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from longtail.data import Examples
+from longtail.engine import packing
+from longtail.engine.randomness import generator, seeded
+from longtail.engine.stage import Stage
+from longtail.engine.watch import Watch
+from longtail.types import Learner, Record, TrainingData
+
+Evaluate = Callable[[Learner], dict[str, float]]
+
+
+def fit(stages: Sequence[Stage], data: Examples, *, seed: int = 0, **options: Any) -> Training:
+    """Train the stages one after another; iterate over the result to get one record per finished epoch.
+
+    See `Training` for the options. `training.state()` between two epochs is a checkpoint;
+    `fit(..., resume=state)` goes on from it and ends with the same bytes.
+    """
+    return Training(stages, data, seed=seed, **options)
+
+
+class Training(Iterator[Record]):
+    """An iterator over epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
+
+    Args:
+        stages: what is trained, in order.
+        data: the training part.
+        seed: decides initialisation and order, nothing else.
+        evaluate: learner -> scores; called in eval mode after the epochs that `evaluate_at` names.
+        evaluate_at: progress after the epoch (0 < p <= 1) -> whether to evaluate; by default at the end of the
+            last stage.
+        resume: what `state()` returned.
+        store: folder in which finished stages stand under their hash, shared between methods; None keeps none.
+        owner: the name under which this training's stages are stored; `reused` lists the owners of stages
+            that were found there instead of trained.
+        identity: what besides the stages' specs and the seed belongs to a stage's hash (data, recipe).
+        device: where learner and data live.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        data: Examples,
+        *,
+        seed: int = 0,
+        evaluate: Evaluate | None = None,
+        evaluate_at: Callable[[float], bool] | None = None,
+        resume: dict[str, Any] | None = None,
+        store: Path | None = None,
+        owner: str = "",
+        identity: Any = None,
+        device: str = "cpu",
+    ) -> None:
+        if not stages:
+            raise ValueError("stages must not be empty, got none; a method has at least one stage")
+        self.stages = tuple(stages)
+        self.data = data.to(device)
+        self.seed = seed
+        self.device = device
+        self.reused: list[str] = []
+        self._evaluate = evaluate
+        self._evaluate_at = evaluate_at or (lambda done: done >= 1.0)
+        self._store = store
+        self._owner = owner
+        self._identity = [identity, data_identity(data) if identity is None else None, seed]
+        self._resume = resume
+        self._learner: Learner | None = None
+        self._left: Learner | None = None
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._stage = 0
+        self._epoch = 0
+        self._records: list[Record] = []
+        self._finished = 0
+        self._epochs = self._run()
+
+    def __next__(self) -> Record:
+        return next(self._epochs)
+
+    @property
+    def learner(self) -> Learner:
+        """The learner of the current stage (after the last epoch: the trained one)."""
+        if self._learner is None:
+            raise RuntimeError("no epoch has run yet; iterate over the training first")
+        return self._learner
+
+    def stage_hash(self, index: int) -> str:
+        """Names a stage by everything that decides its result: data, recipe, seed and the specs so far."""
+        facts = [*self._identity, [(s.spec, s.epochs) for s in self.stages[: index + 1]]]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on: tensors and plain values, ready for `packing.save`."""
+        stage = self.stages[self._stage]
+        return {
+            "stage": self._stage,
+            "epoch": self._epoch,
+            "finished": self._finished + self._epoch,
+            "records": self._records,
+            "hash": self.stage_hash(self._stage),
+            "learner": packing.clone_state(self.learner.state_dict()),
+            "left": None if self._left is None else packing.clone_state(self._left.state_dict()),
+            "update": stage.update.state_dict(),
+            "optimizer": {} if self._optimizer is None else self._optimizer.state_dict(),
+        }
+
+    def _run(self) -> Iterator[Record]:
+        for index, stage in enumerate(self.stages):
+            self._stage, self._epoch, self._optimizer, self._records = index, 0, None, []
+            data = self._built(index, stage)
+            resume = self._resume
+            if resume is not None and index < resume["stage"]:
+                self._finished += stage.epochs
+                self._left = self._learner  # its state is put in place when the stage that resumes is built
+                continue
+            if (stored := self._stored(index)) is not None:
+                yield from self._taken(stage, stored)
+            else:
+                yield from self._trained(index, stage, data)
+            self._finished += stage.epochs
+            self._left = self._learner
+
+    def _built(self, index: int, stage: Stage) -> TrainingData:
+        if self._resume is not None and index == self._resume["stage"] and self._left is not None:
+            self._left.load_state_dict(self._resume["left"])
+        with seeded(self.seed, index, 0, "build", self.device):
+            learner, data = stage.build(self.data, self._left)
+        self._learner = learner.to(self.device) if isinstance(learner, torch.nn.Module) else learner
+        return data
+
+    def _taken(self, stage: Stage, stored: dict[str, Any]) -> Iterator[Record]:
+        """A finished stage from the store: its learner and its records, those already reported left out."""
+        reported = 0 if self._resume is None else self._resume["epoch"]
+        self._resume = None
+        self.learner.load_state_dict(stored["learner"])
+        if stored["owner"] != self._owner:
+            self.reused.append(stored["owner"])
+        self._epoch, self._records = stage.epochs, stored["records"]
+        yield from stored["records"][reported:]
+
+    def _trained(self, index: int, stage: Stage, data: TrainingData) -> Iterator[Record]:
+        optimizer = self._optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
+        if self._resume is not None:
+            state, self._resume = self._resume, None
+            if state["hash"] != self.stage_hash(index):
+                raise ValueError(
+                    "the checkpoint is of another training; use the data, seed and method it was made with"
+                )
+            self.learner.load_state_dict(state["learner"])
+            stage.update.load_state_dict(state["update"])
+            if optimizer is not None:
+                optimizer.load_state_dict(state["optimizer"])
+            self._epoch, self._records = state["epoch"], list(state["records"])
+        while self._epoch < stage.epochs:
+            assert optimizer is not None
+            record = self._one_epoch(index, stage, data, optimizer)
+            self._records.append(record)
+            if self._epoch == stage.epochs:
+                self._keep(index)
+            yield record
+        if stage.epochs == 0:
+            self._keep(index)
+
+    def _one_epoch(
+        self, index: int, stage: Stage, data: TrainingData, optimizer: torch.optim.Optimizer
+    ) -> Record:
+        start, epoch = time.perf_counter(), self._epoch
+        progress = epoch / stage.epochs
+        watch = Watch(len(self.data.classes), self.device)
+        with seeded(self.seed, index, epoch, "global", self.device):
+            self.learner.train()
+            self.learner.start_epoch(data, progress)
+            lr = self._set_lr(stage, optimizer, progress)
+            steps = max(data.steps(), 1)
+            for i, batch in enumerate(data.batches(progress, generator(self.seed, index, epoch, "order"))):
+                if stage.lr_per == "step":
+                    lr = self._set_lr(stage, optimizer, (epoch + i / steps) / stage.epochs)
+                step = stage.update(self.learner, batch, optimizer, progress)
+                self.learner.after_update(progress)
+                watch.note(step, batch)
+        watch.check(stage.name, epoch, self.data.classes)
+        self._epoch = epoch + 1
+        record: Record = {
+            "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": watch.mean(),
+        }  # fmt: skip
+        last = index == len(self.stages) - 1
+        if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
+            self.learner.train(False)
+            record["scores"] = self._evaluate(self.learner)
+        record["seconds"] = time.perf_counter() - start
+        return record
+
+    @staticmethod
+    def _set_lr(stage: Stage, optimizer: torch.optim.Optimizer, progress: float) -> float:
+        lr = float(stage.lr(progress))
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _keep(self, index: int) -> None:
+        """A finished stage stands in the store for every method that has it in common."""
+        if self._store is not None:
+            folder = self._store / self.stage_hash(index)
+            folder.mkdir(parents=True, exist_ok=True)
+            stored = {"owner": self._owner, "learner": self.learner.state_dict(), "records": self._records}
+            packing.save(folder / "stage.safetensors", stored)
+
+    def _stored(self, index: int) -> dict[str, Any] | None:
+        path = None if self._store is None else self._store / self.stage_hash(index) / "stage.safetensors"
+        if path is None or not path.exists():
+            return None
+        try:
+            return dict(packing.load(path))
+        except ValueError:
+            path.unlink()  # damaged: train this stage again rather than fail
+            return None
+
+
+def data_identity(data: Examples) -> str:
+    """SHA-256 of the training part, where the caller has no better name for it."""
+    digest = hashlib.sha256()
+    data.update_hash(digest)
+    return digest.hexdigest()

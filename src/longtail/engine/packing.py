@@ -1,0 +1,90 @@
+"""State as tensors and JSON: nested state dicts go to a safetensors file and back, nothing is ever pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import torch as safetensors
+from torch import Tensor
+
+
+def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
+    """Split a tree of dicts, lists, tensors and plain values into its tensors and a JSON skeleton."""
+    tensors: dict[str, Tensor] = {}
+
+    def walk(node: Any, path: str) -> Any:
+        if isinstance(node, Tensor):
+            # a copy of its own: safetensors refuses tensors that share memory
+            tensors[path] = node.detach().cpu().contiguous().clone()
+            return {"tensor": path}
+        if isinstance(node, dict):
+            items = [[key, walk(value, f"{path}.{key}")] for key, value in node.items()]
+            return {"dict": items}  # pairs keep integer keys, which a JSON object would turn into strings
+        if isinstance(node, list | tuple):
+            kind = "list" if isinstance(node, list) else "tuple"
+            return {kind: [walk(value, f"{path}.{i}") for i, value in enumerate(node)]}
+        if node is None or isinstance(node, bool | int | float | str):
+            return {"value": node}
+        raise TypeError(f"state at {path} must be tensors and plain values, got {type(node).__name__}")
+
+    return tensors, walk(tree, "")
+
+
+def unpack(tensors: dict[str, Tensor], skeleton: Any) -> Any:
+    """The inverse of `pack`."""
+    ((kind, body),) = skeleton.items()
+    if kind == "tensor":
+        return tensors[body]
+    if kind == "dict":
+        return {key: unpack(tensors, value) for key, value in body}
+    if kind in ("list", "tuple"):
+        values = [unpack(tensors, value) for value in body]
+        return values if kind == "list" else tuple(values)
+    return body
+
+
+def save(path: Path, tree: Any) -> None:
+    """Write a tree to one safetensors file, atomically."""
+    tensors, skeleton = pack(tree)
+    write_bytes(path, safetensors.save(tensors, metadata={"skeleton": json.dumps(skeleton)}))
+
+
+def load(path: Path) -> Any:
+    """Read a tree that `save` wrote.
+
+    Raises:
+        ValueError: the file is truncated or not such a file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return unpack(tensors, json.loads(metadata["skeleton"]))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it and run the same command again") from None
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """All or nothing: a temporary file beside the target takes its name when it is complete."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """JSON, atomically; keys in the order given."""
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def clone_state(state: dict[str, Any]) -> dict[str, Any]:
+    """A state dict whose tensors no longer follow training."""
+    return {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in state.items()}
+
+

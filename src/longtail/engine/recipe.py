@@ -1,0 +1,100 @@
+"""The recipe: how any method is trained here. One recipe for all makes a comparison fair."""
+
+from __future__ import annotations
+
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from longtail import models
+from longtail.data import Examples
+from longtail.schedules import cosine, steps, warmup
+
+DROPS = ((0.8, 0.9), (1.0, 0.01, 0.0001))
+"""The LDAM recipe's two drops of 100x, at 80 and 90 % of the epochs (its code; the paper says nothing)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Network, optimiser and length of a training.
+
+    Args:
+        epochs: E, passes over the training part.
+        batch_size: examples a step; the last partial batch is kept.
+        optimizer: "sgd" (momentum 0.9, no Nesterov) or "adamw".
+        lr: base learning rate.
+        weight_decay: on all parameters, batch norm and bias included, as the LDAM recipe has it.
+        decay: "steps" (x0.01 at 80 %, x0.0001 at 90 %) or "cosine" (to 0).
+        warmup: epochs of linear warm-up; None means max(2, round(5 E / 200)).
+        lr_per: "epoch" or "step".
+        model: name of a network, or "auto" by the shape of the inputs.
+        model_args: further arguments of that network.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 2e-4
+    decay: str = "steps"
+    warmup: int | None = None
+    lr_per: str = "epoch"
+    model: str = "auto"
+    model_args: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Hold every value against its rule before anything is loaded."""
+        for name, words in (("optimizer", ("sgd", "adamw")), ("decay", ("steps", "cosine")), ("lr_per", ("epoch", "step"))):
+            if getattr(self, name) not in words:
+                raise ValueError(f"{name} must be one of {', '.join(words)}, got {getattr(self, name)!r}; choose one of these")
+        for name, low in (("epochs", 1), ("batch_size", 2)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be >= {low}, got {getattr(self, name)!r}; choose a larger number")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be > 0, got {self.lr!r}; 0.1 is usual for sgd, 0.001 for adamw")
+
+    def learning_rate(self, progress: float) -> float:
+        """lr x warm-up x decay at this progress."""
+        length = max(2, round(5 * self.epochs / 200)) if self.warmup is None else self.warmup
+        decay = steps(*DROPS) if self.decay == "steps" else cosine(1.0, 0.0)
+        return float(self.lr * warmup(length, self.epochs)(progress) * decay(progress))
+
+    def make_optimizer(self, parameters: Any) -> torch.optim.Optimizer:
+        """The optimiser over parameter groups; the learning rate is set by the engine."""
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(
+                parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
+            )
+        return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True)
+
+    def network(self, data: Examples, head: str = "linear") -> nn.Module:
+        """A fresh network for these inputs, its standardisation fitted on these training rows."""
+        builder = {
+            "name": models.choose(tuple(data.inputs.shape[1:])) if self.model == "auto" else self.model,
+            "input_shape": list(data.inputs.shape[1:]),
+            "num_classes": len(data.classes),
+            "head": head,
+            **self.model_args,
+        }
+        network = build(builder)
+        network.standardize.fit(data.inputs)  # type: ignore[operator, union-attr]
+        return network
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that belongs to a training's identity."""
+        return asdict(self)
+
+
+def build(builder: dict[str, Any]) -> nn.Module:
+    """A network from its JSON arguments, which it carries along for whoever saves it."""
+    arguments = {k: v for k, v in builder.items() if k != "name"}
+    arguments["input_shape"] = tuple(arguments["input_shape"])
+    network = models.build(builder["name"], **arguments)
+    network.builder = builder  # type: ignore[assignment]
+    return network
+
+

@@ -1,0 +1,144 @@
+"""A run: what one training left behind, as a folder of JSON and tensors.
+
+config.json (what was asked), metrics.jsonl (one line per finished epoch), checkpoint/ (to go on from),
+predictions.safetensors, model.safetensors with meta.json, and run.json, which is written last: a folder that
+has it is finished.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+
+from longtail.engine import packing
+from longtail.engine.predictor import Predictor
+from longtail.types import Record
+
+SCHEMA = 1
+IDENTITY = ("method", "seed", "data", "recipe", "val")
+"""The parts of config.json that decide the result; threads, versions and device are recorded beside them."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training: its configuration, its scores, and the model behind them."""
+
+    folder: Path
+    config: dict[str, Any]
+    result: dict[str, Any]
+    network: nn.Module | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path, network: nn.Module | None = None) -> Run:
+        """Read a finished run; `network` is needed only where it was one of the user's own.
+
+        Raises:
+            ValueError: the folder holds no finished run.
+        """
+        path = Path(folder)
+        if not (path / "run.json").exists():
+            raise ValueError(f"{path} holds no finished run (no run.json); run the same command again to finish it")
+        return cls(path, read_json(path / "config.json"), read_json(path / "run.json"), network)
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """The flat dict of `metrics.evaluate` on the test part."""
+        scores: dict[str, Any] = self.result["scores"]
+        return scores
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names in index order."""
+        return tuple(self.config["data"]["classes"])
+
+    @property
+    def records(self) -> list[Record]:
+        """The epoch records, in order."""
+        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The trained model."""
+        return Predictor.load(self.folder, self.network)
+
+    def predictions(self) -> dict[str, Tensor]:
+        """scores (N, C), adjusted_scores where a post-hoc rule moved them, targets and index (N,)."""
+        return safetensors.load((self.folder / "predictions.safetensors").read_bytes())
+
+    def predict(self, inputs: Any) -> list[str]:
+        """Class names for inputs shaped like the training data: features (N, D) or images (N, H, W[, 3])."""
+        from longtail.data.arrays import as_inputs
+
+        return self.predictor.predict(as_inputs(inputs))
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a run.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete its folder and run the same command again") from None
+
+
+def claim(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Make the folder this run's own, or go on with what it already holds.
+
+    Returns:
+        the configuration in force: the stored one where the run was begun before (it keeps its thread count).
+
+    Raises:
+        ValueError: the folder belongs to another configuration; the line names the first difference.
+    """
+    path = folder / "config.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        packing.write_json(path, config)
+        return config
+    stored: dict[str, Any] = read_json(path)
+    # through JSON, so that tuples and lists compare alike
+    difference = first_difference(stored, json.loads(json.dumps(config)), IDENTITY)
+    if difference is not None:
+        where, theirs, ours = difference
+        raise ValueError(
+            f"{folder} holds another configuration: {where} is {theirs!r} there, {ours!r} was asked; "
+            "choose another --out or delete the folder"
+        )
+    return stored
+
+
+def first_difference(stored: Any, asked: Any, keys: tuple[str, ...]) -> tuple[str, Any, Any] | None:
+    """The first of the given keys in which two configurations differ, followed down to a plain value."""
+    for key in keys:
+        left, right = stored.get(key), asked.get(key)
+        if left == right:
+            continue
+        if isinstance(left, dict) and isinstance(right, dict):
+            inner = first_difference(left, right, tuple(sorted({*left, *right})))
+            if inner is not None:
+                return f"{key}.{inner[0]}", inner[1], inner[2]
+        return key, left, right
+    return None
+
+
+def append_record(folder: Path, record: Record) -> None:
+    """One line for one finished epoch."""
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def cut_records(folder: Path, finished: int) -> None:
+    """Keep the lines of the epochs that the checkpoint covers; a later line will be written again."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    if len(lines) != finished:
+        packing.write_bytes(path, "".join(f"{line}\n" for line in lines[:finished]).encode())

@@ -1,0 +1,54 @@
+"""The finiteness watch: flags gathered on the device during an epoch, looked at once when it ends."""
+
+from __future__ import annotations
+
+import torch
+
+
+from longtail.types import Batch, Step
+
+
+class FinitenessError(ArithmeticError):
+    """A loss became NaN or infinite; the message names stage, epoch and class."""
+
+
+class Watch:
+    """Adds up the epoch's loss and remembers in which classes it first stopped being finite."""
+
+    def __init__(self, num_classes: int, device: torch.device | str) -> None:
+        self.total = torch.zeros((), dtype=torch.float64, device=device)
+        self.steps = 0
+        self.broken = torch.zeros((), dtype=torch.bool, device=device)
+        self.classes = torch.zeros(num_classes, dtype=torch.bool, device=device)
+
+    def note(self, step: Step, batch: Batch) -> None:
+        """Take note of one step without waiting for the device."""
+        loss = step.loss.detach()
+        self.total += loss.to(self.total.dtype)
+        self.steps += 1
+        bad = ~torch.isfinite(loss)
+        if step.losses is not None and batch["targets"].ndim == 1 and not batch["targets"].is_floating_point():
+            wrong = ~torch.isfinite(step.losses.detach())
+            hit = torch.zeros_like(self.classes, dtype=torch.int64)
+            hit.index_add_(0, batch["targets"].clamp(min=0), wrong.to(torch.int64))
+            # only the first broken step tells the class: after it, every weight is NaN
+            self.classes |= (hit > 0) & ~self.broken
+            bad = bad | wrong.any()
+        self.broken |= bad
+
+    def mean(self) -> float:
+        """The epoch's mean loss over its steps."""
+        return float(self.total) / max(self.steps, 1)
+
+    def check(self, stage: str, epoch: int, classes: tuple[str, ...]) -> None:
+        """Raise FinitenessError where a loss was not finite."""
+        if not bool(self.broken):
+            return
+        names = [classes[int(j)] for j in torch.nonzero(self.classes).flatten()]
+        who = f"first in class {', '.join(names[:5])}" if names else "in the batch's mean"
+        raise FinitenessError(
+            f"the loss must stay finite, got NaN or infinity in stage {stage}, epoch {epoch + 1}, {who}; "
+            "lower the learning rate or the scale, or look at the inputs of that class"
+        )
+
+

@@ -1,0 +1,82 @@
+"""Losses with a margin on the true class. All per example, none reduced; shapes as in `softmax`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from longtail.counts import positive_counts
+from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
+from longtail.functional.softmax import cross_entropy
+
+
+def ldam_margins(
+    counts: Any,
+    max_margin: float = 0.5,
+    *,
+    zero_count: str | float = "error",
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4), (C,): the rarest class gets max_margin exactly.
+
+    Computed in float64, returned in the default dtype.
+
+    Args:
+        counts: class counts n (C,).
+        max_margin: >= 0, the paper's C up to its scale.
+        zero_count: what an empty class means: "error" names it, "mask" gives it no margin and leaves it
+            out of the maximum, a number stands in for it.
+        dtype: of the result.
+
+    Raises:
+        ValueError: a class without examples, unless `zero_count` says otherwise.
+
+    Reference: Cao et al., Label-Distribution-Aware Margin Loss, NeurIPS 2019, eq. 11 and section 4.
+    """
+    n = positive_counts(counts, zero_count)
+    shape = torch.where(n > 0, (n[n > 0].min() / n.clamp(min=torch.finfo(n.dtype).tiny)).pow(0.25), 0.0)
+    return (max_margin * shape).to(dtype or torch.get_default_dtype())
+
+
+def ldam(
+    logits: Tensor, targets: Tensor, margins: Tensor, scale: Value = 30.0, *, ignore_index: int = IGNORE
+) -> Tensor:
+    """Label-distribution-aware margin loss.
+
+    l(z, y) = -log( e^(s (z_y - Delta_y)) / (e^(s (z_y - Delta_y)) + sum_{j != y} e^(s z_j)) )
+
+    Args:
+        logits: (N, C, d1..dk), cosines in the paper.
+        targets: class indices (N, d1..dk) or soft targets of the logits' shape; under a soft target every
+            class k is the true one in turn, with its own margin.
+        margins: Delta (C,), see `ldam_margins`.
+        scale: s > 0.
+        ignore_index: the index that marks a position as ignored.
+
+    Reference: Cao et al., Label-Distribution-Aware Margin Loss, NeurIPS 2019, eq. 10.
+    """
+    z = widen(logits)
+    if is_soft(targets):
+        return mixture(
+            F.softplus(log_odds_against(scale * z) + scale * across(margins, z), threshold=40), targets
+        )
+    kept = torch.where(targets == ignore_index, 0, targets).unsqueeze(1)
+    shift = of_target(margins.to(z.device, z.dtype), targets, ignore_index).unsqueeze(1)
+    # neither operation keeps an (N, C) tensor for the way back
+    return cross_entropy(z.scatter_add(1, kept, -shift) * scale, targets, ignore_index=ignore_index)
+
+
+def log_odds_against(logits: Tensor) -> Tensor:
+    """log((1 - p_k) / p_k) = logsumexp_{j != k} z_j - z_k for every class k, p = softmax(z); (N, C, d1..dk).
+
+    The likeliest class has 1 - p_k computed from the others: 1 - p_k itself would cancel. For the rest
+    p_k <= 1/2 and log1p(-p_k) is exact.
+    """
+    log_p = torch.log_softmax(logits, 1)
+    top = torch.zeros_like(log_p, dtype=torch.bool).scatter(1, log_p.argmax(1, keepdim=True), True)
+    others = torch.logsumexp(log_p.masked_fill(top, -torch.inf), 1, keepdim=True)
+    rest = torch.log1p(-log_p.masked_fill(top, -torch.inf).exp())
+    return torch.where(top, others, rest) - log_p

@@ -1,0 +1,5 @@
+"""What learns: a network with its loss, its targets and everything that is remembered beside it."""
+
+from longtail.learners.supervised import SupervisedLearner
+
+__all__ = ["SupervisedLearner"]

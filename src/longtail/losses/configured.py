@@ -1,0 +1,125 @@
+"""What a loss is built from: its knobs, checked in one place, and the counts or labels of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self, Unpack
+
+import torch
+from torch import Tensor
+
+from longtail import class_weights, knobs
+from longtail.counts import as_counts, class_names
+from longtail.counts import class_counts as count_classes
+from longtail.losses.constants import ClassConstants
+from longtail.losses.reduction import check_normalize
+from longtail.losses.signature import DEFAULTS, Common, compose, refuse_unknown
+from longtail.schedules import Schedule, at
+from longtail.types import Progress
+
+
+class Configured(ClassConstants):
+    """A loss before it is called. Its own knobs stand in its constructor, the common ones in `signature`.
+
+    `DIVIDES_BY` is the loss's default for `normalize`.
+    """
+
+    DIVIDES_BY: ClassVar[str] = "weights"
+
+    class_weight: Tensor | None
+    outside: Tensor | None
+    reweight: float | Schedule
+    normalize: str | float | Tensor
+    label_smoothing: float
+    ignore_index: int
+    reduction: str
+    zero_count: str | float
+    classes: Sequence[str] | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = compose(cls, cls.DIVIDES_BY)  # type: ignore[attr-defined]
+
+    def __init__(
+        self, class_counts: Any = None, own: Mapping[str, Any] | None = None, /, **common: Unpack[Common]
+    ):
+        super().__init__()
+        refuse_unknown(type(self), common)
+        values = {**DEFAULTS, "normalize": self.DIVIDES_BY, **common}
+        self._own = tuple(own or {})
+        knobs.check(type(self), {**(own or {}), **values})
+        check_normalize(values["normalize"])
+        self._weight_given = values.pop("class_weight")
+        for name, value in {**(own or {}), **values}.items():
+            setattr(self, name, value)
+        self._scheduled = tuple(n for n in (*self._own, "reweight") if isinstance(getattr(self, n), Schedule))
+        counts = None if class_counts is None else as_counts(class_counts)
+        _check_names(self.classes, counts)
+        given = next((v for v in (counts, self._weight_given) if isinstance(v, Tensor)), None)
+        self._hold(counts, given.device if given is not None else torch.get_default_device())
+
+    @classmethod
+    def from_labels(cls, labels: Any, *, num_classes: int | None = None, **arguments: Any) -> Self:
+        """Build the loss from training labels: their counts, and their names as `classes`."""
+        classes = arguments.pop("classes", None)
+        counts = count_classes(labels, num_classes, classes)
+        names = classes if classes is not None else class_names(labels)
+        # classes that no label shows have no name but their index
+        arguments["classes"] = [*names, *map(str, range(len(names), len(counts)))]
+        return cls(counts, **arguments)
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, *, num_classes: int | None = None, **arguments: Any) -> Self:
+        """Build the loss from a training set, whose labels are found without decoding an input."""
+        return cls.from_labels(dataset, num_classes=num_classes, **arguments)
+
+    def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
+        """Slot: constants (C,) that `losses` reads by `self.constant(name, logits)`, float64."""
+        return {}
+
+    def constants(self, counts: Tensor | None) -> Mapping[str, Tensor | None]:
+        """Class weight, `outside` (classes whose targets do not count), and the loss's own statistics."""
+        weight = class_weights.resolve(
+            self._weight_given, counts, classes=self.classes, zero_count=self.zero_count
+        )
+        return {"class_weight": weight, "outside": None, **self.statistics(counts)}
+
+    def counted(self, counts: Tensor | None) -> Tensor:
+        """The counts, for statistics that cannot do without them."""
+        if counts is None:
+            name = type(self).__name__
+            raise ValueError(f"{name} needs class_counts, got None; pass longtail.class_counts(labels)")
+        return counts
+
+    def knob(self, name: str, progress: Progress | None) -> Any:
+        """A knob of the loss as it stands at `progress`."""
+        return at(getattr(self, name), progress, name)
+
+    def _num_classes(self) -> int | None:
+        known = self.class_counts if self.class_counts is not None else self.class_weight
+        return None if known is None else len(known)
+
+    def extra_repr(self) -> str:
+        """The number of classes, the loss's own knobs, and what differs from the defaults."""
+        size = self._num_classes()
+        shown = [] if size is None else [f"{size} classes"]
+        shown += [f"{name}={_short(getattr(self, name))}" for name in self._own]
+        given = {name: getattr(self, name) for name in DEFAULTS} | {"class_weight": self._weight_given}
+        default = {**DEFAULTS, "normalize": self.DIVIDES_BY, "classes": self.classes}
+        shown += [f"{name}={_short(v)}" for name, v in given.items() if not _same(v, default[name])]
+        return ", ".join(shown)
+
+
+def _check_names(classes: Sequence[str] | None, counts: Tensor | None) -> None:
+    if classes is not None and counts is not None and len(classes) != len(counts):
+        raise ValueError(
+            f"classes must name all {len(counts)} classes, got {len(classes)} names; see class_counts"
+        )
+
+
+def _short(value: Any) -> str:
+    return f"<{tuple(value.shape)}>" if isinstance(value, Tensor) else repr(value)
+
+
+def _same(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, str | float) and bool(value == default))

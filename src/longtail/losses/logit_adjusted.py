@@ -1,0 +1,71 @@
+"""Logit adjustment and its case tau = 1, balanced softmax."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor
+
+from longtail import functional
+from longtail.knobs import NonNegative
+from longtail.losses.loss import Loss
+from longtail.losses.signature import Common
+from longtail.types import Progress
+
+
+class LogitAdjustedLoss(Loss):
+    """l(z, y) = -log softmax(z + tau log pi)_y, pi_j = n_j / N.
+
+    The network learns scores z for balanced classes: predict with argmax z, not with the adjusted logits.
+    Fisher consistent for the balanced error at tau = 1.
+
+    Args:
+        class_counts: n (C,).
+        tau: >= 0, scheduled or not; 0 is cross-entropy.
+        common: as in `Loss`. With zero_count="mask" an empty class leaves the denominator (log pi = -inf),
+            gets no gradient, and targets on it do not count.
+
+    Reference: Menon et al., Long-tail learning via logit adjustment, ICLR 2021, eq. 10.
+    """
+
+    def __init__(self, class_counts: Any = None, *, tau: NonNegative = 1.0, **common: Unpack[Common]) -> None:
+        super().__init__(class_counts, {"tau": tau}, **common)
+
+    def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
+        """log pi."""
+        return _prior(self.counted(counts), self.zero_count)
+
+    def losses(
+        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
+    ) -> Tensor:
+        """-log softmax(z + tau log pi)_y."""
+        prior, tau = self.constant("log_prior", logits), self.knob("tau", progress)
+        return functional.logit_adjusted(logits, targets, prior, tau, ignore_index=self.ignore_index)
+
+
+class BalancedSoftmaxLoss(Loss):
+    """l(z, y) = -log( n_y e^z_y / sum_j n_j e^z_j ): `LogitAdjustedLoss` at tau = 1.
+
+    Reference: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020, eq. 4.
+    """
+
+    def __init__(self, class_counts: Any = None, **common: Unpack[Common]) -> None:
+        super().__init__(class_counts, {}, **common)
+
+    def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
+        """log pi."""
+        return _prior(self.counted(counts), self.zero_count)
+
+    def losses(
+        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
+    ) -> Tensor:
+        """-log softmax(z + log pi)_y."""
+        prior = self.constant("log_prior", logits)
+        return functional.logit_adjusted(logits, targets, prior, 1.0, ignore_index=self.ignore_index)
+
+
+def _prior(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:
+    prior = functional.log_prior(counts, zero_count=zero_count, dtype=torch.float64)
+    outside = torch.isneginf(prior)
+    return {"log_prior": prior, "outside": outside} if bool(outside.any()) else {"log_prior": prior}

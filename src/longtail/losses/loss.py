@@ -1,0 +1,198 @@
+"""The one module behind every loss: adjust -> pointwise -> class weight -> reduce.
+
+A paper's loss fills two slots: `losses`, a function out of `longtail.functional` that adjusts the logits and
+takes the pointwise loss, and `statistics`, what that function has to know about the classes. Targets, class
+and sample weights, masks and reduction stand here, once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from longtail.functional import class_weighted, is_soft, of_target, smoothed, widen
+from longtail.losses.configured import Configured
+from longtail.losses.reduction import check_normalize, reduce
+from longtail.losses.shapes import check_call, check_progress
+from longtail.losses.weighting import class_weight_now, class_weight_of, sample_weight_of
+from longtail.schedules import at
+from longtail.types import Progress
+
+
+class Loss(Configured, ABC):
+    """A loss for classification with rare classes; called as `nn.CrossEntropyLoss` is.
+
+    mean = sum_i s_i w_{y_i} l(z_i, y_i) / D over the positions that are not ignored. A soft target q means
+    sum_k q_k w_k l(z, k), so mixup is the mixture of losses and label smoothing the soft target
+    (1 - e) onehot + e / C.
+
+    Args:
+        class_counts: n (C,), where the loss or its class weight reads them.
+        class_weight: w; None for ones, a tensor (C,) as given, {class name: w} (names in `classes`, unnamed
+            classes weigh 1), or "inverse", "sqrt", "effective" (beta 0.9999), which sum to C.
+        reweight: r in [0, 1], w_j(p) = 1 + r(p) (w_j - 1); `switch(0.8, 0, 1)` defers the weights. r = 0 is
+            bit for bit no weight.
+        normalize: D; "weights": the sum of the weights omega = class weight x sample weight, for a soft
+            target sum_k q_k w_k (torch divides by N for probabilities, and by sum w_y under label smoothing);
+            "batch": the number of positions that count; or a number > 0.
+        label_smoothing: e in [0, 1], for class indices.
+        ignore_index: class index of positions that do not count.
+        reduction: "mean", "sum" (not divided) or "none" (shaped as class indices are).
+        zero_count: a class without examples is an error where a formula divides by its count or takes its
+            log, unless "mask" (it gets no margin, a named weight of 0, or stands outside where its log is
+            needed) or a number > 0 to count in its place.
+        classes: names of the classes, for a `class_weight` by name; `from_labels` fills them in.
+
+    Shapes: logits (N, C, d1..dk); targets, class indices (N, d1..dk) or probabilities (N, C, d1..dk).
+
+    A loss computes in float32, or float64 for float64 logits, under autocast too. Shapes and dtypes are
+    checked on every call, values only inside `longtail.checks.strict()`. Move the loss with the model: from
+    another device its constants are copied on every call.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def link(self) -> str:
+        """What turns scores into probabilities: "softmax", or "sigmoid" for sums of binary losses."""
+        return "softmax"
+
+    @abstractmethod
+    def losses(
+        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
+    ) -> Tensor:
+        """Slot: l(z, y) per position, linear in soft targets, 0 where the class index is `ignore_index`."""
+
+    def weighted(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        weight: Tensor | None,
+        progress: Progress | None,
+        features: Tensor | None,
+    ) -> Tensor:
+        """Slot: w_y l(z, y); a loss that does more with the class weight than multiply says so here."""
+
+        def loss(z: Tensor, t: Tensor) -> Tensor:
+            return self.losses(z, t, progress, features)
+
+        return class_weighted(loss, logits, targets, weight, self.ignore_index)
+
+    def scores(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
+        """What to rank and adjust by."""
+        return logits
+
+    def probabilities(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
+        """The loss's model of P(class): the softmax of the scores."""
+        return torch.softmax(widen(self.scores(logits, progress)), 1)
+
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        features: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        progress: Progress | None = None,
+        normalize: str | float | Tensor | None = None,
+    ) -> Tensor:
+        """The reduced loss, a scalar (unless reduction="none").
+
+        Args:
+            logits: (N, C, d1..dk).
+            targets: class indices (N, d1..dk) or probabilities (N, C, d1..dk).
+            features: (N, D), what entered the head; for losses whose `needs` say so.
+            sample_weight: s >= 0, (N,) or (N, d1..dk).
+            progress: epoch / epochs, a float or a 0-dim tensor; required where a knob is a schedule.
+            normalize: for this call, instead of the constructor's.
+
+        Raises:
+            TypeError: a scheduled knob without progress, or a dtype that does not fit.
+            ValueError: shapes that do not fit, multi-hot targets, progress outside [0, 1].
+        """
+        if normalize is None:
+            normalize = self.normalize
+        else:
+            check_normalize(normalize)
+        losses, weights, kept = self._terms(logits, targets, features, sample_weight, progress)
+        return reduce(losses, weights, kept, self.reduction, normalize)
+
+    def with_losses(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        features: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The mean (or sum) and the per-example losses behind it, from one evaluation."""
+        losses, weights, kept = self._terms(logits, targets, features, sample_weight, progress)
+        return reduce(losses, weights, kept, self.reduction, self.normalize), losses
+
+    def per_example(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        features: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """s_i w_{y_i} l(z_i, y_i), (N, d1..dk): weighted, not normalised, 0 where ignored."""
+        return self._terms(logits, targets, features, sample_weight, progress)[0]
+
+    def kept(self, targets: Tensor) -> Tensor:
+        """Which positions count, bool (N, d1..dk): not ignored, nor of a class that stands outside."""
+        if is_soft(targets):
+            return torch.ones_like(targets.select(1, 0), dtype=torch.bool)
+        targets = targets.long()  # in uint8, -100 would be 156
+        kept = targets != self.ignore_index
+        if self.outside is None:
+            return kept
+        return kept & ~of_target(self.outside.to(targets.device), targets, self.ignore_index)
+
+    def _terms(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        features: Tensor | None,
+        sample_weight: Tensor | None,
+        progress: Progress | None,
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Weighted losses, their weights omega (None: ones) and which positions count."""
+        check_call(logits, targets, sample_weight, self._num_classes(), self.ignore_index)
+        check_progress(progress)
+        self._check_needs(features, progress)
+        z = widen(logits)
+        targets = targets.to(z.dtype) if is_soft(targets) else targets.long()
+        kept = self.kept(targets)
+        if not is_soft(targets):
+            if self.outside is not None:
+                targets = torch.where(kept, targets, self.ignore_index)
+            if self.label_smoothing > 0:
+                targets = smoothed(targets, z.shape[1], self.label_smoothing, z.dtype, self.ignore_index)
+        weight = self._class_weight(z, progress)
+        losses = self.weighted(z, targets, weight, progress, features)
+        omega = None if weight is None else class_weight_of(targets, weight, kept, self.ignore_index)
+        if sample_weight is not None:
+            share = sample_weight_of(sample_weight, kept, z.dtype)
+            losses, omega = losses * share, share if omega is None else omega * share
+        return losses, omega, kept
+
+    def _class_weight(self, like: Tensor, progress: Progress | None) -> Tensor | None:
+        r = at(self.reweight, progress, "reweight")
+        weight = None if self.class_weight is None else self.constant("class_weight", like)
+        return class_weight_now(weight, r, self.outside, like)
+
+    def _check_needs(self, features: Tensor | None, progress: Progress | None) -> None:
+        if "features" in self.needs and features is None:
+            raise TypeError(
+                f"{type(self).__name__} reads features, got None; pass what entered the head, (N, D)"
+            )
+        if progress is None:
+            for name in self._scheduled:
+                at(getattr(self, name), None, name)

@@ -1,0 +1,110 @@
+"""Cross-entropy and its focal modulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Unpack
+
+import torch
+from torch import Tensor
+
+from longtail import functional
+from longtail.knobs import NonNegative
+from longtail.losses.loss import Loss
+from longtail.losses.signature import Common
+from longtail.types import Progress
+
+
+class CrossEntropyLoss(Loss):
+    """l(z, y) = -log softmax(z)_y: plain training, and the base that every other loss is measured against.
+
+    With `class_weight="effective"` and `reweight=switch(0.8, 0, 1)` it is CE-DRW. Equal to
+    `torch.nn.CrossEntropyLoss(weight)` for class indices.
+    """
+
+    def __init__(self, class_counts: Any = None, **common: Unpack[Common]) -> None:
+        super().__init__(class_counts, {}, **common)
+
+    def losses(
+        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
+    ) -> Tensor:
+        """-log p_y."""
+        return functional.cross_entropy(logits, targets, ignore_index=self.ignore_index)
+
+
+class FocalLoss(Loss):
+    """l(z, y) = -alpha_y (1 - p_y)^gamma log p_y, p = softmax(z): examples that are already right count less.
+
+    Args:
+        class_counts: n (C,), for a named class weight.
+        gamma: >= 0, scheduled or not; 0 is cross-entropy.
+        alpha: a factor of the loss, per class (C,) or one for all; it is no part of the weights omega.
+        weight_in_modulator: the class weight also enters the modulator, -log p_y being replaced by
+            -w_y log p_y throughout, as LDAM's code has it; its published focal rows use it.
+        common: as in `Loss`; the mean divides by the batch.
+
+    Reference: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, eq. 5, there for two classes.
+    """
+
+    DIVIDES_BY: ClassVar[str] = "batch"
+    alpha: float | Tensor | Sequence[float] | None
+    weight_in_modulator: bool
+
+    def __init__(
+        self,
+        class_counts: Any = None,
+        *,
+        gamma: NonNegative = 2.0,
+        alpha: float | Tensor | Sequence[float] | None = None,
+        weight_in_modulator: bool = False,
+        **common: Unpack[Common],
+    ) -> None:
+        own = {"gamma": gamma, "alpha": alpha, "weight_in_modulator": weight_in_modulator}
+        super().__init__(class_counts, own, **common)
+
+    def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
+        """alpha (C,) or, for one factor, (1,)."""
+        if self.alpha is None:
+            return {}
+        alpha = torch.as_tensor(self.alpha, dtype=torch.float64).detach().cpu()
+        if alpha.ndim > 1 or not bool(torch.isfinite(alpha).all()) or bool((alpha < 0).any()):
+            raise ValueError(
+                f"alpha must be one number >= 0 or one per class, got {self.alpha!r}; try alpha=0.25"
+            )
+        if alpha.ndim == 1 and counts is not None and len(alpha) != len(counts):
+            raise ValueError(
+                f"alpha must have {len(counts)} entries, one per class, got {len(alpha)}; see class_counts"
+            )
+        return {"class_alpha": alpha}
+
+    def losses(
+        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
+    ) -> Tensor:
+        """-alpha_y (1 - p_y)^gamma log p_y."""
+        return self._focal(logits, targets, None, progress)
+
+    def weighted(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        weight: Tensor | None,
+        progress: Progress | None,
+        features: Tensor | None,
+    ) -> Tensor:
+        """The weight multiplies the loss, or enters it."""
+        if self.weight_in_modulator:
+            return self._focal(logits, targets, weight, progress)
+        return super().weighted(logits, targets, weight, progress, features)
+
+    def _focal(
+        self, logits: Tensor, targets: Tensor, inside: Tensor | None, progress: Progress | None
+    ) -> Tensor:
+        gamma = self.knob("gamma", progress)
+
+        def loss(z: Tensor, t: Tensor) -> Tensor:
+            return functional.focal(z, t, gamma, modulator_weight=inside, ignore_index=self.ignore_index)
+
+        if self.alpha is None:
+            return loss(logits, targets)
+        alpha = self.constant("class_alpha", logits).expand(logits.shape[1])
+        return functional.class_weighted(loss, logits, targets, alpha, self.ignore_index)

@@ -1,0 +1,48 @@
+"""The menu: one line per method. A new method is one leaf file, one line here and one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from longtail.methods import deferred, ldam, logit_adjustment, plain, resampling, reweighting
+from longtail.methods.method import Method
+
+Builder = Callable[..., Method]
+
+CATALOG: dict[str, Builder] = {
+    "ce": plain.ce,
+    "sigmoid-ce": plain.sigmoid_ce,
+    "focal": plain.focal,
+    "cb-ce": reweighting.cb_ce,
+    "cb-focal": reweighting.cb_focal,
+    "cb-rs": resampling.cb_rs,
+    "sqrt-rs": resampling.sqrt_rs,
+    "ce-drw": deferred.ce_drw,
+    "ce-drs": deferred.ce_drs,
+    "focal-drw": deferred.focal_drw,
+    "ldam": ldam.ldam,
+    "ldam-drw": ldam.ldam_drw,
+    "logit-adjusted": logit_adjustment.logit_adjusted,
+    "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
+    "balanced-softmax": logit_adjustment.balanced_softmax,
+    "ce-threshold": logit_adjustment.ce_threshold,
+}
+
+QUICK = (
+    "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
+)  # fmt: skip
+PRESETS: dict[str, tuple[str, ...]] = {"quick": QUICK, "all": tuple(CATALOG)}
+
+ENTRY_POINTS = "longtail.methods"
+"""Other packages add methods here: `key = "package.module:builder"`, a builder like those above."""
+
+
+def catalogue() -> dict[str, Builder]:
+    """Our methods and those that installed packages add; a package cannot take one of our names."""
+    found = dict(CATALOG)
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name in CATALOG:
+            raise ValueError(f"method {point.name!r} of {point.value} has the name of one of ours; rename its entry point")
+        found[point.name] = point.load()
+    return found

@@ -1,0 +1,60 @@
+"""The catalogue in words: what `longtail methods`, `longtail explain` and the README table show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from longtail import knobs
+from longtail.methods.catalog import PRESETS, catalogue
+from longtail.methods.resolve import describe, signature
+from longtail.methods.resolve import method as resolve
+
+
+def menu(task: str | None = None) -> list[dict[str, Any]]:
+    """One dict per method: method, paper, year, task, signature, summary.
+
+    Raises:
+        ValueError: no method is for that task.
+    """
+    rows = [explained(key) for key in catalogue()]
+    if task is not None:
+        known = sorted({row["task"] for row in rows})
+        rows = [row for row in rows if row["task"] == task]
+        if not rows:
+            raise ValueError(f"task must be one of {', '.join(known)}, got {task!r}; leave it out for all methods")
+    return rows
+
+
+def explained(name: str) -> dict[str, Any]:
+    """Everything about one method; a spec string is explained with its knobs' values in force."""
+    method = resolve(name)
+    builder = catalogue()[method.key]
+    text = describe(builder)
+    summary, _, body = text.partition("\n\n")
+    return {
+        "method": method.key,
+        "spec": method.spec,
+        "paper": method.reference.short,
+        "year": method.reference.year,
+        "title": method.reference.title,
+        "task": method.task,
+        "summary": summary,
+        "body": body,
+        "signature": signature(method.key, builder),
+        "knobs": [
+            {"name": k.name, "default": k.default, "range": None if k.rule is None else str(k.rule)}
+            for k in knobs.declared(builder).values()
+        ],
+        "retrains": method.retrains,
+        "needs_val": method.needs_val,
+        "presets": [p for p, keys in PRESETS.items() if method.key in keys],
+        "bibtex": method.reference.bibtex,
+    }
+
+
+def table() -> str:
+    """The README's table of methods."""
+    lines = ["| method | paper | year | what it is |", "|---|---|---|---|"]
+    for row in menu():
+        lines.append(f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |")
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""A method: a named recipe. Task, stages, post-hoc rule, reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from longtail.data import Examples
+from longtail.engine import Recipe, Stage
+from longtail.learners import SupervisedLearner
+from longtail.losses import Loss
+from longtail.methods.references import Reference
+from longtail.types import Draw, Learner, TrainingData
+
+MakeStages = Callable[[Recipe], Sequence[Stage]]
+MakeLoss = Callable[[Tensor], Loss]
+MakeDraw = Callable[[Tensor], Draw]
+MakeRule = Callable[[Tensor], nn.Module]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A named way to learn.
+
+    Args:
+        stages: recipe -> the stages to train.
+        reference: where it comes from.
+        posthoc: class counts -> a rule on the scores of the trained model, or None.
+        needs_val: whether the rule is fitted on a validation part.
+        task: the kind of data it learns from.
+        key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
+    """
+
+    stages: MakeStages
+    reference: Reference
+    posthoc: MakeRule | None = None
+    needs_val: bool = False
+    task: str = "supervised"
+    key: str = ""
+    spec: str = ""
+
+    def named(self, key: str, spec: str) -> Method:
+        """The same method under its resolved name."""
+        return replace(self, key=key, spec=spec)
+
+    @property
+    def retrains(self) -> bool:
+        """False where it only re-reads the scores of plain training."""
+        return self.posthoc is None
+
+
+def one_stage(
+    spec: str,
+    loss: MakeLoss,
+    *,
+    head: str = "linear",
+    draw: MakeDraw | None = None,
+    prepare: Callable[[nn.Module], None] | None = None,
+    no_decay: Iterable[str] = (),
+) -> MakeStages:
+    """The stages of a method that trains once, from scratch, under the recipe.
+
+    Args:
+        spec: canonical text of the training; methods that name the same text share one training.
+        loss: class counts -> loss.
+        head: the network's classifier, "linear" or "cosine".
+        draw: targets -> which rows an epoch visits; None visits each once.
+        prepare: changes the fresh network (bias initialisation).
+        no_decay: parameters of the network that weight decay leaves alone.
+    """
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        def build(data: Examples, left: Learner | None) -> tuple[Learner, TrainingData]:
+            network = recipe.network(data, head)
+            if prepare is not None:
+                prepare(network)
+            learner = SupervisedLearner(network, loss(data.class_counts), no_decay=no_decay)
+            return learner, data.drawn(recipe.batch_size, None if draw is None else draw(data.targets))
+
+        return (
+            Stage("train", spec, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per),
+        )
+
+    return stages

@@ -1,0 +1,77 @@
+"""What a training was asked to do and what came out of it: configuration, predictor, predictions."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import longtail
+from longtail.data import Splits
+from longtail.engine import Predictor, Recipe, run
+from longtail.learners import SupervisedLearner
+from longtail.methods.method import Method
+from longtail.metrics import evaluate
+from longtail.types import Learner
+
+
+def configuration(
+    method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int
+) -> dict[str, Any]:
+    """config.json: everything resolved; the keys of `run.IDENTITY` decide the result."""
+    return {
+        "schema_version": run.SCHEMA,
+        "method": method.spec,
+        "seed": seed,
+        "data": {
+            "name": splits.name,
+            "hash": splits.hash,
+            "facts": splits.facts,
+            "classes": list(splits.classes),
+            "class_counts": splits.class_counts.tolist(),
+            "test_counts": splits.test.class_counts.tolist(),
+        },
+        "recipe": recipe.to_json(),
+        "precision": "float32",
+        "device": device,
+        "threads": threads,
+        "versions": {
+            "longtail": longtail.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
+    """The trained network with its scale and its post-hoc rule, fitted on the validation part where it learns."""
+    assert isinstance(learner, SupervisedLearner)
+    rule = None if method.posthoc is None else method.posthoc(splits.class_counts).to(device)
+    predictor = Predictor(
+        learner.network,
+        splits.classes,
+        splits.class_counts,
+        scale=float(learner.loss.scores(torch.ones(1, 1), progress=1.0)),
+        link=learner.loss.link,
+        posthoc=rule,
+    ).to(device)
+    if rule is not None and hasattr(rule, "fit") and splits.val is not None:
+        rule.fit(predictor.scores(splits.val.inputs), splits.val.targets.to(device))
+    return predictor
+
+
+def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What predictions.safetensors holds, and the scores of the decisions on the test part."""
+    test = splits.test
+    scores = predictor.scores(test.inputs)
+    arrays = {"scores": scores.cpu(), "targets": test.targets, "index": torch.arange(len(test))}
+    decided = scores
+    if predictor.posthoc is not None:
+        decided = predictor.adjusted(scores)
+        arrays["adjusted_scores"] = decided.cpu().contiguous()
+    logs = predictor.log_probabilities(decided).cpu()
+    return arrays, evaluate(logs, test.targets, class_counts=splits.class_counts)

@@ -1,0 +1,111 @@
+"""From a spec string to a method, with the nearest match and the signature in every refusal."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from longtail import knobs
+from longtail.methods import spec as specs
+from longtail.methods.catalog import PRESETS, catalogue
+from longtail.methods.method import Method
+
+
+def method(spec: str | Method) -> Method:
+    """The method that a spec string names, such as "ldam-drw" or "ldam-drw(scale=20)".
+
+    Raises:
+        ValueError: unknown method or knob (with the nearest match and the accepted signature), or a value out of
+            its range.
+    """
+    if isinstance(spec, Method):
+        return spec
+    name, values = specs.parse(spec)
+    builders = catalogue()
+    if name not in builders:
+        raise ValueError(f"unknown method {name!r}; {_nearest(name, builders)}")
+    builder = builders[name]
+    declared = knobs.declared(builder)
+    for knob in values:
+        if knob not in declared:
+            near = _nearest(knob, declared, otherwise="")
+            raise ValueError(f"method {name!r} has no knob {knob!r}; {near}it accepts {signature(name, builder)}")
+    for knob, value in values.items():
+        _typed(name, knob, value, declared[knob].default)
+    knobs.check(builder, values)
+    defaults = {k: d.default for k, d in declared.items()}
+    values = {k: float(v) if isinstance(defaults[k], float) and isinstance(v, int) else v for k, v in values.items()}
+    return builder(**values).named(name, specs.canonical(name, values, defaults))
+
+
+def _typed(name: str, knob: str, value: Any, default: Any) -> None:
+    """A knob without a declared rule still has the type of its default."""
+    if isinstance(default, bool) != isinstance(value, bool) and isinstance(default, bool | int | float):
+        kind = "True or False" if isinstance(default, bool) else "a number"
+        raise ValueError(f"{knob} of method {name!r} must be {kind}, got {value!r}; its default is {default!r}")
+
+
+def _nearest(word: str, known: Iterable[str], otherwise: str = "see longtail methods") -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}? " + otherwise if near else otherwise
+
+
+def signature(name: str, builder: Callable[..., Method]) -> str:
+    """As in `ldam(max_margin=0.5, scale=30.0)`."""
+    inner = ", ".join(str(knob) for knob in knobs.declared(builder).values())
+    return f"{name}({inner})" if inner else f"{name} without knobs"
+
+
+def methods(asked: str | Iterable[str | Method] = "quick", *, val: bool = False) -> list[Method]:
+    """The methods of a comparison, each once, in the order asked.
+
+    Args:
+        asked: a preset ("quick", "all"), specs separated by commas, or a list of either.
+        val: whether a validation part will be there; without one, presets leave out methods that need it and
+            naming such a method is an error.
+    """
+    found: dict[str, Method] = {}
+    for item in split(asked) if isinstance(asked, str) else asked:
+        preset = isinstance(item, str) and item in PRESETS
+        names: Iterable[str | Method] = _preset(str(item), val) if preset else (item,)
+        for name in names:
+            one = method(name)
+            if one.needs_val and not val and not preset:
+                raise ValueError(f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)")
+            if not (one.needs_val and not val):
+                found.setdefault(one.spec, one)
+    if not found:
+        raise ValueError("methods must not be empty, got none; try quick")
+    return list(found.values())
+
+
+def _preset(name: str, val: bool) -> tuple[str, ...]:
+    extra = ("ce-threshold",) if val and "ce-threshold" not in PRESETS[name] else ()
+    return PRESETS[name] + extra
+
+
+def split(text: str) -> list[str]:
+    """Specs separated by commas, commas inside brackets and quotes left alone."""
+    parts, depth, quote, current = [], 0, "", ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in "([":
+            depth += 1
+        elif char in ")]":
+            depth -= 1
+        if char == "," and depth == 0 and not quote:
+            parts.append(current.strip())
+            current = ""
+        else:
+            current += char
+    return [part for part in [*parts, current.strip()] if part]
+
+
+def describe(builder: Callable[..., Method]) -> str:
+    """The builder's docstring: what the method is, its equation, when it works, where original and paper differ."""
+    return inspect.cleandoc(builder.__doc__ or "")

@@ -1,0 +1,90 @@
+"""Spec strings: `name` or `name(knob=value, ...)`, read by a parser and never evaluated.
+
+Values are literals, `inf`, or a schedule such as `switch(0.8, inf, 5.0)`. Knobs sorted and defaults dropped
+give the canonical string: table label, JSON key and folder name.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from longtail.schedules import BY_NAME, Schedule
+
+_SHAPE = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9_-]*)\s*(?:\((.*)\))?\s*$", re.DOTALL)
+
+
+def parse(spec: str) -> tuple[str, dict[str, Any]]:
+    """Split "name(knob=value)" into the name and the knobs.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    match = _SHAPE.match(spec)
+    if match is None:
+        raise ValueError(f'method must be "name" or "name(knob=value, ...)", got {spec!r}; as in "ldam-drw(scale=20)"')
+    name, body = match.groups()
+    if not body or not body.strip():
+        return name, {}
+    try:
+        call = ast.parse(f"f({body})", mode="eval").body
+    except (SyntaxError, ValueError):
+        raise ValueError(f'the knobs of {spec!r} cannot be read; write them as in "ldam-drw(scale=20)"') from None
+    if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
+        raise ValueError(f'the knobs of {spec!r} must be named; write them as in "ldam-drw(scale=20)"')
+    names = [str(k.arg) for k in call.keywords]
+    twice = next((n for n in names if names.count(n) > 1), None)
+    if twice is not None:
+        raise ValueError(f"knob {twice!r} is given twice in {spec!r}; give it once")
+    return name, {str(k.arg): _value(k.value, spec) for k in call.keywords}
+
+
+def _value(node: ast.expr, spec: str) -> Any:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | bool | None):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = _value(node.operand, spec)
+        if isinstance(inner, int | float) and not isinstance(inner, bool):
+            return -inner
+    if isinstance(node, ast.Name) and node.id == "inf":
+        return math.inf
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(_value(item, spec) for item in node.elts)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _schedule(node, node.func.id, spec)
+    raise ValueError(
+        f"the value {ast.unparse(node)!r} in {spec!r} must be a number, a word in quotes, inf or a schedule "
+        f"({', '.join(sorted(BY_NAME))}); correct it"
+    )
+
+
+def _schedule(node: ast.Call, name: str, spec: str) -> Schedule:
+    if name not in BY_NAME:
+        raise ValueError(f"{name!r} in {spec!r} is not a schedule; known are {', '.join(sorted(BY_NAME))}")
+    args = [_value(a, spec) for a in node.args]
+    kwargs = {str(k.arg): _value(k.value, spec) for k in node.keywords}
+    try:
+        return BY_NAME[name](*args, **kwargs)
+    except TypeError as error:
+        raise ValueError(f"{ast.unparse(node)!r} in {spec!r} does not fit: {error}; see longtail.schedules") from None
+
+
+def canonical(name: str, knobs: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """The one string of a method: knobs sorted, defaults dropped, numbers written as their default is."""
+    kept = []
+    for knob in sorted(knobs):
+        value = knobs[knob]
+        if isinstance(defaults.get(knob), float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if value != defaults.get(knob):
+            kept.append(f"{knob}={value!r}")
+    return f"{name}({', '.join(kept)})" if kept else name
+
+
+def folder_name(key: str, spec: str) -> str:
+    """`<key>-<8 hex of the canonical spec>`."""
+    return f"{key}-{hashlib.sha256(spec.encode()).hexdigest()[:8]}"

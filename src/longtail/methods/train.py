@@ -1,0 +1,209 @@
+"""From a method and data to a run: train, predict, decide, score, and leave a folder behind."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import torch as safetensors
+
+from longtail.data import Splits, load
+from longtail.engine import Recipe, Run, Training, packing, run
+from longtail.engine.run import append_record, claim, cut_records
+from longtail.methods.method import Method
+from longtail.methods.outcome import configuration, predictions, predictor_of
+from longtail.methods.recipes import default_recipe
+from longtail.methods.resolve import method as resolve
+from longtail.metrics import evaluate
+from longtail.types import Learner, Record
+
+OnEpoch = Callable[[Record], None]
+
+
+def train(
+    method: str | Method,
+    splits: Splits,
+    *,
+    folder: str | Path,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    store: Path | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Run:
+    """Train one method with one seed and leave a run folder; the same call goes on where it was interrupted.
+
+    Args:
+        method: a method or its spec string.
+        splits: the data, as `data.load` gives them.
+        folder: of the run; claimed by this configuration.
+        seed: of initialisation and order.
+        recipe: how to train; by default the one that fits the data.
+        store: folder for finished stages, shared between the runs of a comparison.
+        device: where to train.
+        threads: CPU threads; recorded, kept on resume, since another count gives other last bits.
+        on_epoch: called with each epoch's record.
+
+    Raises:
+        ValueError: the folder belongs to another configuration, or the method needs a validation part.
+        FinitenessError: the loss stopped being finite; everything up to the last checkpoint is kept.
+    """
+    training = Fit(method, splits, seed=seed, recipe=recipe, folder=folder, store=store, device=device, threads=threads)
+    for record in training:
+        if on_epoch is not None:
+            on_epoch(record)
+    return training.run
+
+
+def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, **options: Any) -> Fit:
+    """An iterator of epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
+
+    After the last one, `.learner` is the trained learner and `.run` the finished run (where `folder` was given).
+
+    Args:
+        method: a method or its spec string, such as "ldam-drw(scale=20)".
+        data: anything that `data.load` takes; with arrays, `labels` are their labels.
+        labels: see `data`.
+        seed: of initialisation and order.
+        options: recipe, folder, store, device, threads, evaluate_at as in `Fit`.
+    """
+    resolved = resolve(method)
+    return Fit(resolved, load(data, labels), seed=seed, **options)
+
+
+class Fit(Iterator[Record]):
+    """One training, epoch by epoch, with or without a folder."""
+
+    def __init__(
+        self,
+        method: str | Method,
+        splits: Splits,
+        *,
+        seed: int = 0,
+        recipe: Recipe | None = None,
+        folder: str | Path | None = None,
+        store: Path | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        evaluate_at: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.method = resolve(method)
+        if self.method.needs_val and splits.val is None:
+            raise ValueError(f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2")
+        self.splits = splits
+        self.seed = seed
+        self.recipe = recipe or default_recipe(splits)
+        self.folder = None if folder is None else Path(folder)
+        self.device = device
+        self.config = configuration(
+            self.method, splits, seed, self.recipe, device, threads or torch.get_num_threads()
+        )
+        self._store = store if store is not None or self.folder is None else self.folder / "stages"
+        self._evaluate_at = evaluate_at
+        self._run: Run | None = None
+        self._training: Training | None = None
+        self._records = self._go()
+
+    def __next__(self) -> Record:
+        return next(self._records)
+
+    @property
+    def learner(self) -> Learner:
+        """The learner, as far as it has been trained."""
+        if self._training is None:
+            raise RuntimeError("no epoch has run in this process; iterate over the training, or use .run.predictor")
+        return self._training.learner
+
+    @property
+    def run(self) -> Run:
+        """The finished run."""
+        if self._run is None:
+            raise RuntimeError("the training is not finished or has no folder; iterate to its end with folder=...")
+        return self._run
+
+    def _go(self) -> Iterator[Record]:
+        resume = None
+        if self.folder is not None:
+            self.config = claim(self.folder, self.config)
+            if (self.folder / "run.json").exists():
+                self._run = Run.load(self.folder)
+                return
+            resume = self._checkpoint()
+            cut_records(self.folder, 0 if resume is None else resume["finished"])
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.config["threads"])
+        try:
+            self._training = self._start(resume)
+            yield from self._epochs(self._training)
+            if self.folder is not None:
+                self._run = self._finish(self._training)
+        finally:
+            torch.set_num_threads(before)
+
+    def _start(self, resume: dict[str, Any] | None) -> Training:
+        return Training(
+            self.method.stages(self.recipe),
+            self.splits.train,
+            seed=self.seed,
+            evaluate=self._score,
+            evaluate_at=self._evaluate_at,
+            resume=resume,
+            store=self._store,
+            owner="" if self.folder is None else f"{self.folder.parent.name}/{self.folder.name}",
+            identity=[self.splits.hash, self.recipe.to_json()],
+            device=self.device,
+        )
+
+    def _epochs(self, training: Training) -> Iterator[Record]:
+        for record in training:
+            if self.folder is not None:
+                # the line first, then the checkpoint: a line too many is cut on resume, one too few never happens
+                append_record(self.folder, record)
+                (self.folder / "checkpoint").mkdir(exist_ok=True)
+                packing.save(self.folder / "checkpoint" / "state.safetensors", training.state())
+            yield record
+
+    def _checkpoint(self) -> dict[str, Any] | None:
+        assert self.folder is not None
+        path = self.folder / "checkpoint" / "state.safetensors"
+        if not path.exists():
+            return None
+        try:
+            return dict(packing.load(path))
+        except ValueError:
+            return None  # damaged: begin anew rather than fail; every random number is derived, so nothing changes
+
+    def _score(self, learner: Learner) -> dict[str, float]:
+        test = self.splits.test
+        scores = torch.cat([learner.predict(x.to(self.device)) for x in test.inputs.split(1024)])
+        found = evaluate(scores, test.targets, class_counts=self.splits.class_counts)
+        return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+
+    def _finish(self, training: Training) -> Run:
+        assert self.folder is not None
+        start = time.perf_counter()
+        predictor = predictor_of(self.method, self.splits, training.learner, self.device)
+        arrays, scores = predictions(predictor, self.splits)
+        data = safetensors.save(arrays)
+        packing.write_bytes(self.folder / "predictions.safetensors", data)
+        predictor.save(self.folder)
+        trained = sum(record["seconds"] for record in run.Run(self.folder, self.config, {}).records)
+        result = {
+            "schema_version": run.SCHEMA,
+            "method": self.method.spec,
+            "key": self.method.key,
+            "reference": self.method.reference.short,
+            "retrains": self.method.retrains,
+            "seed": self.seed,
+            "reuses": training.reused[0] if training.reused else None,
+            "seconds": trained + time.perf_counter() - start,
+            "scores": scores,
+            "hashes": {"data": self.splits.hash, "predictions": hashlib.sha256(data).hexdigest()},
+        }
+        packing.write_json(self.folder / "run.json", result)
+        return Run.load(self.folder)

@@ -1,0 +1,11 @@
+"""Metrics that do not hide rare classes: recall per class and group, calibration, intervals.
+
+NumPy in float64 throughout; arrays, lists and tensors are accepted, torch is not imported.
+"""
+
+from longtail.groups import Groups, groups
+from longtail.metrics.calibration import classwise_ece, ece
+from longtail.metrics.evaluation import Tally, evaluate
+from longtail.metrics.intervals import wilson
+
+__all__ = ["Groups", "Tally", "classwise_ece", "ece", "evaluate", "groups", "wilson"]

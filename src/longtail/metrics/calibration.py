@@ -1,0 +1,82 @@
+"""Expected calibration error: how far confidence is from being right that often.
+
+With B equal-width bins, bin b = ((b-1)/B, b/B]; a confidence of exactly 0 belongs to the first.
+
+    ECE           = sum_b |bin b| / N  * |accuracy(b) - mean confidence(b)|
+    classwise ECE = 1/C sum_j sum_b |bin (b, j)| / N  * |frequency of class j in it - mean p_j in it|
+
+The first looks at the predicted class and its probability (Guo et al. 2017, "On Calibration of Modern
+Neural Networks", equation 3), the second bins the probability of every class j over all examples, and a
+rare class counts as much as a frequent one (Kull et al. 2019, "Beyond temperature scaling", section 2; the
+mean is over all C classes, with or without test examples).
+
+Each term equals |sum over the bin of (hit - p)| / N, so that a signed sum per bin is all that is kept, and
+batches add up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longtail.metrics.inputs import checked_labels, checked_probabilities, checked_scores
+from longtail.metrics.rates import Floats, weighted_count
+
+__all__ = ["BINS", "class_gaps", "classwise_ece", "confidence_gaps", "ece"]
+
+BINS = 15
+
+
+def confidence_gaps(confidence: Floats, hits: NDArray[np.bool_], weight: Floats, bins: int) -> Floats:
+    """Sum of weight (hit - confidence) per confidence bin, (bins,)."""
+    return weighted_count(_bin(confidence, bins), weight * (hits - confidence), bins)
+
+
+def class_gaps(probs: Floats, targets: NDArray[np.int64], weight: Floats, bins: int) -> Floats:
+    """Sum of weight (1[y = j] - p_j) per class and bin of p_j, (C, bins)."""
+    n, num_classes = probs.shape
+    gap = probs * -weight[:, None]
+    gap[np.arange(n), targets] += weight
+    lowest = probs <= 1.0 / bins
+    rows, columns = np.nonzero(~lowest)  # at most bins - 1 per row: nearly all of a large C is in bin 0
+    cell = columns * bins + _bin(probs[rows, columns], bins)
+    sums = weighted_count(cell, gap[rows, columns], num_classes * bins)
+    by_class = sums.reshape(num_classes, bins)
+    gap[~lowest] = 0.0
+    by_class[:, 0] += gap.sum(axis=0)
+    return by_class
+
+
+def _bin(confidence: Floats, bins: int) -> NDArray[np.int64]:
+    edges = np.arange(bins + 1) / bins
+    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+
+
+def ece(probs: Any, targets: Any, bins: int = BINS) -> float:
+    """Expected calibration error of the predicted class; ties go to the lowest index.
+
+    Args:
+        probs: (N, C), rows that sum to 1. targets: (N,) class indices. bins: number of equal-width bins.
+    """
+    rows, labels = _checked(probs, targets, bins)
+    predicted = rows.argmax(axis=1)
+    confidence = rows[np.arange(len(rows)), predicted]
+    gaps = confidence_gaps(confidence, predicted == labels, np.ones(len(rows)), bins)
+    return float(np.abs(gaps).sum() / len(rows))
+
+
+def classwise_ece(probs: Any, targets: Any, bins: int = BINS) -> float:
+    """Calibration error of every class's probability, averaged over classes; arguments as in ``ece``."""
+    rows, labels = _checked(probs, targets, bins)
+    gaps = class_gaps(rows, labels, np.ones(len(rows)), bins)
+    return float(np.abs(gaps).sum() / rows.size)
+
+
+def _checked(probs: Any, targets: Any, bins: int) -> tuple[Floats, NDArray[np.int64]]:
+    if bins < 1:
+        raise ValueError(f"bins must be >= 1, got {bins}; use bins={BINS}")
+    scores = checked_scores(probs)
+    labels = checked_labels(targets, *scores.shape)
+    return checked_probabilities(scores, probabilities=True), labels

@@ -1,0 +1,109 @@
+"""What the metrics accept: one clear line for every input that they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longtail.arrays import as_array
+from longtail.metrics.rates import Floats
+
+__all__ = [
+    "ROW_SUM_TOLERANCE",
+    "checked_labels",
+    "checked_probabilities",
+    "checked_scores",
+    "checked_weights",
+]
+
+ROW_SUM_TOLERANCE = 1e-3  # rounding of 16- and 32-bit softmax rows over thousands of classes
+
+
+def checked_scores(scores: Any, num_classes: int | None = None) -> NDArray[Any]:
+    """Scores as an array (N, C) of real numbers, N >= 1; their values are looked at by ``softmax_rows``."""
+    array = as_array(scores)
+    wanted = "(N, C)" if num_classes is None else f"(N, {num_classes})"
+    if array.ndim != 2 or array.shape[1] == 0 or num_classes not in (None, array.shape[1]):
+        raise ValueError(
+            f"scores must have shape {wanted}, one column per class of class_counts, got {array.shape}; "
+            "pass one row of class scores per example"
+        )
+    if array.shape[0] == 0:
+        raise ValueError(
+            f"scores must hold at least one example, got shape {array.shape}; nothing to evaluate"
+        )
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"scores must be real numbers, got dtype {array.dtype}; pass logits or probabilities")
+    return array
+
+
+def checked_labels(labels: Any, n: int, num_classes: int, name: str = "targets") -> NDArray[np.int64]:
+    """Class indices (N,) in [0, C) as int64."""
+    array = as_array(labels)
+    if array.shape != (n,):
+        raise ValueError(
+            f"{name} must have shape ({n},), one class index per example, got {array.shape}; "
+            "use the rows that have a label"
+        )
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} must be integer class indices, got dtype {array.dtype}; encode the labels first"
+        )
+    outside = (array < 0) | (array >= num_classes)
+    if outside.any():
+        at = int(np.argmax(outside))
+        raise ValueError(
+            f"{name} must lie in [0, {num_classes}), got {array[at]} at row {at}; "
+            "drop unlabelled rows, or give class_counts for every class"
+        )
+    return array.astype(np.int64)
+
+
+def checked_weights(sample_weight: Any, n: int) -> Floats:
+    """Weights (N,), finite and >= 0; ones where none are given."""
+    if sample_weight is None:
+        return np.ones(n)
+    weight = as_array(sample_weight).astype(np.float64)
+    if weight.shape != (n,):
+        raise ValueError(
+            f"sample_weight must have shape ({n},), got {weight.shape}; give one weight per example"
+        )
+    valid = np.isfinite(weight) & (weight >= 0)
+    if not valid.all():
+        at = int(np.argmin(valid))
+        raise ValueError(
+            f"sample_weight must be >= 0 and finite, got {weight[at]} at row {at}; use 0 to leave a row out"
+        )
+    return weight
+
+
+def checked_probabilities(scores: NDArray[Any], probabilities: bool, first_row: int = 0) -> Floats:
+    """Rows of probabilities in float64: ``scores`` themselves, or their softmax.
+
+    A logit of -inf is a class with probability 0; NaN, +inf and rows of nothing but -inf are refused.
+    """
+    values = scores.astype(np.float64)
+    largest = values.max(axis=1)  # NaN where the row holds one
+    if not np.isfinite(largest).all():
+        row = int(np.argmin(np.isfinite(largest)))
+        raise ValueError(
+            f"scores must be finite, got {largest[row]} in row {first_row + row}; "
+            "look for a diverged training, or a row without a possible class"
+        )
+    if not probabilities:
+        values -= largest[:, None]
+        np.exp(values, out=values)
+        values /= values.sum(axis=1, keepdims=True)
+        return values
+    total = values.sum(axis=1)
+    bad = ~(np.abs(total - 1.0) <= ROW_SUM_TOLERANCE) | (values.min(axis=1) < 0)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            "scores must be >= 0 with rows that sum to 1 where probabilities=True, got a row with sum "
+            f"{total[row]:.6g} and minimum {values[row].min():.6g} at row {first_row + row}; "
+            "use probabilities=False for logits"
+        )
+    return values

@@ -1,0 +1,67 @@
+"""Networks by name: what is saved is the name and its JSON arguments, beside the weights."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+
+from longtail.cosine import CosineClassifier
+from longtail.models.bodies import SMALLEST, Body, convnet, linear, mlp
+from longtail.models.network import Network
+from longtail.models.standardize import Standardize
+
+BUILDERS: dict[str, Callable[..., Body]] = {"linear": linear, "mlp": mlp, "convnet": convnet}
+"""name -> what makes the body; `build` names its further arguments."""
+
+HEADS: dict[str, Callable[[int, int], nn.Module]] = {"linear": nn.Linear, "cosine": CosineClassifier}
+
+
+def build(
+    name: str, *, input_shape: Sequence[int], num_classes: int, head: str = "linear", **args: Any
+) -> Network:
+    """A fresh network, initialised from torch's global generator.
+
+    Args:
+        name: "linear", "mlp" or "convnet".
+        input_shape: of one example: (D,), (H, W) or (C, H, W).
+        num_classes: C >= 2.
+        head: "linear", or "cosine" for margin losses.
+        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=24). All arguments are plain JSON.
+
+    Raises:
+        ValueError: an unknown name, head or argument, or a shape that the network cannot take.
+    """
+    make, make_head = _known("name", name, BUILDERS), _known("head", head, HEADS)
+    accepted = list(inspect.signature(make).parameters)[1:]
+    for argument in args:
+        if argument not in accepted:
+            raise ValueError(
+                f"arguments of {name} must be among {', '.join(accepted) or 'none'}, got {argument!r}; "
+                "leave it out"
+            )
+    shape = tuple(int(size) for size in input_shape)
+    if len(shape) not in (1, 2, 3) or min(shape) < 1:
+        raise ValueError(f"input_shape must be (D,), (H, W) or (C, H, W), got {shape}; it leaves out N")
+    if num_classes < 2:
+        raise ValueError(f"num_classes must be >= 2, got {num_classes}; there is nothing to tell apart")
+    body, features = make(shape, **args)
+    standardize = Standardize(1 if len(shape) == 2 else shape[0])
+    return Network(standardize, body, make_head(features, num_classes))
+
+
+def choose(input_shape: Sequence[int]) -> str:
+    """The network for these inputs where nobody says which: "convnet" for images from 8x8 on, else "mlp"."""
+    image = len(input_shape) in (2, 3) and min(input_shape[-2:]) >= SMALLEST
+    return "convnet" if image else "mlp"
+
+
+def _known(kind: str, word: str, table: dict[str, Any]) -> Any:
+    if word in table:
+        return table[word]
+    near = get_close_matches(str(word), table, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else "choose one of these"
+    raise ValueError(f"{kind} must be one of {', '.join(table)}, got {word!r}; {hint}")

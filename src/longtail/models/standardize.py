@@ -1,0 +1,75 @@
+"""Inputs of mean 0 and deviation 1, by statistics that travel with the network."""
+
+from __future__ import annotations
+
+from typing import Self, final
+
+import torch
+from torch import Tensor, nn
+
+CHUNK = 4096
+"""Rows that are widened to float64 at a time."""
+
+
+@final
+class Standardize(nn.Module):
+    """(x - mean) / std: per feature of (N, D), per channel of (N, K, H, W); (N, H, W) is one channel.
+
+    uint8 counts as x / 255. The statistics are buffers: mean 0 and std 1 until `fit` sees the training rows.
+
+    Args:
+        size: D features, or K channels.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+
+    @torch.no_grad()
+    def fit(self, inputs: Tensor) -> Self:
+        """Take mean and population deviation of training rows, in float64; what is constant gets std 1."""
+        size = len(self.mean)
+        if not len(inputs):
+            raise ValueError("inputs must hold at least one row, got none; pass the training rows")
+        parts = torch.split(inputs, CHUNK)
+        count = inputs.numel() // size
+        mean = sum((self._rows(part).sum(0) for part in parts), torch.zeros(())) / count
+        square = sum(((self._rows(part) - mean).square().sum(0) for part in parts), torch.zeros(()))
+        std = (square / count).sqrt()
+        # below the rounding of its mean a deviation is no deviation
+        std = torch.where(std <= 1e-10 * mean.abs(), 1.0, std)
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+        return self
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Standardised inputs in the dtype of the statistics: (N, D), or (N, K, H, W)."""
+        x = self._channelled(inputs).to(self.mean.dtype)
+        if inputs.dtype == torch.uint8:
+            x = x / 255
+        shape = (-1, *[1] * (x.ndim - 2))
+        return (x - self.mean.reshape(shape)) / self.std.reshape(shape)
+
+    def _channelled(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim == 3:
+            inputs = inputs.unsqueeze(1)
+        if inputs.ndim not in (2, 4) or inputs.shape[1] != len(self.mean):
+            raise ValueError(
+                f"inputs must have shape (N, {len(self.mean)}) or (N, {len(self.mean)}, H, W), got "
+                f"{tuple(inputs.shape)}; build the network for this input_shape"
+            )
+        return inputs
+
+    def _rows(self, part: Tensor) -> Tensor:
+        wide = self._channelled(part).double()
+        if part.dtype == torch.uint8:
+            wide = wide / 255
+        return wide.movedim(1, -1).reshape(-1, len(self.mean))
+
+    def extra_repr(self) -> str:
+        """What the module's repr says."""
+        return f"size={len(self.mean)}"

@@ -1,0 +1,12 @@
+"""Post-hoc corrections: decide better with the scores of a network that is already trained.
+
+Functions on tensors or NumPy arrays, and rules: modules from scores to adjusted scores whose state is saved
+with the model. A rule that learns from validation data has `fit(scores, targets)`.
+"""
+
+from __future__ import annotations
+
+from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
+from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
+
+__all__ = ["LogitAdjustment", "TunedLogitAdjustment", "adjust_logits", "move_threshold", "normalize_tau"]

@@ -1,0 +1,153 @@
+"""Corrections of scores as pure functions, on tensors or NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.counts import log_priors
+from longtail.functional import across, widen
+from longtail.knobs import Range
+
+T = TypeVar("T", Tensor, np.ndarray)
+
+
+def adjust_logits(logits: T, counts: Any, tau: float = 1.0, *, zero_count: str | float = "error") -> T:
+    """Logit adjustment after training: take the training prior off the logits.
+
+    z'_j = z_j - tau log pi_j, pi_j = n_j / N
+
+    Not re-normalised: only differences between classes mean something. tau = 1 turns the scores of a
+    calibrated network into those for a uniform prior.
+
+    Args:
+        logits: (N, C, d1..dk), tensor or array; log-probabilities do as well. Narrower than float32 becomes
+            float32.
+        counts: training counts (C,), all > 0 unless `zero_count` says otherwise.
+        tau: >= 0; 0 changes nothing.
+        zero_count: "mask" gives an empty class the score -inf; a number > 0 stands in for its count.
+
+    Returns:
+        Like `logits`.
+
+    Reference: Menon et al. 2021, "Long-tail learning via logit adjustment", eq. 9.
+    """
+    offsets = prior_offsets(log_priors(counts, zero_count), tau)
+    return like(logits, lambda z: shifted(z, offsets))
+
+
+def move_threshold(probs: T, cost: Any) -> T:
+    """Threshold moving: weigh every class's probability by what missing it costs.
+
+    p'_k = p_k sum_c Cost[k, c] / sum_j p_j sum_c Cost[j, c]
+
+    Row costs pi_k^(-tau) make it post-hoc logit adjustment.
+
+    Args:
+        probs: (N, C, d1..dk), tensor or array, rows summing to 1.
+        cost: (C, C), Cost[k, c] >= 0 of calling an example of class k a c; the diagonal is 0.
+
+    Returns:
+        Moved probabilities, like `probs`, summing to 1 over classes; a row with all its mass on classes that
+        cost nothing stays as it is.
+
+    Reference: Zhou and Liu 2006, "Training Cost-Sensitive Neural Networks with Methods Addressing the Class
+    Imbalance Problem", TKDE 18, section 2.3.
+    """
+    total = _row_costs(cost)
+
+    def moved(p: Tensor) -> Tensor:
+        p = scores_of(p, len(total), "probs")
+        weighed = p * across(total, p)
+        mass = weighed.sum(1, keepdim=True)
+        return torch.where(mass > 0, weighed / mass.clamp(min=torch.finfo(p.dtype).tiny), p)
+
+    return like(probs, moved)
+
+
+def normalize_tau(weight: T, tau: float = 1.0) -> T:
+    """tau-normalisation: class vectors of more equal length.
+
+    w'_j = w_j / ||w_j||^tau
+
+    The bias is dropped at test (Kang et al.'s code); a zero row stays zero.
+
+    Args:
+        weight: classifier rows (C, D), tensor or array.
+        tau: >= 0; 0 changes nothing, 1 makes all lengths 1.
+
+    Returns:
+        Like `weight`.
+
+    Reference: Kang et al. 2020, "Decoupling Representation and Classifier", eq. 4.
+    """
+    Range(0, open_high=True).check("tau", tau)
+
+    def normalized(w: Tensor) -> Tensor:
+        if w.ndim != 2 or not w.is_floating_point():
+            raise ValueError(
+                f"weight must be floating-point of shape (C, D), got {w.dtype} of shape {tuple(w.shape)}; "
+                "pass head.weight"
+            )
+        wide = widen(w)
+        length = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
+        return (wide / torch.where(length > 0, length, 1.0).pow(tau)).to(w.dtype)
+
+    return like(weight, normalized)
+
+
+def prior_offsets(log_prior: Tensor, tau: float) -> Tensor:
+    """What is taken off the logits, tau log pi (C,); +inf for a masked class, whatever tau."""
+    Range(0, open_high=True).check("tau", tau)
+    return torch.where(torch.isneginf(log_prior), torch.inf, tau * log_prior)
+
+
+def shifted(logits: Tensor, offsets: Tensor) -> Tensor:
+    """Logits (N, C, d1..dk) minus one offset per class."""
+    logits = scores_of(logits, len(offsets), "logits")
+    return logits - across(offsets, logits)
+
+
+def scores_of(values: Tensor, num_classes: int, name: str) -> Tensor:
+    """Values (N, C, d1..dk), checked, float32 or wider."""
+    if not values.is_floating_point() or values.ndim < 2 or values.shape[1] != num_classes:
+        raise ValueError(
+            f"{name} must be floating-point of shape (N, {num_classes}, ...), got {values.dtype} of shape "
+            f"{tuple(values.shape)}; pass one row of {num_classes} per example"
+        )
+    return widen(values)
+
+
+def like(values: T, function: Callable[[Tensor], Tensor]) -> T:
+    """NumPy in, NumPy out."""
+    if isinstance(values, Tensor):
+        return function(values)
+    return function(tensor(values)).numpy()
+
+
+def tensor(values: Any) -> Tensor:
+    """A tensor as it is, anything else as a copy: arrays may be read-only."""
+    return values if isinstance(values, Tensor) else torch.tensor(np.asarray(values))
+
+
+def _row_costs(cost: Any) -> Tensor:
+    matrix = (
+        cost.detach().double() if isinstance(cost, Tensor) else torch.tensor(np.asarray(cost, np.float64))
+    )
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(
+            f"cost must be square, (C, C), got shape {tuple(matrix.shape)}; its row k is what class k costs"
+        )
+    if not bool(torch.isfinite(matrix).all()) or bool((matrix < 0).any()):
+        raise ValueError(f"cost must be finite and >= 0, got {float(matrix.min())}; correct the matrix")
+    if bool((matrix.diagonal() != 0).any()):
+        wrong = int(torch.nonzero(matrix.diagonal())[0])
+        raise ValueError(
+            f"cost must be 0 on its diagonal, got {float(matrix[wrong, wrong])} for class {wrong}; "
+            "being right costs nothing"
+        )
+    return matrix.sum(1)

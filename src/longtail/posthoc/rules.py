@@ -1,0 +1,176 @@
+"""Rules: corrections of scores as modules, saved with the model they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Self, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from longtail import checks
+from longtail.counts import log_priors
+from longtail.knobs import Choice, NonNegativeFloat, Range
+from longtail.posthoc.corrections import T, like, prior_offsets, scores_of, shifted, tensor
+
+TAUS = tuple(round(0.05 * k, 2) for k in range(61))
+"""0, 0.05, ..., 3: where a tuned tau is looked for."""
+
+
+class _Rule(nn.Module):
+    """Scores (N, C, d1..dk) minus offsets (C,); the offsets and tau () are buffers that keep their dtype."""
+
+    tau: Tensor
+    offsets: Tensor
+
+    def __init__(self, tau: float, offsets: Tensor) -> None:
+        super().__init__()
+        dtype = torch.get_default_dtype()
+        self.register_buffer("tau", torch.tensor(tau, dtype=dtype))
+        self.register_buffer("offsets", offsets.to(dtype))
+
+    def forward(self, scores: T) -> T:
+        """Adjusted scores, like the scores: tensor or array."""
+        return like(scores, lambda z: shifted(z, self.offsets))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        exact = self.tau, self.offsets
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.offsets.dtype != exact[1].dtype:  # .half() moves the statistics and spoils nothing
+            self.tau, self.offsets = (buffer.to(self.offsets.device) for buffer in exact)
+        return self
+
+
+@final
+class LogitAdjustment(_Rule):
+    """Post-hoc logit adjustment as a module: `adjust_logits` with its prior saved in the state_dict.
+
+    Args:
+        counts, tau, zero_count: see `adjust_logits`.
+    """
+
+    def __init__(
+        self, counts: Any, *, tau: NonNegativeFloat = 1.0, zero_count: str | float = "error"
+    ) -> None:
+        super().__init__(tau, prior_offsets(log_priors(counts, zero_count), tau))
+
+    def extra_repr(self) -> str:
+        """What the module's repr says."""
+        return f"tau={float(self.tau):g}, classes={len(self.offsets)}"
+
+
+@final
+class TunedLogitAdjustment(_Rule):
+    """Post-hoc logit adjustment with tau chosen on validation data.
+
+    tau* = argmax over the grid of metric(argmax_j z_j - tau log pi_j); ties go to the smallest tau.
+
+    Args:
+        counts, zero_count: see `adjust_logits`.
+        taus: the grid, by default 0, 0.05, ..., 3.
+        metric: "balanced_accuracy" (mean recall of the classes that the validation part has), "accuracy" or
+            "macro_f1", as scikit-learn defines them.
+
+    The chosen `tau` is a buffer: it is saved with the model and comes back with `load_state_dict`.
+    """
+
+    def __init__(
+        self,
+        counts: Any,
+        *,
+        taus: Sequence[float] = TAUS,
+        metric: Annotated[str, Choice(("balanced_accuracy", "accuracy", "macro_f1"))] = "balanced_accuracy",
+        zero_count: str | float = "error",
+    ) -> None:
+        Choice(tuple(_METRICS)).check("metric", metric)
+        if len(taus) == 0:
+            raise ValueError("taus must hold at least one value, got none; leave it out for 0, 0.05, ..., 3")
+        grid = tuple(sorted(float(tau) for tau in taus))
+        for tau in grid:
+            Range(0, open_high=True).check("taus", tau)
+        log_prior = log_priors(counts, zero_count)
+        super().__init__(torch.nan, torch.full_like(log_prior, torch.nan))
+        self.taus, self.metric = grid, metric
+        self.log_prior: Tensor = log_prior
+        self.fitted = False
+
+    @torch.no_grad()
+    def fit(self, scores: Tensor | np.ndarray, targets: Tensor | np.ndarray) -> Self:
+        """Choose tau.
+
+        Args:
+            scores: (N, C) of the validation part, unadjusted.
+            targets: (N,) class indices.
+
+        Raises:
+            ValueError: no rows, rows of another number than targets, scores that are not finite, a target
+                outside [0, C).
+        """
+        classes = len(self.offsets)
+        z, y = scores_of(tensor(scores), classes, "scores"), tensor(targets)
+        if z.ndim != 2 or y.shape != z.shape[:1] or not len(y) or y.is_floating_point():
+            raise ValueError(
+                f"targets must be one class index per row of scores (N, C), N >= 1, got {y.dtype} of shape "
+                f"{tuple(y.shape)} for scores of shape {tuple(z.shape)}; pass a validation part"
+            )
+        checks.finite(z, "scores")
+        y = y.long()
+        if bool(((y < 0) | (y >= classes)).any()):
+            wrong = int(y[(y < 0) | (y >= classes)][0])
+            raise ValueError(f"targets must be in [0, {classes}), got {wrong}; drop what has no label")
+        best, chosen = -1.0, self.taus[0]
+        for tau in self.taus:
+            value = _METRICS[self.metric](shifted(z, prior_offsets(self.log_prior, tau)), y)
+            if value > best + 1e-12:  # a tie is a tie although its sum was rounded another way
+                best, chosen = value, tau
+        self.tau.fill_(chosen)
+        self.offsets.copy_(prior_offsets(self.log_prior, chosen))
+        self.fitted = True
+        return self
+
+    def forward(self, scores: T) -> T:
+        """Adjusted scores, like the scores: tensor or array."""
+        if not self.fitted:
+            raise ValueError(
+                "tau must be chosen before use; call fit(scores, targets) on validation data first"
+            )
+        return super().forward(scores)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.fitted = not bool(torch.isnan(self.tau))
+
+    def extra_repr(self) -> str:
+        """What the module's repr says."""
+        return f"tau={float(self.tau):g}, metric={self.metric}, classes={len(self.offsets)}"
+
+
+def _hits(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Per class (C,) float64: right predictions, predictions, examples."""
+    classes, decided = scores.shape[1], scores.argmax(1)
+    right = torch.bincount(targets[decided == targets], minlength=classes)
+    called = torch.bincount(decided, minlength=classes)
+    return right.double(), called.double(), torch.bincount(targets, minlength=classes).double()
+
+
+def _balanced_accuracy(scores: Tensor, targets: Tensor) -> float:
+    right, _, n = _hits(scores, targets)
+    return float((right[n > 0] / n[n > 0]).mean())
+
+
+def _accuracy(scores: Tensor, targets: Tensor) -> float:
+    return float((scores.argmax(1) == targets).double().mean())
+
+
+def _macro_f1(scores: Tensor, targets: Tensor) -> float:
+    right, called, n = _hits(scores, targets)
+    seen = called + n > 0
+    return float((2 * right[seen] / (called + n)[seen]).mean())
+
+
+_METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
+    "balanced_accuracy": _balanced_accuracy,
+    "accuracy": _accuracy,
+    "macro_f1": _macro_f1,
+}

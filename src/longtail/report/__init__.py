@@ -1,0 +1,1 @@
+"""Tables, pictures and files of a comparison. Reads comparison.json's content only; never imports torch."""

@@ -1,0 +1,28 @@
+"""The files of a comparison: comparison.json, .csv, .md and recall.svg, each written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from longtail.report import picture, tables
+
+
+def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
+    """Write what a comparison leaves beside its runs, and say what was written."""
+    contents = {
+        "comparison.json": json.dumps(summary, indent=2, allow_nan=False) + "\n",
+        "comparison.csv": tables.comma_separated(summary),
+        "comparison.md": tables.markdown(summary),
+        "recall.svg": picture.svg(summary),
+    }
+    written = []
+    for name, content in contents.items():
+        if content is not None:
+            temporary = folder / f"{name}.tmp"
+            temporary.write_text(content, encoding="utf-8")
+            os.replace(temporary, folder / name)
+            written.append(folder / name)
+    return written

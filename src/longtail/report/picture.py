@@ -1,0 +1,111 @@
+"""Recall against class size: the picture of a long tail, as text and as SVG."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from longtail.report.tables import percent
+
+Summary = dict[str, Any]
+
+MOST_LINES = 12
+WIDTH = 30
+
+
+def series(summary: Summary) -> tuple[list[str], list[int], dict[str, list[float | None]]]:
+    """Class names and sizes from the largest class to the smallest, and the recall of ce and the best other."""
+    data, gain = summary["data"], summary["gain"]
+    order = sorted(range(len(data["classes"])), key=lambda j: (-data["class_counts"][j], j))
+    shown = [summary["reference"], gain["method"]] if gain else [row["method"] for row in summary["rows"][:1]]
+    rows = {row["method"]: row["recall"] for row in summary["rows"]}
+    recall = {name: [rows[name][j] for j in order] for name in shown if name in rows}
+    return [data["classes"][j] for j in order], [data["class_counts"][j] for j in order], recall
+
+
+def text(summary: Summary, *, ascii_only: bool = False) -> str:
+    """Bars in the terminal, a line per class (per group of classes where there are many) and method."""
+    names, sizes, recall = series(summary)
+    if not recall:
+        return ""
+    full, half = ("#", "") if ascii_only else ("█", "▌")
+    groups = _grouped(len(names))
+    labels = [names[g[0]] if len(g) == 1 else f"{names[g[0]]} .. {names[g[-1]]}" for g in groups]
+    counts = [str(sizes[g[0]]) if len(g) == 1 else f"{sizes[g[0]]}-{sizes[g[-1]]}" for g in groups]
+    wide = min(max(map(len, [*labels, "class"])), 24)
+    size = max(map(len, [*counts, "examples"]))
+    method = max(map(len, recall))
+    lines = [f"{'class':<{wide}}  {'examples':>{size}}  recall, %"]
+    for label, count, group in zip(labels, counts, groups, strict=True):
+        for i, (name, values) in enumerate(recall.items()):
+            left = f"{label[:wide]:<{wide}}  {count:>{size}}" if i == 0 else " " * (wide + 2 + size)
+            value = _mean([values[j] for j in group])
+            steps = 0 if value is None else round(2 * WIDTH * value)
+            bar = full * (steps // 2) + half * (steps % 2)
+            lines.append(f"{left}  {name:<{method}} {bar:<{WIDTH}} {percent(value):>5}".rstrip())
+    return "\n".join(lines)
+
+
+def _grouped(count: int) -> list[list[int]]:
+    if count <= MOST_LINES:
+        return [[j] for j in range(count)]
+    edges = [round(i * count / 10) for i in range(11)]
+    return [list(range(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
+
+
+def svg(summary: Summary) -> str | None:
+    """The same picture as SVG; None where matplotlib is not installed (longtail[report])."""
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    matplotlib.use("svg")
+    import io
+
+    from matplotlib import pyplot
+
+    names, sizes, recall = series(summary)
+    if not recall:
+        return None
+    # a fixed salt and no date: the same comparison gives the same file
+    with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": "longtail", "font.size": 10}):
+        figure, axes = pyplot.subplots(figsize=(7.5, 4.2), layout="constrained")
+        width = 0.8 / len(recall)
+        for i, (name, values) in enumerate(recall.items()):
+            heights = [100 * v if v is not None else 0 for v in values]
+            places = [j + (i - (len(recall) - 1) / 2) * width for j in range(len(names))]
+            axes.bar(places, heights, width, label=name, color=("#9aa5b1", "#d1495b")[i])
+        few = len(names) <= 30
+        ticks = list(range(len(names))) if few else list(range(0, len(names), max(1, len(names) // 15)))
+        axes.set_xticks(ticks, [f"{names[j]}\n{sizes[j]}" if few else str(sizes[j]) for j in ticks])
+        axes.set_xlabel("class and its number of training examples" if few else "training examples of the class")
+        axes.set_ylabel("recall on the test part, %")
+        axes.set_ylim(0, 100)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, ncols=len(recall), loc="lower left", bbox_to_anchor=(0, 1))
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        pyplot.close(figure)
+    return file.getvalue()
+
+
+def bars(names: list[str], counts: list[int], *, ascii_only: bool = False) -> str:
+    """Class sizes as bars, largest first: what `inspect` draws."""
+    order = sorted(range(len(names)), key=lambda j: (-counts[j], j))
+    groups = [[order[i] for i in group] for group in _grouped(len(order))]
+    mark = "#" if ascii_only else "█"
+    labels = [names[g[0]] if len(g) == 1 else f"{names[g[0]]} .. {names[g[-1]]}" for g in groups]
+    wide = min(max(map(len, labels)), 24)
+    lines = []
+    for label, group in zip(labels, groups, strict=True):
+        mean = sum(counts[j] for j in group) / len(group)
+        bar = mark * max(1, round(WIDTH * mean / max(counts))) if mean else ""
+        shown = f"{counts[group[0]]}" if len(group) == 1 else f"{counts[group[0]]}-{counts[group[-1]]}"
+        lines.append(f"{label[:wide]:<{wide}}  {bar:<{WIDTH}} {shown}")
+    return "\n".join(lines)
+
+

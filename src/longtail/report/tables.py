@@ -1,0 +1,155 @@
+"""One comparison as lines: the cells, and the table in Markdown, HTML, CSV and plain text."""
+
+from __future__ import annotations
+
+import csv
+import html as markup
+import io
+from typing import Any
+
+Summary = dict[str, Any]
+
+NAMES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1"}
+SHORT = {"balanced_accuracy": "bal. acc.", "accuracy": "accuracy", "macro_f1": "macro F1"}
+UNKNOWN = "–"
+
+
+def header(summary: Summary) -> list[str]:
+    """The columns of the table."""
+    metric = summary["metric"]
+    others = [m for m in NAMES if m != metric][:1]
+    return ["method", SHORT[metric], "vs ce", "many", "medium", "few", *(SHORT[m] for m in others), "ECE", "seconds"]
+
+
+def cells(summary: Summary) -> list[list[str]]:
+    """One line per method, best first; percent, mean ± standard deviation over seeds."""
+    metric = summary["metric"]
+    others = [m for m in NAMES if m != metric][:1]
+    lines = []
+    for row in summary["rows"]:
+        mean = row["mean"]
+        name = row["method"] + (" *" if row["reuses"] or not row["retrains"] else "")
+        line = [name, spread(mean[metric], row["std"][metric]), difference(row)]
+        line += [percent(mean[group]) for group in ("many", "medium", "few")]
+        line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
+        lines.append(line)
+    return lines
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent, one decimal."""
+    return UNKNOWN if value is None else f"{100 * value:.1f}"
+
+
+def spread(mean: float | None, std: float | None) -> str:
+    """mean ± standard deviation, in percent."""
+    return percent(mean) if std is None or mean is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
+
+
+def difference(row: dict[str, Any]) -> str:
+    """The paired difference to ce with its simultaneous interval, in points."""
+    found = row.get("difference")
+    if found is None:
+        return ""
+    low, high = (f"{100 * found[end]:+.1f}" for end in ("low", "high"))
+    return f"{100 * found['mean']:+.1f} [{low}, {high}]"
+
+
+def about(summary: Summary) -> list[str]:
+    """What was measured, in lines: data, groups, seeds, selection, reuse, what is missing."""
+    data, seeds = summary["data"], summary["seeds"]
+    counts = sorted(data["class_counts"], reverse=True)
+    ratio = counts[0] / counts[-1]
+    lines = [
+        f"{data['name']}: {sum(counts)} training examples, {len(counts)} classes of {counts[0]} to {counts[-1]} "
+        f"(ratio {ratio:.4g}), {sum(data['test_counts'])} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
+        f"{summary['recipe']['epochs']} epochs, {summary['select']}.",
+        f"Groups: {data['groups']['rule']}. vs ce: paired difference in points with its simultaneous 95 % interval"
+        + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
+    ]
+    shared = [row["method"] for row in summary["rows"] if row["reuses"] or not row["retrains"]]
+    if shared:
+        lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
+    lines += [f"Note: {note}." for note in data["notes"]]
+    lines += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
+    failed = {(f["method"], f["seed"]) for f in summary["failed"]}
+    waiting = [m for m in summary["missing"] if (m["method"], m["seed"]) not in failed]
+    if waiting:
+        lines.append(f"{len(waiting)} runs were not begun; give the same command again to run them.")
+    return lines
+
+
+def verdict_lines(summary: Summary) -> list[str]:
+    """The verdict, whether retraining was needed for it, and what the leader gains and costs."""
+    if summary["verdict"] is None:
+        return ["No verdict: it needs finished runs of ce and of another method."]
+    lines = [summary["verdict"]["sentence"]]
+    if summary["retraining"] is not None:
+        lines.append(summary["retraining"]["sentence"])
+    gain = gain_line(summary)
+    return [*lines, gain] if gain else lines
+
+
+def gain_line(summary: Summary) -> str | None:
+    """One line: recall of the rarest classes from what to what, the cost for the largest, the extra time."""
+    gain = summary["gain"]
+    if gain is None or gain["few"][0] is None or gain["many"][0] is None:
+        return None
+    seconds = gain["seconds"]
+    extra = f"{seconds[1] / seconds[0]:.2f}x the time of ce" if seconds[0] > 0 else "no extra time"
+    few, many = gain["few_classes"], gain["many_classes"]
+    opening = "What you gain" if gain["shown"] else "Not shown to be a gain"
+    return (
+        f"{opening} with {gain['method']}: recall of the {few} rarest class{'es' * (few > 1)} "
+        f"{percent(gain['few'][0])} -> {percent(gain['few'][1])} %, of the {many} largest "
+        f"{percent(gain['many'][0])} -> {percent(gain['many'][1])} %, {extra}."
+    )
+
+
+def markdown(summary: Summary) -> str:
+    """The table and its sentences as Markdown."""
+    names, lines = header(summary), cells(summary)
+    table = [f"| {' | '.join(names)} |", f"|{'|'.join(['---'] + ['---:'] * (len(names) - 1))}|"]
+    table += [f"| {' | '.join(line)} |" for line in lines]
+    paragraphs = ["\n".join(table), *verdict_lines(summary), *about(summary)]
+    return "\n\n".join(paragraphs).replace(" *", " \\*") + "\n"
+
+
+def html(summary: Summary) -> str:
+    """The table and its sentences for a notebook."""
+
+    def row(tag: str, line: list[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{markup.escape(cell)}</{tag}>" for cell in line) + "</tr>"
+
+    body = "".join(row("td", line) for line in cells(summary))
+    notes = "".join(f"<p>{markup.escape(line)}</p>" for line in [*verdict_lines(summary), *about(summary)])
+    return f"<table><thead>{row('th', header(summary))}</thead><tbody>{body}</tbody></table>{notes}"
+
+
+def plain(summary: Summary) -> str:
+    """The table in aligned columns, for print."""
+    lines = [header(summary), *cells(summary)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    out = [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    ]
+    return "\n".join([*out, "", *verdict_lines(summary), *about(summary)])
+
+
+def comma_separated(summary: Summary) -> str:
+    """One line per method with unrounded numbers."""
+    names = list(summary["rows"][0]["mean"]) if summary["rows"] else []
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    ends = ("mean", "low", "high")
+    writer.writerow(
+        ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_ce_{e}" for e in ends), "seconds", "seeds"]
+    )
+    for row in summary["rows"]:
+        found = row.get("difference") or {}
+        writer.writerow(
+            [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(found.get(e) for e in ends),
+             row["seconds"], len(row["runs"])]
+        )  # fmt: skip
+    return file.getvalue()

@@ -1,0 +1,29 @@
+"""Which rows an epoch visits: class-balanced, square-root, power and effective-number draws, and plain order.
+
+Every sampler speaks two protocols. To the engine it is a `longtail.types.Draw`: `draw(progress, generator)`
+gives all rows of an epoch. To a `torch.utils.data.DataLoader` it is a `Sampler`: it iterates over this rank's
+share of the same draw, with `set_epoch`, `state_dict` and `load_state_dict` for a resume in mid-epoch.
+"""
+
+from __future__ import annotations
+
+from longtail.sampling.classes import (
+    ClassBalancedSampler,
+    ClassSampler,
+    EffectiveNumberSampler,
+    PowerSampler,
+    SquareRootSampler,
+)
+from longtail.sampling.order import Deferred, Shuffle
+from longtail.sampling.rows import RowSampler
+
+__all__ = [
+    "ClassBalancedSampler",
+    "ClassSampler",
+    "Deferred",
+    "EffectiveNumberSampler",
+    "PowerSampler",
+    "RowSampler",
+    "Shuffle",
+    "SquareRootSampler",
+]

@@ -1,0 +1,157 @@
+"""The plain types that every layer passes on, and the protocols that keep the layers apart.
+
+A `Batch` goes into a `Learner`, a `Step` comes out; a network answers with `Outputs`. The protocols say
+what the engine asks of a part, so that a part of your own needs no base class of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+Progress = float | Tensor
+"""Share of the current stage that is done: e / E, e finished epochs of E, so 0 <= p < 1."""
+
+
+class Batch(TypedDict):
+    """What one step learns from; never mutated.
+
+    `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
+    examples' rows in the training set, so that per-example state has an address. `unlabeled` and `meta` are
+    sub-batches with an `index` into their own rows.
+    """
+
+    inputs: Tensor | tuple[Tensor, ...]
+    targets: Tensor
+    index: Tensor
+    sample_weight: NotRequired[Tensor]
+    unlabeled: NotRequired[Batch]
+    meta: NotRequired[Batch]
+
+
+class Outputs(NamedTuple):
+    """What a network says: logits (B, C), the features (B, D) that enter the head, and anything else.
+
+    Experts stand as (B, E, C) in `extra`, with their aggregate as logits. `extra` is a plain dictionary that
+    nobody mutates, so that outputs can be copied, pickled, compiled and exported.
+    """
+
+    logits: Tensor
+    features: Tensor | None = None
+    extra: Mapping[str, Any] = {}
+
+
+def as_outputs(answer: Tensor | Outputs) -> Outputs:
+    """A bare tensor is taken as the logits."""
+    return answer if isinstance(answer, Outputs) else Outputs(answer)
+
+
+class Step(NamedTuple):
+    """What one training step yields: the scalar to descend, the losses (B,) behind it, and what to log.
+
+    `losses` carry the graph and are None where the loss does not decompose over examples.
+    """
+
+    loss: Tensor
+    losses: Tensor | None = None
+    log: Mapping[str, Tensor] = {}
+
+
+Record = dict[str, Any]
+"""One line of metrics.jsonl: plain numbers and strings under plain names."""
+
+
+@runtime_checkable
+class Targets(Protocol):
+    """What each example should be taught now: given, estimated or refined. A module with N-row buffers."""
+
+    def __call__(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:
+        """Targets (B,) or (B, C) of this batch and a weight (B,) or None."""
+        ...
+
+    def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
+        """Take note of one step's outputs; called once a step, never while the learner is held."""
+        ...
+
+    def refresh(self, progress: Progress) -> None:
+        """Solve what is solved over the whole set; called at the start of an epoch."""
+        ...
+
+
+@runtime_checkable
+class InstanceWeights(Protocol):
+    """Per-example losses (B,) -> one weighted scalar."""
+
+    def __call__(
+        self,
+        losses: Tensor,
+        *,
+        targets: Tensor | None = None,
+        index: Tensor | None = None,
+        kept: Tensor | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor: ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A network with everything that is learnt or remembered beside it; an `nn.Module`.
+
+    The engine calls `start_epoch` once an epoch, `training_step` and `after_update` once a step, and
+    `predict` for evaluation. Whatever must survive an interruption is a parameter or a buffer.
+    """
+
+    def training_step(self, batch: Batch, progress: Progress) -> Step: ...
+
+    def start_epoch(self, data: TrainingData, progress: Progress) -> None: ...
+
+    def after_update(self, progress: Progress) -> None: ...
+
+    def predict(self, inputs: Tensor) -> Tensor: ...
+
+    def trainable(self) -> Iterable[nn.Parameter]: ...
+
+    def held(self) -> AbstractContextManager[None]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+
+@runtime_checkable
+class Update(Protocol):
+    """One optimiser step on one batch; SAM, Meta-Weight-Net and co-teaching are updates."""
+
+    def __call__(
+        self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress
+    ) -> Step: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Draw(Protocol):
+    """Which rows an epoch visits, in which order: what a sampler is to the engine."""
+
+    def draw(self, progress: float, generator: torch.Generator) -> Tensor: ...
+
+
+class TrainingData(Protocol):
+    """What a stage trains on: rows that can be counted and batched."""
+
+    @property
+    def class_counts(self) -> Tensor: ...
+
+    def __len__(self) -> int: ...
+
+    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]: ...
+
+    def steps(self) -> int: ...

@@ -1,0 +1,31 @@
+"""The plain step: one backward pass, one step of the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from longtail.types import Batch, Learner, Progress, Step
+
+
+class Descend:
+    """Descend the gradient of the learner's loss on this batch."""
+
+    def __call__(
+        self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress
+    ) -> Step:
+        """Take the step and say what it yielded."""
+        optimizer.zero_grad(set_to_none=True)
+        step = learner.training_step(batch, progress)
+        step.loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return step
+
+    def state_dict(self) -> dict[str, Any]:
+        """No state of its own."""
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """No state of its own."""

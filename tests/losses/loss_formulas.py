@@ -1,0 +1,90 @@
+"""The losses as their papers write them: one example at a time, float64, loops, and nothing but `math`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+Row = Sequence[float]
+OneLoss = Callable[[Row, int], float]
+
+
+def log_sum_exp(values: Row) -> float:
+    top = max(values)
+    return top if top == -math.inf else top + math.log(math.fsum(math.exp(v - top) for v in values))
+
+
+def cross_entropy(z: Row, y: int) -> float:
+    return log_sum_exp(z) - z[y]
+
+
+def focal(z: Row, y: int, gamma: float) -> float:
+    c = cross_entropy(z, y)
+    return (1 - math.exp(-c)) ** gamma * c
+
+
+def logit_adjusted(z: Row, y: int, n: Row, tau: float) -> float:
+    return cross_entropy([z_j + tau * math.log(n_j / sum(n)) for z_j, n_j in zip(z, n, strict=True)], y)
+
+
+def margins(n: Row, max_margin: float) -> list[float]:
+    roots = [n_j**-0.25 for n_j in n]
+    return [max_margin * root / max(roots) for root in roots]
+
+
+def ldam(z: Row, y: int, n: Row, max_margin: float, scale: float) -> float:
+    delta = margins(n, max_margin)
+    true = scale * (z[y] - delta[y])
+    others = [scale * z_j for j, z_j in enumerate(z) if j != y]
+    return log_sum_exp([true, *others]) - true
+
+
+def sigmoid(t: float) -> float:
+    return 1 / (1 + math.exp(-t))
+
+
+def sigmoid_cross_entropy(z: Row, y: int) -> float:
+    return math.fsum(-math.log(sigmoid(z_j if j == y else -z_j)) for j, z_j in enumerate(z))
+
+
+def sigmoid_focal(z: Row, y: int, gamma: float) -> float:
+    terms = []
+    for j, z_j in enumerate(z):
+        p_t = sigmoid(z_j if j == y else -z_j)
+        terms.append(-((1 - p_t) ** gamma) * math.log(p_t))
+    return math.fsum(terms)
+
+
+def scaled(weights: Row) -> list[float]:
+    return [len(weights) * w / math.fsum(weights) for w in weights]
+
+
+def effective_weights(n: Row, beta: float) -> list[float]:
+    return scaled([(1 - beta) / (1 - beta**n_j) for n_j in n])
+
+
+def power_weights(n: Row, q: float) -> list[float]:
+    return scaled([n_j**-q for n_j in n])
+
+
+def smoothed(y: int, num_classes: int, smoothing: float) -> list[float]:
+    return [(1 - smoothing) * (j == y) + smoothing / num_classes for j in range(num_classes)]
+
+
+def one_position(loss: OneLoss, z: Row, q: Row, w: Row) -> tuple[float, float]:
+    """The weighted loss sum_k q_k w_k l(z, k) and its weight sum_k q_k w_k."""
+    value = math.fsum(q_k * w[k] * loss(z, k) for k, q_k in enumerate(q) if q_k != 0)
+    return value, math.fsum(q_k * w_k for q_k, w_k in zip(q, w, strict=True))
+
+
+def batch_mean(
+    loss: OneLoss, rows: Sequence[Row], soft: Sequence[Row | None], w: Row, s: Row, normalize: str
+) -> float:
+    """The mean over a batch; a target of None is ignored."""
+    total, by_weight, positions = 0.0, 0.0, 0
+    for z, q, s_i in zip(rows, soft, s, strict=True):
+        if q is None:
+            continue
+        value, omega = one_position(loss, z, q, w)
+        total, by_weight, positions = total + s_i * value, by_weight + s_i * omega, positions + 1
+    return total / (by_weight if normalize == "weights" else positions)

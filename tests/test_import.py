@@ -1,0 +1,47 @@
+"""`import longtail` costs nothing until something is used."""
+
+import subprocess
+import sys
+
+import longtail as lt
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sorted({{m.split('.')[0] for m in sys.modules}})))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(out.stdout.split())
+
+
+def test_import_loads_nothing_heavy() -> None:
+    assert not loaded_after("import longtail") & {"torch", "numpy", "sklearn", "pandas", "typer", "rich", "matplotlib"}
+
+
+def test_a_loss_loads_only_torch_and_numpy() -> None:
+    found = loaded_after("import longtail as lt; lt.losses.CrossEntropyLoss()")
+    assert "torch" in found
+    assert not found & {"sklearn", "scipy", "pandas", "typer", "rich", "matplotlib", "joblib"}
+
+
+def test_report_runs_without_torch() -> None:
+    assert "torch" not in loaded_after("import longtail.report.tables, longtail.report.picture, longtail.report.files")
+
+
+def test_help_loads_neither_torch_nor_numpy() -> None:
+    assert not loaded_after("import longtail.cli") & {"torch", "numpy", "sklearn", "pandas"}
+
+
+def test_every_public_name_is_reachable() -> None:
+    for name in lt.__all__:
+        assert getattr(lt, name) is not None, name
+
+
+def test_every_submodule_is_reachable_lazily() -> None:
+    for name in ("losses", "functional", "sampling", "heads", "posthoc", "metrics", "schedules", "class_weights"):
+        assert name in dir(lt)
+        assert getattr(lt, name).__name__ == f"longtail.{name}"
+
+
+def test_compare_stays_a_function_after_its_package_was_imported() -> None:
+    import longtail.comparison.verdict
+
+    assert callable(lt.compare)
