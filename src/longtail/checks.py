@@ -46,11 +46,7 @@ def targets(targets: Tensor, num_classes: int, *, ignore_index: int = -100) -> N
     outside = (targets != ignore_index) & ((targets < 0) | (targets >= num_classes))
     if bool(outside.any()):
         value = int(targets[outside].flatten()[0])
-        other = (
-            f"pass num_classes={value + 1} where the class exists"
-            if value >= 0
-            else "name it as ignore_index"
-        )
+        other = f"pass num_classes={value + 1} where the class exists" if value >= 0 else "name it as ignore_index"
         raise ValueError(f"targets must be in [0, {num_classes}), got {value}; correct the label, or {other}")
 
 

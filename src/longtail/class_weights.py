@@ -19,16 +19,12 @@ Beta = Annotated[float, Range(0, 1, open_high=True)]
 NAMED = ("inverse", "sqrt", "effective")
 
 
-def inverse_frequency(
-    counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
-) -> Tensor:
+def inverse_frequency(counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
     """w_j proportional to 1 / n_j, summing to C. (C,) of the default dtype."""
     return power(counts, 1.0, zero_count=zero_count, dtype=dtype)
 
 
-def power(
-    counts: Any, q: float, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
-) -> Tensor:
+def power(counts: Any, q: float, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
     """w_j proportional to n_j^-q, summing to C: q = 1 inverse frequency, 1/2 its square root, 0 ones."""
     n = positive_counts(counts, zero_count)
     return _scaled(n.pow(-float(q)), n, dtype)
@@ -42,9 +38,7 @@ def effective_number(
     beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, eq. 2 and section 4.
     """
     if not 0 <= beta < 1:
-        raise ValueError(
-            f"beta must be in [0, 1), got {beta!r}; 0.9999 is usual, beta -> 1 is inverse_frequency"
-        )
+        raise ValueError(f"beta must be in [0, 1), got {beta!r}; 0.9999 is usual, beta -> 1 is inverse_frequency")
     n = positive_counts(counts, zero_count)
     if beta == 0:
         return _scaled(torch.ones_like(n), n, dtype)
@@ -53,9 +47,7 @@ def effective_number(
     return _scaled(1 / -torch.expm1(n * log_beta), n, dtype)
 
 
-def named(
-    name: str, counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
-) -> Tensor:
+def named(name: str, counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
     """The weights behind a word: "inverse" (n^-1), "sqrt" (n^-1/2), "effective" (beta 0.9999)."""
     if name == "inverse":
         return inverse_frequency(counts, zero_count=zero_count, dtype=dtype)
@@ -64,8 +56,7 @@ def named(
     if name == "effective":
         return effective_number(counts, zero_count=zero_count, dtype=dtype)
     raise ValueError(
-        f"class_weight must be None, a tensor, a dict, or one of {', '.join(NAMED)}, got {name!r}; "
-        'try "effective"'
+        f'class_weight must be None, a tensor, a dict, or one of {", ".join(NAMED)}, got {name!r}; try "effective"'
     )
 
 
@@ -86,9 +77,7 @@ def resolve(
     if isinstance(weight, str):
         if weight not in NAMED or counts is not None:
             return named(weight, counts, zero_count=zero_count, dtype=torch.float64)
-        raise ValueError(
-            f'class_weight="{weight}" needs class_counts, got None; pass longtail.class_counts(labels)'
-        )
+        raise ValueError(f'class_weight="{weight}" needs class_counts, got None; pass longtail.class_counts(labels)')
     if isinstance(weight, Mapping):
         return _by_name(weight, classes)
     if isinstance(weight, Tensor):
@@ -119,9 +108,7 @@ def _by_name(weight: Mapping[str, float], classes: Sequence[str] | None) -> Tens
 
 def _checked(tensor: Tensor) -> Tensor:
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
-        raise ValueError(
-            f"class_weight must be finite and >= 0, got {tensor.tolist()}; correct these weights"
-        )
+        raise ValueError(f"class_weight must be finite and >= 0, got {tensor.tolist()}; correct these weights")
     return tensor
 
 

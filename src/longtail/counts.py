@@ -62,8 +62,7 @@ def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarra
         raise ValueError(f"classes must be named once each, got {twice!r} twice; remove one")
     if array.ndim != 1:
         raise ValueError(
-            f"labels must be one-dimensional, got shape {array.shape}; pass one class index or name "
-            "per example"
+            f"labels must be one-dimensional, got shape {array.shape}; pass one class index or name per example"
         )
     if array.size == 0:
         raise ValueError("labels must not be empty, got 0 of them; pass at least one example")
@@ -152,14 +151,18 @@ def _dataset_labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
     for name in LABEL_NAMES:
         if name in columns:  # a `datasets.Dataset`: reading one column decodes nothing else
             feature = source.features[name]
-            return _labels(np.asarray(source[name]))[0], getattr(feature, "names", names)
+            return _labels(np.asarray(source[name]))[0], _named(getattr(feature, "names", names))
         held = getattr(source, name, None)
         if held is not None and not callable(held):
-            return _labels(held)[0], list(names) if names is not None else None
+            return _labels(held)[0], _named(names)
     raise TypeError(
         f"labels of a {type(source).__name__} cannot be found without decoding its inputs: none of "
         f"{', '.join(LABEL_NAMES)} is there; pass the labels themselves"
     )
+
+
+def _named(classes: Any) -> list[str] | None:
+    return None if classes is None else [str(c) for c in classes]
 
 
 def as_counts(counts: Any, name: str = "class_counts") -> Tensor:
@@ -174,13 +177,9 @@ def as_counts(counts: Any, name: str = "class_counts") -> Tensor:
             "use longtail.class_counts(labels)"
         )
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
-        raise ValueError(
-            f"{name} must be finite and >= 0, got {tensor.tolist()}; use longtail.class_counts(labels)"
-        )
+        raise ValueError(f"{name} must be finite and >= 0, got {tensor.tolist()}; use longtail.class_counts(labels)")
     if not bool(tensor.sum() > 0):
-        raise ValueError(
-            f"{name} must count at least one example, got only zeros; use longtail.class_counts(labels)"
-        )
+        raise ValueError(f"{name} must count at least one example, got only zeros; use longtail.class_counts(labels)")
     return tensor
 
 
@@ -197,9 +196,7 @@ def positive_counts(counts: Any, zero_count: str | float = "error", name: str = 
     if isinstance(zero_count, int | float) and not isinstance(zero_count, bool) and zero_count > 0:
         return torch.where(empty, torch.full_like(tensor, float(zero_count)), tensor)
     if zero_count != "error":
-        raise ValueError(
-            f'zero_count must be "error", "mask" or a number > 0, got {zero_count!r}; try "mask" or 1.0'
-        )
+        raise ValueError(f'zero_count must be "error", "mask" or a number > 0, got {zero_count!r}; try "mask" or 1.0')
     if bool(empty.any()):
         where = torch.nonzero(empty).flatten().tolist()
         raise ValueError(

@@ -104,7 +104,9 @@ UnitFloat = Annotated[float, Range(0, 1)]
 def declared(function: Callable[..., Any]) -> dict[str, Declared]:
     """The keyword-only knobs of a function or class, in the order of its signature."""
     owner: Any = function
-    hints = get_type_hints(owner.__init__ if isinstance(owner, type) else owner, include_extras=True)
+    # the class itself is asked, not an instance: its own signature is what is wanted
+    call = owner.__init__ if isinstance(owner, type) else owner  # type: ignore[misc]
+    hints = get_type_hints(call, include_extras=True)
     knobs = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:

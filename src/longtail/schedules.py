@@ -173,8 +173,7 @@ class Warmup(Schedule):
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.total < 1:
             raise ValueError(
-                f"warmup needs epochs >= 0 and total >= 1, got {self.epochs} and {self.total}; "
-                "write warmup(5, 200)"
+                f"warmup needs epochs >= 0 and total >= 1, got {self.epochs} and {self.total}; write warmup(5, 200)"
             )
 
     def __call__(self, progress: float | Tensor) -> Any:

@@ -205,7 +205,11 @@ class TestFiles:
 
     @pytest.mark.parametrize(
         ("name", "message"),
-        [("digit", "did you mean 'digits'"), ("nowhere", "neither a known name nor"), ("no.npz", "does not exist")],
+        [
+            ("digit", "did you mean 'digits'"),
+            ("nowhere", "neither a known name nor"),
+            ("no.npz", "does not exist"),
+        ],
     )
     def test_unknown_names(self, name: str, message: str) -> None:
         with pytest.raises(ValueError, match=message):

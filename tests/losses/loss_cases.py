@@ -67,7 +67,7 @@ def batch(n: int = 12, *dims: int, spread: float = 1.5, dtype: torch.dtype = tor
     g = generator()
     logits = spread * torch.randn(n, C, *dims, generator=g, dtype=torch.float64)
     targets = torch.randint(C, (n, *dims), generator=g)
-    targets.view(-1)[:C] = torch.arange(C)
+    targets.view(-1)[:C] = torch.arange(min(C, targets.numel()))
     return logits.to(dtype), targets
 
 

@@ -77,9 +77,7 @@ def one_position(loss: OneLoss, z: Row, q: Row, w: Row) -> tuple[float, float]:
     return value, math.fsum(q_k * w_k for q_k, w_k in zip(q, w, strict=True))
 
 
-def batch_mean(
-    loss: OneLoss, rows: Sequence[Row], soft: Sequence[Row | None], w: Row, s: Row, normalize: str
-) -> float:
+def batch_mean(loss: OneLoss, rows: Sequence[Row], soft: Sequence[Row | None], w: Row, s: Row, normalize: str) -> float:
     """The mean over a batch; a target of None is ignored."""
     total, by_weight, positions = 0.0, 0.0, 0
     for z, q, s_i in zip(rows, soft, s, strict=True):

@@ -23,7 +23,7 @@ for verb in (compare.compare, train.train, inspect.inspect, methods.methods, exp
     app.command()(verb)
 
 # typer carries click along since 0.26 and depended on it before: take the class from where it is
-_CLICK_ERROR = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def version(show: bool) -> None:

@@ -31,7 +31,10 @@ def inspect(
 
     out = screen.console()
     out.print(found["headline"], markup=False, style="bold")
-    out.print(picture.bars(found["classes"], found["class_counts"], ascii_only=not screen.draws_blocks()), markup=False)
+    out.print(
+        picture.bars(found["classes"], found["class_counts"], ascii_only=not screen.draws_blocks()),
+        markup=False,
+    )
     for line in found["findings"]:
         out.print(f"- {line}", markup=False)
     return 0

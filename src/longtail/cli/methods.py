@@ -35,5 +35,8 @@ def methods(
         table.add_row(row["method"], row["paper"], row["summary"])
     out = screen.console()
     out.print(table)
-    out.print("\nPresets: quick, all. longtail explain METHOD tells the equation, the knobs and the paper.", style="dim")
+    out.print(
+        "\nPresets: quick, all. longtail explain METHOD tells the equation, the knobs and the paper.",
+        style="dim",
+    )
     return 0

@@ -10,7 +10,8 @@ import typer
 
 Data = Annotated[str, typer.Argument(help="digits, or a path to .npz (X and y) or .npy (with --label).")]
 Ratio = Annotated[
-    float | None, typer.Option(help="Make the training part long-tailed: largest class / smallest class (digits: 50).")
+    float | None,
+    typer.Option(help="Make the training part long-tailed: largest class / smallest class (digits: 50)."),
 ]
 Profile = Annotated[str, typer.Option(help="Shape of the tail that --ratio makes: exp or step.")]
 Val = Annotated[float | None, typer.Option(help="Share of the training part withheld for validation, as in 0.2.")]

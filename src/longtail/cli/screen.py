@@ -6,7 +6,14 @@ import sys
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from longtail.report import picture, tables
@@ -52,10 +59,10 @@ def comparison(summary: dict[str, Any]) -> None:
     if summary["rows"]:
         out.print(picture.text(summary, ascii_only=not draws_blocks()), markup=False)
         out.print()
-    for line in tables.verdict_lines(summary):
-        out.print(line, markup=False, style="bold")
-    for line in tables.about(summary):
-        out.print(line, markup=False, style="red" if line.startswith("FAILED") else "dim")
+    for sentence in tables.verdict_lines(summary):
+        out.print(sentence, markup=False, style="bold")
+    for note in tables.about(summary):
+        out.print(note, markup=False, style="red" if note.startswith("FAILED") else "dim")
 
 
 def draws_blocks() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,7 +41,7 @@ def train(
     chosen = resolve(method)
     splits = load(data, label=label, val=val, ratio=ratio, profile=profile)
     recipe = default_recipe(splits, epochs=epochs, model=model)
-    folder = out or o.Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
+    folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
     if dry_run:
         print(f"would train {chosen.spec}, seed {seed}, for {recipe.epochs} epochs on {splits.name} into {folder}")
         return 0

@@ -116,9 +116,7 @@ def compare_to_reference(
     values = metric_values(table.predictions, table.targets, metric, num_classes)
     variance, df = table.seed_variance(values)
     generator = np.random.default_rng(0)
-    test = resampled_differences(
-        table.predictions, table.targets, table.pairing, metric, num_classes, draws, generator
-    )
+    test = resampled_differences(table.predictions, table.targets, table.pairing, metric, num_classes, draws, generator)
     errors = generator.standard_normal((draws, len(values))) * table.varies * np.sqrt(variance)
     seed = errors @ table.pairing.T
     se = np.sqrt(test.var(axis=0, ddof=1) + variance * (table.pairing**2 @ table.varies))

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from longtail.comparison.compare import Prepared
+from longtail.comparison.comparison import Prepared
 from longtail.comparison.execute import THREADS, cores
 from longtail.methods.train import Fit
 

@@ -29,7 +29,10 @@ def inspection(splits: Splits) -> dict[str, Any]:
         "val_counts": None if splits.val is None else splits.val.class_counts.tolist(),
         "imbalance_ratio": ratio,
         "gini": gini(numbers),
-        "groups": {"rule": found.rule, **{g: _names(splits, getattr(found, g)) for g in ("many", "medium", "few")}},
+        "groups": {
+            "rule": found.rule,
+            **{g: _names(splits, getattr(found, g)) for g in ("many", "medium", "few")},
+        },
         "headline": f"{splits.name}: {total} training examples, {len(numbers)} classes of {max(numbers)} to "
         f"{min(numbers)}, imbalance ratio {ratio:.4g}",
         "findings": [*_measurable(splits), *_advice(splits, ratio)],
@@ -56,7 +59,8 @@ def _measurable(splits: Splits) -> list[str]:
         low, high = wilson(round(tested[worst] / 2), tested[worst])
         findings.append(
             f"{len(small)} classes have fewer than {FEW_TESTS} test examples: a recall of one half measured on the "
-            f"{tested[worst]} of {splits.classes[worst]!r} could be anything from {100 * float(low):.0f} to {100 * float(high):.0f} %"
+            f"{tested[worst]} of {splits.classes[worst]!r} could be anything from {100 * float(low):.0f} to "
+            f"{100 * float(high):.0f} %"
         )
     single = [splits.classes[j] for j, n in enumerate(splits.class_counts.tolist()) if n == 1]
     if single:

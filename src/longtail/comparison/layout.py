@@ -83,9 +83,7 @@ class Layout:
         if df == 0:
             single = max(len(seeds) for seeds in self.paired_seeds.values()) == 1
             why = "one seed" if single else "no spread over seeds to measure"
-            notes.append(
-                f"{why}: intervals cover the choice of test examples, not the randomness of training"
-            )
+            notes.append(f"{why}: intervals cover the choice of test examples, not the randomness of training")
         seeds = {seed for _, seed in self.cells}
         short = [m for m in self.methods if len(self.paired_seeds[m]) < len(seeds)]
         if short:
@@ -108,9 +106,7 @@ class Layout:
             copies, whose = 1.0 + 1.0 / len(self.methods), "all intervals are"
             common = set.intersection(*map(set, self.paired_seeds.values()))
             row = dict(zip(self.cells, values, strict=True))
-            own = np.array(
-                [row[method, s] - np.mean([row[m, s] for m in self.methods]) for s in sorted(common)]
-            )
+            own = np.array([row[method, s] - np.mean([row[m, s] for m in self.methods]) for s in sorted(common)])
         others, df = self.seed_variance(values, without=method)
         if len(own) < 2 or others <= 0.0 or own.var(ddof=1) < copies / 2 * pooled:
             return ""
@@ -126,26 +122,18 @@ class Layout:
 def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_classes: int) -> Layout:
     """Check what was handed in and bring it in order; see ``compare_to_reference`` for the arguments."""
     if reference not in predictions:
-        raise ValueError(
-            f"reference must be one of {', '.join(predictions)}, got {reference!r}; add its predictions"
-        )
+        raise ValueError(f"reference must be one of {', '.join(predictions)}, got {reference!r}; add its predictions")
     methods = tuple(sorted(set(predictions) - {reference}))
     if not methods:
-        raise ValueError(
-            f"predictions must hold a method besides {reference!r}, got none; add one to compare"
-        )
+        raise ValueError(f"predictions must hold a method besides {reference!r}, got none; add one to compare")
     labels = as_array(targets)
     if labels.ndim != 1 or len(labels) == 0:
-        raise ValueError(
-            f"targets must have shape (N,) with N >= 1, got {labels.shape}; pass the test labels"
-        )
+        raise ValueError(f"targets must have shape (N,) with N >= 1, got {labels.shape}; pass the test labels")
     labels = checked_labels(labels, len(labels), num_classes)
     rows: dict[tuple[str, int], Labels] = {}
     for method in (reference, *methods):
         for seed, row in _by_seed(method, predictions[method]).items():
-            rows[method, seed] = checked_labels(
-                row, len(labels), num_classes, f"predictions[{method!r}][{seed}]"
-            )
+            rows[method, seed] = checked_labels(row, len(labels), num_classes, f"predictions[{method!r}][{seed}]")
     cells = tuple(sorted(rows))
     seeds = {m: {seed for name, seed in cells if name == m} for m in predictions}
     paired = {m: tuple(sorted(seeds[m] & seeds[reference])) for m in methods}
@@ -159,9 +147,7 @@ def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_cl
         for seed in paired[method]:
             pairing[k, cells.index((method, seed))] = 1.0 / len(paired[method])
             pairing[k, cells.index((reference, seed))] = -1.0 / len(paired[method])
-    fixed = {
-        m for m in predictions if len(seeds[m]) > 1 and len({rows[m, s].tobytes() for s in seeds[m]}) == 1
-    }
+    fixed = {m for m in predictions if len(seeds[m]) > 1 and len({rows[m, s].tobytes() for s in seeds[m]}) == 1}
     return Layout(
         reference=reference,
         methods=methods,
@@ -170,9 +156,7 @@ def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_cl
         targets=labels,
         pairing=pairing,
         varies=np.array([float(method not in fixed) for method, _ in cells]),
-        same=np.array(
-            [all(np.array_equal(rows[m, s], rows[reference, s]) for s in paired[m]) for m in methods]
-        ),
+        same=np.array([all(np.array_equal(rows[m, s], rows[reference, s]) for s in paired[m]) for m in methods]),
         paired_seeds=paired,
     )
 

@@ -63,7 +63,8 @@ class Plan:
     def waves(self) -> tuple[list[Task], list[Task]]:
         """Unfinished runs in two waves: those that train, and those that find a training of the first wave."""
         owners: set[tuple[int, tuple[str, ...]]] = set()
-        first, second = [], []
+        first: list[Task] = []
+        second: list[Task] = []
         stages = {m.spec: tuple(stage.spec for stage in m.stages(self.recipe)) for m in self.methods}
         for task in self.tasks:
             training = (task.seed, stages[task.spec])

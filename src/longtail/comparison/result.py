@@ -39,7 +39,12 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
             "classes": list(plan.splits.classes),
             "class_counts": counts,
             "test_counts": plan.splits.test.class_counts.tolist(),
-            "groups": {"rule": found.rule, "many": _list(found.many), "medium": _list(found.medium), "few": _list(found.few)},
+            "groups": {
+                "rule": found.rule,
+                "many": _list(found.many),
+                "medium": _list(found.medium),
+                "few": _list(found.few),
+            },
         },
         "recipe": plan.recipe.to_json(),
         "metric": plan.metric,
@@ -97,7 +102,10 @@ def _std(values: np.ndarray) -> float | None:
 
 
 def _compare(
-    plan: Plan, summary: dict[str, Any], rows: list[dict[str, Any]], finished: Mapping[str, Mapping[int, Task]]
+    plan: Plan,
+    summary: dict[str, Any],
+    rows: list[dict[str, Any]],
+    finished: Mapping[str, Mapping[int, Task]],
 ) -> None:
     """Put the paired differences into the rows, and the verdicts beside them."""
     predictions = {spec: {s: _decisions(t.folder) for s, t in tasks.items()} for spec, tasks in finished.items()}

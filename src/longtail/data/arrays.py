@@ -15,9 +15,7 @@ from longtail.data.examples import Examples
 IMAGE_CHANNELS = (1, 3)
 
 
-def examples(
-    inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, sample_weight: Any = None
-) -> Examples:
+def examples(inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, sample_weight: Any = None) -> Examples:
     """Examples from N inputs and N labels.
 
     Args:
@@ -87,5 +85,7 @@ def _frame_values(frame: Any) -> np.ndarray:
         )
     missing = [str(c) for c in frame.columns if bool(frame[c].isna().any())]
     if missing:
-        raise ValueError(f"features must be finite, got missing values in column {', '.join(missing[:5])}; impute or drop them")
+        raise ValueError(
+            f"features must be finite, got missing values in column {', '.join(missing[:5])}; impute or drop them"
+        )
     return np.asarray(frame.to_numpy(dtype=np.float32))

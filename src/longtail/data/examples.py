@@ -53,11 +53,9 @@ class Examples:
     def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
         """The batches of one epoch; the generator is the only source of their order."""
         order = (
-            torch.randperm(len(self), generator=generator)
-            if self.draw is None
-            else self.draw.draw(progress, generator)
+            torch.randperm(len(self), generator=generator) if self.draw is None else self.draw.draw(progress, generator)
         )
-        for rows in order.to(self.targets.device).split(self.batch_size):
+        for rows in torch.split(order.to(self.targets.device), self.batch_size):
             yield self.batch(rows)
 
     def steps(self) -> int:
@@ -80,5 +78,5 @@ class Examples:
                 continue
             array = tensor.detach().cpu().contiguous().numpy()
             digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(memoryview(array).cast("B") if array.size else b"")
+            digest.update(array.tobytes())
         digest.update("\0".join(self.classes).encode())

@@ -65,9 +65,7 @@ def load(
     if val is not None and splits.val is None:
         stay, held = held_out(splits.train.targets, val)
         facts = {**splits.facts, "val": val}
-        splits = Splits(
-            splits.name, splits.train.take(stay), splits.test, splits.train.take(held), facts, splits.notes
-        )
+        splits = Splits(splits.name, splits.train.take(stay), splits.test, splits.train.take(held), facts, splits.notes)
     return splits.checked()
 
 
@@ -103,9 +101,7 @@ def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
     rest = np.setdiff1d(np.arange(len(pool)), rows)
     test = rest[profiles.subset(pool.targets[torch.from_numpy(rest)], [size] * 10, DATA_SEED)]
     facts = {"source": "digits", "ratio": float(ratio), "profile": profile}
-    return Splits(
-        "digits", pool.take(torch.from_numpy(rows)), pool.take(torch.from_numpy(test)), facts=facts
-    )
+    return Splits("digits", pool.take(torch.from_numpy(rows)), pool.take(torch.from_numpy(test)), facts=facts)
 
 
 def _from_file(path: Path, label: str | None, ratio: float | None, profile: str, test: float) -> Splits:
@@ -185,9 +181,13 @@ def _assembled(
         available = train.class_counts.double()
         share_of_max = float(ratio) ** (torch.arange(len(available)) / max(len(available) - 1, 1)).double()
         if profile == "step":
-            share_of_max = torch.tensor([1.0 if j < len(available) // 2 else float(ratio) for j in range(len(available))])
+            share_of_max = torch.tensor(
+                [1.0 if j < len(available) // 2 else float(ratio) for j in range(len(available))]
+            )
         n_max = int((available * share_of_max).min()) if ratio >= 1 else 1
-        rows = profiles.subset(train.targets, profiles.profile(profile, max(n_max, 1), len(available), ratio), DATA_SEED)
+        rows = profiles.subset(
+            train.targets, profiles.profile(profile, max(n_max, 1), len(available), ratio), DATA_SEED
+        )
         train = train.take(torch.from_numpy(np.sort(rows)))
         facts |= {"ratio": float(ratio), "profile": profile}
     return Splits(name, train, test, val, facts, notes)

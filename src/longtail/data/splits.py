@@ -61,7 +61,9 @@ class Splits:
         """
         counts = self.class_counts
         if len(self.classes) < 2:
-            raise ValueError(f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart")
+            raise ValueError(
+                f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart"
+            )
         empty = [self.classes[int(j)] for j in torch.nonzero(counts == 0).flatten()]
         if empty:
             raise ValueError(

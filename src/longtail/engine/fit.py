@@ -171,9 +171,7 @@ class Training(Iterator[Record]):
         if stage.epochs == 0:
             self._keep(index)
 
-    def _one_epoch(
-        self, index: int, stage: Stage, data: TrainingData, optimizer: torch.optim.Optimizer
-    ) -> Record:
+    def _one_epoch(self, index: int, stage: Stage, data: TrainingData, optimizer: torch.optim.Optimizer) -> Record:
         start, epoch = time.perf_counter(), self._epoch
         progress = epoch / stage.epochs
         watch = Watch(len(self.data.classes), self.device)

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import torch as safetensors
 from torch import Tensor
 
@@ -86,5 +85,3 @@ def write_json(path: Path, value: Any) -> None:
 def clone_state(state: dict[str, Any]) -> dict[str, Any]:
     """A state dict whose tensors no longer follow training."""
     return {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in state.items()}
-
-

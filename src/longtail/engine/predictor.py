@@ -57,7 +57,7 @@ class Predictor(nn.Module):
         """Scores (N, C) float32 of inputs as the data layer gives them; always in eval mode."""
         self.network.eval()
         device = self.class_counts.device
-        parts = [as_outputs(self.network(x.to(device))).logits.float() for x in inputs.split(batch_size)]
+        parts = [as_outputs(self.network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
         logits = torch.cat(parts)
         return logits if self.scale == 1.0 else logits * self.scale
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -48,9 +47,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Hold every value against its rule before anything is loaded."""
-        for name, words in (("optimizer", ("sgd", "adamw")), ("decay", ("steps", "cosine")), ("lr_per", ("epoch", "step"))):
+        for name, words in (
+            ("optimizer", ("sgd", "adamw")),
+            ("decay", ("steps", "cosine")),
+            ("lr_per", ("epoch", "step")),
+        ):
             if getattr(self, name) not in words:
-                raise ValueError(f"{name} must be one of {', '.join(words)}, got {getattr(self, name)!r}; choose one of these")
+                raise ValueError(
+                    f"{name} must be one of {', '.join(words)}, got {getattr(self, name)!r}; choose one of these"
+                )
         for name, low in (("epochs", 1), ("batch_size", 2)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be >= {low}, got {getattr(self, name)!r}; choose a larger number")
@@ -96,5 +101,3 @@ def build(builder: dict[str, Any]) -> nn.Module:
     network = models.build(builder["name"], **arguments)
     network.builder = builder  # type: ignore[assignment]
     return network
-
-

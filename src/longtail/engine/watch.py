@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-
 from longtail.types import Batch, Step
 
 
@@ -50,5 +49,3 @@ class Watch:
             f"the loss must stay finite, got NaN or infinity in stage {stage}, epoch {epoch + 1}, {who}; "
             "lower the learning rate or the scale, or look at the inputs of that class"
         )
-
-

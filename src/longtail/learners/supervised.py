@@ -96,9 +96,9 @@ class SupervisedLearner(nn.Module):
     @contextmanager
     def held(self) -> Iterator[None]:
         """Inside, no buffer moves: batch-norm statistics, targets and weights stay as they are."""
-        norms = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        norms: list[Any] = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         tracking = [m.track_running_stats for m in norms]
-        holders = [m for m in self.modules() if hasattr(m, "holding")]
+        holders: list[Any] = [m for m in self.modules() if hasattr(m, "holding")]
         before = [m.holding for m in holders]
         try:
             for norm in norms:

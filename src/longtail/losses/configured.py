@@ -122,4 +122,4 @@ def _short(value: Any) -> str:
 
 
 def _same(value: Any, default: Any) -> bool:
-    return value is default or (isinstance(value, str | float) and bool(value == default))
+    return value is default or (isinstance(value, str | int | float) and bool(value == default))

@@ -15,10 +15,8 @@ def class_weight_now(
 
     Written (1 - r) + r w, which is exact at both ends.
     """
-    if weight is not None and not (isinstance(r, int | float) and r == 0):
-        weight = (1 - r) + r * weight
-    else:
-        weight = None
+    off = isinstance(r, int | float) and r == 0
+    weight = None if weight is None or off else (1 - r) + r * weight
     if outside is None:
         return weight
     inside = (~outside).to(like.device, like.dtype)

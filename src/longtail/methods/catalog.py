@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from longtail.methods import deferred, ldam, logit_adjustment, plain, resampling, reweighting
-from longtail.methods.method import Method
+from longtail.methods.definition import Method
 
 Builder = Callable[..., Method]
 
@@ -43,6 +43,8 @@ def catalogue() -> dict[str, Builder]:
     found = dict(CATALOG)
     for point in entry_points(group=ENTRY_POINTS):
         if point.name in CATALOG:
-            raise ValueError(f"method {point.name!r} of {point.value} has the name of one of ours; rename its entry point")
+            raise ValueError(
+                f"method {point.name!r} of {point.value} has the name of one of ours; rename its entry point"
+            )
         found[point.name] = point.load()
     return found

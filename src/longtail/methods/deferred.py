@@ -6,7 +6,7 @@ from typing import Annotated
 
 from longtail import losses, sampling
 from longtail.knobs import Choice, NonNegativeFloat, UnitFloat
-from longtail.methods.method import Method, one_stage
+from longtail.methods.definition import Method, one_stage
 from longtail.methods.references import CAO_2019
 from longtail.schedules import switch
 
@@ -26,9 +26,7 @@ def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") ->
     """
     stages = one_stage(
         f"ce-drw(at={at},class_weight={class_weight})",
-        lambda counts: losses.CrossEntropyLoss(
-            counts, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)
-        ),
+        lambda counts: losses.CrossEntropyLoss(counts, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)),
     )
     return Method(stages, CAO_2019)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from longtail import losses
 from longtail.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
 from longtail.methods.deferred import START, ClassWeight
-from longtail.methods.method import Method, one_stage
+from longtail.methods.definition import Method, one_stage
 from longtail.methods.references import CAO_2019
 from longtail.schedules import switch
 

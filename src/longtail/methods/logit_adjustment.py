@@ -6,7 +6,7 @@ from functools import partial
 
 from longtail import losses, posthoc
 from longtail.knobs import NonNegativeFloat
-from longtail.methods.method import Method, one_stage
+from longtail.methods.definition import Method, one_stage
 from longtail.methods.plain import ce
 from longtail.methods.references import MENON_2021, REN_2020, ZHOU_2006
 
@@ -20,9 +20,7 @@ def logit_adjusted(*, tau: NonNegativeFloat = 1.0) -> Method:
     times as long as the paper's.
     """
     # a float also where an integer was given: one training, one text
-    stages = one_stage(
-        f"logit-adjusted(tau={float(tau)})", lambda counts: losses.LogitAdjustedLoss(counts, tau=tau)
-    )
+    stages = one_stage(f"logit-adjusted(tau={float(tau)})", lambda counts: losses.LogitAdjustedLoss(counts, tau=tau))
     return Method(stages, MENON_2021)
 
 

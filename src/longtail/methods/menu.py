@@ -55,6 +55,7 @@ def explained(name: str) -> dict[str, Any]:
 def table() -> str:
     """The README's table of methods."""
     lines = ["| method | paper | year | what it is |", "|---|---|---|---|"]
-    for row in menu():
-        lines.append(f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |")
+    lines += [
+        f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |" for row in menu()
+    ]
     return "\n".join(lines)

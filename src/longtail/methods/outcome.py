@@ -13,7 +13,7 @@ import longtail
 from longtail.data import Splits
 from longtail.engine import Predictor, Recipe, run
 from longtail.learners import SupervisedLearner
-from longtail.methods.method import Method
+from longtail.methods.definition import Method
 from longtail.metrics import evaluate
 from longtail.types import Learner
 
@@ -59,8 +59,8 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
         link=learner.loss.link,
         posthoc=rule,
     ).to(device)
-    if rule is not None and hasattr(rule, "fit") and splits.val is not None:
-        rule.fit(predictor.scores(splits.val.inputs), splits.val.targets.to(device))
+    if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
+        fit(predictor.scores(splits.val.inputs), splits.val.targets.to(device))
     return predictor
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longtail import heads, losses
 from longtail.knobs import NonNegativeFloat
-from longtail.methods.method import Method, one_stage
+from longtail.methods.definition import Method, one_stage
 from longtail.methods.references import CUI_2019, GOOD_1952, LIN_2017
 
 

@@ -55,7 +55,8 @@ CAO_2019 = Reference(
 )
 MENON_2021 = Reference(
     "menon2021long",
-    "Aditya Krishna Menon and Sadeep Jayasumana and Ankit Singh Rawat and Himanshu Jain and Andreas Veit and Sanjiv Kumar",
+    "Aditya Krishna Menon and Sadeep Jayasumana and Ankit Singh Rawat and Himanshu Jain and Andreas Veit "
+    "and Sanjiv Kumar",
     "Long-Tail Learning via Logit Adjustment",
     "International Conference on Learning Representations (ICLR)",
     2021,
@@ -76,7 +77,8 @@ SHEN_2016 = Reference(
 )
 MAHAJAN_2018 = Reference(
     "mahajan2018exploring",
-    "Dhruv Mahajan and Ross Girshick and Vignesh Ramanathan and Kaiming He and Manohar Paluri and Yixuan Li and Ashwin Bharambe and Laurens van der Maaten",
+    "Dhruv Mahajan and Ross Girshick and Vignesh Ramanathan and Kaiming He and Manohar Paluri and Yixuan Li "
+    "and Ashwin Bharambe and Laurens van der Maaten",
     "Exploring the Limits of Weakly Supervised Pretraining",
     "European Conference on Computer Vision (ECCV)",
     2018,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from longtail import losses, sampling
 from longtail.knobs import Choice
-from longtail.methods.method import Method, one_stage
+from longtail.methods.definition import Method, one_stage
 from longtail.methods.references import MAHAJAN_2018, SHEN_2016
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from longtail import knobs
 from longtail.methods import spec as specs
 from longtail.methods.catalog import PRESETS, catalogue
-from longtail.methods.method import Method
+from longtail.methods.definition import Method
 
 
 def method(spec: str | Method) -> Method:

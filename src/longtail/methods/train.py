@@ -14,7 +14,7 @@ from safetensors import torch as safetensors
 from longtail.data import Splits, load
 from longtail.engine import Recipe, Run, Training, packing, run
 from longtail.engine.run import append_record, claim, cut_records
-from longtail.methods.method import Method
+from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration, predictions, predictor_of
 from longtail.methods.recipes import default_recipe
 from longtail.methods.resolve import method as resolve
@@ -94,15 +94,15 @@ class Fit(Iterator[Record]):
     ) -> None:
         self.method = resolve(method)
         if self.method.needs_val and splits.val is None:
-            raise ValueError(f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2")
+            raise ValueError(
+                f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2"
+            )
         self.splits = splits
         self.seed = seed
         self.recipe = recipe or default_recipe(splits)
         self.folder = None if folder is None else Path(folder)
         self.device = device
-        self.config = configuration(
-            self.method, splits, seed, self.recipe, device, threads or torch.get_num_threads()
-        )
+        self.config = configuration(self.method, splits, seed, self.recipe, device, threads or torch.get_num_threads())
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
         self._evaluate_at = evaluate_at
         self._run: Run | None = None
@@ -180,7 +180,7 @@ class Fit(Iterator[Record]):
 
     def _score(self, learner: Learner) -> dict[str, float]:
         test = self.splits.test
-        scores = torch.cat([learner.predict(x.to(self.device)) for x in test.inputs.split(1024)])
+        scores = torch.cat([learner.predict(x.to(self.device)) for x in torch.split(test.inputs, 1024)])
         found = evaluate(scores, test.targets, class_counts=self.splits.class_counts)
         return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 

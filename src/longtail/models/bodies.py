@@ -39,7 +39,7 @@ def mlp(shape: Shape, *, hidden: Sequence[int] = (128, 128), dropout: float = 0.
     return nn.Sequential(*layers), widths[-1]
 
 
-def convnet(shape: Shape, *, width: int = 24) -> Body:
+def convnet(shape: Shape, *, width: int = 16) -> Body:
     """Two blocks of 3x3 convolution, batch norm and ReLU, for images of 8x8 to 28x28 pixels or a bit more.
 
     The first block halves the image, the second is averaged over its four quarters: D = 8 width. Quarters,

@@ -30,7 +30,7 @@ def build(
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
         head: "linear", or "cosine" for margin losses.
-        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=24). All arguments are plain JSON.
+        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16). All arguments are plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from longtail.report.tables import percent
@@ -49,7 +50,7 @@ def _grouped(count: int) -> list[list[int]]:
     if count <= MOST_LINES:
         return [[j] for j in range(count)]
     edges = [round(i * count / 10) for i in range(11)]
-    return [list(range(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [list(range(a, b)) for a, b in pairwise(edges)]
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -107,5 +108,3 @@ def bars(names: list[str], counts: list[int], *, ascii_only: bool = False) -> st
         shown = f"{counts[group[0]]}" if len(group) == 1 else f"{counts[group[0]]}-{counts[group[-1]]}"
         lines.append(f"{label[:wide]:<{wide}}  {bar:<{WIDTH}} {shown}")
     return "\n".join(lines)
-
-

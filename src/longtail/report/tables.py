@@ -18,7 +18,17 @@ def header(summary: Summary) -> list[str]:
     """The columns of the table."""
     metric = summary["metric"]
     others = [m for m in NAMES if m != metric][:1]
-    return ["method", SHORT[metric], "vs ce", "many", "medium", "few", *(SHORT[m] for m in others), "ECE", "seconds"]
+    return [
+        "method",
+        SHORT[metric],
+        "vs ce",
+        "many",
+        "medium",
+        "few",
+        *(SHORT[m] for m in others),
+        "ECE",
+        "seconds",
+    ]
 
 
 def cells(summary: Summary) -> list[list[str]]:
@@ -144,7 +154,15 @@ def comma_separated(summary: Summary) -> str:
     writer = csv.writer(file, lineterminator="\n")
     ends = ("mean", "low", "high")
     writer.writerow(
-        ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_ce_{e}" for e in ends), "seconds", "seeds"]
+        [
+            "method",
+            "paper",
+            *names,
+            *(f"{n}_std" for n in names),
+            *(f"vs_ce_{e}" for e in ends),
+            "seconds",
+            "seeds",
+        ]
     )
     for row in summary["rows"]:
         found = row.get("difference") or {}

@@ -13,9 +13,7 @@ from longtail.types import Batch, Learner, Progress, Step
 class Descend:
     """Descend the gradient of the learner's loss on this batch."""
 
-    def __call__(
-        self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress
-    ) -> Step:
+    def __call__(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
         """Take the step and say what it yielded."""
         optimizer.zero_grad(set_to_none=True)
         step = learner.training_step(batch, progress)

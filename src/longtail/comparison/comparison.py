@@ -92,7 +92,13 @@ def compare(
     """
     found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, **options)
     run = partial(
-        compare_prepared, seeds=seeds, metric=metric, jobs=jobs, budget=budget, on_plan=on_plan, on_outcome=on_outcome
+        compare_prepared,
+        seeds=seeds,
+        metric=metric,
+        jobs=jobs,
+        budget=budget,
+        on_plan=on_plan,
+        on_outcome=on_outcome,
     )
     if out is not None:
         return run(found)
@@ -161,4 +167,3 @@ def prepare(
     resolved = chosen(methods, val=splits.val is not None)
     recipe = default_recipe(splits, **recipe_options)
     return Prepared(splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device)
-

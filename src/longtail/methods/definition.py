@@ -57,7 +57,7 @@ def one_stage(
     *,
     head: str = "linear",
     draw: MakeDraw | None = None,
-    prepare: Callable[[nn.Module], None] | None = None,
+    prepare: Callable[[nn.Module], object] | None = None,
     no_decay: Iterable[str] = (),
 ) -> MakeStages:
     """The stages of a method that trains once, from scratch, under the recipe.
@@ -80,7 +80,15 @@ def one_stage(
             return learner, data.drawn(recipe.batch_size, None if draw is None else draw(data.targets))
 
         return (
-            Stage("train", spec, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per),
+            Stage(
+                "train",
+                spec,
+                build,
+                recipe.epochs,
+                recipe.make_optimizer,
+                recipe.learning_rate,
+                lr_per=recipe.lr_per,
+            ),
         )
 
     return stages
