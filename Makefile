@@ -29,7 +29,7 @@ docs: $(VENV)/dev.stamp  ## regenerate the tables that README and docs take from
 	$(BIN)/python -m tests.documents
 
 bench: $(VENV)/dev.stamp  ## every benchmark, short; results go to benchmarks/results/
-	$(BIN)/python -m benchmarks.losses
+	$(BIN)/python -m benchmarks.losses --out benchmarks/results/losses-cpu.json
 	$(BIN)/python -m benchmarks.honesty --repetitions 4 --out benchmarks/results/honesty-short.csv
 
 check: lint types test  ## what CI runs

@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/honesty.csv"))
     given = parser.parse_args()
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     done = set()
     if given.out.exists():
         done = {(r["kind"], int(r["repetition"])) for r in csv.DictReader(given.out.open())}

@@ -73,7 +73,7 @@ def test_draws_follow_the_probabilities_and_are_uniform_within_a_class(sampler, 
     assert plausible(np.bincount(LABELS[rows], minlength=6).tolist(), probabilities(mass))
     for j in (0, 2, 3, 4):
         within = Counter(rows[LABELS[rows] == j].tolist())
-        members = np.flatnonzero(LABELS == j).tolist()
+        members = [i for i, y in enumerate(LABELS) if y == j]
         assert set(within) <= set(members)
         assert plausible([within[m] for m in members], [1 / len(members)] * len(members))
 
@@ -107,7 +107,8 @@ def test_a_draw_depends_on_its_generator_alone(make):
     sampler = make()
     assert isinstance(sampler, Draw)
     first = sampler.draw(0.75, generator(3))
-    list(iter(make()) if isinstance(sampler, sampling.Shuffle) else [])
+    sampler.set_epoch(1, progress=0.75)
+    list(sampler)
     assert torch.equal(sampler.draw(0.75, generator(3)), first)
     assert torch.equal(make(seed=9).draw(0.75, generator(3)), first)
     assert not torch.equal(sampler.draw(0.75, generator(4)), first)
@@ -228,7 +229,7 @@ def test_deferred_shuffles_before_the_switch_and_re_balances_from_it_on():
 
 def test_what_moves_with_progress_needs_progress():
     moving = sampling.PowerSampler(LABELS, q=switch(0.5, 1.0, 0.0))
-    with pytest.raises(TypeError, match="q is the schedule switch.* needs progress"):
+    with pytest.raises(TypeError, match=r"q is the schedule switch.* needs progress"):
         list(moving)
     with pytest.raises(TypeError, match="Deferred needs progress; call set_epoch"):
         list(EVERY["deferred"]())
@@ -254,7 +255,7 @@ def test_five_million_rows_are_set_up_and_drawn():
     sampler = sampling.ClassBalancedSampler(labels, num_samples=200_000)
     rows = sampler.draw(0.0, generator())
     counts = torch.bincount(labels, minlength=1000)
-    shares = ((counts > 0) / (counts > 0).sum()).tolist()
+    shares = [float(n > 0) / int((counts > 0).sum()) for n in counts.tolist()]
     assert plausible(torch.bincount(labels[rows], minlength=1000).tolist(), shares)
     assert next(iter(sampler)) < 5_000_000
 

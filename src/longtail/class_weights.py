@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ def effective_number(
 ) -> Tensor:
     """w_j proportional to 1 / E_j, E_j = (1 - beta^n_j) / (1 - beta), summing to C.
 
-    beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, eq. 2 and section 4.
+    beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, proposition 1 and section 4.
     """
     if not 0 <= beta < 1:
         raise ValueError(f"beta must be in [0, 1), got {beta!r}; 0.9999 is usual, beta -> 1 is inverse_frequency")
@@ -43,8 +44,7 @@ def effective_number(
     if beta == 0:
         return _scaled(torch.ones_like(n), n, dtype)
     # 1 - beta^n through expm1: beta^n rounds to 1 long before its complement is negligible
-    log_beta = torch.log(torch.tensor(beta, dtype=torch.float64))
-    return _scaled(1 / -torch.expm1(n * log_beta), n, dtype)
+    return _scaled(1 / -torch.expm1(n * math.log(beta)), n, dtype)
 
 
 def named(name: str, counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:

@@ -52,9 +52,7 @@ class LearnableScale(nn.Module):
         super().__init__()
         Range(0, open_low=True, open_high=True).check("initial", initial)
         if num_classes is not None and num_classes < 1:
-            raise ValueError(
-                f"num_classes must be >= 1 or None, got {num_classes!r}; None is one scale for all"
-            )
+            raise ValueError(f"num_classes must be >= 1 or None, got {num_classes!r}; None is one scale for all")
         self.scale = nn.Parameter(torch.full((num_classes or 1,), float(initial)))
 
     def forward(self, logits: Tensor) -> Tensor:
@@ -79,8 +77,7 @@ def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module
         heads = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear | CosineClassifier)]
         if not heads:
             raise ValueError(
-                f"model must hold an nn.Linear to be found as its head, got none in {type(model).__name__}; "
-                "pass name="
+                f"model must hold an nn.Linear to be found as its head, got none in {type(model).__name__}; pass name="
             )
         return heads[-1]
     found = dict(model.named_modules()).get(name)
@@ -105,9 +102,7 @@ def swap_head(model: M, head: Head, name: str | None = None) -> M:
     """
     name, old = find_head(model, name)
     if not name:
-        raise ValueError(
-            f"model must contain its head, got a bare {type(model).__name__}; make the new head yourself"
-        )
+        raise ValueError(f"model must contain its head, got a bare {type(model).__name__}; make the new head yourself")
     sizes, weight = _sizes(old, name), next(old.parameters())
     if isinstance(head, nn.Module):
         for which, size in zip(("in_features", "out_features"), sizes, strict=True):

@@ -78,7 +78,7 @@ class Plan:
         """What decides the comparison's identity, and the methods and seeds it holds so far."""
         return {
             "schema_version": SCHEMA,
-            "data": {"name": self.splits.name, "hash": self.splits.hash, "facts": self.splits.facts},
+            "data": {"name": self.splits.name, "facts": self.splits.facts, "hash": self.splits.hash},
             "recipe": self.recipe.to_json(),
             "methods": [m.spec for m in self.methods],
             "seeds": list(self.seeds),

@@ -106,12 +106,12 @@ class Training(Iterator[Record]):
             "stage": self._stage,
             "epoch": self._epoch,
             "finished": self._finished + self._epoch,
-            "records": self._records,
+            "records": packing.cloned(self._records),
             "hash": self.stage_hash(self._stage),
-            "learner": packing.clone_state(self.learner.state_dict()),
-            "left": None if self._left is None else packing.clone_state(self._left.state_dict()),
-            "update": stage.update.state_dict(),
-            "optimizer": {} if self._optimizer is None else self._optimizer.state_dict(),
+            "learner": packing.cloned(self.learner.state_dict()),
+            "left": None if self._left is None else packing.cloned(self._left.state_dict()),
+            "update": packing.cloned(stage.update.state_dict()),
+            "optimizer": None if self._optimizer is None else packing.cloned(self._optimizer.state_dict()),
         }
 
     def _run(self) -> Iterator[Record]:
@@ -145,31 +145,40 @@ class Training(Iterator[Record]):
         self.learner.load_state_dict(stored["learner"])
         if stored["owner"] != self._owner:
             self.reused.append(stored["owner"])
-        self._epoch, self._records = stage.epochs, stored["records"]
-        yield from stored["records"][reported:]
+        for epoch in range(reported, stage.epochs):
+            # epoch by epoch, so that a checkpoint says how many records have been reported
+            self._epoch, self._records = epoch + 1, stored["records"][: epoch + 1]
+            yield stored["records"][epoch]
 
     def _trained(self, index: int, stage: Stage, data: TrainingData) -> Iterator[Record]:
         optimizer = self._optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
-        if self._resume is not None:
-            state, self._resume = self._resume, None
-            if state["hash"] != self.stage_hash(index):
-                raise ValueError(
-                    "the checkpoint is of another training; use the data, seed and method it was made with"
-                )
-            self.learner.load_state_dict(state["learner"])
-            stage.update.load_state_dict(state["update"])
-            if optimizer is not None:
-                optimizer.load_state_dict(state["optimizer"])
-            self._epoch, self._records = state["epoch"], list(state["records"])
+        reported = self._resumed(index, stage, optimizer) if self._resume is not None else 0
         while self._epoch < stage.epochs:
             assert optimizer is not None
             record = self._one_epoch(index, stage, data, optimizer)
             self._records.append(record)
             if self._epoch == stage.epochs:
                 self._keep(index)
-            yield record
+            if self._epoch > reported:
+                yield record
         if stage.epochs == 0:
             self._keep(index)
+
+    def _resumed(self, index: int, stage: Stage, optimizer: torch.optim.Optimizer | None) -> int:
+        """Put the checkpoint's state in place, and say how many epochs of the stage have been reported."""
+        assert self._resume is not None
+        state, self._resume = packing.cloned(self._resume), None
+        if state["hash"] != self.stage_hash(index):
+            raise ValueError("the checkpoint is of another training; use the data, seed and method it was made with")
+        if optimizer is not None and state["optimizer"] is None:
+            # made while a stored stage was being copied, and that is gone: train it again, report the rest
+            return int(state["epoch"])
+        self.learner.load_state_dict(state["learner"])
+        stage.update.load_state_dict(state["update"])
+        if optimizer is not None:
+            optimizer.load_state_dict(state["optimizer"])
+        self._epoch, self._records = state["epoch"], state["records"]
+        return self._epoch
 
     def _one_epoch(self, index: int, stage: Stage, data: TrainingData, optimizer: torch.optim.Optimizer) -> Record:
         start, epoch = time.perf_counter(), self._epoch
@@ -220,7 +229,7 @@ class Training(Iterator[Record]):
         try:
             return dict(packing.load(path))
         except ValueError:
-            path.unlink()  # damaged: train this stage again rather than fail
+            path.unlink(missing_ok=True)  # damaged: train this stage again rather than fail
             return None
 
 

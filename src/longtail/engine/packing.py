@@ -17,9 +17,10 @@ def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
 
     def walk(node: Any, path: str) -> Any:
         if isinstance(node, Tensor):
+            name = f"{len(tensors)}{path}"  # numbered: the keys "a.b" and "a" -> "b" have one path
             # a copy of its own: safetensors refuses tensors that share memory
-            tensors[path] = node.detach().cpu().contiguous().clone()
-            return {"tensor": path}
+            tensors[name] = node.detach().cpu().contiguous().clone()
+            return {"tensor": name}
         if isinstance(node, dict):
             items = [[key, walk(value, f"{path}.{key}")] for key, value in node.items()]
             return {"dict": items}  # pairs keep integer keys, which a JSON object would turn into strings
@@ -65,16 +66,20 @@ def load(path: Path) -> Any:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         return unpack(tensors, json.loads(metadata["skeleton"]))
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and run the same command again") from None
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """All or nothing: a temporary file beside the target takes its name when it is complete."""
     temporary = path.with_name(f"{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)  # half a file on a full disk helps nobody
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -82,6 +87,10 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
-def clone_state(state: dict[str, Any]) -> dict[str, Any]:
-    """A state dict whose tensors no longer follow training."""
-    return {key: value.detach().clone() if isinstance(value, Tensor) else value for key, value in state.items()}
+def cloned(tree: Any) -> Any:
+    """A copy of a tree of dicts, lists and tensors that no longer follows training."""
+    if isinstance(tree, Tensor):
+        return tree.detach().clone()
+    if isinstance(tree, dict):
+        return {key: cloned(value) for key, value in tree.items()}
+    return type(tree)(map(cloned, tree)) if isinstance(tree, list | tuple) else tree

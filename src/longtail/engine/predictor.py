@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
@@ -100,7 +101,7 @@ class Predictor(nn.Module):
         """
         meta, state = _read(folder)
         if network is None and meta["network"] is None:
-            raise ValueError("the model's network is not one of longtail's; pass network= to load it")
+            raise ValueError(f"the network in {folder} is not one of longtail's; pass network= to load it")
         counts = state["class_counts"]
         predictor = cls(
             network if network is not None else build(meta["network"]),
@@ -120,6 +121,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         state = safetensors.load((folder / "model.safetensors").read_bytes())
     except FileNotFoundError as error:
         raise ValueError(f"{folder} holds no finished model ({Path(error.filename).name} is missing)") from None
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"the model in {folder} is damaged ({error}); train it again in a new folder") from None
     return meta, state
 
 
@@ -127,6 +130,9 @@ def _rule(name: str | None, counts: Tensor) -> nn.Module | None:
     if name is None:
         return None
     if name not in POSTHOC:
-        raise ValueError(f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}")
+        raise ValueError(
+            f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}; "
+            "load it with the version that saved it"
+        )
     rule: nn.Module = getattr(rules, name)(counts)
     return rule

@@ -31,5 +31,7 @@ def seeded(seed: int, stage: int, epoch: int, purpose: str = "global", device: s
     """Inside, torch's global generator (initialisation, dropout) is derived; outside, it is left as it was."""
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derived(seed, stage, epoch, purpose))
+        number = derived(seed, stage, epoch, purpose)
+        # on the CPU only its generator: what is not forked must not be touched
+        torch.manual_seed(number) if devices else torch.default_generator.manual_seed(number)
         yield

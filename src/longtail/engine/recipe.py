@@ -10,10 +10,19 @@ from torch import nn
 
 from longtail import models
 from longtail.data import Examples
+from longtail.knobs import Range
 from longtail.schedules import cosine, steps, warmup
 
 DROPS = ((0.8, 0.9), (1.0, 0.01, 0.0001))
 """The LDAM recipe's two drops of 100x, at 80 and 90 % of the epochs (its code; the paper says nothing)."""
+RULES = {
+    "epochs": Range(1, integer=True),
+    "batch_size": Range(2, integer=True),
+    "lr": Range(0, open_low=True, open_high=True),
+    "momentum": Range(0, 1, open_high=True),
+    "weight_decay": Range(0, open_high=True),
+    "warmup": Range(0, integer=True),
+}
 
 
 @dataclass(frozen=True)
@@ -51,16 +60,15 @@ class Recipe:
             ("optimizer", ("sgd", "adamw")),
             ("decay", ("steps", "cosine")),
             ("lr_per", ("epoch", "step")),
+            ("model", ("auto", *models.BUILDERS)),
         ):
             if getattr(self, name) not in words:
                 raise ValueError(
                     f"{name} must be one of {', '.join(words)}, got {getattr(self, name)!r}; choose one of these"
                 )
-        for name, low in (("epochs", 1), ("batch_size", 2)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be >= {low}, got {getattr(self, name)!r}; choose a larger number")
-        if not self.lr > 0:
-            raise ValueError(f"lr must be > 0, got {self.lr!r}; 0.1 is usual for sgd, 0.001 for adamw")
+        for name, rule in RULES.items():
+            if not (name == "warmup" and self.warmup is None):
+                rule.check(name, getattr(self, name))
 
     def learning_rate(self, progress: float) -> float:
         """lr x warm-up x decay at this progress."""
@@ -78,16 +86,24 @@ class Recipe:
 
     def network(self, data: Examples, head: str = "linear") -> nn.Module:
         """A fresh network for these inputs, its standardisation fitted on these training rows."""
-        builder = {
+        network = build(self.builder(data, head))
+        network.standardize.fit(data.inputs)  # type: ignore[operator, union-attr]
+        return network
+
+    def builder(self, data: Examples, head: str = "linear") -> dict[str, Any]:
+        """The network's name and arguments, as `build` and meta.json have them."""
+        return {
             "name": models.choose(tuple(data.inputs.shape[1:])) if self.model == "auto" else self.model,
             "input_shape": list(data.inputs.shape[1:]),
             "num_classes": len(data.classes),
             "head": head,
             **self.model_args,
         }
-        network = build(builder)
-        network.standardize.fit(data.inputs)  # type: ignore[operator, union-attr]
-        return network
+
+    def check(self, data: Examples) -> None:
+        """Raise ValueError where the chosen network cannot take these inputs, before anything is trained."""
+        with torch.device("meta"):  # shapes only: no memory, no random numbers
+            build(self.builder(data))
 
     def to_json(self) -> dict[str, Any]:
         """Everything that belongs to a training's identity."""

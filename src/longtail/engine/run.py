@@ -21,7 +21,7 @@ from longtail.engine.predictor import Predictor
 from longtail.types import Record
 
 SCHEMA = 1
-IDENTITY = ("method", "seed", "data", "recipe", "val")
+IDENTITY = ("method", "seed", "data", "recipe")
 """The parts of config.json that decide the result; threads, versions and device are recorded beside them."""
 
 
@@ -123,7 +123,7 @@ def first_difference(stored: Any, asked: Any, keys: tuple[str, ...]) -> tuple[st
         if left == right:
             continue
         if isinstance(left, dict) and isinstance(right, dict):
-            inner = first_difference(left, right, tuple(sorted({*left, *right})))
+            inner = first_difference(left, right, tuple({**left, **right}))
             if inner is not None:
                 return f"{key}.{inner[0]}", inner[1], inner[2]
         return key, left, right
@@ -132,8 +132,12 @@ def first_difference(stored: Any, asked: Any, keys: tuple[str, ...]) -> tuple[st
 
 def append_record(folder: Path, record: Record) -> None:
     """One line for one finished epoch."""
-    with open(folder / "metrics.jsonl", "a") as file:
-        file.write(json.dumps(record, allow_nan=False) + "\n")
+    path = folder / "metrics.jsonl"
+    try:
+        with open(path, "a") as file:
+            file.write(json.dumps(record, allow_nan=False) + "\n")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def cut_records(folder: Path, finished: int) -> None:

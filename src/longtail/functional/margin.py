@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.counts import positive_counts
-from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
+from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, widen
 from longtail.functional.softmax import cross_entropy
 
 
@@ -34,7 +34,8 @@ def ldam_margins(
     Raises:
         ValueError: a class without examples, unless `zero_count` says otherwise.
 
-    Reference: Cao et al., Label-Distribution-Aware Margin Loss, NeurIPS 2019, eq. 11 and section 4.
+    Reference: Cao et al., Label-Distribution-Aware Margin Loss, NeurIPS 2019, section 3.2, eq. 12-13;
+    scaled to a maximum as in their code.
     """
     n = positive_counts(counts, zero_count)
     shape = torch.where(n > 0, (n[n > 0].min() / n.clamp(min=torch.finfo(n.dtype).tiny)).pow(0.25), 0.0)
@@ -56,17 +57,15 @@ def ldam(
         scale: s > 0.
         ignore_index: the index that marks a position as ignored.
 
-    Reference: Cao et al., Label-Distribution-Aware Margin Loss, NeurIPS 2019, eq. 10.
+    Reference: Cao et al., Label-Distribution-Aware Margin Loss, NeurIPS 2019, section 3.2, eq. 12-13.
     """
     z = widen(logits)
     if is_soft(targets):
-        return mixture(
-            F.softplus(log_odds_against(scale * z) + scale * across(margins, z), threshold=40), targets
-        )
-    kept = torch.where(targets == ignore_index, 0, targets).unsqueeze(1)
-    shift = of_target(margins.to(z.device, z.dtype), targets, ignore_index).unsqueeze(1)
+        return mixture(F.softplus(log_odds_against(scale * z) + scale * across(margins, z), threshold=40), targets)
+    index = targets.masked_fill(targets == ignore_index, 0).unsqueeze(1)
+    shift = -margins.to(z.device, z.dtype)[index]
     # neither operation keeps an (N, C) tensor for the way back
-    return cross_entropy(z.scatter_add(1, kept, -shift) * scale, targets, ignore_index=ignore_index)
+    return cross_entropy(z.scatter_add(1, index, shift) * scale, targets, ignore_index=ignore_index)
 
 
 def log_odds_against(logits: Tensor) -> Tensor:

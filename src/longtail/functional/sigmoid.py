@@ -19,14 +19,12 @@ from longtail.functional.mixtures import IGNORE, Value, is_soft, widen
 def sigmoid_cross_entropy(logits: Tensor, targets: Tensor, *, ignore_index: int = IGNORE) -> Tensor:
     """Binary cross-entropy of C sigmoids, summed over classes: l(z, y) = sum_j softplus(-t_j).
 
-    Reference: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, eq. 10.
+    Reference: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4.2.
     """
     return _summed(_log_loss, logits, targets, ignore_index)
 
 
-def sigmoid_focal(
-    logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore_index: int = IGNORE
-) -> Tensor:
+def sigmoid_focal(logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore_index: int = IGNORE) -> Tensor:
     """Focal loss of C sigmoids, summed over classes: l(z, y) = sum_j (1 - p_j)^gamma softplus(-t_j).
 
     p_j = sigmoid(t_j), so (1 - p_j)^gamma = exp(-gamma softplus(t_j)), which neither overflows nor cancels.
@@ -37,11 +35,12 @@ def sigmoid_focal(
         gamma: >= 0; 0 gives `sigmoid_cross_entropy`.
         ignore_index: the index that marks a position as ignored.
 
-    Reference: Lin et al., ICCV 2017, eq. 4; as summed by Cui et al., CVPR 2019, eq. 13.
+    Reference: Lin et al., ICCV 2017, eq. 4; as summed by Cui et al., CVPR 2019, section 4.3.
     """
 
     def term(t: Tensor) -> Tensor:
-        return torch.exp(-gamma * _log_loss(-t)) * _log_loss(t)
+        loss = _log_loss(t)
+        return torch.exp(-gamma * (loss + t)) * loss  # softplus(t) = softplus(-t) + t
 
     return _summed(term, logits, targets, ignore_index)
 
@@ -55,8 +54,8 @@ def _summed(term: Callable[[Tensor], Tensor], logits: Tensor, targets: Tensor, i
     if is_soft(targets):
         q = targets.to(z.dtype)
         return (q * term(z) + (q.sum(1, keepdim=True) - q) * term(-z)).sum(1)
-    kept = targets != ignore_index
-    index = torch.where(kept, targets, 0).unsqueeze(1)
-    # -z with its true entry turned round; z + 2 (-z) is exact
+    ignored = targets == ignore_index
+    index = targets.masked_fill(ignored, 0).unsqueeze(1)
+    # -t: z with the entry that is meant turned round; z - 2 z is exact
     against = z.scatter_add(1, index, -2 * z.gather(1, index))
-    return torch.where(kept, term(-against).sum(1), 0.0)
+    return term(-against).sum(1).masked_fill(ignored, 0)

@@ -55,15 +55,16 @@ def logit_adjusted(
         ignore_index: the index that marks a position as ignored.
 
     Reference: Menon et al., Long-tail learning via logit adjustment, ICLR 2021, eq. 10; Ren et al., Balanced
-    Meta-Softmax, NeurIPS 2020, eq. 4 (tau = 1).
+    Meta-Softmax, NeurIPS 2020, section 3.1 (tau = 1).
     """
     z = widen(logits)
     prior = across(log_prior, z)
-    outside = torch.isneginf(prior)  # 0 * inf is no number, so -inf is kept out of the product with tau
-    adjusted = z + torch.where(outside, prior, tau * prior)
+    shift = tau * prior
+    if isinstance(tau, Tensor) or tau == 0:  # 0 * inf is no number
+        shift = torch.where(torch.isneginf(prior), prior, shift)
     if not is_soft(targets):
-        return cross_entropy(adjusted, targets, ignore_index=ignore_index)
-    return mixture(torch.where(outside, 0.0, -torch.log_softmax(adjusted, 1)), targets)
+        return cross_entropy(z + shift, targets, ignore_index=ignore_index)
+    return mixture(torch.where(torch.isneginf(prior), 0.0, -torch.log_softmax(z + shift, 1)), targets)
 
 
 def focal(

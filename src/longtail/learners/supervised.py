@@ -86,9 +86,12 @@ class SupervisedLearner(nn.Module):
         """What the optimiser moves, as parameter groups: with weight decay and without."""
         named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
         exempt = {f"network.{name}" for name in self.no_decay}
-        unknown = exempt - {n for n, _ in named}
+        unknown = exempt - {n for n, _ in self.named_parameters()}
         if unknown:
-            raise ValueError(f"no_decay names parameters that are not there: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"no_decay must name parameters of the network, got {', '.join(sorted(unknown))}; "
+                "see network.named_parameters()"
+            )
         decayed = {"params": [p for n, p in named if n not in exempt]}
         free = {"params": [p for n, p in named if n in exempt], "weight_decay": 0.0}
         return [group for group in (decayed, free) if group["params"]]

@@ -37,7 +37,7 @@ class ClassBalancedLoss(Loss):
 
     For the sigmoid bases the paper starts the head's bias at -log(C - 1) and takes weight decay off it.
 
-    Reference: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, eq. 8-13.
+    Reference: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4.
     """
 
     DIVIDES_BY: ClassVar[str] = "batch"
@@ -64,9 +64,7 @@ class ClassBalancedLoss(Loss):
         """The class weight w."""
         if self.beta == 0:
             return {}
-        weight = effective_number(
-            self.counted(counts), self.beta, zero_count=self.zero_count, dtype=torch.float64
-        )
+        weight = effective_number(self.counted(counts), self.beta, zero_count=self.zero_count, dtype=torch.float64)
         return {"class_weight": weight}
 
     @property
@@ -74,9 +72,7 @@ class ClassBalancedLoss(Loss):
         """ "sigmoid" for the sigmoid bases."""
         return "softmax" if self.base == "softmax" else "sigmoid"
 
-    def losses(
-        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
-    ) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """base(z, y)."""
         if self.base == "softmax":
             return functional.cross_entropy(logits, targets, ignore_index=self.ignore_index)
@@ -87,8 +83,4 @@ class ClassBalancedLoss(Loss):
 
     def probabilities(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
         """softmax(z), or for the sigmoid bases sigmoid(z), whose rows do not sum to 1."""
-        return (
-            super().probabilities(logits, progress)
-            if self.link == "softmax"
-            else torch.sigmoid(widen(logits))
-        )
+        return super().probabilities(logits, progress) if self.link == "softmax" else torch.sigmoid(widen(logits))

@@ -40,9 +40,7 @@ class Configured(ClassConstants):
         super().__init_subclass__(**kwargs)
         cls.__signature__ = compose(cls, cls.DIVIDES_BY)  # type: ignore[attr-defined]
 
-    def __init__(
-        self, class_counts: Any = None, own: Mapping[str, Any] | None = None, /, **common: Unpack[Common]
-    ):
+    def __init__(self, class_counts: Any = None, own: Mapping[str, Any] | None = None, /, **common: Unpack[Common]):
         super().__init__()
         refuse_unknown(type(self), common)
         values = {**DEFAULTS, "normalize": self.DIVIDES_BY, **common}
@@ -79,9 +77,7 @@ class Configured(ClassConstants):
 
     def constants(self, counts: Tensor | None) -> Mapping[str, Tensor | None]:
         """Class weight, `outside` (classes whose targets do not count), and the loss's own statistics."""
-        weight = class_weights.resolve(
-            self._weight_given, counts, classes=self.classes, zero_count=self.zero_count
-        )
+        weight = class_weights.resolve(self._weight_given, counts, classes=self.classes, zero_count=self.zero_count)
         return {"class_weight": weight, "outside": None, **self.statistics(counts)}
 
     def counted(self, counts: Tensor | None) -> Tensor:
@@ -112,9 +108,7 @@ class Configured(ClassConstants):
 
 def _check_names(classes: Sequence[str] | None, counts: Tensor | None) -> None:
     if classes is not None and counts is not None and len(classes) != len(counts):
-        raise ValueError(
-            f"classes must name all {len(counts)} classes, got {len(classes)} names; see class_counts"
-        )
+        raise ValueError(f"classes must name all {len(counts)} classes, got {len(classes)} names; see class_counts")
 
 
 def _short(value: Any) -> str:

@@ -50,9 +50,7 @@ class ClassConstants(nn.Module):
     def _hold(self, counts: Tensor | None, device: torch.device) -> None:
         exact = None if counts is None else counts.detach().cpu()
         named = {"class_counts": exact, **self.constants(exact)}
-        self._exact = {
-            name: value.detach().cpu().clone() for name, value in named.items() if value is not None
-        }
+        self._exact = {name: value.detach().cpu().clone() for name, value in named.items() if value is not None}
         for name in {*named, *self._buffers}:
             self.register_buffer(name, None, persistent=name == "class_counts")
         self._place(device)
@@ -60,13 +58,7 @@ class ClassConstants(nn.Module):
     def _place(self, device: torch.device) -> None:
         for name, exact in self._exact.items():
             wide = name == "class_counts" and device.type != "mps"  # which has no float64
-            dtype = (
-                torch.bool
-                if exact.dtype == torch.bool
-                else torch.float64
-                if wide
-                else torch.get_default_dtype()
-            )
+            dtype = torch.bool if exact.dtype == torch.bool else torch.float64 if wide else torch.get_default_dtype()
             self._buffers[name] = exact.to(dtype, copy=True).to(device)
 
     def _device(self) -> torch.device:

@@ -31,7 +31,7 @@ class LDAMLoss(Loss):
             maximum.
 
     Reference: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS
-    2019, eq. 10-11.
+    2019, section 3.2, eq. 12-13.
     """
 
     def __init__(
@@ -50,9 +50,7 @@ class LDAMLoss(Loss):
         relative = functional.ldam_margins(counts, 1.0, zero_count=self.zero_count, dtype=torch.float64)
         return {"relative_margins": relative}
 
-    def losses(
-        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
-    ) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """Cross-entropy of s z with the true class's cosine lowered by its margin."""
         margins = self.knob("max_margin", progress) * self.constant("relative_margins", logits)
         scale = self.knob("scale", progress)

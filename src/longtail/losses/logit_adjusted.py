@@ -36,9 +36,7 @@ class LogitAdjustedLoss(Loss):
         """log pi."""
         return _prior(self.counted(counts), self.zero_count)
 
-    def losses(
-        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
-    ) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log softmax(z + tau log pi)_y."""
         prior, tau = self.constant("log_prior", logits), self.knob("tau", progress)
         return functional.logit_adjusted(logits, targets, prior, tau, ignore_index=self.ignore_index)
@@ -47,7 +45,7 @@ class LogitAdjustedLoss(Loss):
 class BalancedSoftmaxLoss(Loss):
     """l(z, y) = -log( n_y e^z_y / sum_j n_j e^z_j ): `LogitAdjustedLoss` at tau = 1.
 
-    Reference: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020, eq. 4.
+    Reference: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020, section 3.1.
     """
 
     def __init__(self, class_counts: Any = None, **common: Unpack[Common]) -> None:
@@ -57,9 +55,7 @@ class BalancedSoftmaxLoss(Loss):
         """log pi."""
         return _prior(self.counted(counts), self.zero_count)
 
-    def losses(
-        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
-    ) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log softmax(z + log pi)_y."""
         prior = self.constant("log_prior", logits)
         return functional.logit_adjusted(logits, targets, prior, 1.0, ignore_index=self.ignore_index)

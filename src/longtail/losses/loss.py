@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longtail.functional import class_weighted, is_soft, of_target, smoothed, widen
+from longtail.functional import across, is_soft, of_target, smoothed, widen
 from longtail.losses.configured import Configured
 from longtail.losses.reduction import check_normalize, reduce
 from longtail.losses.shapes import check_call, check_progress
@@ -61,25 +61,25 @@ class Loss(Configured, ABC):
         return "softmax"
 
     @abstractmethod
-    def losses(
-        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
-    ) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """Slot: l(z, y) per position, linear in soft targets, 0 where the class index is `ignore_index`."""
 
     def weighted(
         self,
         logits: Tensor,
         targets: Tensor,
-        weight: Tensor | None,
+        weight: Tensor,
         progress: Progress | None,
         features: Tensor | None,
-    ) -> Tensor:
-        """Slot: w_y l(z, y); a loss that does more with the class weight than multiply says so here."""
+    ) -> tuple[Tensor, Tensor]:
+        """Slot: w_y l(z, y) and the weight w_y of every position, or sum_k q_k w_k l(z, k) and sum_k q_k w_k.
 
-        def loss(z: Tensor, t: Tensor) -> Tensor:
-            return self.losses(z, t, progress, features)
-
-        return class_weighted(loss, logits, targets, weight, self.ignore_index)
+        A loss that does more with the class weight than multiply says so here.
+        """
+        omega = class_weight_of(targets, weight, self.ignore_index)
+        if is_soft(targets):
+            return self.losses(logits, targets * across(weight, logits), progress, features), omega
+        return self.losses(logits, targets, progress, features) * omega, omega
 
     def scores(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
         """What to rank and adjust by."""
@@ -175,9 +175,11 @@ class Loss(Configured, ABC):
                 targets = torch.where(kept, targets, self.ignore_index)
             if self.label_smoothing > 0:
                 targets = smoothed(targets, z.shape[1], self.label_smoothing, z.dtype, self.ignore_index)
-        weight = self._class_weight(z, progress)
-        losses = self.weighted(z, targets, weight, progress, features)
-        omega = None if weight is None else class_weight_of(targets, weight, kept, self.ignore_index)
+        weight, omega = self._class_weight(z, progress), None
+        if weight is None:
+            losses = self.losses(z, targets, progress, features)
+        else:
+            losses, omega = self.weighted(z, targets, weight, progress, features)
         if sample_weight is not None:
             share = sample_weight_of(sample_weight, kept, z.dtype)
             losses, omega = losses * share, share if omega is None else omega * share
@@ -190,9 +192,7 @@ class Loss(Configured, ABC):
 
     def _check_needs(self, features: Tensor | None, progress: Progress | None) -> None:
         if "features" in self.needs and features is None:
-            raise TypeError(
-                f"{type(self).__name__} reads features, got None; pass what entered the head, (N, D)"
-            )
+            raise TypeError(f"{type(self).__name__} reads features, got None; pass what entered the head, (N, D)")
         if progress is None:
             for name in self._scheduled:
                 at(getattr(self, name), None, name)

@@ -47,9 +47,7 @@ def _check_logits(logits: Tensor, num_classes: int | None) -> None:
 def _check_targets(logits: Tensor, targets: Tensor) -> None:
     of_index = (logits.shape[0], *logits.shape[2:])
     if targets.dtype == torch.bool or targets.is_complex():
-        raise TypeError(
-            f"targets must be class indices or probabilities, got {targets.dtype}; use targets.long()"
-        )
+        raise TypeError(f"targets must be class indices or probabilities, got {targets.dtype}; use targets.long()")
     if targets.is_floating_point():
         if targets.shape != logits.shape:
             raise ValueError(

@@ -14,9 +14,7 @@ from longtail.knobs import Choice, Fraction, UnitFloat
 from longtail.losses.reduction import Normalize, Reduction
 
 ClassWeight = (
-    Annotated[
-        str, Choice(("inverse", "sqrt", "effective"), others=(Tensor, Mapping, list, tuple, np.ndarray))
-    ]
+    Annotated[str, Choice(("inverse", "sqrt", "effective"), others=(Tensor, Mapping, list, tuple, np.ndarray))]
     | Tensor
     | Mapping[str, float]
     | Sequence[float]
@@ -60,9 +58,7 @@ def compose(loss: type, normalize: str) -> inspect.Signature:
     ]
     common_hints = get_type_hints(Common, include_extras=True)
     common = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=common_hints[name]
-        )
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=common_hints[name])
         for name, default in {**DEFAULTS, "normalize": normalize}.items()
     ]
     return inspect.Signature([*own, *common])

@@ -12,6 +12,7 @@ from longtail import functional
 from longtail.knobs import NonNegative
 from longtail.losses.loss import Loss
 from longtail.losses.signature import Common
+from longtail.losses.weighting import class_weight_of
 from longtail.types import Progress
 
 
@@ -25,9 +26,7 @@ class CrossEntropyLoss(Loss):
     def __init__(self, class_counts: Any = None, **common: Unpack[Common]) -> None:
         super().__init__(class_counts, {}, **common)
 
-    def losses(
-        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
-    ) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log p_y."""
         return functional.cross_entropy(logits, targets, ignore_index=self.ignore_index)
 
@@ -68,18 +67,14 @@ class FocalLoss(Loss):
             return {}
         alpha = torch.as_tensor(self.alpha, dtype=torch.float64).detach().cpu()
         if alpha.ndim > 1 or not bool(torch.isfinite(alpha).all()) or bool((alpha < 0).any()):
-            raise ValueError(
-                f"alpha must be one number >= 0 or one per class, got {self.alpha!r}; try alpha=0.25"
-            )
+            raise ValueError(f"alpha must be one number >= 0 or one per class, got {self.alpha!r}; try alpha=0.25")
         if alpha.ndim == 1 and counts is not None and len(alpha) != len(counts):
             raise ValueError(
                 f"alpha must have {len(counts)} entries, one per class, got {len(alpha)}; see class_counts"
             )
         return {"class_alpha": alpha}
 
-    def losses(
-        self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None
-    ) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-alpha_y (1 - p_y)^gamma log p_y."""
         return self._focal(logits, targets, None, progress)
 
@@ -87,18 +82,17 @@ class FocalLoss(Loss):
         self,
         logits: Tensor,
         targets: Tensor,
-        weight: Tensor | None,
+        weight: Tensor,
         progress: Progress | None,
         features: Tensor | None,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """The weight multiplies the loss, or enters it."""
         if self.weight_in_modulator:
-            return self._focal(logits, targets, weight, progress)
+            omega = class_weight_of(targets, weight, self.ignore_index)
+            return self._focal(logits, targets, weight, progress), omega
         return super().weighted(logits, targets, weight, progress, features)
 
-    def _focal(
-        self, logits: Tensor, targets: Tensor, inside: Tensor | None, progress: Progress | None
-    ) -> Tensor:
+    def _focal(self, logits: Tensor, targets: Tensor, inside: Tensor | None, progress: Progress | None) -> Tensor:
         gamma = self.knob("gamma", progress)
 
         def loss(z: Tensor, t: Tensor) -> Tensor:

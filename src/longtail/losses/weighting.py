@@ -5,29 +5,31 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from longtail.functional import across, is_soft, of_target
+from longtail.functional import across, is_soft
 
 
-def class_weight_now(
-    weight: Tensor | None, r: float | Tensor, outside: Tensor | None, like: Tensor
-) -> Tensor | None:
+def class_weight_now(weight: Tensor | None, r: float | Tensor, outside: Tensor | None, like: Tensor) -> Tensor | None:
     """w_j(p) = 1 + r(p) (w_j - 1), 0 for classes that stand outside; (C,), or None where all are one.
 
     Written (1 - r) + r w, which is exact at both ends.
     """
-    off = isinstance(r, int | float) and r == 0
-    weight = None if weight is None or off else (1 - r) + r * weight
+    if weight is not None:
+        if isinstance(r, Tensor) or 0 < r < 1:
+            weight = (1 - r) + r * weight
+        elif r == 0:
+            weight = None
     if outside is None:
         return weight
     inside = (~outside).to(like.device, like.dtype)
     return inside if weight is None else inside * weight
 
 
-def class_weight_of(targets: Tensor, weight: Tensor, kept: Tensor, ignore_index: int) -> Tensor:
-    """The class weight of every position: w_y where kept and 0 elsewhere, or sum_k q_k w_k; (N, d1..dk)."""
+def class_weight_of(targets: Tensor, weight: Tensor, ignore_index: int) -> Tensor:
+    """The class weight of every position: w_y, 0 where ignored, or sum_k q_k w_k; (N, d1..dk)."""
     if is_soft(targets):
         return (targets * across(weight, targets)).sum(1)
-    return of_target(weight, targets, ignore_index) * kept
+    ignored = targets == ignore_index
+    return weight[targets.masked_fill(ignored, 0)].masked_fill(ignored, 0)
 
 
 def sample_weight_of(weight: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:

@@ -39,7 +39,7 @@ def balanced_softmax() -> Method:
 
     loss = -log(n_y exp(z_y) / sum_j n_j exp(z_j)); predict argmax z.
 
-    Ren et al. 2020, eq. 3 and 5. Their published numbers use another recipe (AutoAugment, batch 512).
+    Ren et al. 2020, section 3.1. Their published numbers use another recipe (AutoAugment, batch 512).
     """
     return Method(logit_adjusted(tau=1.0).stages, REN_2020)
 

@@ -28,8 +28,8 @@ def configuration(
         "seed": seed,
         "data": {
             "name": splits.name,
-            "hash": splits.hash,
             "facts": splits.facts,
+            "hash": splits.hash,
             "classes": list(splits.classes),
             "class_counts": splits.class_counts.tolist(),
             "test_counts": splits.test.class_counts.tolist(),

@@ -14,7 +14,7 @@ def cb_ce(*, beta: Beta = BETA) -> Method:
 
     loss = -w_y log softmax(z)_y, w_j proportional to (1 - beta) / (1 - beta^n_j), sum_j w_j = C; sum / batch size.
 
-    Cui et al. 2019, eq. 10. Weighted from the start it often hurts the features; see ce-drw.
+    Cui et al. 2019, section 4.1. Weighted from the start it often hurts the features; see ce-drw.
     """
     stages = one_stage(
         f"cb-ce(beta={beta})", lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="softmax")
@@ -28,7 +28,7 @@ def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
     loss = w_y sum_j -(1 - p_j^t)^gamma log p_j^t, p^t = s(z) for the class and 1 - s(z) for the others; sum /
     batch size.
 
-    Cui et al. 2019, eq. 12; gamma 0.5, 1 or 2 in their search. As there, the head's bias starts at -log(C - 1)
+    Cui et al. 2019, section 4.3; gamma 0.5, 1 or 2 in their search. As there, the head's bias starts at -log(C - 1)
     and is exempt from weight decay.
     """
     stages = one_stage(

@@ -73,7 +73,6 @@ def _kaiming(layer: nn.Linear | nn.Conv2d) -> nn.Module:
 def _image(shape: Shape) -> tuple[int, int, int]:
     if len(shape) not in (2, 3) or min(shape[-2:]) < SMALLEST:
         raise ValueError(
-            f"input_shape must be (H, W) or (C, H, W) with H, W >= {SMALLEST} for a convnet, got {shape}; "
-            "use mlp"
+            f"input_shape must be (H, W) or (C, H, W) with H, W >= {SMALLEST} for a convnet, got {shape}; use mlp"
         )
     return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]

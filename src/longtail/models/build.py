@@ -20,9 +20,7 @@ BUILDERS: dict[str, Callable[..., Body]] = {"linear": linear, "mlp": mlp, "convn
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {"linear": nn.Linear, "cosine": CosineClassifier}
 
 
-def build(
-    name: str, *, input_shape: Sequence[int], num_classes: int, head: str = "linear", **args: Any
-) -> Network:
+def build(name: str, *, input_shape: Sequence[int], num_classes: int, head: str = "linear", **args: Any) -> Network:
     """A fresh network, initialised from torch's global generator.
 
     Args:
@@ -40,8 +38,7 @@ def build(
     for argument in args:
         if argument not in accepted:
             raise ValueError(
-                f"arguments of {name} must be among {', '.join(accepted) or 'none'}, got {argument!r}; "
-                "leave it out"
+                f"arguments of {name} must be among {', '.join(accepted) or 'none'}, got {argument!r}; leave it out"
             )
     shape = tuple(int(size) for size in input_shape)
     if len(shape) not in (1, 2, 3) or min(shape) < 1:

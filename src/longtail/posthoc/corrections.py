@@ -135,9 +135,7 @@ def tensor(values: Any) -> Tensor:
 
 
 def _row_costs(cost: Any) -> Tensor:
-    matrix = (
-        cost.detach().double() if isinstance(cost, Tensor) else torch.tensor(np.asarray(cost, np.float64))
-    )
+    matrix = cost.detach().double() if isinstance(cost, Tensor) else torch.tensor(np.asarray(cost, np.float64))
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(
             f"cost must be square, (C, C), got shape {tuple(matrix.shape)}; its row k is what class k costs"

@@ -50,9 +50,7 @@ class LogitAdjustment(_Rule):
         counts, tau, zero_count: see `adjust_logits`.
     """
 
-    def __init__(
-        self, counts: Any, *, tau: NonNegativeFloat = 1.0, zero_count: str | float = "error"
-    ) -> None:
+    def __init__(self, counts: Any, *, tau: NonNegativeFloat = 1.0, zero_count: str | float = "error") -> None:
         super().__init__(tau, prior_offsets(log_priors(counts, zero_count), tau))
 
     def extra_repr(self) -> str:
@@ -132,9 +130,7 @@ class TunedLogitAdjustment(_Rule):
     def forward(self, scores: T) -> T:
         """Adjusted scores, like the scores: tensor or array."""
         if not self.fitted:
-            raise ValueError(
-                "tau must be chosen before use; call fit(scores, targets) on validation data first"
-            )
+            raise ValueError("tau must be chosen before use; call fit(scores, targets) on validation data first")
         return super().forward(scores)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:

@@ -35,9 +35,7 @@ class RowSampler(Sampler[int], ABC):
         ):
             Range(low, integer=True).check(name, value)
         if not 0 <= rank < world_size:
-            raise ValueError(
-                f"rank must be in [0, world_size={world_size}), got {rank!r}; ranks count from 0"
-            )
+            raise ValueError(f"rank must be in [0, world_size={world_size}), got {rank!r}; ranks count from 0")
         self.num_samples, self.seed = int(num_samples), int(seed)
         self.rank, self.world_size = int(rank), int(world_size)
         self.epoch = 0

@@ -1,0 +1,65 @@
+"""What README and docs say is what the code says."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import longtail as lt
+from longtail.cli import app
+from longtail.methods import PRESETS, catalogue, method
+from tests.documents import GENERATED, ROOT, block
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("file", "name"), GENERATED)
+def test_generated_blocks_are_up_to_date(file: str, name: str) -> None:
+    expected = GENERATED[file, name]()
+    assert block((ROOT / file).read_text(), name).strip() == expected.strip(), "run: make docs"
+
+
+def test_the_readme_table_has_every_method() -> None:
+    for key in catalogue():
+        assert f"| `{key}` |" in block(README, "methods")
+
+
+def test_the_demo_block_has_a_row_for_every_quick_method_and_the_verdict() -> None:
+    shown = block(README, "demo")
+    for key in PRESETS["quick"]:
+        assert re.search(rf"^{re.escape(key)}( \*)? ", shown, re.MULTILINE), key
+    assert "leads ce by" in shown
+    assert "What you gain" in shown
+    assert "Nothing is shown to beat ce" in block(README, "mild")
+
+
+def test_commands_in_the_readme_name_real_verbs_and_methods() -> None:
+    verbs = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    for line in re.findall(r"^longtail (.*)$", README, re.MULTILINE):
+        assert line.split()[0] in verbs, line
+    for spec in re.findall(r'--methods? "?([^"\s]+(?:\([^)]*\))?[^"\s]*)"?', README):
+        for one in re.split(r",(?![^(]*\))", spec):
+            if one not in PRESETS:
+                method(one)
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_version_is_said_once_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == lt.__version__
+    assert f"version: {lt.__version__}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_constraints_hold_torch_and_every_dependency() -> None:
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in Path(ROOT / "constraints.txt").read_text().splitlines()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
+    wanted = {re.split(r"[>=\[]", d)[0] for d in named} - {"longtail"}
+    assert wanted <= pinned
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text()
