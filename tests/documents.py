@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from longtail.methods.menu import table
+from tests.losses.contract import support_tables
 
 ROOT = Path(__file__).parents[1]
-GENERATED = {("README.md", "methods"): table}
+GENERATED = {("README.md", "methods"): table, ("docs/losses-support.md", "support"): support_tables}
 
 
 def block(text: str, name: str) -> str:

@@ -5,11 +5,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.documents import GENERATED, ROOT, block
 
 import longtail as lt
 from longtail.cli import app
 from longtail.methods import PRESETS, catalogue, method
-from tests.documents import GENERATED, ROOT, block
 
 README = (ROOT / "README.md").read_text()
 
@@ -46,7 +46,8 @@ def test_commands_in_the_readme_name_real_verbs_and_methods() -> None:
 
 def test_relative_links_lead_somewhere() -> None:
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)#:\s]+)\)", prose):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 

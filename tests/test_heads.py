@@ -1,16 +1,14 @@
-"""Heads: cosines, scales, and corrections folded into a bias, without touching the rest of the network."""
+"""Heads: cosines, and a head exchanged without touching the rest of the network."""
 
 from copy import deepcopy
-from math import log, sqrt
+from math import sqrt
 
 import pytest
 import torch
 from torch import nn
 
 from longtail import heads
-from longtail.heads import CosineClassifier, LearnableScale, fold_into_bias, prior_bias, swap_head
-
-COUNTS = [500, 60, 7, 1]
+from longtail.heads import CosineClassifier, LearnableScale, NearestClassMean, swap_head
 
 
 def test_cosines_are_the_formula():
@@ -88,21 +86,6 @@ def test_a_cosine_head_is_copied_saved_compiled_and_moved_in_dtype():
         CosineClassifier(0, 3)
 
 
-def test_a_learnable_scale_multiplies_logits_per_class_or_at_once():
-    logits = torch.randn(2, 3, 5)
-    one, per_class = LearnableScale(initial=16.0), LearnableScale(3)
-    assert torch.equal(one(logits), 16 * logits)
-    assert torch.equal(per_class(logits), logits)  # LWS starts at 1
-    with torch.no_grad():
-        per_class.scale.copy_(torch.tensor([1.0, 2.0, 3.0]))
-    assert torch.equal(per_class(logits)[:, 2], 3 * logits[:, 2])
-    per_class(logits).sum().backward()
-    torch.testing.assert_close(per_class.scale.grad, logits.sum((0, 2)))
-    for wrong in ({"initial": 0.0}, {"num_classes": 0}):
-        with pytest.raises(ValueError, match="must be >"):
-            LearnableScale(**wrong)
-
-
 class Nested(nn.Module):
     def __init__(self):
         super().__init__()
@@ -130,6 +113,14 @@ def test_swap_head_finds_a_cosine_head_again_and_not_a_hidden_layer():
     assert isinstance(model.top["classifier"][1], nn.Linear)
     assert isinstance(model.stem[0], nn.Linear)
     assert model.stem[0].in_features == 6
+
+
+def test_swap_head_puts_class_means_in_and_takes_them_out_again():
+    model = swap_head(Nested().double(), NearestClassMean)
+    assert isinstance(model.top["classifier"][1], NearestClassMean)
+    assert model.top["classifier"][1].means.dtype == torch.float64
+    swap_head(model, nn.Linear)
+    assert model.top["classifier"][1].weight.dtype == torch.float64
 
 
 def test_swap_head_takes_a_class_a_factory_or_a_module():
@@ -169,56 +160,6 @@ def test_models_without_a_head_are_refused():
         swap_head(nn.Linear(3, 2), CosineClassifier)
     with pytest.raises(ValueError, match="run one batch through a lazy model"):
         swap_head(nn.Sequential(nn.LazyLinear(2)), CosineClassifier)
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("tau", [0.0, 0.35, 1.0, 2.5])
-def test_a_folded_bias_is_post_hoc_adjustment(bias, tau):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4, bias=bias)).double()
-    inputs = torch.randn(2000, 6, dtype=torch.float64)
-    logits = model(inputs).detach()
-    total = sum(COUNTS)
-    adjusted = torch.stack([logits[:, j] - tau * log(n / total) for j, n in enumerate(COUNTS)], dim=1)
-    assert fold_into_bias(model, COUNTS, tau) is model
-    torch.testing.assert_close(model(inputs), adjusted, rtol=0, atol=1e-12)
-    assert torch.equal(model(inputs).argmax(1), adjusted.argmax(1))
-    assert model[2].bias.requires_grad
-    if tau > 0:
-        assert not torch.equal(adjusted.argmax(1), logits.argmax(1))  # the test would see nothing happen
-
-
-def test_a_head_or_a_1x1_convolution_can_be_folded_into():
-    maps = torch.randn(2, 3, 4, 4)
-    head = nn.Conv2d(3, 4, 1, bias=False)
-    before = head(maps)
-    after = fold_into_bias(head, COUNTS)(maps)
-    shift = torch.tensor([-log(n / sum(COUNTS)) for n in COUNTS]).reshape(1, 4, 1, 1)
-    torch.testing.assert_close(after, before + shift)
-    linear = nn.Linear(3, 4)
-    assert fold_into_bias(linear, torch.tensor(COUNTS), 2.0) is linear
-
-
-def test_what_cannot_be_folded_is_refused():
-    with pytest.raises(ValueError, match=r"fold_into_bias needs a head with a bias .* got CosineClassifier"):
-        fold_into_bias(nn.Sequential(nn.Linear(4, 4), CosineClassifier(4, 4)), COUNTS)
-    with pytest.raises(ValueError, match="counts must have one entry per class, 3, got 4"):
-        fold_into_bias(nn.Linear(2, 3), COUNTS)
-    with pytest.raises(ValueError, match="must be > 0 for every class, got 0 for class 1"):
-        fold_into_bias(nn.Linear(2, 2), [3, 0])
-    with pytest.raises(ValueError, match="tau must be >= 0, got -1"):
-        fold_into_bias(nn.Linear(2, 4), COUNTS, tau=-1)
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_prior_bias_starts_every_class_at_one_over_c(bias):
-    model = nn.Sequential(nn.Linear(3, 10), nn.Linear(10, 10, bias=bias))
-    assert prior_bias(model, 10) is model
-    torch.testing.assert_close(torch.sigmoid(model[1].bias), torch.full((10,), 0.1))
-    assert model[1].bias.tolist() == pytest.approx([-log(9)] * 10)
-    assert prior_bias(nn.Linear(3, 2)).bias.tolist() == [0, 0]
-    with pytest.raises(ValueError, match="num_classes must be that of the head, 10, and >= 2, got 7"):
-        prior_bias(model, 7)
 
 
 def test_all_names_are_there():

@@ -106,6 +106,24 @@ def test_normalize_tau_is_its_formula(tau):
     assert normalize_tau(weight.half(), tau).dtype == torch.float16
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_tau_normalised_head_is_a_new_head_without_a_bias(bias):
+    torch.manual_seed(0)
+    head = nn.Linear(3, 4, bias=bias).double().requires_grad_(False)
+    before, chance = deepcopy(head.state_dict()), torch.get_rng_state()
+    features = logits_of((6, 3))
+    ours = normalize_tau(head, 0.7)
+    assert ours.bias is None
+    assert not ours.weight.requires_grad
+    for h, scores in zip(features.tolist(), ours(features).tolist(), strict=True):
+        for w, z in zip(head.weight.tolist(), scores, strict=True):
+            dot = sum(a * b for a, b in zip(w, h, strict=True))
+            assert z == pytest.approx(dot / sqrt(sum(x * x for x in w)) ** 0.7, rel=1e-12)
+    assert all(torch.equal(value, before[key]) for key, value in head.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), chance)
+    torch.testing.assert_close(normalize_tau(head, 0.0).weight, head.weight)  # tau 0 drops the bias alone
+
+
 @shapes
 def test_the_module_is_the_function(shape):
     logits = logits_of(shape, torch.float32)
@@ -232,11 +250,19 @@ SCORES = torch.zeros(3, 4)
             lambda: TunedLogitAdjustment(COUNTS).fit(SCORES / 0, torch.tensor([0, 1, 2])),
             "scores must be finite",
         ),
+        (lambda: move_threshold(SCORES[:, :2], [[0, 1], [1, 0]]), "rows that sum to 1, got a row with sum 0 and a min"),
+        (lambda: move_threshold(SCORES, [0, 1]), r"cost must be square, \(C, C\), got shape \(2,\); its row k is what"),
+        (
+            lambda: move_threshold(SCORES, [[0, 1], [float("nan"), 0]]),
+            r"cost must be finite and >= 0, got nan at \[1, 0\]",
+        ),
+        (lambda: move_threshold(SCORES, [[0, float("inf")], [1, 0]]), r"and >= 0, got inf at \[0, 1\]; correct the"),
         (lambda: move_threshold(SCORES, [[0, 1], [1, 0]]), r"probs must be .* shape \(N, 2, ...\)"),
         (lambda: move_threshold(SCORES, [[0, 1]]), r"cost must be square, \(C, C\), got shape \(1, 2\)"),
         (lambda: move_threshold(SCORES, [[1, 1], [1, 0]]), "cost must be 0 on its diagonal, got 1.0 for class 0"),
-        (lambda: move_threshold(SCORES, [[0, -1], [1, 0]]), "cost must be finite and >= 0, got -1.0"),
+        (lambda: move_threshold(SCORES, [[0, -1], [1, 0]]), r"finite and >= 0, got -1.0 at \[0, 1\]"),
         (lambda: normalize_tau(SCORES[0]), r"weight must be floating-point of shape \(C, D\)"),
+        (lambda: normalize_tau(nn.Linear(2, 2), -1.0), "tau must be >= 0, got -1.0"),
         (lambda: normalize_tau(SCORES, -1), "tau must be >= 0, got -1"),
     ],
 )

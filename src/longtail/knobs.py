@@ -47,7 +47,7 @@ class Range:
         values = value.values() if isinstance(value, Schedule) else (value,)
         for v in values:
             if isinstance(v, bool) or not isinstance(v, Real):
-                rule = str(self) if str(self) == "a number" else f"a number {self}"
+                rule = str(self) if str(self).startswith("a") else f"a number {self}"
                 raise TypeError(f"{name} must be {rule}, got {value!r}; pass a plain number or a schedule")
             if math.isnan(v) or not self.holds(float(v)):
                 also = " and finite" if v == self.high == math.inf and self.low > -math.inf else ""

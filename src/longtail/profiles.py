@@ -7,6 +7,7 @@ that of the labels, counts are truncated, not rounded.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def _checked(n_max: int, num_classes: int, ratio: float) -> None:
         raise ValueError(f"n_max must be >= 1, got {n_max}; it is the size of the largest class")
 
 
-def subset(labels: Any, counts: Any, seed: int = 0) -> np.ndarray:
+def subset(labels: Any, counts: Any, seed: int = 0, classes: Sequence[str] | None = None) -> np.ndarray:
     """Row indices of a subset with the given class counts, by the rule of the original code.
 
     A legacy NumPy generator with `seed` shuffles, class by class in ascending order, the class's row indices
@@ -64,7 +65,7 @@ def subset(labels: Any, counts: Any, seed: int = 0) -> np.ndarray:
     Raises:
         ValueError: a class has fewer rows than its count asks for, or would keep none.
     """
-    indices, names = encode(labels)
+    indices, names = encode(labels, classes)
     wanted = [int(n) for n in torch.as_tensor(counts).tolist()]
     if len(wanted) != len(names):
         raise ValueError(

@@ -14,11 +14,20 @@ COUNTS = [625, 256, 81, 16, 1]
 C = len(COUNTS)
 MARGINS = functional.ldam_margins(COUNTS, dtype=torch.float64)
 PRIOR = functional.log_prior(COUNTS, dtype=torch.float64)
+FACTORS = functional.relative_counts(COUNTS, dtype=torch.float64) ** 0.3
 LOSSES = {
     "cross_entropy": functional.cross_entropy,
     "focal": functional.focal,
     "logit_adjusted": lambda z, t, **kw: functional.logit_adjusted(z, t, PRIOR, **kw),
     "ldam": lambda z, t, **kw: functional.ldam(z, t, MARGINS, **kw),
+    "hinge": lambda z, t, **kw: functional.hinge(z, t, 20 + MARGINS, **kw),
+    "example_margin": lambda z, t, **kw: functional.example_margin(
+        z, t, functional.maximum_margins(z, t, **kw), 3.0, **kw
+    ),
+    "vector_scaled": lambda z, t, **kw: functional.vector_scaled(z, t, FACTORS, PRIOR, 0.8, **kw),
+    "vector_scaled without prior": lambda z, t, **kw: functional.vector_scaled(z, t, FACTORS, **kw),
+    "pairwise": lambda z, t, **kw: functional.pairwise(z, t, PRIOR / 2, **kw),
+    "pairwise with margins": lambda z, t, **kw: functional.pairwise(z, t, PRIOR / 2, MARGINS, **kw),
     "sigmoid_cross_entropy": functional.sigmoid_cross_entropy,
     "sigmoid_focal": functional.sigmoid_focal,
 }
@@ -129,3 +138,48 @@ def test_sigmoid_terms_keep_their_digits_far_from_zero(depth: float) -> None:
     focal = functional.sigmoid_focal(z, torch.tensor([0]), 1.0)
     p = math.exp(-depth) / (1 + math.exp(-depth))
     assert focal.item() == pytest.approx(3 * p * math.log1p(math.exp(-depth)), rel=1e-4)
+
+
+def test_a_lead_is_the_true_logit_less_the_best_of_the_others() -> None:
+    z = logits()
+    of_every_class = functional.lead(z, torch.zeros_like(z))
+    for row, leads in zip(z.tolist(), of_every_class.tolist(), strict=True):
+        for k, lead in enumerate(leads):
+            assert lead == row[k] - max(v for j, v in enumerate(row) if j != k)
+    y = torch.arange(len(z)) % C
+    assert torch.equal(functional.lead(z, y), of_every_class.gather(1, y[:, None])[:, 0])
+    tie = torch.tensor([[2.0, 2.0, 1.0]])
+    assert functional.lead(tie, torch.zeros_like(tie)).tolist() == [[0.0, 0.0, -1.0]]
+
+
+def test_relative_counts_are_shares_of_the_largest() -> None:
+    assert functional.relative_counts([10, 5, 2]).tolist() == pytest.approx([1.0, 0.5, 0.2])
+    assert functional.relative_counts([10, 0, 5], zero_count="mask").tolist() == [1.0, 0.0, 0.5]
+    assert functional.relative_counts([10, 0, 5], zero_count=1).tolist() == pytest.approx([1.0, 0.1, 0.5])
+    with pytest.raises(ValueError, match=r"^class_counts must be > 0 for every class, got 0 for class 1"):
+        functional.relative_counts([10, 0, 5])
+
+
+def test_maximum_margins_are_constants_and_shrink_away_from_the_boundary() -> None:
+    z = torch.tensor([[0.5, 0.1], [0.2, 0.1], [0.1, 0.1], [0.0, 0.1], [-0.4, 0.1]], dtype=torch.float64)
+    y = torch.zeros(5, dtype=torch.long)
+    margins = functional.maximum_margins(z.requires_grad_(), y, 0.6, 1.5)
+    want = [math.exp(-0.4 - 0.9), math.exp(-0.1 - 0.9), math.exp(-0.6), math.exp(-0.1 - 0.6), math.exp(-0.5 - 0.6)]
+    assert margins.tolist() == pytest.approx(want)
+    assert not margins.requires_grad
+
+
+def test_a_delta_of_zero_leaves_the_sum_with_margins_and_without() -> None:
+    z, rest = logits(), [0, 2, 3, 4]
+    delta = torch.tensor([0.4, 0.0, 2.0, 1.0, 0.3], dtype=torch.float64).log()
+    y, q = torch.arange(8) % 4, torch.softmax(logits(spread=1.0), 1)
+    for margins in (None, MARGINS):
+        of_rest = None if margins is None else margins[rest]
+        alone = functional.pairwise(z[:, rest], y, delta[rest], of_rest)
+        torch.testing.assert_close(functional.pairwise(z, torch.tensor(rest)[y], delta, margins), alone)
+        x = z.clone().requires_grad_()
+        value = functional.pairwise(x, q, delta, margins)
+        torch.testing.assert_close(value, functional.pairwise(z[:, rest], q[:, rest], delta[rest], of_rest))
+        (grad,) = torch.autograd.grad(value.sum(), x)
+        assert torch.isfinite(grad).all()
+        assert (grad[:, 1] == 0).all()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import loss_formulas as formulas
 import torch
+from tests.losses import loss_formulas as formulas
 from torch import Tensor
 
 from longtail import losses
 
+L = losses
+Formula = Callable[..., float]
 COUNTS = [500, 120, 30, 7, 2]
 C = len(COUNTS)
 
@@ -25,9 +28,29 @@ class Case:
     formula: formulas.OneLoss
     knobs: dict[str, Any] = field(default_factory=dict)
     own_weight: tuple[float, ...] | None = None
+    counts: tuple[int, ...] = tuple(COUNTS)
 
-    def build(self, **common: Any) -> losses.Loss:
-        return self.loss(COUNTS, **self.knobs, **common)
+    def build(self, **arguments: Any) -> losses.Loss:
+        return self.loss(self.counts, **{**self.knobs, **arguments})
+
+    def of(self, counts: Sequence[float]) -> Case:
+        """The same loss of other counts; its formula no longer holds."""
+        return replace(self, counts=tuple(counts), own_weight=None)
+
+    def renamed(self, order: Sequence[int]) -> Case:
+        """The same loss of the same classes in another order."""
+        knobs = {k: [v[j] for j in order] if isinstance(v, list) else v for k, v in self.knobs.items()}
+        return replace(self.of([self.counts[j] for j in order]), knobs=knobs)
+
+    @property
+    def shift_invariant(self) -> bool:
+        """Whether a constant added to all logits changes nothing."""
+        return self.build().link == "softmax" and not isinstance(self.build(), L.VSLoss | L.CDTLoss)
+
+    @property
+    def holds_margin(self) -> bool:
+        """Whether the gradient takes a margin that follows the logits for a constant."""
+        return self.loss is L.MaximumMarginLoss
 
 
 def _case(loss: type[losses.Loss], formula: Callable[..., float], /, **knobs: Any) -> Case:
@@ -37,7 +60,21 @@ def _case(loss: type[losses.Loss], formula: Callable[..., float], /, **knobs: An
     return Case(loss, formula, knobs, own)
 
 
-L = losses
+PI = [n / sum(COUNTS) for n in COUNTS]
+ONES = [1.0] * C
+DELTA = [0.3, 2.0, 1.0, 0.7, 4.0]
+ADAPTIVE = [p**-0.25 for p in PI]
+EQUALISED = [0.2 + 0.8 * p for p in PI]  # an F that does not fall, into (0, 1]
+
+
+def _pairwise(alpha: Sequence[float], delta: Sequence[float], margin: Sequence[float] | None = None) -> Formula:
+    return partial(formulas.pairwise, alpha=alpha, delta=formulas.log_ratios(delta, margin))
+
+
+def _over_pi(delta: Sequence[float]) -> list[float]:
+    return [d / p for d, p in zip(delta, PI, strict=True)]
+
+
 CASES: dict[str, Case] = {
     "ce": _case(L.CrossEntropyLoss, formulas.cross_entropy),
     "focal": _case(L.FocalLoss, partial(formulas.focal, gamma=2.0)),
@@ -53,7 +90,68 @@ CASES: dict[str, Case] = {
     "la": _case(L.LogitAdjustedLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.0)),
     "la-1.7": _case(L.LogitAdjustedLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.7), tau=1.7),
     "bal-softmax": _case(L.BalancedSoftmaxLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.0)),
+    "ldam-hinge": _case(L.LDAMHingeLoss, partial(formulas.hinge, n=COUNTS, max_margin=0.5, scale=1.0)),
+    "ldam-hinge-s3": _case(
+        L.LDAMHingeLoss, partial(formulas.hinge, n=COUNTS, max_margin=2.0, scale=3.0), max_margin=2.0, scale=3.0
+    ),
+    "uniform": _case(L.UniformMarginLoss, partial(formulas.uniform_margin, margin=0.5, scale=30.0)),
+    "uniform-s5": _case(
+        L.UniformMarginLoss, partial(formulas.uniform_margin, margin=0.2, scale=5.0), margin=0.2, scale=5.0
+    ),
+    "mm": _case(L.MaximumMarginLoss, partial(formulas.maximum_margin, delta_minus=0.6, beta=1.5, scale=30.0)),
+    "mm-s2": _case(
+        L.MaximumMarginLoss,
+        partial(formulas.maximum_margin, delta_minus=0.2, beta=0.8, scale=2.0),
+        delta_minus=0.2,
+        beta=0.8,
+        scale=2.0,
+    ),
+    "mm-ldam": _case(
+        L.MaximumMarginLoss,
+        partial(
+            formulas.maximum_margin, delta_minus=0.6, beta=1.5, scale=5.0, ldam_margins=formulas.margins(COUNTS, 0.5)
+        ),
+        ldam=True,
+        scale=5.0,
+    ),
+    "vs": _case(L.VSLoss, partial(formulas.vector_scaling, n=COUNTS, gamma=0.3, tau=1.0)),
+    "vs-0.1": _case(L.VSLoss, partial(formulas.vector_scaling, n=COUNTS, gamma=0.1, tau=1.7), gamma=0.1, tau=1.7),
+    "cdt": _case(L.CDTLoss, partial(formulas.vector_scaling, n=COUNTS, gamma=0.2, tau=0.0)),
+    "pairwise": _case(L.PairwiseLoss, _pairwise(ONES, PI)),
+    "pairwise-ones": _case(L.PairwiseLoss, _pairwise(_over_pi(ONES), ONES), delta="ones"),
+    "pairwise-delta": _case(L.PairwiseLoss, _pairwise(_over_pi(DELTA), DELTA), delta=DELTA),
+    "pairwise-free": _case(L.PairwiseLoss, _pairwise(PI, DELTA, ADAPTIVE), delta=DELTA, alpha=PI, margin=ADAPTIVE),
+    "adaptive": _case(L.PairwiseLoss, _pairwise(ONES, ONES, ADAPTIVE), delta="ones", alpha=1.0, margin=ADAPTIVE),
+    "equalised": _case(
+        L.PairwiseLoss,
+        partial(formulas.pairwise, alpha=ONES, delta=[[math.log(f) for f in EQUALISED]] * C),
+        delta=EQUALISED,
+        alpha=1.0,
+        margin=[math.log(f) for f in EQUALISED],
+    ),
+    "la-adaptive": _case(L.PairwiseLoss, _pairwise(ONES, PI, ADAPTIVE), margin=ADAPTIVE),
 }
+ROWS = {
+    "CrossEntropyLoss": ["ce"],
+    "BalancedSoftmaxLoss": ["bal-softmax"],
+    "LogitAdjustedLoss": ["la", "la-1.7"],
+    "PairwiseLoss": ["pairwise", "pairwise-ones"],
+    "PairwiseLoss(delta=tensor)": ["pairwise-delta"],
+    "PairwiseLoss(delta=tensor, alpha=tensor)": ["pairwise-free", "equalised"],
+    "VSLoss": ["vs", "vs-0.1"],
+    "CDTLoss": ["cdt"],
+    "LDAMLoss": ["ldam", "ldam-s5"],
+    "LDAMHingeLoss": ["ldam-hinge", "ldam-hinge-s3"],
+    "UniformMarginLoss": ["uniform", "uniform-s5"],
+    "MaximumMarginLoss": ["mm", "mm-s2"],
+    "MaximumMarginLoss(ldam=True)": ["mm-ldam"],
+    "FocalLoss": ["focal", "focal-0.5"],
+    "ClassBalancedLoss": ["cb-softmax"],
+    'ClassBalancedLoss(base="sigmoid")': ["cb-sigmoid"],
+    'ClassBalancedLoss(base="focal")': ["cb-focal"],
+}
+"""The rows of the support table: the losses under the names a reader knows them by."""
+
 NAMES = list(CASES)
 TAKES_CLASS_WEIGHT = [name for name, case in CASES.items() if case.loss is not L.ClassBalancedLoss]
 

@@ -39,6 +39,47 @@ def ldam(z: Row, y: int, n: Row, max_margin: float, scale: float) -> float:
     return log_sum_exp([true, *others]) - true
 
 
+def uniform_margin(z: Row, y: int, margin: float, scale: float) -> float:
+    true = scale * (z[y] - margin)
+    return log_sum_exp([true, *(scale * z_j for j, z_j in enumerate(z) if j != y)]) - true
+
+
+def runner_up(z: Row, y: int) -> float:
+    return max(z_j for j, z_j in enumerate(z) if j != y)
+
+
+def hinge(z: Row, y: int, n: Row, max_margin: float, scale: float) -> float:
+    return scale * max(runner_up(z, y) - z[y] + margins(n, max_margin)[y], 0)
+
+
+def maximum_margin(
+    z: Row, y: int, delta_minus: float, beta: float, scale: float, ldam_margins: Row | None = None
+) -> float:
+    minus = delta_minus - (ldam_margins[y] if ldam_margins else 0)
+    plus = beta * minus
+    m = z[y] - runner_up(z, y)
+    margin = math.exp(-max(m, 0) - plus) if m > 0 else math.exp(-max(-m, 0) - minus)
+    return uniform_margin(z, y, margin, scale)
+
+
+def vector_scaling(z: Row, y: int, n: Row, gamma: float, tau: float) -> float:
+    temperatures = [(max(n) / n_j) ** gamma for n_j in n]
+    offsets = [tau * math.log(n_j / sum(n)) for n_j in n]
+    return cross_entropy([z_j / t + o for z_j, t, o in zip(z, temperatures, offsets, strict=True)], y)
+
+
+def pairwise(z: Row, y: int, alpha: Row, delta: Sequence[Row]) -> float:
+    """delta[y][k] is Delta_yk, in logs."""
+    terms = [delta[y][k] + z_k - z[y] for k, z_k in enumerate(z) if k != y]
+    return alpha[y] * log_sum_exp([0.0, *terms])
+
+
+def log_ratios(delta: Row, margin: Row | None = None) -> list[list[float]]:
+    """Delta_yk = log(delta_k / delta_y) + margin_y."""
+    m = margin or [0.0] * len(delta)
+    return [[math.log(d_k / d_y) + m_y for d_k in delta] for d_y, m_y in zip(delta, m, strict=True)]
+
+
 def sigmoid(t: float) -> float:
     return 1 / (1 + math.exp(-t))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
-from loss_cases import CASES, COUNTS, NAMES, batch, soft
+from tests.losses.loss_cases import CASES, COUNTS, ROWS, batch, soft
+from torch import nn
 from torch._dynamo.utils import counters
 
 from longtail import losses
@@ -19,19 +22,6 @@ def _fresh() -> None:
     counters.clear()
 
 
-@pytest.mark.parametrize("kind", ["index", "soft"])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_loss_compiles_whole(name: str, kind: str) -> None:
-    z, y = batch(dtype=torch.float32)
-    z.requires_grad_()
-    targets = y if kind == "index" else soft().float()
-    loss = CASES[name].build()
-    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
-    ours, theirs = loss(z, targets), compiled(z, targets)
-    torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(*(torch.autograd.grad(v, z)[0] for v in (ours, theirs)))
-
-
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("kind", ["float", "tensor"])
 def test_a_moving_progress_does_not_keep_compiling(kind: str, schedule: str) -> None:
@@ -42,3 +32,20 @@ def test_a_moving_progress_does_not_keep_compiling(kind: str, schedule: str) -> 
         p = epoch / 50 if kind == "float" else torch.tensor(epoch / 50)
         torch.testing.assert_close(compiled(z, y, progress=p), loss(z, y, progress=epoch / 50))
     assert 1 <= counters["stats"]["unique_graphs"] <= (3 if kind == "float" else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # inductor's own
+@pytest.mark.skipif(shutil.which("c++") is None, reason="inductor needs a C++ compiler")
+def test_every_loss_compiles_with_inductor() -> None:
+    """All of them in one graph, since it is the compiler that takes the time."""
+    (z, y), q = batch(dtype=torch.float32), soft().float()
+    z.requires_grad_()
+    all_losses = nn.ModuleList(CASES[names[0]].build() for names in ROWS.values())
+
+    def every(x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([loss(x, targets) for loss in all_losses for targets in (y, q)])
+
+    ours, theirs = every(z), torch.compile(every, fullgraph=True)(z)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(*(torch.autograd.grad(v.sum(), z)[0] for v in (ours, theirs)))

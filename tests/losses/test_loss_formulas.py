@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import loss_formulas as formulas
 import pytest
 import torch
-from loss_cases import CASES, COUNTS, NAMES, TAKES_CLASS_WEIGHT, C, batch, soft
+from tests.losses import loss_formulas as formulas
+from tests.losses.loss_cases import CASES, COUNTS, NAMES, TAKES_CLASS_WEIGHT, C, batch, soft
 from torch import Tensor
 
 from longtail import losses

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import pytest
 import torch
-from loss_cases import COUNTS, batch, soft
+from tests.losses.loss_cases import COUNTS, batch, soft
 from torch import Tensor
 
 from longtail import functional, knobs

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-import io
-import pickle
-
 import numpy as np
 import pytest
 import torch
-from loss_cases import CASES, COUNTS, NAMES, C, batch
+from tests.losses.loss_cases import CASES, COUNTS, NAMES, C, batch
 from torch import nn
 from torch.utils.data import Subset, TensorDataset
 
@@ -18,50 +14,6 @@ from longtail.schedules import switch
 
 OTHER = [3, 60, 9, 400, 11]
 all_losses = pytest.mark.parametrize("name", NAMES)
-
-
-@all_losses
-def test_loaded_counts_bring_everything_with_them(name: str) -> None:
-    case, (z, y) = CASES[name], batch()
-    source, target = case.build(), case.loss(OTHER, **case.knobs)
-    buffer = io.BytesIO()
-    torch.save(source.state_dict(), buffer)
-    buffer.seek(0)
-    target.load_state_dict(torch.load(buffer, weights_only=True))
-    assert torch.equal(target(z, y), source(z, y))
-    assert torch.equal(target(z.float(), y), source(z.float(), y))
-    assert list(source.state_dict()) == ["class_counts"]
-
-
-@all_losses
-def test_loading_works_inside_a_model_and_by_assignment(name: str) -> None:
-    case, (z, y) = CASES[name], batch()
-    source = nn.ModuleDict({"loss": case.build()})
-    target = nn.ModuleDict({"loss": case.loss(OTHER, **case.knobs)})
-    target.load_state_dict(source.state_dict(), assign=True)
-    assert torch.equal(target["loss"](z, y), source["loss"](z, y))
-
-
-@all_losses
-def test_set_class_counts_is_a_new_loss(name: str) -> None:
-    case, (z, y) = CASES[name], batch()
-    loss = case.build()
-    loss.set_class_counts(OTHER)
-    assert torch.equal(loss(z, y), case.loss(OTHER, **case.knobs)(z, y))
-    with pytest.raises(ValueError, match=r"^class_counts must keep 5 classes, got 3; build a new loss"):
-        loss.set_class_counts([1, 2, 3])
-
-
-@all_losses
-@pytest.mark.parametrize("again", [copy.deepcopy, lambda loss: pickle.loads(pickle.dumps(loss))])
-def test_copies_and_pickles_are_the_same_and_their_own(name: str, again: object) -> None:
-    (z, y), loss = batch(), CASES[name].build()
-    twin = again(loss)
-    before = loss(z, y)
-    assert torch.equal(twin(z, y), before)
-    twin.set_class_counts(OTHER)
-    assert torch.equal(loss(z, y), before)
-    assert repr(again(loss)) == repr(loss)
 
 
 @all_losses

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from loss_cases import COUNTS, C, batch, generator, soft
+from tests.losses.loss_cases import COUNTS, C, batch, generator, soft
 
 from longtail import losses
 

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from loss_cases import batch, soft
+from tests.losses.loss_cases import batch, soft
 
 from longtail import losses
 
 EMPTY = [500, 120, 0, 7, 2]
-READS_COUNTS = [losses.LDAMLoss, losses.LogitAdjustedLoss, losses.BalancedSoftmaxLoss, losses.ClassBalancedLoss]
-PRIORS = [losses.LogitAdjustedLoss, losses.BalancedSoftmaxLoss]
-
-
-@pytest.mark.parametrize("loss", READS_COUNTS)
-def test_an_empty_class_is_named(loss: type[losses.Loss]) -> None:
-    with pytest.raises(ValueError, match=r"^class_counts must be > 0 for every class, got 0 for class 2; drop"):
-        loss(EMPTY)
-    with pytest.raises(ValueError, match='zero_count must be "error", "mask" or a number > 0, got 0'):
-        loss(EMPTY, zero_count=0)
-
-
-@pytest.mark.parametrize("loss", READS_COUNTS)
-def test_a_pseudo_count_stands_in(loss: type[losses.Loss]) -> None:
-    z, y = batch()
-    assert torch.equal(loss(EMPTY, zero_count=3.0)(z, y), loss([500, 120, 3, 7, 2])(z, y))
-
-
-@pytest.mark.parametrize("loss", [losses.CrossEntropyLoss, losses.FocalLoss])
-def test_what_reads_no_count_does_not_mind(loss: type[losses.Loss]) -> None:
-    z, y = batch()
-    assert torch.equal(loss(EMPTY)(z, y), loss()(z, y))
+PRIORS = [losses.LogitAdjustedLoss, losses.BalancedSoftmaxLoss, losses.VSLoss, losses.CDTLoss, losses.PairwiseLoss]
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.0, 2.0])
@@ -68,6 +47,36 @@ def test_a_batch_of_masked_classes_only_is_zero(loss: type[losses.Loss]) -> None
     value.backward()
     assert value.item() == 0
     assert (z.grad == 0).all()
+
+
+OTHERS = {
+    "VS": (losses.VSLoss, {}),
+    "CDT": (losses.CDTLoss, {}),
+    "pairwise": (losses.PairwiseLoss, {}),
+    "pairwise ones": (losses.PairwiseLoss, {"delta": "ones"}),
+    "pairwise margin": (losses.PairwiseLoss, {"margin": 0.4}),
+}
+
+
+@pytest.mark.parametrize("kind", ["index", "soft"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_masked_it_is_the_loss_without_that_class(name: str, kind: str) -> None:
+    loss, knobs = OTHERS[name]
+    (z, y), rest = batch(dtype=torch.float64), [0, 1, 3, 4]
+    z.requires_grad_()
+    masked = loss(EMPTY, zero_count="mask", **knobs)
+    without = loss([EMPTY[j] for j in rest], **knobs)
+    if kind == "soft":
+        q = soft()
+        value, expected = masked.per_example(z, q), without.per_example(z[:, rest], q[:, rest])
+    else:
+        there = y != 2
+        value = masked.per_example(z, y)[there]
+        expected = without.per_example(z[there][:, rest], torch.tensor([0, 1, 0, 2, 3])[y[there]])
+    torch.testing.assert_close(value, expected)
+    (grad,) = torch.autograd.grad(value.sum(), z)
+    assert torch.isfinite(grad).all()
+    assert (grad[:, 2] == 0).all()
 
 
 def test_masked_margins_leave_the_empty_class_out_of_the_maximum() -> None:

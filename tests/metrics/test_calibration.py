@@ -29,20 +29,14 @@ def random_case(seed: int, classes: int, sharp: float) -> tuple[np.ndarray, np.n
 
 
 @pytest.mark.parametrize("bins", [1, 10, 15])
-@pytest.mark.parametrize(
-    ("seed", "classes", "sharp"), [(0, 2, 1.0), (1, 5, 3.0), (2, 40, 0.1), (3, 40, 30.0)]
-)
+@pytest.mark.parametrize(("seed", "classes", "sharp"), [(0, 2, 1.0), (1, 5, 3.0), (2, 40, 0.1), (3, 40, 30.0)])
 def test_both_errors_equal_a_loop_over_bins(seed: int, classes: int, sharp: float, bins: int) -> None:
     probs, y = random_case(seed, classes, sharp)
     rows = probs.tolist()
     top = [row.index(max(row)) for row in rows]
-    expected = binned_error(
-        [max(row) for row in rows], [int(t == k) for t, k in zip(top, y, strict=True)], bins
-    )
+    expected = binned_error([max(row) for row in rows], [int(t == k) for t, k in zip(top, y, strict=True)], bins)
     assert ece(probs, y, bins) == pytest.approx(expected, abs=1e-13)
-    by_class = [
-        binned_error([row[j] for row in rows], [int(k == j) for k in y], bins) for j in range(classes)
-    ]
+    by_class = [binned_error([row[j] for row in rows], [int(k == j) for k in y], bins) for j in range(classes)]
     assert classwise_ece(probs, y, bins) == pytest.approx(sum(by_class) / classes, abs=1e-13)
 
 
@@ -69,9 +63,7 @@ def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    with pytest.raises(
-        ValueError, match=r"rows that sum to 1 where probabilities=True, got a row with sum 1\.2"
-    ):
+    with pytest.raises(ValueError, match=r"rows that sum to 1 where probabilities=True, got a row with sum 1\.2"):
         ece([[0.5, 0.5], [0.6, 0.6]], [0, 1])
     with pytest.raises(ValueError, match="bins must be >= 1, got 0; use bins=15"):
         ece([[0.5, 0.5]], [0], bins=0)

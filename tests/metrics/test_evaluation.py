@@ -36,9 +36,7 @@ def test_scikit_learn_defines_accuracy_recall_precision_and_f1(seed: int) -> Non
     predicted = scores.argmax(1)
     result = evaluate(scores, y, class_counts=[500, 200, 80, 40, 25, 10, 5])
     assert result["accuracy"] == pytest.approx(reference.accuracy_score(y, predicted), abs=1e-15)
-    assert result["balanced_accuracy"] == pytest.approx(
-        reference.balanced_accuracy_score(y, predicted), abs=1e-15
-    )
+    assert result["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(y, predicted), abs=1e-15)
     assert result["macro_f1"] == pytest.approx(reference.f1_score(y, predicted, average="macro"), abs=1e-15)
     recall = reference.recall_score(y, predicted, average=None)
     per_class = result["per_class"]

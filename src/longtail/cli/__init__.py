@@ -46,26 +46,32 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="longtail")
+        if code == 130:  # typer has caught the interrupt
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except _CLICK_ERROR as error:
-        return _refuse(error.format_message())  # type: ignore[attr-defined]
+        # without any argument the help has been shown, and there is no message
+        return _refuse(error.format_message() or "name a command, as in: longtail compare")  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
         print("longtail: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        # bad input in one line; a defect of ours shows its traceback with LONGTAIL_DEBUG=1
+    except Exception as error:
+        # a defect of ours shows its traceback with LONGTAIL_DEBUG=1
         if os.environ.get("LONGTAIL_DEBUG"):
             raise
-        return _refuse(str(error))
-    except ArithmeticError as error:
-        print(f"longtail: error: {error}", file=sys.stderr)
-        return 1
+        if isinstance(error, OSError) and error.errno is not None:
+            reason = f"{error.filename or 'a file'} cannot be used ({error.strerror})"
+            return _refuse(f"{reason}; finished work is kept, make room or choose another --out and run again")
+        if isinstance(error, ValueError | TypeError | OSError | ImportError):
+            return _refuse(str(error))
+        name = "" if isinstance(error, ArithmeticError) else f"{type(error).__name__}: "
+        return _refuse(f"{name}{error}", 1)
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, code: int = 2) -> int:
     line = " ".join(message.split())
     print(f"longtail: error: {line}", file=sys.stderr)
-    return 2
+    return code
 
 
 def main() -> None:

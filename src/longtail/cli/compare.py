@@ -35,16 +35,16 @@ def compare(
     Example: longtail compare embeddings.npz --methods quick --seeds 3 --out runs/embeddings
     """
     from longtail.comparison import prepare
+    from longtail.comparison.execute import check_limits
 
     limit = o.seconds(budget)
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"--jobs must be >= 1, got {jobs}; leave it out for one per core")
+    check_limits(jobs, limit)
     wanted: dict[str, Any] = {
         "methods": methods, "seeds": seeds, "metric": metric, "val": val, "ratio": ratio, "profile": profile,
         "epochs": epochs, "label": label, "model": model, "out": out, "device": o.device(device),
     }  # fmt: skip
     if dry_run:
-        return _plan(prepare(data, **wanted), seeds, jobs, json)
+        return _plan(prepare(data, **wanted), seeds, metric, jobs, json)
     return _run(data, wanted, jobs, limit, json)
 
 
@@ -75,7 +75,8 @@ def _run(data: str, wanted: dict[str, Any], jobs: int | None, limit: float | Non
         print(jsonlib.dumps(result.summary, indent=2))
     else:
         screen.comparison(result.summary)
-        screen.console().print(f"Files: {result.out}/comparison.json, .csv, .md" + _picture(result), style="dim")
+        files = f"Files: {result.out}/comparison.json, .csv, .md{_picture(result)}"
+        screen.console().print(files, style="dim", markup=False)
     return 0 if result.ok else 1
 
 
@@ -84,18 +85,18 @@ def _picture(result: Any) -> str:
     return " and recall.svg" if drawn else " (recall.svg needs longtail[report])"
 
 
-def _plan(prepared: Any, seeds: int, jobs: int | None, json: bool) -> int:
+def _plan(prepared: Any, seeds: int, metric: str, jobs: int | None, json: bool) -> int:
     from longtail.comparison.estimate import estimate
 
-    found = estimate(prepared, seeds, jobs)
+    found = estimate(prepared, seeds, metric, jobs)
     if json:
         print(jsonlib.dumps(found, indent=2))
         return 0
     print(f"data      {found['data']}: {found['train']} training and {found['test']} test examples, "
           f"{found['classes']} classes")  # fmt: skip
     print(f"methods   {', '.join(found['methods'])}")
-    print(f"runs      {found['runs']} ({found['trainings']} trainings, the others share one), "
-          f"{found['epochs']} epochs, {found['jobs']} at a time")  # fmt: skip
+    print(f"runs      {found['runs']} with {found['seeds']} seeds ({found['finished']} finished, {found['trainings']} "
+          f"to train, the others share a training), {found['epochs']} epochs, {found['jobs']} at a time")  # fmt: skip
     print(f"time      about {found['seconds']:.0f} s (from two epochs of ce measured now)")
     print(f"folder    {found['out']}")
     return 0

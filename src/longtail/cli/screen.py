@@ -15,11 +15,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from longtail.report import picture, tables
 
 WIDE = 118
 """Columns for output that is not a terminal, so that a table in a log keeps its lines."""
+
+ALWAYS = 3
+GROUPS = (3, 4, 5)
+"""Columns of `tables.header`: method, metric and difference are always shown, many, medium and few if possible."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -40,6 +45,7 @@ def progress(what: str) -> tuple[Progress, Any]:
         TimeRemainingColumn(),
         console=console(stderr=True),
         transient=True,
+        disable=not sys.stderr.isatty(),  # a log would only get an empty line
     )
     return bar, bar.add_task(what, total=None)
 
@@ -47,14 +53,7 @@ def progress(what: str) -> tuple[Progress, Any]:
 def comparison(summary: dict[str, Any]) -> None:
     """The ranked table, the picture, the verdict and what was measured."""
     out = console()
-    winners = set(summary["verdict"]["winners"]) if summary["verdict"] else set()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for i, name in enumerate(tables.header(summary)):
-        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
-    for row, line in zip(summary["rows"], tables.cells(summary), strict=True):
-        style = "green" if row["method"] in winners else "bold" if row["method"] == summary["reference"] else ""
-        table.add_row(*line, style=style)
-    out.print(table)
+    out.print(_ranked(summary, out))
     out.print()
     if summary["rows"]:
         out.print(picture.text(summary, ascii_only=not draws_blocks()), markup=False)
@@ -63,6 +62,27 @@ def comparison(summary: dict[str, Any]) -> None:
         out.print(sentence, markup=False, style="bold")
     for note in tables.about(summary):
         out.print(note, markup=False, style="red" if note.startswith("FAILED") else "dim")
+
+
+def _ranked(summary: dict[str, Any], out: Console) -> Table:
+    """The table with as many columns as the terminal has room for, the least telling left out first."""
+    names, lines = tables.header(summary), tables.cells(summary)
+    widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
+    shown = list(range(len(names)))
+    while sum(widths[i] + 2 for i in shown) - 2 > out.width and len(shown) > ALWAYS:
+        # from the right (seconds, ECE, ...), and the groups last
+        shown.remove(max(shown[ALWAYS:], key=lambda i: (i not in GROUPS, i)))
+    winners = set(summary["verdict"]["winners"]) if summary["verdict"] else set()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i in shown:
+        table.add_column(names[i], justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="fold")
+    for row, line in zip(summary["rows"], lines, strict=True):
+        style = "green" if row["method"] in winners else "bold" if row["method"] == summary["reference"] else ""
+        table.add_row(*(Text(line[i]) for i in shown), style=style)
+    if len(shown) < len(names):
+        missing = ", ".join(name for i, name in enumerate(names) if i not in shown)
+        table.caption = f"no room for: {missing} (see comparison.md)"
+    return table
 
 
 def draws_blocks() -> bool:

@@ -38,15 +38,18 @@ def train(
 
     if seed < 0:
         raise ValueError(f"--seed must be >= 0, got {seed}; 0 is usual")
-    chosen = resolve(method)
+    chosen, where = resolve(method), o.device(device)
     splits = load(data, label=label, val=val, ratio=ratio, profile=profile)
     recipe = default_recipe(splits, epochs=epochs, model=model)
+    recipe.check(splits.train)
     folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
+    fit = Fit(chosen, splits, seed=seed, recipe=recipe, folder=folder, device=where)
     if dry_run:
-        print(f"would train {chosen.spec}, seed {seed}, for {recipe.epochs} epochs on {splits.name} into {folder}")
+        plan = {"method": chosen.spec, "seed": seed, "epochs": recipe.epochs, "data": splits.name, "out": str(folder)}
+        text = f"would train {chosen.spec}, seed {seed}, for {recipe.epochs} epochs on {splits.name} into {folder}"
+        print(jsonlib.dumps(plan, indent=2) if json else text)
         return 0
     writable(folder)
-    fit = Fit(chosen, splits, seed=seed, recipe=recipe, folder=folder, device=o.device(device))
     _watch(fit, recipe.epochs)
     if json:
         print(jsonlib.dumps(fit.run.result, indent=2))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from longtail.comparison.execute import OnOutcome, OutputError, execute
-from longtail.comparison.plan import METRICS, Plan, plan
+from longtail.comparison.execute import OnOutcome, OutputError, check_limits, execute
+from longtail.comparison.plan import METRICS, Plan, claim, plan
 from longtail.comparison.result import summarise
 from longtail.data import Splits, load
 from longtail.engine import Recipe
@@ -90,6 +92,7 @@ def compare(
         ValueError, TypeError: one line naming the argument, the rule, the value and the way out.
         OutputError: the output folder cannot be written any more; finished runs are kept.
     """
+    check_limits(jobs, budget)
     found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, **options)
     run = partial(
         compare_prepared,
@@ -118,6 +121,7 @@ def compare_prepared(
 ) -> Comparison:
     """Run what `prepare` checked, and write the comparison's files beside its runs."""
     made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device)
+    claim(made)
     if on_plan is not None:
         on_plan(made)
     outcomes = execute(made, jobs=jobs, budget=budget, on_outcome=on_outcome)
@@ -125,11 +129,14 @@ def compare_prepared(
     try:
         files.write(made.out, summary)
     except OSError as error:
-        raise OutputError(f"cannot write {made.out} ({error.strerror}); finished runs are kept") from None
+        raise OutputError(
+            f"cannot write {made.out} ({error.strerror}); finished runs are kept, make room and run the same again"
+        ) from None
     return Comparison(summary, made.out)
 
 
-RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "decay", "warmup", "model", "model_args")
+RECIPE = tuple(field.name for field in fields(Recipe))
+DATA = tuple(inspect.signature(load).parameters)[2:]
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,11 @@ def prepare(
         raise ValueError(f"seeds must be an integer >= 1, got {seeds!r}; 3 is usual")
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; choose one of these")
+    for name in options:
+        if name not in (*DATA, *RECIPE):
+            near = difflib.get_close_matches(name, (*DATA, *RECIPE), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join((*DATA, *RECIPE))}"
+            raise TypeError(f"unknown option {name!r}; {hint}")
     recipe_options = {k: options.pop(k) for k in RECIPE if k in options}
     Recipe(**{k: v for k, v in recipe_options.items() if v is not None})
     # a validation part may also be declared by the data, which are not loaded yet
@@ -166,4 +178,5 @@ def prepare(
     splits = load(data, y, **options)
     resolved = chosen(methods, val=splits.val is not None)
     recipe = default_recipe(splits, **recipe_options)
+    recipe.check(splits.train)
     return Prepared(splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device)

@@ -8,17 +8,20 @@ import torch
 
 from longtail.comparison.comparison import Prepared
 from longtail.comparison.execute import THREADS, cores
+from longtail.comparison.plan import plan
 from longtail.methods.train import Fit
 
 START_UP = 4.0
 """Seconds until the first worker trains: measured on two cores, most of it importing torch."""
 
 
-def estimate(prepared: Prepared, seeds: int, jobs: int | None = None) -> dict[str, Any]:
+def estimate(prepared: Prepared, seeds: int, metric: str, jobs: int | None = None) -> dict[str, Any]:
     """The plan in numbers, its time extrapolated from two epochs of ce; writes nothing."""
-    stages = {tuple(s.spec for s in m.stages(prepared.recipe)) for m in prepared.methods}
-    trainings = len(stages) * seeds
-    side_by_side = min(jobs or cores(), trainings) if prepared.device == "cpu" else jobs or 1
+    found = plan(
+        prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device
+    )  # fmt: skip
+    trainings = len(found.waves()[0])
+    side_by_side = min(jobs or cores(), max(trainings, 1)) if prepared.device == "cpu" else jobs or 1
     before = torch.get_num_threads()
     measured = Fit("ce", prepared.splits, recipe=prepared.recipe, device=prepared.device, threads=THREADS)
     try:
@@ -30,8 +33,10 @@ def estimate(prepared: Prepared, seeds: int, jobs: int | None = None) -> dict[st
         "train": len(prepared.splits.train),
         "test": len(prepared.splits.test),
         "classes": len(prepared.splits.classes),
-        "methods": [m.spec for m in prepared.methods],
-        "runs": len(prepared.methods) * seeds,
+        "methods": [m.spec for m in found.methods],
+        "seeds": len(found.seeds),
+        "runs": len(found.tasks),
+        "finished": sum(task.finished for task in found.tasks),
         "trainings": trainings,
         "epochs": prepared.recipe.epochs,
         "jobs": side_by_side,

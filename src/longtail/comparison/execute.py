@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
 from longtail.engine import Recipe
@@ -51,17 +49,26 @@ def execute(
     Raises:
         OutputError: the output folder cannot be written any more; finished runs are kept.
     """
+    check_limits(jobs, budget)
     deadline = None if budget is None else time.monotonic() + budget
     outcomes: list[Outcome] = []
     for wave in plan.waves():
         wanted = min(jobs or (cores() if plan.device == "cpu" else 1), max(len(wave), 1))
         for outcome in _side_by_side(plan, wave, wanted, deadline):
             if outcome.output:
-                raise OutputError(outcome.error)
+                raise OutputError(f"{outcome.error}; finished runs are kept, make room and run the same command again")
             outcomes.append(outcome)
             if on_outcome is not None:
                 on_outcome(outcome)
     return outcomes
+
+
+def check_limits(jobs: int | None, budget: float | None) -> None:
+    """Raise ValueError where jobs or budget allow nothing to run."""
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
+        raise ValueError(f"jobs must be an integer >= 1, got {jobs!r}; leave it out for one per core")
+    if budget is not None and not budget > 0:
+        raise ValueError(f"budget must be > 0 seconds, got {budget!r}; leave it out for no limit")
 
 
 def cores() -> int:
@@ -97,7 +104,6 @@ def run_task(task: Task, splits: Splits, recipe: Recipe, store: Path, device: st
     def outcome(**how: Any) -> Outcome:
         return Outcome(task, time.perf_counter() - start, **how)
 
-    torch.set_num_threads(THREADS)
     try:
         train(
             task.spec, splits, folder=task.folder, seed=task.seed, recipe=recipe, store=store, device=device,

@@ -58,14 +58,19 @@ def _measurable(splits: Splits) -> list[str]:
         worst = min(small, key=lambda j: tested[j])
         low, high = wilson(round(tested[worst] / 2), tested[worst])
         findings.append(
-            f"{len(small)} classes have fewer than {FEW_TESTS} test examples: a recall of one half measured on the "
+            f"{plural(len(small))} fewer than {FEW_TESTS} test examples: a recall of one half measured on the "
             f"{tested[worst]} of {splits.classes[worst]!r} could be anything from {100 * float(low):.0f} to "
             f"{100 * float(high):.0f} %"
         )
     single = [splits.classes[j] for j, n in enumerate(splits.class_counts.tolist()) if n == 1]
     if single:
-        findings.append(f"{len(single)} classes have a single training example: {', '.join(single[:5])}")
+        findings.append(f"{plural(len(single))} a single training example: {', '.join(single[:5])}")
     return findings
+
+
+def plural(count: int) -> str:
+    """As in "1 class has" and "2 classes have"."""
+    return f"{count} class has" if count == 1 else f"{count} classes have"
 
 
 def _advice(splits: Splits, ratio: float) -> list[str]:

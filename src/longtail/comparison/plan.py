@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,30 +89,37 @@ class Plan:
 def plan(
     splits: Splits, asked: Sequence[Method], seeds: int, recipe: Recipe, metric: str, out: Path, device: str
 ) -> Plan:
-    """Claim the output folder and say what has to run there.
+    """Say what has to run in the output folder; nothing is written.
 
     More methods or seeds extend a folder; other data or another recipe are refused.
 
     Raises:
-        ValueError: the folder holds another comparison, or cannot be written.
+        ValueError: the folder holds another comparison.
     """
-    reference = methods([REFERENCE])
-    chosen = [*([] if any(m.spec == REFERENCE for m in asked) else reference), *asked]
-    found = Plan(out, splits, tuple(chosen), tuple(range(seeds)), recipe, metric, device)
+    # the reference first: others share its training, not it theirs
+    chosen = {m.spec: m for m in [*methods([REFERENCE]), *asked]}
+    found = Plan(out, splits, tuple(chosen.values()), tuple(range(seeds)), recipe, metric, device)
     path = out / "config.json"
-    if path.exists():
-        stored = read_json(path)
-        _same(out, stored, json.loads(json.dumps(found.config())))
-        known = {m.spec: m for m in [*methods(stored["methods"], val=splits.val is not None), *chosen]}
-        count = max(len(stored["seeds"]), seeds)
-        found = Plan(out, splits, tuple(known.values()), tuple(range(count)), recipe, metric, device)
-    else:
-        writable(out)
+    if not path.exists():
+        return found
+    stored = read_json(path)
+    _same(out, stored, json.loads(json.dumps(found.config())))
+    known = {m.spec: m for m in methods(stored["methods"], val=splits.val is not None)} | chosen
+    count = max(len(stored["seeds"]), seeds)
+    return replace(found, methods=tuple(known.values()), seeds=tuple(range(count)))
+
+
+def claim(found: Plan) -> None:
+    """Write into the output folder what it holds.
+
+    Raises:
+        ValueError: the folder cannot be written.
+    """
+    writable(found.out)
     try:
-        packing.write_json(path, found.config())
+        packing.write_json(found.out / "config.json", found.config())
     except OSError as error:
-        raise _refused(out, error) from None
-    return found
+        raise _refused(found.out, error) from None
 
 
 def _same(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
@@ -125,12 +133,11 @@ def _same(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
 
 
 def writable(out: Path) -> None:
-    """Refuse an output folder that cannot be written, before any work."""
+    """Make an output folder; one that cannot be written is refused before any work."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".probe"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=out):
+            pass
     except OSError as error:
         raise _refused(out, error) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +108,12 @@ def _compare(
     finished: Mapping[str, Mapping[int, Task]],
 ) -> None:
     """Put the paired differences into the rows, and the verdicts beside them."""
-    predictions = {spec: {s: _decisions(t.folder) for s, t in tasks.items()} for spec, tasks in finished.items()}
     summary["verdict"] = summary["retraining"] = None
-    if REFERENCE not in predictions or len(predictions) < 2:
+    # where runs failed, a method may share no seed with the reference
+    paired = _sharing_a_seed(finished, [REFERENCE])
+    if len(paired) < 2:
         return
+    predictions = {spec: {s: _decisions(t.folder) for s, t in finished[spec].items()} for spec in paired}
     size = len(plan.splits.classes)
     targets = plan.splits.test.targets.numpy()
     differences = compare_to_reference(predictions, targets, REFERENCE, plan.metric, num_classes=size)
@@ -127,12 +129,18 @@ def _compare(
         "undecided": list(said.undecided),
         "statistics": _statistics(differences),
     }
-    posthoc = [row["method"] for row in rows if not row["retrains"]]
+    posthoc = [row["method"] for row in rows if not row["retrains"] and row["method"] in predictions]
+    comparable = {spec: predictions[spec] for spec in _sharing_a_seed(predictions, [REFERENCE, *posthoc])}
     second = verdict_on_retraining(
-        predictions, targets, plain=REFERENCE, posthoc=posthoc, metric=plan.metric, num_classes=size
+        comparable, targets, plain=REFERENCE, posthoc=posthoc, metric=plan.metric, num_classes=size
     )
     if second is not None:
         summary["retraining"] = {"sentence": second[1].sentence, "winners": list(second[1].winners)}
+
+
+def _sharing_a_seed(found: Mapping[str, Mapping[int, Any]], others: Sequence[str]) -> list[str]:
+    """The methods that have a finished seed in common with each of the others."""
+    return [spec for spec, seeds in found.items() if all(set(seeds) & set(found.get(o, ())) for o in others)]
 
 
 def _statistics(differences: Differences) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,13 +11,17 @@ from torch import Tensor
 
 from longtail.types import Batch, Draw
 
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+"""(inputs of a batch, the epoch's generator) -> inputs of the same shape."""
+
 
 @dataclass(frozen=True)
 class Examples:
     """N examples: inputs (N, D) or (N, C, H, W), targets (N,) int64 in [0, C), and the names of the C classes.
 
     `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
-    the last partial batch is kept. `sample_weight` (N,) is None where every example counts once.
+    the last partial batch is kept. `augment` changes the inputs of a training batch, on their device.
+    `sample_weight` (N,) is None where every example counts once.
     """
 
     inputs: Tensor
@@ -26,6 +30,7 @@ class Examples:
     sample_weight: Tensor | None = None
     batch_size: int = 128
     draw: Draw | None = None
+    augment: Augment | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -56,7 +61,10 @@ class Examples:
             torch.randperm(len(self), generator=generator) if self.draw is None else self.draw.draw(progress, generator)
         )
         for rows in torch.split(order.to(self.targets.device), self.batch_size):
-            yield self.batch(rows)
+            batch = self.batch(rows)
+            if self.augment is not None:
+                batch["inputs"] = self.augment(self.inputs[rows], generator)
+            yield batch
 
     def steps(self) -> int:
         """Batches in an epoch."""

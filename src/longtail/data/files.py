@@ -11,6 +11,8 @@ import numpy as np
 FEATURES = ("X", "features")
 LABELS = ("y", "labels")
 SUFFIXES = (".npz", ".npy")
+PICKLED = (b"\x80", b"\x93NUMPY", b"PK")
+"""How a pickle and the array files that may hold pickled objects begin."""
 
 
 def read(path: Path, label: str | None = None) -> dict[str, np.ndarray]:
@@ -88,9 +90,15 @@ def _load(path: Path) -> np.ndarray:
         raise ValueError(_unreadable(path, error)) from None
 
 
+def _begins(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(6)
+
+
 def _unreadable(path: Path, error: Exception, array: str | None = None) -> str:
     where = f"{path.name}" + (f", array {array}" if array else "")
-    if "pickle" in str(error).lower():
+    # numpy takes whatever has no magic bytes, a text file too, for a pickle
+    if "pickle" in str(error).lower() and _begins(path).startswith(PICKLED):
         return (
             f"{where} holds pickled objects, which are refused (loading them runs code); "
             "save plain numbers or strings, for example numpy.savez(path, X=X.astype('float32'), y=y.astype(str))"

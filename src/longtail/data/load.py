@@ -13,10 +13,11 @@ import torch
 from longtail import profiles
 from longtail.data import files
 from longtail.data.arrays import examples, is_frame
+from longtail.data.cifar import SOURCES, cifar
 from longtail.data.examples import Examples
 from longtail.data.splits import DATA_SEED, Splits, held_out
 
-NAMES = ("digits",)
+NAMES = ("digits", *SOURCES)
 TEST_SHARE = 0.25
 DIGITS_LARGEST = 100
 """Training examples of the largest class of long-tailed digits: 74 or more of every class stay for testing."""
@@ -27,6 +28,7 @@ def load(
     labels: Any = None,
     *,
     label: str | None = None,
+    data_dir: str | Path | None = None,
     classes: Sequence[str] | None = None,
     sample_weight: Any = None,
     ratio: float | None = None,
@@ -38,12 +40,14 @@ def load(
     """Data ready for training and testing, checked.
 
     Args:
-        source: "digits", a path to .npz or .npy, features or images (tensor, array, frame), `Splits`.
+        source: "digits", "cifar10", "cifar100", a path to .npz or .npy, features or images (tensor, array, frame),
+            `Splits`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
         label: the label column of a frame, or the label file beside an .npy.
         classes: the class names in order, where the labels do not tell.
         sample_weight: one weight per example, or None.
-        ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50).
+        data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.
+        ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100).
         profile: "exp" or "step".
         val: share of the training part withheld for validation; a split that the data declare wins.
         test: share held out for testing where the data declare no test part.
@@ -52,12 +56,14 @@ def load(
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
+    if profile not in profiles.PROFILES:
+        raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {profile!r}; try "exp"')
     if isinstance(source, Splits):
         splits = source
         if ratio is not None:
             raise ValueError("ratio cannot be applied to data that are already split; make them long-tailed first")
     elif isinstance(source, str | Path):
-        splits = _named(str(source), label, ratio, profile, test)
+        splits = _named(str(source), data_dir, label, ratio, profile, test)
     else:
         splits = _from_arrays(source, labels, label, classes, sample_weight, ratio, profile, test)
     if name is not None:
@@ -69,9 +75,13 @@ def load(
     return splits.checked()
 
 
-def _named(source: str, label: str | None, ratio: float | None, profile: str, test: float) -> Splits:
+def _named(
+    source: str, data_dir: str | Path | None, label: str | None, ratio: float | None, profile: str, test: float
+) -> Splits:
     if source == "digits":
         return digits(50.0 if ratio is None else ratio, profile)
+    if source in SOURCES:
+        return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile)
     path = Path(source)
     if path.suffix in files.SUFFIXES or path.is_file():
         return _from_file(path, label, ratio, profile, test)

@@ -195,16 +195,18 @@ class Training(Iterator[Record]):
                 step = stage.update(self.learner, batch, optimizer, progress)
                 self.learner.after_update(progress)
                 watch.note(step, batch)
-        watch.check(stage.name, epoch, self.data.classes)
+        watch.check(stage.name, epoch, self.data.classes)  # waits for the device, so the seconds are all there
         self._epoch = epoch + 1
         record: Record = {
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": watch.mean(),
+            "examples": watch.examples, "seconds": time.perf_counter() - start,
         }  # fmt: skip
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
             self.learner.train(False)
+            start = time.perf_counter()
             record["scores"] = self._evaluate(self.learner)
-        record["seconds"] = time.perf_counter() - start
+            record["evaluation_seconds"] = time.perf_counter() - start
         return record
 
     @staticmethod

@@ -10,15 +10,17 @@ from torch import nn
 
 from longtail import models
 from longtail.data import Examples
+from longtail.engine.precision import PRECISIONS
 from longtail.knobs import Range
 from longtail.schedules import cosine, steps, warmup
 
-DROPS = ((0.8, 0.9), (1.0, 0.01, 0.0001))
-"""The LDAM recipe's two drops of 100x, at 80 and 90 % of the epochs (its code; the paper says nothing)."""
+DROPS = (0.8, 0.9)
+"""Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
 RULES = {
     "epochs": Range(1, integer=True),
     "batch_size": Range(2, integer=True),
     "lr": Range(0, open_low=True, open_high=True),
+    "drop": Range(0, 1),
     "momentum": Range(0, 1, open_high=True),
     "weight_decay": Range(0, open_high=True),
     "warmup": Range(0, integer=True),
@@ -35,11 +37,16 @@ class Recipe:
         optimizer: "sgd" (momentum 0.9, no Nesterov) or "adamw".
         lr: base learning rate.
         weight_decay: on all parameters, batch norm and bias included, as the LDAM recipe has it.
-        decay: "steps" (x0.01 at 80 %, x0.0001 at 90 %) or "cosine" (to 0).
+        decay: "steps" (x `drop` at 80 %, x `drop`^2 at 90 %) or "cosine" (to 0).
+        drop: 0.01 is the LDAM recipe's (two drops of 100x; its code, the paper says nothing).
         warmup: epochs of linear warm-up; None means max(2, round(5 E / 200)).
+        warmup_from: "first": (e + 1) / epochs; "zero": e / epochs, for a learning rate that moves per step.
         lr_per: "epoch" or "step".
         model: name of a network, or "auto" by the shape of the inputs.
         model_args: further arguments of that network.
+        standardize: (mean, std) per channel of inputs in [0, 1]; None fits them on the training rows.
+        precision: "float32", "bfloat16" (the network's body under autocast), or "auto": see `engine.precision`.
+        kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
     """
 
     epochs: int = 200
@@ -49,17 +56,25 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 2e-4
     decay: str = "steps"
+    drop: float = 0.01
     warmup: int | None = None
+    warmup_from: str = "first"
     lr_per: str = "epoch"
     model: str = "auto"
     model_args: dict[str, Any] = field(default_factory=dict)
+    standardize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    precision: str = "float32"
+    kind: str = "common"
 
     def __post_init__(self) -> None:
         """Hold every value against its rule before anything is loaded."""
         for name, words in (
             ("optimizer", ("sgd", "adamw")),
             ("decay", ("steps", "cosine")),
+            ("warmup_from", ("first", "zero")),
             ("lr_per", ("epoch", "step")),
+            ("precision", PRECISIONS),
+            ("kind", ("common", "own")),
             ("model", ("auto", *models.BUILDERS)),
         ):
             if getattr(self, name) not in words:
@@ -73,8 +88,12 @@ class Recipe:
     def learning_rate(self, progress: float) -> float:
         """lr x warm-up x decay at this progress."""
         length = max(2, round(5 * self.epochs / 200)) if self.warmup is None else self.warmup
-        decay = steps(*DROPS) if self.decay == "steps" else cosine(1.0, 0.0)
-        return float(self.lr * warmup(length, self.epochs)(progress) * decay(progress))
+        decay = steps(DROPS, (1.0, self.drop, self.drop**2)) if self.decay == "steps" else cosine(1.0, 0.0)
+        if self.warmup_from == "zero" and length > 0:
+            ramp = min(1.0, progress * self.epochs / length)
+        else:
+            ramp = warmup(length, self.epochs)(progress)
+        return float(self.lr * ramp * decay(progress))
 
     def make_optimizer(self, parameters: Any) -> torch.optim.Optimizer:
         """The optimiser over parameter groups; the learning rate is set by the engine."""
@@ -87,7 +106,12 @@ class Recipe:
     def network(self, data: Examples, head: str = "linear") -> nn.Module:
         """A fresh network for these inputs, its standardisation fitted on these training rows."""
         network = build(self.builder(data, head))
-        network.standardize.fit(data.inputs)  # type: ignore[operator, union-attr]
+        standardize: Any = network.standardize
+        if self.standardize is None:
+            standardize.fit(data.inputs)
+        else:
+            for buffer, values in zip((standardize.mean, standardize.std), self.standardize, strict=True):
+                buffer.copy_(torch.tensor(values))
         return network
 
     def builder(self, data: Examples, head: str = "linear") -> dict[str, Any]:
@@ -97,6 +121,7 @@ class Recipe:
             "input_shape": list(data.inputs.shape[1:]),
             "num_classes": len(data.classes),
             "head": head,
+            **({"precision": "bfloat16"} if self.precision == "bfloat16" else {}),
             **self.model_args,
         }
 

@@ -17,6 +17,7 @@ class Watch:
     def __init__(self, num_classes: int, device: torch.device | str) -> None:
         self.total = torch.zeros((), dtype=torch.float64, device=device)
         self.steps = 0
+        self.examples = 0
         self.broken = torch.zeros((), dtype=torch.bool, device=device)
         self.classes = torch.zeros(num_classes, dtype=torch.bool, device=device)
 
@@ -25,6 +26,7 @@ class Watch:
         loss = step.loss.detach()
         self.total += loss.to(self.total.dtype)
         self.steps += 1
+        self.examples += len(batch["index"])
         bad = ~torch.isfinite(loss)
         if step.losses is not None and batch["targets"].ndim == 1 and not batch["targets"].is_floating_point():
             wrong = ~torch.isfinite(step.losses.detach())

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+from longtail.functional.affine import relative_counts, vector_scaled
+from longtail.functional.hinge import hinge, lead
 from longtail.functional.margin import ldam, ldam_margins, log_odds_against
+from longtail.functional.maximum_margin import example_margin, maximum_margins
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
+from longtail.functional.pairwise import pairwise
 from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
 from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_adjusted, modulated
 
@@ -14,18 +18,25 @@ __all__ = [
     "across",
     "class_weighted",
     "cross_entropy",
+    "example_margin",
     "focal",
+    "hinge",
     "is_soft",
     "ldam",
     "ldam_margins",
+    "lead",
     "log_odds_against",
     "log_prior",
     "logit_adjusted",
+    "maximum_margins",
     "mixture",
     "modulated",
     "of_target",
+    "pairwise",
+    "relative_counts",
     "sigmoid_cross_entropy",
     "sigmoid_focal",
     "smoothed",
+    "vector_scaled",
     "widen",
 ]

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.counts import positive_counts
-from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, widen
-from longtail.functional.softmax import cross_entropy
+from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
+from longtail.functional.softmax import adjusted_cross_entropy
 
 
 def ldam_margins(
@@ -62,10 +62,8 @@ def ldam(
     z = widen(logits)
     if is_soft(targets):
         return mixture(F.softplus(log_odds_against(scale * z) + scale * across(margins, z), threshold=40), targets)
-    index = targets.masked_fill(targets == ignore_index, 0).unsqueeze(1)
-    shift = -margins.to(z.device, z.dtype)[index]
-    # neither operation keeps an (N, C) tensor for the way back
-    return cross_entropy(z.scatter_add(1, index, shift) * scale, targets, ignore_index=ignore_index)
+    margin = scale * of_target(margins.to(z.device, z.dtype), targets, ignore_index)
+    return adjusted_cross_entropy(z, targets, factor=scale, margin=margin, ignore_index=ignore_index)
 
 
 def log_odds_against(logits: Tensor) -> Tensor:

@@ -1,33 +1,42 @@
 """Losses of C sigmoids, one per class, summed over classes. Per example; shapes as in `softmax`.
 
-With t_j = z_j for the class that is meant and -z_j for every other, each term is a binary log-loss
-softplus(-t_j) = -log sigmoid(t_j). A soft target q takes pos_j = the term for t_j = z_j and neg_j = the term
-for t_j = -z_j as it is: sum_j q_j pos_j + (1 - q_j) neg_j, which is the mixture sum_k q_k l(z, k).
+With u_j = -z_j for the class that is meant and z_j for every other, each term is a binary log-loss
+softplus(u_j) = -log sigmoid(-u_j). A soft target q takes pos_j = the term for u_j = -z_j and neg_j = the term
+for u_j = z_j as it is: sum_j q_j pos_j + (1 - q_j) neg_j, which is the mixture sum_k q_k l(z, k).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longtail.functional.fused import Fused, Piece
 from longtail.functional.mixtures import IGNORE, Value, is_soft, widen
+
+_FAR = {torch.float32: 80.0, torch.float64: 700.0}
+"""e^far is finite and e^-far counts as 0: a processor takes a hundred times as long over subnormal numbers."""
 
 
 def sigmoid_cross_entropy(logits: Tensor, targets: Tensor, *, ignore_index: int = IGNORE) -> Tensor:
-    """Binary cross-entropy of C sigmoids, summed over classes: l(z, y) = sum_j softplus(-t_j).
+    """Binary cross-entropy of C sigmoids, summed over classes: l(z, y) = sum_j softplus(u_j).
 
     Reference: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4.2.
     """
-    return _summed(_log_loss, logits, targets, ignore_index)
+    z = widen(logits)
+    if is_soft(targets):
+        return _mixed(_log_loss, z, targets)
+    return _CrossEntropy(ignore_index)(z, targets)
 
 
 def sigmoid_focal(logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore_index: int = IGNORE) -> Tensor:
-    """Focal loss of C sigmoids, summed over classes: l(z, y) = sum_j (1 - p_j)^gamma softplus(-t_j).
+    """Focal loss of C sigmoids, summed over classes: l(z, y) = sum_j (1 - p_j)^gamma softplus(u_j).
 
-    p_j = sigmoid(t_j), so (1 - p_j)^gamma = exp(-gamma softplus(t_j)), which neither overflows nor cancels.
+    1 - p_j = sigmoid(u_j) = exp(u_j - softplus(u_j)), which neither overflows nor cancels.
 
     Args:
         logits: (N, C, d1..dk).
@@ -37,25 +46,84 @@ def sigmoid_focal(logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore
 
     Reference: Lin et al., ICCV 2017, eq. 4; as summed by Cui et al., CVPR 2019, section 4.3.
     """
-
-    def term(t: Tensor) -> Tensor:
-        loss = _log_loss(t)
-        return torch.exp(-gamma * (loss + t)) * loss  # softplus(t) = softplus(-t) + t
-
-    return _summed(term, logits, targets, ignore_index)
-
-
-def _log_loss(t: Tensor) -> Tensor:
-    return F.softplus(-t, threshold=40)  # past 40 the missing e^-t is below float64's rounding
-
-
-def _summed(term: Callable[[Tensor], Tensor], logits: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
     z = widen(logits)
-    if is_soft(targets):
-        q = targets.to(z.dtype)
-        return (q * term(z) + (q.sum(1, keepdim=True) - q) * term(-z)).sum(1)
+    loss = _Focal(ignore_index, gamma)
+    return _mixed(loss.term, z, targets) if is_soft(targets) else loss(z, targets)
+
+
+def _log_loss(u: Tensor) -> Tensor:
+    return F.softplus(u, threshold=40)  # past 40 the missing e^-u is below float64's rounding
+
+
+def _mixed(term: Callable[[Tensor], Tensor], z: Tensor, targets: Tensor) -> Tensor:
+    q = targets.to(z.dtype)
+    return (q * term(-z) + (q.sum(1, keepdim=True) - q) * term(z)).sum(1)
+
+
+def _summed(term: Callable[[Tensor], Tensor], z: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
     ignored = targets == ignore_index
     index = targets.masked_fill(ignored, 0).unsqueeze(1)
-    # -t: z with the entry that is meant turned round; z - 2 z is exact
-    against = z.scatter_add(1, index, -2 * z.gather(1, index))
-    return term(-against).sum(1).masked_fill(ignored, 0)
+    u = z.scatter_add(1, index, -2 * z.gather(1, index))  # z - 2 z is exact
+    return term(u).sum(1).masked_fill(ignored, 0)
+
+
+@dataclass(frozen=True)
+class _CrossEntropy(Fused):
+    ignore_index: int
+
+    def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return _summed(_log_loss, logits, targets, self.ignore_index)
+
+    def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
+        """sum_j softplus(u_j) = sum_j relu(u_j) + log prod_j (1 + e_j), e_j = e^-|z_j|."""
+        hinge = z.clamp(min=0).scatter_(1, index, (-z.gather(1, index)).clamp_(min=0)).sum(1, keepdim=True)
+        e = z.abs().neg_().clamp_(min=-_FAR[z.dtype]).exp_()
+        for _ in range(5):  # a logarithm for up to 32 terms: (1 + a)(1 + b) = 1 + (a + b + a b), at most 2^32
+            half = e.shape[1] // 2
+            a, b = e.narrow(1, 0, half), e.narrow(1, e.shape[1] - half, half)
+            a.addcmul_(a, b).add_(b)
+            e = e.narrow(1, 0, e.shape[1] - half)
+        return hinge.add_(e.log1p().sum(1, keepdim=True))
+
+    def slope(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+        true = torch.sigmoid(-z.gather(1, index)).neg_()  # sigmoid(z) - 1, which would cancel
+        torch.sigmoid(z, out=out).scatter_(1, index, true).mul_(g)
+
+
+@dataclass(frozen=True)
+class _Focal(Fused):
+    ignore_index: int
+    gamma: Value
+
+    def constants(self) -> Sequence[Any]:
+        return (self.gamma,)
+
+    def term(self, u: Tensor) -> Tensor:
+        loss = _log_loss(u)
+        return torch.exp(self.gamma * (u - loss)) * loss
+
+    def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return _summed(self.term, logits, targets, self.ignore_index)
+
+    def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
+        """sum_j q_j^gamma L_j, L_j = softplus(u_j), q_j = sigmoid(u_j) = e^(u_j - L_j)."""
+        u = z.clone().scatter_(1, index, -z.gather(1, index))
+        loss = _softplus(u)
+        return u.sub_(loss).mul_(self.gamma).clamp_(min=-_FAR[z.dtype]).exp_().mul_(loss).sum(1, keepdim=True)
+
+    def slope(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+        """d(q^gamma L)/du = q^gamma (gamma (1 - q) L + q); du/dz = -1 for the class that is meant."""
+        u = out.copy_(z).scatter_(1, index, -z.gather(1, index))
+        loss = _softplus(u)
+        log_q = u.sub_(loss)
+        q = log_q.clamp(min=-_FAR[z.dtype]).exp_()
+        loss.addcmul_(loss, q, value=-1).mul_(self.gamma).add_(q)
+        log_q.mul_(self.gamma).clamp_(min=-_FAR[z.dtype]).exp_().mul_(loss).mul_(g)
+        out.scatter_(1, index, -out.gather(1, index))
+
+
+def _softplus(u: Tensor) -> Tensor:
+    """log(1 + e^u), without torch's threshold, which costs half as much again."""
+    far = _FAR[u.dtype]
+    e = u.clamp(-far, far).exp_().log1p_()
+    return torch.maximum(e, u, out=e)  # past far, softplus(u) = u

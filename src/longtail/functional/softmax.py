@@ -6,6 +6,8 @@ logits' shape; the result is (N, d1..dk), float32 or wider, 0 where the target i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.counts import log_priors
+from longtail.functional.fused import Fused, Piece, flat
 from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
 
 
@@ -58,13 +61,83 @@ def logit_adjusted(
     Meta-Softmax, NeurIPS 2020, section 3.1 (tau = 1).
     """
     z = widen(logits)
-    prior = across(log_prior, z)
+    prior = log_prior.to(z.device, z.dtype)
     shift = tau * prior
     if isinstance(tau, Tensor) or tau == 0:  # 0 * inf is no number
         shift = torch.where(torch.isneginf(prior), prior, shift)
     if not is_soft(targets):
-        return cross_entropy(z + shift, targets, ignore_index=ignore_index)
-    return mixture(torch.where(torch.isneginf(prior), 0.0, -torch.log_softmax(z + shift, 1)), targets)
+        return adjusted_cross_entropy(z, targets, offset=shift, ignore_index=ignore_index)
+    each = -torch.log_softmax(z + across(shift, z), 1)
+    return mixture(torch.where(torch.isneginf(across(prior, z)), 0.0, each), targets)
+
+
+def adjusted_cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    factor: Value | None = None,
+    offset: Tensor | None = None,
+    margin: Tensor | None = None,
+    ignore_index: int = IGNORE,
+) -> Tensor:
+    """Cross-entropy of adjusted logits: l(z, y) = -log softmax(a)_y, a_j = b_j z_j + o_j - m [j = y].
+
+    For class indices, since every example has its own m. On a CPU in pieces, see `fused`.
+
+    Args:
+        logits: (N, C, d1..dk).
+        targets: class indices (N, d1..dk).
+        factor: b, a number or (C,); None for 1.
+        offset: o (C,); None for 0.
+        margin: m, of the targets' shape; None for 0.
+        ignore_index: the index that marks a position as ignored.
+    """
+    return _AdjustedCrossEntropy(ignore_index, factor, offset, margin)(widen(logits), targets)
+
+
+@dataclass(frozen=True)
+class _AdjustedCrossEntropy(Fused):
+    ignore_index: int
+    factor: Value | None
+    offset: Tensor | None
+    margin: Tensor | None
+
+    def constants(self) -> Sequence[Any]:
+        return self.factor, self.offset, self.margin
+
+    def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        a = logits if self.factor is None else logits * _factor(self.factor, logits)
+        a = a if self.offset is None else a + across(self.offset, logits)
+        if self.margin is not None:
+            index = targets.masked_fill(targets == self.ignore_index, 0).unsqueeze(1)
+            a = a.scatter_add(1, index, -self.margin.to(a.dtype).unsqueeze(1))
+        return F.cross_entropy(a, targets, reduction="none", ignore_index=self.ignore_index)
+
+    def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
+        return -torch.log_softmax(self._adjusted(z, index, at, torch.empty_like(z)), 1).gather(1, index)
+
+    def slope(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+        """g b_j (softmax(a)_j - [j = y])."""
+        torch.softmax(self._adjusted(z, index, at, out), 1, out=out)
+        out.mul_(g).scatter_add_(1, index, -g)
+        if self.factor is not None:
+            out.mul_(_factor(self.factor, z))
+
+    def _adjusted(self, z: Tensor, index: Tensor, at: Piece, out: Tensor) -> Tensor:
+        offset = 0.0 if self.offset is None else across(self.offset, z)
+        if self.factor is None:
+            torch.add(z, offset, out=out)
+        else:
+            torch.mul(z, _factor(self.factor, z), out=out)
+            if self.offset is not None:
+                out.add_(offset)
+        if self.margin is not None:
+            out.scatter_add_(1, index, -flat(self.margin.unsqueeze(1))[at])
+        return out
+
+
+def _factor(factor: Value, z: Tensor) -> Value:
+    return across(factor, z) if isinstance(factor, Tensor) and factor.ndim > 0 else factor
 
 
 def focal(

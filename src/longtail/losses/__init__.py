@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from longtail.losses.class_balanced import ClassBalancedLoss
+from longtail.losses.hinge import LDAMHingeLoss
 from longtail.losses.ldam import LDAMLoss
 from longtail.losses.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
 from longtail.losses.loss import Loss
+from longtail.losses.maximum_margin import MaximumMarginLoss
+from longtail.losses.pairwise import PairwiseLoss
 from longtail.losses.softmax import CrossEntropyLoss, FocalLoss
+from longtail.losses.uniform_margin import UniformMarginLoss
+from longtail.losses.vector_scaling import CDTLoss, VSLoss
 
 __all__ = [
     "BalancedSoftmaxLoss",
+    "CDTLoss",
     "ClassBalancedLoss",
     "CrossEntropyLoss",
     "FocalLoss",
+    "LDAMHingeLoss",
     "LDAMLoss",
     "LogitAdjustedLoss",
     "Loss",
+    "MaximumMarginLoss",
+    "PairwiseLoss",
+    "UniformMarginLoss",
+    "VSLoss",
 ]

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from longtail import functional
 from longtail.knobs import NonNegative, Positive
-from longtail.losses.loss import Loss
+from longtail.losses.scaled import Scaled
 from longtail.losses.signature import Common
 from longtail.types import Progress
 
 
-class LDAMLoss(Loss):
+class LDAMLoss(Scaled):
     """l(z, y) = -log( e^(s (z_y - Delta_y)) / (e^(s (z_y - Delta_y)) + sum_{j != y} e^(s z_j)) ).
 
     Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4): rare classes must be right by more. The logits are
@@ -55,8 +55,3 @@ class LDAMLoss(Loss):
         margins = self.knob("max_margin", progress) * self.constant("relative_margins", logits)
         scale = self.knob("scale", progress)
         return functional.ldam(logits, targets, margins, scale, ignore_index=self.ignore_index)
-
-    def scores(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
-        """s z."""
-        scaled: Tensor = functional.widen(logits) * self.knob("scale", progress)
-        return scaled

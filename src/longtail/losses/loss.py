@@ -30,7 +30,7 @@ class Loss(Configured, ABC):
     (1 - e) onehot + e / C.
 
     Args:
-        class_counts: n (C,), where the loss or its class weight reads them.
+        class_counts: n (C,), where the loss or its class weight reads them; estimates need not be whole numbers.
         class_weight: w; None for ones, a tensor (C,) as given, {class name: w} (names in `classes`, unnamed
             classes weigh 1), or "inverse", "sqrt", "effective" (beta 0.9999), which sum to C.
         reweight: r in [0, 1], w_j(p) = 1 + r(p) (w_j - 1); `switch(0.8, 0, 1)` defers the weights. r = 0 is

@@ -14,19 +14,27 @@ def check_call(
     """Hold one call's tensors against what a loss takes.
 
     Raises:
-        TypeError: logits that are not floating; targets of an unusable dtype.
+        TypeError: what is no tensor; logits that are not floating; targets of an unusable dtype.
         ValueError: shapes that do not fit; integer (N, C) targets, which are multi-hot; in strict mode, bad
             values.
     """
+    _check_tensor("logits", logits)
+    _check_tensor("targets", targets)
     _check_logits(logits, num_classes)
     _check_targets(logits, targets)
     if sample_weight is not None:
+        _check_tensor("sample_weight", sample_weight)
         _check_sample_weight(sample_weight, logits)
     if not torch.compiler.is_compiling() and checks.is_strict():
         checks.finite(logits, "logits")
         checks.targets(targets, logits.shape[1], ignore_index=ignore_index)
         if sample_weight is not None:
             checks.sample_weight(sample_weight)
+
+
+def _check_tensor(name: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(value).__name__}; use torch.as_tensor({name})")
 
 
 def _check_logits(logits: Tensor, num_classes: int | None) -> None:

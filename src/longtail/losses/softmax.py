@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
-import torch
 from torch import Tensor
 
 from longtail import functional
-from longtail.knobs import NonNegative
+from longtail.knobs import NonNegative, Range
 from longtail.losses.loss import Loss
+from longtail.losses.per_class import per_class
 from longtail.losses.signature import Common
 from longtail.losses.weighting import class_weight_of
 from longtail.types import Progress
@@ -62,17 +62,11 @@ class FocalLoss(Loss):
         super().__init__(class_counts, own, **common)
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
-        """alpha (C,) or, for one factor, (1,)."""
+        """alpha, (C,) or one for all."""
         if self.alpha is None:
             return {}
-        alpha = torch.as_tensor(self.alpha, dtype=torch.float64).detach().cpu()
-        if alpha.ndim > 1 or not bool(torch.isfinite(alpha).all()) or bool((alpha < 0).any()):
-            raise ValueError(f"alpha must be one number >= 0 or one per class, got {self.alpha!r}; try alpha=0.25")
-        if alpha.ndim == 1 and counts is not None and len(alpha) != len(counts):
-            raise ValueError(
-                f"alpha must have {len(counts)} entries, one per class, got {len(alpha)}; see class_counts"
-            )
-        return {"class_alpha": alpha}
+        size = None if counts is None else len(counts)
+        return {"class_alpha": per_class("alpha", self.alpha, size, Range(0, open_high=True))}
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-alpha_y (1 - p_y)^gamma log p_y."""

@@ -39,12 +39,15 @@ ENTRY_POINTS = "longtail.methods"
 
 
 def catalogue() -> dict[str, Builder]:
-    """Our methods and those that installed packages add; a package cannot take one of our names."""
+    """Our methods and those that installed packages add; no package can take a name that is taken.
+
+    Raises:
+        ValueError: two methods under one name.
+    """
     found = dict(CATALOG)
     for point in entry_points(group=ENTRY_POINTS):
-        if point.name in CATALOG:
-            raise ValueError(
-                f"method {point.name!r} of {point.value} has the name of one of ours; rename its entry point"
-            )
+        if point.name in found:
+            whose = "of one of ours" if point.name in CATALOG else "that another package uses"
+            raise ValueError(f"method {point.name!r} of {point.value} has the name {whose}; rename its entry point")
         found[point.name] = point.load()
     return found

@@ -34,6 +34,8 @@ def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") ->
 def ce_drs(*, at: UnitFloat = START) -> Method:
     """Cross-entropy with deferred re-sampling: each example once an epoch until `at`, then class-balanced draws.
 
+    P(class j) = n_j / N until progress `at`, 1 / C from then on.
+
     Cao et al. 2019, section 4 and appendix ("deferred re-sampling"); their released code has no working sampler.
     """
     stages = one_stage(

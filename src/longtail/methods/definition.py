@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,6 +31,7 @@ class Method:
         posthoc: class counts -> a rule on the scores of the trained model, or None.
         needs_val: whether the rule is fitted on a validation part.
         task: the kind of data it learns from.
+        own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
     """
 
@@ -38,12 +40,17 @@ class Method:
     posthoc: MakeRule | None = None
     needs_val: bool = False
     task: str = "supervised"
+    own: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
     spec: str = ""
 
     def named(self, key: str, spec: str) -> Method:
         """The same method under its resolved name."""
         return replace(self, key=key, spec=spec)
+
+    def under(self, recipe: Recipe) -> Recipe:
+        """The recipe it is trained with: the common one, or with its own paper's changes."""
+        return replace(recipe, **self.own) if recipe.kind == "own" else recipe
 
     @property
     def retrains(self) -> bool:

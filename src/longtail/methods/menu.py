@@ -26,7 +26,7 @@ def menu(task: str | None = None) -> list[dict[str, Any]]:
 
 
 def explained(name: str) -> dict[str, Any]:
-    """Everything about one method; a spec string is explained with its knobs' values in force."""
+    """Everything about one method; `spec` is the canonical form of the string given."""
     method = resolve(name)
     builder = catalogue()[method.key]
     text = describe(builder)

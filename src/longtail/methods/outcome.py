@@ -12,6 +12,7 @@ from torch import Tensor
 import longtail
 from longtail.data import Splits
 from longtail.engine import Predictor, Recipe, run
+from longtail.engine.precision import resolved
 from longtail.learners import SupervisedLearner
 from longtail.methods.definition import Method
 from longtail.metrics import evaluate
@@ -35,7 +36,7 @@ def configuration(
             "test_counts": splits.test.class_counts.tolist(),
         },
         "recipe": recipe.to_json(),
-        "precision": "float32",
+        "precision": resolved(recipe.precision, recipe.builder(splits.train)["name"], device),
         "device": device,
         "threads": threads,
         "versions": {

@@ -27,6 +27,8 @@ def cb_rs(*, sampler: Annotated[str, Choice(("balanced", "effective"))] = "balan
 def sqrt_rs() -> Method:
     """Square-root re-sampling: P(class j) proportional to sqrt(n_j), with replacement; N draws an epoch.
 
+    P(class j) = sqrt(n_j) / sum_k sqrt(n_k).
+
     Half-way between the data as they are and class-balanced re-sampling. Mahajan et al. 2018, section 2.2.
     """
     stages = one_stage("sqrt-rs", lambda counts: losses.CrossEntropyLoss(), draw=sampling.SquareRootSampler)

@@ -22,16 +22,21 @@ def method(spec: str | Method) -> Method:
     """
     if isinstance(spec, Method):
         return spec
+    if not isinstance(spec, str):
+        raise TypeError(f'method must be a spec string or a Method, got {spec!r}; as in "ldam-drw(scale=20)"')
     name, values = specs.parse(spec)
     builders = catalogue()
     if name not in builders:
-        raise ValueError(f"unknown method {name!r}; {_nearest(name, builders)}")
+        near = _nearest(name, builders)
+        hint = f"did you mean {signature(near, builders[near])}? " if near else ""
+        raise ValueError(f"unknown method {name!r}; {hint}see longtail methods")
     builder = builders[name]
     declared = knobs.declared(builder)
     for knob in values:
         if knob not in declared:
-            near = _nearest(knob, declared, otherwise="")
-            raise ValueError(f"method {name!r} has no knob {knob!r}; {near}it accepts {signature(name, builder)}")
+            near = _nearest(knob, declared)
+            hint = f"did you mean {near!r}? " if near else ""
+            raise ValueError(f"method {name!r} has no knob {knob!r}; {hint}it accepts {signature(name, builder)}")
     for knob, value in values.items():
         _typed(name, knob, value, declared[knob].default)
     knobs.check(builder, values)
@@ -47,9 +52,8 @@ def _typed(name: str, knob: str, value: Any, default: Any) -> None:
         raise ValueError(f"{knob} of method {name!r} must be {kind}, got {value!r}; its default is {default!r}")
 
 
-def _nearest(word: str, known: Iterable[str], otherwise: str = "see longtail methods") -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}? " + otherwise if near else otherwise
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
 
 
 def signature(name: str, builder: Callable[..., Method]) -> str:

@@ -8,6 +8,9 @@ from longtail.knobs import NonNegativeFloat
 from longtail.methods.definition import Method, one_stage
 from longtail.methods.references import CUI_2019
 
+OWN = {"lr_per": "step", "warmup_from": "zero"}
+"""Its paper's code: the learning rate climbs from 0, step by step, over 5 epochs."""
+
 
 def cb_ce(*, beta: Beta = BETA) -> Method:
     """Class-balanced softmax cross-entropy: every example weighs the inverse effective number of its class.
@@ -19,7 +22,7 @@ def cb_ce(*, beta: Beta = BETA) -> Method:
     stages = one_stage(
         f"cb-ce(beta={beta})", lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="softmax")
     )
-    return Method(stages, CUI_2019)
+    return Method(stages, CUI_2019, own=OWN)
 
 
 def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
@@ -37,4 +40,4 @@ def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
         prepare=heads.prior_bias,
         no_decay=("head.bias",),
     )
-    return Method(stages, CUI_2019)
+    return Method(stages, CUI_2019, own=OWN)

@@ -11,6 +11,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from longtail.schedules import BY_NAME, Schedule
@@ -32,7 +33,7 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
         return name, {}
     try:
         call = ast.parse(f"f({body})", mode="eval").body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f'the knobs of {spec!r} cannot be read; write them as in "ldam-drw(scale=20)"') from None
     if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
         raise ValueError(f'the knobs of {spec!r} must be named; write them as in "ldam-drw(scale=20)"')
@@ -68,9 +69,19 @@ def _schedule(node: ast.Call, name: str, spec: str) -> Schedule:
     args = [_value(a, spec) for a in node.args]
     kwargs = {str(k.arg): _value(k.value, spec) for k in node.keywords}
     try:
-        return BY_NAME[name](*args, **kwargs)
+        made: Any = BY_NAME[name](*args, **kwargs)
     except TypeError as error:
         raise ValueError(f"{ast.unparse(node)!r} in {spec!r} does not fit: {error}; see longtail.schedules") from None
+    # switch(0.8, 0, 1) and switch(0.8, 0.0, 1.0) are one schedule and have one text
+    numbers = {f.name: _floats(getattr(made, f.name)) for f in fields(made) if "float" in str(f.type)}
+    schedule: Schedule = replace(made, **numbers)
+    return schedule
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_floats, value))
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def canonical(name: str, knobs: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def train(
     store: Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
+    evaluations: int = 1,
     on_epoch: OnEpoch | None = None,
 ) -> Run:
     """Train one method with one seed and leave a run folder; the same call goes on where it was interrupted.
@@ -47,13 +49,24 @@ def train(
         store: folder for finished stages, shared between the runs of a comparison.
         device: where to train.
         threads: CPU threads; recorded, kept on resume, since another count gives other last bits.
+        evaluations: how often the test part is looked at, evenly over the epochs and at their end.
         on_epoch: called with each epoch's record.
 
     Raises:
         ValueError: the folder belongs to another configuration, or the method needs a validation part.
         FinitenessError: the loss stopped being finite; everything up to the last checkpoint is kept.
     """
-    training = Fit(method, splits, seed=seed, recipe=recipe, folder=folder, store=store, device=device, threads=threads)
+    training = Fit(
+        method,
+        splits,
+        seed=seed,
+        recipe=recipe,
+        folder=folder,
+        store=store,
+        device=device,
+        threads=threads,
+        evaluations=evaluations,
+    )
     for record in training:
         if on_epoch is not None:
             on_epoch(record)
@@ -70,7 +83,7 @@ def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, *
         data: anything that `data.load` takes; with arrays, `labels` are their labels.
         labels: see `data`.
         seed: of initialisation and order.
-        options: recipe, folder, store, device, threads, evaluate_at as in `Fit`.
+        options: recipe, folder, store, device, threads, evaluations as in `Fit`.
     """
     resolved = resolve(method)
     return Fit(resolved, load(data, labels), seed=seed, **options)
@@ -90,7 +103,7 @@ class Fit(Iterator[Record]):
         store: Path | None = None,
         device: str = "cpu",
         threads: int | None = None,
-        evaluate_at: Callable[[float], bool] | None = None,
+        evaluations: int = 1,
     ) -> None:
         self.method = resolve(method)
         if self.method.needs_val and splits.val is None:
@@ -99,12 +112,12 @@ class Fit(Iterator[Record]):
             )
         self.splits = splits
         self.seed = seed
-        self.recipe = recipe or default_recipe(splits)
+        self.recipe = self.method.under(recipe or default_recipe(splits))
         self.folder = None if folder is None else Path(folder)
         self.device = device
         self.config = configuration(self.method, splits, seed, self.recipe, device, threads or torch.get_num_threads())
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
-        self._evaluate_at = evaluate_at
+        self._evaluations = evaluations
         self._run: Run | None = None
         self._training: Training | None = None
         self._records = self._go()
@@ -146,16 +159,18 @@ class Fit(Iterator[Record]):
             torch.set_num_threads(before)
 
     def _start(self, resume: dict[str, Any] | None) -> Training:
+        # the precision of config.json: on resume, the one the run was begun with
+        recipe = replace(self.recipe, precision=self.config["precision"])
         return Training(
-            self.method.stages(self.recipe),
+            self.method.stages(recipe),
             self.splits.train,
             seed=self.seed,
             evaluate=self._score,
-            evaluate_at=self._evaluate_at,
+            evaluate_at=self._evaluated,
             resume=resume,
             store=self._store,
             owner="" if self.folder is None else f"{self.folder.parent.name}/{self.folder.name}",
-            identity=[self.splits.hash, self.recipe.to_json()],
+            identity=[self.splits.hash, recipe.to_json()],
             device=self.device,
         )
 
@@ -177,6 +192,12 @@ class Fit(Iterator[Record]):
             return dict(packing.load(path))
         except ValueError:
             return None  # damaged: begin anew rather than fail; every random number is derived, so nothing changes
+
+    def _evaluated(self, done: float) -> bool:
+        """After which epochs the test part is looked at: `evaluations` times, evenly, the last epoch included."""
+        epoch = round(done * self.recipe.epochs)
+        before, now = ((e * self._evaluations) // self.recipe.epochs for e in (epoch - 1, epoch))
+        return now > before
 
     def _score(self, learner: Learner) -> dict[str, float]:
         test = self.splits.test

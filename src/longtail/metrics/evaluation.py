@@ -118,9 +118,7 @@ class Tally:
         hits, support, predicted = self.hits, self.support, self.predicted
         total = float(support.sum())
         if total <= 0.0:
-            raise ValueError(
-                f"the test examples must have a positive total weight, got {total}; add some first"
-            )
+            raise ValueError(f"the test examples must have a positive total weight, got {total}; add some first")
         recall = ratio(hits, support)
         low, high = wilson(np.minimum(hits, support), support)
         grouped = {

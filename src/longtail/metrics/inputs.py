@@ -31,9 +31,7 @@ def checked_scores(scores: Any, num_classes: int | None = None) -> NDArray[Any]:
             "pass one row of class scores per example"
         )
     if array.shape[0] == 0:
-        raise ValueError(
-            f"scores must hold at least one example, got shape {array.shape}; nothing to evaluate"
-        )
+        raise ValueError(f"scores must hold at least one example, got shape {array.shape}; nothing to evaluate")
     if array.dtype.kind not in "fiu":
         raise TypeError(f"scores must be real numbers, got dtype {array.dtype}; pass logits or probabilities")
     return array
@@ -48,9 +46,7 @@ def checked_labels(labels: Any, n: int, num_classes: int, name: str = "targets")
             "use the rows that have a label"
         )
     if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} must be integer class indices, got dtype {array.dtype}; encode the labels first"
-        )
+        raise TypeError(f"{name} must be integer class indices, got dtype {array.dtype}; encode the labels first")
     outside = (array < 0) | (array >= num_classes)
     if outside.any():
         at = int(np.argmax(outside))
@@ -67,9 +63,7 @@ def checked_weights(sample_weight: Any, n: int) -> Floats:
         return np.ones(n)
     weight = as_array(sample_weight).astype(np.float64)
     if weight.shape != (n,):
-        raise ValueError(
-            f"sample_weight must have shape ({n},), got {weight.shape}; give one weight per example"
-        )
+        raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}; give one weight per example")
     valid = np.isfinite(weight) & (weight >= 0)
     if not valid.all():
         at = int(np.argmin(valid))

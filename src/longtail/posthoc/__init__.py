@@ -7,6 +7,17 @@ with the model. A rule that learns from validation data has `fit(scores, targets
 from __future__ import annotations
 
 from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
+from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
 
-__all__ = ["LogitAdjustment", "TunedLogitAdjustment", "adjust_logits", "move_threshold", "normalize_tau"]
+__all__ = [
+    "LogitAdjustment",
+    "PriorEstimate",
+    "TunedLogitAdjustment",
+    "adjust_logits",
+    "correct_prior",
+    "estimate_prior",
+    "move_threshold",
+    "normalize_tau",
+    "shift_prior",
+]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from longtail.counts import log_priors
 from longtail.functional import across, widen
 from longtail.knobs import Range
 
 T = TypeVar("T", Tensor, np.ndarray)
+
+ROW_SUM_TOLERANCE = 1e-3  # rounding of 16-bit softmax rows over thousands of classes
 
 
 def adjust_logits(logits: T, counts: Any, tau: float = 1.0, *, zero_count: str | float = "error") -> T:
@@ -61,7 +63,7 @@ def move_threshold(probs: T, cost: Any) -> T:
     total = _row_costs(cost)
 
     def moved(p: Tensor) -> Tensor:
-        p = scores_of(p, len(total), "probs")
+        p = probabilities_of(p, len(total))
         weighed = p * across(total, p)
         mass = weighed.sum(1, keepdim=True)
         return torch.where(mass > 0, weighed / mass.clamp(min=torch.finfo(p.dtype).tiny), p)
@@ -69,16 +71,25 @@ def move_threshold(probs: T, cost: Any) -> T:
     return like(probs, moved)
 
 
-def normalize_tau(weight: T, tau: float = 1.0) -> T:
+@overload
+def normalize_tau(weight: nn.Linear, tau: float = 1.0) -> nn.Linear: ...
+
+
+@overload
+def normalize_tau(weight: T, tau: float = 1.0) -> T: ...
+
+
+def normalize_tau(weight: Any, tau: float = 1.0) -> Any:
     """tau-normalisation: class vectors of more equal length.
 
     w'_j = w_j / ||w_j||^tau
 
-    The bias is dropped at test (Kang et al.'s code); a zero row stays zero.
+    A linear head gives a new head without a bias, which is what the authors' code tests; put it in place with
+    `heads.swap_head`. A zero row stays zero.
 
     Args:
-        weight: classifier rows (C, D), tensor or array.
-        tau: >= 0; 0 changes nothing, 1 makes all lengths 1.
+        weight: an `nn.Linear`, left as it is, or classifier rows (C, D), tensor or array.
+        tau: >= 0; 0 leaves the rows as they are, 1 makes all lengths 1.
 
     Returns:
         Like `weight`.
@@ -86,6 +97,14 @@ def normalize_tau(weight: T, tau: float = 1.0) -> T:
     Reference: Kang et al. 2020, "Decoupling Representation and Classifier", eq. 4.
     """
     Range(0, open_high=True).check("tau", tau)
+    if isinstance(weight, nn.Linear):
+        rows = weight.weight
+        head: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+            nn.Linear, weight.in_features, weight.out_features, bias=False, device=rows.device, dtype=rows.dtype
+        )
+        with torch.no_grad():
+            head.weight.copy_(normalize_tau(rows.detach(), tau))
+        return head.requires_grad_(rows.requires_grad)
 
     def normalized(w: Tensor) -> Tensor:
         if w.ndim != 2 or not w.is_floating_point():
@@ -122,6 +141,19 @@ def scores_of(values: Tensor, num_classes: int, name: str) -> Tensor:
     return widen(values)
 
 
+def probabilities_of(probs: Tensor, num_classes: int) -> Tensor:
+    """Probabilities (N, C, d1..dk), checked, float32 or wider."""
+    wide = scores_of(probs, num_classes, "probs")
+    total = wide.sum(1)
+    if bool(((total - 1).abs() <= ROW_SUM_TOLERANCE).all()) and bool((wide >= 0).all()):
+        return wide
+    worst = float(total.flatten()[(total - 1).abs().nan_to_num(torch.inf).argmax()])
+    raise ValueError(
+        f"probs must be >= 0 with rows that sum to 1, got a row with sum {worst:.6g} and a minimum of "
+        f"{float(wide.min()):.6g}; take the softmax of logits first"
+    )
+
+
 def like(values: T, function: Callable[[Tensor], Tensor]) -> T:
     """NumPy in, NumPy out."""
     if isinstance(values, Tensor):
@@ -138,14 +170,15 @@ def _row_costs(cost: Any) -> Tensor:
     matrix = cost.detach().double() if isinstance(cost, Tensor) else torch.tensor(np.asarray(cost, np.float64))
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(
-            f"cost must be square, (C, C), got shape {tuple(matrix.shape)}; its row k is what class k costs"
+            f"cost must be square, (C, C), got shape {tuple(matrix.shape)}; its row k is what missing class k costs"
         )
-    if not bool(torch.isfinite(matrix).all()) or bool((matrix < 0).any()):
-        raise ValueError(f"cost must be finite and >= 0, got {float(matrix.min())}; correct the matrix")
+    wrong = ~(matrix.isfinite() & (matrix >= 0))
+    if bool(wrong.any()):
+        k, c = torch.nonzero(wrong)[0].tolist()
+        raise ValueError(f"cost must be finite and >= 0, got {float(matrix[k, c])} at [{k}, {c}]; correct the matrix")
     if bool((matrix.diagonal() != 0).any()):
-        wrong = int(torch.nonzero(matrix.diagonal())[0])
+        k = int(torch.nonzero(matrix.diagonal())[0])
         raise ValueError(
-            f"cost must be 0 on its diagonal, got {float(matrix[wrong, wrong])} for class {wrong}; "
-            "being right costs nothing"
+            f"cost must be 0 on its diagonal, got {float(matrix[k, k])} for class {k}; being right costs nothing"
         )
     return matrix.sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 from typing import Any
 
@@ -61,28 +62,29 @@ def _mean(values: list[float | None]) -> float | None:
 def svg(summary: Summary) -> str | None:
     """The same picture as SVG; None where matplotlib is not installed (longtail[report])."""
     try:
-        import matplotlib
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure  # without pyplot: the user's backend and figures stay as they are
     except ImportError:
         return None
-    matplotlib.use("svg")
-    import io
-
-    from matplotlib import pyplot
-
     names, sizes, recall = series(summary)
     if not recall:
         return None
     # a fixed salt and no date: the same comparison gives the same file
-    with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": "longtail", "font.size": 10}):
-        figure, axes = pyplot.subplots(figsize=(7.5, 4.2), layout="constrained")
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "longtail", "font.size": 10}):
+        figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+        axes = figure.subplots()
         width = 0.8 / len(recall)
         for i, (name, values) in enumerate(recall.items()):
             heights = [100 * v if v is not None else 0 for v in values]
             places = [j + (i - (len(recall) - 1) / 2) * width for j in range(len(names))]
             axes.bar(places, heights, width, label=name, color=("#9aa5b1", "#d1495b")[i])
+            for place, value in zip(places, values, strict=True):
+                if value is None:
+                    axes.text(place, 1, "–", ha="center")  # not measured, which is not a recall of 0
         few = len(names) <= 30
         ticks = list(range(len(names))) if few else list(range(0, len(names), max(1, len(names) // 15)))
-        axes.set_xticks(ticks, [f"{names[j]}\n{sizes[j]}" if few else str(sizes[j]) for j in ticks])
+        labels = [f"{names[j]}\n{sizes[j]}" if few else str(sizes[j]) for j in ticks]
+        axes.set_xticks(ticks, labels, parse_math=False)  # a name may hold dollars
         axes.set_xlabel("class and its number of training examples" if few else "training examples of the class")
         axes.set_ylabel("recall on the test part, %")
         axes.set_ylim(0, 100)
@@ -90,7 +92,6 @@ def svg(summary: Summary) -> str | None:
         axes.legend(frameon=False, ncols=len(recall), loc="lower left", bbox_to_anchor=(0, 1))
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
-        pyplot.close(figure)
     return file.getvalue()
 
 

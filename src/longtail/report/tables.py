@@ -85,7 +85,8 @@ def about(summary: Summary) -> list[str]:
     failed = {(f["method"], f["seed"]) for f in summary["failed"]}
     waiting = [m for m in summary["missing"] if (m["method"], m["seed"]) not in failed]
     if waiting:
-        lines.append(f"{len(waiting)} runs were not begun; give the same command again to run them.")
+        runs = "1 run was" if len(waiting) == 1 else f"{len(waiting)} runs were"
+        lines.append(f"{runs} not begun; give the same command again to run what is missing.")
     return lines
 
 
@@ -120,9 +121,9 @@ def markdown(summary: Summary) -> str:
     """The table and its sentences as Markdown."""
     names, lines = header(summary), cells(summary)
     table = [f"| {' | '.join(names)} |", f"|{'|'.join(['---'] + ['---:'] * (len(names) - 1))}|"]
-    table += [f"| {' | '.join(line)} |" for line in lines]
+    table += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
     paragraphs = ["\n".join(table), *verdict_lines(summary), *about(summary)]
-    return "\n\n".join(paragraphs).replace(" *", " \\*") + "\n"
+    return "\n\n".join(paragraphs).replace("*", "\\*") + "\n"
 
 
 def html(summary: Summary) -> str:

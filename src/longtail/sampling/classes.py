@@ -1,6 +1,6 @@
 """Draws of a class, then of one of its rows.
 
-Set-up is one stable sort of the labels, and a draw costs log C, not log N, so tens of millions of rows work.
+Set-up is one counting sort of the labels, and a draw costs log C, not log N, so tens of millions of rows work.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Annotated, Any, final
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from longtail.class_weights import BETA, Beta, effective_number
@@ -47,12 +48,9 @@ class ClassSampler(RowSampler):
         size = len(indices) if num_samples is None else num_samples
         super().__init__(size, seed=seed, rank=rank, world_size=world_size)
         self.num_rows = len(indices)
-        counts = np.bincount(indices, minlength=len(names))
-        self.class_counts = torch.from_numpy(counts)
-        # NumPy sorts 16-bit integers by radix, in linear time
-        narrow = indices.astype(np.min_scalar_type(len(names) - 1), copy=False)
-        self._rows = torch.from_numpy(np.argsort(narrow, kind="stable"))
-        self._first = torch.from_numpy(np.cumsum(counts) - counts)
+        rows, edges = _grouped(indices, len(names))
+        self._rows, self._first = torch.from_numpy(rows), torch.from_numpy(edges[:-1])
+        self.class_counts = torch.from_numpy(np.diff(edges))
 
     @abstractmethod
     def class_probabilities(self, progress: float | None = None) -> Tensor:
@@ -68,7 +66,7 @@ class ClassSampler(RowSampler):
             # right: an empty class has no width to fall into
             drawn = torch.searchsorted(edges, u, right=True)
             within = (v * self.class_counts[drawn]).long()
-            yield self._rows[self._first[drawn] + within]
+            yield self._rows[self._first[drawn] + within].long()
 
 
 @final
@@ -144,6 +142,19 @@ class EffectiveNumberSampler(ClassSampler):
         n = self.class_counts
         mass = n * effective_number(n, self.beta, zero_count="mask", dtype=torch.float64)
         return mass / mass.sum()
+
+
+def _grouped(indices: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers ordered by class, each class's in their order, and where every class begins and ends (C + 1,)."""
+    # the one-hot matrix of the labels by columns: SciPy transposes by counting, in linear time
+    size = len(indices)
+    narrow = np.int32 if size < 2**31 else np.int64
+    one_hot = csr_array(
+        (np.ones(size, np.int8), indices.astype(narrow, copy=False), np.arange(size + 1, dtype=narrow)),
+        shape=(size, num_classes),
+    )
+    by_class = one_hot.tocsc()
+    return by_class.indices, by_class.indptr.astype(np.int64)
 
 
 def _power(counts: Tensor, q: float) -> Tensor:

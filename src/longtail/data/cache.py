@@ -1,0 +1,91 @@
+"""Decoded images, kept as one uint8 tensor: written whole or not at all, checked when read, made anew when stale."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+Decoded = tuple[Tensor, Tensor, list[str]]
+"""images (N, K, H, W) uint8, targets (N,) int64, class names."""
+
+
+def folder() -> Path:
+    """LONGTAIL_CACHE, or longtail/ in the user's cache folder."""
+    given = os.environ.get("LONGTAIL_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longtail"
+
+
+def decoded(name: str, sources: Sequence[Path], decode: Callable[[], Decoded]) -> Decoded:
+    """What `decode` returns, from the cache where it holds exactly these sources.
+
+    The key is the sources' paths, sizes and times of change, so a changed source is decoded again. Several
+    processes may do so at once: each writes a file of its own and the last rename wins with the same content.
+    A cache that cannot be read or whose checksum is off is decoded again; one that cannot be written is done
+    without.
+    """
+    stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in sources]
+    key = hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:16]
+    path = folder() / f"{name}-{key}.safetensors"
+    found = _read(path)
+    if found is not None:
+        return found
+    images, targets, classes = decode()
+    _write(path, images, targets, classes)
+    return images, targets, classes
+
+
+def _read(path: Path) -> Decoded | None:
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, Any] = file.metadata() or {}
+            images, targets = file.get_tensor("images"), file.get_tensor("targets")
+        if metadata["sha256"] != _checksum(images, targets):
+            raise ValueError("its checksum is off")
+        return images, targets, list(json.loads(metadata["classes"]))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        log.warning("cache %s cannot be used (%s); decoding the images again", path, error)
+        return None
+
+
+def _write(path: Path, images: Tensor, targets: Tensor, classes: list[str]) -> None:
+    metadata = {"classes": json.dumps(classes), "sha256": _checksum(images, targets)}
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(save({"images": images, "targets": targets}, metadata=metadata))
+        os.replace(temporary, path)
+    except OSError as error:
+        log.warning("cache %s cannot be written (%s); the images will be decoded again next time", path, error)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _checksum(images: Tensor, targets: Tensor) -> str:
+    digest = hashlib.sha256(images.contiguous().numpy().data)
+    digest.update(targets.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def images_hash(images: Tensor, targets: Tensor) -> str:
+    """SHA-256 over the sorted pixel bytes of images with their labels: which images, in whatever order."""
+    rows = images.contiguous().numpy().reshape(len(images), -1)
+    labelled = sorted(y.to_bytes(4, "little") + row.tobytes() for y, row in zip(targets.tolist(), rows, strict=True))
+    return hashlib.sha256(b"".join(labelled)).hexdigest()

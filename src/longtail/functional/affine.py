@@ -1,0 +1,58 @@
+"""Class-wise affine logits: a factor and an offset per class. Per example; shapes as in `softmax`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longtail.counts import positive_counts
+from longtail.functional.mixtures import IGNORE, Value, across, widen
+from longtail.functional.softmax import cross_entropy, logit_adjusted
+
+
+def relative_counts(counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
+    """n_j / n_max, (C,): the factor of class j is this to the power gamma. Computed in float64.
+
+    Args:
+        counts: class counts n (C,).
+        zero_count: what an empty class means: "error" names it, "mask" gives it 0, a number stands in for it.
+        dtype: of the result, by default the default dtype.
+
+    Raises:
+        ValueError: a class without examples, unless `zero_count` says otherwise.
+    """
+    n = positive_counts(counts, zero_count)
+    return (n / n.max()).to(dtype or torch.get_default_dtype())
+
+
+def vector_scaled(
+    logits: Tensor,
+    targets: Tensor,
+    factors: Tensor,
+    log_prior: Tensor | None = None,
+    tau: Value = 1.0,
+    *,
+    ignore_index: int = IGNORE,
+) -> Tensor:
+    """Vector-scaling loss: l(z, y) = -log softmax(b z + tau log pi)_y, b_j = (n_j / n_max)^gamma.
+
+    Args:
+        logits: (N, C, d1..dk).
+        targets: class indices (N, d1..dk) or soft targets of the logits' shape.
+        factors: b (C,).
+        log_prior: log pi (C,); -inf takes a class out of the denominator. None for class-dependent temperatures
+            alone.
+        tau: >= 0.
+        ignore_index: the index that marks a position as ignored.
+
+    Reference: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization,
+    NeurIPS 2021, section 2; Ye et al., Identifying and Compensating for Feature Deviation in Imbalanced Deep
+    Learning, 2020 (no prior).
+    """
+    z = widen(logits)
+    scaled = z * across(factors, z)
+    if log_prior is None:
+        return cross_entropy(scaled, targets, ignore_index=ignore_index)
+    return logit_adjusted(scaled, targets, log_prior, tau, ignore_index=ignore_index)

@@ -1,0 +1,20 @@
+"""Losses that multiply their logits by a scale of their own."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+from torch import Tensor
+
+from longtail.functional import widen
+from longtail.losses.loss import Loss
+from longtail.types import Progress
+
+
+class Scaled(Loss, ABC):
+    """A loss with a knob `scale`: the logits it is given are cosines, the scores it ranks by are s z."""
+
+    def scores(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
+        """s z."""
+        scaled: Tensor = widen(logits) * self.knob("scale", progress)
+        return scaled

@@ -1,0 +1,46 @@
+"""One margin for all classes."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from torch import Tensor
+
+from longtail import functional
+from longtail.knobs import NonNegative, Positive
+from longtail.losses.scaled import Scaled
+from longtail.losses.signature import Common
+from longtail.types import Progress
+
+
+class UniformMarginLoss(Scaled):
+    """l(z, y) = -log( e^(s (z_y - m)) / (e^(s (z_y - m)) + sum_{j != y} e^(s z_j)) ): `LDAMLoss` with one margin.
+
+    With `class_weight="effective"` and `reweight=switch(0.8, 0, 1)` it is the LDAM paper's M-DRW, which tells
+    what the margins that differ between classes are worth. The logits are cosines.
+
+    Args:
+        class_counts: n (C,), for a named class weight.
+        margin: m >= 0, scheduled or not.
+        scale: s > 0, scheduled or not.
+        common: as in `Loss`.
+
+    Reference: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS
+    2019, section 4 (ablation); Wang et al., CosFace, CVPR 2018, eq. 4.
+    """
+
+    def __init__(
+        self,
+        class_counts: Any = None,
+        *,
+        margin: NonNegative = 0.5,
+        scale: Positive = 30.0,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(class_counts, {"margin": margin, "scale": scale}, **common)
+
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
+        """Cross-entropy of s z with the true class's cosine lowered by m."""
+        margins = self.knob("margin", progress) * logits.new_ones(logits.shape[1])
+        scale = self.knob("scale", progress)
+        return functional.ldam(logits, targets, margins, scale, ignore_index=self.ignore_index)

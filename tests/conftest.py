@@ -1,0 +1,57 @@
+"""What every session says and, where CI asks, insists on.
+
+It prints the versions of the packages that longtail is tried inside of. With LONGTAIL_REQUIRE_INTEGRATIONS=1 a skip
+in tests/integrations or of a guide page is a failure, except where there is no C++ compiler for inductor.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pytest
+
+INTEGRATIONS = ("torch", "lightning", "transformers", "accelerate", "skorch", "scikit-learn")
+PLACES = ("tests/integrations/", "tests/test_guide.py")
+LEGITIMATE = "no C++ compiler"
+
+
+def versions() -> str:
+    def of(package: str) -> str:
+        try:
+            return f"{package} {version(package)}"
+        except PackageNotFoundError:
+            return f"{package} absent"
+
+    return "tried inside of: " + ", ".join(map(of, INTEGRATIONS))
+
+
+def pytest_report_header() -> str:
+    return versions()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not terminalreporter.showheader:  # -q leaves the header out
+        terminalreporter.write_line(versions())
+
+
+def _insisted(report: Any) -> Any:
+    skipped = report.outcome == "skipped" and not hasattr(report, "wasxfail")
+    if os.environ.get("LONGTAIL_REQUIRE_INTEGRATIONS") != "1" or not skipped:
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if report.nodeid.startswith(PLACES) and LEGITIMATE not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: a skip is a failure here ({reason}); install longtail[test]"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Any:
+    return _insisted((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Any:
+    return _insisted((yield))

@@ -1,0 +1,180 @@
+"""The table in every form, on a comparison written by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_summary import METRICS, row, summary
+
+from longtail.report import files, tables
+
+
+def test_cells_are_percent_with_deviation_and_interval() -> None:
+    assert tables.header(summary()) == [
+        "method", "bal. acc.", "vs ce", "many", "medium", "few", "accuracy", "ECE", "seconds",
+    ]  # fmt: skip
+    assert tables.cells(summary()) == [
+        ["ldam", "87.7 ± 1.2", "+10.0 [-2.0, +22.0]", "87.7", "87.7", "87.7", "87.7", "87.7", "2.5"],
+        ["ce", "75.0 ± 1.2", "", "75.0", "75.0", "75.0", "75.0", "75.0", "2.5"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "second"), [("accuracy", "bal. acc."), ("macro_f1", "bal. acc."), ("balanced_accuracy", "accuracy")]
+)
+def test_the_metric_stands_first_and_another_beside_it(metric: str, second: str) -> None:
+    header = tables.header(summary(metric=metric))
+    assert header[1] == tables.SHORT[metric]
+    assert header[6] == second
+    assert len(header) == len(tables.cells(summary(metric=metric))[0])
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    unknown = row("ce", 0.5, [None] * 3, mean=dict.fromkeys(METRICS), std=dict.fromkeys(METRICS), difference=None)
+    line = tables.cells(summary(rows=[unknown]))[0]
+    assert line == ["ce", "–", "", "–", "–", "–", "–", "–", "2.5"]
+    one_seed = row("ce", 0.5, [0.5] * 3, std=dict.fromkeys(METRICS))
+    assert tables.cells(summary(rows=[one_seed]))[0][1] == "50.0"
+
+
+def test_a_shared_training_is_marked_and_explained() -> None:
+    shared = summary(rows=[row("posthoc", 0.8, [0.8] * 3, retrains=False, reuses="ce-00/seed-0"), *summary()["rows"]])
+    assert [line[0] for line in tables.cells(shared)] == ["posthoc *", "ldam", "ce"]
+    assert "* shares the training of another row (posthoc); its seconds include that training." in tables.about(shared)
+
+
+def test_it_says_what_was_measured() -> None:
+    first, second = tables.about(summary())
+    assert first == (
+        "hand: 183 training examples, 3 classes of 100 to 33 (ratio 3.03), 30 test examples; 2 seeds, 200 epochs, "
+        "last epoch."
+    )
+    assert second == "Groups: thirds. vs ce: paired difference in points with its simultaneous 95 % interval."
+    assert "1 seed, " in tables.about(summary(seeds=[0]))[0]
+    assert "(one seed: test examples only)" in tables.about(summary(seeds=[0]))[1]
+
+
+def test_it_says_what_failed_what_is_missing_and_what_to_note() -> None:
+    missing = [{"method": m, "seed": s} for m in ("ldam", "focal") for s in (0, 1)]
+    failed = [{"method": "focal", "seed": 0, "error": "ValueError: no"}]
+    data = {**summary()["data"], "notes": ["one class cannot be measured"]}
+    lines = tables.about(summary(missing=missing, failed=failed, data=data))
+    assert "Note: one class cannot be measured." in lines
+    assert "FAILED: focal, seed 0: ValueError: no" in lines
+    assert lines[-1] == "3 runs were not begun; give the same command again to run what is missing."
+    assert tables.about(summary(missing=missing[:1]))[-1].startswith("1 run was not begun")
+
+
+class TestVerdict:
+    def test_the_gain_is_one_line(self) -> None:
+        assert tables.verdict_lines(summary()) == [
+            "ldam leads ce.",
+            "What you gain with ldam: recall of the 1 rarest class 25.0 -> 50.0 %, of the 2 largest 90.0 -> 85.0 %, "
+            "1.50x the time of ce.",
+        ]
+
+    def test_what_is_not_shown_is_not_called_a_gain(self) -> None:
+        gain = {**summary()["gain"], "shown": False, "few_classes": 3}
+        line = tables.gain_line(summary(gain=gain))
+        assert line is not None
+        assert line.startswith("Not shown to be a gain with ldam: recall of the 3 rarest classes 25.0 -> 50.0 %")
+
+    def test_without_one_it_says_why(self) -> None:
+        assert tables.verdict_lines(summary(verdict=None, gain=None)) == [
+            "No verdict: it needs finished runs of ce and of another method."
+        ]
+
+    def test_classes_that_no_test_example_shows_make_no_gain(self) -> None:
+        assert tables.gain_line(summary(gain={**summary()["gain"], "few": [None, None]})) is None
+
+    def test_whether_retraining_was_needed_is_said(self) -> None:
+        lines = tables.verdict_lines(summary(retraining={"sentence": "Nothing is shown.", "winners": []}))
+        assert lines[1] == "Nothing is shown."
+
+
+class TestMarkdown:
+    def test_is_a_table_followed_by_paragraphs(self) -> None:
+        text = tables.markdown(summary())
+        lines = text.splitlines()
+        assert lines[0] == "| method | bal. acc. | vs ce | many | medium | few | accuracy | ECE | seconds |"
+        assert lines[1] == "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+        assert lines[2].startswith("| ldam | 87.7 ± 1.2 | +10.0 [-2.0, +22.0] |")
+        assert lines[4:7] == ["", "ldam leads ce.", ""]
+        assert text.endswith("interval.\n")
+
+    def test_neither_stars_nor_bars_are_markup(self) -> None:
+        shared = row("x(a='|')", 0.8, [0.8] * 3, retrains=False)
+        text = tables.markdown(summary(rows=[shared]))
+        assert "| x(a='\\|') \\* |" in text
+        assert "\n\\* shares the training" in text  # and no list
+
+
+class Collected(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.cells: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.tags[-1] == "td":
+            self.cells.append(data)
+
+
+def test_html_escapes_names() -> None:
+    data = {**summary()["data"], "name": "<i>data</i>", "notes": ["class <img src=x onerror=alert(1)> & more"]}
+    named = summary(rows=[row("<script>alert(1)</script>", 0.5, [0.5] * 3)], data=data)
+    parsed = Collected()
+    parsed.feed(tables.html(named))
+    assert set(parsed.tags) == {"table", "thead", "tbody", "tr", "th", "td", "p"}
+    assert parsed.cells[0] == "<script>alert(1)</script>"
+    assert "class <img src=x onerror=alert(1)> & more" in parsed.text
+    assert "<i>data</i>: 183 training examples" in parsed.text
+
+
+def test_csv_is_not_rounded() -> None:
+    header, ldam, ce = csv.reader(io.StringIO(tables.comma_separated(summary())))
+    found = dict(zip(header, ldam, strict=True))
+    assert float(found["balanced_accuracy"]) == 0.87654321
+    assert float(found["ece_std"]) == 0.0123
+    assert [float(found[f"vs_ce_{end}"]) for end in ("mean", "low", "high")] == [0.1, -0.02, 0.22]
+    assert (found["method"], found["paper"], found["seconds"], found["seeds"]) == ("ldam", "Somebody 2000", "2.5", "2")
+    assert set(METRICS) <= set(header)
+    assert dict(zip(header, ce, strict=True))["vs_ce_mean"] == ""
+
+
+def test_csv_quotes_what_has_commas() -> None:
+    named = summary(rows=[row("ldam(max_margin=0.3, scale=20.0)", 0.5, [0.5] * 3)])
+    assert list(csv.reader(io.StringIO(tables.comma_separated(named))))[1][0] == "ldam(max_margin=0.3, scale=20.0)"
+
+
+def test_plain_columns_are_aligned() -> None:
+    lines = tables.plain(summary()).splitlines()
+    assert len({len(line) for line in lines[:3]}) == 1
+    assert lines[0].index("bal. acc.") + len("bal. acc.") == lines[1].index("± 1.2") + len("± 1.2")
+
+
+def test_without_rows_every_form_still_speaks() -> None:
+    empty = summary(rows=[], verdict=None, gain=None, failed=[{"method": "ce", "seed": 0, "error": "no"}])
+    for form in (tables.plain, tables.markdown, tables.html):
+        assert "FAILED: ce, seed 0: no" in form(empty)
+    assert len(tables.comma_separated(empty).splitlines()) == 1
+
+
+def test_files_are_written_whole(tmp_path: Path) -> None:
+    written = files.write(tmp_path, summary())
+    assert {p.name for p in written} == {p.name for p in tmp_path.iterdir()}
+    assert {"comparison.json", "comparison.csv", "comparison.md"} <= {p.name for p in written}
+    assert json.loads((tmp_path / "comparison.json").read_text()) == summary()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.write(tmp_path, summary(seeds=[float("nan")]))
+    assert json.loads((tmp_path / "comparison.json").read_text()) == summary()
