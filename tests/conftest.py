@@ -7,6 +7,10 @@ in tests/integrations or of a guide page is a failure, except where there is no 
 from __future__ import annotations
 
 import os
+
+# before torch is imported anywhere: many small trainings side by side, one thread each
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from longtail.methods.menu import table
 from tests.losses.contract import support_tables
+
+from longtail.methods.menu import table
 
 ROOT = Path(__file__).parents[1]
 GENERATED = {("README.md", "methods"): table, ("docs/losses-support.md", "support"): support_tables}

@@ -58,7 +58,8 @@ def test_the_version_is_said_once_everywhere() -> None:
 
 
 def test_constraints_hold_torch_and_every_dependency() -> None:
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in Path(ROOT / "constraints.txt").read_text().splitlines()}
+    lines = Path(ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
     wanted = {re.split(r"[>=\[]", d)[0] for d in named} - {"longtail"}

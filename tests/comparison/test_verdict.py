@@ -46,9 +46,7 @@ def test_balanced_accuracy_adds_the_variance_of_every_class() -> None:
     y, p = noisy(1, [0.5, 0.8], n=300, seeds=1)
     mean = variance = 0.0
     for j in range(4):
-        gain = [
-            int(b == t) - int(a == t) for a, b, t in zip(p["ce"][0], p["m1"][0], y, strict=True) if t == j
-        ]
+        gain = [int(b == t) - int(a == t) for a, b, t in zip(p["ce"][0], p["m1"][0], y, strict=True) if t == j]
         n, m = len(gain), sum(gain) / len(gain)
         mean += m / 4
         variance += (sum((g - m) ** 2 for g in gain) / (n - 1) / n + (m / n) ** 2) / 16
@@ -82,9 +80,7 @@ def test_every_resample_of_macro_f1_is_scikit_learns_weighted_one() -> None:
     values = resampling._macro_f1(rows, y, 6, iter([weights[:5], weights[5:]]))
     for b in range(8):
         for r in range(3):
-            expected = f1_score(
-                y, rows[r], sample_weight=weights[b], average="macro", labels=range(6), zero_division=0
-            )
+            expected = f1_score(y, rows[r], sample_weight=weights[b], average="macro", labels=range(6), zero_division=0)
             assert values[b, r] == pytest.approx(expected, abs=1e-12)
 
 
@@ -178,9 +174,7 @@ def test_where_seeds_are_all_that_varies_the_critical_value_is_dunnetts() -> Non
 def test_equal_seeds_add_nothing_and_the_result_says_so() -> None:
     y, p = noisy(10, [0.6, 0.7, 0.5], seeds=1)
     once = compare_to_reference(p, y, "ce", num_classes=4)
-    thrice = compare_to_reference(
-        {m: np.repeat(rows, 3, axis=0) for m, rows in p.items()}, y, "ce", num_classes=4
-    )
+    thrice = compare_to_reference({m: np.repeat(rows, 3, axis=0) for m, rows in p.items()}, y, "ce", num_classes=4)
     assert (thrice.df, thrice.seed_variance) == (0, 0.0)
     for a, b in zip(once, thrice, strict=True):
         assert (b.low, b.high) == pytest.approx((a.low, a.high), abs=1e-12)
@@ -205,9 +199,7 @@ def test_a_method_without_seed_noise_does_not_thin_out_that_of_the_others() -> N
 def test_unfinished_seeds_are_left_out_of_the_pairing() -> None:
     y, p = noisy(12, [0.6, 0.7, 0.5])
     full = {m: dict(enumerate(rows)) for m, rows in p.items()}
-    assert compare_to_reference(full, y, "ce", num_classes=4) == compare_to_reference(
-        p, y, "ce", num_classes=4
-    )
+    assert compare_to_reference(full, y, "ce", num_classes=4) == compare_to_reference(p, y, "ce", num_classes=4)
     del full["m1"][1], full["ce"][2]
     found = compare_to_reference(full, y, "ce", "accuracy", num_classes=4)
     assert found["m1"].seeds == (0,)
@@ -221,10 +213,7 @@ def test_a_method_that_varies_more_than_the_pool_is_named() -> None:
     rng = np.random.default_rng(13)
     y = np.zeros(4000, dtype=int)
     accuracy = 0.7 + np.array([0.002] * 8 + [0.2])[:, None] * rng.normal(size=(9, 3))
-    p = {
-        f"m{k}": predictions_that_are_right(rng.random((3, 4000)) < a[:, None], y, 2)
-        for k, a in enumerate(accuracy)
-    }
+    p = {f"m{k}": predictions_that_are_right(rng.random((3, 4000)) < a[:, None], y, 2) for k, a in enumerate(accuracy)}
     for reference, interval in (("m0", "its interval is"), ("m8", "all intervals are")):
         notes = compare_to_reference(p, y, reference, "accuracy", num_classes=2).notes
         wild = [note for note in notes if note.startswith("m8 varies more over seeds than the other methods")]
@@ -286,16 +275,11 @@ def draw_world(rng: np.random.Generator, lead: float = 0.0):
     methods, seeds, n, classes = 6, 3, 400, 5
     y = rng.integers(0, classes, n)
     logit = (
-        1
-        + 2 * rng.normal(size=n)
-        + 2 * rng.normal(size=(methods, 1, n))
-        + 0.6 * rng.normal(size=(methods, seeds, 1))
+        1 + 2 * rng.normal(size=n) + 2 * rng.normal(size=(methods, 1, n)) + 0.6 * rng.normal(size=(methods, seeds, 1))
     )
     logit[1] += lead
     right = logit > 0
-    return y, {
-        "ce" if m == 0 else f"m{m}": predictions_that_are_right(right[m], y, classes) for m in range(methods)
-    }
+    return y, {"ce" if m == 0 else f"m{m}": predictions_that_are_right(right[m], y, classes) for m in range(methods)}
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
@@ -406,7 +390,5 @@ def test_bad_input_is_named_in_one_line() -> None:
         with pytest.raises(ValueError, match=line) as error:
             compare_to_reference(*arguments, **{"num_classes": 4, **options})
         assert "\n" not in str(error.value)
-    with pytest.raises(
-        TypeError, match=r"predictions\['m1'\]\[0\] must be integer class indices, got dtype float64"
-    ):
+    with pytest.raises(TypeError, match=r"predictions\['m1'\]\[0\] must be integer class indices, got dtype float64"):
         compare_to_reference({**p, "m1": p["m1"] + 0.5}, y, "ce", num_classes=4)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.losses.contract import EXACT, FEATURES, answer
+from tests.losses.contract import FEATURES, answer
+from tests.losses.contract_targets import EXACT
 from tests.losses.loss_cases import CASES, NAMES, ROWS, batch
 
 from longtail import losses

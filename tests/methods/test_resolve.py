@@ -153,3 +153,17 @@ class TestEntryPoints:
         self.install(monkeypatch, Point("new", builder, "one:x"), Point("new", builder, "two:x"))
         with pytest.raises(ValueError, match="method 'new' of two:x has the name that another package uses; rename"):
             method("ce")
+
+
+def test_a_package_that_cannot_be_loaded_is_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        name, value = "broken", "nowhere:broken"
+
+        def load(self) -> None:
+            raise ImportError("no module named nowhere")
+
+    monkeypatch.setattr(catalog, "entry_points", lambda group: [Broken()])
+    assert "broken" not in catalog.catalogue()
+    assert "method 'broken' of nowhere:broken cannot be loaded" in caplog.text

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-PIECE = 1 << 19
+PIECE = 3 << 18
 """Bytes of logits in a piece, per thread: with its temporaries it fits a second-level cache."""
 
 SMALL = 1 << 17

@@ -114,26 +114,23 @@ class _AdjustedCrossEntropy(Fused):
         return F.cross_entropy(a, targets, reduction="none", ignore_index=self.ignore_index)
 
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
-        return -torch.log_softmax(self._adjusted(z, index, at, torch.empty_like(z)), 1).gather(1, index)
+        return -torch.log_softmax(self._adjusted(z, index, at), 1).gather(1, index)
 
     def slope(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
         """g b_j (softmax(a)_j - [j = y])."""
-        torch.softmax(self._adjusted(z, index, at, out), 1, out=out)
+        torch.softmax(self._adjusted(z, index, at), 1, out=out)
         out.mul_(g).scatter_add_(1, index, -g)
         if self.factor is not None:
             out.mul_(_factor(self.factor, z))
 
-    def _adjusted(self, z: Tensor, index: Tensor, at: Piece, out: Tensor) -> Tensor:
+    def _adjusted(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
         offset = 0.0 if self.offset is None else across(self.offset, z)
         if self.factor is None:
-            torch.add(z, offset, out=out)
+            a = z + offset
         else:
-            torch.mul(z, _factor(self.factor, z), out=out)
-            if self.offset is not None:
-                out.add_(offset)
-        if self.margin is not None:
-            out.scatter_add_(1, index, -flat(self.margin.unsqueeze(1))[at])
-        return out
+            a = z * _factor(self.factor, z)
+            a = a if self.offset is None else a.add_(offset)
+        return a if self.margin is None else a.scatter_add_(1, index, -flat(self.margin.unsqueeze(1))[at])
 
 
 def _factor(factor: Value, z: Tensor) -> Value:

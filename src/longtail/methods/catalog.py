@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
@@ -9,6 +10,7 @@ from longtail.methods import deferred, ldam, logit_adjustment, plain, resampling
 from longtail.methods.definition import Method
 
 Builder = Callable[..., Method]
+log = logging.getLogger(__name__)
 
 CATALOG: dict[str, Builder] = {
     "ce": plain.ce,
@@ -49,5 +51,8 @@ def catalogue() -> dict[str, Builder]:
         if point.name in found:
             whose = "of one of ours" if point.name in CATALOG else "that another package uses"
             raise ValueError(f"method {point.name!r} of {point.value} has the name {whose}; rename its entry point")
-        found[point.name] = point.load()
+        try:
+            found[point.name] = point.load()
+        except Exception as error:  # whatever a package of somebody else raises must not stop ours
+            log.warning("method %r of %s cannot be loaded (%s) and is left out", point.name, point.value, error)
     return found

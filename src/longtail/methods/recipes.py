@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from longtail.data import Splits
 from longtail.data.cifar import MEAN, SOURCES, STD
 from longtail.engine import Recipe
@@ -29,3 +31,8 @@ def _small(size: int, batch_size: int | None) -> Recipe:
     batch = batch_size or (SMALL_BATCH if size < 5000 else LARGE_BATCH)
     steps = -(-size // batch)
     return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch)
+
+
+def usual_threads(recipe: Recipe) -> int:
+    """CPU threads of one training: a small network gains nothing from a second one, and loses 10x on a busy machine."""
+    return torch.get_num_threads() if recipe.model == "resnet32" else 1

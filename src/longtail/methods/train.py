@@ -17,7 +17,7 @@ from longtail.engine import Recipe, Run, Training, packing, run
 from longtail.engine.run import append_record, claim, cut_records
 from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration, predictions, predictor_of
-from longtail.methods.recipes import default_recipe
+from longtail.methods.recipes import default_recipe, usual_threads
 from longtail.methods.resolve import method as resolve
 from longtail.metrics import evaluate
 from longtail.types import Learner, Record
@@ -48,7 +48,8 @@ def train(
         recipe: how to train; by default the one that fits the data.
         store: folder for finished stages, shared between the runs of a comparison.
         device: where to train.
-        threads: CPU threads; recorded, kept on resume, since another count gives other last bits.
+        threads: CPU threads (by default one for small networks, all for resnet32); recorded, kept on resume, since
+            another count gives other last bits.
         evaluations: how often the test part is looked at, evenly over the epochs and at their end.
         on_epoch: called with each epoch's record.
 
@@ -115,7 +116,9 @@ class Fit(Iterator[Record]):
         self.recipe = self.method.under(recipe or default_recipe(splits))
         self.folder = None if folder is None else Path(folder)
         self.device = device
-        self.config = configuration(self.method, splits, seed, self.recipe, device, threads or torch.get_num_threads())
+        self.config = configuration(
+            self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe)
+        )
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
         self._evaluations = evaluations
         self._run: Run | None = None
