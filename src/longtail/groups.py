@@ -54,9 +54,7 @@ def groups(class_counts: Any) -> Groups:
         )
     if not (np.isfinite(counts).all() and (counts >= 0).all()):
         bad = counts[~(np.isfinite(counts) & (counts >= 0))][0]
-        raise ValueError(
-            f"class_counts must be >= 0 and finite, got {bad}; use longtail.class_counts(labels)"
-        )
+        raise ValueError(f"class_counts must be >= 0 and finite, got {bad}; use longtail.class_counts(labels)")
     if counts.size < 3:
         return Groups((), (), (), NO_GROUPS)
     many, few = counts > MANY_ABOVE, counts < FEW_BELOW
