@@ -28,9 +28,10 @@ types: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp  ## regenerate the tables that README and docs take from the code
 	$(BIN)/python -m tests.documents
 
-bench: $(VENV)/dev.stamp  ## every benchmark, short; results go to benchmarks/results/
-	$(BIN)/python -m benchmarks.losses --out benchmarks/results/losses-cpu.json
-	$(BIN)/python -m benchmarks.honesty --repetitions 4 --out benchmarks/results/honesty-short.csv
+bench: $(VENV)/dev.stamp  ## the quick benchmarks; results go to benchmarks/results/
+	OMP_NUM_THREADS=1 KINETO_LOG_LEVEL=99 $(BIN)/python -m benchmarks.losses --out benchmarks/results/losses-cpu.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sampling --repeats 3 --out benchmarks/results/sampling.json
+	$(BIN)/python -m benchmarks.intervals
 
 check: lint types test  ## what CI runs
 

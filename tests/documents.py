@@ -1,7 +1,8 @@
-"""The parts of README and docs that are made from the code: `python -m tests.documents` writes them anew."""
+"""The parts of README and docs that are made from the code and the committed results: `python -m tests.documents` writes them anew."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,46 @@ from tests.losses.contract import support_tables
 from longtail.methods.menu import table
 
 ROOT = Path(__file__).parents[1]
-GENERATED = {("README.md", "methods"): table, ("docs/losses-support.md", "support"): support_tables}
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def losses_large() -> str:
+    """Time and memory beside F.cross_entropy at (1024, 8142), as committed."""
+    found = json.loads((RESULTS / "losses-cpu.json").read_text())["(1024, 8142)"]
+    lines = ["| (1024, 8142) | ratio | ratio of the fastest rounds | peak MB | kept MB |", "|---|---:|---:|---:|---:|"]
+    lines += [
+        f"| {name} | {r['ratio']:.2f} | {r['min_ratio']:.2f} | {r['peak_mb']:.0f} | {r['kept_mb']:.0f} |"
+        for name, r in found.items()
+    ]
+    return "\n".join(lines)
+
+
+def losses_small() -> str:
+    """Milliseconds beside F.cross_entropy at (128, 100), as committed."""
+    found = json.loads((RESULTS / "losses-cpu.json").read_text())["(128, 100)"]
+    lines = ["| (128, 100) | ms | ms more than F.cross_entropy |", "|---|---:|---:|"]
+    lines += [f"| {name} | {r['ms']:.3f} | {r['extra_ms']:+.3f} |" for name, r in found.items()]
+    return "\n".join(lines)
+
+
+def samplers() -> str:
+    """Set-up and draw at 50 million rows, as committed."""
+    found = json.loads((RESULTS / "sampling.json").read_text())["50000000"]
+    lines = ["| 50 M rows | set-up s | first row s | whole draw s | held MB |", "|---|---:|---:|---:|---:|"]
+    lines += [
+        f"| {name} | {r['setup_s']:.2f} | {r['first_row_s']:.3f} | {r['draw_s']:.1f} | {r['held_mb']:.0f} |"
+        for name, r in found.items()
+    ]
+    return "\n".join(lines)
+
+
+GENERATED = {
+    ("README.md", "methods"): table,
+    ("docs/losses-support.md", "support"): support_tables,
+    ("docs/performance.md", "losses-large"): losses_large,
+    ("docs/performance.md", "losses-small"): losses_small,
+    ("docs/performance.md", "samplers"): samplers,
+}
 
 
 def block(text: str, name: str) -> str:
