@@ -283,3 +283,17 @@ def test_bad_arguments_are_refused(make, message):
 def test_knobs_are_declared():
     assert str(knobs.declared(sampling.EffectiveNumberSampler)["beta"].rule) == "in [0, 1)"
     assert knobs.declared(sampling.PowerSampler)["q"].required
+
+
+def test_a_length_once_set_gives_the_progress_that_frameworks_do_not_pass() -> None:
+    labels = [0] * 90 + [1] * 10
+    told, knows = (sampling.Deferred(sampling.ClassBalancedSampler(labels), at=0.5) for _ in range(2))
+    knows.epochs = 4
+    for epoch in range(4):
+        told.set_epoch(epoch, progress=epoch / 4)
+        knows.set_epoch(epoch)
+        rows = list(knows)
+        assert rows == list(told)
+        assert (sorted(rows) == list(range(100))) == (epoch < 2)
+    with pytest.raises(TypeError, match=r"or set sampler\.epochs once"):
+        list(sampling.Deferred(sampling.ClassBalancedSampler(labels)))

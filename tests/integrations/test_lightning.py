@@ -97,7 +97,7 @@ def test_a_deferred_sampler_is_never_silently_off() -> None:
         def on_train_epoch_start(self) -> None: ...
 
     sampler = lt.sampling.Deferred(lt.sampling.ClassBalancedSampler(rows()[1]), at=0.5)
-    with pytest.raises(TypeError, match=r"Deferred needs progress; call set_epoch\(epoch, progress=epoch / epochs\)"):
+    with pytest.raises(TypeError, match=r"Deferred needs progress; .*, or set sampler\.epochs once"):
         fitted(Forgetful(drw()), sampler=sampler)
 
 
@@ -117,6 +117,15 @@ def test_nor_with_workers_which_fetch_before_the_hook() -> None:
     )
     assert ended.returncode != 0
     assert "TypeError: Deferred needs progress" in ended.stderr
+
+
+@pytest.mark.slow
+def test_with_workers_once_the_sampler_knows_the_length() -> None:
+    knowing = WITH_WORKERS.replace("loader =", "sampler.epochs = 2\nloader =")
+    ended = subprocess.run(
+        [sys.executable, "-c", knowing], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_checkpoint_brings_the_counts_of_the_loss(tmp_path: Path) -> None:

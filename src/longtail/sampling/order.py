@@ -58,7 +58,9 @@ class Deferred(RowSampler):
     def chunks(self, progress: float | None, generator: torch.Generator) -> Iterator[Tensor]:
         """The permutation before `at`, the draws of `after` from then on."""
         if progress is None:
-            raise TypeError("Deferred needs progress; call set_epoch(epoch, progress=epoch / epochs)")
+            raise TypeError(
+                "Deferred needs progress; call set_epoch(epoch, progress=epoch / epochs), or set sampler.epochs once"
+            )
         if progress >= self.at:
             yield from self.after.chunks(progress, generator)
         else:

@@ -25,7 +25,13 @@ class RowSampler(Sampler[int], ABC):
         seed: of the draws, >= 0; the same on every rank.
         rank: which share is this process's, in [0, world_size).
         world_size: number of processes.
+
+    Attributes:
+        epochs: length of the training, where a framework calls `set_epoch(epoch)` without progress (Lightning,
+            accelerate): progress is then epoch / epochs. None until it is set.
     """
+
+    epochs: int | None = None
 
     def __init__(self, num_samples: int, *, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
         for name, value, low in (
@@ -69,7 +75,8 @@ class RowSampler(Sampler[int], ABC):
         generator = torch.Generator().manual_seed((int(words[0]) << 31) ^ int(words[1]))
         start, before = self._position, 0
         first = self.rank  # this rank's next row, counted from the chunk's start
-        for chunk in self.chunks(self.progress, generator):
+        progress = self.epoch / self.epochs if self.progress is None and self.epochs else self.progress
+        for chunk in self.chunks(progress, generator):
             share = chunk[first :: self.world_size]
             for row in share[max(start - before, 0) :].tolist():
                 self._position += 1
