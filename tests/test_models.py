@@ -162,7 +162,10 @@ def test_a_network_is_compiled_and_exported_whole():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "convnett"}, "name must be one of linear, mlp, convnet, resnet32, got 'convnett'; did you mean \"convnet\""),
+        (
+            {"name": "convnett"},
+            "name must be one of linear, mlp, convnet, resnet32, got 'convnett'; did you mean \"convnet\"",
+        ),
         ({"name": "resnet"}, "name must be one of"),
         ({"head": "cosin"}, "head must be one of linear, cosine, got 'cosin'; did you mean \"cosine\""),
         ({"name": "mlp", "width": 3}, "arguments of mlp must be among hidden, dropout, got 'width'"),
