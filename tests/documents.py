@@ -1,4 +1,4 @@
-"""The parts of README and docs that are made from the code and the committed results: `python -m tests.documents` writes them anew."""
+"""The parts of README and docs made from code and committed results: `python -m tests.documents` writes them anew."""
 
 from __future__ import annotations
 
