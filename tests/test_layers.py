@@ -9,7 +9,7 @@ SRC = Path(__file__).parents[1] / "src" / "longtail"
 
 FACTS = {
     "arrays", "checks", "class_weights", "cosine", "counts", "groups", "knobs", "ledger", "profiles", "schedules",
-    "types",
+    "types", "version",
 }  # fmt: skip
 PARTS = {"data", "heads", "instance_weights", "losses", "models", "posthoc", "sampling", "targets", "updates"}
 LAYERS = [

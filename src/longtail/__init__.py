@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from longtail.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from longtail import (
         checks,
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from longtail.methods import Method, fit, method
     from longtail.schedules import Schedule
     from longtail.types import InstanceWeights, Learner, Targets
-
-__version__ = "0.1.0"
 
 _MODULES = [
     "checks",

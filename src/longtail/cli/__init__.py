@@ -29,9 +29,9 @@ _CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.
 def version(show: bool) -> None:
     """Print the version and leave."""
     if show:
-        import longtail
+        from longtail.version import __version__
 
-        print(f"longtail {longtail.__version__}")
+        print(f"longtail {__version__}")
         raise typer.Exit()
 
 

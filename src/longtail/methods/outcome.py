@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import longtail
 from longtail.data import Splits
 from longtail.engine import Predictor, Recipe, run
 from longtail.engine.precision import resolved
@@ -17,6 +16,7 @@ from longtail.learners import SupervisedLearner
 from longtail.methods.definition import Method
 from longtail.metrics import evaluate
 from longtail.types import Learner
+from longtail.version import __version__
 
 
 def configuration(
@@ -40,7 +40,7 @@ def configuration(
         "device": device,
         "threads": threads,
         "versions": {
-            "longtail": longtail.__version__,
+            "longtail": __version__,
             "torch": torch.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
