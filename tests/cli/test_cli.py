@@ -150,7 +150,7 @@ class TestGoodInput:
         np.savez("single.npz", X=X, y=np.array(["cat", "dog", "yak"])[y])
         assert compare("--val", "0.2", data="single.npz", methods="quick") == 0
         out = capsys.readouterr().out
-        assert "1 of 3 classes have no test example and cannot be measured: yak" in out
+        assert "without a test example, 1 of 3 classes cannot be measured: yak" in out
         line = next(line for line in out.splitlines() if line.startswith("yak"))
         assert line.split()[-1] == "–"
         assert "ce-threshold" in out

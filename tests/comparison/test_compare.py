@@ -420,7 +420,7 @@ class TestInspection:
         assert found["imbalance_ratio"] == 45
         assert found["headline"].endswith("70 training examples, 4 classes of 45 to 1, imbalance ratio 45")
         text = " ".join(found["findings"])
-        assert "1 of 4 classes have no test example and cannot be measured: 3" in text
+        assert "without a test example, 1 of 4 classes cannot be measured: 3" in text
         assert "1 class has a single training example: 3" in text
         assert "fewer than 10 test examples" in text
         assert "logit-adjusted-posthoc first" in text

@@ -88,7 +88,7 @@ class Splits:
         if missing:
             shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
             notes.append(
-                f"{len(missing)} of {len(self.classes)} classes have no test example and cannot be measured: {shown}"
+                f"without a test example, {len(missing)} of {len(self.classes)} classes cannot be measured: {shown}"
             )
         return notes
 
