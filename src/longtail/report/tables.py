@@ -39,6 +39,7 @@ def cells(summary: Summary) -> list[list[str]]:
     for row in summary["rows"]:
         mean = row["mean"]
         name = row["method"] + (" *" if row["reuses"] or not row["retrains"] else "")
+        name += "" if row.get("comparable", True) else " †"
         line = [name, spread(mean[metric], row["std"][metric]), difference(row)]
         line += [percent(mean[group]) for group in ("many", "medium", "few")]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
@@ -80,6 +81,11 @@ def about(summary: Summary) -> list[str]:
     shared = [row["method"] for row in summary["rows"] if row["reuses"] or not row["retrains"]]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
+    apart = [f"{row['method']}: {changed(row)}" for row in summary["rows"] if not row.get("comparable", True)]
+    if apart:
+        lines.append(
+            f"† trained under its own paper's recipe, not comparable with the other rows ({'; '.join(apart)})."
+        )
     lines += [f"Note: {note}." for note in data["notes"]]
     lines += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
     failed = {(f["method"], f["seed"]) for f in summary["failed"]}
@@ -90,10 +96,16 @@ def about(summary: Summary) -> list[str]:
     return lines
 
 
+def changed(row: dict[str, Any]) -> str:
+    """What a row's recipe has otherwise than the common one, as in "weight_decay 0.0001, drop 0.1"."""
+    return ", ".join(f"{name} {value}" for name, value in row["recipe_changes"].items()) or "the common recipe"
+
+
 def verdict_lines(summary: Summary) -> list[str]:
     """The verdict, whether retraining was needed for it, and what the leader gains and costs."""
     if summary["verdict"] is None:
-        return ["No verdict: it needs finished runs of ce and of another method."]
+        alike = "" if all(row.get("comparable", True) for row in summary["rows"]) else " under the recipe of ce"
+        return [f"No verdict: it needs finished runs of ce and of another method{alike}."]
     lines = [summary["verdict"]["sentence"]]
     if summary["retraining"] is not None:
         lines.append(summary["retraining"]["sentence"])
@@ -163,12 +175,13 @@ def comma_separated(summary: Summary) -> str:
             *(f"vs_ce_{e}" for e in ends),
             "seconds",
             "seeds",
+            "recipe",
         ]
     )
     for row in summary["rows"]:
         found = row.get("difference") or {}
         writer.writerow(
             [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(found.get(e) for e in ends),
-             row["seconds"], len(row["runs"])]
+             row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common"]
         )  # fmt: skip
     return file.getvalue()
