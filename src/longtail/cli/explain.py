@@ -48,10 +48,10 @@ def _numbers(row: dict[str, Any]) -> list[str]:
         told = f"{number['error']:.2f} {number['source']} ({number['select']})"
         by_benchmark.setdefault(number["benchmark"], []).append(told)
     lines = ["", "Published top-1 error on the balanced test set, %:"] if by_benchmark else []
-    lines += [f"  {name:<16} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
+    lines += [f"  {name:<17} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
     lines += ["", "Measured with longtail reproduce, %:"] if row["measured"] else []
     for ours in row["measured"]:
         apart = "; not the published protocol" if ours.get("deviations") else ""
-        lines += [f"  {ours['benchmark']:<16} {reproduction.ours(ours)}{apart}"]
-        lines += [f"  {'':<16} {reproduction.how(ours)}"]
+        lines += [f"  {ours['benchmark']:<17} {reproduction.ours(ours)}{apart}"]
+        lines += [f"  {'':<17} {reproduction.how(ours)}"]
     return lines

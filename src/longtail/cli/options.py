@@ -22,7 +22,9 @@ Profile = Annotated[str, typer.Option(help="Shape of the tail that --ratio makes
 Val = Annotated[float | None, typer.Option(help="Share of the training part withheld for validation, as in 0.2.")]
 Label = Annotated[str | None, typer.Option(help="File of the labels beside an .npy of features.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training part (by default enough for its size).")]
-Model = Annotated[str, typer.Option(help="Network: auto, linear, mlp, convnet or resnet32.")]
+Model = Annotated[
+    str | None, typer.Option(help="Network: auto (by the inputs), linear, mlp, convnet or resnet32 (cifar's default).")
+]
 Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
 Recipe = Annotated[
     str, typer.Option(help="common: one recipe for all methods; own: with each paper's changes, not comparable.")

@@ -21,7 +21,7 @@ def train(
     epochs: o.Epochs = None,
     label: o.Label = None,
     data_dir: o.DataDir = None,
-    model: o.Model = "auto",
+    model: o.Model = None,
     recipe: o.Recipe = "common",
     precision: o.Precision = None,
     evaluations: o.Evaluations = 1,

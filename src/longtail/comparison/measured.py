@@ -28,8 +28,10 @@ def _row(summary: dict[str, Any], compared: dict[str, Any], runs: list[Run]) -> 
         "key": compared["key"],
         "epochs": summary["recipe"]["epochs"],
         "seeds": [run["seed"] for run in compared["runs"]],
-        "recipe": summary["recipe"]["kind"],
+        # under "own" a paper without changes of its own is trained with the common recipe
+        "recipe": "own" if compared["recipe_changes"] else "common",
         "recipe_changes": compared["recipe_changes"],
+        "threads": max(run.config["threads"] for run in runs),
         "precision": _all([run.config["precision"] for run in runs]),
         "last": _spread([errors[-1] for errors in looks]),
         # the records hold the scores of the network itself; a post-hoc rule decides otherwise

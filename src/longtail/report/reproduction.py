@@ -75,10 +75,11 @@ def how(row: Row) -> str:
     seeds, speed = row["seeds"], row["images_per_second"]
     count = f"{len(seeds)} seed{'s' * (len(seeds) > 1)} ({', '.join(map(str, seeds))})"
     rate = "" if speed is None else f", {speed:.0f} images/s"
+    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
     shared = f", training shared with {row['reuses'].split('/')[0].rsplit('-', 1)[0]}" if row["reuses"] else ""
     return (
         f"{row['recipe']} recipe, {row['epochs']} epochs, {count}, {row['precision']}, "
-        f"{row['seconds']:.1f} s a run{rate}{shared}; {row['machine']}"
+        f"{row['seconds']:.1f} s a run{rate} on {threads}{shared}; {row['machine']}"
     )
 
 

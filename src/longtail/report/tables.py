@@ -38,13 +38,18 @@ def cells(summary: Summary) -> list[list[str]]:
     lines = []
     for row in summary["rows"]:
         mean = row["mean"]
-        name = row["method"] + (" *" if row["reuses"] or not row["retrains"] else "")
+        name = row["method"] + (" *" if shares(row) else "")
         name += "" if row.get("comparable", True) else " †"
         line = [name, spread(mean[metric], row["std"][metric]), difference(row)]
         line += [percent(mean[group]) for group in ("many", "medium", "few")]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
         lines.append(line)
     return lines
+
+
+def shares(row: dict[str, Any]) -> bool:
+    """Whether a row's training is another row's; a post-hoc method under its own recipe has one to itself."""
+    return bool(row["reuses"]) or (not row["retrains"] and row.get("comparable", True))
 
 
 def percent(value: float | None) -> str:
@@ -78,7 +83,7 @@ def about(summary: Summary) -> list[str]:
         f"Groups: {data['groups']['rule']}. vs ce: paired difference in points with its simultaneous 95 % interval"
         + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
-    shared = [row["method"] for row in summary["rows"] if row["reuses"] or not row["retrains"]]
+    shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
     apart = [f"{row['method']}: {changed(row)}" for row in summary["rows"] if not row.get("comparable", True)]
