@@ -20,11 +20,15 @@ def compare(
     profile: o.Profile = "exp",
     epochs: o.Epochs = None,
     label: o.Label = None,
-    model: o.Model = "auto",
-    budget: Annotated[str | None, typer.Option(help="Begin no further run after this time: 90s, 10m, 1h.")] = None,
+    data_dir: o.DataDir = None,
+    model: o.Model = None,
+    recipe: o.Recipe = "common",
+    precision: o.Precision = None,
+    evaluations: o.Evaluations = 1,
+    budget: o.Budget = None,
     out: o.Out = None,
     device: o.Device = "cpu",
-    jobs: Annotated[int | None, typer.Option(help="Runs at a time (by default one per core).")] = None,
+    jobs: o.Jobs = None,
     json: o.Json = False,
     dry_run: o.DryRun = False,
 ) -> int:
@@ -38,39 +42,30 @@ def compare(
     from longtail.comparison.execute import check_limits
 
     limit = o.seconds(budget)
-    check_limits(jobs, limit)
+    check_limits(jobs, limit, evaluations)
     wanted: dict[str, Any] = {
         "methods": methods, "seeds": seeds, "metric": metric, "val": val, "ratio": ratio, "profile": profile,
         "epochs": epochs, "label": label, "model": model, "out": out, "device": o.device(device),
+        "kind": o.kind(recipe), "precision": precision, "data_dir": data_dir,
     }  # fmt: skip
     if dry_run:
-        return _plan(prepare(data, **wanted), seeds, metric, jobs, json)
-    return _run(data, wanted, jobs, limit, json)
+        from longtail.cli import planned
+        from longtail.comparison.estimate import estimate
+
+        return planned.show(estimate(prepare(data, **wanted), seeds, metric, jobs, evaluations), json)
+    return _run(data, wanted, {"jobs": jobs, "budget": limit, "evaluations": evaluations}, json)
 
 
-def _run(data: str, wanted: dict[str, Any], jobs: int | None, limit: float | None, json: bool) -> int:
+def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) -> int:
     from longtail import comparison
     from longtail.cli import screen
 
     out = wanted.pop("out")
     prepared = comparison.prepare(data, **wanted, out=out)
-    bar, task = screen.progress(f"comparing on {prepared.splits.name}")
-
-    def planned(plan: comparison.Plan) -> None:
-        done = sum(t.finished for t in plan.tasks)
-        bar.update(task, total=len(plan.tasks), completed=done)
-
-    def ended(outcome: comparison.Outcome) -> None:
-        bar.advance(task)
-        if outcome.error is not None:
-            where = f"{outcome.task.spec}, seed {outcome.task.seed}"
-            bar.console.print(f"FAILED {where}: {outcome.error}", markup=False, style="red")
-
-    with bar:
+    with screen.watched(f"comparing on {prepared.splits.name}") as callbacks:
         result = comparison.compare_prepared(
-            prepared, seeds=wanted["seeds"], metric=wanted["metric"], jobs=jobs, budget=limit,
-            on_plan=planned, on_outcome=ended,
-        )  # fmt: skip
+            prepared, seeds=wanted["seeds"], metric=wanted["metric"], **limits, **callbacks
+        )
     if json:
         print(jsonlib.dumps(result.summary, indent=2))
     else:
@@ -83,20 +78,3 @@ def _run(data: str, wanted: dict[str, Any], jobs: int | None, limit: float | Non
 def _picture(result: Any) -> str:
     drawn = (result.out / "recall.svg").exists()
     return " and recall.svg" if drawn else " (recall.svg needs longtail[report])"
-
-
-def _plan(prepared: Any, seeds: int, metric: str, jobs: int | None, json: bool) -> int:
-    from longtail.comparison.estimate import estimate
-
-    found = estimate(prepared, seeds, metric, jobs)
-    if json:
-        print(jsonlib.dumps(found, indent=2))
-        return 0
-    print(f"data      {found['data']}: {found['train']} training and {found['test']} test examples, "
-          f"{found['classes']} classes")  # fmt: skip
-    print(f"methods   {', '.join(found['methods'])}")
-    print(f"runs      {found['runs']} with {found['seeds']} seeds ({found['finished']} finished, {found['trainings']} "
-          f"to train, the others share a training), {found['epochs']} epochs, {found['jobs']} at a time")  # fmt: skip
-    print(f"time      about {found['seconds']:.0f} s (from two epochs of ce measured now)")
-    print(f"folder    {found['out']}")
-    return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,9 +18,11 @@ def explain(
 
     Example: longtail explain ldam-drw
     """
+    from longtail import ledger
     from longtail.methods.menu import explained
 
     row = explained(method)
+    row |= ledger.known(row["spec"])
     if json:
         print(jsonlib.dumps(row, indent=2))
         return 0
@@ -32,4 +34,24 @@ def explain(
     cost = "trains a network" if row["retrains"] else "re-reads the scores of ce; nothing is retrained"
     print(f"Cost: {cost}" + ("; needs a validation part (--val 0.2)" if row["needs_val"] else ""))
     print(f"Presets: {', '.join(row['presets'])}\n\n{row['title']}, {row['paper']}\n{row['bibtex']}")
+    for line in _numbers(row):
+        print(line)
     return 0
+
+
+def _numbers(row: dict[str, Any]) -> list[str]:
+    """Published numbers, one line per benchmark, and ours below."""
+    from longtail.report import reproduction
+
+    by_benchmark: dict[str, list[str]] = {}
+    for number in row["published"]:
+        told = f"{number['error']:.2f} {number['source']} ({number['select']})"
+        by_benchmark.setdefault(number["benchmark"], []).append(told)
+    lines = ["", "Published top-1 error on the balanced test set, %:"] if by_benchmark else []
+    lines += [f"  {name:<17} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
+    lines += ["", "Measured with longtail reproduce, %:"] if row["measured"] else []
+    for ours in row["measured"]:
+        apart = "; not the published protocol" if ours.get("deviations") else ""
+        lines += [f"  {ours['benchmark']:<17} {reproduction.ours(ours)}{apart}"]
+        lines += [f"  {'':<17} {reproduction.how(ours)}"]
+    return lines

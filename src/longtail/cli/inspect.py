@@ -12,6 +12,7 @@ def inspect(
     ratio: o.Ratio = None,
     profile: o.Profile = "exp",
     label: o.Label = None,
+    data_dir: o.DataDir = None,
     val: o.Val = None,
     json: o.Json = False,
 ) -> int:
@@ -22,7 +23,7 @@ def inspect(
     from longtail.comparison.inspection import inspection
     from longtail.data import load
 
-    found = inspection(load(data, label=label, ratio=ratio, profile=profile, val=val))
+    found = inspection(load(data, label=label, data_dir=data_dir, ratio=ratio, profile=profile, val=val))
     if json:
         print(jsonlib.dumps(found, indent=2))
         return 0

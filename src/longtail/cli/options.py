@@ -8,22 +8,47 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[str, typer.Argument(help="digits, or a path to .npz (X and y) or .npy (with --label).")]
+Data = Annotated[
+    str, typer.Argument(help="digits, cifar10, cifar100, or a path to .npz (X and y) or .npy (with --label).")
+]
+DataDir = Annotated[
+    Path | None, typer.Option(help="For cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.")
+]
 Ratio = Annotated[
     float | None,
-    typer.Option(help="Make the training part long-tailed: largest class / smallest class (digits: 50)."),
+    typer.Option(help="Make the training part long-tailed: largest class / smallest class (digits: 50, cifar: 100)."),
 ]
 Profile = Annotated[str, typer.Option(help="Shape of the tail that --ratio makes: exp or step.")]
 Val = Annotated[float | None, typer.Option(help="Share of the training part withheld for validation, as in 0.2.")]
 Label = Annotated[str | None, typer.Option(help="File of the labels beside an .npy of features.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training part (by default enough for its size).")]
-Model = Annotated[str, typer.Option(help="Network: auto, linear, mlp or convnet.")]
+Model = Annotated[
+    str | None, typer.Option(help="Network: auto (by the inputs), linear, mlp, convnet or resnet32 (cifar's default).")
+]
 Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
+Recipe = Annotated[
+    str, typer.Option(help="common: one recipe for all methods; own: with each paper's changes, not comparable.")
+]
+Precision = Annotated[
+    str | None, typer.Option(help="auto (by the hardware), float32 or bfloat16 (by default: auto for cifar).")
+]
+Evaluations = Annotated[
+    int, typer.Option(help="How often the test part is looked at during a training; decides nothing, costs time.")
+]
+Budget = Annotated[str | None, typer.Option(help="Begin no further run after this time: 90s, 10m, 1h.")]
+Jobs = Annotated[int | None, typer.Option(help="Runs at a time (by default one per core; on a GPU one).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 DryRun = Annotated[bool, typer.Option(help="Check everything, say what would run and how long, and stop.")]
 Out = Annotated[Path | None, typer.Option(help="Output folder; the same command resumes there.")]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def kind(recipe: str) -> str:
+    """The kind of recipe, checked."""
+    if recipe not in ("common", "own"):
+        raise ValueError(f"--recipe must be common or own, got {recipe!r}; choose one of these")
+    return recipe
 
 
 def seconds(budget: str | None) -> float | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -48,6 +50,24 @@ def progress(what: str) -> tuple[Progress, Any]:
         disable=not sys.stderr.isatty(),  # a log would only get an empty line
     )
     return bar, bar.add_task(what, total=None)
+
+
+@contextmanager
+def watched(what: str) -> Iterator[dict[str, Any]]:
+    """A progress bar over the runs of a comparison: the callbacks that move it and tell what failed."""
+    bar, task = progress(what)
+
+    def planned(plan: Any) -> None:
+        bar.update(task, total=len(plan.tasks), completed=sum(t.finished for t in plan.tasks))
+
+    def ended(outcome: Any) -> None:
+        bar.advance(task)
+        if outcome.error is not None:
+            where = f"{outcome.task.spec}, seed {outcome.task.seed}"
+            bar.console.print(f"FAILED {where}: {outcome.error}", markup=False, style="red")
+
+    with bar:
+        yield {"on_plan": planned, "on_outcome": ended}
 
 
 def comparison(summary: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,11 @@ def train(
     profile: o.Profile = "exp",
     epochs: o.Epochs = None,
     label: o.Label = None,
-    model: o.Model = "auto",
+    data_dir: o.DataDir = None,
+    model: o.Model = None,
+    recipe: o.Recipe = "common",
+    precision: o.Precision = None,
+    evaluations: o.Evaluations = 1,
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -30,27 +34,32 @@ def train(
 
     Example: longtail train digits --method "ldam-drw(scale=20)" --out runs/model
     """
+    from longtail.comparison.execute import check_limits
     from longtail.comparison.plan import writable
     from longtail.data import load
+    from longtail.engine import Recipe
     from longtail.methods import method as resolve
     from longtail.methods.recipes import default_recipe
     from longtail.methods.train import Fit
 
     if seed < 0:
         raise ValueError(f"--seed must be >= 0, got {seed}; 0 is usual")
+    check_limits(None, None, evaluations)
     chosen, where = resolve(method), o.device(device)
-    splits = load(data, label=label, val=val, ratio=ratio, profile=profile)
-    recipe = default_recipe(splits, epochs=epochs, model=model)
-    recipe.check(splits.train)
+    changes: dict[str, Any] = {"epochs": epochs, "model": model, "kind": o.kind(recipe), "precision": precision}
+    Recipe(**{k: v for k, v in changes.items() if v is not None})
+    splits = load(data, label=label, data_dir=data_dir, val=val, ratio=ratio, profile=profile)
+    shared = default_recipe(splits, **changes)
+    shared.check(splits.train)
     folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
-    fit = Fit(chosen, splits, seed=seed, recipe=recipe, folder=folder, device=where)
+    fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
     if dry_run:
-        plan = {"method": chosen.spec, "seed": seed, "epochs": recipe.epochs, "data": splits.name, "out": str(folder)}
-        text = f"would train {chosen.spec}, seed {seed}, for {recipe.epochs} epochs on {splits.name} into {folder}"
+        plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
+        text = f"would train {chosen.spec}, seed {seed}, for {shared.epochs} epochs on {splits.name} into {folder}"
         print(jsonlib.dumps(plan, indent=2) if json else text)
         return 0
     writable(folder)
-    _watch(fit, recipe.epochs)
+    _watch(fit, shared.epochs)
     if json:
         print(jsonlib.dumps(fit.run.result, indent=2))
         return 0

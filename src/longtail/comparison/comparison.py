@@ -69,6 +69,7 @@ def compare(
     metric: str = "balanced_accuracy",
     jobs: int | None = None,
     budget: float | None = None,
+    evaluations: int = 1,
     on_plan: Callable[[Plan], None] | None = None,
     on_outcome: OnOutcome | None = None,
     **options: Any,
@@ -84,15 +85,16 @@ def compare(
         metric: balanced_accuracy, accuracy or macro_f1.
         jobs: runs at a time (None: one per core).
         budget: seconds after which no further run begins.
+        evaluations: how often the test part is looked at during a training, for the record; decides nothing.
         on_plan, on_outcome: called when the plan stands and after every run.
-        options: label, classes, sample_weight, ratio, profile, val, test, name (see `data.load`) and epochs,
-            batch_size, lr, optimizer, model, ... (see `Recipe`), and device.
+        options: label, classes, data_dir, sample_weight, ratio, profile, val, test, name (see `data.load`) and
+            epochs, batch_size, lr, optimizer, model, precision, kind, ... (see `Recipe`), and device.
 
     Raises:
         ValueError, TypeError: one line naming the argument, the rule, the value and the way out.
         OutputError: the output folder cannot be written any more; finished runs are kept.
     """
-    check_limits(jobs, budget)
+    check_limits(jobs, budget, evaluations)
     found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, **options)
     run = partial(
         compare_prepared,
@@ -100,6 +102,7 @@ def compare(
         metric=metric,
         jobs=jobs,
         budget=budget,
+        evaluations=evaluations,
         on_plan=on_plan,
         on_outcome=on_outcome,
     )
@@ -116,6 +119,7 @@ def compare_prepared(
     metric: str,
     jobs: int | None = None,
     budget: float | None = None,
+    evaluations: int = 1,
     on_plan: Callable[[Plan], None] | None = None,
     on_outcome: OnOutcome | None = None,
 ) -> Comparison:
@@ -124,7 +128,7 @@ def compare_prepared(
     claim(made)
     if on_plan is not None:
         on_plan(made)
-    outcomes = execute(made, jobs=jobs, budget=budget, on_outcome=on_outcome)
+    outcomes = execute(made, jobs=jobs, budget=budget, evaluations=evaluations, on_outcome=on_outcome)
     summary = summarise(made, outcomes)
     try:
         files.write(made.out, summary)

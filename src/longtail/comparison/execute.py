@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
 from longtail.engine import Recipe
+from longtail.engine.machine import cores
 from longtail.methods import train
 
 THREADS = 1
@@ -36,7 +36,12 @@ OnOutcome = Callable[[Outcome], None]
 
 
 def execute(
-    plan: Plan, *, jobs: int | None = None, budget: float | None = None, on_outcome: OnOutcome | None = None
+    plan: Plan,
+    *,
+    jobs: int | None = None,
+    budget: float | None = None,
+    evaluations: int = 1,
+    on_outcome: OnOutcome | None = None,
 ) -> list[Outcome]:
     """Run what is not finished; a run that fails is reported and the others go on.
 
@@ -44,17 +49,18 @@ def execute(
         plan: what to run.
         jobs: runs at a time; by default as many as there are cores, or one on a GPU.
         budget: seconds after which no further run is begun (what is missing runs when the command is given again).
+        evaluations: how often the test part is looked at during a training, for the record; decides nothing.
         on_outcome: called after every run.
 
     Raises:
         OutputError: the output folder cannot be written any more; finished runs are kept.
     """
-    check_limits(jobs, budget)
+    check_limits(jobs, budget, evaluations)
     deadline = None if budget is None else time.monotonic() + budget
     outcomes: list[Outcome] = []
     for wave in plan.waves():
         wanted = min(jobs or (cores() if plan.device == "cpu" else 1), max(len(wave), 1))
-        for outcome in _side_by_side(plan, wave, wanted, deadline):
+        for outcome in _side_by_side(plan, wave, wanted, deadline, evaluations):
             if outcome.output:
                 raise OutputError(f"{outcome.error}; finished runs are kept, make room and run the same command again")
             outcomes.append(outcome)
@@ -63,21 +69,20 @@ def execute(
     return outcomes
 
 
-def check_limits(jobs: int | None, budget: float | None) -> None:
-    """Raise ValueError where jobs or budget allow nothing to run."""
+def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
+    """Raise ValueError where jobs or budget allow nothing to run, or the end would not be evaluated."""
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise ValueError(f"jobs must be an integer >= 1, got {jobs!r}; leave it out for one per core")
     if budget is not None and not budget > 0:
         raise ValueError(f"budget must be > 0 seconds, got {budget!r}; leave it out for no limit")
+    if isinstance(evaluations, bool) or not isinstance(evaluations, int) or evaluations < 1:
+        raise ValueError(f"evaluations must be an integer >= 1, got {evaluations!r}; 1 looks at the last epoch only")
 
 
-def cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _side_by_side(plan: Plan, tasks: list[Task], jobs: int, deadline: float | None) -> Iterator[Outcome]:
-    arguments = (plan.splits, plan.recipe, plan.store, plan.device)
+def _side_by_side(
+    plan: Plan, tasks: list[Task], jobs: int, deadline: float | None, evaluations: int
+) -> Iterator[Outcome]:
+    arguments = (plan.splits, plan.recipe, plan.store, plan.device, evaluations)
     pending = _until(tasks, deadline)
     if jobs == 1:
         for task in pending:
@@ -97,7 +102,7 @@ def _until(tasks: Iterable[Task], deadline: float | None) -> Iterator[Task]:
         yield task
 
 
-def run_task(task: Task, splits: Splits, recipe: Recipe, store: Path, device: str) -> Outcome:
+def run_task(task: Task, splits: Splits, recipe: Recipe, store: Path, device: str, evaluations: int = 1) -> Outcome:
     """One run, its failure turned into an outcome so that the others go on."""
     start = time.perf_counter()
 
@@ -107,7 +112,7 @@ def run_task(task: Task, splits: Splits, recipe: Recipe, store: Path, device: st
     try:
         train(
             task.spec, splits, folder=task.folder, seed=task.seed, recipe=recipe, store=store, device=device,
-            threads=THREADS,
+            threads=THREADS, evaluations=evaluations,
         )  # fmt: skip
     except OSError as error:
         where = error.filename or task.folder

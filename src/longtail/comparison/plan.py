@@ -63,17 +63,28 @@ class Plan:
 
     def waves(self) -> tuple[list[Task], list[Task]]:
         """Unfinished runs in two waves: those that train, and those that find a training of the first wave."""
-        owners: set[tuple[int, tuple[str, ...]]] = set()
+        owners: set[tuple[int, str]] = set()
         first: list[Task] = []
         second: list[Task] = []
-        stages = {m.spec: tuple(stage.spec for stage in m.stages(self.recipe)) for m in self.methods}
+        trainings = {m.spec: self._training(m) for m in self.methods}
         for task in self.tasks:
-            training = (task.seed, stages[task.spec])
+            training = (task.seed, trainings[task.spec])
             wave = second if training in owners else first
             owners.add(training)
             if not task.finished:
                 wave.append(task)
         return first, second
+
+    def _training(self, method: Method) -> str:
+        """The text of what a method trains: its stages and the recipe it is trained under."""
+        recipe = method.under(self.recipe)
+        return json.dumps([[stage.spec for stage in method.stages(recipe)], recipe.to_json()], sort_keys=True)
+
+    def changes(self, spec: str) -> dict[str, Any]:
+        """What a method's recipe has otherwise than the recipe that all share; empty for most."""
+        common = self.recipe.to_json()
+        method = next(m for m in self.methods if m.spec == spec)
+        return {k: v for k, v in method.under(self.recipe).to_json().items() if v != common[k]}
 
     def config(self) -> dict[str, Any]:
         """What decides the comparison's identity, and the methods and seeds it holds so far."""

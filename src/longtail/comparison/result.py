@@ -76,6 +76,8 @@ def _row(plan: Plan, spec: str, tasks: Mapping[int, Task]) -> dict[str, Any]:
         "key": runs[0]["key"],
         "paper": runs[0]["reference"],
         "retrains": runs[0]["retrains"],
+        "recipe_changes": plan.changes(spec),
+        "comparable": plan.changes(spec) == plan.changes(REFERENCE),
         "reuses": runs[0]["reuses"],
         "mean": {name: _mean(values) for name, values in table.items()},
         "std": {name: _std(values) for name, values in table.items()},
@@ -109,8 +111,10 @@ def _compare(
 ) -> None:
     """Put the paired differences into the rows, and the verdicts beside them."""
     summary["verdict"] = summary["retraining"] = None
+    # under another recipe a difference would be the recipe's as much as the method's
+    alike = {row["method"]: finished[row["method"]] for row in rows if row["comparable"]}
     # where runs failed, a method may share no seed with the reference
-    paired = _sharing_a_seed(finished, [REFERENCE])
+    paired = _sharing_a_seed(alike, [REFERENCE])
     if len(paired) < 2:
         return
     predictions = {spec: {s: _decisions(t.folder) for s, t in finished[spec].items()} for spec in paired}
@@ -161,10 +165,10 @@ def _decisions(folder: Path) -> np.ndarray:
 def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
     """What the leader gives and costs: recall of the rarest and of the largest classes, and time."""
     rows = {row["method"]: row for row in summary["rows"]}
-    if REFERENCE not in rows or len(rows) < 2:
+    rest = [row for row in summary["rows"] if row["method"] != REFERENCE and row["comparable"]]
+    if REFERENCE not in rows or not rest:
         return None
     winners = summary["verdict"]["winners"] if summary["verdict"] else []
-    rest = [row for row in summary["rows"] if row["method"] != REFERENCE]
     best = rows[winners[0]] if winners else rest[0]
     plain, found = rows[REFERENCE], summary["data"]["groups"]
     counts = np.array(summary["data"]["class_counts"])

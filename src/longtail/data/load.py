@@ -58,6 +58,9 @@ def load(
     """
     if profile not in profiles.PROFILES:
         raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {profile!r}; try "exp"')
+    if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
+        named = source if isinstance(source, str) else "data in memory"
+        raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
     if isinstance(source, Splits):
         splits = source
         if ratio is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -51,3 +51,11 @@ def measured() -> tuple[dict[str, Any], ...]:
             if file.name.endswith(".json"):
                 rows += json.loads(file.read_text(encoding="utf-8"))["rows"]
     return tuple(rows)
+
+
+def known(method: str) -> dict[str, list[dict[str, Any]]]:
+    """Every number of one method, by its canonical spec: `published` by others and `measured` by us."""
+    return {
+        "published": [asdict(row) for row in published() if row.method == method],
+        "measured": [row for row in measured() if row["method"] == method],
+    }

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from longtail.data import Splits
 from longtail.engine import Predictor, Recipe, run
+from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.learners import SupervisedLearner
 from longtail.methods.definition import Method
@@ -39,6 +40,7 @@ def configuration(
         "precision": resolved(recipe.precision, recipe.builder(splits.train)["name"], device),
         "device": device,
         "threads": threads,
+        "machine": machine(device),
         "versions": {
             "longtail": __version__,
             "torch": torch.__version__,

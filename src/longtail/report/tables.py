@@ -38,12 +38,18 @@ def cells(summary: Summary) -> list[list[str]]:
     lines = []
     for row in summary["rows"]:
         mean = row["mean"]
-        name = row["method"] + (" *" if row["reuses"] or not row["retrains"] else "")
+        name = row["method"] + (" *" if shares(row) else "")
+        name += "" if row.get("comparable", True) else " †"
         line = [name, spread(mean[metric], row["std"][metric]), difference(row)]
         line += [percent(mean[group]) for group in ("many", "medium", "few")]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
         lines.append(line)
     return lines
+
+
+def shares(row: dict[str, Any]) -> bool:
+    """Whether a row's training is another row's; a post-hoc method under its own recipe has one to itself."""
+    return bool(row["reuses"]) or (not row["retrains"] and row.get("comparable", True))
 
 
 def percent(value: float | None) -> str:
@@ -77,9 +83,14 @@ def about(summary: Summary) -> list[str]:
         f"Groups: {data['groups']['rule']}. vs ce: paired difference in points with its simultaneous 95 % interval"
         + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
-    shared = [row["method"] for row in summary["rows"] if row["reuses"] or not row["retrains"]]
+    shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
+    apart = [f"{row['method']}: {changed(row)}" for row in summary["rows"] if not row.get("comparable", True)]
+    if apart:
+        lines.append(
+            f"† trained under its own paper's recipe, not comparable with the other rows ({'; '.join(apart)})."
+        )
     lines += [f"Note: {note}." for note in data["notes"]]
     lines += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
     failed = {(f["method"], f["seed"]) for f in summary["failed"]}
@@ -90,10 +101,16 @@ def about(summary: Summary) -> list[str]:
     return lines
 
 
+def changed(row: dict[str, Any]) -> str:
+    """What a row's recipe has otherwise than the common one, as in "weight_decay 0.0001, drop 0.1"."""
+    return ", ".join(f"{name} {value}" for name, value in row["recipe_changes"].items()) or "the common recipe"
+
+
 def verdict_lines(summary: Summary) -> list[str]:
     """The verdict, whether retraining was needed for it, and what the leader gains and costs."""
     if summary["verdict"] is None:
-        return ["No verdict: it needs finished runs of ce and of another method."]
+        alike = "" if all(row.get("comparable", True) for row in summary["rows"]) else " under the recipe of ce"
+        return [f"No verdict: it needs finished runs of ce and of another method{alike}."]
     lines = [summary["verdict"]["sentence"]]
     if summary["retraining"] is not None:
         lines.append(summary["retraining"]["sentence"])
@@ -163,12 +180,13 @@ def comma_separated(summary: Summary) -> str:
             *(f"vs_ce_{e}" for e in ends),
             "seconds",
             "seeds",
+            "recipe",
         ]
     )
     for row in summary["rows"]:
         found = row.get("difference") or {}
         writer.writerow(
             [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(found.get(e) for e in ends),
-             row["seconds"], len(row["runs"])]
+             row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common"]
         )  # fmt: skip
     return file.getvalue()

@@ -1,0 +1,37 @@
+"""What a dry run shows: the plan in numbers, its time and its memory."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Any
+
+
+def show(found: dict[str, Any], json: bool) -> int:
+    """Print what `estimate` found."""
+    if json:
+        print(jsonlib.dumps(found, indent=2))
+        return 0
+    side = f"{found['jobs']} at a time"
+    print(f"data      {found['data']}: {found['train']} training and {found['test']} test examples, "
+          f"{found['classes']} classes")  # fmt: skip
+    print(f"methods   {', '.join(found['methods'])}")
+    print(f"runs      {found['runs']} with {found['seeds']} seeds ({found['finished']} finished, {found['trainings']} "
+          f"to train, the others share a training), {found['epochs']} epochs, {side}")  # fmt: skip
+    print(f"time      about {duration(found['seconds'])}, {duration(found['seconds_per_training'])} a training "
+          "(from some steps of ce measured now)")  # fmt: skip
+    on_gpu = f", {size(found['gpu_memory'])} on the GPU" if found["gpu_memory"] else ""
+    print(f"memory    about {size(found['memory'])}{on_gpu}, with {side}")
+    print(f"folder    {found['out']}")
+    return 0
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever is read at once."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: int) -> str:
+    """Bytes as MB or GB."""
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

@@ -1,0 +1,41 @@
+"""The field's benchmarks by name: long-tailed and step CIFAR at the ratios that papers report."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+RATIOS = (10, 20, 50, 100, 200)
+PROFILES = {"lt": "exp", "step": "step"}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Which data, with which profile and imbalance ratio."""
+
+    name: str
+    data: str
+    profile: str
+    ratio: float
+
+
+BENCHMARKS = {
+    f"{data}-{kind}-{ratio}": Benchmark(f"{data}-{kind}-{ratio}", data, PROFILES[kind], float(ratio))
+    for data in ("cifar10", "cifar100")
+    for kind in PROFILES
+    for ratio in RATIOS
+}
+
+
+def benchmark(name: str) -> Benchmark:
+    """The benchmark of that name, such as cifar10-lt-100.
+
+    Raises:
+        ValueError: there is none; the line names the nearest.
+    """
+    if name not in BENCHMARKS:
+        near = difflib.get_close_matches(str(name), BENCHMARKS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "as in cifar10-lt-100"
+        ratios = ", ".join(map(str, RATIOS))
+        raise ValueError(f"benchmark must be cifar10 or cifar100, lt or step, and {ratios}, got {name!r}; {hint}")
+    return BENCHMARKS[name]

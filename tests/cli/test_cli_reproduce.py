@@ -1,0 +1,137 @@
+"""`longtail reproduce` and the options for CIFAR, as they are typed; ResNet-32 on a small stand-in."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.tiny_cifar import tiny_cifar
+
+from longtail import ledger
+from longtail.cli import run
+
+Capture = pytest.CaptureFixture[str]
+SHORT = ["--methods", "ce", "--epochs", "1", "--evaluations", "3", "--jobs", "1", "--data-dir", "data"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    tiny_cifar(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def refused(capsys: Capture, code: int, expected: str) -> None:
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith("longtail: error: ")
+    assert err.count("\n") == 1, err
+    assert expected in err
+
+
+def test_it_prints_ours_beside_the_published_and_resumes(here: Path, capsys: Capture) -> None:
+    assert run(["reproduce", "cifar10-lt-10", *SHORT]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("cifar10-lt-10\nTop-1 error in %, ")
+    for text in (
+        "NOT THE PUBLISHED PROTOCOL (epochs 1 instead of 200)",
+        "ce   last ",
+        "13.61  last       Cui et al. 2019",
+        "Files: runs/cifar10-lt-10/reproduction.json",
+    ):
+        assert text in out
+    assert max(len(line) for line in out.splitlines() if line.startswith("    ")) < 160
+    stamp = next(here.glob("runs/*/ce-*/seed-0/run.json")).stat()
+    assert run(["reproduce", "cifar10-lt-10", *SHORT, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads((here / "runs/cifar10-lt-10/reproduction.json").read_text())
+    command = shlex.split(found["rows"][0]["command"])
+    assert command[:3] == ["longtail", "reproduce", "cifar10-lt-10"]
+    assert run([*command[1:], "--data-dir", "data", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
+    assert next(here.glob("runs/*/ce-*/seed-0/run.json")).stat() == stamp
+
+
+def test_a_dry_run_tells_time_and_memory_and_writes_nothing(here: Path, capsys: Capture) -> None:
+    assert run(["reproduce", "cifar10-lt-10", "--data-dir", "data", "--dry-run", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    for start in (
+        "methods   ce, ",
+        "runs      ",
+        "time      about ",
+        "memory    about ",
+        "folder    runs/cifar10-lt-10",
+    ):
+        assert f"\n{start}" in out
+    assert "200 epochs, 1 at a time" in out
+    assert run(["reproduce", "cifar10-lt-10", *SHORT, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["memory"] > 0
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["cifar10-lt-1000"], "did you mean 'cifar10-lt-100'?"),
+        (["cifar10-lt-10", "--data-dir", "nowhere"], "is not a folder"),
+        (["cifar100-lt-10", "--data-dir", "data"], "is not cifar100"),
+        (["cifar10-lt-10", "--data-dir", "data", "--recipe", "mine"], "--recipe must be common or own, got 'mine'"),
+        (["cifar10-lt-10", "--data-dir", "data", "--precision", "half"], "precision must be one of auto, float32"),
+        (["cifar10-lt-10", "--data-dir", "data", "--evaluations", "0"], "evaluations must be an integer >= 1, got 0"),
+        (["cifar10-lt-10", "--data-dir", "data", "--methods", "nothing"], "unknown method 'nothing'"),
+        (["cifar10-lt-100", "--data-dir", "data"], "would keep no example at this ratio"),
+    ],
+)
+def test_bad_input_is_one_line(here: Path, capsys: Capture, arguments: list[str], expected: str) -> None:
+    refused(capsys, run(["reproduce", *arguments]), expected)
+    assert not (here / "runs").exists()
+
+
+def test_compare_and_train_take_the_same_options(here: Path, capsys: Capture) -> None:
+    common = ["--data-dir", "data", "--ratio", "10", "--epochs", "2", "--model", "linear", "--precision", "float32"]
+    more = ["--recipe", "own", "--evaluations", "2"]
+    compared = ["compare", "cifar10", *common, *more, "--seeds", "1", "--jobs", "1", "--methods", "ldam,logit-adjusted"]
+    assert run(compared) == 0
+    out = capsys.readouterr().out
+    assert "logit-adjusted †" in out
+    assert "† trained under its own paper's recipe, not comparable" in " ".join(out.split())
+    assert run([*compared, "--dry-run"]) == 0
+    assert "(3 finished, 0 to train" in capsys.readouterr().out
+    assert run(["train", "cifar10", *common, *more, "--method", "logit-adjusted", "--out", "m"]) == 0
+    config = json.loads((here / "m" / "config.json").read_text())
+    assert config["recipe"]["weight_decay"] == 1e-4
+    assert (config["recipe"]["kind"], config["precision"]) == ("own", "float32")
+    records = [json.loads(line) for line in (here / "m" / "metrics.jsonl").read_text().splitlines()]
+    assert ["scores" in record for record in records] == [True, True]
+    capsys.readouterr()
+    for verb in ("compare", "train"):
+        refused(capsys, run([verb, "cifar10", "--recipe", "mine"]), "--recipe must be common or own, got 'mine'")
+        refused(capsys, run([verb, "digits", "--data-dir", "data"]), "is read for cifar10 and cifar100, not for digits")
+        refused(capsys, run([verb, "digits", "--evaluations", "0"]), "evaluations must be an integer >= 1")
+    assert run(["train", "cifar10", *common[:6], "--method", "ce", "--out", "default"]) == 0
+    assert json.loads((here / "default" / "config.json").read_text())["recipe"]["model"] == "resnet32"
+    capsys.readouterr()
+    assert run(["inspect", "cifar10", "--data-dir", "data", "--ratio", "10"]) == 0
+    assert "10 classes of 20 to 2" in capsys.readouterr().out
+
+
+def test_explain_shows_published_numbers_and_ours(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(["explain", "ldam-drw"]) == 0
+    out = capsys.readouterr().out
+    assert "Published top-1 error on the balanced test set, %:" in out
+    assert "  cifar10-lt-100    22.97 Cao et al. 2019, table 2 (best-test) · 22.03 Wang et al. 2023" in out
+    assert run(["reproduce", "cifar10-lt-10", *SHORT, "--out", "out"]) == 0
+    rows = json.loads((here / "out" / "reproduction.json").read_text())["rows"]
+    monkeypatch.setattr(ledger, "measured", lambda: tuple(rows))
+    capsys.readouterr()
+    assert run(["explain", "ce"]) == 0
+    out = capsys.readouterr().out
+    assert f"  cifar10-lt-10     last {rows[0]['last']['mean']:.2f}, best-test" in out
+    assert "; not the published protocol" in out
+    assert run(["explain", "ce", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["measured"] == rows
+    assert run(["explain", "cb-ce"]) == 0
+    assert "Published" not in capsys.readouterr().out
