@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,24 @@ def test_one_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:
     told = "this very process; finish or close the other training"
     with held(tmp_path), pytest.raises(ValueError, match=told), held(tmp_path):
         pass
+    with held(tmp_path):
+        pass
+
+
+def test_a_dropped_holder_of_this_process_lets_go(tmp_path: Path) -> None:
+    class Training:
+        """Refers to itself through its generator, as a training does."""
+
+        def __init__(self) -> None:
+            self.epochs = self.run()
+            next(self.epochs)
+
+        def run(self) -> Iterator[int]:
+            with held(tmp_path):
+                yield 1
+
+    begun = Training()
+    del begun
     with held(tmp_path):
         pass
 

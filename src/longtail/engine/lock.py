@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import platform
@@ -45,20 +46,28 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def _take(descriptor: int, folder: Path) -> None:
+    holder = _locked(descriptor, folder)
+    if holder == _name():
+        gc.collect()  # a training that was dropped is a cycle, and holds its folder until it is collected
+        holder = _locked(descriptor, folder)
+    if holder is not None:
+        own = holder == _name()
+        hint = ", this very process; finish or close the other training" if own else "; wait for it or stop it"
+        raise ValueError(f"{folder} is in use by {holder}{hint}, then run the same command again")
+
+
+def _locked(descriptor: int, folder: Path) -> str | None:
+    """None once the lock is taken, or who has it."""
     if fcntl is None:
-        return
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         # the holder may not have signed yet
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-        if holder == _name():
-            holder += ", this very process; finish or close the other training"
-        else:
-            holder += "; wait for it or stop it"
-        raise ValueError(f"{folder} is in use by {holder}, then run the same command again") from None
+        return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
     except OSError as error:
         log.warning("%s cannot be locked (%s); do not use it from two processes at once", folder, error.strerror)
+    return None
 
 
 def _sign(descriptor: int, path: Path) -> None:
