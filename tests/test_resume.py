@@ -99,7 +99,7 @@ os.replace = pausing
 """
     process = start(TRAIN, out, driver)
     kill_when(process, marker.exists)
-    assert (out / "checkpoint" / "state.safetensors.tmp").exists()
+    assert list((out / "checkpoint").glob("state.safetensors.*.tmp"))
     before = lines(out / "metrics.jsonl")
     assert len(before) == 20  # its line is there, its checkpoint is not
 
@@ -108,6 +108,7 @@ os.replace = pausing
     assert after[:19] == before[:19]
     assert [json.loads(line)["epoch"] for line in after] == list(range(1, EPOCHS + 1))
     assert (out / "predictions.safetensors").read_bytes() == undisturbed
+    assert not list(out.rglob("*.tmp"))
 
 
 def test_a_damaged_checkpoint_begins_anew_and_ends_the_same(tmp_path: Path, undisturbed: bytes) -> None:

@@ -1,6 +1,5 @@
 """CIFAR: the hub's layout, the field's counts and subset, the cache, and what is refused."""
 
-import io
 import multiprocessing
 import os
 from pathlib import Path
@@ -11,35 +10,9 @@ import torch
 
 from longtail import profiles
 from longtail.data import cache, cifar, load
-from longtail.data.cifar import Source
+from tiny_cifar import NAMES, TINY, datasets, png, save, write
 
-datasets = pytest.importorskip("datasets")
-PIL = pytest.importorskip("PIL.Image")
-
-TINY = Source("nowhere/tiny", "label", 10, "airplane", 20)
-NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 REAL = Path(__file__).parents[3] / "shared" / "data"
-
-
-def png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    PIL.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def write(folder: Path, part: str, per_class: int, *, seed: int = 0, names: list[str] = NAMES, size: int = 32) -> None:
-    """A parquet file in the hub's layout."""
-    generator = np.random.default_rng(seed)
-    labels = generator.permutation(np.repeat(np.arange(len(names)), per_class))
-    images = [png(generator.integers(0, 256, (size, size, 3), dtype=np.uint8)) for _ in labels]
-    save(folder / f"{part}-00000-of-00001.parquet", images, labels, names)
-
-
-def save(path: Path, images: list[bytes], labels: np.ndarray, names: list[str]) -> None:
-    features = datasets.Features({"img": datasets.Image(), "label": datasets.ClassLabel(names=names)})
-    rows = {"img": [{"bytes": b, "path": None} for b in images], "label": labels.tolist()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
 
 
 @pytest.fixture
@@ -122,6 +95,16 @@ class TestCache:
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("LONGTAIL_CACHE", str(tmp_path / "file" / "below"))
         assert len(load("cifar10", data_dir=tiny, ratio=10).train) > 0
+
+    def test_what_a_killed_process_left_is_removed_once_it_is_old(self, tiny: Path) -> None:
+        cache.folder().mkdir()
+        old, young = (cache.folder() / f"{name}.tmp" for name in ("old", "young"))
+        for path in (old, young):
+            path.write_bytes(b"half")
+        os.utime(old, (0, 0))
+        load("cifar10", data_dir=tiny, ratio=10)
+        assert not old.exists()
+        assert young.exists()
 
     def test_two_processes_may_fill_it_at_once(self, tiny: Path, tmp_path: Path) -> None:
         context = multiprocessing.get_context("fork")

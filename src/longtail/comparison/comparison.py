@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from longtail.comparison.execute import OnOutcome, OutputError, check_limits, execute
-from longtail.comparison.plan import METRICS, Plan, claim, plan
+from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
 from longtail.data import Splits, load
-from longtail.engine import Recipe
+from longtail.engine import Recipe, packing
+from longtail.engine.lock import held
 from longtail.methods import Method
 from longtail.methods import methods as chosen
 from longtail.methods.recipes import default_recipe
@@ -124,7 +125,23 @@ def compare_prepared(
     on_outcome: OnOutcome | None = None,
 ) -> Comparison:
     """Run what `prepare` checked, and write the comparison's files beside its runs."""
+    writable(found.out)
+    with held(found.out):
+        return _compared(found, seeds, metric, jobs, budget, evaluations, on_plan, on_outcome)
+
+
+def _compared(
+    found: Prepared,
+    seeds: int,
+    metric: str,
+    jobs: int | None,
+    budget: float | None,
+    evaluations: int,
+    on_plan: Callable[[Plan], None] | None,
+    on_outcome: OnOutcome | None,
+) -> Comparison:
     made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device)
+    packing.sweep(made.out)
     claim(made)
     if on_plan is not None:
         on_plan(made)

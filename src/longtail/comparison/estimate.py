@@ -15,6 +15,7 @@ import torch
 from longtail.comparison.comparison import Prepared
 from longtail.comparison.execute import THREADS
 from longtail.comparison.plan import plan
+from longtail.data import Examples
 from longtail.engine.machine import cores
 from longtail.methods.train import Fit
 
@@ -64,7 +65,7 @@ def measured(prepared: Prepared) -> tuple[float, float, int, int]:
     """Seconds of an epoch of ce and of one look at the test part, bytes of this process and on its GPU."""
     splits, size = prepared.splits, STEPS * prepared.recipe.batch_size
     short = replace(splits, train=splits.train.take(_spread(len(splits.train), size)))
-    inputs = splits.test.inputs[_spread(len(splits.test), size)]
+    test = splits.test.take(_spread(len(splits.test), size))
     before = torch.get_num_threads()
     with _PeakMemory(prepared.device) as peak:
         fit = Fit("ce", short, recipe=prepared.recipe, device=prepared.device, threads=THREADS)
@@ -73,17 +74,23 @@ def measured(prepared: Prepared) -> tuple[float, float, int, int]:
             seconds = [next(fit)["seconds"] for _ in range(min(2, prepared.recipe.epochs))][-1]
             fit.learner.train(False)
             start = time.perf_counter()
-            for part in torch.split(inputs, 1024):
+            for part in test.chunks(1024):
                 fit.learner.predict(part.to(prepared.device)).cpu()  # waits for the device
             looking = time.perf_counter() - start
         finally:
             torch.set_num_threads(before)
     return (
         seconds * len(splits.train) / len(short.train),
-        looking * len(splits.test) / len(inputs),
+        looking * len(splits.test) / len(test),
         peak.process,
-        peak.device_bytes + (splits.train.inputs.nbytes if prepared.device != "cpu" else 0),
+        peak.device_bytes + _resident(prepared),
     )
+
+
+def _resident(prepared: Prepared) -> int:
+    """Bytes of the training part that live on the GPU; rows behind a map-style data set do not."""
+    train = prepared.splits.train
+    return train.inputs.nbytes if prepared.device != "cpu" and isinstance(train, Examples) else 0
 
 
 def _spread(total: int, size: int) -> torch.Tensor:

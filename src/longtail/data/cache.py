@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+ABANDONED = 3600.0
+"""Seconds after which a temporary file has no owner any more."""
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +72,7 @@ def _write(path: Path, images: Tensor, targets: Tensor, classes: list[str]) -> N
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)
             file.write(save({"images": images, "targets": targets}, metadata=metadata))
@@ -76,6 +81,16 @@ def _write(path: Path, images: Tensor, targets: Tensor, classes: list[str]) -> N
         log.warning("cache %s cannot be written (%s); the images will be decoded again next time", path, error)
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written; what is younger may belong to one that still writes."""
+    for path in folder.glob("*.tmp"):
+        try:
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink()
+        except FileNotFoundError:  # its owner was done
+            continue
 
 
 def _checksum(images: Tensor, targets: Tensor) -> str:

@@ -36,6 +36,11 @@ class Examples:
         return len(self.targets)
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one example."""
+        return tuple(self.inputs.shape[1:])
+
+    @property
     def class_counts(self) -> Tensor:
         """(C,) int64, zeros included."""
         return torch.bincount(self.targets, minlength=len(self.classes))
@@ -57,19 +62,22 @@ class Examples:
 
     def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
         """The batches of one epoch; the generator is the only source of their order."""
-        order = (
-            torch.randperm(len(self), generator=generator) if self.draw is None else self.draw.draw(progress, generator)
-        )
+        order = visited(self.draw, len(self), progress, generator)
         for rows in torch.split(order.to(self.targets.device), self.batch_size):
             batch = self.batch(rows)
             if self.augment is not None:
-                batch["inputs"] = self.augment(self.inputs[rows], generator)
+                inputs = batch["inputs"]
+                assert isinstance(inputs, Tensor)
+                batch["inputs"] = self.augment(inputs, generator)
             yield batch
+
+    def chunks(self, size: int) -> Iterator[Tensor]:
+        """All inputs in their order, `size` rows at a time, as they are."""
+        yield from torch.split(self.inputs, size)
 
     def steps(self) -> int:
         """Batches in an epoch."""
-        size = len(self) if self.draw is None else getattr(self.draw, "num_samples", len(self))
-        return -(-int(size) // self.batch_size)
+        return steps(self.draw, len(self), self.batch_size)
 
     def batch(self, rows: Tensor) -> Batch:
         """One batch of the given rows."""
@@ -88,3 +96,14 @@ class Examples:
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(array.tobytes())
         digest.update("\0".join(self.classes).encode())
+
+
+def visited(draw: Draw | None, size: int, progress: float, generator: torch.Generator) -> Tensor:
+    """Rows (M,) int64 of one epoch over `size` examples, in their order."""
+    return torch.randperm(size, generator=generator) if draw is None else draw.draw(progress, generator)
+
+
+def steps(draw: Draw | None, size: int, batch_size: int) -> int:
+    """Batches in an epoch."""
+    drawn = size if draw is None else getattr(draw, "num_samples", size)
+    return -(-int(drawn) // batch_size)

@@ -13,9 +13,14 @@ from torch import Tensor
 
 from longtail import checks
 from longtail.data.examples import Examples
+from longtail.data.mapped import MappedExamples
 
 DATA_SEED = 0
 """Splits and long-tailed subsets are fixed by this seed; the seeds of a comparison never move them."""
+
+
+Part = Examples | MappedExamples
+"""Examples in memory, or read row by row; both are used the same way."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,9 @@ class Splits:
     """
 
     name: str
-    train: Examples
-    test: Examples
-    val: Examples | None = None
+    train: Part
+    test: Part
+    val: Part | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -74,7 +79,8 @@ class Splits:
             if part is not None:
                 if len(part) == 0:
                     raise ValueError(f"the {name} part must not be empty, got 0 examples; hold out a larger share")
-                if part.inputs.is_floating_point():
+                # rows behind a data set are looked at when they are read
+                if isinstance(part, Examples) and part.inputs.is_floating_point():
                     checks.finite(part.inputs, f"features of the {name} part")
                 if part.sample_weight is not None:
                     checks.sample_weight(part.sample_weight)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from longtail.data import Examples
+from longtail.data import Part
 from longtail.engine import packing
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Stage
@@ -21,7 +21,7 @@ from longtail.types import Learner, Record, TrainingData
 Evaluate = Callable[[Learner], dict[str, float]]
 
 
-def fit(stages: Sequence[Stage], data: Examples, *, seed: int = 0, **options: Any) -> Training:
+def fit(stages: Sequence[Stage], data: Part, *, seed: int = 0, **options: Any) -> Training:
     """Train the stages one after another; iterate over the result to get one record per finished epoch.
 
     See `Training` for the options. `training.state()` between two epochs is a checkpoint;
@@ -51,7 +51,7 @@ class Training(Iterator[Record]):
     def __init__(
         self,
         stages: Sequence[Stage],
-        data: Examples,
+        data: Part,
         *,
         seed: int = 0,
         evaluate: Evaluate | None = None,
@@ -235,7 +235,7 @@ class Training(Iterator[Record]):
             return None
 
 
-def data_identity(data: Examples) -> str:
+def data_identity(data: Part) -> str:
     """SHA-256 of the training part, where the caller has no better name for it."""
     digest = hashlib.sha256()
     data.update_hash(digest)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import torch as safetensors
 from torch import Tensor
 
@@ -48,16 +50,18 @@ def unpack(tensors: dict[str, Tensor], skeleton: Any) -> Any:
 
 
 def save(path: Path, tree: Any) -> None:
-    """Write a tree to one safetensors file, atomically."""
+    """Write a tree to one safetensors file, atomically, with a checksum."""
     tensors, skeleton = pack(tree)
-    write_bytes(path, safetensors.save(tensors, metadata={"skeleton": json.dumps(skeleton)}))
+    text = json.dumps(skeleton)
+    write_bytes(path, safetensors.save(tensors, metadata={"skeleton": text, "sha256": _checksum(tensors, text)}))
 
 
 def load(path: Path) -> Any:
     """Read a tree that `save` wrote.
 
     Raises:
-        ValueError: the file is truncated or not such a file.
+        ValueError: the file is truncated, changed, or not such a file.
+        OSError: it cannot be read.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -65,14 +69,27 @@ def load(path: Path) -> Any:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        # files of the first versions have no checksum
+        if metadata.get("sha256") not in (None, _checksum(tensors, metadata["skeleton"])):
+            raise ValueError("its checksum is off")
         return unpack(tensors, json.loads(metadata["skeleton"]))
+    except OSError as error:
+        raise OSError(f"{path} cannot be read ({error}); mend its permissions or delete it, and run again") from None
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and run the same command again") from None
 
 
+def _checksum(tensors: dict[str, Tensor], skeleton: str) -> str:
+    digest = hashlib.sha256(skeleton.encode())
+    for name in sorted(tensors):
+        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """All or nothing: a temporary file beside the target takes its name when it is complete."""
-    temporary = path.with_name(f"{path.name}.tmp")
+    # a name of its own: two processes must never write into one file
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -80,6 +97,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)  # half a file on a full disk helps nobody
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written; only for whoever holds the folder."""
+    for pattern in ("*.tmp", "checkpoint/*.tmp", "stages/*/*.tmp"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

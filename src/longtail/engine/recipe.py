@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from longtail import models
-from longtail.data import Examples
+from longtail.data import Part
 from longtail.engine.precision import PRECISIONS
 from longtail.knobs import Range
 from longtail.schedules import cosine, steps, warmup
@@ -103,29 +103,29 @@ class Recipe:
             )
         return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True)
 
-    def network(self, data: Examples, head: str = "linear") -> nn.Module:
+    def network(self, data: Part, head: str = "linear") -> nn.Module:
         """A fresh network for these inputs, its standardisation fitted on these training rows."""
         network = build(self.builder(data, head))
         standardize: Any = network.standardize
         if self.standardize is None:
-            standardize.fit(data.inputs)
+            standardize.fit(data.chunks)
         else:
             for buffer, values in zip((standardize.mean, standardize.std), self.standardize, strict=True):
                 buffer.copy_(torch.tensor(values))
         return network
 
-    def builder(self, data: Examples, head: str = "linear") -> dict[str, Any]:
+    def builder(self, data: Part, head: str = "linear") -> dict[str, Any]:
         """The network's name and arguments, as `build` and meta.json have them."""
         return {
-            "name": models.choose(tuple(data.inputs.shape[1:])) if self.model == "auto" else self.model,
-            "input_shape": list(data.inputs.shape[1:]),
+            "name": models.choose(data.input_shape) if self.model == "auto" else self.model,
+            "input_shape": list(data.input_shape),
             "num_classes": len(data.classes),
             "head": head,
             **({"precision": "bfloat16"} if self.precision == "bfloat16" else {}),
             **self.model_args,
         }
 
-    def check(self, data: Examples) -> None:
+    def check(self, data: Part) -> None:
         """Raise ValueError where the chosen network cannot take these inputs, before anything is trained."""
         with torch.device("meta"):  # shapes only: no memory, no random numbers
             build(self.builder(data))

@@ -8,6 +8,7 @@ has it is finished.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from longtail.engine import packing
 from longtail.engine.predictor import Predictor
 from longtail.types import Record
+
+log = logging.getLogger(__name__)
 
 SCHEMA = 1
 IDENTITY = ("method", "seed", "data", "recipe")
@@ -140,9 +143,38 @@ def append_record(folder: Path, record: Record) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
+def checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The state to go on from, with the folder's lines cut to match; None where the run begins anew.
+
+    That is so without a checkpoint, with a damaged one, and where lines of epochs that it covers are gone. Every
+    random number is derived, so beginning anew costs time and changes nothing.
+
+    Raises:
+        OSError: the checkpoint cannot be read, or the folder cannot be written.
+    """
+    packing.sweep(folder)
+    path = folder / "checkpoint" / "state.safetensors"
+    path.parent.mkdir(exist_ok=True)  # refused now rather than after an epoch
+    state: dict[str, Any] | None = None
+    if path.exists():
+        try:
+            state = dict(packing.load(path))
+        except ValueError as error:
+            log.warning("%s; beginning this run anew", str(error).partition(";")[0])
+    if state is not None and len(_lines(folder)) < state["finished"]:
+        log.warning("%s has lost lines; beginning this run anew", folder / "metrics.jsonl")
+        state = None
+    cut_records(folder, 0 if state is None else state["finished"])
+    return state
+
+
 def cut_records(folder: Path, finished: int) -> None:
     """Keep the lines of the epochs that the checkpoint covers; a later line will be written again."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = _lines(folder)
     if len(lines) != finished:
-        packing.write_bytes(path, "".join(f"{line}\n" for line in lines[:finished]).encode())
+        packing.write_bytes(folder / "metrics.jsonl", "".join(f"{line}\n" for line in lines[:finished]).encode())
+
+
+def _lines(folder: Path) -> list[str]:
+    path = folder / "metrics.jsonl"
+    return path.read_text().splitlines() if path.exists() else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from longtail.data import Examples
+from longtail.data import Part
 from longtail.engine import Recipe, Stage
 from longtail.learners import SupervisedLearner
 from longtail.losses import Loss
@@ -79,7 +79,7 @@ def one_stage(
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: Examples, left: Learner | None) -> tuple[Learner, TrainingData]:
+        def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
             network = recipe.network(data, head)
             if prepare is not None:
                 prepare(network)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data import Splits
+from longtail.data import Part, Splits
 from longtail.engine import Predictor, Recipe, run
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
@@ -63,14 +63,14 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
         posthoc=rule,
     ).to(device)
     if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
-        fit(predictor.scores(splits.val.inputs), splits.val.targets.to(device))
+        fit(_scores(predictor, splits.val), splits.val.targets.to(device))
     return predictor
 
 
 def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What predictions.safetensors holds, and the scores of the decisions on the test part."""
     test = splits.test
-    scores = predictor.scores(test.inputs)
+    scores = _scores(predictor, test)
     arrays = {"scores": scores.cpu(), "targets": test.targets, "index": torch.arange(len(test))}
     decided = scores
     if predictor.posthoc is not None:
@@ -78,3 +78,7 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
         arrays["adjusted_scores"] = decided.cpu().contiguous()
     logs = predictor.log_probabilities(decided).cpu()
     return arrays, evaluate(logs, test.targets, class_counts=splits.class_counts)
+
+
+def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:
+    return torch.cat([predictor.scores(inputs) for inputs in part.chunks(size)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from safetensors import torch as safetensors
 
 from longtail.data import Splits, load
 from longtail.engine import Recipe, Run, Training, packing, run
-from longtail.engine.run import append_record, claim, cut_records
+from longtail.engine.lock import held
+from longtail.engine.run import append_record, checkpoint, claim
 from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration, predictions, predictor_of
 from longtail.methods.recipes import default_recipe, usual_threads
@@ -54,7 +55,9 @@ def train(
         on_epoch: called with each epoch's record.
 
     Raises:
-        ValueError: the folder belongs to another configuration, or the method needs a validation part.
+        ValueError: the folder belongs to another configuration or is in use by another process, or the method
+            needs a validation part.
+        OSError: the folder cannot be written; finished epochs are kept.
         FinitenessError: the loss stopped being finite; everything up to the last checkpoint is kept.
     """
     training = Fit(
@@ -142,15 +145,29 @@ class Fit(Iterator[Record]):
             raise RuntimeError("the training is not finished or has no folder; iterate to its end with folder=...")
         return self._run
 
-    def _go(self) -> Iterator[Record]:
-        resume = None
-        if self.folder is not None:
-            self.config = claim(self.folder, self.config)
-            if (self.folder / "run.json").exists():
-                self._run = Run.load(self.folder)
-                return
-            resume = self._checkpoint()
-            cut_records(self.folder, 0 if resume is None else resume["finished"])
+    def close(self) -> None:
+        """Stop between two epochs and let go of the folder; the same call goes on from there."""
+        self._records.close()
+
+    def _go(self) -> Generator[Record, None, None]:
+        if self.folder is None:
+            yield from self._trained(None)
+        elif not self._found():  # a finished run is only read, so its folder may be read-only
+            with held(self.folder):
+                if self._found():  # finished by another process in between
+                    return
+                self.config = claim(self.folder, self.config)
+                yield from self._trained(checkpoint(self.folder))
+
+    def _found(self) -> bool:
+        assert self.folder is not None
+        if not (self.folder / "run.json").exists():
+            return False
+        self.config = claim(self.folder, self.config)
+        self._run = Run.load(self.folder)
+        return True
+
+    def _trained(self, resume: dict[str, Any] | None) -> Iterator[Record]:
         before = torch.get_num_threads()
         torch.set_num_threads(self.config["threads"])
         try:
@@ -182,19 +199,8 @@ class Fit(Iterator[Record]):
             if self.folder is not None:
                 # the line first, then the checkpoint: a line too many is cut on resume, one too few never happens
                 append_record(self.folder, record)
-                (self.folder / "checkpoint").mkdir(exist_ok=True)
                 packing.save(self.folder / "checkpoint" / "state.safetensors", training.state())
             yield record
-
-    def _checkpoint(self) -> dict[str, Any] | None:
-        assert self.folder is not None
-        path = self.folder / "checkpoint" / "state.safetensors"
-        if not path.exists():
-            return None
-        try:
-            return dict(packing.load(path))
-        except ValueError:
-            return None  # damaged: begin anew rather than fail; every random number is derived, so nothing changes
 
     def _evaluated(self, done: float) -> bool:
         """After which epochs the test part is looked at: `evaluations` times, evenly, the last epoch included."""
@@ -204,7 +210,7 @@ class Fit(Iterator[Record]):
 
     def _score(self, learner: Learner) -> dict[str, float]:
         test = self.splits.test
-        scores = torch.cat([learner.predict(x.to(self.device)) for x in torch.split(test.inputs, 1024)])
+        scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(1024)])
         found = evaluate(scores, test.targets, class_counts=self.splits.class_counts)
         return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 

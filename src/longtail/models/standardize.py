@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Self, final
 
 import torch
@@ -30,15 +31,21 @@ class Standardize(nn.Module):
         self.register_buffer("std", torch.ones(size))
 
     @torch.no_grad()
-    def fit(self, inputs: Tensor) -> Self:
-        """Take mean and population deviation of training rows, in float64; what is constant gets std 1."""
-        size = len(self.mean)
-        if not len(inputs):
+    def fit(self, inputs: Tensor | Callable[[int], Iterable[Tensor]]) -> Self:
+        """Take mean and population deviation of training rows, in float64; what is constant gets std 1.
+
+        Args:
+            inputs: the rows, or how to read them: number of rows -> the inputs in parts of so many, called twice.
+        """
+        parts = inputs.split if isinstance(inputs, Tensor) else inputs
+        count, mean = 0, torch.zeros((), dtype=torch.float64)
+        for part in parts(CHUNK):
+            count += part.numel() // len(self.mean)
+            mean = mean + self._rows(part).sum(0)
+        if not count:
             raise ValueError("inputs must hold at least one row, got none; pass the training rows")
-        parts = torch.split(inputs, CHUNK)
-        count = inputs.numel() // size
-        mean = sum((self._rows(part).sum(0) for part in parts), torch.zeros(())) / count
-        square = sum(((self._rows(part) - mean).square().sum(0) for part in parts), torch.zeros(()))
+        mean = mean / count
+        square = sum(((self._rows(part) - mean).square().sum(0) for part in parts(CHUNK)), torch.zeros(()))
         std = (square / count).sqrt()
         # below the rounding of its mean a deviation is no deviation
         std = torch.where(std <= 1e-10 * mean.abs(), 1.0, std)

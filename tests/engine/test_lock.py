@@ -1,0 +1,99 @@
+"""A folder has one holder at a time, and a holder that is gone holds nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from longtail.engine.lock import held
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from longtail.engine.lock import held
+with held(Path(sys.argv[1])):
+    child = os.fork() if len(sys.argv) > 2 else 1
+    if child:
+        print(child, flush=True)
+    time.sleep(600)
+"""
+
+
+def holder(folder: Path, *more: str) -> tuple[subprocess.Popen[str], int]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder), *more], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def test_another_process_is_refused_with_the_holders_name(tmp_path: Path) -> None:
+    process, _ = holder(tmp_path)
+    try:
+        told = (
+            f"is in use by process {process.pid} on host {platform.node()}; wait for it or stop it, then run the same"
+        )
+        with pytest.raises(ValueError, match=told), held(tmp_path):
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+    with held(tmp_path):  # the kernel has let go
+        pass
+
+
+def test_a_child_does_not_keep_the_lock_of_a_killed_holder(tmp_path: Path) -> None:
+    process, child = holder(tmp_path, "fork")
+    try:
+        process.kill()
+        process.wait()
+        os.kill(child, 0)  # it lives
+        with held(tmp_path):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.communicate()
+
+
+def test_one_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:
+    told = "this very process; finish or close the other training"
+    with held(tmp_path), pytest.raises(ValueError, match=told), held(tmp_path):
+        pass
+    with held(tmp_path):
+        pass
+
+
+def test_a_dropped_holder_of_this_process_lets_go(tmp_path: Path) -> None:
+    class Training:
+        """Refers to itself through its generator, as a training does."""
+
+        def __init__(self) -> None:
+            self.epochs = self.run()
+            next(self.epochs)
+
+        def run(self) -> Iterator[int]:
+            with held(tmp_path):
+                yield 1
+
+    begun = Training()
+    del begun
+    with held(tmp_path):
+        pass
+
+
+def test_where_locks_are_unknown_a_warning_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    def unsupported(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with held(tmp_path):
+        assert "cannot be locked (Operation not supported)" in caplog.text
