@@ -200,8 +200,9 @@ def test_the_hash_follows_identity_rows_and_targets_and_reads_one_row() -> None:
 
 
 def test_a_loop_that_is_left_leaves_no_worker_behind() -> None:
+    before = set(multiprocessing.active_children())  # other tests of this process may have workers of their own
     reading = mapped(workers=2).batches(0.0, torch.Generator())
     next(reading)
-    assert len(multiprocessing.active_children()) == 2
+    assert len(set(multiprocessing.active_children()) - before) == 2
     reading.close()
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
