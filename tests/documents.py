@@ -44,12 +44,24 @@ def samplers() -> str:
     return "\n".join(lines)
 
 
+def train_step() -> str:
+    """ResNet-32 steps beside ours, as committed."""
+    found = json.loads((RESULTS / "train-step-cpu.json").read_text())["variants"]
+    lines = ["| step | ms | images/s | time beside ours |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {name} | {r['ms']:.0f} | {r['images_per_second']:.0f} | {r['time_beside_ours']:.2f} |"
+        for name, r in found.items()
+    ]
+    return "\n".join(lines)
+
+
 GENERATED = {
     ("README.md", "methods"): table,
     ("docs/losses-support.md", "support"): support_tables,
     ("docs/performance.md", "losses-large"): losses_large,
     ("docs/performance.md", "losses-small"): losses_small,
     ("docs/performance.md", "samplers"): samplers,
+    ("docs/performance.md", "train-step"): train_step,
 }
 
 
