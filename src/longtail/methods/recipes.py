@@ -34,5 +34,5 @@ def _small(size: int, batch_size: int | None) -> Recipe:
 
 
 def usual_threads(recipe: Recipe) -> int:
-    """CPU threads of one training: a small network gains nothing from a second one, and loses 10x on a busy machine."""
+    """CPU threads of one training: a second one costs a small network more than it gives."""
     return torch.get_num_threads() if recipe.model == "resnet32" else 1
