@@ -1,9 +1,11 @@
 """What a CIFAR training step of ours costs beside the floor and beside a plain loop, in one run.
 
-The floor: forward and backward of the same ResNet-32 in the same memory format and precision, on one batch, and
-nothing else. The plain loop: a DataLoader over PIL images, crop and flip in PIL, float32, contiguous. Ours: batches,
-augmentation, loss, watch and optimiser step, as `fit` runs them. The variants take turns, a few steps each; the ratios
-are medians over rounds of the ratio within a round. Images are random: what is measured does not depend on them.
+The floor: forward and backward of the same ResNet-32 in the same memory format and precision, on one batch, under the
+same memory settings, and nothing else. The plain loop: a DataLoader over PIL images, crop and flip in PIL, float32,
+contiguous. Ours: batches, augmentation, loss, watch and optimiser step, as `fit` runs them. Evaluation is timed too:
+1,024 rows with batch norms folded away, and as a plain loop in eval mode does it. Each variant has a process of its
+own; they take turns, a few steps each; the ratios are medians over rounds of the ratio within a round. Images are
+random: what is measured does not depend on them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,10 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +32,9 @@ from benchmarks.machine import facts
 from longtail.data import Examples
 from longtail.data.augment import CropFlip
 from longtail.data.cifar import MEAN, STD
+from longtail.engine import memory
 from longtail.engine.precision import resolved
+from longtail.engine.predictor import Predictor
 from longtail.engine.recipe import build
 from longtail.engine.watch import Watch
 from longtail.learners import SupervisedLearner
@@ -34,6 +42,7 @@ from longtail.methods.recipes import LDAM
 from longtail.updates import Descend
 
 BATCH, ROWS, CLASSES = 128, 4096, 10
+EVALUATED = 1024
 Stepper = Callable[[], None]
 
 
@@ -53,9 +62,11 @@ def network(precision: str, device: str) -> torch.nn.Module:
     return found
 
 
-def ours(data: Examples, precision: str, device: str) -> Stepper:
+def ours(data: Examples, precision: str, device: str, *, compiled: bool = False) -> Stepper:
     counts = lt.profiles.long_tail(5000, CLASSES, 100)
     learner = SupervisedLearner(network(precision, device), lt.losses.LDAMLoss(counts).to(device))
+    if compiled:
+        learner.network.body.compile(mode="reduce-overhead", dynamic=False)
     optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), Watch(CLASSES, device)
 
     def forever() -> Iterator[object]:
@@ -106,8 +117,8 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
         return torch.from_numpy(pixels.transpose(2, 0, 1).copy()), self.targets[row]
 
 
-def plain(data: Examples, device: str) -> Stepper:
-    model = network("float32", device).to(memory_format=torch.contiguous_format)
+def plain(data: Examples, precision: str, device: str) -> Stepper:
+    model = network(precision, device).to(memory_format=torch.contiguous_format)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
     loader = DataLoader(Pictures(data), batch_size=BATCH, shuffle=True, drop_last=True)
 
@@ -126,16 +137,71 @@ def plain(data: Examples, device: str) -> Stepper:
     return step
 
 
-def measure(variants: dict[str, Stepper], rounds: int, steps: int, device: str) -> dict[str, list[float]]:
-    """Seconds of a step, per variant and round; the first round warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for i in range(rounds + 1):
-        for name, step in variants.items():
+def evaluation(data: Examples, precision: str, device: str) -> Stepper:
+    predictor = Predictor(network(precision, device), data.classes, data.class_counts).to(device)
+    inputs = data.inputs[:EVALUATED]
+
+    def step() -> None:
+        predictor.scores(inputs)
+
+    return step
+
+
+def plain_evaluation(data: Examples, precision: str, device: str) -> Stepper:
+    model, inputs = network(precision, device).eval(), data.inputs[:EVALUATED].to(device)
+
+    def step() -> None:
+        with torch.no_grad():
+            model(inputs)
+
+    return step
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is timed: how to make its step, from which pool on which device, and under which memory settings."""
+
+    make: Callable[..., Stepper]
+    precision: str
+    kept: bool = True
+    arguments: tuple[tuple[str, bool], ...] = ()
+
+    def settings(self) -> AbstractContextManager[None]:
+        return memory.kept() if self.kept else nullcontext()
+
+    def step(self, device: str) -> Stepper:
+        return self.make(pool(), self.precision, device, **dict(self.arguments))
+
+
+def serve(variant: Variant, threads: int, device: str, line: Connection) -> None:
+    """A process of its own for each variant: what one leaves in the heap would change the next one's page faults."""
+    torch.set_num_threads(threads)
+    with variant.settings():
+        step = variant.step(device)
+        step()
+        while (steps := line.recv()) is not None:
             start = _clock(device)
             for _ in range(steps):
                 step()
+            line.send((_clock(device) - start) / steps)
+
+
+def measure(variants: dict[str, Variant], rounds: int, steps: int, threads: int, device: str) -> dict[str, list[float]]:
+    """Seconds of a step, per variant and round; they take turns, and the first round warms up."""
+    spawn = get_context("spawn")
+    lines: dict[str, Connection] = {}
+    for name, variant in variants.items():
+        lines[name], theirs = spawn.Pipe()
+        spawn.Process(target=serve, args=(variant, threads, device, theirs), daemon=True).start()
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for i in range(rounds + 1):
+        for name, line in lines.items():
+            line.send(steps)
+            spent = line.recv()
             if i:
-                seconds[name].append((_clock(device) - start) / steps)
+                seconds[name].append(spent)
+    for line in lines.values():
+        line.send(None)
     return seconds
 
 
@@ -151,26 +217,37 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--compile", action="store_true", help="also measure our step with a compiled network")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    data, precision = pool(), resolved("auto", "resnet32", given.device)
+    device, precision = given.device, resolved("auto", "resnet32", given.device)
     variants = {
-        f"floor, {precision}": floor(data, precision, given.device),
-        f"ours, {precision}": ours(data, precision, given.device),
-        "floor, float32": floor(data, "float32", given.device),
-        "ours, float32": ours(data, "float32", given.device),
-        "plain DataLoader + PIL, float32": plain(data, given.device),
+        f"floor, {precision}": Variant(floor, precision),
+        f"ours, {precision}": Variant(ours, precision),
+        f"ours, {precision}, memory given back": Variant(ours, precision, kept=False),
+        "floor, float32": Variant(floor, "float32"),
+        "ours, float32": Variant(ours, "float32"),
+        "plain DataLoader + PIL, float32": Variant(plain, "float32", kept=False),
     }
-    seconds = measure(variants, given.rounds, given.steps, given.device)
-    base = seconds[f"ours, {precision}"]
-    result = {"machine": facts(), "device": given.device, "threads": given.threads, "batch": BATCH, "variants": {}}
-    print(f"ResNet-32, batch {BATCH}, {given.device}, {given.threads} thread(s)")
-    for name, times in seconds.items():
-        ratio = median(t / b for t, b in zip(times, base, strict=True))
-        row = {"ms": 1000 * median(times), "images_per_second": BATCH / median(times), "time_beside_ours": ratio}
-        result["variants"][name] = {k: round(v, 3) for k, v in row.items()}
-        print(f"  {name:<34} {row['ms']:8.1f} ms  {row['images_per_second']:7.0f} images/s  {ratio:5.2f}x ours")
+    if given.compile:
+        variants[f"ours, {precision}, compiled"] = Variant(ours, precision, arguments=(("compiled", True),))
+    looking = {
+        f"evaluation, {precision}": Variant(evaluation, precision),
+        f"evaluation, {precision}, memory given back": Variant(evaluation, precision, kept=False),
+        f"plain evaluation, {precision}": Variant(plain_evaluation, precision, kept=False),
+    }
+    result = {"machine": facts(), "device": device, "threads": given.threads, "batch": BATCH, "variants": {}}
+    print(f"ResNet-32, {device}, {given.threads} thread(s)")
+    for rows, group, base in (
+        (BATCH, variants, f"ours, {precision}"),
+        (EVALUATED, looking, f"evaluation, {precision}"),
+    ):
+        seconds = measure(group, given.rounds, given.steps, given.threads, device)
+        for name, times in seconds.items():
+            ratio = median(t / b for t, b in zip(times, seconds[base], strict=True))
+            row = {"ms": 1000 * median(times), "images_per_second": rows / median(times), "time_beside_ours": ratio}
+            result["variants"][name] = {k: round(v, 3) for k, v in row.items()}
+            print(f"  {name:<40} {row['ms']:8.1f} ms  {row['images_per_second']:7.0f} images/s  {ratio:5.2f}x ours")
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from torch import Tensor, nn
 from longtail import posthoc as rules
 from longtail.engine import packing
 from longtail.engine.recipe import build
+from longtail.models.fused import fold
 from longtail.types import as_outputs
 
 SCHEMA = 1
+EVALUATED = 256
 POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment")
 """The post-hoc rules that a saved model may name; nothing else is ever built from a file."""
 
@@ -50,17 +54,25 @@ class Predictor(nn.Module):
         self.scale = scale
         self.link = link
         self.posthoc = posthoc
+        self._folded = None
         self.class_counts: Tensor
         self.register_buffer("class_counts", class_counts.clone())
 
     @torch.no_grad()
-    def scores(self, inputs: Tensor, batch_size: int = 1024) -> Tensor:
+    def scores(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
         """Scores (N, C) float32 of inputs as the data layer gives them; always in eval mode."""
-        self.network.eval()
-        device = self.class_counts.device
-        parts = [as_outputs(self.network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
+        network, device = self._evaluated(), self.class_counts.device
+        parts = [as_outputs(network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
         logits = torch.cat(parts)
         return logits if self.scale == 1.0 else logits * self.scale
+
+    def _evaluated(self) -> nn.Module:
+        """The network in eval mode with its batch norms folded away; made anew when a weight has changed."""
+        self.network.eval()
+        versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
+        if self._folded is None or self._folded[0] != versions:
+            self._folded = (versions, fold(copy.deepcopy(self.network)))
+        return self._folded[1]
 
     @torch.no_grad()
     def adjusted(self, scores: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -46,6 +48,8 @@ class Recipe:
         model_args: further arguments of that network.
         standardize: (mean, std) per channel of inputs in [0, 1]; None fits them on the training rows.
         precision: "float32", "bfloat16" (the network's body under autocast), or "auto": see `engine.precision`.
+        compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
+            half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
     """
 
@@ -64,6 +68,7 @@ class Recipe:
     model_args: dict[str, Any] = field(default_factory=dict)
     standardize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     precision: str = "float32"
+    compile: bool = False
     kind: str = "common"
 
     def __post_init__(self) -> None:
@@ -84,6 +89,8 @@ class Recipe:
         for name, rule in RULES.items():
             if not (name == "warmup" and self.warmup is None):
                 rule.check(name, getattr(self, name))
+        if not isinstance(self.compile, bool):
+            raise TypeError(f"compile must be True or False, got {self.compile!r}")
 
     def learning_rate(self, progress: float) -> float:
         """lr x warm-up x decay at this progress."""
@@ -112,6 +119,9 @@ class Recipe:
         else:
             for buffer, values in zip((standardize.mean, standardize.std), self.standardize, strict=True):
                 buffer.copy_(torch.tensor(values))
+        if self.compile:
+            body: Any = network.body
+            body.compile(mode="reduce-overhead", dynamic=False)  # in place: names and state_dict stay the same
         return network
 
     def builder(self, data: Part, head: str = "linear") -> dict[str, Any]:
@@ -127,6 +137,8 @@ class Recipe:
 
     def check(self, data: Part) -> None:
         """Raise ValueError where the chosen network cannot take these inputs, before anything is trained."""
+        if self.compile and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
+            raise ValueError("compile needs a C++ compiler (g++ or clang++, or CXX names it), got none; leave it out")
         with torch.device("meta"):  # shapes only: no memory, no random numbers
             build(self.builder(data))
 

@@ -80,5 +80,5 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
     return arrays, evaluate(logs, test.targets, class_counts=splits.class_counts)
 
 
-def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:
+def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time
     return torch.cat([predictor.scores(inputs) for inputs in part.chunks(size)])

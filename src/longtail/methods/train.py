@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ import torch
 from safetensors import torch as safetensors
 
 from longtail.data import Splits, load
-from longtail.engine import Recipe, Run, Training, packing, run
+from longtail.engine import Recipe, Run, Training, memory, packing, run
 from longtail.engine.lock import held
+from longtail.engine.predictor import EVALUATED
 from longtail.engine.run import append_record, checkpoint, claim
 from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration, predictions, predictor_of
 from longtail.methods.recipes import default_recipe, usual_threads
 from longtail.methods.resolve import method as resolve
 from longtail.metrics import evaluate
+from longtail.models.fused import fused
 from longtail.types import Learner, Record
 
 OnEpoch = Callable[[Record], None]
@@ -171,10 +174,11 @@ class Fit(Iterator[Record]):
         before = torch.get_num_threads()
         torch.set_num_threads(self.config["threads"])
         try:
-            self._training = self._start(resume)
-            yield from self._epochs(self._training)
-            if self.folder is not None:
-                self._run = self._finish(self._training)
+            with memory.kept():
+                self._training = self._start(resume)
+                yield from self._epochs(self._training)
+                if self.folder is not None:
+                    self._run = self._finish(self._training)
         finally:
             torch.set_num_threads(before)
 
@@ -210,7 +214,8 @@ class Fit(Iterator[Record]):
 
     def _score(self, learner: Learner) -> dict[str, float]:
         test = self.splits.test
-        scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(1024)])
+        with fused(learner) if isinstance(learner, torch.nn.Module) else nullcontext():
+            scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
         found = evaluate(scores, test.targets, class_counts=self.splits.class_counts)
         return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 

@@ -1,0 +1,40 @@
+"""`Recipe(compile=True)`: the same training up to rounding, and one clear line where it cannot be had."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+
+from longtail.data import Examples, Splits
+from longtail.engine import Recipe
+from longtail.methods.train import Fit
+
+
+def splits() -> Splits:
+    inputs = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    part = Examples(inputs, torch.arange(40) % 2, ("a", "b"))
+    return Splits("noise", part, part)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # inductor itself, when it is loaded
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_learns_the_same() -> None:
+    losses = {}
+    for compiled in (False, True):
+        recipe = Recipe(epochs=2, batch_size=20, model="convnet", compile=compiled)
+        losses[compiled] = [record["loss"] for record in Fit("ce", splits(), recipe=recipe)]
+    assert losses[True] == pytest.approx(losses[False], rel=1e-4)
+
+
+def test_without_a_compiler_it_is_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ValueError, match="compile needs a C\\+\\+ compiler"):
+        Recipe(model="convnet", compile=True).check(splits().train)
+
+
+def test_compile_is_yes_or_no() -> None:
+    with pytest.raises(TypeError, match="compile must be True or False, got 'yes'"):
+        Recipe(compile="yes")  # type: ignore[arg-type]
