@@ -164,7 +164,7 @@ def test_a_network_is_compiled_and_exported_whole():
     [
         (
             {"name": "convnett"},
-            "name must be one of linear, mlp, convnet, resnet32, got 'convnett'; did you mean \"convnet\"",
+            "name must be one of linear, mlp, convnet, resnet32, tabular, got 'convnett'; did you mean \"convnet\"",
         ),
         ({"name": "resnet"}, "name must be one of"),
         ({"head": "cosin"}, "head must be one of linear, cosine, got 'cosin'; did you mean \"cosine\""),

@@ -71,6 +71,7 @@ _NAMES = {
     "method": "methods",
     "fit": "methods",
     "Run": "engine.run",
+    "load": "engine.predictor",
     "compare": "comparison",
     "Comparison": "comparison",
 }
@@ -94,6 +95,7 @@ __all__ = [
     "heads",
     "imbalance_ratio",
     "instance_weights",
+    "load",
     "losses",
     "method",
     "metrics",

@@ -145,6 +145,23 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class Predicting(Protocol):
+    """A learner that leaves one network for prediction: softmax (or sigmoids, by `link`) of scale * its logits."""
+
+    network: nn.Module
+
+    @property
+    def scale(self) -> float:
+        """What the logits are multiplied by."""
+        ...
+
+    @property
+    def link(self) -> str:
+        """ "softmax" or "sigmoid"."""
+        ...
+
+
+@runtime_checkable
 class Update(Protocol):
     """One optimiser step on one batch; SAM, Meta-Weight-Net and co-teaching are updates."""
 

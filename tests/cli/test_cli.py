@@ -202,7 +202,7 @@ BAD_DATA = {
     "features.npy": "holds features only; name the file of its labels with --label",
     "text.npz": "cannot be read as an array file",
     "gone.npz": "does not exist",
-    "photos": "is a folder, which this version cannot read",
+    "photos": "holds no image",
     "digit": "did you mean 'digits'?",
     "imagenet": "neither a known name nor an existing file",
 }

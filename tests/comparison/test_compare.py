@@ -15,8 +15,6 @@ import longtail as lt
 from longtail.comparison import Outcome, OutputError, compare, prepare
 from longtail.comparison import execute as execution
 from longtail.comparison.estimate import estimate
-from longtail.comparison.inspection import gini, inspection
-from longtail.data import load
 from longtail.methods import catalog, plain
 from longtail.methods.definition import Method
 
@@ -411,28 +409,3 @@ class TestEstimate:
         prepared = prepare(X, Y, out=done[1], methods="ldam", epochs=7, model="linear")
         with pytest.raises(ValueError, match=r"recipe.epochs is 2 there, 7 was asked"):
             estimate(prepared, 3, "accuracy")
-
-
-class TestInspection:
-    def test_tells_the_shape_and_what_cannot_be_measured(self) -> None:
-        found = inspection(load(*arrays((60, 24, 8, 1))))
-        assert found["class_counts"] == [45, 18, 6, 1]
-        assert found["imbalance_ratio"] == 45
-        assert found["headline"].endswith("70 training examples, 4 classes of 45 to 1, imbalance ratio 45")
-        text = " ".join(found["findings"])
-        assert "without a test example, 1 of 4 classes cannot be measured: 3" in text
-        assert "1 class has a single training example: 3" in text
-        assert "fewer than 10 test examples" in text
-        assert "logit-adjusted-posthoc first" in text
-
-    def test_balanced_data_need_no_re_balancing(self) -> None:
-        findings = inspection(load(*arrays((40, 40, 40))))["findings"]
-        assert any("try ce alone first" in f for f in findings)
-
-    @pytest.mark.parametrize(
-        ("counts", "expected"), [([5, 5, 5], 0.0), ([1, 0, 0, 0], 0.75), ([1, 3], 0.25), ([1, 2, 3], 2 / 9)]
-    )
-    def test_gini_is_half_the_relative_mean_difference(self, counts: list[int], expected: float) -> None:
-        size, total = len(counts), sum(counts)
-        brute = sum(abs(a - b) for a in counts for b in counts) / (2 * size * total)
-        assert gini(counts) == pytest.approx(brute) == pytest.approx(expected)

@@ -98,7 +98,13 @@ class TestArrays:
     def test_frames_by_label_column_alike(self) -> None:
         X, y = blobs()
         frame = pd.DataFrame(X.astype(np.float32), columns=list("abcd")).assign(kind=np.array(["u", "v", "w"])[y])
-        assert load(frame, "kind").hash == load(frame, label="kind").hash == load(X, frame["kind"]).hash
+        assert load(frame, "kind").hash == load(frame, label="kind").hash
+        beside = load(frame.drop(columns="kind"), frame["kind"])
+        assert beside.train.inputs.equal(load(frame, "kind").train.inputs)
+        # a frame is a table: its columns are scaled by the training rows, which is what arrays are not
+        plain = load(X.astype(np.float32), frame["kind"]).train.inputs.double()
+        scaled = (plain - plain.mean(0)) / plain.std(0, correction=0)
+        torch.testing.assert_close(load(frame, "kind").train.inputs.double(), scaled, rtol=1e-5, atol=1e-5)
 
 
 BAD_ARRAYS = {
@@ -124,19 +130,50 @@ def test_bad_arrays_are_one_clear_line(case: tuple) -> None:
 
 
 class TestFrames:
-    def test_other_columns_are_named(self) -> None:
-        frame = pd.DataFrame({"size": [1.0, 2, 3, 4], "colour": list("rgbr"), "y": [0, 1, 0, 1]})
-        with pytest.raises(TypeError, match="columns must be numeric or boolean, got other values in colour"):
-            load(frame, "y")
-
-    def test_missing_values_are_named(self) -> None:
-        frame = pd.DataFrame({"size": [1.0, None, 3, 4], "y": [0, 1, 0, 1]})
-        with pytest.raises(ValueError, match="missing values in column size"):
-            load(frame, "y")
+    def test_categories_and_missing_cells_are_prepared(self) -> None:
+        frame = pd.DataFrame({"size": [1.0, None, 3, 4] * 5, "colour": list("rgbr") * 5, "y": [0, 1, 0, 1] * 5})
+        splits = load(frame, "y")
+        assert splits.preparation is not None
+        assert splits.preparation.names == ("size", "size is missing", "colour")
+        assert bool(torch.isfinite(splits.train.inputs).all())
 
     def test_an_unknown_label_column_lists_the_columns(self) -> None:
-        with pytest.raises(ValueError, match="label must be a column of the frame, got 'z'; columns are size, y"):
+        with pytest.raises(ValueError, match=r"label \(--label\) must be a column, got 'z'; columns are 'size', 'y'"):
             load(pd.DataFrame({"size": [1.0], "y": [0]}), "z")
+
+    def test_labels_are_named_once(self) -> None:
+        with pytest.raises(TypeError, match="name the labels twice"):
+            load(pd.DataFrame({"size": [1.0], "y": [0]}), [0], label="y")
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("source", "options", "message"),
+        [
+            ("digits", {"size": 8}, "size is not read for digits, got 8; leave it out"),
+            ("cifar10", {"label": "y"}, "label is not read for cifar10"),
+            (np.ones((4, 2)), {"delimiter": ";"}, "delimiter is not read for arrays, got ';'; it is for: table"),
+            (np.ones((4, 2)), {"colour": 1}, "colour is not read for arrays"),
+        ],
+    )
+    def test_an_option_that_would_do_nothing_is_refused(self, source: object, options: dict, message: str) -> None:
+        labels = None if isinstance(source, str) else [0, 1, 0, 1]
+        with pytest.raises((ValueError, TypeError), match=message):
+            load(source, labels, **options)
+
+    def test_groups_and_parts_of_arrays(self) -> None:
+        X, y = blobs()
+        group = np.arange(len(y)) // 2
+        splits = load(X, y, group=group)
+        rows = {tuple(x.tolist()) for x in splits.test.inputs}
+        tested = {
+            int(g)
+            for x, g in zip(torch.tensor(X, dtype=torch.float32), group, strict=True)
+            if tuple(x.tolist()) in rows
+        }
+        assert len(splits.test) == 2 * len(tested)
+        parts = np.where(np.arange(len(y)) % 3 == 0, "test", "train")
+        assert len(load(X, y, split=parts).test) == int((parts == "test").sum())
 
 
 class TestFiles:

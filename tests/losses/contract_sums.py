@@ -56,6 +56,10 @@ def sample_weights(case: Case) -> str:
     k = torch.randint(4, (len(y),), generator=generator(6))
     loss = case.build(reduction="sum")
     same(loss(z, y, sample_weight=k), loss(z.repeat_interleave(k, 0), y.repeat_interleave(k, 0)))
+    y[2] = -100
+    for normalize in ("weights", "batch"):
+        mean = case.build(normalize=normalize)
+        same(mean(z, y, sample_weight=k), mean(z.repeat_interleave(k, 0), y.repeat_interleave(k, 0)))
     return YES
 
 
@@ -80,7 +84,8 @@ def normalizers(case: Case) -> str:
     z, y, s, _, total = _weighed_sum(case)
     mean = case.build()
     w = torch.tensor(case.own_weight or [1.0] * C, dtype=torch.float64)
-    by = {"weights": torch.where(y == -100, 0.0, w[y.clamp(min=0)] * s).sum(), "batch": len(y) - 1, 7: 7, 3.5: 3.5}
+    s_kept = torch.where(y == -100, 0.0, s)
+    by = {"weights": (w[y.clamp(min=0)] * s_kept).sum(), "batch": s_kept.sum(), 7: 7, 3.5: 3.5}
     for normalize, divisor in by.items():
         same(mean(z, y, sample_weight=s, normalize=normalize), total / divisor)
         same(case.build(normalize=normalize)(z, y, sample_weight=s), total / divisor)

@@ -119,11 +119,11 @@ def one_position(loss: OneLoss, z: Row, q: Row, w: Row) -> tuple[float, float]:
 
 
 def batch_mean(loss: OneLoss, rows: Sequence[Row], soft: Sequence[Row | None], w: Row, s: Row, normalize: str) -> float:
-    """The mean over a batch; a target of None is ignored."""
-    total, by_weight, positions = 0.0, 0.0, 0
+    """The mean over a batch; a target of None is ignored, and a row of weight s counts as s rows."""
+    total, by_weight, positions = 0.0, 0.0, 0.0
     for z, q, s_i in zip(rows, soft, s, strict=True):
         if q is None:
             continue
         value, omega = one_position(loss, z, q, w)
-        total, by_weight, positions = total + s_i * value, by_weight + s_i * omega, positions + 1
+        total, by_weight, positions = total + s_i * value, by_weight + s_i * omega, positions + s_i
     return total / (by_weight if normalize == "weights" else positions)

@@ -60,7 +60,16 @@ class TestLists:
             "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted",
             "logit-adjusted-posthoc",
         ]  # fmt: skip
-        assert {m.key for m in methods("all", val=True)} == set(catalog.CATALOG) == set(PRESETS["all"])
+        networks = set(catalog.CATALOG) - set(catalog.ESTIMATORS)
+        assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS["all"])
+
+    def test_for_a_table_scikit_learns_classifiers_join_them(self) -> None:
+        for preset in ("quick", "all"):
+            for val in (False, True):
+                without, joined = ([m.key for m in methods(preset, val=val, table=t)] for t in (False, True))
+                assert joined == [*without, *catalog.ESTIMATORS]
+        assert [m.key for m in methods("estimators")] == list(catalog.ESTIMATORS)
+        assert [m.key for m in methods("estimators", table=True, val=True)] == list(catalog.ESTIMATORS)
 
     def test_a_method_that_needs_validation_joins_where_there_is_some(self) -> None:
         for preset in ("quick", "all"):
@@ -116,6 +125,8 @@ class TestMenu:
         assert "@inproceedings{cao2019learning," in found["bibtex"]
         assert found["presets"] == ["quick", "all"]
         assert explained("logit-adjusted-posthoc")["retrains"] is False
+        assert explained("trees")["presets"] == ["quick", "all", "estimators"]
+        assert explained("trees")["inputs"] == "table or features"
 
 
 class Point:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from longtail.cli import compare, explain, inspect, methods, reproduce, train
+from longtail.cli import compare, explain, inspect, methods, predict, reproduce, train
 
 app = typer.Typer(
     name="longtail",
@@ -19,7 +19,10 @@ app = typer.Typer(
     help="Learning when classes are rare: compare, train and explain methods of long-tailed learning.",
     epilog="Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted. LONGTAIL_DEBUG=1 shows tracebacks.",
 )
-for verb in (compare.compare, train.train, reproduce.reproduce, inspect.inspect, methods.methods, explain.explain):
+for verb in (
+    compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
+    reproduce.reproduce,
+):  # fmt: skip
     app.command()(verb)
 
 # typer carries click along since 0.26 and depended on it before: take the class from where it is
@@ -36,7 +39,7 @@ def version(show: bool) -> None:
 
 
 @app.callback()
-def options(
+def entrance(
     show: bool = typer.Option(False, "--version", callback=version, is_eager=True, help="Show the version."),
 ) -> None:
     """Learning when classes are rare: compare, train and explain methods of long-tailed learning."""

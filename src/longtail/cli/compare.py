@@ -8,22 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
+from longtail.cli.sharing import DATA, TRAINING, recipe, taking
 
 
+@taking(reading=DATA, training=TRAINING)
 def compare(
     data: o.Data = "digits",
     methods: Annotated[str, typer.Option(help='A preset (quick, all) or specs: "ce,ldam-drw(scale=20)".')] = "quick",
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 3,
     metric: Annotated[str, typer.Option(help="balanced_accuracy, accuracy or macro_f1.")] = "balanced_accuracy",
-    val: o.Val = None,
-    ratio: o.Ratio = None,
-    profile: o.Profile = "exp",
-    epochs: o.Epochs = None,
-    label: o.Label = None,
-    data_dir: o.DataDir = None,
-    model: o.Model = None,
-    recipe: o.Recipe = "common",
-    precision: o.Precision = None,
+    folds: o.Folds = None,
+    *,
+    reading: dict[str, Any],
+    training: dict[str, Any],
     evaluations: o.Evaluations = 1,
     budget: o.Budget = None,
     out: o.Out = None,
@@ -36,7 +33,7 @@ def compare(
 
     Without arguments: scikit-learn's handwritten digits made long-tailed; no network, about a minute.
 
-    Example: longtail compare embeddings.npz --methods quick --seeds 3 --out runs/embeddings
+    Example: longtail compare claims.csv --label fraud --out runs/claims
     """
     from longtail.comparison import prepare
     from longtail.comparison.execute import check_limits
@@ -44,9 +41,8 @@ def compare(
     limit = o.seconds(budget)
     check_limits(jobs, limit, evaluations)
     wanted: dict[str, Any] = {
-        "methods": methods, "seeds": seeds, "metric": metric, "val": val, "ratio": ratio, "profile": profile,
-        "epochs": epochs, "label": label, "model": model, "out": out, "device": o.device(device),
-        "kind": o.kind(recipe), "precision": precision, "data_dir": data_dir,
+        "methods": methods, "seeds": seeds, "metric": metric, "folds": folds, "out": out, "device": o.device(device),
+        **reading, **recipe(training),
     }  # fmt: skip
     if dry_run:
         from longtail.cli import planned

@@ -1,41 +1,121 @@
-"""`longtail inspect`: the shape of the imbalance, before anything is trained."""
+"""`longtail inspect`: the shape of the imbalance and what is wrong with the data, before anything is trained."""
 
 from __future__ import annotations
 
 import json as jsonlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from longtail.cli import options as o
+from longtail.cli.sharing import DATA, taking
+
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        help="Exit with 1 where one of these holds: duplicates, leaks, conflicts, group-leaks, unreadable, twins, "
+        "constant, leaking-columns, singletons (or as in duplicates>10), ratio>100, gini>0.8, min-count<5."
+    ),
+]
+SVG = Annotated[Path | None, typer.Option("--svg", help="Write the class sizes as a picture to this file.")]
 
 
+@taking(reading=DATA)
 def inspect(
     data: o.Data = "digits",
-    ratio: o.Ratio = None,
-    profile: o.Profile = "exp",
-    label: o.Label = None,
-    data_dir: o.DataDir = None,
-    val: o.Val = None,
+    reading: Any = None,
+    fail_on: FailOn = None,
+    svg: SVG = None,
     json: o.Json = False,
 ) -> int:
-    """Show how imbalanced DATA are: class sizes, ratio, groups, and what cannot be measured.
+    """Show how imbalanced DATA are, what is wrong with them, what cannot be measured, and what to try and why.
 
-    Example: longtail inspect embeddings.npz
+    Files that cannot be read are left out and reported, whether --skip-bad is given or not.
+
+    Example: longtail inspect photos/ --fail-on "duplicates,leaks,min-count<5"
     """
-    from longtail.comparison.inspection import inspection
-    from longtail.data import load
+    from longtail.comparison.inspection import rules
 
-    found = inspection(load(data, label=label, data_dir=data_dir, ratio=ratio, profile=profile, val=val))
+    wanted = rules.rules(fail_on)
+    if svg is not None:
+        _check_writable(svg)
+    found = _inspected(data, reading)
+    found["broken_rules"] = rules.broken(wanted, found)
+    if svg is not None:
+        _draw(svg, found)
     if json:
-        print(jsonlib.dumps(found, indent=2))
-        return 0
+        print(jsonlib.dumps(found, indent=2, allow_nan=False))
+    else:
+        _show(found)
+    for line in found["broken_rules"]:
+        print(f"longtail: rule broken: {line}", file=sys.stderr)
+    return 1 if found["broken_rules"] else 0
+
+
+def _inspected(data: str, reading: dict[str, Any]) -> dict[str, Any]:
+    from longtail import profiles
+    from longtail.comparison.inspection import inspection
+    from longtail.data import load, pool
+    from longtail.data.reading import HUB, NAMES
+    from longtail.data.tables import is_table
+
+    if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
+        return inspection(load(data, **reading))  # or refused before anything is read
+    shaping = {key: reading[key] for key in ("ratio", "profile", "val")}
+    options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
+    if data.startswith(HUB) or (Path(data).is_dir() and not is_table(Path(data))):
+        options["skip_bad"] = True
+    rows = pool(data, **options)
+    return inspection(rows, load(rows, **shaping))
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.text import Text
+
     from longtail.cli import screen
     from longtail.report import picture
+    from longtail.report.names import shown
 
-    out = screen.console()
-    out.print(found["headline"], markup=False, style="bold")
-    out.print(
-        picture.bars(found["classes"], found["class_counts"], ascii_only=not screen.draws_blocks()),
-        markup=False,
+    out, blocks = screen.console(), screen.draws_blocks()
+
+    def line(text: str, style: str = "") -> None:
+        # what a class is called is neither markup nor an emoji nor an order to the terminal
+        out.print(Text(shown(text, longest=len(text) * 10, ascii_only=not blocks), style=style))
+
+    line(found["headline"], "bold")
+    out.print(Text(picture.bars(found["classes"], found["class_counts"], ascii_only=not blocks)))
+    members = {g: found["groups"][g] for g in ("many", "medium", "few")}
+    sizes = ", ".join(f"{len(names)} {g}" for g, names in members.items() if names)
+    line(f"Gini coefficient {found['gini']:.3g}; {sizes + ': ' if sizes else ''}{found['groups']['rule']}", "dim")
+    for note in found["notes"]:
+        line(note, "dim")
+    if found["findings"]:
+        line("Found", "bold")
+    for text in found["findings"]:
+        line(f"- {text}")
+    line("What to try, and why", "bold")
+    for one in found["advice"]:
+        line(f"- {one['try']}: {one['why']}")
+
+
+def _check_writable(svg: Path) -> None:
+    """Before the data are read."""
+    folder = svg.parent
+    if svg.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"--svg must name a file in a folder that can be written, got {str(svg)!r}; make the folder")
+
+
+def _draw(svg: Path, found: dict[str, Any]) -> None:
+    from longtail.report import picture
+
+    place = {name: j for j, name in enumerate(found["classes"])}
+    groups = {g: [place[name] for name in found["groups"][g]] for g in ("many", "medium", "few")}
+    drawn = picture.bars_svg(
+        found["classes"], found["class_counts"], found["headline"], groups, rule=found["groups"]["rule"]
     )
-    for line in found["findings"]:
-        out.print(f"- {line}", markup=False)
-    return 0
+    temporary = svg.with_name(f"{svg.name}.tmp")
+    temporary.write_text(drawn, encoding="utf-8")
+    os.replace(temporary, svg)

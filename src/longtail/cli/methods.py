@@ -36,7 +36,8 @@ def methods(
     out = screen.console()
     out.print(table)
     out.print(
-        "\nPresets: quick, all. longtail explain METHOD tells the equation, the knobs and the paper.",
+        "\nPresets: quick, all, estimators (which quick and all hold for tables). "
+        "longtail explain METHOD tells the equation, the knobs and the paper.",
         style="dim",
     )
     return 0

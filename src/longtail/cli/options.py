@@ -9,7 +9,11 @@ from typing import Annotated
 import typer
 
 Data = Annotated[
-    str, typer.Argument(help="digits, cifar10, cifar100, or a path to .npz (X and y) or .npy (with --label).")
+    str,
+    typer.Argument(
+        help="A folder of images, a .csv, .tsv, .parquet, .npz (X and y) or .npy (with --label), hub:owner/name, "
+        "or digits, cifar10, cifar100."
+    ),
 ]
 DataDir = Annotated[
     Path | None, typer.Option(help="For cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.")
@@ -20,10 +24,34 @@ Ratio = Annotated[
 ]
 Profile = Annotated[str, typer.Option(help="Shape of the tail that --ratio makes: exp or step.")]
 Val = Annotated[float | None, typer.Option(help="Share of the training part withheld for validation, as in 0.2.")]
-Label = Annotated[str | None, typer.Option(help="File of the labels beside an .npy of features.")]
+Label = Annotated[
+    str | None,
+    typer.Option(help="Column of the labels (without a header: its number, or last); file of labels beside an .npy."),
+]
+Split = Annotated[str | None, typer.Option(help="Column that says train, val or test.")]
+Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are kept together in a split.")]
+Weight = Annotated[str | None, typer.Option(help="Column of sample weights; a row of weight k counts as k rows.")]
+Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether the first line names the columns (by default: seen)."),
+]
+Size = Annotated[int | None, typer.Option(help="Height and width that images are brought to, once (32).")]
+Features = Annotated[
+    Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, counted and named.")]
+Mirror = Annotated[
+    bool, typer.Option("--mirror/--no-mirror", help="Whether mirrored images are good training images (not for text).")
+]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the network with torch.compile (for a GPU).")]
+Folds = Annotated[
+    int | None, typer.Option(help="Repeated cross-validation: every example is tested once a seed. For small data.")
+]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training part (by default enough for its size).")]
 Model = Annotated[
-    str | None, typer.Option(help="Network: auto (by the inputs), linear, mlp, convnet or resnet32 (cifar's default).")
+    str | None,
+    typer.Option(help="Network: auto (by the inputs), tabular, linear, mlp, convnet or resnet32 (cifar's default)."),
 ]
 Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
 Recipe = Annotated[

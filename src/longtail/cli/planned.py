@@ -15,8 +15,9 @@ def show(found: dict[str, Any], json: bool) -> int:
     print(f"data      {found['data']}: {found['train']} training and {found['test']} test examples, "
           f"{found['classes']} classes")  # fmt: skip
     print(f"methods   {', '.join(found['methods'])}")
-    print(f"runs      {found['runs']} with {found['seeds']} seeds ({found['finished']} finished, {found['trainings']} "
-          f"to train, the others share a training), {found['epochs']} epochs, {side}")  # fmt: skip
+    folded = f" and {found['folds']} folds" if found["folds"] else ""
+    print(f"runs      {found['runs']} with {found['seeds']} seeds{folded} ({found['finished']} finished, "
+          f"{found['trainings']} to train, the others share a training), {found['epochs']} epochs, {side}")  # fmt: skip
     print(f"time      about {duration(found['seconds'])}, {duration(found['seconds_per_training'])} a training "
           "(from some steps of ce measured now)")  # fmt: skip
     on_gpu = f", {size(found['gpu_memory'])} on the GPU" if found["gpu_memory"] else ""

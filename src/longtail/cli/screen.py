@@ -32,7 +32,9 @@ GROUPS = (3, 4, 5)
 def console(*, stderr: bool = False) -> Console:
     """A console that honours NO_COLOR and does not break lines in files."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else WIDE, highlight=False, soft_wrap=False)
+    return Console(
+        stderr=stderr, width=None if stream.isatty() else WIDE, highlight=False, emoji=False, soft_wrap=False
+    )
 
 
 def progress(what: str) -> tuple[Progress, Any]:

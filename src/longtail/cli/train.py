@@ -9,21 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
+from longtail.cli.sharing import DATA, TRAINING, recipe, taking
 
 
+@taking(reading=DATA, training=TRAINING)
 def train(
     data: o.Data = "digits",
     method: Annotated[str, typer.Option(help='A spec such as "ldam-drw" or "ldam-drw(scale=20)".')] = "logit-adjusted",
     seed: Annotated[int, typer.Option(help="Seed of initialisation and order.")] = 0,
-    val: o.Val = None,
-    ratio: o.Ratio = None,
-    profile: o.Profile = "exp",
-    epochs: o.Epochs = None,
-    label: o.Label = None,
-    data_dir: o.DataDir = None,
-    model: o.Model = None,
-    recipe: o.Recipe = "common",
-    precision: o.Precision = None,
+    *,
+    reading: dict[str, Any],
+    training: dict[str, Any],
     evaluations: o.Evaluations = 1,
     out: o.Out = None,
     device: o.Device = "cpu",
@@ -32,7 +28,9 @@ def train(
 ) -> int:
     """Train one method on DATA and leave a run folder with the model; the same command resumes.
 
-    Example: longtail train digits --method "ldam-drw(scale=20)" --out runs/model
+    longtail predict takes that folder. A test part is held out as in compare.
+
+    Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
     """
     from longtail.comparison.execute import check_limits
     from longtail.comparison.plan import writable
@@ -45,10 +43,9 @@ def train(
     if seed < 0:
         raise ValueError(f"--seed must be >= 0, got {seed}; 0 is usual")
     check_limits(None, None, evaluations)
-    chosen, where = resolve(method), o.device(device)
-    changes: dict[str, Any] = {"epochs": epochs, "model": model, "kind": o.kind(recipe), "precision": precision}
+    chosen, where, changes = resolve(method), o.device(device), recipe(training)
     Recipe(**{k: v for k, v in changes.items() if v is not None})
-    splits = load(data, label=label, data_dir=data_dir, val=val, ratio=ratio, profile=profile)
+    splits = load(data, **reading)
     shared = default_recipe(splits, **changes)
     shared.check(splits.train)
     folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"

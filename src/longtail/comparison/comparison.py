@@ -15,6 +15,8 @@ from longtail.comparison.execute import OnOutcome, OutputError, check_limits, ex
 from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
 from longtail.data import Splits, load
+from longtail.data.folds import Folds, check_folds
+from longtail.data.reading import ALLOWED, NAMES, pool
 from longtail.engine import Recipe, packing
 from longtail.engine.lock import held
 from longtail.methods import Method
@@ -66,6 +68,7 @@ def compare(
     *,
     methods: str | Iterable[str | Method] = "quick",
     seeds: int = 3,
+    folds: int | None = None,
     out: str | Path | None = None,
     metric: str = "balanced_accuracy",
     jobs: int | None = None,
@@ -82,6 +85,8 @@ def compare(
         y: the labels, where `data` is arrays; for a frame also the name of the label column.
         methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)"; ce is always among them.
         seeds: how many; they vary initialisation and order, the split is fixed.
+        folds: test every example once, by k-fold cross-validation, for data too small to hold a test part out; then
+            every seed draws its own folds. None holds one test part out.
         out: folder for every run; the same call resumes there. None keeps nothing.
         metric: balanced_accuracy, accuracy or macro_f1.
         jobs: runs at a time (None: one per core).
@@ -96,7 +101,7 @@ def compare(
         OutputError: the output folder cannot be written any more; finished runs are kept.
     """
     check_limits(jobs, budget, evaluations)
-    found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, **options)
+    found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, **options)
     run = partial(
         compare_prepared,
         seeds=seeds,
@@ -140,7 +145,7 @@ def _compared(
     on_plan: Callable[[Plan], None] | None,
     on_outcome: OnOutcome | None,
 ) -> Comparison:
-    made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device)
+    made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds)
     packing.sweep(made.out)
     claim(made)
     if on_plan is not None:
@@ -157,18 +162,21 @@ def _compared(
 
 
 RECIPE = tuple(field.name for field in fields(Recipe))
-DATA = tuple(inspect.signature(load).parameters)[2:]
+COLUMNS = {option: None for known in ALLOWED.values() for option in known}
+DATA = tuple(dict.fromkeys((*(p for p in tuple(inspect.signature(load).parameters)[2:] if p != "columns"), *COLUMNS)))
+UNFOLDED = ("test", "ratio")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything checked, nothing yet run or written."""
+    """Everything checked, nothing yet run or written; with `folds`, `splits` are one of them, as an example."""
 
     splits: Splits
     methods: Sequence[Method]
     recipe: Recipe
     out: Path
     device: str
+    folds: Folds | None = None
 
 
 def prepare(
@@ -180,11 +188,14 @@ def prepare(
     metric: str = "balanced_accuracy",
     out: str | Path | None = None,
     device: str = "cpu",
+    folds: int | None = None,
     **options: Any,
 ) -> Prepared:
     """Check everything a comparison needs, the cheap things first: names and numbers before data are loaded."""
     if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
         raise ValueError(f"seeds must be an integer >= 1, got {seeds!r}; 3 is usual")
+    if folds is not None:
+        check_folds(folds)
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; choose one of these")
     for name in options:
@@ -196,8 +207,27 @@ def prepare(
     Recipe(**{k: v for k, v in recipe_options.items() if v is not None})
     # a validation part may also be declared by the data, which are not loaded yet
     chosen(methods, val=True)
-    splits = load(data, y, **options)
-    resolved = chosen(methods, val=splits.val is not None)
+    if folds is None:
+        made, splits = None, load(data, y, **options)
+    else:
+        made = _folds(data, y, folds, options)
+        splits = made.splits(0, 0)
+    table = getattr(splits.preparation, "kind", None) == "table"
+    resolved = chosen(methods, val=splits.val is not None, table=table, data=splits.train)
     recipe = default_recipe(splits, **recipe_options)
     recipe.check(splits.train)
-    return Prepared(splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device)
+    return Prepared(
+        splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device, made
+    )
+
+
+def _folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
+    """The data in folds; what makes another test or training part has no say then."""
+    for name in UNFOLDED:
+        if options.get(name) is not None:
+            raise ValueError(f"{name} cannot go with folds, got {options[name]!r}; every example is tested once there")
+    if isinstance(data, Splits) or (isinstance(data, str) and data in NAMES):
+        name = data if isinstance(data, str) else data.name
+        raise ValueError(f"folds need data without a split of their own, got {name}, which has one; leave out folds")
+    rest = {name: value for name, value in options.items() if name not in (*UNFOLDED, "profile", "val")}
+    return Folds(pool(data, y, **rest), k, options.get("val"))

@@ -26,6 +26,7 @@ import numpy as np
 
 from longtail.comparison.layout import Layout, lay_out
 from longtail.comparison.resampling import METRICS, metric_values, resampled_differences
+from longtail.metrics.inputs import checked_weights
 from longtail.metrics.rates import Floats
 
 __all__ = ["Difference", "Differences", "compare_to_reference"]
@@ -88,6 +89,7 @@ def compare_to_reference(
     num_classes: int,
     draws: int = 4000,
     level: float = 0.95,
+    sample_weight: Any = None,
 ) -> Differences:
     """Compare every method with ``reference`` on one test set.
 
@@ -98,6 +100,8 @@ def compare_to_reference(
         reference: the key of the method that the others are compared with.
         metric: "balanced_accuracy", "accuracy" or "macro_f1".
         num_classes: C. draws: resamples of the test set. level: of all intervals together.
+        sample_weight: (N,) >= 0; a row of weight k counts as k rows in the metric. It stays one example that was
+            drawn by chance, so that its copies do not make an interval narrower.
 
     Returns:
         Differences; the same numbers for the same input, in whatever order the methods stand.
@@ -113,10 +117,14 @@ def compare_to_reference(
     if draws < 200:
         raise ValueError(f"draws must be >= 200 to find a quantile, got {draws}; use draws=4000")
     table = lay_out(predictions, targets, reference, num_classes)
-    values = metric_values(table.predictions, table.targets, metric, num_classes)
+    weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
+    table, weight = table.weighing(weight)
+    values = metric_values(table.predictions, table.targets, metric, num_classes, weight)
     variance, df = table.seed_variance(values)
     generator = np.random.default_rng(0)
-    test = resampled_differences(table.predictions, table.targets, table.pairing, metric, num_classes, draws, generator)
+    test = resampled_differences(
+        table.predictions, table.targets, table.pairing, metric, num_classes, draws, generator, weight
+    )
     errors = generator.standard_normal((draws, len(values))) * table.varies * np.sqrt(variance)
     seed = errors @ table.pairing.T
     se = np.sqrt(test.var(axis=0, ddof=1) + variance * (table.pairing**2 @ table.varies))

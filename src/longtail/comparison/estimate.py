@@ -14,9 +14,10 @@ import torch
 
 from longtail.comparison.comparison import Prepared
 from longtail.comparison.execute import THREADS
-from longtail.comparison.plan import plan
+from longtail.comparison.plan import Task, plan
 from longtail.data import Examples
 from longtail.engine.machine import cores
+from longtail.methods.folds import fold_folder
 from longtail.methods.train import Fit
 
 START_UP = 4.0
@@ -34,10 +35,11 @@ def estimate(
     `gpu_memory` those on the GPU (0 without one).
     """
     found = plan(
-        prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device
+        prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device, prepared.folds
     )  # fmt: skip
-    trainings = len(found.waves()[0])
-    side_by_side = min(jobs or (cores() if prepared.device == "cpu" else 1), max(trainings, 1))
+    wave = found.waves()[0]
+    trainings = len(wave) if prepared.folds is None else sum(_folds_left(task, prepared.folds.k) for task in wave)
+    side_by_side = min(jobs or (cores() if prepared.device == "cpu" else 1), max(len(wave), 1))
     epoch, looking, memory, on_gpu = measured(prepared)
     epochs = prepared.recipe.epochs
     once = epoch * epochs + looking * (1 + min(evaluations, epochs))
@@ -46,6 +48,7 @@ def estimate(
         "train": len(prepared.splits.train),
         "test": len(prepared.splits.test),
         "classes": len(prepared.splits.classes),
+        "folds": None if prepared.folds is None else prepared.folds.k,
         "methods": [m.spec for m in found.methods],
         "seeds": len(found.seeds),
         "runs": len(found.tasks),
@@ -59,6 +62,11 @@ def estimate(
         "gpu_memory": on_gpu * side_by_side,
         "out": str(prepared.out),
     }
+
+
+def _folds_left(task: Task, k: int) -> int:
+    """Folds of a run that have not been trained yet."""
+    return sum(not (fold_folder(task.folder, j) / "run.json").exists() for j in range(k))
 
 
 def measured(prepared: Prepared) -> tuple[float, float, int, int]:

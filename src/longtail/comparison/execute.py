@@ -10,9 +10,11 @@ from typing import Any
 
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
+from longtail.data.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.machine import cores
 from longtail.methods import train
+from longtail.methods.folds import train_folds
 
 THREADS = 1
 """CPU threads of one run. Runs stand side by side instead, and results do not depend on how many do."""
@@ -82,7 +84,7 @@ def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -
 def _side_by_side(
     plan: Plan, tasks: list[Task], jobs: int, deadline: float | None, evaluations: int
 ) -> Iterator[Outcome]:
-    arguments = (plan.splits, plan.recipe, plan.store, plan.device, evaluations)
+    arguments = (plan.data, plan.recipe, plan.store, plan.device, evaluations)
     pending = _until(tasks, deadline)
     if jobs == 1:
         for task in pending:
@@ -102,18 +104,24 @@ def _until(tasks: Iterable[Task], deadline: float | None) -> Iterator[Task]:
         yield task
 
 
-def run_task(task: Task, splits: Splits, recipe: Recipe, store: Path, device: str, evaluations: int = 1) -> Outcome:
-    """One run, its failure turned into an outcome so that the others go on."""
+def run_task(
+    task: Task, data: Splits | Folds, recipe: Recipe, store: Path, device: str, evaluations: int = 1
+) -> Outcome:
+    """One run, on all its folds where there are any; its failure is an outcome, so that the others go on."""
     start = time.perf_counter()
 
-    def outcome(**how: Any) -> Outcome:
-        return Outcome(task, time.perf_counter() - start, **how)
+    def outcome(**ending: Any) -> Outcome:
+        return Outcome(task, time.perf_counter() - start, **ending)
 
     try:
-        train(
-            task.spec, splits, folder=task.folder, seed=task.seed, recipe=recipe, store=store, device=device,
-            threads=THREADS, evaluations=evaluations,
-        )  # fmt: skip
+        how: dict[str, Any] = {
+            "folder": task.folder, "seed": task.seed, "recipe": recipe, "store": store, "device": device,
+            "threads": THREADS, "evaluations": evaluations,
+        }  # fmt: skip
+        if isinstance(data, Folds):
+            train_folds(task.spec, data, **how)
+        else:
+            train(task.spec, data, **how)
     except OSError as error:
         where = error.filename or task.folder
         return outcome(error=f"cannot write {where} ({error.strerror or error})", output=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,15 @@ class Layout:
     varies: Floats
     same: NDArray[np.bool_]
     paired_seeds: dict[str, tuple[int, ...]]
+
+    def weighing(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
+        """The table without the examples of weight 0, which count as none, and the weights of the others."""
+        if weight is None:
+            return self, None
+        if not (weight > 0).any():
+            raise ValueError("sample_weight must be > 0 for some test example, got only 0; correct the weights")
+        kept = weight > 0
+        return replace(self, predictions=self.predictions[:, kept], targets=self.targets[kept]), weight[kept]
 
     def paired_values(self, values: Floats, method: str) -> Floats:
         """Per-seed differences of ``method`` to the reference."""

@@ -81,7 +81,8 @@ def _spread(values: list[float]) -> dict[str, float | None]:
 
 def _machine(config: dict[str, Any]) -> str:
     facts = config.get("machine", {})
-    cpu = f"{facts.get('cpu', 'unknown CPU')}, {facts.get('cores', '?')} cores"
+    flags = f" ({', '.join(facts['flags'])})" if facts.get("flags") else ""
+    cpu = f"{facts.get('cpu', 'unknown CPU')}, {facts.get('cores', '?')} cores{flags}"
     return f"GPU {facts['gpu']}, {cpu}" if "gpu" in facts else cpu
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.data import Splits
+from longtail.data.folds import Folds
 from longtail.engine import Recipe, packing
 from longtail.engine.run import first_difference, read_json
 from longtail.methods import Method, methods
@@ -37,7 +38,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every run of a comparison, ordered by seed, so that an early stop leaves whole seeds behind."""
+    """Every run of a comparison, ordered by seed, so that an early stop leaves whole seeds behind.
+
+    With `folds` every run is cross-validated, and `splits` are only one fold of them, as an example.
+    """
 
     out: Path
     splits: Splits
@@ -46,6 +50,12 @@ class Plan:
     recipe: Recipe
     metric: str
     device: str
+    folds: Folds | None = None
+
+    @property
+    def data(self) -> Splits | Folds:
+        """What all runs are about: one split, or folds that every seed draws anew."""
+        return self.folds or self.splits
 
     @property
     def store(self) -> Path:
@@ -90,7 +100,7 @@ class Plan:
         """What decides the comparison's identity, and the methods and seeds it holds so far."""
         return {
             "schema_version": SCHEMA,
-            "data": {"name": self.splits.name, "facts": self.splits.facts, "hash": self.splits.hash},
+            "data": {"name": self.data.name, "facts": self.data.facts, "hash": self.data.hash},
             "recipe": self.recipe.to_json(),
             "methods": [m.spec for m in self.methods],
             "seeds": list(self.seeds),
@@ -98,18 +108,25 @@ class Plan:
 
 
 def plan(
-    splits: Splits, asked: Sequence[Method], seeds: int, recipe: Recipe, metric: str, out: Path, device: str
+    splits: Splits,
+    asked: Sequence[Method],
+    seeds: int,
+    recipe: Recipe,
+    metric: str,
+    out: Path,
+    device: str,
+    folds: Folds | None = None,
 ) -> Plan:
     """Say what has to run in the output folder; nothing is written.
 
-    More methods or seeds extend a folder; other data or another recipe are refused.
+    More methods or seeds extend a folder; other data, another recipe or other folds are refused.
 
     Raises:
         ValueError: the folder holds another comparison.
     """
     # the reference first: others share its training, not it theirs
     chosen = {m.spec: m for m in [*methods([REFERENCE]), *asked]}
-    found = Plan(out, splits, tuple(chosen.values()), tuple(range(seeds)), recipe, metric, device)
+    found = Plan(out, splits, tuple(chosen.values()), tuple(range(seeds)), recipe, metric, device, folds)
     path = out / "config.json"
     if not path.exists():
         return found

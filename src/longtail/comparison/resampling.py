@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from longtail.metrics.rates import Floats, balanced_accuracy, f1, macro_f1
+from longtail.metrics.rates import Floats, balanced_accuracy, f1, macro_f1, weighted_count
 
 __all__ = ["METRICS", "metric_values", "resampled_differences"]
 
@@ -34,16 +34,19 @@ METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "ma
 _CELLS = 1 << 21  # weights held in one go
 
 
-def metric_values(predictions: Labels, targets: Labels, metric: str, num_classes: int) -> Floats:
-    """The metric of each row of ``predictions`` (R, N), as fractions (R,)."""
-    support = np.bincount(targets, minlength=num_classes).astype(np.float64)
-    hits = np.stack([np.bincount(targets[row == targets], minlength=num_classes) for row in predictions])
+def metric_values(
+    predictions: Labels, targets: Labels, metric: str, num_classes: int, weight: Floats | None = None
+) -> Floats:
+    """The metric of each row of ``predictions`` (R, N), as fractions (R,); an example of weight k counts as k."""
+    w = np.ones(len(targets)) if weight is None else weight
+    support = weighted_count(targets, w, num_classes)
+    hits = np.stack([weighted_count(targets, w * (row == targets), num_classes) for row in predictions])
     if metric == "accuracy":
-        return np.asarray(hits.sum(axis=1) / len(targets), dtype=np.float64)
+        return np.asarray(hits.sum(axis=1) / w.sum(), dtype=np.float64)
     if metric == "balanced_accuracy":
-        return balanced_accuracy(hits.astype(np.float64), support)
-    predicted = np.stack([np.bincount(row, minlength=num_classes) for row in predictions])
-    return macro_f1(hits.astype(np.float64), support, predicted.astype(np.float64))
+        return balanced_accuracy(hits, support)
+    predicted = np.stack([weighted_count(row, w, num_classes) for row in predictions])
+    return macro_f1(hits, support, predicted)
 
 
 def resampled_differences(
@@ -54,6 +57,7 @@ def resampled_differences(
     num_classes: int,
     draws: int,
     generator: np.random.Generator,
+    weight: Floats | None = None,
 ) -> Floats:
     """Differences between methods on resampled test sets, less their mean.
 
@@ -61,6 +65,7 @@ def resampled_differences(
         predictions: (R, N), one row per method and seed. targets: (N,).
         pairing: (K, R), the K differences as combinations of the R rows' metric values.
         metric: a key of METRICS. num_classes: C. draws: number of resamples. generator: its randomness.
+        weight: (N,) > 0, how many examples each one counts as; it is drawn as one.
 
     Returns:
         (draws, K), mean 0 per column.
@@ -71,13 +76,29 @@ def resampled_differences(
     sizes = np.unique(strata, return_counts=True)[1]
     weights = _weights(sizes, draws, generator)
     if metric == "macro_f1":
+        if weight is not None:
+            weights = (block * weight[order] for block in weights)
         values = _macro_f1(predictions, targets, num_classes, weights) @ pairing.T
     else:  # a mean of per-example differences, one matrix product
         right = (predictions == targets).astype(np.float64)
         each = np.repeat(1.0 / (sizes * len(sizes)), sizes)
-        gain = (pairing @ right * each).T
+        if weight is None:
+            gain = (pairing @ right * each).T
+        else:
+            gain = _linearised(pairing @ right, sizes, weight[order]).T * each[:, None]
         values = np.concatenate([block @ gain for block in weights])
     return np.asarray(values - values.mean(axis=0), dtype=np.float64)
+
+
+def _linearised(gain: Floats, sizes: Labels, weight: Floats) -> Floats:
+    """Per-example differences (K, N) whose plain mean over a stratum varies as their weighted mean D does.
+
+    d -> D + n w (d - D) / sum(w), the first-order term of a ratio of two sums; for equal weights it is d itself.
+    """
+    starts = np.cumsum(sizes) - sizes
+    share = weight * np.repeat(sizes / np.add.reduceat(weight, starts), sizes)
+    mean = np.repeat(np.add.reduceat(gain * share, starts, axis=1) / sizes, sizes, axis=1)
+    return np.asarray(mean + share * (gain - mean))
 
 
 def _weights(sizes: Labels, draws: int, generator: np.random.Generator) -> Iterator[Floats]:

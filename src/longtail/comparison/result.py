@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from torch import Tensor
 
+from longtail.comparison.decisions import decisions_of
 from longtail.comparison.differences import Differences, compare_to_reference
 from longtail.comparison.execute import Outcome
 from longtail.comparison.plan import METRICS, REFERENCE, SCHEMA, Plan, Task
@@ -27,18 +27,19 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
         if task.finished:
             finished[task.spec][task.seed] = task
     rows = [_row(plan, spec, tasks) for spec, tasks in finished.items()]
-    counts = plan.splits.class_counts.tolist()
+    counts = _plain(plan.data.class_counts)
     found = groups(counts)
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
         "data": {
-            "name": plan.splits.name,
-            "hash": plan.splits.hash,
-            "facts": plan.splits.facts,
-            "notes": list(plan.splits.notes),
-            "classes": list(plan.splits.classes),
+            "name": plan.data.name,
+            "hash": plan.data.hash,
+            "facts": plan.data.facts,
+            # of a table in folds: what was decided about columns in the first of them
+            "notes": list(dict.fromkeys((*plan.data.notes, *getattr(plan.splits.preparation, "notes", ())))),
+            "classes": list(plan.data.classes),
             "class_counts": counts,
-            "test_counts": plan.splits.test.class_counts.tolist(),
+            "test_counts": _plain(plan.data.test_counts),
             "groups": {
                 "rule": found.rule,
                 "many": _list(found.many),
@@ -50,6 +51,7 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
         "metric": plan.metric,
         "reference": REFERENCE,
         "seeds": list(plan.seeds),
+        "folds": None if plan.folds is None else plan.folds.k,
         "select": "last epoch",
         "failed": [
             {"method": o.task.spec, "seed": o.task.seed, "error": o.error} for o in outcomes if o.error is not None
@@ -61,6 +63,11 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
     summary["rows"] = rows
     summary["gain"] = _gain(summary)
     return summary
+
+
+def _plain(counts: Tensor) -> list[int | float]:
+    """Counts for JSON; sums of weights that are whole numbers read as such."""
+    return [int(n) if float(n).is_integer() else float(n) for n in counts.tolist()]
 
 
 def _list(indices: Any) -> list[int] | None:
@@ -117,10 +124,12 @@ def _compare(
     paired = _sharing_a_seed(alike, [REFERENCE])
     if len(paired) < 2:
         return
-    predictions = {spec: {s: _decisions(t.folder) for s, t in finished[spec].items()} for spec in paired}
-    size = len(plan.splits.classes)
-    targets = plan.splits.test.targets.numpy()
-    differences = compare_to_reference(predictions, targets, REFERENCE, plan.metric, num_classes=size)
+    folders = {spec: {seed: task.folder for seed, task in finished[spec].items()} for spec in paired}
+    predictions, targets, weight = decisions_of(folders)
+    size = len(plan.data.classes)
+    differences = compare_to_reference(
+        predictions, targets, REFERENCE, plan.metric, num_classes=size, sample_weight=weight
+    )
     said = verdict(differences)
     by_method = {d.method: d for d in differences}
     for row in rows:
@@ -136,8 +145,9 @@ def _compare(
     posthoc = [row["method"] for row in rows if not row["retrains"] and row["method"] in predictions]
     comparable = {spec: predictions[spec] for spec in _sharing_a_seed(predictions, [REFERENCE, *posthoc])}
     second = verdict_on_retraining(
-        comparable, targets, plain=REFERENCE, posthoc=posthoc, metric=plan.metric, num_classes=size
-    )
+        comparable, targets, plain=REFERENCE, posthoc=posthoc, metric=plan.metric, num_classes=size,
+        sample_weight=weight,
+    )  # fmt: skip
     if second is not None:
         summary["retraining"] = {"sentence": second[1].sentence, "winners": list(second[1].winners)}
 
@@ -155,11 +165,6 @@ def _statistics(differences: Differences) -> dict[str, Any]:
         "seed_variance": differences.seed_variance,
         "notes": list(differences.notes),
     }
-
-
-def _decisions(folder: Path) -> np.ndarray:
-    arrays = load_file(folder / "predictions.safetensors")
-    return np.asarray(arrays.get("adjusted_scores", arrays["scores"]).argmax(1))
 
 
 def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:

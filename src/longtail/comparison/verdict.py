@@ -11,6 +11,7 @@ import numpy as np
 from longtail.comparison.differences import Difference, Differences, compare_to_reference
 from longtail.comparison.layout import lay_out
 from longtail.comparison.resampling import METRICS, metric_values
+from longtail.metrics.inputs import checked_weights
 
 __all__ = ["Verdict", "compare_to_reference", "verdict", "verdict_on_retraining"]
 
@@ -97,6 +98,7 @@ def verdict_on_retraining(
     labels: Mapping[str, str] | None = None,
     draws: int = 4000,
     level: float = 0.95,
+    sample_weight: Any = None,
 ) -> tuple[Differences, Verdict] | None:
     """Whether any method that needs a training of its own is shown to beat plain training plus a threshold.
 
@@ -113,7 +115,8 @@ def verdict_on_retraining(
     if not rows or not trained:
         return None
     table = lay_out({name: predictions[name] for name in (plain, *rows)}, targets, plain, num_classes)
-    gain = table.pairing @ metric_values(table.predictions, table.targets, metric, num_classes)
+    weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
+    gain = table.pairing @ metric_values(table.predictions, table.targets, metric, num_classes, weight)
     best = table.methods[int(np.argmax(gain))]
     differences = compare_to_reference(
         {name: predictions[name] for name in (best, *trained)},
@@ -123,6 +126,7 @@ def verdict_on_retraining(
         num_classes=num_classes,
         draws=draws,
         level=level,
+        sample_weight=sample_weight,
     )
     called = f"plain training plus a threshold ({(labels or {}).get(best, best)})"
     return differences, verdict(differences, labels, reference_label=called)

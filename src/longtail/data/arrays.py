@@ -32,12 +32,16 @@ def examples(inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, 
             f"features and labels must have the same length, got {len(tensor)} and {len(indices)}; "
             "check that no row was dropped from one of them"
         )
-    weight = None
-    if sample_weight is not None:
-        weight = torch.as_tensor(np.asarray(sample_weight), dtype=torch.float32)
-        if weight.shape != (len(indices),):
-            raise ValueError(f"sample_weight must have shape ({len(indices)},), got {tuple(weight.shape)}")
+    weight = None if sample_weight is None else as_weight(sample_weight, len(indices))
     return Examples(tensor, torch.from_numpy(indices), tuple(names), weight)
+
+
+def as_weight(sample_weight: Any, size: int) -> Tensor:
+    """One weight per row as float32; how large they may be is checked with the rest of the data."""
+    weight = torch.as_tensor(np.asarray(sample_weight), dtype=torch.float32)
+    if weight.shape != (size,):
+        raise ValueError(f"sample_weight must have shape ({size},), got {tuple(weight.shape)}; pass one per row")
+    return weight
 
 
 def as_inputs(inputs: Any) -> Tensor:

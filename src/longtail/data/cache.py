@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 ABANDONED = 3600.0
@@ -75,9 +75,10 @@ def _write(path: Path, images: Tensor, targets: Tensor, classes: list[str]) -> N
         _sweep(path.parent)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)
-            file.write(save({"images": images, "targets": targets}, metadata=metadata))
+        # by name, not as bytes: those would be two more copies of all images in memory
+        save_file({"images": images, "targets": targets}, temporary, metadata=metadata)
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # a full disk is the latter
         log.warning("cache %s cannot be written (%s); the images will be decoded again next time", path, error)
         if temporary is not None:
             temporary.unlink(missing_ok=True)

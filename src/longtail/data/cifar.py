@@ -15,6 +15,7 @@ from longtail import profiles
 from longtail.data.augment import CropFlip
 from longtail.data.cache import Decoded, decoded, images_hash
 from longtail.data.examples import Examples
+from longtail.data.images.preparation import ImagePreparation
 from longtail.data.splits import DATA_SEED, Splits
 
 SIZE = 32
@@ -72,7 +73,8 @@ def cifar(name: str, *, data_dir: str | Path | None = None, ratio: float = 100.0
         "profile": profile,
         "images": images_hash(train.inputs, train.targets),
     }
-    return Splits(name, train, Examples(test_images, test_targets, names), facts=facts)
+    held = Examples(test_images, test_targets, names)
+    return Splits(name, train, held, facts=facts, preparation=ImagePreparation(SIZE))
 
 
 def _part(name: str, source: Source, part: str, data_dir: str | Path | None) -> Decoded:

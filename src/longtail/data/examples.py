@@ -21,7 +21,7 @@ class Examples:
 
     `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
     the last partial batch is kept. `augment` changes the inputs of a training batch, on their device.
-    `sample_weight` (N,) is None where every example counts once.
+    `sample_weight` (N,) is None where every example counts once; an example of weight k counts as k of them.
     """
 
     inputs: Tensor
@@ -42,8 +42,8 @@ class Examples:
 
     @property
     def class_counts(self) -> Tensor:
-        """(C,) int64, zeros included."""
-        return torch.bincount(self.targets, minlength=len(self.classes))
+        """(C,) int64, zeros included; where examples have weights, their float64 sums."""
+        return counted(self.targets, len(self.classes), self.sample_weight)
 
     def take(self, rows: Tensor) -> Examples:
         """The examples at these rows, in their order."""
@@ -94,8 +94,17 @@ class Examples:
                 continue
             array = tensor.detach().cpu().contiguous().numpy()
             digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(array.tobytes())
+            digest.update(array.data if array.size else b"")  # no copy of all images
         digest.update("\0".join(self.classes).encode())
+
+
+def counted(targets: Tensor, size: int, sample_weight: Tensor | None) -> Tensor:
+    """Examples per class (C,), a row of weight k counting as k: int64, or float64 where there are weights."""
+    if sample_weight is None:
+        return torch.bincount(targets, minlength=size)
+    # on the CPU: a GPU adds in another order every time
+    sums = torch.bincount(targets.cpu(), weights=sample_weight.cpu().double(), minlength=size)
+    return sums.to(targets.device)
 
 
 def visited(draw: Draw | None, size: int, progress: float, generator: torch.Generator) -> Tensor:

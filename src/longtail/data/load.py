@@ -1,9 +1,9 @@
-"""One entrance for data: our names, array files, arrays and frames become `Splits`."""
+"""One entrance for data: our names, files, folders, arrays and frames become `Splits`."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 from longtail import profiles
-from longtail.data import files
-from longtail.data.arrays import examples, is_frame
+from longtail.data.arrays import examples
 from longtail.data.cifar import SOURCES, cifar
-from longtail.data.examples import Examples
+from longtail.data.images import FeaturePreparation
+from longtail.data.reading import NAMES, pool
 from longtail.data.splits import DATA_SEED, Splits, held_out
+from longtail.data.splitting import TEST_SHARE, split
 
-NAMES = ("digits", *SOURCES)
-TEST_SHARE = 0.25
 DIGITS_LARGEST = 100
 """Training examples of the largest class of long-tailed digits: 74 or more of every class stay for testing."""
 
@@ -36,22 +35,20 @@ def load(
     val: float | None = None,
     test: float = TEST_SHARE,
     name: str | None = None,
+    **columns: Any,
 ) -> Splits:
     """Data ready for training and testing, checked.
 
     Args:
-        source: "digits", "cifar10", "cifar100", a path to .npz or .npy, features or images (tensor, array, frame),
-            `Splits`.
+        source: "digits", "cifar10", "cifar100", or anything that `pool` reads: a folder of images, a .csv, .tsv,
+            .parquet, .npz or .npy file, "hub:owner/name", features or images (tensor, array, frame), `Pool`, `Splits`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
-        label: the label column of a frame, or the label file beside an .npy.
-        classes: the class names in order, where the labels do not tell.
-        sample_weight: one weight per example, or None.
         data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.
         ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100).
         profile: "exp" or "step".
         val: share of the training part withheld for validation; a split that the data declare wins.
         test: share held out for testing where the data declare no test part.
-        name: what tables and folders call it.
+        label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
@@ -61,41 +58,37 @@ def load(
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
-    if isinstance(source, Splits):
+    if isinstance(source, str) and source in NAMES:
+        refuse_columns(source, {"label": label, **columns})
+        splits = _named(source, data_dir, ratio, profile)
+    elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
             raise ValueError("ratio cannot be applied to data that are already split; make them long-tailed first")
-    elif isinstance(source, str | Path):
-        splits = _named(str(source), data_dir, label, ratio, profile, test)
     else:
-        splits = _from_arrays(source, labels, label, classes, sample_weight, ratio, profile, test)
-    if name is not None:
-        splits = Splits(name, splits.train, splits.test, splits.val, splits.facts, splits.notes)
+        read = pool(
+            source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
+        )  # fmt: skip
+        return split(read, test=test, val=val, ratio=ratio, profile=profile)
+    splits = splits if name is None else replace(splits, name=name)
     if val is not None and splits.val is None:
         stay, held = held_out(splits.train.targets, val)
         facts = {**splits.facts, "val": val}
-        splits = Splits(splits.name, splits.train.take(stay), splits.test, splits.train.take(held), facts, splits.notes)
+        splits = replace(splits, train=splits.train.take(stay), val=splits.train.take(held), facts=facts)
     return splits.checked()
 
 
-def _named(
-    source: str, data_dir: str | Path | None, label: str | None, ratio: float | None, profile: str, test: float
-) -> Splits:
+def refuse_columns(source: str, given: dict[str, Any]) -> None:
+    """Raise ValueError where an option of files is given for data that have a name of ours."""
+    for option, value in given.items():
+        if value is not None and value is not False and not (option == "mirror" and value is True):
+            raise ValueError(f"{option} is not read for {source}, got {value!r}; leave it out")
+
+
+def _named(source: str, data_dir: str | Path | None, ratio: float | None, profile: str) -> Splits:
     if source == "digits":
         return digits(50.0 if ratio is None else ratio, profile)
-    if source in SOURCES:
-        return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile)
-    path = Path(source)
-    if path.suffix in files.SUFFIXES or path.is_file():
-        return _from_file(path, label, ratio, profile, test)
-    if path.exists():
-        raise ValueError(
-            f"data {source!r} is a folder, which this version cannot read; "
-            "save features or images and labels as .npz (X and y)"
-        )
-    near = difflib.get_close_matches(source, NAMES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known names: {', '.join(NAMES)}; or a path to .npz or .npy"
-    raise ValueError(f"data {source!r} is neither a known name nor an existing file; {hint}")
+    return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile)
 
 
 def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
@@ -114,93 +107,5 @@ def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
     rest = np.setdiff1d(np.arange(len(pool)), rows)
     test = rest[profiles.subset(pool.targets[torch.from_numpy(rest)], [size] * 10, DATA_SEED)]
     facts = {"source": "digits", "ratio": float(ratio), "profile": profile}
-    return Splits("digits", pool.take(torch.from_numpy(rows)), pool.take(torch.from_numpy(test)), facts=facts)
-
-
-def _from_file(path: Path, label: str | None, ratio: float | None, profile: str, test: float) -> Splits:
-    arrays = files.read(path, label)
-    if "classes" in arrays:
-        classes: list[str] | None = [str(c) for c in arrays["classes"]]
-    else:
-        # one set of names for all parts, wherever a class happens to occur
-        every = np.concatenate([np.asarray(arrays[k]).ravel() for k in ("y", "y_val", "y_test") if k in arrays])
-        classes = None if every.dtype.kind in "biu" and every.size == 0 else _names(every)
-    train = examples(arrays["X"], arrays["y"], classes=classes, sample_weight=arrays.get("sample_weight"))
-    parts = {
-        part: examples(arrays[f"X_{part}"], arrays[f"y_{part}"], classes=classes)
-        for part in ("val", "test")
-        if f"X_{part}" in arrays
-    }
-    for part, rows in parts.items():
-        if rows.inputs.shape[1:] != train.inputs.shape[1:]:
-            raise ValueError(
-                f"the {part} part must have the features of the training part, got "
-                f"{tuple(rows.inputs.shape[1:])} against {tuple(train.inputs.shape[1:])}; save the same columns"
-            )
-    return _assembled(path.stem, train, parts.get("val"), parts.get("test"), ratio, profile, test)
-
-
-def _names(labels: np.ndarray) -> list[str] | None:
-    from longtail.counts import class_names
-
-    return class_names(labels)
-
-
-def _from_arrays(
-    source: Any,
-    labels: Any,
-    label: str | None,
-    classes: Sequence[str] | None,
-    sample_weight: Any,
-    ratio: float | None,
-    profile: str,
-    test: float,
-) -> Splits:
-    column = label if label is not None else labels if isinstance(labels, str) else None
-    if is_frame(source) and column is not None:
-        if column not in source.columns:
-            raise ValueError(
-                f"label must be a column of the frame, got {column!r}; columns are "
-                f"{', '.join(map(str, list(source.columns)[:8]))}"
-            )
-        source, labels = source.drop(columns=[column]), source[column]
-    if labels is None:
-        raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
-    train = examples(source, labels, classes=classes, sample_weight=sample_weight)
-    return _assembled("data", train, None, None, ratio, profile, test)
-
-
-def _assembled(
-    name: str,
-    train: Examples,
-    val: Examples | None,
-    test: Examples | None,
-    ratio: float | None,
-    profile: str,
-    share: float,
-) -> Splits:
-    facts: dict[str, Any] = {"source": name}
-    notes: tuple[str, ...] = ()
-    if len(train.classes) < 2:
-        raise ValueError(f"data must have at least two classes, got only {train.classes[0]!r}; nothing to tell apart")
-    if test is None:
-        stay, held = held_out(train.targets, share)
-        if len(held) == 0:
-            raise ValueError("no class has two examples, so nothing can be held out for testing; add examples")
-        train, test = train.take(stay), train.take(held)
-        facts["test"] = share
-        notes = (f"{share:.0%} of every class was held out for testing (at least one, never the last one)",)
-    if ratio is not None:
-        available = train.class_counts.double()
-        share_of_max = float(ratio) ** (torch.arange(len(available)) / max(len(available) - 1, 1)).double()
-        if profile == "step":
-            share_of_max = torch.tensor(
-                [1.0 if j < len(available) // 2 else float(ratio) for j in range(len(available))]
-            )
-        n_max = int((available * share_of_max).min()) if ratio >= 1 else 1
-        rows = profiles.subset(
-            train.targets, profiles.profile(profile, max(n_max, 1), len(available), ratio), DATA_SEED
-        )
-        train = train.take(torch.from_numpy(np.sort(rows)))
-        facts |= {"ratio": float(ratio), "profile": profile}
-    return Splits(name, train, test, val, facts, notes)
+    train, held = (pool.take(torch.from_numpy(chosen)) for chosen in (rows, test))
+    return Splits("digits", train, held, facts=facts, preparation=FeaturePreparation(train.input_shape, "float32"))

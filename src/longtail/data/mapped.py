@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from longtail.data.examples import Augment, steps, visited
+from longtail.data.examples import Augment, counted, steps, visited
 from longtail.types import Batch, Draw
 
 
@@ -81,8 +81,8 @@ class MappedExamples:
 
     @property
     def class_counts(self) -> Tensor:
-        """(C,) int64, zeros included."""
-        return torch.bincount(self.targets, minlength=len(self.classes))
+        """(C,) int64, zeros included; where examples have weights, their float64 sums."""
+        return counted(self.targets, len(self.classes), self.sample_weight)
 
     def take(self, rows: Tensor) -> MappedExamples:
         """The examples at these rows, in their order."""

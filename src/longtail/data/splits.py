@@ -13,7 +13,12 @@ from torch import Tensor
 
 from longtail import checks
 from longtail.data.examples import Examples
+from longtail.data.grouping import Grouped, held_groups
+from longtail.data.limits import Limit, held_size, validation_limits
 from longtail.data.mapped import MappedExamples
+from longtail.data.preparation import Preparation
+
+__all__ = ["DATA_SEED", "Limit", "Part", "Splits", "held_out", "validation_limits"]
 
 DATA_SEED = 0
 """Splits and long-tailed subsets are fixed by this seed; the seeds of a comparison never move them."""
@@ -28,7 +33,8 @@ class Splits:
     """A data set ready to train on: `train`, `test` and, where one was declared or asked for, `val`.
 
     `facts` say how it came about (name, ratio, profile, shares held out) and belong to its identity; `notes`
-    are sentences for the reader of a table.
+    are sentences for the reader of a table. `preparation` made the inputs from raw rows, fitted on `train` alone;
+    it goes with the model, so that new rows are prepared alike.
     """
 
     name: str
@@ -37,6 +43,7 @@ class Splits:
     val: Part | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    preparation: Preparation | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -45,8 +52,13 @@ class Splits:
 
     @property
     def class_counts(self) -> Tensor:
-        """(C,) int64, of the training part."""
+        """(C,) of the training part: int64, or float64 sums of weights where rows have weights."""
         return self.train.class_counts
+
+    @property
+    def test_counts(self) -> Tensor:
+        """(C,) of the test part, as `class_counts`."""
+        return self.test.class_counts
 
     @cached_property
     def hash(self) -> str:
@@ -64,7 +76,7 @@ class Splits:
         Raises:
             ValueError: one class only, a class without training examples, NaN features, no test examples.
         """
-        counts = self.class_counts
+        counts = torch.bincount(self.train.targets, minlength=len(self.classes))
         if len(self.classes) < 2:
             raise ValueError(
                 f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart"
@@ -84,7 +96,14 @@ class Splits:
                     checks.finite(part.inputs, f"features of the {name} part")
                 if part.sample_weight is not None:
                     checks.sample_weight(part.sample_weight)
-        return replace(self, notes=(*self.notes, *self._unmeasured()))
+        weightless = [self.classes[int(j)] for j in torch.nonzero(self.class_counts == 0).flatten()]
+        if weightless:
+            raise ValueError(
+                f"every class must have a training example of weight > 0, got only 0 in class {weightless[0]!r}; "
+                "correct its weights or drop the class"
+            )
+        # asked twice, it says so once
+        return replace(self, notes=tuple(dict.fromkeys((*self.notes, *self._unmeasured()))))
 
     def _unmeasured(self) -> list[str]:
         """What the test part cannot say, in words."""
@@ -99,22 +118,27 @@ class Splits:
         return notes
 
 
-def held_out(targets: Tensor, share: float, seed: int = DATA_SEED) -> tuple[Tensor, Tensor]:
+def held_out(
+    targets: Tensor, share: float, seed: int = DATA_SEED, groups: np.ndarray | None = None
+) -> tuple[Tensor, Tensor]:
     """Rows that stay and rows that are held out, stratified by class, both ascending.
 
     Of a class with n examples round(share n) are held out, at least one and never all; a single example
-    stays, so that no class leaves the training part.
+    stays, so that no class leaves the training part. With groups (N,), whole groups are held out, as near to that
+    as they allow (`grouping.held_groups` has the rule), and a class whose rows all lie in one group stays.
     """
     if not 0 < share < 1:
         raise ValueError(f"the share held out must be in (0, 1), got {share!r}; try 0.2")
     generator = np.random.RandomState(seed)
     labels = targets.cpu().numpy()
+    if groups is not None:
+        mask = torch.from_numpy(held_groups(Grouped.of(labels, groups), share, generator))
+        return torch.nonzero(~mask).flatten(), torch.nonzero(mask).flatten()
     out = []
     for j in np.unique(labels):
         rows = np.flatnonzero(labels == j)
         generator.shuffle(rows)
-        if len(rows) > 1:
-            out.append(rows[: min(max(1, round(share * len(rows))), len(rows) - 1)])
+        out.append(rows[: held_size(len(rows), share)])
     held = np.sort(np.concatenate(out)) if out else np.empty(0, dtype=np.int64)
     stay = np.setdiff1d(np.arange(len(labels)), held)
     return torch.from_numpy(stay), torch.from_numpy(held)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import copy
-import json
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from longtail import posthoc as rules
-from longtail.engine import packing
+from longtail.data.preparation import Preparation, restored
+from longtail.engine import priors, saved
+from longtail.engine.predictions import Predictions
 from longtail.engine.recipe import build
 from longtail.models.fused import fold
 from longtail.types import as_outputs
 
-SCHEMA = 1
 EVALUATED = 256
+"""Rows that are evaluated at a time: enough to fill the units, few enough to stay in the caches."""
 POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment")
 """The post-hoc rules that a saved model may name; nothing else is ever built from a file."""
 
@@ -36,6 +35,8 @@ class Predictor(nn.Module):
         scale: what the loss multiplies the logits by (30 for margin losses on cosines).
         link: "softmax", or "sigmoid" where the loss is a sum of binary ones.
         posthoc: scores -> adjusted scores, or None.
+        preparation: rows as they come -> inputs of the network; None takes tensors as they are.
+        prior: (C,) the class prior that softmax(scores) refers to; None means the training prior.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Predictor(nn.Module):
         scale: float = 1.0,
         link: str = "softmax",
         posthoc: nn.Module | None = None,
+        preparation: Preparation | None = None,
+        prior: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -54,9 +57,13 @@ class Predictor(nn.Module):
         self.scale = scale
         self.link = link
         self.posthoc = posthoc
-        self._folded = None
+        self._folded: tuple[tuple[int, ...], nn.Module] | None = None
+        self.preparation = preparation
         self.class_counts: Tensor
         self.register_buffer("class_counts", class_counts.clone())
+        source = (class_counts if prior is None else prior).double()
+        self.prior: Tensor
+        self.register_buffer("prior", source / source.sum())
 
     @torch.no_grad()
     def scores(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
@@ -84,58 +91,141 @@ class Predictor(nn.Module):
         scores = scores.double()
         return F.log_softmax(F.logsigmoid(scores) if self.link == "sigmoid" else scores, dim=1)
 
-    def predict(self, inputs: Tensor) -> list[str]:
-        """The class names decided for."""
-        chosen = self.adjusted(self.scores(inputs)).argmax(1).tolist()
-        return [self.classes[j] for j in chosen]
+    def prepared(self, data: Any) -> Tensor:
+        """Rows as they come (a frame, a path, arrays, images) as the inputs of the network.
+
+        Raises:
+            ValueError, TypeError: data that do not fit the model: other columns, dtypes, shapes or modes, named.
+        """
+        if self.preparation is not None:
+            return self.preparation(data)
+        if not isinstance(data, Tensor):
+            raise TypeError(
+                f"data must be a tensor of the network's inputs for a model without preparation, got "
+                f"{type(data).__name__}; pass a tensor"
+            )
+        return data
+
+    def probabilities(self, scores: Tensor, target_prior: Any = None, *, raw: bool = False) -> Tensor:
+        """Class probabilities (N, C) float64, rows summing to 1.
+
+        p_k = softmax(scores)_k target_k / source_k / sum over classes
+
+        The source is the prior that the scores speak of: the training prior for plain training, a uniform one where
+        the loss or the sampler took the prior out (`Method.prior`). Focal and margin losses are no proper scoring
+        rules: their probabilities rank, they are not calibrated.
+
+        Args:
+            scores: (N, C), as `scores` gives them, before any post-hoc rule.
+            target_prior: the class shares where the model is used; see `priors.target`. None: the training prior.
+            raw: leave out the correction.
+        """
+        logs = self.log_probabilities(scores)
+        if not raw:
+            new, _ = priors.target(target_prior, self.classes, self.class_counts.cpu())
+            logs = logs + new.to(logs).log() - self.prior.to(logs).log()
+        return logs.softmax(1)
+
+    def predict(self, data: Any, *, target_prior: Any = None) -> list[str]:
+        """The class names decided for; see `predictions` for the rule."""
+        return list(self.predictions(data, target_prior=target_prior).labels)
+
+    def predict_proba(self, data: Any, *, target_prior: Any = None) -> Tensor:
+        """Class probabilities (N, C) float64 under the training prior, or the given one."""
+        return self.predictions(data, target_prior=target_prior).probabilities
+
+    def predictions(self, data: Any, *, target_prior: Any = None, raw: bool = False) -> Predictions:
+        """Class names, probabilities and the rule that decided.
+
+        Without `target_prior` the method decides by its own rule, which for most aims at balanced accuracy; the
+        probabilities refer to the training prior, so the most probable class need not be the one decided for. With
+        it, the class of the highest probability under that prior is decided for (Bayes' rule for accuracy there).
+
+        Args:
+            data: rows as they come; see `prepared`.
+            target_prior: "training", "uniform", {class: share} or C shares.
+            raw: probabilities without the correction for the prior; not together with `target_prior`.
+
+        Raises:
+            ValueError, TypeError: data or a prior that do not fit, named.
+        """
+        if raw and target_prior is not None:
+            raise ValueError("raw leaves out the correction that target_prior asks for; give one of them")
+        _, prior = priors.target(target_prior, self.classes, self.class_counts.cpu())
+        scores = self.scores(self.prepared(data))
+        probabilities = self.probabilities(scores, target_prior, raw=raw).cpu()
+        decided = probabilities if target_prior is not None else self.adjusted(scores)
+        rule = self.rule if target_prior is None else f"highest probability under the target prior ({prior})"
+        labels = tuple(self.classes[j] for j in decided.argmax(1).tolist())
+        return Predictions(labels, probabilities, self.classes, rule, "raw" if raw else prior, self._names(data))
+
+    def _names(self, data: Any) -> tuple[str, ...] | None:
+        """The relative paths of the images, where the rows are a folder of them."""
+        paths = getattr(self.preparation, "paths", None)
+        folder = isinstance(data, str | Path) and Path(data).is_dir()
+        return tuple(paths(data)) if paths is not None and folder else None
+
+    @property
+    def rule(self) -> str:
+        """In words, what decides where no target prior is given."""
+        if self.posthoc is not None:
+            return f"highest score after {self.posthoc}"
+        shares = self.class_counts.double() / self.class_counts.double().sum()
+        if torch.allclose(self.prior, shares, rtol=1e-9):
+            return "highest probability under the training prior"
+        if torch.allclose(self.prior, torch.full_like(self.prior, 1 / len(self.classes)), rtol=1e-9):
+            return "highest probability with every class equally likely"
+        return "highest probability under the prior that the method trains for"
 
     def save(self, folder: Path) -> None:
         """model.safetensors and meta.json; meta.json names the builders, their arguments and the classes."""
+        preparation = self.preparation
         meta = {
-            "schema_version": SCHEMA,
             "network": getattr(self.network, "builder", None),
             "classes": list(self.classes),
             "scale": self.scale,
             "link": self.link,
             "posthoc": None if self.posthoc is None else type(self.posthoc).__name__,
+            "rule": self.rule,
+            "preparation": None if preparation is None else preparation.to_json(),
         }
-        state = {k: v.detach().cpu().contiguous().clone() for k, v in self.state_dict().items()}
-        packing.write_bytes(folder / "model.safetensors", safetensors.save(state))
-        packing.write_json(folder / "meta.json", meta)
+        saved.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
     @classmethod
-    def load(cls, folder: Path, network: nn.Module | None = None) -> Predictor:
-        """Read back what `save` wrote.
+    def load(cls, folder: str | Path, network: nn.Module | None = None) -> Predictor:
+        """Read back what `save` wrote; the training data are not needed.
 
         Args:
             folder: holds model.safetensors and meta.json.
             network: the network, where it was one of the user's own and meta.json cannot name its builder.
+
+        Raises:
+            ValueError: no model there, one that was damaged or changed, or one of a newer version.
         """
-        meta, state = _read(folder)
+        meta, state, blobs = saved.read(Path(folder))
         if network is None and meta["network"] is None:
             raise ValueError(f"the network in {folder} is not one of longtail's; pass network= to load it")
-        counts = state["class_counts"]
-        predictor = cls(
-            network if network is not None else build(meta["network"]),
-            tuple(meta["classes"]),
-            counts,
-            scale=meta["scale"],
-            link=meta["link"],
-            posthoc=_rule(meta["posthoc"], counts),
-        )
-        predictor.load_state_dict(state)
+        try:
+            counts = state["class_counts"]
+            predictor = cls(
+                network if network is not None else build(meta["network"]),
+                tuple(map(str, meta["classes"])),
+                counts,
+                scale=float(meta["scale"]),
+                link=str(meta["link"]),
+                posthoc=_rule(meta["posthoc"], counts),
+                preparation=restored(meta.get("preparation"), blobs),
+            )
+            predictor.load_state_dict(state)
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"the model in {folder} is damaged ({reason}); train it again in a new folder") from None
         return predictor.eval()
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        meta = json.loads((folder / "meta.json").read_text())
-        state = safetensors.load((folder / "model.safetensors").read_bytes())
-    except FileNotFoundError as error:
-        raise ValueError(f"{folder} holds no finished model ({Path(error.filename).name} is missing)") from None
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"the model in {folder} is damaged ({error}); train it again in a new folder") from None
-    return meta, state
+def load(folder: str | Path, network: nn.Module | None = None) -> Predictor:
+    """The model in a run folder, ready to predict: `load(folder).predict(rows)`; see `Predictor.load`."""
+    return Predictor.load(folder, network)
 
 
 def _rule(name: str | None, counts: Tensor) -> nn.Module | None:

@@ -75,10 +75,16 @@ class Run:
         return safetensors.load((self.folder / "predictions.safetensors").read_bytes())
 
     def predict(self, inputs: Any) -> list[str]:
-        """Class names for inputs shaped like the training data: features (N, D) or images (N, H, W[, 3])."""
+        """Class names for rows like those of the training: a frame, features (N, D), images, a path to them."""
         from longtail.data.arrays import as_inputs
 
-        return self.predictor.predict(as_inputs(inputs))
+        predictor = self.predictor
+        return predictor.predict(inputs if predictor.preparation is not None else as_inputs(inputs))
+
+
+def owner(folder: Path) -> str:
+    """What a run's stages are stored under: method and seed, and the fold where it is one of several."""
+    return "/".join(folder.parts[-3 if folder.name.startswith("fold-") else -2 :])
 
 
 def read_json(path: Path) -> Any:

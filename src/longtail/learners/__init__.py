@@ -1,5 +1,7 @@
 """What learns: a network with its loss, its targets and everything that is remembered beside it."""
 
+from longtail.learners.estimator import EstimatorLearner
+from longtail.learners.fitted import FittedEstimator
 from longtail.learners.supervised import SupervisedLearner
 
-__all__ = ["SupervisedLearner"]
+__all__ = ["EstimatorLearner", "FittedEstimator", "SupervisedLearner"]

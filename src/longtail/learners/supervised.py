@@ -82,6 +82,16 @@ class SupervisedLearner(nn.Module):
         """The scores (B, C) to rank classes and adjust by; call it in eval mode."""
         return self.loss.scores(as_outputs(self.network(inputs)).logits, progress=1.0)
 
+    @property
+    def scale(self) -> float:
+        """What the loss multiplies the logits by (30 for margin losses on cosines)."""
+        return float(self.loss.scores(torch.ones(1, 1), progress=1.0))
+
+    @property
+    def link(self) -> str:
+        """The loss's probability model: "softmax" or "sigmoid"."""
+        return self.loss.link
+
     def trainable(self) -> list[dict[str, Any]]:
         """What the optimiser moves, as parameter groups: with weight decay and without."""
         named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]

@@ -37,7 +37,7 @@ class Loss(Configured, ABC):
             bit for bit no weight.
         normalize: D; "weights": the sum of the weights omega = class weight x sample weight, for a soft
             target sum_k q_k w_k (torch divides by N for probabilities, and by sum w_y under label smoothing);
-            "batch": the number of positions that count; or a number > 0.
+            "batch": the number of positions that count, one of sample weight k as k; or a number > 0.
         label_smoothing: e in [0, 1], for class indices.
         ignore_index: class index of positions that do not count.
         reduction: "mean", "sum" (not divided) or "none" (shaped as class indices are).
@@ -163,7 +163,7 @@ class Loss(Configured, ABC):
         sample_weight: Tensor | None,
         progress: Progress | None,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Weighted losses, their weights omega (None: ones) and which positions count."""
+        """Weighted losses, their weights omega (None: ones) and for how many rows each position counts."""
         check_call(logits, targets, sample_weight, self._num_classes(), self.ignore_index)
         check_progress(progress)
         self._check_needs(features, progress)
@@ -183,6 +183,7 @@ class Loss(Configured, ABC):
         if sample_weight is not None:
             share = sample_weight_of(sample_weight, kept, z.dtype)
             losses, omega = losses * share, share if omega is None else omega * share
+            return losses, omega, share  # a row of weight k counts as k rows
         return losses, omega, kept
 
     def _class_weight(self, like: Tensor, progress: Progress | None) -> Tensor | None:

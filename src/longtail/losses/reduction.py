@@ -34,12 +34,13 @@ def reduce(
     """Reduce losses l, which already carry their weights omega.
 
     "none": l; "sum": sum(l); "mean": sum(l) divided by sum(omega) ("weights"), by the number of kept
-    positions ("batch") or by a given number. Where nothing counts the sum is 0, and stays 0 with its graph.
+    positions, one of sample weight k being k ("batch"), or by a given number. Where nothing counts the sum is 0,
+    and stays 0 with its graph.
 
     Args:
         losses: l (N, d1..dk), 0 where not kept.
         weights: omega of the same shape, 0 where not kept; None for ones.
-        kept: bool, the positions that count.
+        kept: the positions that count, bool, or their sample weights, 0 where they do not count.
         reduction: "mean", "sum" or "none".
         normalize: "weights", "batch" or a number > 0.
     """
@@ -53,4 +54,5 @@ def reduce(
     if normalize == "weights" and weights is not None:
         by = weights.sum()
         return total / torch.where(by > 0, by, 1.0)
-    return total / kept.sum().clamp(min=1)
+    by = kept.sum()
+    return total / torch.where(by > 0, by, 1)

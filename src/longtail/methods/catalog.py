@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
-from longtail.methods import deferred, ldam, logit_adjustment, plain, resampling, reweighting
+from longtail.methods import deferred, estimators, ldam, logit_adjustment, plain, resampling, reweighting
 from longtail.methods.definition import Method
 
 Builder = Callable[..., Method]
@@ -29,12 +29,25 @@ CATALOG: dict[str, Builder] = {
     "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
     "balanced-softmax": logit_adjustment.balanced_softmax,
     "ce-threshold": logit_adjustment.ce_threshold,
+    "logistic": estimators.logistic,
+    "logistic-cw": estimators.logistic_cw,
+    "logistic-posthoc": estimators.logistic_posthoc,
+    "trees": estimators.trees,
+    "trees-cw": estimators.trees_cw,
+    "trees-posthoc": estimators.trees_posthoc,
 }
 
 QUICK = (
     "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
 )  # fmt: skip
-PRESETS: dict[str, tuple[str, ...]] = {"quick": QUICK, "all": tuple(CATALOG)}
+ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
+"""scikit-learn's classifiers; for a table they join the presets of `WITH_ESTIMATORS`."""
+PRESETS: dict[str, tuple[str, ...]] = {
+    "quick": QUICK,
+    "all": tuple(key for key in CATALOG if key not in ESTIMATORS),
+    "estimators": ESTIMATORS,
+}
+WITH_ESTIMATORS = ("quick", "all")
 
 ENTRY_POINTS = "longtail.methods"
 """Other packages add methods here: `key = "package.module:builder"`, a builder like those above."""

@@ -7,6 +7,7 @@ from typing import Annotated
 from longtail import losses, sampling
 from longtail.knobs import Choice, NonNegativeFloat, UnitFloat
 from longtail.methods.definition import Method, one_stage
+from longtail.methods.implied import uniform, weighted
 from longtail.methods.references import CAO_2019
 from longtail.schedules import switch
 
@@ -28,7 +29,7 @@ def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") ->
         f"ce-drw(at={at},class_weight={class_weight})",
         lambda counts: losses.CrossEntropyLoss(counts, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)),
     )
-    return Method(stages, CAO_2019)
+    return Method(stages, CAO_2019, prior=weighted(class_weight, at))
 
 
 def ce_drs(*, at: UnitFloat = START) -> Method:
@@ -43,7 +44,7 @@ def ce_drs(*, at: UnitFloat = START) -> Method:
         lambda counts: losses.CrossEntropyLoss(),
         draw=lambda targets: sampling.Deferred(sampling.ClassBalancedSampler(targets), at=at),
     )
-    return Method(stages, CAO_2019)
+    return Method(stages, CAO_2019, prior=uniform if at < 1 else None)
 
 
 def focal_drw(
@@ -70,4 +71,4 @@ def focal_drw(
             weight_in_modulator=weight_in_modulator,
         ),
     )
-    return Method(stages, CAO_2019)
+    return Method(stages, CAO_2019, prior=weighted(class_weight, at))

@@ -12,6 +12,7 @@ from longtail.data import Part
 from longtail.engine import Recipe, Stage
 from longtail.learners import SupervisedLearner
 from longtail.losses import Loss
+from longtail.methods.implied import Implied
 from longtail.methods.references import Reference
 from longtail.types import Draw, Learner, TrainingData
 
@@ -19,6 +20,8 @@ MakeStages = Callable[[Recipe], Sequence[Stage]]
 MakeLoss = Callable[[Tensor], Loss]
 MakeDraw = Callable[[Tensor], Draw]
 MakeRule = Callable[[Tensor], nn.Module]
+Misfit = Callable[[Part], str | None]
+"""Training part -> why a method cannot learn from it, with the way out, or None."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,11 @@ class Method:
         stages: recipe -> the stages to train.
         reference: where it comes from.
         posthoc: class counts -> a rule on the scores of the trained model, or None.
+        prior: class counts -> the prior that the scores speak of (see `methods.implied`); None means the counts.
         needs_val: whether the rule is fitted on a validation part.
-        task: the kind of data it learns from.
+        task: the kind of labels it learns from.
+        inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
+        misfit: which training parts it refuses, and why; None where it takes all.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
     """
@@ -38,8 +44,11 @@ class Method:
     stages: MakeStages
     reference: Reference
     posthoc: MakeRule | None = None
+    prior: Implied | None = None
     needs_val: bool = False
     task: str = "supervised"
+    inputs: str = "any"
+    misfit: Misfit | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
     spec: str = ""
@@ -51,6 +60,11 @@ class Method:
     def under(self, recipe: Recipe) -> Recipe:
         """The recipe it is trained with: the common one, or with its own paper's changes."""
         return replace(recipe, **self.own) if recipe.kind == "own" else recipe
+
+    def refuses(self, data: Part) -> str | None:
+        """Why it cannot learn from this training part, in one line with the way out; None where it can."""
+        why = None if self.misfit is None else self.misfit(data)
+        return None if why is None else f"method {self.key!r} {why}"
 
     @property
     def retrains(self) -> bool:

@@ -6,6 +6,7 @@ from longtail import losses
 from longtail.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
 from longtail.methods.deferred import START, ClassWeight
 from longtail.methods.definition import Method, one_stage
+from longtail.methods.implied import weighted
 from longtail.methods.references import CAO_2019
 from longtail.schedules import switch
 
@@ -52,4 +53,4 @@ def ldam_drw(
         ),
         head="cosine",
     )
-    return Method(stages, CAO_2019)
+    return Method(stages, CAO_2019, prior=weighted(class_weight, at))

@@ -7,6 +7,7 @@ from functools import partial
 from longtail import losses, posthoc
 from longtail.knobs import NonNegativeFloat
 from longtail.methods.definition import Method, one_stage
+from longtail.methods.implied import to_the, uniform
 from longtail.methods.plain import ce
 from longtail.methods.references import MENON_2021, REN_2020, ZHOU_2006
 
@@ -24,7 +25,7 @@ def logit_adjusted(*, tau: NonNegativeFloat = 1.0) -> Method:
     """
     # a float also where an integer was given: one training, one text
     stages = one_stage(f"logit-adjusted(tau={float(tau)})", lambda counts: losses.LogitAdjustedLoss(counts, tau=tau))
-    return Method(stages, MENON_2021, own=OWN)
+    return Method(stages, MENON_2021, own=OWN, prior=uniform if tau == 1 else to_the(1.0 - tau))
 
 
 def logit_adjusted_posthoc(*, tau: NonNegativeFloat = 1.0) -> Method:
@@ -44,7 +45,7 @@ def balanced_softmax() -> Method:
 
     Ren et al. 2020, section 3.1. Their published numbers use another recipe (AutoAugment, batch 512).
     """
-    return Method(logit_adjusted(tau=1.0).stages, REN_2020)
+    return Method(logit_adjusted(tau=1.0).stages, REN_2020, prior=uniform)
 
 
 def ce_threshold() -> Method:

@@ -6,7 +6,7 @@ from typing import Any
 
 from longtail import knobs
 from longtail.methods.catalog import PRESETS, catalogue
-from longtail.methods.resolve import describe, signature
+from longtail.methods.resolve import describe, preset, signature
 from longtail.methods.resolve import method as resolve
 
 
@@ -47,7 +47,8 @@ def explained(name: str) -> dict[str, Any]:
         ],
         "retrains": method.retrains,
         "needs_val": method.needs_val,
-        "presets": [p for p, keys in PRESETS.items() if method.key in keys],
+        "inputs": method.inputs,
+        "presets": [p for p in PRESETS if method.key in preset(p, table=True)],
         "bibtex": method.reference.bibtex,
     }
 

@@ -13,10 +13,9 @@ from longtail.data import Part, Splits
 from longtail.engine import Predictor, Recipe, run
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
-from longtail.learners import SupervisedLearner
 from longtail.methods.definition import Method
 from longtail.metrics import evaluate
-from longtail.types import Learner
+from longtail.types import Learner, Predicting
 from longtail.version import __version__
 
 
@@ -52,15 +51,18 @@ def configuration(
 
 def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
     """The trained network with its scale and its post-hoc rule, fitted on the validation part where it learns."""
-    assert isinstance(learner, SupervisedLearner)
-    rule = None if method.posthoc is None else method.posthoc(splits.class_counts).to(device)
+    assert isinstance(learner, Predicting)
+    counts = splits.class_counts.cpu()
+    rule = None if method.posthoc is None else method.posthoc(counts).to(device)
     predictor = Predictor(
         learner.network,
         splits.classes,
-        splits.class_counts,
-        scale=float(learner.loss.scores(torch.ones(1, 1), progress=1.0)),
-        link=learner.loss.link,
+        counts,
+        scale=learner.scale,
+        link=learner.link,
         posthoc=rule,
+        preparation=splits.preparation,
+        prior=None if method.prior is None else method.prior(counts),
     ).to(device)
     if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
         fit(_scores(predictor, splits.val), splits.val.targets.to(device))
@@ -76,8 +78,11 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
     if predictor.posthoc is not None:
         decided = predictor.adjusted(scores)
         arrays["adjusted_scores"] = decided.cpu().contiguous()
+    if test.sample_weight is not None:
+        arrays["sample_weight"] = test.sample_weight
     logs = predictor.log_probabilities(decided).cpu()
-    return arrays, evaluate(logs, test.targets, class_counts=splits.class_counts)
+    scored = evaluate(logs, test.targets, class_counts=splits.class_counts, sample_weight=test.sample_weight)
+    return arrays, scored
 
 
 def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time

@@ -97,3 +97,17 @@ GOOD_1952 = Reference(
     "Journal of the Royal Statistical Society, Series B",
     1952,
 )
+COX_1958 = Reference(
+    "cox1958regression",
+    "David Roxbee Cox",
+    "The Regression Analysis of Binary Sequences",
+    "Journal of the Royal Statistical Society, Series B",
+    1958,
+)
+FRIEDMAN_2001 = Reference(
+    "friedman2001greedy",
+    "Jerome H. Friedman",
+    "Greedy Function Approximation: A Gradient Boosting Machine",
+    "The Annals of Statistics",
+    2001,
+)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from longtail import losses, sampling
+from longtail.class_weights import BETA
 from longtail.knobs import Choice
 from longtail.methods.definition import Method, one_stage
+from longtail.methods.implied import effective, to_the, uniform
 from longtail.methods.references import MAHAJAN_2018, SHEN_2016
 
 
@@ -21,7 +23,7 @@ def cb_rs(*, sampler: Annotated[str, Choice(("balanced", "effective"))] = "balan
     """
     make = sampling.ClassBalancedSampler if sampler == "balanced" else sampling.EffectiveNumberSampler
     stages = one_stage(f"cb-rs(sampler={sampler})", lambda counts: losses.CrossEntropyLoss(), draw=make)
-    return Method(stages, SHEN_2016)
+    return Method(stages, SHEN_2016, prior=uniform if sampler == "balanced" else effective(BETA))
 
 
 def sqrt_rs() -> Method:
@@ -32,4 +34,4 @@ def sqrt_rs() -> Method:
     Half-way between the data as they are and class-balanced re-sampling. Mahajan et al. 2018, section 2.2.
     """
     stages = one_stage("sqrt-rs", lambda counts: losses.CrossEntropyLoss(), draw=sampling.SquareRootSampler)
-    return Method(stages, MAHAJAN_2018)
+    return Method(stages, MAHAJAN_2018, prior=to_the(0.5))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from longtail import knobs
+from longtail.data import Part
 from longtail.methods import spec as specs
-from longtail.methods.catalog import PRESETS, catalogue
+from longtail.methods.catalog import ESTIMATORS, PRESETS, WITH_ESTIMATORS, catalogue
 from longtail.methods.definition import Method
+
+log = logging.getLogger(__name__)
 
 
 def method(spec: str | Method) -> Method:
@@ -62,32 +66,52 @@ def signature(name: str, builder: Callable[..., Method]) -> str:
     return f"{name}({inner})" if inner else f"{name} without knobs"
 
 
-def methods(asked: str | Iterable[str | Method] = "quick", *, val: bool = False) -> list[Method]:
+def methods(
+    asked: str | Iterable[str | Method] = "quick", *, val: bool = False, table: bool = False, data: Part | None = None
+) -> list[Method]:
     """The methods of a comparison, each once, in the order asked.
 
     Args:
-        asked: a preset ("quick", "all"), specs separated by commas, or a list of either.
+        asked: a preset ("quick", "all", "estimators"), specs separated by commas, or a list of either.
         val: whether a validation part will be there; without one, presets leave out methods that need it and
             naming such a method is an error.
+        table: whether the data are a table, for which "quick" and "all" include scikit-learn's classifiers.
+        data: the training part, once it is there: presets leave out methods that it does not fit (too many classes
+            for trees, say) and naming such a method is an error.
+
+    Raises:
+        ValueError: an unknown name or knob, none at all, or a named method that these data do not fit.
     """
     found: dict[str, Method] = {}
     for item in split(asked) if isinstance(asked, str) else asked:
-        preset = isinstance(item, str) and item in PRESETS
-        names: Iterable[str | Method] = _preset(str(item), val) if preset else (item,)
-        for name in names:
-            one = method(name)
-            if one.needs_val and not val and not preset:
-                raise ValueError(f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)")
-            if not (one.needs_val and not val):
+        named = not (isinstance(item, str) and item in PRESETS)
+        names: Iterable[str | Method] = (item,) if named else preset(str(item), val=val, table=table)
+        for one in map(method, names):
+            why = _unfit(one, val, data)
+            if why is None:
                 found.setdefault(one.spec, one)
+            elif named:
+                raise ValueError(why)
+            elif not one.needs_val:
+                log.warning("%s; left out", why)
     if not found:
         raise ValueError("methods must not be empty, got none; try quick")
     return list(found.values())
 
 
-def _preset(name: str, val: bool) -> tuple[str, ...]:
-    extra = ("ce-threshold",) if val and "ce-threshold" not in PRESETS[name] else ()
-    return PRESETS[name] + extra
+def _unfit(one: Method, val: bool, data: Part | None) -> str | None:
+    if one.needs_val and not val:
+        return f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)"
+    return None if data is None else one.refuses(data)
+
+
+def preset(name: str, *, val: bool = False, table: bool = False) -> tuple[str, ...]:
+    """The keys behind a preset's name."""
+    keys = PRESETS[name]
+    if name not in WITH_ESTIMATORS:
+        return keys
+    extra = ("ce-threshold",) if val and "ce-threshold" not in keys else ()
+    return keys + extra + (ESTIMATORS if table else ())
 
 
 def split(text: str) -> list[str]:

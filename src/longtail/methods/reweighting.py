@@ -6,6 +6,7 @@ from longtail import heads, losses
 from longtail.class_weights import BETA, Beta
 from longtail.knobs import NonNegativeFloat
 from longtail.methods.definition import Method, one_stage
+from longtail.methods.implied import effective
 from longtail.methods.references import CUI_2019
 
 OWN = {"lr_per": "step", "warmup_from": "zero"}
@@ -22,7 +23,7 @@ def cb_ce(*, beta: Beta = BETA) -> Method:
     stages = one_stage(
         f"cb-ce(beta={beta})", lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="softmax")
     )
-    return Method(stages, CUI_2019, own=OWN)
+    return Method(stages, CUI_2019, own=OWN, prior=effective(beta))
 
 
 def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
@@ -40,4 +41,4 @@ def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
         prepare=heads.prior_bias,
         no_decay=("head.bias",),
     )
-    return Method(stages, CUI_2019, own=OWN)
+    return Method(stages, CUI_2019, own=OWN, prior=effective(beta))

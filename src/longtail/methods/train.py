@@ -117,6 +117,8 @@ class Fit(Iterator[Record]):
             raise ValueError(
                 f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2"
             )
+        if (reason := self.method.refuses(splits.train)) is not None:
+            raise ValueError(reason)
         self.splits = splits
         self.seed = seed
         self.recipe = self.method.under(recipe or default_recipe(splits))
@@ -193,7 +195,7 @@ class Fit(Iterator[Record]):
             evaluate_at=self._evaluated,
             resume=resume,
             store=self._store,
-            owner="" if self.folder is None else f"{self.folder.parent.name}/{self.folder.name}",
+            owner="" if self.folder is None else run.owner(self.folder),
             identity=[self.splits.hash, recipe.to_json()],
             device=self.device,
         )
@@ -216,7 +218,7 @@ class Fit(Iterator[Record]):
         test = self.splits.test
         with fused(learner) if isinstance(learner, torch.nn.Module) else nullcontext():
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        found = evaluate(scores, test.targets, class_counts=self.splits.class_counts)
+        found = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
         return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 
     def _finish(self, training: Training) -> Run:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.metrics.inputs import checked_labels, checked_probabilities, checked_scores
+from longtail.metrics.inputs import checked_labels, checked_probabilities, checked_scores, checked_weights
 from longtail.metrics.rates import Floats, weighted_count
 
 __all__ = ["BINS", "class_gaps", "classwise_ece", "confidence_gaps", "ece"]
@@ -54,29 +54,33 @@ def _bin(confidence: Floats, bins: int) -> NDArray[np.int64]:
     return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
 
 
-def ece(probs: Any, targets: Any, bins: int = BINS) -> float:
+def ece(probs: Any, targets: Any, bins: int = BINS, sample_weight: Any = None) -> float:
     """Expected calibration error of the predicted class; ties go to the lowest index.
 
     Args:
         probs: (N, C), rows that sum to 1. targets: (N,) class indices. bins: number of equal-width bins.
+        sample_weight: (N,); a row of weight k counts as k rows.
     """
-    rows, labels = _checked(probs, targets, bins)
+    rows, labels, weight = _checked(probs, targets, bins, sample_weight)
     predicted = rows.argmax(axis=1)
     confidence = rows[np.arange(len(rows)), predicted]
-    gaps = confidence_gaps(confidence, predicted == labels, np.ones(len(rows)), bins)
-    return float(np.abs(gaps).sum() / len(rows))
+    gaps = confidence_gaps(confidence, predicted == labels, weight, bins)
+    return float(np.abs(gaps).sum() / weight.sum())
 
 
-def classwise_ece(probs: Any, targets: Any, bins: int = BINS) -> float:
+def classwise_ece(probs: Any, targets: Any, bins: int = BINS, sample_weight: Any = None) -> float:
     """Calibration error of every class's probability, averaged over classes; arguments as in ``ece``."""
-    rows, labels = _checked(probs, targets, bins)
-    gaps = class_gaps(rows, labels, np.ones(len(rows)), bins)
-    return float(np.abs(gaps).sum() / rows.size)
+    rows, labels, weight = _checked(probs, targets, bins, sample_weight)
+    gaps = class_gaps(rows, labels, weight, bins)
+    return float(np.abs(gaps).sum() / (weight.sum() * rows.shape[1]))
 
 
-def _checked(probs: Any, targets: Any, bins: int) -> tuple[Floats, NDArray[np.int64]]:
+def _checked(probs: Any, targets: Any, bins: int, sample_weight: Any) -> tuple[Floats, NDArray[np.int64], Floats]:
     if bins < 1:
         raise ValueError(f"bins must be >= 1, got {bins}; use bins={BINS}")
     scores = checked_scores(probs)
     labels = checked_labels(targets, *scores.shape)
-    return checked_probabilities(scores, probabilities=True), labels
+    weight = checked_weights(sample_weight, len(scores))
+    if weight.sum() <= 0:
+        raise ValueError("sample_weight must be > 0 for some example, got only 0; correct the weights")
+    return checked_probabilities(scores, probabilities=True), labels, weight

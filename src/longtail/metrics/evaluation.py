@@ -43,8 +43,9 @@ def evaluate(
         targets: (N,) class indices in [0, C).
         class_counts: (C,) *training* examples per class: they make the many/medium/few groups.
         probabilities: the scores are probabilities (rows sum to 1) rather than logits.
-        sample_weight: (N,) weights; a weight of k equals k copies of the row, so the n of the Wilson
-            interval is the sum of weights (give counts, or weights that sum to the effective size).
+        sample_weight: (N,) weights; a weight of k equals k copies of the row, so ``n`` and the n of the Wilson
+            interval are sums of weights, whole or not. Weights that are no counts (survey weights, say) make that
+            interval too narrow or too wide unless they sum to the number of examples that they are worth.
 
     Returns:
         A dict: ``accuracy``; ``balanced_accuracy`` (mean recall); ``macro_f1``; ``g_mean`` (geometric mean

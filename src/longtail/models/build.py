@@ -15,8 +15,15 @@ from longtail.models.bodies import SMALLEST, Body, convnet, linear, mlp
 from longtail.models.network import Network
 from longtail.models.resnet import resnet32
 from longtail.models.standardize import Standardize
+from longtail.models.tabular import tabular
 
-BUILDERS: dict[str, Callable[..., Body]] = {"linear": linear, "mlp": mlp, "convnet": convnet, "resnet32": resnet32}
+BUILDERS: dict[str, Callable[..., Body]] = {
+    "linear": linear,
+    "mlp": mlp,
+    "convnet": convnet,
+    "resnet32": resnet32,
+    "tabular": tabular,
+}
 """name -> what makes the body; `build` names its further arguments."""
 
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {"linear": nn.Linear, "cosine": CosineClassifier}
@@ -34,12 +41,13 @@ def build(
     """A fresh network, initialised from torch's global generator.
 
     Args:
-        name: "linear", "mlp", "convnet" or "resnet32".
+        name: "linear", "mlp", "convnet", "resnet32" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
         head: "linear", or "cosine" for margin losses.
         precision: "float32", or "bfloat16" for the body under autocast.
-        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16). All arguments are plain JSON.
+        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), tabular(numeric, categories, hidden, dropout).
+            All arguments are plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.

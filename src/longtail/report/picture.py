@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import io
-from itertools import pairwise
 from typing import Any
 
+from longtail.report.bars import WIDTH, grouped
+from longtail.report.bars import bars as bars
+from longtail.report.bars import bars_svg as bars_svg
+from longtail.report.names import shown
 from longtail.report.tables import percent
 
 Summary = dict[str, Any]
-
-MOST_LINES = 12
-WIDTH = 30
 
 
 def series(summary: Summary) -> tuple[list[str], list[int], dict[str, list[float | None]]]:
     """Class names and sizes from the largest class to the smallest, and the recall of ce and the best other."""
     data, gain = summary["data"], summary["gain"]
     order = sorted(range(len(data["classes"])), key=lambda j: (-data["class_counts"][j], j))
-    shown = [summary["reference"], gain["method"]] if gain else [row["method"] for row in summary["rows"][:1]]
+    told = [summary["reference"], gain["method"]] if gain else [row["method"] for row in summary["rows"][:1]]
     rows = {row["method"]: row["recall"] for row in summary["rows"]}
-    recall = {name: [rows[name][j] for j in order] for name in shown if name in rows}
-    return [data["classes"][j] for j in order], [data["class_counts"][j] for j in order], recall
+    recall = {name: [rows[name][j] for j in order] for name in told if name in rows}
+    return [shown(data["classes"][j]) for j in order], [data["class_counts"][j] for j in order], recall
 
 
 def text(summary: Summary, *, ascii_only: bool = False) -> str:
@@ -30,7 +30,7 @@ def text(summary: Summary, *, ascii_only: bool = False) -> str:
     if not recall:
         return ""
     full, half = ("#", "") if ascii_only else ("█", "▌")
-    groups = _grouped(len(names))
+    groups = grouped(len(names))
     labels = [names[g[0]] if len(g) == 1 else f"{names[g[0]]} .. {names[g[-1]]}" for g in groups]
     counts = [str(sizes[g[0]]) if len(g) == 1 else f"{sizes[g[0]]}-{sizes[g[-1]]}" for g in groups]
     wide = min(max(map(len, [*labels, "class"])), 24)
@@ -45,13 +45,6 @@ def text(summary: Summary, *, ascii_only: bool = False) -> str:
             bar = full * (steps // 2) + half * (steps % 2)
             lines.append(f"{left}  {name:<{method}} {bar:<{WIDTH}} {percent(value):>5}".rstrip())
     return "\n".join(lines)
-
-
-def _grouped(count: int) -> list[list[int]]:
-    if count <= MOST_LINES:
-        return [[j] for j in range(count)]
-    edges = [round(i * count / 10) for i in range(11)]
-    return [list(range(a, b)) for a, b in pairwise(edges)]
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -93,19 +86,3 @@ def svg(summary: Summary) -> str | None:
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()
-
-
-def bars(names: list[str], counts: list[int], *, ascii_only: bool = False) -> str:
-    """Class sizes as bars, largest first: what `inspect` draws."""
-    order = sorted(range(len(names)), key=lambda j: (-counts[j], j))
-    groups = [[order[i] for i in group] for group in _grouped(len(order))]
-    mark = "#" if ascii_only else "█"
-    labels = [names[g[0]] if len(g) == 1 else f"{names[g[0]]} .. {names[g[-1]]}" for g in groups]
-    wide = min(max(map(len, labels)), 24)
-    lines = []
-    for label, group in zip(labels, groups, strict=True):
-        mean = sum(counts[j] for j in group) / len(group)
-        bar = mark * max(1, round(WIDTH * mean / max(counts))) if mean else ""
-        shown = f"{counts[group[0]]}" if len(group) == 1 else f"{counts[group[0]]}-{counts[group[-1]]}"
-        lines.append(f"{label[:wide]:<{wide}}  {bar:<{WIDTH}} {shown}")
-    return "\n".join(lines)

@@ -76,9 +76,11 @@ def about(summary: Summary) -> list[str]:
     data, seeds = summary["data"], summary["seeds"]
     counts = sorted(data["class_counts"], reverse=True)
     ratio = counts[0] / counts[-1]
+    # sums of sample weights need not be whole
+    trained, tested = sum(counts), sum(data["test_counts"])
     lines = [
-        f"{data['name']}: {sum(counts)} training examples, {len(counts)} classes of {counts[0]} to {counts[-1]} "
-        f"(ratio {ratio:.4g}), {sum(data['test_counts'])} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
+        f"{data['name']}: {trained:.9g} training examples, {len(counts)} classes of {counts[0]:.6g} to "
+        f"{counts[-1]:.6g} (ratio {ratio:.4g}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
         f"{summary['recipe']['epochs']} epochs, {summary['select']}.",
         f"Groups: {data['groups']['rule']}. vs ce: paired difference in points with its simultaneous 95 % interval"
         + (" (one seed: test examples only)." if len(seeds) == 1 else "."),

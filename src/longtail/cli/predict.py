@@ -1,0 +1,93 @@
+"""`longtail predict`: a trained model on new data."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from longtail.cli import options as o
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="The folder that longtail train wrote (its --out).")],
+    data: Annotated[
+        str, typer.Argument(help="Rows like those of the training: a table, a folder of images, .npz, .npy.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet file; without it, CSV on standard output.")
+    ] = None,
+    target_prior: Annotated[
+        str | None,
+        typer.Option(help='Class shares where the model is used: training, uniform, "a=0.9,b=0.1" or a .json file.'),
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
+    delimiter: o.Delimiter = None,
+    header: o.Header = None,
+    json: o.Json = False,
+) -> int:
+    """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
+
+    Probabilities refer to the training prior unless --target-prior says where the model is used; with it, the most
+    probable class there is decided for.
+
+    Example: longtail predict runs/model claims-new.csv --out predicted.csv
+    """
+    from longtail.data.fresh import rows
+    from longtail.engine import Predictor
+    from longtail.engine.predictions import checked
+
+    if json and out is None:
+        raise ValueError("--json prints a summary of what is in a file; name the file with --out")
+    target = None if out is None else checked(out)
+    wanted = prior(target_prior)
+    predictor = Predictor.load(model)
+    found = predictor.predictions(
+        rows(data, predictor.preparation, delimiter=delimiter, header=header), target_prior=wanted, raw=raw
+    )
+    if target is None:
+        sys.stdout.write(found.csv())
+        return 0
+    found.write(target)
+    counted = {name: Counter(found.labels)[name] for name in found.classes}
+    told: dict[str, Any] = {"out": str(target), "rows": len(found), "predicted": counted, "rule": found.rule,
+                            "prior": found.prior}  # fmt: skip
+    if json:
+        print(jsonlib.dumps(told, indent=2))
+        return 0
+    shown = ", ".join(f"{name} {count}" for name, count in sorted(counted.items(), key=lambda kv: -kv[1])[:8] if count)
+    print(f"{len(found)} rows: {shown}{' ...' if sum(map(bool, counted.values())) > 8 else ''}")
+    print(f"Rule: {found.rule}. Probabilities: {_told(found.prior)}.\nFile: {target}")
+    return 0
+
+
+def _told(prior: str) -> str:
+    return "raw, not corrected for a prior" if prior == "raw" else f"under the prior: {prior}"
+
+
+def prior(text: str | None) -> Any:
+    """A target prior from the command line: a word, a .json file of {class: share}, or class=share pairs."""
+    if text is None or text in ("training", "uniform"):
+        return text
+    if text.endswith(".json"):
+        try:
+            found = jsonlib.loads(Path(text).read_text())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(
+                f"--target-prior {text} cannot be read ({reason}); write {{class: share}} as JSON"
+            ) from None
+        if not isinstance(found, dict):
+            raise ValueError(f"--target-prior {text} must hold {{class: share}}, got a {type(found).__name__}")
+        return found
+    pairs = [pair.rpartition("=") for pair in text.split(",")]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise ValueError(
+            f'--target-prior must be training, uniform, a .json file or shares such as "a=0.9,b=0.1", got {text!r}; '
+            "for class names with a comma use a .json file"
+        )
+    return {name.strip(): share for name, _, share in pairs}

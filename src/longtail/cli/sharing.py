@@ -1,0 +1,78 @@
+"""Groups of options that several verbs take, declared once and handed over as one dict."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from longtail.cli import options as o
+
+Group = Mapping[str, tuple[Any, Any]]
+"""option name -> (its typer annotation, its default)."""
+
+DATA: Group = {
+    "label": (o.Label, None),
+    "split": (o.Split, None),
+    "group": (o.Grouping, None),
+    "weight": (o.Weight, None),
+    "delimiter": (o.Delimiter, None),
+    "header": (o.Header, None),
+    "size": (o.Size, None),
+    "features": (o.Features, None),
+    "skip_bad": (o.SkipBad, False),
+    "mirror": (o.Mirror, True),
+    "data_dir": (o.DataDir, None),
+    "ratio": (o.Ratio, None),
+    "profile": (o.Profile, "exp"),
+    "val": (o.Val, None),
+}
+"""How DATA are read and split."""
+
+TRAINING: Group = {
+    "epochs": (o.Epochs, None),
+    "model": (o.Model, None),
+    "recipe": (o.Recipe, "common"),
+    "precision": (o.Precision, None),
+    "compile": (o.Compile, False),
+}
+"""How every method is trained."""
+
+
+def taking(**groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a verb the options of these groups in place of the parameters of their names.
+
+    The verb declares a parameter for every group and gets a dict of its options there.
+    """
+
+    def decorate(verb: Callable[..., int]) -> Callable[..., int]:
+        own = inspect.signature(verb, eval_str=True).parameters
+        shown: list[inspect.Parameter] = []
+        for name, parameter in own.items():
+            for option, (annotation, default) in groups.get(name, {}).items():
+                kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+                shown.append(inspect.Parameter(option, kind, default=default, annotation=annotation))
+            if name not in groups:
+                shown.append(parameter)
+
+        @wraps(verb)
+        def wrapper(**given: Any) -> int:
+            gathered = {name: {option: given.pop(option) for option in group} for name, group in groups.items()}
+            return verb(**given, **gathered)
+
+        wrapper.__signature__ = inspect.Signature(shown, return_annotation=int)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in shown} | {"return": int}
+        return wrapper
+
+    return decorate
+
+
+def recipe(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The training options as `Recipe` names them, checked."""
+    kind = o.kind(training["recipe"])
+    return {
+        **{k: v for k, v in training.items() if k != "recipe"},
+        "kind": kind,
+        "compile": training["compile"] or None,
+    }

@@ -1,0 +1,122 @@
+"""What was found, in sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from longtail.comparison.inspection.shape import FEW_TESTS
+from longtail.metrics import wilson
+from longtail.report.names import listed, shown
+
+Found = dict[str, Any]
+
+
+def plural(count: int, one: str = "class has", many: str = "classes have") -> str:
+    """As in "1 class has" and "2 classes have"."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def findings(found: Found) -> list[str]:
+    """Sentences about what was found; empty where there is nothing to say."""
+    return [*_rows(found), *_splits(found), *_columns(found), *_labels(found), *_measurable(found)]
+
+
+def _rows(found: Found) -> list[str]:
+    lines = []
+    if n := found["unreadable"]["files"]:
+        lines.append(f"{plural(n, 'file', 'files')} cannot be read: {listed(found['unreadable']['examples'])}")
+    copies, clash = found["duplicates"], found["conflicts"]
+    if copies["rows"]:
+        lines.append(
+            f"{plural(copies['rows'], 'row is a copy', 'rows are copies')} of another "
+            f"({_share(copies['rows'], found['rows'])} of all; {plural(copies['sets'], 'set', 'sets')} of equal rows, "
+            f"the largest of {copies['largest']:,}), for instance {_set(copies['examples'][0])}"
+        )
+    if clash["rows"]:
+        first = clash["examples"][0]
+        rows = plural(clash["rows"], "row", "rows")
+        lines.append(
+            f"{rows} in {plural(clash['sets'], 'set', 'sets')} of equal rows carry different labels, for instance "
+            f"{_set(first['rows'])} are {listed(first['classes'])}; whoever sees only these columns or pixels must be "
+            f"wrong on at least {plural(clash['errors'], 'row', 'rows')}"
+        )
+    return lines
+
+
+def _splits(found: Found) -> list[str]:
+    lines = []
+    leak, groups = found["leaks"], found["group_leaks"]
+    if leak["test"]:
+        where = "the declared split" if leak["declared"] else "the split at hand"
+        example = f", for instance {_set(leak['examples'][0])}" if leak["examples"] else ""
+        lines.append(
+            f"{plural(leak['test'], 'test row stands', 'test rows stand')} in the training part too, by {where} "
+            f"({_share(leak['test'], leak['test_rows'])} of the test part){example}"
+        )
+    if leak["val"]:
+        lines.append(
+            f"{plural(leak['val'], 'validation row stands', 'validation rows stand')} in the training part too"
+        )
+    if groups["groups"]:
+        lines.append(
+            f"{plural(groups['groups'], 'group stands', 'groups stand')} in two parts of the declared split, for "
+            f"instance {_set(groups['examples'][0])}"
+        )
+    return lines
+
+
+def _columns(found: Found) -> list[str]:
+    columns, lines = found["columns"] or {"constant": [], "leaking": []}, []
+    if still := columns["constant"]:
+        lines.append(
+            f"{plural(len(still), 'column holds', 'columns hold')} one value in at least 99.9 % of the rows: "
+            f"{listed([c['name'] for c in still])}"
+        )
+    if telling := columns["leaking"]:
+        lines.append(
+            f"{plural(len(telling), 'column tells', 'columns tell')} the class alone: "
+            + ", ".join(f"'{shown(c['name'])}' ({100 * c['balanced_accuracy']:.1f} %)" for c in telling[:5])
+            + " mean recall on rows held out"
+        )
+    return lines
+
+
+def _labels(found: Found) -> list[str]:
+    lines = [f"{listed(t['names'])} are one class name but for {t['differ_in']}" for t in found["labels"]["twins"][:5]]
+    if more := len(found["labels"]["twins"]) - 5:
+        lines += [f"and {more} more such sets of class names"] if more > 0 else []
+    if hidden := found["labels"]["unseen"]:
+        lines.append(
+            f"{plural(len(hidden), 'class name has', 'class names have')} white space at an end or invisible "
+            f"characters: {listed(hidden)}"
+        )
+    return lines
+
+
+def _measurable(found: Found) -> list[str]:
+    lines, classes = [], found["classes"]
+    tested = dict(zip(classes, found["test_rows_by_class"], strict=True))
+    if single := found["singletons"]:
+        lines.append(
+            f"{plural(len(single))} a single example, which can be learnt from or tested with, not both: "
+            f"{listed(single)}"
+        )
+    if lone := [n for n, size in zip(classes, found["class_counts"], strict=True) if size == 1 and n not in single]:
+        lines.append(f"{plural(len(lone))} a single training example: {listed(lone)}")
+    if small := found["hardly_tested"]:
+        worst = min(small, key=lambda name: tested[name])
+        low, high = wilson(tested[worst] / 2, tested[worst])
+        lines.append(
+            f"{plural(len(small))} fewer than {FEW_TESTS} test examples: a recall of one half measured on the "
+            f"{tested[worst]} of '{shown(worst)}' could be anything from {100 * float(low):.0f} to "
+            f"{100 * float(high):.0f} %"
+        )
+    return lines
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.2g} %"
+
+
+def _set(rows: list[str]) -> str:
+    return " and ".join(shown(r) for r in rows[:3]) + (" ..." if len(rows) > 3 else "")

@@ -1,0 +1,91 @@
+"""`--fail-on`: rules that a data set must not break, for a check in CI."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+Found = dict[str, Any]
+
+COUNTED: dict[str, tuple[Callable[[Found], int], str]] = {
+    "duplicates": (lambda f: f["duplicates"]["rows"], "rows are copies of another row"),
+    "conflicts": (lambda f: f["conflicts"]["rows"], "rows have an equal row under another label"),
+    "leaks": (lambda f: f["leaks"]["rows"], "validation or test rows also stand in the training part"),
+    "group-leaks": (lambda f: f["group_leaks"]["groups"], "groups stand in two parts"),
+    "unreadable": (lambda f: f["unreadable"]["files"], "files cannot be read"),
+    "twins": (lambda f: len(f["labels"]["twins"]), "sets of class names differ in what is hardly seen"),
+    "constant": (lambda f: len((f["columns"] or {}).get("constant", [])), "columns hold one value"),
+    "leaking-columns": (lambda f: len((f["columns"] or {}).get("leaking", [])), "columns alone tell the class"),
+    "singletons": (lambda f: len(f["singletons"]), "classes have a single example"),
+}
+"""Rules that stand alone (none may be found) or with a number (`duplicates>10`), what they count, and in words."""
+
+MEASURED: dict[str, tuple[Callable[[Found], float], str]] = {
+    "ratio": (lambda f: float("inf") if f["imbalance_ratio"] is None else f["imbalance_ratio"], "the imbalance ratio"),
+    "gini": (lambda f: f["gini"], "the Gini coefficient of the class sizes"),
+    "min-count": (lambda f: min(f["all_counts"]), "the smallest class, all parts together,"),
+}
+"""Rules that need a bound (`ratio>100`), what they measure, and in words."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: broken where `measure compare bound` holds."""
+
+    text: str
+    name: str
+    compare: str
+    bound: float
+
+    def broken(self, found: Found) -> str | None:
+        """One line that says how an inspection breaks the rule; None where it does not."""
+        value = (COUNTED | MEASURED)[self.name][0](found)
+        if not COMPARE[self.compare](value, self.bound):
+            return None
+        words = (COUNTED | MEASURED)[self.name][1]
+        return f"{self.text}: {words} is {value:.6g}" if self.name in MEASURED else f"{self.text}: {value} {words}"
+
+
+def rules(text: str | None) -> list[Rule]:
+    """The rules of a comma list such as "duplicates,leaks,ratio>100".
+
+    Raises:
+        ValueError: an unknown rule, a bound that is missing or no number; the line names what is known.
+    """
+    return [] if text is None else [_rule(part.strip()) for part in text.split(",")]
+
+
+def _rule(text: str) -> Rule:
+    name, compare, bound = (
+        re.split(r"\s*(>=|<=|>|<)\s*", text, maxsplit=1) if re.search("[<>]", text) else (text, "", "")
+    )
+    if name not in COUNTED and name not in MEASURED:
+        near = difflib.get_close_matches(name, [*COUNTED, *MEASURED], n=1)
+        hint = (
+            f"did you mean {near[0]}?" if near else f"rules are {', '.join(COUNTED)}, ratio>100, gini>0.8, min-count<5"
+        )
+        raise ValueError(f"--fail-on must be a comma list of rules, got {text!r}; {hint}")
+    if not compare:
+        if name in MEASURED:
+            example = {"ratio": "ratio>100", "gini": "gini>0.8", "min-count": "min-count<5"}[name]
+            raise ValueError(f"--fail-on {name} needs a bound, got {text!r}; write {example}")
+        return Rule(text, name, ">", 0)
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", bound):
+        raise ValueError(f"--fail-on {name} must be compared with a number >= 0, got {text!r}; write {name}{compare}5")
+    return Rule(text, name, compare, float(bound))
+
+
+def broken(wanted: list[Rule], found: Found) -> list[str]:
+    """The lines of all rules that the inspection breaks, in the order in which they were asked."""
+    return [line for rule in wanted if (line := rule.broken(found)) is not None]

@@ -1,0 +1,94 @@
+"""All rows of a data set as they were read: labels known, nothing split, nothing fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail import checks
+from longtail.data.examples import Examples
+from longtail.data.mapped import MappedExamples
+from longtail.data.preparation import Preparation
+from longtail.data.tables.table import Table
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """N rows in one order, with everything that is known of them before they are split.
+
+    Args:
+        name: what tables and folders call the data.
+        rows: examples in memory, examples behind a map-style data set, or a table whose columns are not prepared yet.
+        targets: (N,) int64 in [0, C).
+        classes: the C class names.
+        parts: (N,) of "train", "val", "test" where the data declare a split.
+        groups: (N,) int64 codes; rows of one group are never parted.
+        sample_weight: (N,) float32 >= 0; a row of weight k counts as k rows.
+        preparation: how new rows become inputs, where nothing has to be fitted for it; a table's is fitted later.
+        facts: how the data came about; they belong to the identity of what is trained on them.
+        notes: sentences for the reader of a table.
+        ids: the rows' own names (relative paths of images), for messages.
+
+    Raises:
+        ValueError: parts, groups or weights of another length, a part of another name, a declared split without
+            training or test rows.
+    """
+
+    name: str
+    rows: Examples | MappedExamples | Table
+    targets: Tensor
+    classes: tuple[str, ...]
+    parts: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    sample_weight: Tensor | None = None
+    preparation: Preparation | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    ids: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "parts", "groups", "sample_weight", "ids"):
+            value = getattr(self, name)
+            if value is not None and len(value) != len(self.targets):
+                raise ValueError(f"{name} must have one entry per row, got {len(value)} for {len(self.targets)} rows")
+        if self.sample_weight is not None:
+            checks.sample_weight(self.sample_weight)
+        if self.parts is not None:
+            self._check_parts(self.parts)
+
+    def _check_parts(self, parts: np.ndarray) -> None:
+        found = {str(p) for p in np.unique(parts)}
+        if found - set(PARTS):
+            odd = sorted(found - set(PARTS))[0]
+            raise ValueError(f"a declared split must name {', '.join(PARTS)}, got {odd!r}; rename it")
+        if "train" not in found:
+            raise ValueError(f"a declared split must have training rows, got only {', '.join(sorted(found))}")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def class_counts(self) -> Tensor:
+        """(C,) int64, or float64 sums of the rows' weights where there are any."""
+        if self.sample_weight is None:
+            return torch.bincount(self.targets, minlength=len(self.classes))
+        return torch.bincount(self.targets, weights=self.sample_weight.double(), minlength=len(self.classes))
+
+    def take(self, rows: Tensor) -> Pool:
+        """The rows at these places, in their order."""
+        index = rows.numpy()
+        return replace(
+            self,
+            rows=self.rows.take(rows),
+            targets=self.targets[rows],
+            parts=None if self.parts is None else self.parts[index],
+            groups=None if self.groups is None else self.groups[index],
+            sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+            ids=None if self.ids is None else tuple(self.ids[i] for i in index.tolist()),
+        )

@@ -1,0 +1,37 @@
+"""Names of classes, columns and files as they are shown: they are data, and data may hold anything.
+
+A terminal obeys control characters, a right-to-left override turns a line round, and a name of a thousand letters
+pushes everything else away. What is shown is one line of visible characters; JSON keeps the name as it is.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+LONGEST = 40
+"""Characters of a name that are shown."""
+
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that are escaped: control, format (zero width, bidirectional), surrogates, line separators."""
+
+
+def shown(name: str, *, longest: int = LONGEST, ascii_only: bool = False) -> str:
+    r"""The name on one line: `\n`, `\u200b`, `\x1b` for what cannot be seen, cut with "..." beyond `longest`."""
+    # cut before anything else is done, since a name may be a whole file
+    text = "".join(_escaped(c) if unicodedata.category(c) in HIDDEN else c for c in name[: longest + 1])
+    if ascii_only:
+        text = text.encode("ascii", "backslashreplace").decode("ascii")
+    if len(name) <= longest and len(text) <= longest:
+        return text
+    more = "..." if ascii_only else "…"
+    return text[: longest - len(more)] + more
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """The first names, quoted, and how many more there are: what a sentence can hold."""
+    text = ", ".join(f"'{shown(n)}'" for n in names[:most])
+    return f"{text} and {len(names) - most} more" if len(names) > most else text
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

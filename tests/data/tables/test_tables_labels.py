@@ -1,0 +1,115 @@
+"""The label column: found or asked for, names kept as written, and what is no class refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pd = pytest.importorskip("pandas")
+
+from longtail.data.tables import labels  # noqa: E402
+
+
+def encode(values: Any, **options: Any) -> labels.Labels:
+    return labels.encode("y", pd.Series(values), **options)
+
+
+class TestFind:
+    def test_by_name_position_and_place(self) -> None:
+        assert labels.find(["a", "kind"], "kind") == ("kind", "")
+        columns = ["column1", "column2", "column3"]
+        for given, expected in (
+            ("2", "column2"),
+            (1, "column1"),
+            ("last", "column3"),
+            ("-1", "column3"),
+            (-1, "column3"),
+        ):
+            assert labels.find(columns, given, header=False)[0] == expected
+
+    def test_none_takes_the_usual_name_or_the_last_and_says_so(self) -> None:
+        assert labels.find(["a", "Class", "b"], None) == ("Class", "column 'Class' is taken as the label")
+        name, note = labels.find(["column1", "column2"], None, header=False)
+        assert name == "column2"
+        assert "last column" in note
+
+    def test_a_missing_column_is_refused_with_the_near_name_and_the_list(self) -> None:
+        with pytest.raises(ValueError, match=r"got 'speces'; did you mean 'Species'\? columns are 'a', 'Species'"):
+            labels.find(["a", "Species"], "speces")
+        with pytest.raises(ValueError, match="position from 1 to 2 or last"):
+            labels.find(["column1", "column2"], "3", header=False)
+        with pytest.raises(ValueError, match=r"'a0'.*'a11' and 18 more"):
+            labels.find([f"a{k}" for k in range(30)], "zzz")
+        with pytest.raises(ValueError, match="got '2'"):
+            labels.find(["a", "b"], "2")
+
+    def test_no_usual_name_or_several_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="must be named, since no column is called label, target, class, y"):
+            labels.find(["a", "b"], None)
+        with pytest.raises(ValueError, match=r"several columns may be the label \(class, target\)"):
+            labels.find(["class", "target"], None)
+
+
+class TestNames:
+    @pytest.mark.parametrize("odd", ["nan", "NA", "None", "null", "<b>x</b>", "=1+1", "a\nb", " a", "A", "ß", "inf"])
+    def test_any_text_is_a_name_and_twins_are_not_merged(self, odd: str) -> None:
+        found = encode(["a", odd, "a", odd])
+        assert sorted(found.classes) == sorted(["a", odd])
+        assert [found.classes[j] for j in found.targets] == ["a", odd, "a", odd]
+        assert found.notes == ()
+
+    def test_numbers_are_sorted_by_value_and_text_as_text(self) -> None:
+        assert encode(["10", "9", "-1"]).classes == ("-1", "9", "10")
+        assert encode([10, 9, -1]).classes == ("-1", "9", "10")
+        assert encode(["b10", "b9"]).classes == ("b10", "b9")
+        assert encode([True, False]).classes == ("False", "True")
+
+    def test_the_order_of_a_categorical_and_of_classes_is_kept(self) -> None:
+        low = pd.Categorical(["low", "high", "low"], categories=["low", "mid", "high"])
+        assert encode(low).classes == ("low", "high")
+        found = encode(["a", "b"], classes=["b", "c", "a"])
+        assert (found.classes, found.targets.tolist()) == (("b", "c", "a"), [2, 0])
+        with pytest.raises(ValueError, match="among the classes, got 'z'"):
+            encode(["a", "z"], classes=["a", "b"])
+        with pytest.raises(ValueError, match="named once each"):
+            encode(["a", "b"], classes=["a", "b", "a"])
+
+    def test_quotes_around_all_names_are_taken_off_and_noted(self) -> None:
+        found = encode(["'-1'", "'1'"])
+        assert found.classes == ("-1", "1")
+        assert "quotes around every value" in found.notes[0]
+        assert encode(["'a'", "b"]).classes == ("'a'", "b")
+        assert encode(["''", "'a'"]).classes == ("''", "'a'")
+
+    def test_ten_thousand_classes_are_legal(self) -> None:
+        names = [f"class {k}" for k in range(10_000)]
+        found = encode(names)
+        assert len(found.classes) == 10_000
+        assert [found.classes[j] for j in found.targets[:50]] == names[:50]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("empty", ["", None, np.nan, "  "])
+    def test_empty_labels(self, empty: Any) -> None:
+        with pytest.raises(ValueError, match="label column 'y' is empty in all 3 rows"):
+            encode(pd.Series([empty] * 3, dtype=object))
+        with pytest.raises(
+            ValueError, match=r"empty in 2 of 4 rows, first in row 2; label these rows or take them out"
+        ):
+            encode(pd.Series(["a", empty, "b", empty], dtype=object))
+
+    def test_one_class(self) -> None:
+        with pytest.raises(ValueError, match="at least two classes, got only 'a'"):
+            encode(["a", "a"])
+
+    def test_measurements_are_regression(self) -> None:
+        for values in (np.linspace(0, 1, 21), np.arange(1000), np.arange(1000).astype(str)):
+            with pytest.raises(ValueError, match=r"must name classes, got .* different numbers .*regression; cut them"):
+                encode(values)
+
+    def test_rings_grades_and_ids_with_many_rows_are_classes(self) -> None:
+        assert len(encode(np.arange(28)).classes) == 28
+        assert len(encode([0.5, 1.0, 1.5, 2.0] * 3).classes) == 4
+        assert len(encode(np.repeat(np.arange(2000), 2)).classes) == 2000
+        assert len(encode(np.arange(999)).classes) == 999
+        assert len(encode(np.arange(30).astype(float)).classes) == 30
