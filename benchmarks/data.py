@@ -2,6 +2,8 @@
 
 `python -m benchmarks.data images --out benchmarks/results/data-images.json` makes a folder of 60,000 small PNG images,
 reads it as `longtail compare FOLDER` does, once without and once with a cache, and once row by row.
+`python -m benchmarks.data table --out benchmarks/results/data-table.json` makes a table of 100,000 rows and 50
+columns and runs `longtail compare TABLE --methods quick` on it.
 """
 
 from __future__ import annotations
@@ -98,7 +100,70 @@ def images(given: argparse.Namespace) -> dict[str, Any]:
     return {"images": given.images, "size": SIZE, "tensor_mib": round(tensor / 2**20), "readings": readings}
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"images": images}
+def make_table(path: Path, rows: int, columns: int) -> None:
+    """Half the columns numbers, half categories, 1 % of cells missing, 5 % of the rows in the rare class."""
+    import pandas
+
+    draw = np.random.default_rng(0)
+    rare = draw.random(rows) < 0.05
+    frame = {}
+    for j in range(columns - 1):
+        if j % 2:
+            frame[f"category{j}"] = np.char.add("v", draw.integers(0, 2 + j, rows).astype(str)).astype(object)
+        else:
+            frame[f"number{j}"] = draw.normal(size=rows) + rare * (j % 5) / 10
+    table = pandas.DataFrame(frame)
+    for name in table.columns:
+        table.loc[draw.random(rows) < 0.01, name] = None
+    table.assign(label=np.where(rare, "rare", "usual")).to_csv(path, index=False)
+
+
+def table(given: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=given.work) as work:
+        path = Path(work) / "table.csv"
+        make_table(path, given.rows, given.columns)
+        words = [
+            "longtail",
+            "compare",
+            str(path),
+            "--label",
+            "label",
+            "--methods",
+            "quick",
+            "--seeds",
+            str(given.seeds),
+        ]
+        command = [sys.executable, "-m", *words, "--out", f"{work}/out", "--json"]
+        start = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        found = json.loads(done.stdout)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    rows = {
+        row["method"]: {
+            "balanced_accuracy": round(row["mean"]["balanced_accuracy"], 4),
+            "seconds_a_run": round(row["seconds"], 1),
+        }
+        for row in found["rows"]
+    }
+    print(f"{given.rows} x {given.columns}, {len(rows)} methods x {given.seeds} seeds: {seconds:.0f} s, "
+          f"largest process {children:.0f} MiB")  # fmt: skip
+    for method, row in rows.items():
+        print(f"  {method:<26} {100 * row['balanced_accuracy']:5.1f} %  {row['seconds_a_run']:6.1f} s a run")
+    told = " ".join([*words[:2], "TABLE", *words[3:]])
+    size = {"rows": given.rows, "columns": given.columns, "seeds": given.seeds}
+    return {
+        **size,
+        "command": told,
+        "seconds": round(seconds, 1),
+        "largest_process_mib": round(children),
+        "methods": rows,
+    }
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"images": images, "table": table}
 """Subcommand -> what it measures."""
 
 
@@ -107,6 +172,9 @@ def main(arguments: list[str] | None = None) -> None:
     parts = parser.add_subparsers(dest="part", required=True)
     made = {name: parts.add_parser(name) for name in PARTS}
     made["images"].add_argument("--images", type=int, default=60_000)
+    made["table"].add_argument("--rows", type=int, default=100_000)
+    made["table"].add_argument("--columns", type=int, default=50)
+    made["table"].add_argument("--seeds", type=int, default=1)
     for part in made.values():
         part.add_argument("--work", type=Path, help="where temporary files go")
         part.add_argument("--out", type=Path)

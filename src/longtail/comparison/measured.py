@@ -41,6 +41,7 @@ def _row(summary: dict[str, Any], compared: dict[str, Any], runs: list[Run]) -> 
         "images_per_second": images_per_second(runs),
         "reuses": compared["reuses"],
         "machine": _all([_machine(run.config) for run in runs]),
+        "cpu_flags": sorted({flag for run in runs for flag in run.config.get("machine", {}).get("flags", [])}),
     }
 
 
@@ -81,8 +82,7 @@ def _spread(values: list[float]) -> dict[str, float | None]:
 
 def _machine(config: dict[str, Any]) -> str:
     facts = config.get("machine", {})
-    flags = f" ({', '.join(facts['flags'])})" if facts.get("flags") else ""
-    cpu = f"{facts.get('cpu', 'unknown CPU')}, {facts.get('cores', '?')} cores{flags}"
+    cpu = f"{facts.get('cpu', 'unknown CPU')}, {facts.get('cores', '?')} cores"
     return f"GPU {facts['gpu']}, {cpu}" if "gpu" in facts else cpu
 
 

@@ -41,7 +41,10 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
     twice = next((n for n in names if names.count(n) > 1), None)
     if twice is not None:
         raise ValueError(f"knob {twice!r} is given twice in {spec!r}; give it once")
-    return name, {str(k.arg): _value(k.value, spec) for k in call.keywords}
+    try:
+        return name, {str(k.arg): _value(k.value, spec) for k in call.keywords}
+    except RecursionError:  # how deep the parser itself goes differs from version to version
+        raise ValueError(f'the knobs of {spec!r} cannot be read; write them as in "ldam-drw(scale=20)"') from None
 
 
 def _value(node: ast.expr, spec: str) -> Any:
