@@ -20,6 +20,7 @@ def reproduce(
     data_dir: o.DataDir = None,
     recipe: o.Recipe = "common",
     precision: o.Precision = None,
+    compile: o.Compile = False,
     evaluations: o.Evaluations = 10,
     budget: o.Budget = None,
     out: o.Out = None,
@@ -41,7 +42,7 @@ def reproduce(
     check_limits(jobs, limit, evaluations)
     wanted, prepared = reproduction.prepare_benchmark(
         benchmark, methods=methods, seeds=seeds, epochs=epochs, data_dir=data_dir, kind=o.kind(recipe),
-        precision=precision, out=out, device=o.device(device),
+        precision=precision, compile=compile or None, out=out, device=o.device(device),
     )  # fmt: skip
     if dry_run:
         from longtail.cli import planned

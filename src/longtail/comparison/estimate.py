@@ -17,8 +17,10 @@ from longtail.comparison.execute import THREADS
 from longtail.comparison.plan import Task, plan
 from longtail.data import Examples
 from longtail.engine.machine import cores
+from longtail.engine.predictor import EVALUATED
 from longtail.methods.folds import fold_folder
 from longtail.methods.train import Fit
+from longtail.models.fused import fused
 
 START_UP = 4.0
 """Seconds until the first worker trains: measured on two cores, most of it importing torch."""
@@ -82,8 +84,9 @@ def measured(prepared: Prepared) -> tuple[float, float, int, int]:
             seconds = [next(fit)["seconds"] for _ in range(min(2, prepared.recipe.epochs))][-1]
             fit.learner.train(False)
             start = time.perf_counter()
-            for part in test.chunks(1024):
-                fit.learner.predict(part.to(prepared.device)).cpu()  # waits for the device
+            with fused(fit.learner) if isinstance(fit.learner, torch.nn.Module) else contextlib.nullcontext():
+                for part in test.chunks(EVALUATED):
+                    fit.learner.predict(part.to(prepared.device)).cpu()  # waits for the device
             looking = time.perf_counter() - start
         finally:
             torch.set_num_threads(before)

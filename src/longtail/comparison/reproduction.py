@@ -22,7 +22,7 @@ SCHEMA = 1
 METRIC = "accuracy"
 EPOCHS = LDAM.epochs
 EVALUATIONS = 10
-FREE = ("kind", "precision")
+FREE = ("kind", "precision", "compile")
 """Parts of a recipe that do not set a run apart from the published protocol; they are told by themselves."""
 
 

@@ -74,7 +74,8 @@ class EstimatorLearner(nn.Module):
             if self.gentler is None or not _diverged(estimator, x, y, w * _even(counts)[y] if self.balanced else w):
                 break
             before, estimator = estimator, self.gentler(estimator)
-            log.warning("the fit of %s diverged; it is fitted again as %s", _line(before), _line(estimator))
+            name, change = type(before).__name__, _difference(before, estimator)
+            log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
             _fit(estimator, x, y, weights)
         device = self.network.fitted.device
         self.network = FittedEstimator(self.network.num_classes, estimator).to(device)
@@ -158,8 +159,11 @@ def _diverged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weig
     return bool(loss > -(shares * np.log(shares)).sum())
 
 
-def _line(estimator: Any) -> str:
-    return " ".join(str(estimator).split())
+def _difference(before: Any, after: Any) -> str:
+    """The numbers in which the settings of two classifiers differ, the second's."""
+    old, new = before.get_params(), after.get_params()
+    numbers = (key for key, value in new.items() if isinstance(value, float) and value != old.get(key))
+    return ", ".join(f"{key} = {new[key]:.3g}" for key in numbers)
 
 
 def _fit(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any]) -> None:
