@@ -16,7 +16,7 @@ LAYERS = [
     FACTS,
     {"functional"},
     PARTS,
-    {"learners"},
+    {"learners", "optim"},
     {"engine", "metrics"},
     {"methods"},
     {"comparison", "report", "cli", "estimators"},

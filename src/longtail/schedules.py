@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ class Schedule(ABC):
         """The values it is built from (its extremes), which is what range checks look at."""
 
     def __repr__(self) -> str:
-        own = ", ".join(repr(getattr(self, f.name)) for f in fields(self))  # type: ignore[arg-type]
+        own = ", ".join(repr(getattr(self, f.name)) for f in fields(self)) if is_dataclass(self) else ""
         return f"{type(self).__name__.lower()}({own})"
 
 

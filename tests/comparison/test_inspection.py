@@ -213,6 +213,7 @@ class TestSmallClasses:
         found = inspected(*clean((400, 16)), classes=("no", "yes"))
         assert told(found, "thresholds")["try"] == "try ce-threshold with --val 0.2"
         assert "3.8 %" in told(found, "thresholds")["why"]
+        assert "validation" not in [step["about"] for step in found["advice"]]
 
     def test_weights_move_the_shape_and_not_the_rows(self) -> None:
         X, y = clean((60, 24, 8))

@@ -18,6 +18,7 @@ from longtail.engine import Recipe, Run
 from longtail.methods import method, train
 from longtail.methods.catalog import CATALOG, ESTIMATORS
 from longtail.methods.train import Fit
+from longtail.schedules import Schedule
 
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})  # deferred methods switch at 4
 
@@ -31,9 +32,13 @@ def gaussians() -> Splits:
 SPLITS = gaussians()
 
 
+SECOND = {"absgd-decoupled": [1, 2]}
+"""The epochs of a second stage."""
+
+
 def epochs(key: str) -> list[int]:
     """The epochs of a method: networks have the recipe's, a scikit-learn classifier is fitted in one."""
-    return [1] if key in ESTIMATORS else [1, 2, 3, 4, 5]
+    return [1] if key in ESTIMATORS else [1, 2, 3, 4, 5, *SECOND.get(key, [])]
 
 
 def predictions(folder: Path) -> bytes:
@@ -144,7 +149,9 @@ def changed(knob: knobs.Declared) -> Any:
         return not knob.default
     if isinstance(knob.rule, knobs.Choice):
         return next(word for word in knob.rule.words if word != knob.default)
-    return knob.default // 2 if isinstance(knob.default, int) else knob.default / 2
+    if isinstance(knob.default, Schedule):
+        return 2.0
+    return knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
 
 
 def test_methods_that_train_differently_have_different_texts() -> None:

@@ -39,6 +39,7 @@ def train(
     from longtail.methods import method as resolve
     from longtail.methods.recipes import default_recipe
     from longtail.methods.train import Fit
+    from longtail.report import weights
 
     if seed < 0:
         raise ValueError(f"--seed must be >= 0, got {seed}; 0 is usual")
@@ -57,13 +58,16 @@ def train(
         return 0
     writable(folder)
     _watch(fit, shared.epochs)
+    picture = weights.leave(folder)
     if json:
         print(jsonlib.dumps(fit.run.result, indent=2))
         return 0
     scores = fit.run.scores
     print(f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {100 * scores['balanced_accuracy']:.1f} %, "
           f"accuracy {100 * scores['accuracy']:.1f} %, {fit.run.result['seconds']:.1f} s")  # fmt: skip
-    print(f"Files: {folder}/run.json, model.safetensors, predictions.safetensors")
+    print(
+        f"Files: {folder}/run.json, model.safetensors, predictions.safetensors" + (", weights.svg" if picture else "")
+    )
     return 0
 
 

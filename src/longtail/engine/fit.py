@@ -201,6 +201,8 @@ class Training(Iterator[Record]):
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": watch.mean(),
             "examples": watch.examples, "seconds": time.perf_counter() - start,
         }  # fmt: skip
+        if (weights := watch.mean_weights()) is not None:
+            record["mean_weights"] = weights  # per class, in the order of the classes
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
             self.learner.train(False)

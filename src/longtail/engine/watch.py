@@ -1,8 +1,9 @@
-"""The finiteness watch: flags gathered on the device during an epoch, looked at once when it ends."""
+"""What is gathered on the device during an epoch and looked at once when it ends: finiteness, losses, weights."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from longtail.types import Batch, Step
 
@@ -12,7 +13,10 @@ class FinitenessError(ArithmeticError):
 
 
 class Watch:
-    """Adds up the epoch's loss and remembers in which classes it first stopped being finite."""
+    """Adds up the epoch's loss, and per class the instance weights where there are any; remembers what broke.
+
+    `weights` of a step's log are the instance weights (B,) of its examples.
+    """
 
     def __init__(self, num_classes: int, device: torch.device | str) -> None:
         self.total = torch.zeros((), dtype=torch.float64, device=device)
@@ -20,6 +24,7 @@ class Watch:
         self.examples = 0
         self.broken = torch.zeros((), dtype=torch.bool, device=device)
         self.classes = torch.zeros(num_classes, dtype=torch.bool, device=device)
+        self.weights: Tensor | None = None  # (2, C): sums of the weights, and of how many examples
 
     def note(self, step: Step, batch: Batch) -> None:
         """Take note of one step without waiting for the device."""
@@ -28,7 +33,10 @@ class Watch:
         self.steps += 1
         self.examples += len(batch["index"])
         bad = ~torch.isfinite(loss)
-        if step.losses is not None and batch["targets"].ndim == 1 and not batch["targets"].is_floating_point():
+        labelled = batch["targets"].ndim == 1 and not batch["targets"].is_floating_point()
+        if labelled and (weights := step.log.get("weights")) is not None and weights.shape == batch["targets"].shape:
+            self._weigh(weights, batch["targets"])
+        if step.losses is not None and labelled:
             wrong = ~torch.isfinite(step.losses.detach())
             hit = torch.zeros_like(self.classes, dtype=torch.int64)
             hit.index_add_(0, batch["targets"].clamp(min=0), wrong.to(torch.int64))
@@ -36,6 +44,20 @@ class Watch:
             self.classes |= (hit > 0) & ~self.broken
             bad = bad | wrong.any()
         self.broken |= bad
+
+    def _weigh(self, weights: Tensor, targets: Tensor) -> None:
+        if self.weights is None:
+            self.weights = self.total.new_zeros(2, len(self.classes))
+        pairs = torch.stack([weights.detach().to(self.total.dtype), torch.ones_like(weights, dtype=self.total.dtype)])
+        pairs = torch.where(targets >= 0, pairs, 0.0)  # a row without a label belongs to no class
+        self.weights.index_add_(1, targets.clamp(min=0), pairs)
+
+    def mean_weights(self) -> list[float | None] | None:
+        """The epoch's average instance weight of each class (None: not seen), or None without instance weights."""
+        if self.weights is None:
+            return None
+        sums, counts = self.weights.tolist()
+        return [total / count if count else None for total, count in zip(sums, counts, strict=True)]
 
     def mean(self) -> float:
         """The epoch's mean loss over its steps."""

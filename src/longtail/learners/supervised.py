@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,11 @@ class SupervisedLearner(nn.Module):
         weights: `InstanceWeights` over the per-example losses. Without them the loss reduces itself and its
             `normalize` applies; with them it does not.
         no_decay: names of the network's parameters that weight decay leaves alone.
+        frozen: names of the network's modules that stand still while the rest is trained: no gradient, and always in
+            evaluation mode, so that batch norms use their running statistics and do not move them.
+
+    Raises:
+        ValueError: `frozen` names no module of the network.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class SupervisedLearner(nn.Module):
         targets: nn.Module | None = None,
         weights: nn.Module | None = None,
         no_decay: Iterable[str] = (),
+        frozen: Iterable[str] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -42,7 +48,26 @@ class SupervisedLearner(nn.Module):
         self.targets = targets if targets is not None else Given()
         self.weights = weights
         self.no_decay = frozenset(no_decay)
+        self.frozen = tuple(frozen)
         self.holding = False
+        for module in self._still():
+            module.requires_grad_(False)
+
+    def _still(self) -> list[nn.Module]:
+        modules = dict(self.network.named_modules())
+        unknown = [name for name in self.frozen if name not in modules]
+        if unknown:
+            raise ValueError(
+                f"frozen must name modules of the network, got {', '.join(unknown)}; see network.named_modules()"
+            )
+        return [modules[name] for name in self.frozen]
+
+    def train(self, mode: bool = True) -> Self:
+        """Training or evaluation mode; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._still():
+            module.eval()
+        return self
 
     def forward(self, batch: Batch, progress: Progress) -> Step:
         """The training step under the name that `torch.func.functional_call` reaches."""
@@ -63,7 +88,8 @@ class SupervisedLearner(nn.Module):
         losses = self.loss.per_example(outputs.logits, targets, **parts)
         kept = self.loss.kept(targets)
         loss = self.weights(losses, targets=targets, index=batch["index"], kept=kept, progress=progress)
-        return Step(loss, losses)
+        weights = getattr(self.weights, "last", None)
+        return Step(loss, losses, {} if weights is None else {"weights": weights})
 
     def _outputs(self, batch: Batch) -> Outputs:
         outputs = as_outputs(self.network(batch["inputs"]))

@@ -6,7 +6,18 @@ import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
-from longtail.methods import deferred, estimators, ldam, logit_adjustment, plain, resampling, reweighting
+from longtail.methods import (
+    abadam,
+    decoupled,
+    deferred,
+    estimators,
+    ldam,
+    logit_adjustment,
+    plain,
+    resampling,
+    reweighting,
+    robust,
+)
 from longtail.methods.definition import Method
 
 Builder = Callable[..., Method]
@@ -29,6 +40,12 @@ CATALOG: dict[str, Builder] = {
     "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
     "balanced-softmax": logit_adjustment.balanced_softmax,
     "ce-threshold": logit_adjustment.ce_threshold,
+    "absgd": robust.absgd,
+    "absgd-decoupled": decoupled.absgd_decoupled,
+    "abadam": abadam.abadam,
+    "term": robust.term,
+    "eg": robust.eg,
+    "small-loss": robust.small_loss,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
     "logistic-posthoc": estimators.logistic_posthoc,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from longtail import knobs
+from longtail.methods import robust
 from longtail.methods.catalog import PRESETS, catalogue
 from longtail.methods.resolve import describe, preset, signature
 from longtail.methods.resolve import method as resolve
+from longtail.schedules import Schedule
+
+EXAMPLES: dict[str, Callable[[], list[str]]] = dict.fromkeys(("absgd", "absgd-decoupled", "abadam"), robust.example)
+"""Worked examples, computed by the method's own parts: what `longtail explain` shows below the equation."""
 
 
 def menu(task: str | None = None) -> list[dict[str, Any]]:
@@ -42,15 +49,22 @@ def explained(name: str) -> dict[str, Any]:
         "body": body,
         "signature": signature(method.key, builder),
         "knobs": [
-            {"name": k.name, "default": k.default, "range": None if k.rule is None else str(k.rule)}
+            {"name": k.name, "default": _written(k.default), "range": None if k.rule is None else str(k.rule)}
             for k in knobs.declared(builder).values()
         ],
+        "example": EXAMPLES[method.key]() if method.key in EXAMPLES else [],
         "retrains": method.retrains,
         "needs_val": method.needs_val,
         "inputs": method.inputs,
         "presets": [p for p in PRESETS if method.key in preset(p, table=True)],
         "bibtex": method.reference.bibtex,
     }
+
+
+def _written(default: Any) -> Any:
+    """A default as JSON can have it: a schedule and infinity by their text."""
+    plain = not isinstance(default, Schedule) and default not in (math.inf, -math.inf)
+    return default if plain else repr(default)
 
 
 def table() -> str:

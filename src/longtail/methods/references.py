@@ -14,6 +14,7 @@ class Reference:
     title: str
     venue: str
     year: int
+    journal: bool = False
 
     @property
     def short(self) -> str:
@@ -26,9 +27,10 @@ class Reference:
     @property
     def bibtex(self) -> str:
         """A BibTeX entry."""
+        kind, where = ("article", "journal") if self.journal else ("inproceedings", "booktitle")
         return (
-            f"@inproceedings{{{self.key},\n  author = {{{self.authors}}},\n  title = {{{self.title}}},\n"
-            f"  booktitle = {{{self.venue}}},\n  year = {{{self.year}}}\n}}"
+            f"@{kind}{{{self.key},\n  author = {{{self.authors}}},\n  title = {{{self.title}}},\n"
+            f"  {where} = {{{self.venue}}},\n  year = {{{self.year}}}\n}}"
         )
 
 
@@ -89,6 +91,7 @@ ZHOU_2006 = Reference(
     "Training Cost-Sensitive Neural Networks with Methods Addressing the Class Imbalance Problem",
     "IEEE Transactions on Knowledge and Data Engineering",
     2006,
+    journal=True,
 )
 GOOD_1952 = Reference(
     "good1952rational",
@@ -96,6 +99,7 @@ GOOD_1952 = Reference(
     "Rational Decisions",
     "Journal of the Royal Statistical Society, Series B",
     1952,
+    journal=True,
 )
 COX_1958 = Reference(
     "cox1958regression",
@@ -103,6 +107,7 @@ COX_1958 = Reference(
     "The Regression Analysis of Binary Sequences",
     "Journal of the Royal Statistical Society, Series B",
     1958,
+    journal=True,
 )
 FRIEDMAN_2001 = Reference(
     "friedman2001greedy",
@@ -110,4 +115,35 @@ FRIEDMAN_2001 = Reference(
     "Greedy Function Approximation: A Gradient Boosting Machine",
     "The Annals of Statistics",
     2001,
+    journal=True,
+)
+QI_2023 = Reference(
+    "qi2023attentional",
+    "Qi Qi and Yi Xu and Wotao Yin and Rong Jin and Tianbao Yang",
+    "Attentional-Biased Stochastic Gradient Descent",
+    "Transactions on Machine Learning Research",
+    2023,
+    journal=True,
+)
+LI_2021 = Reference(
+    "li2021tilted",
+    "Tian Li and Ahmad Beirami and Maziar Sanjabi and Virginia Smith",
+    "Tilted Empirical Risk Minimization",
+    "International Conference on Learning Representations (ICLR)",
+    2021,
+)
+MAJIDI_2021 = Reference(
+    "majidi2021exponentiated",
+    "Negin Majidi and Ehsan Amid and Hossein Talebi and Manfred K. Warmuth",
+    "Exponentiated Gradient Reweighting for Robust Training Under Label Noise and Beyond",
+    "arXiv:2104.01493",
+    2021,
+    journal=True,
+)
+HAN_2018 = Reference(
+    "han2018co",
+    "Bo Han and Quanming Yao and Xingrui Yu and Gang Niu and Miao Xu and Weihua Hu and Ivor Tsang and Masashi Sugiyama",
+    "Co-Teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels",
+    "Advances in Neural Information Processing Systems (NeurIPS)",
+    2018,
 )

@@ -1,4 +1,7 @@
-"""The files of a comparison: comparison.json, .csv, .md and recall.svg, each written whole or not at all."""
+"""The files of a comparison: comparison.json, .csv, .md and recall.svg, each written whole or not at all.
+
+Beside each run with instance weights, weights.svg.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from longtail.report import picture, tables
+from longtail.report import picture, tables, weights
 
 
 def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
@@ -25,4 +28,5 @@ def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
             temporary.write_text(content, encoding="utf-8")
             os.replace(temporary, folder / name)
             written.append(folder / name)
-    return written
+    runs = [folder / run["folder"] for row in summary["rows"] for run in row["runs"] if "folder" in run]
+    return written + [drawn for drawn in map(weights.leave, runs) if drawn is not None]

@@ -20,7 +20,10 @@ RARE = 0.1
 
 def advice(found: Found) -> list[dict[str, str]]:
     """What to try, the most pressing first: `about` is a stable key, `try` what to do, `why` the reason."""
-    return [{"about": a, "try": t, "why": w} for a, t, w in [*_mend(found), *_methods(found), *_measure(found)]]
+    steps = [*_mend(found), *_methods(found), *_measure(found)]
+    if any(about == "thresholds" for about, _, _ in steps):  # which asks for a validation part already
+        steps = [step for step in steps if step[0] != "validation"]
+    return [{"about": a, "try": t, "why": w} for a, t, w in steps]
 
 
 Advice = list[tuple[str, str, str]]

@@ -1,20 +1,17 @@
-"""Instance weights: per-example losses -> one weighted scalar, any loss, any optimiser.
-
-`w(losses)` is the mean of p_i l_i with the weights p constant in the gradient; `w.weigh(losses)` gives the
-weights alone, and `w.last` those of the latest call.
-"""
+"""What every weighting shares: the call, the mask, the gradient that does not see the weights, and state that keeps its
+precision."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import final
+from collections.abc import Callable
+from typing import Self, final
 
 import torch
 from torch import Tensor, nn
 
+from longtail import checks
 from longtail.types import Progress
-
-__all__ = ["InstanceWeighting", "Mean"]
 
 
 class InstanceWeighting(nn.Module, ABC):
@@ -23,7 +20,7 @@ class InstanceWeighting(nn.Module, ABC):
     loss = (1 / #kept) sum_{i kept} p_i l_i
 
     p is constant in the gradient. Running state is a buffer of the subclass, moved by `weigh` unless
-    `holding`.
+    `holding`; it follows the device, but no `.half()`.
     """
 
     def __init__(self) -> None:
@@ -82,13 +79,32 @@ class InstanceWeighting(nn.Module, ABC):
             0-dim; 0, with its graph, where nothing is kept.
 
         Raises:
-            ValueError: losses that are one number already; `kept` of another shape.
+            ValueError: losses that are one number already, or none; `kept` of another shape; inside
+                `longtail.checks.strict()`, losses that are NaN or infinite.
+            TypeError: a scheduled knob without progress.
         """
         weights = self.weigh(losses, targets=targets, index=index, kept=kept, progress=progress)
         if kept is None:
             return (weights * losses).mean()
         # where, not a product: what is not kept may be infinite
         return torch.where(kept, weights * losses, 0.0).sum() / kept.sum().clamp(min=1)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        held, self._buffers = self._buffers, {}  # sums of exponentials need their digits: the dtype is ours to choose
+        try:
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        finally:
+            self._buffers = held
+        for name, buffer in held.items():
+            if buffer is not None:
+                held[name] = _placed(buffer, fn(torch.empty(0, device=buffer.device)).device)
+        return self
+
+    def _follow(self, device: torch.device) -> None:
+        """State on another device than the losses would make the device wait in every step."""
+        for name, buffer in self._buffers.items():
+            if buffer is not None and buffer.device != device:
+                self._buffers[name] = _placed(buffer, device)
 
 
 @final
@@ -108,14 +124,29 @@ class Mean(InstanceWeighting):
         return torch.ones_like(losses)
 
 
+def wide(device: torch.device) -> torch.dtype:
+    """The widest floating-point type of a device: float64 wherever it exists."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _placed(buffer: Tensor, device: torch.device) -> Tensor:
+    return buffer.to(wide(device)).to(device) if buffer.is_floating_point() else buffer.to(device)
+
+
 def _checked(losses: Tensor, kept: Tensor | None) -> None:
     if losses.ndim == 0 or not losses.is_floating_point():
         raise ValueError(
             f"losses must be one floating-point number per example, got {losses.dtype} of shape "
             f"{tuple(losses.shape)}; use loss.per_example(...)"
         )
+    if losses.numel() == 0:
+        raise ValueError(
+            f"losses must hold at least one example, got shape {tuple(losses.shape)}; leave empty batches out"
+        )
     if kept is not None and (kept.shape != losses.shape or kept.dtype != torch.bool):
         raise ValueError(
             f"kept must be bool and shaped like the losses {tuple(losses.shape)}, got {kept.dtype} of shape "
             f"{tuple(kept.shape)}; use loss.kept(targets)"
         )
+    if not torch.compiler.is_compiling() and checks.is_strict():
+        checks.finite(losses if kept is None else torch.where(kept, losses, 0.0), "losses")

@@ -1,0 +1,153 @@
+"""What instance weights cost: steps of ResNet-32 with them beside plain SGD steps, in one run.
+
+Each variant is our training step (batch, augmentation, loss, watch, optimiser) in a process of its own; they take
+turns, a few steps each; the ratios are medians over rounds of the ratio within a round. "sgd again" is the same step
+once more: how far its ratio is from 1 is the noise of all of them. Images are random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from benchmarks.machine import facts
+from benchmarks.train_step import BATCH, CLASSES, Stepper, Variant, measure, network
+from longtail import instance_weights, losses, optim
+from longtail.data import Examples
+from longtail.engine.precision import resolved
+from longtail.engine.watch import Watch
+from longtail.learners import SupervisedLearner
+from longtail.methods.recipes import LDAM
+from longtail.schedules import switch
+from longtail.updates import Descend
+
+
+def _ours(data: Examples, precision: str, device: str, weights: torch.nn.Module | None) -> Stepper:
+    learner = SupervisedLearner(network(precision, device), losses.CrossEntropyLoss(), weights=weights).to(device)
+    optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), Watch(CLASSES, device)
+    data = data.to(device)
+    generator = torch.Generator().manual_seed(1)
+    batches = iter(data.batches(0.5, generator))
+
+    def step() -> None:
+        nonlocal batches
+        batch = next(batches, None)
+        if batch is None:
+            batches = iter(data.batches(0.5, generator))
+            batch = next(batches)
+        watch.note(update(learner, batch, optimizer, 0.5), batch)
+
+    return step
+
+
+def sgd(data: Examples, precision: str, device: str) -> Stepper:
+    return _ours(data, precision, device, None)
+
+
+def absgd(data: Examples, precision: str, device: str) -> Stepper:
+    return _ours(data, precision, device, instance_weights.ABSGD(5.0))
+
+
+def waiting(data: Examples, precision: str, device: str) -> Stepper:
+    """Two stages, before the switch."""
+    return _ours(data, precision, device, instance_weights.ABSGD(switch(0.8, float("inf"), 5.0)))
+
+
+def term(data: Examples, precision: str, device: str) -> Stepper:
+    return _ours(data, precision, device, instance_weights.TERM(1.0, by_class=True))
+
+
+def eg(data: Examples, precision: str, device: str) -> Stepper:
+    return _ours(data, precision, device, instance_weights.EG(1.0, True, size=len(data)))
+
+
+def small_loss(data: Examples, precision: str, device: str) -> Stepper:
+    return _ours(data, precision, device, instance_weights.SmallLoss(0.8))
+
+
+def as_optimizer(data: Examples, precision: str, device: str) -> Stepper:
+    """`optim.ABSGD` in a loop of one's own on one batch: no watch, no augmentation."""
+    return _loop(data, precision, device, weighted=True)
+
+
+def plain_loop(data: Examples, precision: str, device: str) -> Stepper:
+    """The same loop with torch's SGD."""
+    return _loop(data, precision, device, weighted=False)
+
+
+def _loop(data: Examples, precision: str, device: str, *, weighted: bool) -> Stepper:
+    model = network(precision, device)
+    inputs, targets = data.inputs[:BATCH].to(device), data.targets[:BATCH].to(device)
+    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4}
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    if weighted:
+        ours = optim.ABSGD(model.parameters(), lam=5.0, gamma=0.5, **settings)
+
+        def step() -> None:
+            ours.step(lambda: cross_entropy(model(inputs).logits, targets, reduction="none"))
+
+        return step
+    theirs = torch.optim.SGD(model.parameters(), **settings)
+
+    def plain() -> None:
+        theirs.zero_grad()
+        cross_entropy(model(inputs).logits, targets).backward()
+        theirs.step()
+
+    return plain
+
+
+GROUPS: dict[str, dict[str, Callable[..., Stepper]]] = {
+    "sgd": {
+        "sgd": sgd, "sgd again": sgd, "absgd": absgd, "absgd before the switch": waiting, "term by class": term,
+        "eg, persistent": eg, "small-loss": small_loss,
+    },
+    "plain loop": {"plain loop": plain_loop, "optim.ABSGD": as_optimizer},
+}  # fmt: skip
+"""What every variant of a group is compared with -> the variants."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/weighting-cpu.json"))
+    given = parser.parse_args()
+    precision = resolved("auto", "resnet32", given.device)
+    result = {
+        "machine": facts(), "device": given.device, "threads": given.threads, "batch": BATCH, "precision": precision,
+        "variants": {},
+    }  # fmt: skip
+    print(f"ResNet-32, batch {BATCH}, {given.device}, {precision}, {given.threads} thread(s)")
+    for base, group in GROUPS.items():
+        variants = {name: Variant(make, precision) for name, make in group.items()}
+        seconds = measure(variants, given.rounds, given.steps, given.threads, given.device)
+        for name, times in seconds.items():
+            ratios = [t / b for t, b in zip(times, seconds[base], strict=True)]
+            low, high = _interval(ratios)
+            row = {"ms": 1000 * median(times), "ratio": median(ratios), "low": low, "high": high}
+            result["variants"][name] = {k: round(v, 4) for k, v in row.items()}
+            print(f"  {name:<26} {row['ms']:8.1f} ms  {row['ratio']:.3f}x {base} [{low:.3f}, {high:.3f}]")
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _interval(ratios: list[float]) -> tuple[float, float]:
+    """95 % of the median over resampled rounds."""
+    rounds = np.array(ratios)
+    drawn = np.random.default_rng(0).integers(len(rounds), size=(2000, len(rounds)))
+    low, high = np.quantile(np.median(rounds[drawn], axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""ABSGD: weights that grow, or shrink, exponentially with the loss, over a moving average."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import torch
+from torch import Tensor
+
+from longtail.instance_weights.exponents import Exponents, exponents, looked_at, now, widened
+from longtail.instance_weights.weighting import InstanceWeighting, wide
+from longtail.knobs import Choice, Knob, Range
+from longtail.schedules import Cosine, Cycle, Linear, Schedule, Warmup
+from longtail.types import Progress
+
+ANY, GAMMA = Range(), Range(0, 1, open_low=True)
+
+
+@final
+class ABSGD(InstanceWeighting):
+    """Attentional-biased SGD: the stochastic gradient of lam log E exp(l / lam).
+
+    g = mean exp(l_i / lam)
+    s <- (1 - gamma) s + gamma alpha g
+    p_i = exp(l_i / lam) / s + uniform
+
+    lam > 0 weighs hard examples up (class imbalance; the worst case over distributions near the data), lam < 0
+    weighs them down (label noise; the best case). The smaller |lam|, the stronger; infinite lam is the plain mean,
+    bit for bit, and leaves s alone. The weights are not divided by their sum.
+
+    Args:
+        lam: lambda, a number other than 0 or a schedule of such, read at `progress`; `switch(0.8, inf, 5.0)` trains
+            plainly first. s restarts when lam changes sign, and is kept otherwise.
+        gamma: in (0, 1], the share of the new batch in s; 1 is the softmax of the batch. May be a schedule.
+        init: "first" starts s at the first batch's g; "zero" starts it at 0, which makes the first weights
+            1 / gamma times as large.
+        alpha: > 0, multiplies the new batch's g; at rest all weights are divided by it.
+        uniform: >= 0, added to every weight.
+        accumulate: micro-batches per optimiser step. s moves with the last of them, by all their examples; the
+            weights of each use the mean over those seen so far. `end_step` ends a step that had fewer.
+
+    The released code starts at zero with alpha = 0.5 and gamma = 0.1 (for label noise also uniform = 1); it takes
+    exponentials without care for their range and keeps s in the graph. Here log s is kept, in float64 where the
+    device has it, so weights stay finite for any finite loss. A loss that is NaN or infinite stands outside s and
+    weighs 1: the scalar says so, the state is not spoiled. Losses in half precision give a float32 scalar.
+
+    Held (`holding`), s is where this batch would take it, for this call only. Over processes
+    (torch.distributed), g is the mean over all their batches: every process must then call equally often.
+
+    Qi, Xu, Yin, Jin and Yang 2023, "Attentional-biased stochastic gradient descent" (TMLR), algorithm 1.
+    """
+
+    log_s: Tensor
+    sign: Tensor
+    seen: Tensor
+    count: Tensor
+    micro: Tensor
+
+    def __init__(
+        self,
+        lam: Knob,
+        gamma: Knob = 0.5,
+        *,
+        init: str = "first",
+        alpha: float = 1.0,
+        uniform: float = 0.0,
+        accumulate: int = 1,
+    ) -> None:
+        super().__init__()
+        _check_lam(lam)
+        GAMMA.check("gamma", gamma)
+        Choice(("first", "zero")).check("init", init)
+        Range(0, open_low=True, open_high=True).check("alpha", alpha)
+        Range(0, open_high=True).check("uniform", uniform)
+        Range(1, open_high=True, integer=True).check("accumulate", accumulate)
+        self.lam, self.gamma = lam, gamma
+        self.init, self.alpha, self.uniform, self.accumulate = init, alpha, uniform, accumulate
+        # of shape (1,): torch.compile loses what is written into a 0-dim float64 tensor
+        for name, value in {
+            "log_s": -math.inf,  # not started
+            "sign": 0.0,  # of the lam that s was made with
+            "seen": -math.inf,  # log sum exp of this step's micro-batches so far,
+            "count": 0.0,  # their examples
+            "micro": 0.0,  # and how many they were
+        }.items():
+            self.register_buffer(name, torch.full((1,), value, dtype=wide(torch.get_default_device())))
+
+    @property
+    def s(self) -> Tensor:
+        """The moving average exp(log_s), 0 before it has started; may exceed the range of float64."""
+        return self.log_s[0].exp()
+
+    def weights(
+        self,
+        losses: Tensor,
+        *,
+        targets: Tensor | None,
+        index: Tensor | None,
+        kept: Tensor | None,
+        progress: Progress | None,
+    ) -> Tensor:
+        """exp(l / lam) / s + uniform; moves s first."""
+        lam, gamma = self._lam(progress), now(self.gamma, "gamma", progress, GAMMA)
+        if not isinstance(lam, Tensor) and abs(lam) == math.inf:
+            return torch.ones_like(losses, dtype=torch.promote_types(losses.dtype, torch.float32))
+        self._follow(losses.device)
+        batch = exponents(widened(losses) / lam, kept)
+        log_s, moved = self._moved(batch, _sign(lam), gamma)
+        p = batch.over(log_s, losses) + self.uniform
+        if isinstance(lam, Tensor):  # its value is not looked at
+            finite = lam.isfinite()
+            p = torch.where(finite, p, 1.0)
+            moved = {name: torch.where(finite, value, getattr(self, name)) for name, value in moved.items()}
+        if not self.holding:
+            for name, value in moved.items():
+                getattr(self, name).copy_(value)
+        return p
+
+    @torch.no_grad()
+    def end_step(self, progress: Progress | None = None) -> None:
+        """Move s by the micro-batches seen, fewer than `accumulate`: for the short last step of an epoch."""
+        gamma = now(self.gamma, "gamma", progress, GAMMA)
+        mean = self.seen - self.count.log()
+        self.log_s.copy_(torch.where(self.count > 0, self._blended(self.log_s, mean, gamma), self.log_s))
+        self.seen.fill_(-math.inf)
+        self.count.zero_()
+        self.micro.zero_()
+
+    def _moved(self, batch: Exponents, sign: float | Tensor, gamma: float | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """log s for the weights of this batch, and the state after it."""
+        same = self.sign * sign > 0
+        before = torch.where(same, self.log_s, -math.inf)
+        moved = {"sign": self.sign * 0 + sign}
+        if self.accumulate == 1:
+            log_s = self._blended(before, batch.log_mean, gamma)
+            moved["log_s"] = log_s = torch.where(batch.number > 0, log_s, before)
+            return log_s, moved
+        seen = torch.logaddexp(torch.where(same, self.seen, -math.inf), batch.log_sum)
+        count = torch.where(same, self.count, 0.0) + batch.number
+        micro = torch.where(same, self.micro, 0.0) + 1
+        log_s = torch.where(count > 0, self._blended(before, seen - count.log(), gamma), before)
+        full = micro >= self.accumulate
+        moved["log_s"] = torch.where(full, log_s, before)
+        moved["seen"] = torch.where(full, -math.inf, seen)
+        moved["count"] = torch.where(full, 0.0, count)
+        moved["micro"] = torch.where(full, 0.0, micro)
+        return log_s, moved
+
+    def _blended(self, before: Tensor, log_mean: Tensor, gamma: float | Tensor) -> Tensor:
+        old, new = _log(1 - gamma, before), _log(gamma, before)
+        log_s = torch.logaddexp(before + old, log_mean + new + math.log(self.alpha))
+        return torch.where(before > -math.inf, log_s, log_mean) if self.init == "first" else log_s
+
+    def _lam(self, progress: Progress | None) -> float | Tensor:
+        lam = now(self.lam, "lam", progress, ANY)
+        if looked_at(lam) and lam == 0:
+            raise ValueError(f"lam must not be 0, got 0 from {self.lam!r} at progress {progress}; {_WAY_OUT}")
+        return lam
+
+    def extra_repr(self) -> str:
+        """The knobs, those beyond lam and gamma where they differ from their defaults."""
+        more = {"init": "first", "alpha": 1.0, "uniform": 0.0, "accumulate": 1}
+        shown = [f"{name}={getattr(self, name)!r}" for name, usual in more.items() if getattr(self, name) != usual]
+        return ", ".join([f"lam={self.lam!r}", f"gamma={self.gamma!r}", *shown])
+
+
+_WAY_OUT = "lam > 0 for class imbalance, lam < 0 for label noise, infinite for the plain mean"
+
+
+def _check_lam(lam: Knob) -> None:
+    ANY.check("lam", lam)
+    values = [float(v) for v in (lam.values() if isinstance(lam, Schedule) else (lam,))]
+    if 0 in values:
+        raise ValueError(f"lam must not be 0, got {lam!r}; {_WAY_OUT}")
+    if isinstance(lam, Linear | Cosine | Cycle | Warmup):
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"lam must stay finite where it moves smoothly, got {lam!r}; jump with switch or steps")
+        if min(values) < 0 < max(values):
+            raise ValueError(f"lam must not pass through 0, got {lam!r}; jump over it with switch or steps")
+
+
+def _sign(lam: float | Tensor) -> float | Tensor:
+    return lam.sign() if isinstance(lam, Tensor) else 1.0 if lam > 0 else -1.0
+
+
+def _log(share: float | Tensor, like: Tensor) -> float | Tensor:
+    if torch.compiler.is_compiling():
+        share = torch.zeros_like(like) + share  # dynamo cannot take the logarithm of a float that moves
+    if isinstance(share, Tensor):
+        return share.log()
+    return math.log(share) if share > 0 else -math.inf

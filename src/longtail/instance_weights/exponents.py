@@ -1,0 +1,80 @@
+"""Sums of exponentials in the log domain, over the whole batch of all processes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from longtail import checks
+from longtail.instance_weights.weighting import wide
+from longtail.knobs import Range
+from longtail.schedules import Schedule, at
+from longtail.types import Progress
+
+
+class Exponents(NamedTuple):
+    """x with its sum over what counts: `log_sum` = log sum_i exp(x_i) and their `number`, both 0-dim."""
+
+    x: Tensor
+    inside: Tensor
+    log_sum: Tensor
+    number: Tensor
+
+    @property
+    def log_mean(self) -> Tensor:
+        """log mean exp(x); NaN where nothing counts."""
+        return self.log_sum - self.number.log()
+
+    def over(self, log_scale: Tensor, like: Tensor) -> Tensor:
+        """exp(x - log_scale) in the dtype of `like`, float32 at least.
+
+        1 where a loss is not finite, so that the scalar says so as a mean would, and 1 where nothing counts.
+        """
+        p = torch.where(self.inside, (self.x - log_scale).exp(), 1.0)
+        return p.to(torch.promote_types(like.dtype, torch.float32))
+
+
+def exponents(x: Tensor, kept: Tensor | None) -> Exponents:
+    """Gather x, of a wide dtype; what is not kept or not finite counts nowhere."""
+    inside = x.isfinite() if kept is None else x.isfinite() & kept
+    x = torch.where(inside, x, -torch.inf)
+    return Exponents(x, inside, *_over_processes(x.flatten().logsumexp(0), inside.sum().to(x.dtype)))
+
+
+def widened(values: Tensor) -> Tensor:
+    """In float64, where the device has it."""
+    return values.to(wide(values.device))
+
+
+def now(knob: float | Schedule, name: str, progress: Progress | None, rule: Range) -> float | Tensor:
+    """The value of a knob at this progress, held to its rule (a tensor only in strict mode: looking makes it wait)."""
+    if isinstance(knob, Schedule) and isinstance(progress, int | float) and not 0 <= progress <= 1:
+        raise ValueError(f"progress must be in [0, 1], got {progress}; pass epoch / epochs, not the epoch")
+    value: float | Tensor = at(knob, progress, name)
+    if isinstance(knob, Schedule) and looked_at(value):
+        rule.check(name, float(value))
+    return widened(value) if isinstance(value, Tensor) else value
+
+
+def looked_at(value: float | Tensor) -> bool:
+    """Whether the value of a knob may be looked at."""
+    return not torch.compiler.is_compiling() and (not isinstance(value, Tensor) or checks.is_strict())
+
+
+def processes() -> int:
+    """How many processes share a batch; 1 where torch.distributed is not set up."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _over_processes(log_sum: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    if processes() == 1:
+        return log_sum, count
+    mine = torch.stack([log_sum, count])
+    # one collective; gathered and summed in one order, so every process gets the same bits
+    parts = [torch.empty_like(mine) for _ in range(processes())]
+    dist.all_gather(parts, mine)
+    together = torch.stack(parts)
+    return together[:, 0].logsumexp(0), together[:, 1].sum()

@@ -1,0 +1,10 @@
+"""Optimisers for those who think of ABSGD as one: `optimizer.step(closure)`, the closure returns the loss vector.
+
+Everything else in this package weighs losses with `longtail.instance_weights`, under any optimiser.
+"""
+
+from longtail.optim.abadam import ABAdam, UncorrectedAdam
+from longtail.optim.absgd import ABSGD
+from longtail.optim.adaptive import ABAdaGrad, ABRMSProp
+
+__all__ = ["ABSGD", "ABAdaGrad", "ABAdam", "ABRMSProp", "UncorrectedAdam"]
