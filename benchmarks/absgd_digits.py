@@ -28,7 +28,7 @@ from longtail.methods.recipes import default_recipe
 from longtail.methods.train import Fit
 from longtail.metrics import evaluate
 
-RATIO, VAL, TUNING = 50, 0.2, 2
+RATIO, VAL, TUNING = 50, 0.2, 5
 LAMBDAS, GAMMAS = (1.0, 2.0, 5.0, 10.0), (0.1, 0.5, 0.9)
 """Of the paper's 1..10 and 0.1..1."""
 

@@ -33,6 +33,7 @@ from longtail.methods.train import Fit
 from longtail.types import as_outputs
 
 COMMON, RARE, PLAIN, RATE = 500, 25, 20, 1.0
+COLOURS = {"common class": "#2f6690", "rare class": "#d1495b", "flipped label": "#e8a33d"}
 LAMBDAS = (math.inf, 5.0, 1.0, 0.3)
 NEGATIVE = (math.inf, -5.0, -1.0, -0.3)
 GAMMAS = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
@@ -123,6 +124,7 @@ def plot(panels: list[tuple[str, float, list[dict[str, Any]]]], out: Path) -> No
     """Examples as large as their weights, and the boundary before and after the step."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     with rc_context({"svg.hashsalt": "longtail", "svg.fonttype": "none"}):
         figure = Figure(figsize=(14, 6.4), layout="constrained")
@@ -130,19 +132,20 @@ def plot(panels: list[tuple[str, float, list[dict[str, Any]]]], out: Path) -> No
         for line, (title, flipped, rows) in zip(grid, panels, strict=True):
             x, y, wrong = toy(flipped)
             for axes, row in zip(line, rows, strict=True):
-                for chosen, colour in (
-                    ((y == 0) & ~wrong, "#2f6690"),
-                    ((y == 1) & ~wrong, "#d1495b"),
-                    (wrong, "#e8a33d"),
-                ):
+                for chosen, colour in zip(((y == 0) & ~wrong, (y == 1) & ~wrong, wrong), COLOURS.values(), strict=True):
                     size = 9 * row["weights"][chosen].clamp(max=60)
-                    axes.scatter(x[chosen, 0], x[chosen, 1], s=size, color=colour, alpha=0.5, lw=0)
+                    # as pixels: a thousand vector circles a panel make a file of megabytes
+                    axes.scatter(x[chosen, 0], x[chosen, 1], s=size, color=colour, alpha=0.5, lw=0, rasterized=True)
                 for w, style in ((row["before"], "k:"), (row["after"], "k-")):
                     ends = torch.tensor([-4.0, 4.0], dtype=torch.float64)
                     axes.plot(-(w[1] * ends + w[2]) / w[0], ends, style, lw=1)
                 axes.set(xlim=(-5, 5), ylim=(-4, 4), title=f"{title}, lambda {row['lambda']}")
                 axes.title.set_fontsize(9)
-        figure.savefig(out, metadata={"Date": None})
+        dots = [Line2D([], [], color=colour, marker="o", ls="") for colour in COLOURS.values()]
+        lines = [Line2D([], [], color="k", ls=style) for style in (":", "-")]
+        names = [*COLOURS, "boundary before", "boundary after one step"]
+        figure.legend([*dots, *lines], names, loc="outside lower center", ncols=5, frameon=False)
+        figure.savefig(out, metadata={"Date": None}, dpi=110)
 
 
 def main() -> None:

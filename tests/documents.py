@@ -55,6 +55,28 @@ def train_step() -> str:
     return "\n".join(lines)
 
 
+def reading_images() -> str:
+    """A folder of images read as `compare` does, as committed."""
+    found = json.loads((RESULTS / "data-images.json").read_text())["images"]
+    lines = [f"| {found['images']:,} images | seconds | peak MiB | bound MiB |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {name} | {r['seconds']:.1f} | {r['peak_mib']} | {r['bound_mib']} |" for name, r in found["readings"].items()
+    ]
+    return "\n".join(lines)
+
+
+def comparing_a_table() -> str:
+    """`compare --methods quick` on a large table, as committed."""
+    found = json.loads((RESULTS / "data-table.json").read_text())["table"]
+    size = f"{found['rows']:,} rows x {found['columns']} columns"
+    lines = [f"| {size} | seconds |", "|---|---:|", f"| `{found['command']}`, all of it | {found['seconds']:.0f} |"]
+    slowest = max(found["methods"].items(), key=lambda item: item[1]["seconds_a_run"])
+    lines.append(
+        f"| the slowest of its {len(found['methods'])} runs, {slowest[0]} | {slowest[1]['seconds_a_run']:.0f} |"
+    )
+    return "\n".join(lines)
+
+
 GENERATED = {
     ("README.md", "methods"): table,
     ("docs/losses-support.md", "support"): support_tables,
@@ -62,6 +84,8 @@ GENERATED = {
     ("docs/performance.md", "losses-small"): losses_small,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
+    ("docs/performance.md", "reading-images"): reading_images,
+    ("docs/performance.md", "comparing-a-table"): comparing_a_table,
 }
 
 

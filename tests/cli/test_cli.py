@@ -64,6 +64,21 @@ class TestGoodInput:
         assert "longtail: error" not in err
         assert (here / "out" / "comparison.md").exists()
 
+    def test_two_classes_have_no_groups_and_still_a_gain(self, here: Path, capsys: Capture) -> None:
+        X, y = arrays((40, 16))
+        np.savez("two.npz", X=X, y=y)
+        assert compare("--out", "out", data="two.npz", methods="ce,logit-adjusted-posthoc") == 0
+        out = capsys.readouterr().out
+        assert out.splitlines()[0].split() == ["method", "bal.", "acc.", "vs", "ce", "accuracy", "ECE", "seconds"]
+        assert "recall of the rarest class " in " ".join(out.split())
+        assert "medium" not in (here / "out" / "comparison.md").read_text()
+        assert "medium" in (here / "out" / "comparison.csv").read_text().splitlines()[0]
+        found = json.loads((here / "out" / "comparison.json").read_text())
+        rows = {row["method"]: row for row in found["rows"]}
+        assert rows["ce"]["mean"]["medium"] is None
+        assert found["gain"]["few"] == [rows[m]["recall"][1] for m in ("ce", "logit-adjusted-posthoc")]
+        assert found["gain"]["many"] == [rows[m]["recall"][0] for m in ("ce", "logit-adjusted-posthoc")]
+
     def test_piped_output_has_no_colours(self, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         for variable in ("1", None):
             monkeypatch.delenv("NO_COLOR", raising=False)
@@ -221,7 +236,7 @@ BAD_OPTIONS = {
     "ratio": (["--ratio", "0.5"], "ratio must be >= 1"),
     "ratio NaN": (["--ratio", "nan"], "ratio must be"),
     "profile": (["--profile", "linear"], "profile must be one of exp, step, got 'linear'"),
-    "val": (["--val", "1.5"], "must be in (0, 1), got 1.5"),
+    "val": (["--val", "1.5"], "val (--val) must be in (0, 1), the share that is held out, got 1.5"),
     "seeds": (["--seeds", "0"], "seeds must be an integer >= 1, got 0"),
     "seeds text": (["--seeds", "x"], "'--seeds'"),
     "epochs": (["--epochs", "0"], "epochs must be an integer >= 1, got 0"),

@@ -45,8 +45,8 @@ class TestFailOn:
         [
             ("duplicates", "duplicates: 3 rows are copies of another row"),
             ("conflicts", "conflicts: 3 rows have an equal row under another label"),
-            ("twins", "twins: 1 sets of class names differ in what is hardly seen"),
-            ("constant", "constant: 1 columns hold one value"),
+            ("twins", "twins: 1 set of class names differs in what is hardly seen"),
+            ("constant", "constant: 1 column holds one value"),
             ("ratio>1", "ratio>1: the imbalance ratio is 1.57895"),
             ("gini>=0.1", "gini>=0.1: the Gini coefficient of the class sizes is 0.102564"),
             ("min-count < 51", "min-count < 51: the smallest class, all parts together, is 50"),
@@ -189,7 +189,7 @@ def test_files_that_cannot_be_read_are_reported_and_not_refused(here: Path, caps
     assert found["kind"] == "images"
     assert found["unreadable"] == {"files": 1, "examples": ["cat/0.png"]}
     assert found["duplicates"]["examples"] == [["cat/1.png", "dog/1.png"]]
-    assert "rule broken: unreadable: 1 files cannot be read" in err
+    assert "rule broken: unreadable: 1 file cannot be read" in err
     assert "rule broken: conflicts: 2 rows" in err
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -92,20 +93,97 @@ def test_what_does_not_fit_is_one_line(claims: Path, capsys: pytest.CaptureFixtu
     assert "shares such as" in refused(capsys, "predict", model, new, "--target-prior", "high")
     assert "'yes' has no share" in refused(capsys, "predict", model, new, "--target-prior", "no=1")
     assert "cannot be read" in refused(capsys, "predict", model, new, "--target-prior", claims / "none.json")
+    said = refused(capsys, "predict", model, new, "--target-prior", "no=1,yes=-1")
+    assert "(--target-prior) must be >= 0 for every class, got -1 for 'yes'; give 0 to a class that does not" in said
+    said = refused(capsys, "predict", model, new, "--target-prior", "no=3,yes=1")
+    assert "(--target-prior) must have shares that sum to 1, got 4; divide each by 4" in said
+    assert "yes" in refused(capsys, "predict", model, new, "--target-prior", "no=0.9,no=0.9,yes=0.1")
+    said = refused(capsys, "predict", model, new, "--target-prior", "uniform", "--raw")
+    assert "--raw leaves out the correction that --target-prior asks for" in said
 
 
-def test_a_folder_of_images_is_predicted_file_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    draw = np.random.default_rng(0)
+def test_a_file_that_cannot_be_written_is_not_finished_work(claims: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (claims / "file").write_text("no folder")
+    capsys.readouterr()
+    said = refused(capsys, "predict", claims / "m", claims / "new.csv", "--out", claims / "file" / "x.csv")
+    assert "x.csv cannot be written (" in said
+    assert "); name a file in another folder" in said
+    assert "finished work" not in said
+
+
+def test_a_folder_of_runs_names_the_run_in_it(claims: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert f"name a run inside it, as in {claims / 'm'}" in refused(capsys, "predict", claims, claims / "new.csv")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dark and light images, and a model of theirs."""
+    folder, draw = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for name, level, count in (("dark", 30, 24), ("light", 200, 8)):
-        (tmp_path / "photos" / name).mkdir(parents=True)
+        (folder / "photos" / name).mkdir(parents=True)
         for i in range(count):
             pixels = draw.integers(level, level + 40, (12, 12, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
-    assert run(["train", str(tmp_path / "photos"), "--size", "8", "--epochs", "20", "--out", str(tmp_path / "m")]) == 0
-    (tmp_path / "new" / "deep").mkdir(parents=True)
-    (tmp_path / "photos" / "light" / "0.png").rename(tmp_path / "new" / "deep" / "ü.png")
-    (tmp_path / "photos" / "dark" / "0.png").rename(tmp_path / "new" / "a.png")
+            Image.fromarray(pixels).save(folder / "photos" / name / f"{i}.png")
+    command = ["train", str(folder / "photos"), "--size", "8", "--epochs", "20", "--out", str(folder / "m")]
+    assert run(command) == 0
+    return folder
+
+
+def test_a_folder_of_images_is_predicted_file_by_file(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "deep").mkdir()
+    shutil.copy(photos / "photos" / "light" / "0.png", tmp_path / "deep" / "ü.png")
+    shutil.copy(photos / "photos" / "dark" / "0.png", tmp_path / "a.png")
     capsys.readouterr()
-    assert run(["predict", str(tmp_path / "m"), str(tmp_path / "new")]) == 0
+    assert run(["predict", str(photos / "m"), str(tmp_path)]) == 0
     rows = [line.split(",")[:2] for line in capsys.readouterr().out.splitlines()]
     assert rows == [["file", "prediction"], ["a.png", "dark"], ["deep/ü.png", "light"]]
+
+
+def test_an_image_of_any_mode_predicts_as_its_rgb_by_the_stated_rules(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Grey in all three channels, transparency over white, 16 bits scaled to 8: by hand, with NumPy."""
+    draw = np.random.default_rng(1)
+    grey = draw.integers(0, 256, (8, 8), dtype=np.uint8)
+    colour = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    alpha = np.where(draw.random((8, 8)) < 0.5, 0, 255).astype(np.uint8)  # clear or solid: nothing is rounded
+    deep = draw.integers(0, 65536, (8, 8), dtype=np.uint16)
+    over = np.where(alpha[..., None] == 255, colour, 255).astype(np.uint8)
+    three = np.repeat(grey[..., None], 3, axis=2)
+    modes: dict[str, tuple[Image.Image, np.ndarray]] = {
+        "L": (Image.fromarray(grey), three),
+        "LA": (Image.fromarray(np.dstack([grey, alpha])), np.where(alpha[..., None] == 255, three, 255)),
+        "RGBA": (Image.fromarray(np.dstack([colour, alpha])), over),
+        "I;16": (Image.fromarray(deep), np.repeat(np.round(deep / 257).astype(np.uint8)[..., None], 3, axis=2)),
+        "1": (Image.fromarray(grey > 127), np.where(grey[..., None] > 127, 255, 0).repeat(3, axis=2)),
+        "P": (Image.fromarray(three).quantize(256), three),
+    }
+    for name in ("odd", "rgb"):
+        (tmp_path / name).mkdir()
+    for i, (mode, (image, expected)) in enumerate(modes.items()):
+        assert image.mode == mode
+        image.save(tmp_path / "odd" / f"{i}.png")
+        Image.fromarray(expected.astype(np.uint8)).save(tmp_path / "rgb" / f"{i}.png")
+    found = []
+    for name in ("odd", "rgb"):
+        capsys.readouterr()
+        assert run(["predict", str(photos / "m"), str(tmp_path / name), "--raw"]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    assert len(set(found[0].splitlines())) == 1 + len(modes)
+    Image.fromarray(deep.astype(np.float32)).save(tmp_path / "odd" / "float.tiff")
+    said = refused(capsys, "predict", photos / "m", tmp_path / "odd")
+    assert "'float.tiff' (floating-point pixels, which have no stated range" in said
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.TSV", "t.parquet", "x.npz", "x.npy"])
+def test_rows_of_another_kind_for_images_name_the_kind(
+    photos: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    capsys.readouterr()
+    said = refused(capsys, "predict", photos / "m", tmp_path / name)
+    assert f"the model was trained on images, got '{tmp_path / name}'; pass a folder of images or an image" in said

@@ -317,7 +317,7 @@ class TestBefore:
             ({"folds": 3, "ratio": 10.0}, "ratio cannot go with folds, got 10.0"),
             ({"folds": 3, "test": 0.5}, "test cannot go with folds, got 0.5"),
             ({"folds": 3, "data": "digits"}, "folds need data without a split of their own, got digits, which has one"),
-            ({"folds": 3, "val": 1.5}, r"the share held out must be in \(0, 1\), got 1.5"),
+            ({"folds": 3, "val": 1.5}, r"val \(--val\) must be in \(0, 1\), the share that is held out, got 1.5"),
         ],
     )
     def test_bad_folds_are_one_line_before_anything_is_written(

@@ -42,7 +42,15 @@ class TestCleanData:
         found = inspected(*clean((80, 60, 50)))
         assert found["findings"] == []
         assert [a["about"] for a in found["advice"]] == ["balance"]
-        assert "1.58 times the smallest" in told(found, "balance")["why"]
+        assert "1.58 times as large as the smallest" in told(found, "balance")["why"]
+
+    @pytest.mark.parametrize(
+        ("counts", "words"), [((60, 60), "the largest class is as large as"), ((2002, 2000), "is hardly larger than")]
+    )
+    def test_equal_sizes_are_not_called_times(self, counts: tuple[int, int], words: str) -> None:
+        found = inspected(*clean(counts), classes=("a", "b"))
+        assert f"{words} the smallest, so re-balancing has little to correct" in told(found, "balance")["why"]
+        assert " 1 times" not in told(found, "balance")["why"]
 
     def test_digits_have_none(self) -> None:
         found = inspection(load("digits"))

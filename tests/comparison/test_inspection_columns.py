@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from longtail.comparison.inspection import inspection, labels, telling
+from longtail.comparison.inspection.advice import advice
 from longtail.comparison.inspection.columns import Column, constant, of_features
 from longtail.data import Pool, pool, split
 
@@ -129,6 +130,11 @@ class TestTables:
         data = self.planted()
         found = inspection(data, split(data))
         assert found["kind"] == "table"
+        tables = next(step for step in found["advice"] if step["about"] == "tables")
+        assert tables["why"].startswith(f"these are {len(found['columns']['names'])} columns of a table, where")
+        alone = {**found, "columns": {**found["columns"], "names": ["a"]}}
+        tables = next(step for step in advice(alone) if step["about"] == "tables")
+        assert tables["why"].startswith("this is 1 column of a table, where")
         assert [c["name"] for c in found["columns"]["constant"]] == ["still"]
         assert [c["name"] for c in found["columns"]["leaking"]] == ["reason"]
         # the copies differ in a name that identifies the row, which no training sees
@@ -158,7 +164,9 @@ class TestTwins:
             (["ＡＢＣ", "ABC"], "Unicode normalisation"),
             (["cat", "c\u200bat"], "invisible characters"),
             (["cat", "\ufeffcat"], "invisible characters"),
-            (["cat", "CAT\u00a0"], "several ways"),
+            (["cat", "CAT\u00a0"], "white space and case"),
+            ([" A", "A", "a"], "white space and case"),
+            (["cafe\u0301", "CAFÉ\u200b "], "white space, case, Unicode normalisation and invisible characters"),
             (["straße", "STRASSE"], "case"),
         ],
     )

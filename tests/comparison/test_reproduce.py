@@ -169,7 +169,10 @@ class TestLabels:
         assert prepared.recipe.epochs == 200
         assert prepared.splits.facts["profile"] == "exp"
         published = {p.method for p in ledger.published() if p.benchmark == "cifar10-lt-10"}
-        assert {m.key for m in prepared.methods} == published
+        asked = [m.spec for m in prepared.methods]
+        assert set(asked) == published
+        assert asked[0] == "ce"
+        assert asked.index("absgd") + 1 == asked.index("absgd(base='ce-drw')")
         assert str(prepared.out) == "runs/cifar10-lt-10"
 
     def test_both_selections_are_told_with_the_number_they_were_picked_from(self, done: tuple[Any, Path]) -> None:

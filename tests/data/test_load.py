@@ -150,9 +150,24 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("source", "options", "message"),
         [
-            ("digits", {"size": 8}, "size is not read for digits, got 8; leave it out"),
-            ("cifar10", {"label": "y"}, "label is not read for cifar10"),
-            (np.ones((4, 2)), {"delimiter": ";"}, "delimiter is not read for arrays, got ';'; it is for: table"),
+            ("digits", {"size": 8}, r"size \(--size\) is not read for digits, got 8; leave it out"),
+            ("cifar10", {"label": "y"}, r"label \(--label\) is not read for cifar10"),
+            (
+                np.ones((4, 2)),
+                {"delimiter": ";"},
+                r"delimiter \(--delimiter\) is not read for arrays, got ';'; it is for: table",
+            ),
+            ("digits", {"features": Path("x.npz")}, r"features \(--features\) is not read for digits, got 'x.npz'"),
+            (
+                np.ones((4, 2)),
+                {"features": Path("x.npz")},
+                r"\(--features\) is not read for arrays, got 'x.npz'; it is",
+            ),
+            (
+                "digits",
+                {"val": 1.5},
+                r"val \(--val\) must be in \(0, 1\), the share that is held out, got 1.5; try 0.2",
+            ),
             (np.ones((4, 2)), {"colour": 1}, "colour is not read for arrays"),
         ],
     )

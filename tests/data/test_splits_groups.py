@@ -175,8 +175,11 @@ class TestFolds:
             (2, [0, 0, 0], {}, "data must have at least two classes, got only 'c0'"),
             (
                 2, [0, 0, 1, 1], {"parts": np.array(["train", "test"] * 2)},
-                "folds need data without a split of their own, got test, train rows",
+                r"folds \(--folds\) need data without a split of their own, got test, train rows; leave out",
             ),
+            (3, [0, 0, 1, 1], {"groups": np.zeros(4, int)}, r"two groups that could be parted \(1 group in all\), so"),
+            (2, [0, 0, 1, 1], {"groups": np.array([0, 0, 1, 1])}, r"\(2 groups in all\), so there is nothing"),
+            (2, [0, 1, 2], {}, "no class has two examples, so there is nothing for folds; add examples"),
         ],
     )  # fmt: skip
     def test_what_cannot_be_folded_is_one_line(self, k: Any, y: list[int], more: dict[str, Any], told: str) -> None:
@@ -193,6 +196,16 @@ class TestFolds:
         ]  # fmt: skip
         assert len({folds.hash for folds in cases}) == len(cases)
         assert Folds(pool(y), 2).hash == cases[0].hash
+
+    def test_a_declared_split_of_training_rows_alone_is_none_and_noted(self) -> None:
+        y = np.repeat(np.arange(2), [8, 4])
+        undeclared, declared = Folds(pool(y), 3), Folds(pool(y, parts=np.full(12, "train")), 3)
+        assert (declared.partition(0) == undeclared.partition(0)).all()
+        assert declared.hash == undeclared.hash
+        assert "the declared split has no test rows (train only)" in declared.notes
+        drawn = split(pool(y, parts=np.full(12, "train")))
+        assert drawn.hash == split(pool(y)).hash
+        assert sum("so rows for testing were drawn from those for training" in note for note in drawn.notes) == 1
 
 
 class TestLimits:

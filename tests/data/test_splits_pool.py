@@ -125,8 +125,8 @@ def test_rows_behind_a_data_set_are_cut_alike() -> None:
     [
         (np.arange(4), {}, "no class has two examples, so nothing can be held out for testing; add examples"),
         (np.zeros(4, dtype=int), {}, "data must have at least two classes, got only '0'"),
-        (Y, {"test": 1.0}, r"the share held out must be in \(0, 1\), got 1.0; try 0.2"),
-        (Y, {"val": 0.0}, r"the share held out must be in \(0, 1\), got 0.0; try 0.2"),
+        (Y, {"test": 1.0}, r"test must be in \(0, 1\), the share that is held out, got 1.0; try 0.2"),
+        (Y, {"val": 0.0}, r"val \(--val\) must be in \(0, 1\), the share that is held out, got 0.0; try 0.2"),
         (Y, {"ratio": 0.5}, "ratio must be >= 1"),
     ],
 )

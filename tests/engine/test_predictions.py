@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import json
 import shutil
 import subprocess
 import sys
@@ -146,13 +144,22 @@ class TestPriors:
     @pytest.mark.parametrize(
         ("prior", "message"),
         [
-            ("flat", "target_prior must be training, uniform, or a share for every class, got 'flat'"),
+            (
+                "flat",
+                r"target_prior \(--target-prior\) must be training, uniform, or a share for every class, got 'flat'",
+            ),
             ({"a": 1.0}, "must name every class once, but 'b' has no share"),
             ({"a": 0.5, "b": 0.3, "c": 0.2}, "'c' is no class; the classes are a, b"),
-            ({"a": 0.5, "b": 0.6}, "target_prior must sum to 1"),
-            ({"a": "much", "b": 0.6}, "must have numbers as shares"),
-            ([1.0], "target_prior must have 2 shares, got 1"),
-            ([-0.5, 1.5], "target_prior must be >= 0"),
+            ({"a": 0.5, "b": 0.6}, "must have shares that sum to 1, got 1.1; divide each by 1.1"),
+            ({"a": 0, "b": 0}, "must have shares that sum to 1, got 0; give some class a share"),
+            ({"a": 2, "b": -1}, "must be >= 0 for every class, got -1 for 'b'; give 0 to a class that does not occur"),
+            ({"a": float("nan"), "b": 1}, "must be >= 0 for every class, got nan for 'a'"),
+            ({"a": 0, "b": float("inf")}, "must be >= 0 for every class, got inf for 'b'"),
+            ({"a": "much", "b": 0.6}, "must have numbers as shares, got 'much' for 'a'"),
+            ([1.0], r"must have 2 shares, one for every class, got shape \(1,\)"),
+            (0.5, r"must have 2 shares, one for every class, got shape \(\)"),
+            ([-0.5, 1.5], "must be >= 0 for every class, got -0.5 for 'a'"),
+            (torch.tensor([0.5, 0.6]), "must have shares that sum to 1"),
         ],
     )
     def test_what_is_no_prior_is_one_line(self, prior: object, message: str) -> None:
@@ -173,15 +180,6 @@ class TestRefusals:
         odd = frame().assign(country="never seen", amount=None)
         assert len(lt.load(model).predict(odd)) == 160
 
-    def test_a_newer_version_is_named(self, model: Path, tmp_path: Path) -> None:
-        copied = Path(shutil.copytree(model, tmp_path / "copy"))
-        meta = json.loads((copied / "meta.json").read_text())
-        (copied / "meta.json").write_text(json.dumps({**meta, "schema_version": 99, "longtail": "7.1"}))
-        with pytest.raises(
-            ValueError, match=r"comes from a newer version of longtail \(7.1, schema 99.*update longtail"
-        ):
-            lt.load(copied)
-
     @pytest.mark.parametrize("name", ["model.safetensors", "preparation.skops"])
     def test_a_changed_file_is_named(self, model: Path, tmp_path: Path, name: str) -> None:
         copied = Path(shutil.copytree(model, tmp_path / "copy"))
@@ -191,42 +189,6 @@ class TestRefusals:
         with pytest.raises(ValueError, match=f"{name} in .* was changed since the model was saved"):
             lt.load(copied)
 
-    def test_a_preparation_that_would_run_code_is_not_read(self, model: Path, tmp_path: Path) -> None:
-        import pickle
-
-        class Evil:
-            def __reduce__(self) -> tuple:
-                return (Path.touch, (tmp_path / "ran",))
-
-        copied = Path(shutil.copytree(model, tmp_path / "copy"))
-        bomb = pickle.dumps(Evil())
-        (copied / "preparation.skops").write_bytes(bomb)
-        meta = json.loads((copied / "meta.json").read_text())
-        meta["files"]["preparation.skops"] = hashlib.sha256(bomb).hexdigest()
-        (copied / "meta.json").write_text(json.dumps(meta))
-        with pytest.raises(ValueError, match="preparation"):
-            lt.load(copied)
-        assert not (tmp_path / "ran").exists()
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"network": {"name": "os.system", "input_shape": [1], "num_classes": 2}}, "name must be one of"),
-            ({"posthoc": "eval"}, "post-hoc rule must be one of"),
-            ({"preparation": {"kind": "shell"}}, "preparation must be table, images or features"),
-            ({"files": {"../../etc/passwd": "0"}}, "names '../../etc/passwd', which is not in the folder"),
-            ({"classes": 3}, "is damaged"),
-            ({"scale": "x"}, "is damaged"),
-        ],
-    )
-    def test_a_tampered_description_is_one_line(self, model: Path, tmp_path: Path, change: dict, message: str) -> None:
-        copied = Path(shutil.copytree(model, tmp_path / "copy"))
-        meta = json.loads((copied / "meta.json").read_text())
-        (copied / "meta.json").write_text(json.dumps({**meta, **change}))
-        with pytest.raises(ValueError, match=message) as found:
-            lt.load(copied)
-        assert "\n" not in str(found.value)
-
     def test_raw_and_a_target_exclude_each_other(self, model: Path) -> None:
-        with pytest.raises(ValueError, match="raw leaves out the correction"):
+        with pytest.raises(ValueError, match=r"raw \(--raw\) leaves out the correction"):
             lt.load(model).predictions(frame(), target_prior="uniform", raw=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 from engine_toys import RECIPE, Net, gaussians
+from forging import forged
 from torch import nn
 
 from longtail import posthoc
@@ -68,17 +68,14 @@ def test_batches_of_another_size_decide_the_same() -> None:
 
 def test_a_rule_of_unknown_name_is_refused(tmp_path: Path) -> None:
     trained().save(tmp_path)
-    meta = json.loads((tmp_path / "meta.json").read_text())
-    (tmp_path / "meta.json").write_text(json.dumps({**meta, "posthoc": "nn.Module"}))
+    forged(tmp_path, lambda meta: meta.update(posthoc="nn.Module"))
     with pytest.raises(ValueError, match=r"post-hoc rule must be one of LogitAdjustment, .*, got 'nn.Module'"):
         Predictor.load(tmp_path)
 
 
 def test_a_network_of_unknown_name_is_refused(tmp_path: Path) -> None:
     trained().save(tmp_path)
-    meta = json.loads((tmp_path / "meta.json").read_text())
-    meta["network"]["name"] = "os.system"
-    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    forged(tmp_path, lambda meta: meta["network"].update(name="os.system"))
     with pytest.raises(ValueError, match=r"name must be one of linear, mlp, convnet.*, got 'os.system'"):
         Predictor.load(tmp_path)
 

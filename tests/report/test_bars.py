@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from longtail.report.bars import BINS, bars, bars_svg
-from longtail.report.names import listed, shown
+from longtail.report.names import fitted, listed, shown
 
 HOSTILE = [
     "<script>alert(1)</script>", "a & b", "\"'/><rect onload='x'/>", "\x1b[31mred\x00\x07", "\u202eevil\u200b",
@@ -31,6 +31,13 @@ class TestNames:
         assert shown("x" * 41, ascii_only=True) == "x" * 37 + "..."
         assert len(shown("\x1b" * 10**6)) == 40
         assert shown("é", ascii_only=True) == r"\xe9"
+
+    def test_fitted_is_as_wide_as_asked_and_says_what_it_cut(self) -> None:
+        assert fitted("ab", 4) == "ab  "
+        assert fitted("abcdef", 4) == "abc…"
+        assert fitted("abcdef", 5, ascii_only=True) == "ab..."
+        assert fitted("猫猫猫", 4) == "猫 …"
+        assert fitted("猫猫", 4) == "猫猫"
 
     def test_a_list_says_how_many_more(self) -> None:
         assert listed(["a", "b"]) == "'a', 'b'"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import warnings
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 from report_summary import row, summary
+from rich.cells import cell_len
 
 from longtail.report import picture
 
@@ -57,6 +63,26 @@ def test_long_names_are_cut_and_columns_stay_aligned() -> None:
     assert max(map(len, lines)) < 90
 
 
+def test_a_name_that_is_cut_says_so() -> None:
+    found = summary()
+    found["data"]["classes"] = ["<script>alert(1)</script>", "猫" * 20, "\x1b[31m" + "r" * 30]
+    for ascii_only, more in ((False, "…"), (True, "...")):
+        lines = picture.text(found, ascii_only=ascii_only).splitlines()[1::2]
+        labels = [line[: line.index("  ")] for line in lines]
+        assert all(label.rstrip().endswith(more) for label in labels), labels
+        assert "\x1b" not in "".join(lines)
+        assert len({cell_len(line[: line.index("ce ")]) for line in lines}) == 1
+    assert picture.text(found).splitlines()[1].startswith("<script>alert(1)</scrip…  ")
+    picture.text(found, ascii_only=True).encode("ascii")
+
+
+def test_both_ends_of_a_run_of_long_names_are_seen() -> None:
+    found = summary(classes=25)
+    found["data"]["classes"] = [f"{j} is a long name" for j in range(25)]
+    assert picture.text(found).splitlines()[1].startswith("0 is a lo… .. 1 is a lo…  ")
+    assert picture.bars(found["data"]["classes"], [5] * 25).startswith("0 is a lo… .. 1 is a lo…  ")
+
+
 def test_without_a_second_method_the_first_stands_alone_and_without_any_nothing() -> None:
     alone = picture.text(summary(rows=[row("ce", 0.5, [1.0, 0.5, 0.0])], gain=None))
     assert len(alone.splitlines()) == 4
@@ -81,6 +107,46 @@ class TestSVG:
         assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
         assert picture.svg(summary(classes=classes)) == drawn
         assert "ldam" in drawn
+
+    @pytest.mark.parametrize("name", ["c", "a rather long name"])
+    def test_labels_do_not_run_into_each_other(self, name: str) -> None:
+        pytest.importorskip("matplotlib")
+        found = summary(classes=28)
+        found["data"]["classes"] = [f"{name}{j}" for j in range(28)]
+        drawn = picture.svg(found)
+        assert drawn is not None
+        root = ElementTree.fromstring(drawn)
+        wide = float(root.get("width", "").removesuffix("pt"))
+        turned = [
+            t for t in root.iter("{http://www.w3.org/2000/svg}text") if "rotate(-90" in (t.get("transform") or "")
+        ]
+        assert len(turned) == (1 if name == "c" else 29)  # the axis is turned either way
+        letters = 28 * max(len(f"{name}27"), 3)
+        assert name != "c" or wide / letters > 5.5  # points a letter of 10 points takes
+
+    def test_letters_that_the_font_lacks_are_drawn_without_a_word(self) -> None:
+        pytest.importorskip("matplotlib")
+        found = summary()
+        found["data"]["classes"] = ["🦊", "猫", "\U0001f98a\u200d"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            drawn = picture.svg(found)
+        assert drawn is not None
+        assert "🦊" in drawn
+        assert "猫" in drawn
+
+    def test_a_cache_that_cannot_be_written_is_not_told(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib")
+        (tmp_path / "file").write_text("no folder")
+        code = (
+            "from longtail.report import picture; from report_summary import summary;"
+            "assert picture.svg(summary()).count('ldam')"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
+            env={**os.environ, "MPLCONFIGDIR": str(tmp_path / "file" / "cache")},
+        )  # fmt: skip
+        assert found.stderr == ""
 
     def test_names_are_text_and_escaped(self) -> None:
         pytest.importorskip("matplotlib")

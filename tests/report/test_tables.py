@@ -59,6 +59,27 @@ def test_it_says_what_was_measured() -> None:
     assert "(one seed: test examples only)" in tables.about(summary(seeds=[0]))[1]
 
 
+def test_groups_of_classes_of_one_size_are_said_to_say_nothing() -> None:
+    data = {**summary()["data"], "class_counts": [2, 2, 2]}
+    assert tables.about(summary(data=data))[1].startswith(
+        "Groups: thirds, but every class has 2: which group it is in says nothing. vs ce:"
+    )
+
+
+def test_two_classes_have_no_columns_of_groups_but_in_the_csv() -> None:
+    groups = {"rule": "no groups below three classes", "many": [], "medium": [], "few": []}
+    unknown = dict.fromkeys(tables.GROUPS)
+    rows = [row("ce", 0.5, [0.9, 0.1], mean={**dict.fromkeys(METRICS, 0.5), **unknown}, difference=None)]
+    found = summary(classes=2, rows=rows, gain=None)
+    found["data"]["groups"] = groups
+    assert tables.header(found) == ["method", "bal. acc.", "vs ce", "accuracy", "ECE", "seconds"]
+    assert tables.cells(found) == [["ce", "50.0 ± 1.2", "", "50.0", "50.0", "2.5"]]
+    for form in (tables.plain, tables.markdown, tables.html):
+        assert "medium" not in form(found)
+        assert "no groups below three classes" in form(found)
+    assert "medium" in tables.comma_separated(found).splitlines()[0]
+
+
 def test_it_says_what_failed_what_is_missing_and_what_to_note() -> None:
     missing = [{"method": m, "seed": s} for m in ("ldam", "focal") for s in (0, 1)]
     failed = [{"method": "focal", "seed": 0, "error": "ValueError: no"}]
@@ -74,7 +95,7 @@ class TestVerdict:
     def test_the_gain_is_one_line(self) -> None:
         assert tables.verdict_lines(summary()) == [
             "ldam leads ce.",
-            "What you gain with ldam: recall of the 1 rarest class 25.0 -> 50.0 %, of the 2 largest 90.0 -> 85.0 %, "
+            "What you gain with ldam: recall of the rarest class 25.0 -> 50.0 %, of the 2 largest 90.0 -> 85.0 %, "
             "1.50x the time of ce.",
         ]
 
@@ -83,6 +104,23 @@ class TestVerdict:
         line = tables.gain_line(summary(gain=gain))
         assert line is not None
         assert line.startswith("Not shown to be a gain with ldam: recall of the 3 rarest classes 25.0 -> 50.0 %")
+
+    def test_what_did_not_rise_is_not_called_a_gain_and_what_did_is_named(self) -> None:
+        """The rarest class stays at 0, the class in the middle gains: shown in balanced accuracy all the same."""
+        gain = {**summary()["gain"], "few": [0.0, 0.0004], "many": [0.999, 0.864], "many_classes": 1}
+        rows = [row("ldam", 0.5, [0.864, 0.717, 0.0004]), row("ce", 0.4, [0.999, 0.315, 0.0])]
+        assert tables.gain_line(summary(gain=gain, rows=rows)) == (
+            "What changes with ldam: recall of 'b' 31.5 -> 71.7 %, of the rarest class 0.0 -> 0.0 %, "
+            "of the largest 99.9 -> 86.4 %, 1.50x the time of ce."
+        )
+        nothing = [row("ldam", 0.5, [0.9, None, 0.0]), row("ce", 0.4, [0.9, None, 0.0])]
+        line = tables.gain_line(summary(gain=gain, rows=nothing))
+        assert line is not None
+        assert line.startswith("What changes with ldam: recall of the rarest class 0.0 -> 0.0 %")
+
+    def test_classes_of_one_size_have_no_rarest(self) -> None:
+        data = {**summary()["data"], "class_counts": [2, 2, 2]}
+        assert tables.gain_line(summary(data=data)) is None
 
     def test_without_one_it_says_why(self) -> None:
         assert tables.verdict_lines(summary(verdict=None, gain=None)) == [

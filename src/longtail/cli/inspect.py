@@ -33,7 +33,7 @@ def inspect(
 ) -> int:
     """Show how imbalanced DATA are, what is wrong with them, what cannot be measured, and what to try and why.
 
-    Files that cannot be read are left out and reported, whether --skip-bad is given or not.
+    Images that cannot be decoded are left out and reported, whether --skip-bad is given or not.
 
     Example: longtail inspect photos/ --fail-on "duplicates,leaks,min-count<5"
     """
@@ -76,7 +76,7 @@ def _show(found: dict[str, Any]) -> None:
     from rich.text import Text
 
     from longtail.cli import screen
-    from longtail.report import picture
+    from longtail.report import picture, tables
     from longtail.report.names import shown
 
     out, blocks = screen.console(), screen.draws_blocks()
@@ -89,7 +89,8 @@ def _show(found: dict[str, Any]) -> None:
     out.print(Text(picture.bars(found["classes"], found["class_counts"], ascii_only=not blocks)))
     members = {g: found["groups"][g] for g in ("many", "medium", "few")}
     sizes = ", ".join(f"{len(names)} {g}" for g, names in members.items() if names)
-    line(f"Gini coefficient {found['gini']:.3g}; {sizes + ': ' if sizes else ''}{found['groups']['rule']}", "dim")
+    rule = tables.group_rule(found["groups"]["rule"], found["class_counts"])
+    line(f"Gini coefficient {found['gini']:.3g}; {sizes + ': ' if sizes else ''}{rule}", "dim")
     for note in found["notes"]:
         line(note, "dim")
     if found["findings"]:

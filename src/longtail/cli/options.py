@@ -40,7 +40,9 @@ Size = Annotated[int | None, typer.Option(help="Height and width that images are
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, counted and named.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded, counted and named.")
+]
 Mirror = Annotated[
     bool, typer.Option("--mirror/--no-mirror", help="Whether mirrored images are good training images (not for text).")
 ]

@@ -37,6 +37,8 @@ def predict(
 
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
     """
+    if raw and target_prior is not None:
+        raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.fresh import rows
     from longtail.engine import Predictor
     from longtail.engine.predictions import checked
@@ -46,16 +48,19 @@ def predict(
     target = None if out is None else checked(out)
     wanted = prior(target_prior)
     predictor = Predictor.load(model)
+    _check_kind(data, predictor.preparation)
     found = predictor.predictions(
         rows(data, predictor.preparation, delimiter=delimiter, header=header), target_prior=wanted, raw=raw
     )
+    for note in found.notes:
+        print(f"longtail: note: {note}", file=sys.stderr)
     if target is None:
         sys.stdout.write(found.csv())
         return 0
-    found.write(target)
+    _write(found, target)
     counted = {name: Counter(found.labels)[name] for name in found.classes}
     told: dict[str, Any] = {"out": str(target), "rows": len(found), "predicted": counted, "rule": found.rule,
-                            "prior": found.prior}  # fmt: skip
+                            "prior": found.prior, "notes": list(found.notes)}  # fmt: skip
     if json:
         print(jsonlib.dumps(told, indent=2))
         return 0
@@ -63,6 +68,24 @@ def predict(
     print(f"{len(found)} rows: {shown}{' ...' if sum(map(bool, counted.values())) > 8 else ''}")
     print(f"Rule: {found.rule}. Probabilities: {_told(found.prior)}.\nFile: {target}")
     return 0
+
+
+def _check_kind(data: str, preparation: Any) -> None:
+    """Whether a file could be an image, where the model knows images; other kinds are checked where they are read."""
+    from longtail.data.tables import is_table
+
+    path = Path(data)
+    arrays = path.suffix.lower() in (".npz", ".npy")
+    if getattr(preparation, "kind", None) == "images" and path.is_file() and (arrays or is_table(path)):
+        raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
+
+
+def _write(found: Any, target: Path) -> None:
+    try:
+        found.write(target)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"--out {target} cannot be written ({reason}); name a file in another folder") from None
 
 
 def _told(prior: str) -> str:
@@ -90,4 +113,7 @@ def prior(text: str | None) -> Any:
             f'--target-prior must be training, uniform, a .json file or shares such as "a=0.9,b=0.1", got {text!r}; '
             "for class names with a comma use a .json file"
         )
-    return {name.strip(): share for name, _, share in pairs}
+    found = {name.strip(): share for name, _, share in pairs}
+    if len(found) < len(pairs):
+        raise ValueError(f"--target-prior must name every class once, got {text!r}; leave out what is there twice")
+    return found

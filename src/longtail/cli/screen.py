@@ -25,7 +25,6 @@ WIDE = 118
 """Columns for output that is not a terminal, so that a table in a log keeps its lines."""
 
 ALWAYS = 3
-GROUPS = (3, 4, 5)
 """Columns of `tables.header`: method, metric and difference are always shown, many, medium and few if possible."""
 
 
@@ -93,7 +92,7 @@ def _ranked(summary: dict[str, Any], out: Console) -> Table:
     shown = list(range(len(names)))
     while sum(widths[i] + 2 for i in shown) - 2 > out.width and len(shown) > ALWAYS:
         # from the right (seconds, ECE, ...), and the groups last
-        shown.remove(max(shown[ALWAYS:], key=lambda i: (i not in GROUPS, i)))
+        shown.remove(max(shown[ALWAYS:], key=lambda i: (names[i] not in tables.GROUPS, i)))
     winners = set(summary["verdict"]["winners"]) if summary["verdict"] else set()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i in shown:

@@ -82,6 +82,13 @@ def reproduce(
     )  # fmt: skip
 
 
+def _in_order(specs: Iterable[str]) -> list[str]:
+    """Those of the catalogue, in its order; of one method the plain one first."""
+    order = {key: i for i, key in enumerate(catalogue())}
+    known = [spec for spec in specs if spec.partition("(")[0] in order]
+    return sorted(known, key=lambda spec: (order[spec.partition("(")[0]], spec))
+
+
 def prepare_benchmark(
     name: str,
     *,
@@ -102,7 +109,7 @@ def prepare_benchmark(
     """
     wanted = benchmark(name)
     numbers = {row.method for row in ledger.published() if row.benchmark == name}
-    asked = [key for key in catalogue() if key in numbers] if methods is None else methods
+    asked = _in_order(numbers) if methods is None else methods
     if not asked:
         raise ValueError(f'no number is published for {name}; name the methods, as in --methods "ce,ldam-drw"')
     place = Path("runs") / name if out is None else out

@@ -176,9 +176,9 @@ def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
     winners = summary["verdict"]["winners"] if summary["verdict"] else []
     best = rows[winners[0]] if winners else rest[0]
     plain, found = rows[REFERENCE], summary["data"]["groups"]
-    counts = np.array(summary["data"]["class_counts"])
-    if found["few"] is None:
-        found = {"many": [int(counts.argmax())], "few": [int(counts.argmin())]}
+    if not found["few"]:  # below three classes
+        ranked = np.argsort([-count for count in summary["data"]["class_counts"]], kind="stable").tolist()
+        found = {"many": ranked[:1], "few": ranked[-1:]}
     return {
         "method": best["method"],
         "shown": bool(winners),

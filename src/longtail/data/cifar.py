@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from longtail.data.augment import CropFlip
 from longtail.data.cache import Decoded, decoded, images_hash
 from longtail.data.examples import Examples
 from longtail.data.images.preparation import ImagePreparation
+from longtail.data.optional import package, silenced
 from longtail.data.splits import DATA_SEED, Splits
 
 SIZE = 32
@@ -97,33 +97,20 @@ def _files(name: str, part: str, data_dir: str | Path) -> list[Path]:
     return files
 
 
-def _datasets() -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise ModuleNotFoundError("reading images needs datasets and pillow; install longtail[data]") from None
-    return datasets
-
-
 def _open_files(files: list[Path]) -> Any:
-    datasets = _datasets()
-    # it logs what it then raises; one line from us is enough
-    log = logging.getLogger("datasets")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        return datasets.load_dataset(
-            "parquet", data_files={"all": [str(f) for f in files]}, split="all", streaming=True
-        )
-    except Exception as error:  # whatever the parquet reader raises
-        raise ValueError(_unreadable("the parquet files", str(files[0].parent), error)) from None
-    finally:
-        log.setLevel(before)
+    datasets = package("datasets")
+    with silenced():
+        try:
+            return datasets.load_dataset(
+                "parquet", data_files={"all": [str(f) for f in files]}, split="all", streaming=True
+            )
+        except Exception as error:  # whatever the parquet reader raises
+            raise ValueError(_unreadable("the parquet files", str(files[0].parent), error)) from None
 
 
 def _open_hub(source: Source, part: str) -> Any:
     try:
-        return _datasets().load_dataset(source.hub, split=part, streaming=True)
+        return package("datasets").load_dataset(source.hub, split=part, streaming=True)
     except ModuleNotFoundError:
         raise
     except Exception as error:  # datasets has no error of its own for "no network"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +10,8 @@ import numpy as np
 FEATURES = ("X", "features")
 LABELS = ("y", "labels")
 SUFFIXES = (".npz", ".npy")
-PICKLED = (b"\x80", b"\x93NUMPY", b"PK")
+ARRAYS = (b"\x93NUMPY", b"PK")
+PICKLED = (b"\x80", *ARRAYS)
 """How a pickle and the array files that may hold pickled objects begin."""
 
 
@@ -46,7 +46,7 @@ def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     # a file of our own: numpy leaves its handle open when the archive is damaged
-    with open(path, "rb") as file, _opened(file, path) as archive:
+    with _file(path) as file, _opened(file, path) as archive:
         found = list(archive.files)
         features = next((n for n in FEATURES if n in found), None)
         labels = next((n for n in LABELS if n in found), None)
@@ -66,11 +66,18 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         return {ours: _array(archive, theirs, path) for theirs, ours in names.items() if theirs in found}
 
 
+def _file(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise ValueError(f"{path.name} {unreadable(path, error)}") from None
+
+
 def _opened(file: BinaryIO, path: Path) -> Any:
     try:
         archive = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(_unreadable(path, error)) from None
+    except Exception as error:  # whatever a damaged file makes the readers raise
+        raise ValueError(f"{path.name} {unreadable(path, error)}") from None
     if isinstance(archive, np.ndarray):
         raise ValueError(f"{path.name} is one array under the name of an archive; rename it to .npy")
     return archive
@@ -79,28 +86,32 @@ def _opened(file: BinaryIO, path: Path) -> Any:
 def _array(archive: Any, name: str, path: Path) -> np.ndarray:
     try:
         return np.asarray(archive[name])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(_unreadable(path, error, name)) from None
+    except Exception as error:  # whatever a damaged file makes the readers raise
+        raise ValueError(f"{path.name}, array {name}, {unreadable(path, error)}") from None
 
 
 def _load(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(_unreadable(path, error)) from None
+    except Exception as error:  # whatever a damaged file makes the reader raise
+        raise ValueError(f"{path.name} {unreadable(path, error)}") from None
 
 
-def _begins(path: Path) -> bytes:
+def unreadable(path: Path, error: Exception) -> str:
+    """Why a file, of which numpy raised this error, is not read, and the way out.
+
+    In our words: numpy takes whatever has no magic bytes, a text file too, for a pickle, and advises to load it.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"cannot be read ({error.strerror}); check its permissions"
     with open(path, "rb") as file:
-        return file.read(6)
-
-
-def _unreadable(path: Path, error: Exception, array: str | None = None) -> str:
-    where = f"{path.name}" + (f", array {array}" if array else "")
-    # numpy takes whatever has no magic bytes, a text file too, for a pickle
-    if "pickle" in str(error).lower() and _begins(path).startswith(PICKLED):
+        begins = file.read(6)
+    if "pickle" in str(error).lower() and begins.startswith(PICKLED):
         return (
-            f"{where} holds pickled objects, which are refused (loading them runs code); "
+            "holds pickled objects, which are refused (loading them runs code); "
             "save plain numbers or strings, for example numpy.savez(path, X=X.astype('float32'), y=y.astype(str))"
         )
-    return f"{where} cannot be read as an array file ({str(error).splitlines()[0]}); save it again with numpy"
+    what = "empty, 0 bytes" if not begins else "damaged or cut short"
+    if begins and not begins.startswith(ARRAYS):
+        what = "it does not begin as one does"
+    return f"cannot be read as an array file ({what}); save it again with numpy"

@@ -13,9 +13,17 @@ from torch import Tensor
 
 from longtail.data.examples import counted
 from longtail.data.grouping import TRAINED, Grouped, Rows, dealt_groups, dealt_rows
+from longtail.data.limits import check_share
 from longtail.data.pool import Pool
 from longtail.data.splits import DATA_SEED, Splits
-from longtail.data.splitting import assembled, weights_noted, withheld
+from longtail.data.splitting import (
+    assembled,
+    declares_no_test,
+    more_to_test,
+    nothing_to_test,
+    weights_noted,
+    withheld,
+)
 
 ATTEMPTS = 20
 """Partitions that are tried for a seed, until one tests the groups that seed 0 tests."""
@@ -30,7 +38,7 @@ class Folds:
     taking a class out of training). So no training part ever lacks a class. All repetitions test the same rows.
 
     Args:
-        pool: all rows, without a declared split.
+        pool: all rows, without a declared split (or all of them declared to be training rows).
         k: folds, >= 2.
         val: share of each fold's training rows withheld for validation, for methods that tune on it.
 
@@ -45,17 +53,22 @@ class Folds:
 
     def __post_init__(self) -> None:
         check_folds(self.k)
-        if self.val is not None and not 0 < self.val < 1:
-            raise ValueError(f"the share held out must be in (0, 1), got {self.val!r}; try 0.2")
+        if self.val is not None:
+            check_share("val (--val)", self.val)
         if len(self.classes) < 2:
             raise ValueError(
                 f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart"
             )
-        if self.pool.parts is not None:
-            named = ", ".join(sorted({str(p) for p in np.unique(self.pool.parts)}))
-            raise ValueError(f"folds need data without a split of their own, got {named} rows; leave out folds")
+        named = sorted({"train"} if self.pool.parts is None else {str(p) for p in np.unique(self.pool.parts)})
+        if named != ["train"]:
+            raise ValueError(
+                f"folds (--folds) need data without a split of their own, got {', '.join(named)} rows; "
+                "leave out folds or the split"
+            )
         tested = int((self.partition(0) != TRAINED).sum())
         most = tested if self.pool.groups is None else len(np.unique(self._grouped.codes[self.partition(0) != TRAINED]))
+        if most < 2:
+            raise ValueError(f"{nothing_to_test(self.pool)}, so there is nothing for folds; {more_to_test(self.pool)}")
         if most < self.k:
             what = "examples" if self.pool.groups is None else "groups"
             raise ValueError(f"folds must be at most the {most} {what} that can be tested, got {self.k}; take fewer")
@@ -94,7 +107,8 @@ class Folds:
             f"{self.k}-fold cross-validation: each of {len(self.tested)} examples is tested once, by a model trained "
             "on the other folds; every seed draws its own folds"
         )
-        return (*self.pool.notes, told, *self._kept(), *weights_noted(self.pool))
+        undeclared = [] if self.pool.parts is None else [declares_no_test(self.pool.parts)]
+        return (*self.pool.notes, *undeclared, told, *self._kept(), *weights_noted(self.pool))
 
     def _kept(self) -> list[str]:
         """Which rows are never tested, and why."""

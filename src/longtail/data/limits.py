@@ -24,6 +24,12 @@ class Limit(NamedTuple):
         return None if self.low is None or self.high is None else self.high - self.low
 
 
+def check_share(name: str, share: Any) -> None:
+    """Raise ValueError where a share that is to be held out is not in (0, 1)."""
+    if not isinstance(share, int | float) or not 0 < share < 1:
+        raise ValueError(f"{name} must be in (0, 1), the share that is held out, got {share!r}; try 0.2")
+
+
 def held_size(count: int, share: float) -> int:
     """How many of a class's examples are held out: round(share n), at least one and never all; none of one."""
     return 0 if count < 2 else min(max(1, round(share * count)), count - 1)

@@ -14,7 +14,8 @@ from longtail import profiles
 from longtail.data.arrays import examples
 from longtail.data.cifar import SOURCES, cifar
 from longtail.data.images import FeaturePreparation
-from longtail.data.reading import NAMES, pool
+from longtail.data.limits import check_share
+from longtail.data.reading import NAMES, flag, given_as, pool
 from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.data.splitting import TEST_SHARE, split
 
@@ -55,6 +56,8 @@ def load(
     """
     if profile not in profiles.PROFILES:
         raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {profile!r}; try "exp"')
+    if val is not None:
+        check_share("val (--val)", val)
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
@@ -82,7 +85,7 @@ def refuse_columns(source: str, given: dict[str, Any]) -> None:
     """Raise ValueError where an option of files is given for data that have a name of ours."""
     for option, value in given.items():
         if value is not None and value is not False and not (option == "mirror" and value is True):
-            raise ValueError(f"{option} is not read for {source}, got {value!r}; leave it out")
+            raise ValueError(f"{flag(option)} is not read for {source}, got {given_as(value)}; leave it out")
 
 
 def _named(source: str, data_dir: str | Path | None, ratio: float | None, profile: str) -> Splits:

@@ -20,6 +20,7 @@ from longtail.data.examples import Examples
 from longtail.data.images import FeaturePreparation, hub_pool, image_pool
 from longtail.data.pool import PARTS, Pool
 from longtail.data.tables import is_table, table_pool
+from longtail.data.tables.sources import status
 
 NAMES = ("digits", *SOURCES)
 HUB = "hub:"
@@ -36,6 +37,8 @@ ALLOWED = {
 LABELS = "longtail labels"
 """The column that labels passed beside a frame stand in."""
 DEFAULTS = {"mirror": True, "skip_bad": False}
+FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o != "workers"}
+FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header"}
 
 
 def pool(
@@ -94,7 +97,18 @@ def _refuse(kind: str, allowed: Sequence[str], given: dict[str, Any], source: st
             readers = [k for k, known in ALLOWED.items() if option in known]
             near = difflib.get_close_matches(option, {o for known in ALLOWED.values() for o in known}, n=1)
             way = f"it is for: {', '.join(readers)}" if readers else f"did you mean {near[0]!r}?" if near else "drop it"
-            raise (ValueError if readers else TypeError)(f"{option} is not read for {what}, got {value!r}; {way}")
+            told = f"{flag(option)} is not read for {what}, got {given_as(value)}; {way}"
+            raise (ValueError if readers else TypeError)(told)
+
+
+def flag(option: str) -> str:
+    """An option as Python names it and, where it has another spelling there, as the command line does."""
+    return f"{option} ({FLAGS[option]})" if option in FLAGS else option
+
+
+def given_as(value: Any) -> str:
+    """A value as it was written: a path is its text."""
+    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
@@ -104,13 +118,15 @@ def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
     if isinstance(source, list | tuple):
         return "table", partial(table_pool, list(source))
     path = Path(source)
+    if path.is_symlink() and not path.exists():
+        status(path)  # says whether it leads back to itself or to nothing
     if path.suffix in files.SUFFIXES:
         return "array file", partial(_array_file, path)
     if is_table(path):
         return "table", partial(table_pool, path)
     if path.is_dir():
         return "images", partial(_images, path)
-    if path.exists() or path.is_symlink():
+    if path.exists():
         raise ValueError(
             f"data file {str(source)!r} ends in {path.suffix or 'nothing'}, which is not read; "
             "known are .csv, .tsv, .parquet, .npz and .npy, and folders of images"

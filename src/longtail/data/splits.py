@@ -14,7 +14,7 @@ from torch import Tensor
 from longtail import checks
 from longtail.data.examples import Examples
 from longtail.data.grouping import Grouped, held_groups
-from longtail.data.limits import Limit, held_size, validation_limits
+from longtail.data.limits import Limit, check_share, held_size, validation_limits
 from longtail.data.mapped import MappedExamples
 from longtail.data.preparation import Preparation
 
@@ -127,8 +127,7 @@ def held_out(
     stays, so that no class leaves the training part. With groups (N,), whole groups are held out, as near to that
     as they allow (`grouping.held_groups` has the rule), and a class whose rows all lie in one group stays.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"the share held out must be in (0, 1), got {share!r}; try 0.2")
+    check_share("share", share)
     generator = np.random.RandomState(seed)
     labels = targets.cpu().numpy()
     if groups is not None:

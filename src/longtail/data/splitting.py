@@ -12,6 +12,7 @@ from torch import Tensor
 from longtail import profiles
 from longtail.data.examples import Examples
 from longtail.data.grouping import Grouped
+from longtail.data.limits import check_share
 from longtail.data.mapped import MappedExamples
 from longtail.data.pool import Pool
 from longtail.data.splits import DATA_SEED, Part, Splits, held_out
@@ -49,6 +50,9 @@ def split(
     """
     if len(pool.classes) < 2:
         raise ValueError(f"data must have at least two classes, got only {pool.classes[0]!r}; nothing to tell apart")
+    check_share("test", test)
+    if val is not None:
+        check_share("val (--val)", val)
     facts: dict[str, Any] = {}
     notes: list[str] = []
     rows = _declared(pool, notes)
@@ -113,11 +117,18 @@ def _declared(pool: Pool, notes: list[str]) -> dict[str, Tensor]:
     if pool.groups is not None and (torn := _torn(pool.groups, pool.parts)):
         many = "1 group has" if torn == 1 else f"{torn} groups have"
         notes.append(f"{many} rows in more than one of the declared parts, so the test part is not independent")
+    if "test" not in pool.parts:
+        notes.append(f"{declares_no_test(pool.parts)}, so rows for testing were drawn from those for training")
     return {
         name: torch.from_numpy(np.flatnonzero(pool.parts == name))
         for name in ("train", "val", "test")
         if (pool.parts == name).any()
     }
+
+
+def declares_no_test(parts: np.ndarray) -> str:
+    """What to say of a declared split in which no row is for testing."""
+    return f"the declared split has no test rows ({', '.join(sorted({str(p) for p in parts}))} only)"
 
 
 def _torn(groups: np.ndarray, parts: np.ndarray) -> int:
@@ -127,11 +138,25 @@ def _torn(groups: np.ndarray, parts: np.ndarray) -> int:
     return int((np.bincount(pairs[0]) > 1).sum())
 
 
+def nothing_to_test(pool: Pool) -> str:
+    """What a pool lacks whose rows must all stay in training."""
+    if pool.groups is None:
+        return "no class has two examples"
+    count = len(np.unique(pool.groups))
+    return f"no class has two groups that could be parted ({count} group{'s' * (count > 1)} in all)"
+
+
+def more_to_test(pool: Pool) -> str:
+    """The way out of that."""
+    if pool.groups is None:
+        return "add examples"
+    return "add groups to the classes, name another column with --group, or leave it out if rows need not stay together"
+
+
 def _test_rows(pool: Pool, rows: Tensor, share: float, seed: int, notes: list[str]) -> tuple[Tensor, Tensor]:
     stay, held = withheld(pool, rows, share, seed)
     if len(held) == 0:
-        where = "examples" if pool.groups is None else "groups"
-        raise ValueError(f"no class has two {where}, so nothing can be held out for testing; add examples")
+        raise ValueError(f"{nothing_to_test(pool)}, so nothing can be held out for testing; {more_to_test(pool)}")
     if pool.groups is None:
         notes.append(f"{share:.0%} of every class was held out for testing (at least one, never the last one)")
         return stay, held

@@ -26,6 +26,7 @@ class Predictions:
         rule: in words, what decided.
         prior: in words, the class prior that the probabilities refer to.
         rows: the rows' own names (paths of images), or None where they are numbered.
+        notes: what about the rows training did not know, as sentences.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +35,7 @@ class Predictions:
     rule: str
     prior: str
     rows: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -150,14 +150,17 @@ class Predictor(nn.Module):
             ValueError, TypeError: data or a prior that do not fit, named.
         """
         if raw and target_prior is not None:
-            raise ValueError("raw leaves out the correction that target_prior asks for; give one of them")
+            raise ValueError(
+                "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
+            )
         _, prior = priors.target(target_prior, self.classes, self.class_counts.cpu())
         scores = self.scores(self.prepared(data))
         probabilities = self.probabilities(scores, target_prior, raw=raw).cpu()
         decided = probabilities if target_prior is not None else self.adjusted(scores)
         rule = self.rule if target_prior is None else f"highest probability under the target prior ({prior})"
         labels = tuple(self.classes[j] for j in decided.argmax(1).tolist())
-        return Predictions(labels, probabilities, self.classes, rule, "raw" if raw else prior, self._names(data))
+        notes = getattr(self.preparation, "unfamiliar", lambda rows: ())(data)
+        return Predictions(labels, probabilities, self.classes, rule, "raw" if raw else prior, self._names(data), notes)
 
     def _names(self, data: Any) -> tuple[str, ...] | None:
         """The relative paths of the images, where the rows are a folder of them."""
@@ -200,26 +203,28 @@ class Predictor(nn.Module):
             network: the network, where it was one of the user's own and meta.json cannot name its builder.
 
         Raises:
-            ValueError: no model there, one that was damaged or changed, or one of a newer version.
+            ValueError: no model there, one that was damaged or changed, or one of another version.
         """
-        meta, state, blobs = saved.read(Path(folder))
+        folder = Path(folder)
+        meta, state, blobs = saved.read(folder)
         if network is None and meta["network"] is None:
             raise ValueError(f"the network in {folder} is not one of longtail's; pass network= to load it")
         try:
             counts = state["class_counts"]
+            if tuple(counts.shape) != (len(meta["classes"]),):
+                raise saved.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
             predictor = cls(
                 network if network is not None else build(meta["network"]),
                 tuple(map(str, meta["classes"])),
                 counts,
                 scale=float(meta["scale"]),
-                link=str(meta["link"]),
+                link=meta["link"],
                 posthoc=_rule(meta["posthoc"], counts),
                 preparation=restored(meta.get("preparation"), blobs),
             )
             predictor.load_state_dict(state)
-        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"the model in {folder} is damaged ({reason}); train it again in a new folder") from None
+        except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
+            raise saved.damaged(folder, error) from None
         return predictor.eval()
 
 

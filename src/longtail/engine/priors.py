@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.posthoc.priors import checked_prior
-
 TRAINING, UNIFORM = "training", "uniform"
+NAME = "target_prior (--target-prior)"
+"""As Python and the command line spell it: what is wrong with it is only known here, where the classes are."""
+SUM_TOLERANCE = 1e-6
 
 
 def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor, str]:
@@ -30,15 +32,12 @@ def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor
     if isinstance(prior, str):
         if prior != UNIFORM:
             raise ValueError(
-                f"target_prior must be {TRAINING}, {UNIFORM}, or a share for every class, got {prior!r}; "
+                f"{NAME} must be {TRAINING}, {UNIFORM}, or a share for every class, got {prior!r}; "
                 f'write {UNIFORM}, or "{classes[0]}=0.9,..."'
             )
         return torch.full((len(classes),), 1 / len(classes), dtype=torch.float64), UNIFORM
-    if isinstance(prior, Mapping):
-        prior = _by_name(prior, classes)
-    found = checked_prior(prior, "target_prior", positive=False).cpu()
-    if len(found) != len(classes):
-        raise ValueError(f"target_prior must have {len(classes)} shares, got {len(found)}; one for every class")
+    found = _by_name(prior, classes) if isinstance(prior, Mapping) else _in_order(prior, classes)
+    _check(found, classes)
     shares = zip(classes, found.tolist(), strict=True)
     return found, ", ".join(f"{name} {share:g}" for name, share in shares) if len(classes) <= 5 else "as given"
 
@@ -49,8 +48,36 @@ def _by_name(prior: Mapping[str, Any], classes: Sequence[str]) -> Tensor:
     if unknown or missing:
         odd = f"{unknown[0]!r} is no class" if unknown else f"{missing[0]!r} has no share"
         known = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
-        raise ValueError(f"target_prior must name every class once, but {odd}; the classes are {known}")
+        raise ValueError(f"{NAME} must name every class once, but {odd}; the classes are {known}")
+    return torch.tensor([_number(prior[name], name) for name in classes], dtype=torch.float64)
+
+
+def _in_order(prior: Any, classes: Sequence[str]) -> Tensor:
+    found = prior.detach().cpu() if isinstance(prior, Tensor) else np.asarray(prior)
+    if found.ndim != 1 or len(found) != len(classes):
+        raise ValueError(
+            f"{NAME} must have {len(classes)} shares, one for every class, got shape {tuple(found.shape)}; "
+            "longtail.priors(counts) makes them of counts"
+        )
+    shares = zip(found.tolist(), classes, strict=True)
+    return torch.tensor([_number(share, name) for share, name in shares], dtype=torch.float64)
+
+
+def _number(share: Any, name: str) -> float:
     try:
-        return torch.tensor([float(prior[name]) for name in classes], dtype=torch.float64)
+        return float(share)
     except (TypeError, ValueError):
-        raise ValueError(f"target_prior must have numbers as shares, got {dict(prior)!r}; such as 0.2") from None
+        raise ValueError(f"{NAME} must have numbers as shares, got {share!r} for {name!r}; such as 0.2") from None
+
+
+def _check(prior: Tensor, classes: Sequence[str]) -> None:
+    for share, name in zip(prior.tolist(), classes, strict=True):
+        if not 0 <= share < float("inf"):
+            raise ValueError(
+                f"{NAME} must be >= 0 for every class, got {share:g} for {name!r}; "
+                "give 0 to a class that does not occur"
+            )
+    total = float(prior.sum())
+    if not abs(total - 1) <= SUM_TOLERANCE:
+        way = f"divide each by {total:g}" if total > 0 else "give some class a share"
+        raise ValueError(f"{NAME} must have shares that sum to 1, got {total:g}; {way}")

@@ -72,8 +72,9 @@ def term(*, base: Base = "ce", t: Tilt = 1.0, by_class: bool = True, within: Til
     by_class=False: of the examples. `within` tilts the examples of a class inside it.
 
     t > 0 raises what is hard, t < 0 lowers it; by_class=False is absgd with lambda = 1/t and gamma = 1. Li et al.
-    2021, eq. 2 and 7. Against imbalance they tilt classes with t = 100, by their mean losses over all training rows
-    at every step; ours are the batch's, where so large a t leaves the hardest class alone, so that t must be tuned.
+    2021, eq. 2 and their hierarchical objective. Against imbalance they tilt classes with t = 100, by their mean losses
+    over all training rows at every step; ours are the batch's, where so large a t leaves the hardest class alone, so
+    that t must be tuned.
     Noisy and imbalanced at once: `term(t=10, within=-2)`. Their code for noisy labels leaves out the logarithm.
     """
 

@@ -149,10 +149,8 @@ def checked_prior(prior: Any, name: str, *, positive: bool) -> Tensor:
     bad = ~((p > 0) if positive else (p >= 0))
     if bool(bad.any()):
         k = int(torch.nonzero(bad)[0])
-        rule = "> 0" if positive else ">= 0"
-        raise ValueError(
-            f"{name} must be {rule} for every class, got {float(p[k])} for class {k}; leave that class out"
-        )
+        rule, way = ("> 0", "leave that class out") if positive else (">= 0", "give 0 to a class that does not occur")
+        raise ValueError(f"{name} must be {rule} for every class, got {float(p[k])} for class {k}; {way}")
     if not abs(float(p.sum()) - 1) <= 1e-6:
         raise ValueError(f"{name} must sum to 1, got {float(p.sum()):g}; use longtail.priors(counts)")
     return p

@@ -8,12 +8,14 @@ from itertools import pairwise
 from typing import Any
 from xml.sax.saxutils import escape
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
-from longtail.report.names import shown
+from longtail.report.names import fitted, shown
 
 MOST_LINES = 12
 WIDTH = 30
+LABEL = 24
+"""Columns of a label in the terminal at most."""
 MOST_NAMED = 40
 """Classes up to which the SVG gives each a bar with its name; beyond, ranks are put into bins."""
 BINS = 100
@@ -36,16 +38,27 @@ def bars(names: list[str], counts: list[int], *, ascii_only: bool = False) -> st
     order = _ranked(counts)
     groups = [[order[i] for i in group] for group in grouped(len(order))]
     mark = "#" if ascii_only else "█"
-    lone = [shown(names[j], longest=24, ascii_only=ascii_only) for g in groups for j in (g[0], g[-1])]
-    labels = [a if len(g) == 1 else f"{a} .. {b}" for g, a, b in zip(groups, lone[::2], lone[1::2], strict=True)]
-    wide = min(max(map(cell_len, labels)), 24)
+    labels = [label([names[j] for j in group], ascii_only=ascii_only) for group in groups]
+    wide = max(map(cell_len, labels))
     lines = []
-    for label, group in zip(labels, groups, strict=True):
+    for text, group in zip(labels, groups, strict=True):
         mean = sum(counts[j] for j in group) / len(group)
         bar = mark * max(1, round(WIDTH * mean / max(counts))) if mean else ""
         sizes = f"{counts[group[0]]:g}" if len(group) == 1 else f"{counts[group[0]]:g}-{counts[group[-1]]:g}"
-        lines.append(f"{set_cell_size(label, wide)}  {bar:<{WIDTH}} {sizes}")
+        lines.append(f"{fitted(text, wide)}  {bar:<{WIDTH}} {sizes}")
     return "\n".join(lines)
+
+
+def label(names: Sequence[str], *, ascii_only: bool = False) -> str:
+    """The name of a class, or of the first and last class of a run of them, in no more than LABEL columns."""
+    ends = [names[0]] if len(names) == 1 else [names[0], names[-1]]
+    room = LABEL if len(ends) == 1 else (LABEL - len(" .. ")) // 2
+    return " .. ".join(_cut(name, room, ascii_only) for name in ends)
+
+
+def _cut(name: str, room: int, ascii_only: bool) -> str:
+    text = shown(name, longest=room, ascii_only=ascii_only)
+    return text if cell_len(text) <= room else fitted(text, room, ascii_only=ascii_only)
 
 
 def bars_svg(

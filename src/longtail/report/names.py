@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from rich.cells import cell_len, set_cell_size
+
 LONGEST = 40
 """Characters of a name that are shown."""
 
@@ -23,14 +25,26 @@ def shown(name: str, *, longest: int = LONGEST, ascii_only: bool = False) -> str
         text = text.encode("ascii", "backslashreplace").decode("ascii")
     if len(name) <= longest and len(text) <= longest:
         return text
-    more = "..." if ascii_only else "…"
+    more = _more(ascii_only)
     return text[: longest - len(more)] + more
+
+
+def fitted(text: str, width: int, *, ascii_only: bool = False) -> str:
+    """One line in exactly `width` columns of a terminal: filled up with blanks, or cut with "..."."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    more = _more(ascii_only)
+    return set_cell_size(text, width - len(more)) + more
 
 
 def listed(names: list[str], most: int = 5) -> str:
     """The first names, quoted, and how many more there are: what a sentence can hold."""
     text = ", ".join(f"'{shown(n)}'" for n in names[:most])
     return f"{text} and {len(names) - most} more" if len(names) > most else text
+
+
+def _more(ascii_only: bool) -> str:
+    return "..." if ascii_only else "…"
 
 
 def _escaped(character: str) -> str:

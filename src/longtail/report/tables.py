@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import html as markup
 import io
+from collections.abc import Sequence
 from typing import Any
+
+from longtail.report.names import shown
 
 Summary = dict[str, Any]
 
@@ -14,21 +17,19 @@ SHORT = {"balanced_accuracy": "bal. acc.", "accuracy": "accuracy", "macro_f1": "
 UNKNOWN = "–"
 
 
+GROUPS = ("many", "medium", "few")
+
+
+def shot_groups(summary: Summary) -> tuple[str, ...]:
+    """The groups of classes that have a column; none below three classes, where there are no groups."""
+    return GROUPS if any(summary["data"]["groups"][group] for group in GROUPS) else ()
+
+
 def header(summary: Summary) -> list[str]:
     """The columns of the table."""
     metric = summary["metric"]
     others = [m for m in NAMES if m != metric][:1]
-    return [
-        "method",
-        SHORT[metric],
-        "vs ce",
-        "many",
-        "medium",
-        "few",
-        *(SHORT[m] for m in others),
-        "ECE",
-        "seconds",
-    ]
+    return ["method", SHORT[metric], "vs ce", *shot_groups(summary), *(SHORT[m] for m in others), "ECE", "seconds"]
 
 
 def cells(summary: Summary) -> list[list[str]]:
@@ -41,7 +42,7 @@ def cells(summary: Summary) -> list[list[str]]:
         name = row["method"] + (" *" if shares(row) else "")
         name += "" if row.get("comparable", True) else " †"
         line = [name, spread(mean[metric], row["std"][metric]), difference(row)]
-        line += [percent(mean[group]) for group in ("many", "medium", "few")]
+        line += [percent(mean[group]) for group in shot_groups(summary)]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
         lines.append(line)
     return lines
@@ -82,8 +83,8 @@ def about(summary: Summary) -> list[str]:
         f"{data['name']}: {trained:.9g} training examples, {len(counts)} classes of {counts[0]:.6g} to "
         f"{counts[-1]:.6g} (ratio {ratio:.4g}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
         f"{summary['recipe']['epochs']} epochs, {summary['select']}.",
-        f"Groups: {data['groups']['rule']}. vs ce: paired difference in points with its simultaneous 95 % interval"
-        + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
+        f"Groups: {group_rule(data['groups']['rule'], counts)}. vs ce: paired difference in points with its "
+        "simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
     shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
@@ -101,6 +102,13 @@ def about(summary: Summary) -> list[str]:
         runs = "1 run was" if len(waiting) == 1 else f"{len(waiting)} runs were"
         lines.append(f"{runs} not begun; give the same command again to run what is missing.")
     return lines
+
+
+def group_rule(rule: str, counts: Sequence[float]) -> str:
+    """How the groups came about, and that it was by the order of the classes alone where all have the same size."""
+    if len(counts) < 3 or min(counts) < max(counts):
+        return rule
+    return f"{rule}, but every class has {counts[0]:.6g}: which group it is in says nothing"
 
 
 def changed(row: dict[str, Any]) -> str:
@@ -121,19 +129,46 @@ def verdict_lines(summary: Summary) -> list[str]:
 
 
 def gain_line(summary: Summary) -> str | None:
-    """One line: recall of the rarest classes from what to what, the cost for the largest, the extra time."""
-    gain = summary["gain"]
-    if gain is None or gain["few"][0] is None or gain["many"][0] is None:
+    """One line: recall of the rarest classes from what to what, the cost for the largest, the extra time.
+
+    None where no class is rarer than another. It is not called a gain where the rarest classes did not gain; then the
+    class that gained most is named.
+    """
+    gain, counts = summary["gain"], summary["data"]["class_counts"]
+    if gain is None or gain["few"][0] is None or gain["many"][0] is None or min(counts) == max(counts):
         return None
-    seconds = gain["seconds"]
+    seconds, method = gain["seconds"], gain["method"]
     extra = f"{seconds[1] / seconds[0]:.2f}x the time of ce" if seconds[0] > 0 else "no extra time"
-    few, many = gain["few_classes"], gain["many_classes"]
+    rarest, largest = gain["few_classes"], gain["many_classes"]
+    told = [
+        f"of the {f'{rarest} rarest classes' if rarest > 1 else 'rarest class'} {_moved(gain['few'])}",
+        f"of the {f'{largest} largest' if largest > 1 else 'largest'} {_moved(gain['many'])}",
+    ]
     opening = "What you gain" if gain["shown"] else "Not shown to be a gain"
-    return (
-        f"{opening} with {gain['method']}: recall of the {few} rarest class{'es' * (few > 1)} "
-        f"{percent(gain['few'][0])} -> {percent(gain['few'][1])} %, of the {many} largest "
-        f"{percent(gain['many'][0])} -> {percent(gain['many'][1])} %, {extra}."
-    )
+    if gain["shown"] and not _rose(gain["few"]):
+        opening, most = "What changes", _most_risen(summary)
+        told = [f"of '{shown(most[0])}' {_moved(most[1])}", *told] if most else told
+    return f"{opening} with {method}: recall {', '.join(told)}, {extra}."
+
+
+Ends = Sequence[float]
+"""A recall of ce, and of the method that is told about."""
+
+
+def _moved(ends: Ends) -> str:
+    return f"{percent(ends[0])} -> {percent(ends[1])} %"
+
+
+def _rose(ends: Ends) -> bool:
+    """In the digits that are shown."""
+    return round(1000 * ends[1]) > round(1000 * ends[0])
+
+
+def _most_risen(summary: Summary) -> tuple[str, Ends] | None:
+    rows = {row["method"]: row["recall"] for row in summary["rows"]}
+    both = zip(summary["data"]["classes"], rows[summary["reference"]], rows[summary["gain"]["method"]], strict=True)
+    known = [(name, (a, b)) for name, a, b in both if a is not None and b is not None and _rose((a, b))]
+    return max(known, key=lambda one: one[1][1] - one[1][0], default=None)
 
 
 def markdown(summary: Summary) -> str:

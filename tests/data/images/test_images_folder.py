@@ -201,7 +201,7 @@ class TestColumns:
             (["file_name;kind", "files/0.png;a"], ["separated by something other"]),
             (["file_name,kind", "files/0.png,a"], ["does not list 'files/1.png'"]),
             (["file_name,kind,kind", "files/0.png,a,a"], ["column 'kind' twice"]),
-            (["file_name,kind", "files/0.png"], ["row 2", "1 cells", "header has 2"]),
+            (["file_name,kind", "files/0.png"], ["row 0", "must have 2 cells as the header has, got 1"]),
             (["file_name,kind", "files/0.png,a", "files/0.png,a"], ["'files/0.png' a second time"]),
             (["file_name,kind", *EVERY, "files/9.png,a"], ["'files/9.png'", "not among"]),
             (["file_name,kind", "../../etc/passwd,a"], ["not among the images"]),
@@ -314,7 +314,7 @@ class TestRefused:
             return inside(path)
 
         monkeypatch.setattr(Path, "read_bytes", denied)
-        refused(photos, "1.png'", "Permission denied", skip_bad=True)
+        refused(photos, "1.png'", "Permission denied", "--skip-bad does not leave it out", skip_bad=True)
 
     def test_names_that_are_addresses_or_no_text(self, photos: Path) -> None:
         strange = put(photos / "cat" / "a::b.png")

@@ -116,6 +116,7 @@ class TestFeatures:
         np.savez(tmp_path / "b.npz", y=np.zeros(3))
         (tmp_path / "c.npz").write_bytes(b"PK\x03\x04broken")
         (tmp_path / "d.npy").write_bytes(b"")
-        for name in ("a.npy", "c.npz", "d.npy"):
-            refused(self.flat, tmp_path / name, name, "cannot be read")
+        refused(self.flat, tmp_path / "a.npy", "a.npy", "pickled objects, which are refused")
+        refused(self.flat, tmp_path / "c.npz", "c.npz", "cannot be read", "damaged or cut short")
+        refused(self.flat, tmp_path / "d.npy", "d.npy", "cannot be read", "empty, 0 bytes")
         refused(self.flat, tmp_path / "b.npz", "array X")

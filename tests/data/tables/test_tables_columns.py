@@ -59,10 +59,12 @@ class TestText:
         mixed = column("ticket", text("A1", "17", "B2", "17", "18"))
         assert mixed.kind == "category"
         assert "mixes numbers (17) and text ('A1')" in mixed.note
-        with pytest.raises(ValueError, match=r"'age' holds 99 numbers and 1 texts such as '\?'; correct these cells"):
+        with pytest.raises(
+            ValueError, match=r"'age' holds 99 numbers and 1 text in row 99 \('\?'\); correct such cells"
+        ):
             column("age", text(*map(str, range(99)), "?"))
-        with pytest.raises(ValueError, match=r"'day' holds 30 dates and 1 texts such as 'soon'"):
-            column("day", text(*["2020-01-01", "2020-01-02"] * 15, "soon"))
+        with pytest.raises(ValueError, match=r"'day' holds 60 dates and 2 texts, the first in row 0 \('soon'\)"):
+            column("day", text("soon", *["2020-01-01", "2020-01-02"] * 30, "later"))
 
     def test_codes_are_noted(self) -> None:
         assert "holds codes (007)" in column("x", text("12", "007", "12")).note
@@ -75,8 +77,14 @@ class TestText:
 
     @pytest.mark.parametrize("cell", ["inf", "-Inf", "Infinity", "1e999", "-1e200"])
     def test_infinite_numbers_are_refused_by_name(self, cell: str) -> None:
-        with pytest.raises(ValueError, match=r"column 'x' must hold finite numbers, got .*\(1 cells are"):
+        with pytest.raises(ValueError, match=r"column 'x' must hold finite numbers, got .*\(1 cell is"):
             kind("1", "2", cell)
+
+    @pytest.mark.parametrize("cell", ["inf", " -Inf", "1e400", "1e200"])
+    def test_a_column_of_nothing_else_is_not_taken_for_one_value(self, cell: str) -> None:
+        with pytest.raises(ValueError, match=r"column 'x' must hold finite numbers, got .*\(3 cells are"):
+            kind(cell, cell, cell)
+        assert kind("informal", "informal") == "constant"
 
     def test_only_the_thousand_most_frequent_categories_are_kept(self) -> None:
         many = [f"c{k}" for k in range(CATEGORIES + 5) for _ in range(2 if k >= 5 else 1)]
@@ -155,15 +163,15 @@ class TestValues:
     @pytest.mark.parametrize(
         ("trained", "given", "said"),
         [
-            (["1", "2"], ["1", "x"], r"'x' held numbers in training, got text \('x'\)"),
-            (["1", "2"], ["007", "2"], r"numbers in training, got text \('007'\)"),
-            (["1", "2"], [True, False], "numbers in training, got bool"),
-            (["1", "2"], pd.to_datetime(["2020-01-01", "2020-01-02"]), "numbers in training, got datetime64"),
-            (["true", "false"], ["1", "2"], "true and false in training"),
-            (["true", "false"], [0.5, 1.0], "true and false in training"),
-            (["2020-01-01", "2020-01-02"], ["1", "2"], "ISO dates in training"),
-            (["2020-01-01", "2020-01-02"], [1, 2], "ISO dates in training"),
-            (["007", "012"], [7, 12], r"categories such as '007' in training, got int64 \('7'\)"),
+            (["1", "2"], ["1", "x"], r"'x' held numbers in the training rows, got text \('x'\)"),
+            (["1", "2"], ["007", "2"], r"numbers in the training rows, got text \('007'\)"),
+            (["1", "2"], [True, False], "numbers in the training rows, got bool"),
+            (["1", "2"], pd.to_datetime(["2020-01-01", "2020-01-02"]), "numbers in the training rows, got datetime64"),
+            (["true", "false"], ["1", "2"], "true and false in the training rows"),
+            (["true", "false"], [0.5, 1.0], "true and false in the training rows"),
+            (["2020-01-01", "2020-01-02"], ["1", "2"], "ISO dates in the training rows"),
+            (["2020-01-01", "2020-01-02"], [1, 2], "ISO dates in the training rows"),
+            (["007", "012"], [7, 12], r"categories such as '007' in the training rows, got int64 \('7'\)"),
             (["1", "2"], [1.0, np.inf], "finite numbers"),
         ],
     )

@@ -94,7 +94,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match="label column 'y' is empty in all 3 rows"):
             encode(pd.Series([empty] * 3, dtype=object))
         with pytest.raises(
-            ValueError, match=r"empty in 2 of 4 rows, first in row 2; label these rows or take them out"
+            ValueError, match=r"empty in 2 of 4 rows, first in row 1; label these rows or take them out"
         ):
             encode(pd.Series(["a", empty, "b", empty], dtype=object))
 
@@ -103,13 +103,37 @@ class TestRefusals:
             encode(["a", "a"])
 
     def test_measurements_are_regression(self) -> None:
-        for values in (np.linspace(0, 1, 21), np.arange(1000), np.arange(1000).astype(str)):
-            with pytest.raises(ValueError, match=r"must name classes, got .* different numbers .*regression; cut them"):
+        for values in (np.linspace(0, 1, 21), np.linspace(0, 1, 21).astype(str), np.repeat(np.linspace(0, 1, 21), 50)):
+            with pytest.raises(
+                ValueError, match=r"must name classes, got 21 different numbers .* regression; cut them"
+            ):
                 encode(values)
 
-    def test_rings_grades_and_ids_with_many_rows_are_classes(self) -> None:
-        assert len(encode(np.arange(28)).classes) == 28
+    @pytest.mark.parametrize("times", [1, 2, 19])
+    def test_a_thousand_whole_numbers_are_measurements_unless_they_recur(self, times: int) -> None:
+        values = np.tile(np.arange(1000), times)
+        for given in (values, values.astype(str), values.astype(float)):
+            with pytest.raises(ValueError, match=rf"1,000 different numbers from 0 to 999 in {len(values):,} rows"):
+                encode(given)
+        assert len(encode(np.tile(np.arange(1000), 20)).classes) == 1000
+
+    def test_an_id_is_told_by_what_it_is_and_not_by_what_cannot_be_tested(self) -> None:
+        with pytest.raises(ValueError, match=r"100 different numbers .* in 100 rows, .* numbers of the rows; cut them"):
+            encode(np.arange(100))
+        with pytest.raises(ValueError, match=r"or write codes of classes as text \(c17\)"):
+            encode(np.arange(1000, 1300))
+
+    def test_the_ways_out_are_text_a_categorical_and_named_classes(self) -> None:
+        codes = np.tile(np.arange(1500), 2)
+        assert len(encode([f"c{k}" for k in codes]).classes) == 1500
+        assert encode(pd.Categorical(codes)).classes[:3] == ("0", "1", "2")
+        assert len(encode(codes, classes=[str(k) for k in range(1500)]).classes) == 1500
+
+    def test_rings_grades_and_codes_with_many_rows_are_classes(self) -> None:
+        assert len(encode(np.arange(20)).classes) == 20
+        assert len(encode(np.repeat(np.arange(28), 3)).classes) == 28
         assert len(encode([0.5, 1.0, 1.5, 2.0] * 3).classes) == 4
-        assert len(encode(np.repeat(np.arange(2000), 2)).classes) == 2000
-        assert len(encode(np.arange(999)).classes) == 999
-        assert len(encode(np.arange(30).astype(float)).classes) == 30
+        assert len(encode(np.repeat(np.arange(100), 500)).classes) == 100  # CIFAR-100
+        sizes = np.maximum(5000 * np.arange(1, 8143) ** -0.6, 2).astype(int)  # as many species as iNaturalist 2018
+        assert len(encode(np.repeat(np.arange(8142), sizes)).classes) == 8142
+        assert len(encode(np.repeat(np.arange(30), 10).astype(float)).classes) == 30

@@ -63,14 +63,14 @@ class TestRoles:
         [
             (
                 {"part": ["train", "holdout"] * 6},
-                r"split column 'part' must hold train, val or test .* got 'holdout' in row 2",
+                r"split column 'part' must hold train, val or test .* got 'holdout' in row 1",
             ),
-            ({"part": ["train", None] * 6}, r"split column 'part' must hold train, val or test .* got '' in row 2"),
+            ({"part": ["train", None] * 6}, r"split column 'part' must hold train, val or test .* got '' in row 1"),
             ({"patient": ["p", None] * 6}, r"group column 'patient' must be filled in every row, got 6 empty cells"),
             ({"times": ["1", "often"] * 6}, r"weight column 'times' must hold numbers >= 0, got 'often'"),
-            ({"times": [1.0, np.nan] * 6}, r"weight column 'times' must hold finite numbers >= 0, got nan in row 2"),
+            ({"times": [1.0, np.nan] * 6}, r"weight column 'times' must hold finite numbers >= 0, got nan in row 1"),
             ({"times": ["1", ""] * 6}, r"weight column 'times' must hold numbers >= 0, got ''"),
-            ({"times": [1, -1] * 6}, r"finite numbers >= 0, got -1 in row 2 \(6 such rows\)"),
+            ({"times": [1, -1] * 6}, r"finite numbers >= 0, got -1 in row 1 \(6 such rows\)"),
             ({"times": [1, np.inf] * 6}, r"finite numbers >= 0, got inf"),
             ({"times": [0] * 12}, "must not be zero everywhere"),
         ],

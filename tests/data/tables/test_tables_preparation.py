@@ -154,9 +154,11 @@ class TestRefusals:
 
     def test_text_where_numbers_were_and_numbers_where_text_was(self) -> None:
         found = TablePreparation.fit(mixed())
-        with pytest.raises(ValueError, match="column 'width' held numbers in training"):
+        with pytest.raises(ValueError, match="column 'width' held numbers in the training rows"):
             found(mixed().assign(width="wide"))
-        with pytest.raises(ValueError, match="column 'color' held categories such as '<b>' in training, got int64"):
+        with pytest.raises(
+            ValueError, match="column 'color' held categories such as '<b>' in the training rows, got int64"
+        ):
             found(mixed().assign(color=3))
 
     def test_no_feature_left(self) -> None:

@@ -139,7 +139,9 @@ REFUSED = {
     "UTF-16": ("a,y\n1,x\n".encode("utf-16"), r"must be text in UTF-8, got UTF-16"),
     "UTF-16 without mark": ("a,y\n1,x\n".encode("utf-16-le"), r"UTF-16, or no text"),
     "UTF-32": ("a,y\n1,x\n".encode("utf-32"), r"UTF-16 or UTF-32"),
-    "Latin-1": ("a,y\n1,caf\xe9\n".encode("latin-1"), r"UTF-8, got byte 0xe9"),
+    "Latin-1": ("a,y\n1,caf\xe9\n".encode("latin-1"), r"UTF-8, got byte 0xe9 in line 2; save it"),
+    "Latin-1 far down": (b"a,y\r\n" + b"1,x\r\n" * 3000 + b"1,\xe9\r\n1,x\r\n", r"got byte 0xe9 in line 3002"),
+    "Latin-1 in the header": ("caf\xe9,y\r1,x\r".encode("latin-1"), r"got byte 0xe9 in line 1"),
     "NUL far down": (b"a,y\n" + b"1,x\n" * 3000 + b"1,\0\n", r"NUL character"),
     "column twice": (b"a,b,a\n1,2,x\n", r"every column once, got 'a' 2 times; .*--no-header"),
     "column without name": (b"a,,y\n1,2,x\n", r"column 2 has no name"),
@@ -165,6 +167,12 @@ class TestRefusals:
         with pytest.raises(ValueError, match=r"t\.parquet (is empty|cannot be read as a parquet table)") as caught:
             read_table(write(tmp_path, data, "t.parquet"))
         assert "\n" not in str(caught.value)
+
+    def test_no_reader_speaks_for_us(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            ValueError, match=r"cannot be read as a parquet table \(it is cut short or of another kind\)"
+        ):
+            read_table(write(tmp_path, bytes(range(256)) * 8, "t.parquet"))
 
     def test_an_empty_parquet_table_is_named(self, tmp_path: Path) -> None:
         pd.DataFrame({"a": [1], "y": ["x"]}).iloc[:0].to_parquet(tmp_path / "t.parquet")

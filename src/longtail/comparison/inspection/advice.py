@@ -76,14 +76,16 @@ def _methods(found: Found) -> Advice:
     ratio = found["imbalance_ratio"] or float("inf")
     sizes, classes = found["class_counts"], len(found["classes"])
     if found["kind"] == "table" and found["columns"]:
+        width = len(found["columns"]["names"])
         steps.append((
             "tables", "look at trees and logistic first, which longtail compare takes into its table",
-            f"these are {len(found['columns']['names']):,} columns of a table, where boosted trees are usually ahead "
-            "of networks (Grinsztajn et al. 2022)",
+            f"{'this is 1 column' if width == 1 else f'these are {width:,} columns'} of a table, where boosted trees "
+            "are usually ahead of networks (Grinsztajn et al. 2022)",
         ))  # fmt: skip
     if ratio < NEARLY_EQUAL:
-        why = f"the largest class is {ratio:.3g} times the smallest, so re-balancing has little to correct"
-        return [*steps, ("balance", "try ce alone first", f"the classes are nearly equal: {why}")]
+        told = "as large as" if ratio == 1 else f"{ratio:.3g} times as large as"
+        why = f"the largest class is {'hardly larger than' if told.startswith('1 ') else told} the smallest"
+        return [*steps, ("balance", "try ce alone first", f"{why}, so re-balancing has little to correct")]
     steps.append((
         "posthoc", "try logit-adjusted-posthoc first",
         f"at a ratio of {ratio:.4g} plain training favours large classes; this corrects it after training, "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 UNSEEN = ("Cc", "Cf", "Zl", "Zp")
@@ -39,17 +40,28 @@ WAYS: dict[str, Callable[[str], str]] = {
 def twins(classes: Sequence[str]) -> list[dict[str, Any]]:
     """Names that are one name but for white space, case, Unicode normalisation or invisible characters.
 
-    `differ_in` is the plainest single way that makes them equal, "several ways" where it takes more than one.
+    `differ_in` has the fewest ways that make them equal, the plainest first, as in "white space and case".
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for name in classes:
-        # letters may compose anew once case is folded and what stood between them is gone
-        alike[spaced(composed(visible(composed(name)).casefold()))].append(name)
-    return [{"names": names, "differ_in": _way(names)} for names in alike.values() if len(names) > 1]
+        alike[_form(name, WAYS)].append(name)
+    return [{"names": names, "differ_in": _ways(names)} for names in alike.values() if len(names) > 1]
 
 
-def _way(names: list[str]) -> str:
-    return next((way for way, form in WAYS.items() if len({form(n) for n in names}) == 1), "several ways")
+def _form(name: str, ways: Iterable[str]) -> str:
+    """The name without what these ways tell apart."""
+    asked = set(ways)
+    # the last way comes first, and composing again: letters may compose anew once what stood between them is gone
+    for way in ("Unicode normalisation", "invisible characters", "case", "Unicode normalisation", "white space"):
+        name = WAYS[way](name) if way in asked else name
+    return name
+
+
+def _ways(names: list[str]) -> str:
+    """As in "case", "white space and case"."""
+    sets = (chosen for size in range(1, len(WAYS) + 1) for chosen in combinations(WAYS, size))
+    found = next(chosen for chosen in sets if len({_form(name, chosen) for name in names}) == 1)
+    return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
 
 def unseen(classes: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from longtail.comparison.inspection.findings import plural
+
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -18,18 +20,32 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 Found = dict[str, Any]
 
-COUNTED: dict[str, tuple[Callable[[Found], int], str]] = {
-    "duplicates": (lambda f: f["duplicates"]["rows"], "rows are copies of another row"),
-    "conflicts": (lambda f: f["conflicts"]["rows"], "rows have an equal row under another label"),
-    "leaks": (lambda f: f["leaks"]["rows"], "validation or test rows also stand in the training part"),
-    "group-leaks": (lambda f: f["group_leaks"]["groups"], "groups stand in two parts"),
-    "unreadable": (lambda f: f["unreadable"]["files"], "files cannot be read"),
-    "twins": (lambda f: len(f["labels"]["twins"]), "sets of class names differ in what is hardly seen"),
-    "constant": (lambda f: len((f["columns"] or {}).get("constant", [])), "columns hold one value"),
-    "leaking-columns": (lambda f: len((f["columns"] or {}).get("leaking", [])), "columns alone tell the class"),
-    "singletons": (lambda f: len(f["singletons"]), "classes have a single example"),
-}
-"""Rules that stand alone (none may be found) or with a number (`duplicates>10`), what they count, and in words."""
+COUNTED: dict[str, tuple[Callable[[Found], int], str, str]] = {
+    "duplicates": (lambda f: f["duplicates"]["rows"], "row is a copy of another", "rows are copies of another row"),
+    "conflicts": (
+        lambda f: f["conflicts"]["rows"], "row has an equal row under another label",
+        "rows have an equal row under another label",
+    ),
+    "leaks": (
+        lambda f: f["leaks"]["rows"], "validation or test row also stands in the training part",
+        "validation or test rows also stand in the training part",
+    ),
+    "group-leaks": (lambda f: f["group_leaks"]["groups"], "group stands in two parts", "groups stand in two parts"),
+    "unreadable": (lambda f: f["unreadable"]["files"], "file cannot be read", "files cannot be read"),
+    "twins": (
+        lambda f: len(f["labels"]["twins"]), "set of class names differs in what is hardly seen",
+        "sets of class names differ in what is hardly seen",
+    ),
+    "constant": (
+        lambda f: len((f["columns"] or {}).get("constant", [])), "column holds one value", "columns hold one value",
+    ),
+    "leaking-columns": (
+        lambda f: len((f["columns"] or {}).get("leaking", [])), "column alone tells the class",
+        "columns alone tell the class",
+    ),
+    "singletons": (lambda f: len(f["singletons"]), "class has a single example", "classes have a single example"),
+}  # fmt: skip
+"""Rules that stand alone (none may be found) or with a number (`duplicates>10`), what they count, one and many."""
 
 MEASURED: dict[str, tuple[Callable[[Found], float], str]] = {
     "ratio": (lambda f: float("inf") if f["imbalance_ratio"] is None else f["imbalance_ratio"], "the imbalance ratio"),
@@ -53,8 +69,10 @@ class Rule:
         value = (COUNTED | MEASURED)[self.name][0](found)
         if not COMPARE[self.compare](value, self.bound):
             return None
-        words = (COUNTED | MEASURED)[self.name][1]
-        return f"{self.text}: {words} is {value:.6g}" if self.name in MEASURED else f"{self.text}: {value} {words}"
+        if self.name in MEASURED:
+            return f"{self.text}: {MEASURED[self.name][1]} is {value:.6g}"
+        _, one, many = COUNTED[self.name]
+        return f"{self.text}: {plural(int(value), one, many)}"
 
 
 def rules(text: str | None) -> list[Rule]:

@@ -112,8 +112,8 @@ def decode(pictures: Pictures, size: int, *, keep: bool = True, skip_bad: bool =
             return str(error)
         except OSError as error:
             raise ValueError(
-                f"image {pictures.names[row]!r} cannot be read ({error.strerror or type(error).__name__}); "
-                "give yourself the right to read it or move it away"
+                f"image {pictures.names[row]!r} cannot be read ({error.strerror or type(error).__name__}); it may "
+                "be sound, so --skip-bad does not leave it out: give yourself the right to read it or move it away"
             ) from None
 
     with quiet(), ThreadPoolExecutor(_threads()) as pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.files import unreadable
 from longtail.data.images.tree import listed
 
 NAMES = ("X", "features")
@@ -79,9 +79,8 @@ def stored(path: str | Path) -> tuple[np.ndarray, list[str] | None]:
             with found as archive:
                 X = next((np.asarray(archive[name]) for name in NAMES if name in archive.files), None)
                 files = np.asarray(archive["files"]).ravel().tolist() if "files" in archive.files else None
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = (str(error).splitlines() or [""])[0][:80]
-        raise ValueError(f"features {path.name!r} cannot be read ({reason}); save plain numbers and strings") from None
+    except Exception as error:  # whatever a damaged file makes the readers raise
+        raise ValueError(f"features {path.name!r} {unreadable(path, error)}") from None
     if X is None:
         raise ValueError(f"features {path.name!r} must hold an array X, and files beside it; save it again")
     return X, None if files is None else [str(name).replace("\\", "/") for name in files]

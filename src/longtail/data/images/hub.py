@@ -14,8 +14,9 @@ import numpy as np
 
 from longtail.data.images import columns
 from longtail.data.images.assemble import Decoder, Labelled
-from longtail.data.images.listing import SYNONYMS, package, silenced
+from longtail.data.images.listing import SYNONYMS
 from longtail.data.images.memory import SHARE
+from longtail.data.optional import package, silenced
 from longtail.data.pool import Pool
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -117,7 +118,7 @@ def _load(datasets: Any, name: str, config: str | None) -> dict[str, Any]:
     options = {} if config is None else {"name": config}
     if "trust_remote_code" in inspect.signature(datasets.load_dataset).parameters:  # later versions never run it
         options["trust_remote_code"] = False  # type: ignore[assignment]
-    with silenced():
+    with silenced(download=True):
         try:
             return dict(datasets.load_dataset(name, **options))
         except Exception as error:  # datasets has no error of its own for "no network"

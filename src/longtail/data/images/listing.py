@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
 from longtail.data.images.tree import METADATA, Tree, listed
+from longtail.data.optional import package, silenced
 
 SYNONYMS = {
     "train": "train", "training": "train",
@@ -104,28 +101,6 @@ def read(tree: Tree, *, with_labels: bool) -> list[str]:
         missing = sorted(set(files) - {path for path, _ in rows})
         raise ValueError(f"datasets does not find {len(missing)} of the images, such as {missing[:1]}; rename them")
     return [names[label] if with_labels else "" for _, label in rows]
-
-
-def package(name: str) -> Any:
-    """An optional package."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise ModuleNotFoundError("reading images needs datasets and pillow; install longtail[data]") from None
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """Without the log of `datasets`: it logs what it then raises, and one line from us is enough."""
-    log = logging.getLogger("datasets")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def part_of(paths: tuple[str, ...], parts: dict[str, str]) -> np.ndarray | None:

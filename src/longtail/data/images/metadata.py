@@ -60,9 +60,11 @@ def _rows(tree: Tree, file: str, wanted: list[str]) -> list[tuple[str, dict[str,
                 + (" (is it separated by something other than commas?)" if len(header) == 1 else "")
             )
     found = []
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in enumerate(lines[1:]):
         if len(line) != len(header):
-            raise ValueError(f"row {number} of {file} has {len(line)} cells, the header has {len(header)}; mend it")
+            raise ValueError(
+                f"row {number} of {file} must have {len(header)} cells as the header has, got {len(line)}; mend it"
+            )
         row = dict(zip(header, line, strict=True))
         found.append((row[FILE_NAME], row))
     return found

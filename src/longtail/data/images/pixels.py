@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from longtail.data.images.listing import package
+from longtail.data.optional import package
 
 if TYPE_CHECKING:
     from PIL.Image import Image

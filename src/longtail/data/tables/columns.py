@@ -21,6 +21,9 @@ IDENTIFIERS = 20
 STRAY = 0.05
 """Share of text among numbers up to which it is a slip (such as ?), not a category."""
 
+CODES = f"(?:{cells.CODE}|{cells.LONG})"
+"""Digits that are no number: 007, and integers beyond 2^53."""
+
 LARGEST = 1e100
 """Numbers beyond this cannot be scaled in float64."""
 
@@ -55,6 +58,8 @@ def column(name: str, series: Any) -> Column:
         return _of_numbers(name, form, values)
     there = values[values != ""]
     if len(there) == 0 or (len(there) == len(values) and there.nunique() == 1):
+        if form == "text" and cells.is_number(there).all():
+            _check_finite(name, cells.numbers(there))
         return _constant(name, there)
     return _declared(name, there, "") if form == "category" else _of_text(name, values, there)
 
@@ -72,30 +77,44 @@ def _constant(name: str, there: Any) -> Column:
 
 
 def _of_text(name: str, values: Any, there: Any) -> Column:
-    if cells.is_truth(there).all():
+    if cells.is_truth(there.iloc[:1]).all() and cells.is_truth(there).all():
         return Column(name, "boolean")
-    number, date = cells.is_number(there), cells.is_date(there)
+    number = cells.is_number(there)
     if number.all():
         return _of_numbers(name, "number", cells.numbers(values))
+    date = cells.is_date(there)
     if date.all():
         return _of_numbers(name, "date", cells.dates(name, values))
     if cells.like(there, cells.DECIMAL_COMMA).all():
         raise ValueError(f"column {name!r} holds numbers with a decimal comma ({there.iloc[0]}); write a decimal point")
-    codes = cells.like(there, cells.CODE) | (cells.like(there, cells.LONG) & ~number)
-    if codes.any() and (codes | number).all():
-        return _declared(name, there, f"column {name!r} holds codes ({there[codes].iloc[0]}), read as categories")
+    note = mixture(name, there)
+    if not cells.like(there[~number], CODES).all():
+        _check_strays(name, there, number, date)
+    return _declared(name, there, note)
+
+
+def _check_strays(name: str, there: Any, number: np.ndarray, date: np.ndarray) -> None:
     for what, typed in (("numbers", number), ("dates", date)):
         text = there[~typed]
         if len(text) <= STRAY * len(there):
+            few = "1 text" if len(text) == 1 else f"{len(text)} texts, the first"
             raise ValueError(
-                f"column {name!r} holds {int(typed.sum())} {what} and {len(text)} texts such as {text.iloc[0]!r}; "
-                "correct these cells, empty them where the value is missing, or drop the column"
+                f"column {name!r} holds {int(typed.sum())} {what} and {few} in row {text.index[0]} "
+                f"({text.iloc[0]!r}); correct such cells, empty them where the value is missing, or drop the column"
             )
+
+
+def mixture(name: str, there: Any) -> str:
+    """The sentence on cells that are read as categories though some look like numbers; "" where none does."""
+    there = there.drop_duplicates()
+    number = cells.is_number(there)
+    codes = cells.like(there, CODES) & ~number
+    if codes.any() and (codes | number).all():
+        return f"column {name!r} holds codes ({there[codes].iloc[0]}), read as categories"
     if not number.any():
-        return _declared(name, there, "")
+        return ""
     example = there[~number].iloc[0]
-    mixed = f"column {name!r} mixes numbers ({there[number].iloc[0]}) and text ({example!r}), read as categories"
-    return _declared(name, there, mixed)
+    return f"column {name!r} mixes numbers ({there[number].iloc[0]}) and text ({example!r}), read as categories"
 
 
 def _declared(name: str, there: Any, note: str) -> Column:
@@ -164,7 +183,7 @@ def _other(column: Column, got: str, example: Any) -> str:
     known = f" such as {column.categories[0]!r}" if column.categories else ""
     kinds = {"number": "numbers", "boolean": "true and false", "date": "ISO dates", "category": "categories"}
     return (
-        f"column {column.name!r} held {kinds[column.kind]}{known} in training, got {got} ({example!r}); "
+        f"column {column.name!r} held {kinds[column.kind]}{known} in the training rows, got {got} ({example!r}); "
         "correct the cells, or give the column the type it had"
     )
 
@@ -174,7 +193,8 @@ def _check_finite(name: str, values: np.ndarray) -> None:
     if large.any():
         value = float(values[large][0])
         what = "infinite" if np.isinf(value) else f"beyond {LARGEST:g}"
+        many = "1 cell is" if large.sum() == 1 else f"{int(large.sum())} cells are"
         raise ValueError(
-            f"column {name!r} must hold finite numbers, got {value:g} ({int(large.sum())} cells are {what}); "
-            "correct these cells, or empty them where the value is missing"
+            f"column {name!r} must hold finite numbers, got {value:g} ({many} {what}); "
+            "correct such cells, or empty them where the value is missing"
         )

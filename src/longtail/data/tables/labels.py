@@ -19,10 +19,11 @@ USUAL = ("label", "target", "class", "y")
 
 LAST = ("last", "-1")
 MEASURED = 20
-"""Different values of which one has a fraction, beyond which a label is a measurement."""
+"""Different numbers up to which a label may be anything; beyond, one that has a fraction makes it a measurement."""
 
-MANY = 1000
-"""Different numbers, most of them once, from which a label is a measurement or a row number."""
+MANY, ROWS_OF_MANY, ROWS_OF_FEW = 1000, 20, 3
+"""Whole numbers are codes of classes where they recur: from MANY different ones on ROWS_OF_MANY times on average, of
+fewer ROWS_OF_FEW times. The real tables of integer codes (faces, species, ImageNet-LT) have more rows of each."""
 
 QUOTED = re.compile(r"""(?s)(['"]).*\1""")
 
@@ -85,7 +86,8 @@ def encode(name: str, series: Any, classes: Sequence[str] | None = None) -> Labe
 
     A label is missing only where the cell is empty (in a frame also None and NaN). A pair of quotes that surrounds
     every name is no part of them. Classes are sorted: by value where all are numbers, else as text, unless a pandas
-    categorical of strings or `classes` gives their order.
+    categorical of strings or `classes` gives their order. A categorical, and `classes`, also say that numbers are
+    codes of classes, however many there are.
 
     Raises:
         ValueError: labels missing, one class only, numbers that are measured rather than named, a label that is not
@@ -102,7 +104,8 @@ def encode(name: str, series: Any, classes: Sequence[str] | None = None) -> Labe
             f"quotes around every value of the label column {name!r} were taken off ({found[0]} is {found[0][1:-1]})"
         )
         codes, found = _factorized(text.str.slice(1, -1))
-    _check_measured(name, codes, found)
+    if classes is None and not hasattr(series.dtype, "categories"):
+        _check_measured(name, codes, found)
     names = _ordered(series, found) if classes is None else tuple(str(c) for c in classes)
     if len(set(names)) < 2:
         raise ValueError(f"label column {name!r} must have at least two classes, got only {names[0]!r}; check --label")
@@ -131,7 +134,7 @@ def _check_missing(name: str, text: Any) -> None:
     if gone.any():
         raise ValueError(
             f"label column {name!r} is empty in {int(gone.sum())} of {len(text)} rows, first in row "
-            f"{int(np.argmax(gone)) + 1}; label these rows or take them out (they can be predicted later)"
+            f"{int(np.argmax(gone))}; label these rows or take them out (they can be predicted later)"
         )
 
 
@@ -139,12 +142,15 @@ def _check_measured(name: str, codes: np.ndarray, found: list[str]) -> None:
     numbers = [float(value) for value in found if re.fullmatch(rf"\s*{cells.NUMBER}\s*", value)]
     if len(numbers) < len(found):
         return
-    fractions = len(found) > MEASURED and any(not value.is_integer() for value in numbers)
-    counts = np.bincount(codes)
-    if fractions or (len(found) >= MANY and int((counts == 1).sum()) > len(found) / 2):
+    if len(found) <= MEASURED:
+        return
+    fractions = any(not value.is_integer() for value in numbers)
+    if fractions or len(codes) < len(found) * (ROWS_OF_MANY if len(found) >= MANY else ROWS_OF_FEW):
+        what = "regression" if fractions else "regression, or numbers of the rows"
         raise ValueError(
             f"label column {name!r} must name classes, got {len(found):,} different numbers from {min(numbers):g} to "
-            f"{max(numbers):g}, which is regression; cut them into classes (low, middle, high) or name another column"
+            f"{max(numbers):g} in {len(codes):,} rows, which is {what}; cut them into classes (low, middle, high), "
+            "name another column with --label, or write codes of classes as text (c17)"
         )
 
 

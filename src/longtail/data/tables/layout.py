@@ -106,12 +106,25 @@ def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield from ((reader.line_num, row) for row in reader if row)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path.name} must be text in UTF-8, got byte 0x{error.object[error.start]:02x} after line "
-            f"{reader.line_num if reader else 0}; save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+            f"{path.name} must be text in UTF-8, got byte 0x{error.object[error.start]:02x} in line "
+            f"{_undecodable(path)}; save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
         ) from None
     except csv.Error as error:
         line = reader.line_num if reader else 0
         raise ValueError(f"{path.name}, line {line}, cannot be read ({error}); is a quote not closed?") from None
+
+
+def _undecodable(path: Path) -> int:
+    """The number of the first line that is not UTF-8; a reader of text looks ahead and does not know it."""
+    number = 1
+    with open(path, encoding="latin-1") as lines:  # byte by byte, with the same ends of lines
+        for line in lines:
+            try:
+                line.encode("latin-1").decode("utf-8")
+            except UnicodeDecodeError:
+                break
+            number += 1
+    return number
 
 
 def _without_nul(lines: Iterator[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from longtail.data.tables import labels, roles
 from longtail.data.tables.read import Reading, read_table
+from longtail.data.tables.settled import settled
 from longtail.data.tables.table import Table
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def table_pool(
     features = reading.frame.drop(columns=[target, *found.values()])
     if features.shape[1] == 0:
         raise ValueError(f"a table must have features beside the label {target!r}, got none; check --delimiter")
+    features, read = settled(features)
     return Pool(
         name=name or reading.name,
         rows=Table(features),
@@ -70,7 +72,7 @@ def table_pool(
         groups=roles.groups(found["group"], reading.frame[found["group"]]) if "group" in found else None,
         sample_weight=roles.weights(found["weight"], reading.frame[found["weight"]]) if "weight" in found else None,
         facts={"source": name or reading.name, "label": target, **found},
-        notes=(*reading.notes, *([note] if note else []), *encoded.notes),
+        notes=(*reading.notes, *([note] if note else []), *encoded.notes, *read),
     )
 
 

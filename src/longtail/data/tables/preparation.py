@@ -89,18 +89,29 @@ class TablePreparation:
             shown = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
             raise ValueError(
                 f"data must have the columns of training, got none called {shown}; "
-                f"it has {', '.join(map(str, list(frame.columns)[:8])) or 'no columns'}"
+                f"it has {', '.join(map(str, list(frame.columns)[:8])) or 'no columns'}; add or rename them, or tell "
+                "whether the first line is a header (--header, --no-header)"
             )
         if len(frame) == 0:
             return torch.empty(0, len(self.names))
         typed = _typed(kept, frame)
-        _log_unknown(kept, typed)
+        for told in _unknown(kept, typed):
+            log.info(told)
         block = np.asarray(self.transformer.transform(typed), dtype=np.float64)
         block[:, self.numeric :] += 1  # the encoder gives -1 to what it does not know
         with np.errstate(over="ignore"):
             inputs = np.ascontiguousarray(block, dtype=np.float32)
         _check(inputs, self.names)
         return torch.from_numpy(inputs)
+
+    def unfamiliar(self, raw: Any) -> tuple[str, ...]:
+        """A sentence on every column of these rows with categories that training did not have: a wrong file shows so.
+
+        Not said of a column whose rarest categories are one code anyway (`CATEGORIES`).
+        """
+        frame = _frame(raw)
+        codes = [c for c in self.columns if c.kind == "category"]
+        return tuple(_unknown(codes, _typed(codes, frame))) if len(frame) and codes else ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; the fitted numbers are in `blobs`."""
@@ -191,12 +202,17 @@ def _transformer(numbers: list[str], missing: list[str], codes: list[Column]) ->
     return ColumnTransformer([step for step in steps if step[2]], sparse_threshold=0.0)
 
 
-def _log_unknown(kept: list[Column], typed: Any) -> None:
+def _unknown(kept: list[Column], typed: Any) -> list[str]:
+    said = []
     for c in kept:
         if c.kind == "category" and len(c.categories) < CATEGORIES:
-            unknown = int((~typed[c.name].isin((*c.categories, ""))).sum())
-            if unknown:
-                log.info("column %r: %d of %d rows have a category that training did not", c.name, unknown, len(typed))
+            unknown = ~typed[c.name].isin((*c.categories, ""))
+            if unknown.any():
+                said.append(
+                    f"column {c.name!r}: {int(unknown.sum())} of {len(typed)} rows have a category that training did "
+                    f"not have, such as {typed[c.name][unknown].iloc[0]!r}"
+                )
+    return said
 
 
 def _check(inputs: np.ndarray, names: tuple[str, ...]) -> None:

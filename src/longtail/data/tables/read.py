@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from longtail.data.optional import package, silenced
 from longtail.data.tables.layout import Layout, layout
 from longtail.data.tables.sources import Source, sources
 
@@ -57,7 +56,7 @@ def read_table(
         ValueError: a file that cannot be read, is empty, is no table, or has other columns than the first one.
         ModuleNotFoundError: without longtail[data].
     """
-    pandas, _ = _packages()
+    pandas = package("pandas", "tables")
     files, notes = sources(source)
     frames: list[Any] = []
     headers, parts = [], []
@@ -92,15 +91,6 @@ def _name(source: Any, files: list[Source]) -> str:
     return (Path(source).resolve().name if folder else files[0].path.stem) or "table"
 
 
-def _packages() -> tuple[Any, Any]:
-    try:
-        import datasets
-        import pandas
-    except ImportError:
-        raise ModuleNotFoundError("reading tables needs datasets and pandas; install longtail[data]") from None
-    return pandas, datasets
-
-
 def _read(path: Path, delimiter: str | None, header: bool | None, expected: Sequence[str]) -> tuple[Any, bool, Any]:
     if path.suffix.lower() == ".parquet":
         return _parquet(path), True, ()
@@ -110,7 +100,7 @@ def _read(path: Path, delimiter: str | None, header: bool | None, expected: Sequ
 
 def _delimited(path: Path, look: Layout) -> Any:
     """Every cell as a string. An unnamed first column goes by a stand-in that no other column has."""
-    _, datasets = _packages()
+    datasets = package("datasets", "tables")
     safe = [f"c{k}" for k in range(len(look.columns))]  # names are data: the reader never sees them
     features = datasets.Features({name: datasets.Value("large_string") for name in safe})
     options = {
@@ -149,8 +139,8 @@ def _parquet(path: Path) -> Any:
 
 def _loaded(kind: str, path: Path, options: dict[str, Any]) -> Any:
     """One file as an Arrow table, through `datasets`, in a private folder that goes away."""
-    _, datasets = _packages()
-    with tempfile.TemporaryDirectory(prefix="longtail-") as private, _silent(datasets):
+    datasets = package("datasets", "tables")
+    with tempfile.TemporaryDirectory(prefix="longtail-") as private, silenced():
         link = Path(private) / f"table.{kind}"  # a name of ours: datasets reads patterns and addresses into names
         try:
             link.symlink_to(path.resolve())
@@ -170,28 +160,12 @@ def _loaded(kind: str, path: Path, options: dict[str, Any]) -> Any:
             raise ValueError(_unreadable(path, error)) from None
 
 
-@contextmanager
-def _silent(datasets: Any) -> Iterator[None]:
-    """No log of what is then raised, no bars, and no message to the hub that a file was opened."""
-    log, bars = logging.getLogger("datasets"), datasets.utils.are_progress_bars_disabled()
-    level, counting = log.level, datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
-    log.setLevel(logging.CRITICAL)
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counting
-        if not bars:
-            datasets.enable_progress_bars()
-
-
 def _unreadable(path: Path, error: Exception) -> str:
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
     said = (str(error) or type(error).__name__).splitlines()[0]
     said = "a quote is not closed" if "EOF inside string" in said else said
+    said = "it is cut short or of another kind" if "Parquet magic bytes" in said else said
     return f"{path.name} cannot be read as a {path.suffix.lower()[1:]} table ({said}); write it again"
 
 

@@ -36,7 +36,7 @@ def parts(name: str, series: Any) -> np.ndarray:
     if len(odd):
         raise ValueError(
             f"split column {name!r} must hold train, val or test in every row, got {odd.iloc[0]!r} in row "
-            f"{int(odd.index[0]) + 1} ({len(odd)} such rows); rename it or take the rows out"
+            f"{int(odd.index[0])} ({len(odd)} such rows); rename it or take the rows out"
         )
     return np.array([SPLIT_NAMES[value] for value in text], dtype="U5")
 
@@ -54,7 +54,7 @@ def groups(name: str, series: Any) -> np.ndarray:
     if gone.any():
         raise ValueError(
             f"group column {name!r} must be filled in every row, got {int(gone.sum())} empty cells, first in row "
-            f"{int(np.argmax(gone)) + 1}; give each such row a group of its own, or take it out"
+            f"{int(np.argmax(gone))}; give each such row a group of its own, or take it out"
         )
     codes, _ = pandas.factorize(text)
     return np.asarray(codes, dtype=np.int64)
@@ -79,7 +79,7 @@ def weights(name: str, series: Any) -> Tensor:
     if wrong.any():
         raise ValueError(
             f"weight column {name!r} must hold finite numbers >= 0, got {values[wrong][0]:g} in row "
-            f"{int(np.argmax(wrong)) + 1} ({int(wrong.sum())} such rows); correct or fill the cells"
+            f"{int(np.argmax(wrong))} ({int(wrong.sum())} such rows); correct or fill the cells"
         )
     if not values.any():
         raise ValueError(f"weight column {name!r} must not be zero everywhere, got {len(values)} zeros; leave it out")

@@ -56,7 +56,7 @@ def sources(source: Any) -> tuple[list[Source], list[str]]:
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        return _folder(path) if stat.S_ISDIR(_status(path).st_mode) else ([Source(_checked(path), None)], [])
+        return _folder(path) if stat.S_ISDIR(status(path).st_mode) else ([Source(_checked(path), None)], [])
     if isinstance(source, Sequence) and source and all(isinstance(s, str | os.PathLike) for s in source):
         return [Source(_checked(Path(s)), None) for s in source], []
     raise TypeError(f"a table must be a path, a list of paths or a folder, got {type(source).__name__}; name its file")
@@ -98,7 +98,12 @@ def _part(path: Path) -> str | None:
     return SPLIT_NAMES.get(first.group()) if first else None
 
 
-def _status(path: Path) -> os.stat_result:
+def status(path: Path) -> os.stat_result:
+    """What stands at a path.
+
+    Raises:
+        ValueError: nothing, a symbolic link to nothing or back to itself, no right to look; in one line.
+    """
     try:
         return path.stat()
     except OSError as error:
@@ -108,7 +113,7 @@ def _status(path: Path) -> os.stat_result:
 
 
 def _checked(path: Path) -> Path:
-    mode = _status(path).st_mode
+    mode = status(path).st_mode
     if stat.S_ISDIR(mode):
         raise ValueError(f"data file {str(path)!r} must be a file, got a folder; name the tables in it, or it alone")
     if path.suffix.lower() not in SUFFIXES:
