@@ -1,9 +1,11 @@
 """Does the gradient norm of ABSGD's objective fall as its theorem says, and does the moving average help?
 
-Objective F(w) = lambda log mean_i exp(l_i(w) / lambda) over all rows of a small data set, l the cross-entropy of a
-network with one hidden layer of tanh units: smooth, not convex. With momentum, batches of B rows and learning rate and
-gamma proportional to 1 / sqrt(T), the average over T steps of |grad F|^2 should fall as T^(-1/2), for both signs of
-lambda (Qi et al. 2023, theorem 1). gamma = 1 weighs by the softmax of the batch, which is biased whatever T is.
+Objective F(w) = lambda log mean_i exp(l_i(w) / lambda) + (DECAY / 2) |w|^2 over all rows of a small data set, l the
+cross-entropy of a network with one hidden layer of tanh units: smooth, not convex. Without the regulariser, weights and
+curvature grow as long as the training lasts, and the theorem's bound on the curvature does not hold. With momentum,
+batches of B rows and learning rate and gamma proportional to 1 / sqrt(T), the average over T steps of |grad F|^2 should
+fall as T^(-1/2), for both signs of lambda (Qi et al. 2023, theorem 1). gamma = 1 weighs by the softmax of the batch,
+which is biased whatever T is.
 
 |grad F| is exact (all rows, float64) at PROBES steps, spread evenly over the run. Both variants see the same batches
 from the same start, hence the same number of samples. The slope of log mean |grad F|^2 against log T is fitted for each
@@ -31,7 +33,7 @@ from longtail.instance_weights import ABSGD
 ROWS, INPUTS, HIDDEN, CLASSES, BATCH, PROBES = 512, 6, 8, 3, 4, 64
 FIRST = 256
 """T for which the learning rate is that of LR and gamma is GAMMA."""
-GAMMA, MOMENTUM = 0.5, 0.9
+GAMMA, MOMENTUM, DECAY = 0.5, 0.9, 0.01
 LR = {0.5: 0.05, -0.5: 0.2}
 """lambda -> learning rate: gradients are larger where hard examples weigh more."""
 
@@ -51,27 +53,29 @@ def network(seed: int) -> nn.Module:
     return nn.Sequential(nn.Linear(INPUTS, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, CLASSES)).double()
 
 
-def squared_norm(model: nn.Module, x: Tensor, y: Tensor, lam: float) -> float:
+def squared_norm(model: nn.Module, x: Tensor, y: Tensor, lam: float, decay: float) -> float:
     """|grad F|^2 by autograd of F itself, which shares nothing with the weights."""
     losses = nn.functional.cross_entropy(model(x), y, reduction="none")
+    parameters = list(model.parameters())
     objective = lam * (torch.logsumexp(losses / lam, 0) - math.log(len(y)))
-    gradients = torch.autograd.grad(objective, list(model.parameters()))
+    objective = objective + decay / 2 * sum(p.square().sum() for p in parameters)
+    gradients = torch.autograd.grad(objective, parameters)
     return float(sum(g.square().sum() for g in gradients))
 
 
-def run(seed: int, lam: float, steps: int, *, averaged: bool) -> float:
+def run(seed: int, lam: float, steps: int, *, averaged: bool, decay: float) -> float:
     """The average of |grad F|^2 over one run."""
     x, y = data(seed)
     model, shrink = network(seed), math.sqrt(FIRST / steps)
     weights = ABSGD(lam, GAMMA * shrink if averaged else 1.0)
-    optimizer = torch.optim.SGD(model.parameters(), lr=LR[lam] * shrink, momentum=MOMENTUM)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR[lam] * shrink, momentum=MOMENTUM, weight_decay=decay)
     rows = torch.tensor(np.random.default_rng([seed, 1]).integers(ROWS, size=(steps, BATCH)))
     # middles of equal parts: the start, were it a probe, would weigh 1 / PROBES whatever T is
     probed = set(((np.arange(PROBES) + 0.5) * steps / PROBES).astype(int).tolist())
     found = []
     for step in range(steps):
         if step in probed:
-            found.append(squared_norm(model, x, y, lam))
+            found.append(squared_norm(model, x, y, lam, decay))
         losses = nn.functional.cross_entropy(model(x[rows[step]]), y[rows[step]], reduction="none")
         optimizer.zero_grad()
         weights(losses).backward()
@@ -86,14 +90,14 @@ def interval(values: list[float]) -> dict[str, float]:
     return {"mean": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4)}
 
 
-def study(lengths: list[int], seeds: int) -> list[dict[str, Any]]:
+def study(lengths: list[int], seeds: int, decay: float) -> list[dict[str, Any]]:
     """One row per sign of lambda."""
     out = []
     for lam in LR:
-        norms = {
-            kind: np.array([[run(s, lam, n, averaged=kind == "moving average") for n in lengths] for s in range(seeds)])
-            for kind in ("moving average", "gamma = 1")
-        }
+        norms = {}
+        for kind in ("moving average", "gamma = 1"):
+            given = {"averaged": kind == "moving average", "decay": decay}
+            norms[kind] = np.array([[run(s, lam, n, **given) for n in lengths] for s in range(seeds)])
         row: dict[str, Any] = {"lambda": lam, "steps": lengths}
         for kind, values in norms.items():
             slopes = [float(np.polyfit(np.log(lengths), np.log(line), 1)[0]) for line in values]
@@ -133,12 +137,13 @@ def plot(rows: list[dict[str, Any]], out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--lengths", default="256,1024,4096,16384")
+    parser.add_argument("--lengths", default="1024,4096,16384,65536")
+    parser.add_argument("--decay", type=float, default=DECAY, help="of the regulariser in the objective")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/convergence.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     start = time.perf_counter()
-    rows = study([int(n) for n in given.lengths.split(",")], given.seeds)
+    rows = study([int(n) for n in given.lengths.split(",")], given.seeds, given.decay)
     setting = {
         "rows": ROWS,
         "batch": BATCH,
@@ -146,6 +151,7 @@ def main() -> None:
         "lr": {f"{lam:g}": lr for lam, lr in LR.items()},
         "gamma": GAMMA,
         "momentum": MOMENTUM,
+        "decay": given.decay,
     }
     result = {"machine": facts(), "seeds": given.seeds, "setting": setting, "rows": rows}
     given.out.parent.mkdir(parents=True, exist_ok=True)

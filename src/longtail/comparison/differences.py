@@ -14,18 +14,25 @@ side. They are D_m -+ c se_m, where c is the ``level`` quantile of max_m |noise_
 draw of the test part plus one of the seed part, whose sigma^2 is drawn too, sigma^2 df / chi^2_df. Without
 seeds this is the bootstrap max-|t| (Westfall and Young 1993), without test noise Dunnett's (1955)
 many-to-one t, with both the Behrens-Fisher mixture.
+
+A method whose own spread over seeds contradicts the others' stands outside (``unstable``): sigma^2 is estimated
+without it, and its seed part is a Student t of its own per-seed differences. Of few seeds that has heavy tails,
+which would widen everybody's c; so the error is split instead (Bonferroni). With K methods that differ from r at
+all and w of them outside, each of those errs with probability (1 - level) / K by itself, and c is that of the
+others at 1 - (1 - level) (K - w) / K.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from longtail.comparison.layout import Layout, lay_out
 from longtail.comparison.resampling import METRICS, metric_values, resampled_differences
+from longtail.comparison.unstable import outside_the_pool, own_interval, spread_notes
 from longtail.metrics.inputs import checked_weights
 from longtail.metrics.rates import Floats
 
@@ -56,6 +63,7 @@ class Differences:
 
     ``df``: degrees of freedom of the seed variance, 0 where it could not be estimated. ``seed_variance``:
     the pooled sigma^2 of one method's one seed. ``critical_value``: c above, None where no method differs.
+    ``outside``: the methods left out of the pool, whose intervals rest on their own seeds alone, sorted.
     """
 
     reference: str
@@ -68,6 +76,7 @@ class Differences:
     num_examples: int
     draws: int
     notes: tuple[str, ...]
+    outside: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Difference]:
         return iter(self.rows)
@@ -120,7 +129,8 @@ def compare_to_reference(
     weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
     table, weight = table.weighing(weight)
     values = metric_values(table.predictions, table.targets, metric, num_classes, weight)
-    variance, df = table.seed_variance(values)
+    outside = outside_the_pool(table, values)
+    variance, df = table.seed_variance(values, without=outside)
     generator = np.random.default_rng(0)
     test = resampled_differences(
         table.predictions, table.targets, table.pairing, metric, num_classes, draws, generator, weight
@@ -131,50 +141,67 @@ def compare_to_reference(
     se[table.same] = 0.0
     if df:
         seed *= np.sqrt(df / generator.chisquare(df, draws))[:, None]
-    return _intervals(table, values, test + seed, se, (variance, df), metric, level, tuple(predictions))
+    found = _intervals(table, values, test, seed, se, level, outside)
+    return Differences(
+        reference=reference,
+        metric=metric,
+        level=level,
+        rows=tuple(_row(table, values, found, method) for method in predictions if method != reference),
+        df=df,
+        seed_variance=variance,
+        critical_value=found.critical,
+        num_examples=len(table.targets),
+        draws=draws,
+        notes=(*table.notes(df), *(spread_notes(table, values, variance, outside) if df else ())),
+        outside=outside,
+    )
+
+
+class _Intervals(NamedTuple):
+    """Per method, in the order of the table: mean -+ half."""
+
+    mean: Floats
+    half: Floats
+    se: Floats
+    p: Floats
+    critical: float | None
 
 
 def _intervals(
-    table: Layout,
-    values: Floats,
-    noise: Floats,
-    se: Floats,
-    seeds: tuple[float, int],
-    metric: str,
-    level: float,
-    order: tuple[str, ...],
-) -> Differences:
-    draws, moving = len(noise), se > 1e-12  # not moving: scores every example as the reference does
-    critical, largest = 0.0, np.full(draws, np.inf)
-    if moving.any():
-        largest = (np.abs(noise[:, moving]) / se[moving]).max(axis=1)
-        rank = min(int(np.ceil(level * (draws + 1))), draws)
-        critical = float(np.partition(largest, rank - 1)[rank - 1])
-    se = np.where(moving, se, 0.0)
-    mean = np.where(moving, table.pairing @ values, 0.0)
+    table: Layout, values: Floats, test: Floats, seed: Floats, se: Floats, level: float, outside: tuple[str, ...]
+) -> _Intervals:
+    moving = se > 1e-12  # not moving: scores every example as the reference does
+    mean, se = np.where(moving, table.pairing @ values, 0.0), np.where(moving, se, 0.0)
+    joint, count = moving & ~np.isin(table.methods, outside), int(moving.sum())
+    critical, share, largest = None, 1.0, np.full(len(test), np.inf)
+    if joint.any():
+        share = float(joint.sum() / count)
+        largest = (np.abs((test + seed)[:, joint]) / se[joint]).max(axis=1)
+        critical = _quantile(largest, level if share == 1.0 else 1 - (1 - level) * share)
     size = np.abs(np.divide(mean, se, out=np.zeros_like(mean), where=moving))
-    rows = {}
-    for k, method in enumerate(table.methods):
-        paired = table.paired_values(values, method)
-        rows[method] = Difference(
-            method=method,
-            difference=float(mean[k]),
-            low=float(mean[k] - critical * se[k]),
-            high=float(mean[k] + critical * se[k]),
-            se=float(se[k]),
-            p=float((1 + np.sum(largest >= size[k])) / (1 + draws)),
-            seed_sd=float(paired.std(ddof=1)) if len(paired) > 1 else None,
-            seeds=table.paired_seeds[method],
-        )
-    return Differences(
-        reference=table.reference,
-        metric=metric,
-        level=level,
-        rows=tuple(rows[method] for method in order if method != table.reference),
-        df=seeds[1],
-        seed_variance=seeds[0],
-        critical_value=critical if moving.any() else None,
-        num_examples=len(table.targets),
-        draws=draws,
-        notes=table.notes(values, *seeds),
+    p = np.array([(1 + np.sum(largest >= one)) / (1 + len(test)) for one in size])
+    found = _Intervals(mean, (critical or 0.0) * se, se, np.minimum(p / share, 1.0), critical)
+    for method in outside:
+        k = table.methods.index(method)
+        own = own_interval(mean[k], test[:, k], table.paired_values(values, method), (1 - level) / count)
+        found.se[k], found.half[k], found.p[k] = own.se, own.half, min(1.0, own.p * count)
+    return found
+
+
+def _quantile(drawn: Floats, level: float) -> float:
+    rank = min(int(np.ceil(level * (len(drawn) + 1))), len(drawn))
+    return float(np.partition(drawn, rank - 1)[rank - 1])
+
+
+def _row(table: Layout, values: Floats, found: _Intervals, method: str) -> Difference:
+    k, paired = table.methods.index(method), table.paired_values(values, method)
+    return Difference(
+        method=method,
+        difference=float(found.mean[k]),
+        low=max(float(found.mean[k] - found.half[k]), -1.0),  # no difference of two shares lies beyond
+        high=min(float(found.mean[k] + found.half[k]), 1.0),
+        se=float(found.se[k]),
+        p=float(found.p[k]),
+        seed_sd=float(paired.std(ddof=1)) if len(paired) > 1 else None,
+        seeds=table.paired_seeds[method],
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import fdtrc
 
 from longtail.arrays import as_array
 from longtail.metrics.inputs import checked_labels
@@ -52,14 +52,14 @@ class Layout:
         row = dict(zip(self.cells, values, strict=True))
         return np.array([row[method, s] - row[self.reference, s] for s in self.paired_seeds[method]])
 
-    def seed_variance(self, values: Floats, without: str = "") -> tuple[float, int]:
+    def seed_variance(self, values: Floats, without: Collection[str] = ()) -> tuple[float, int]:
         """sigma^2 of a[m, s] = mu_m + b_s + e[m, s] over the methods that vary, and its degrees of freedom.
 
         With a method that does not vary, the seed effect b_s no longer cancels in every difference: then it
         stays part of the error. Copies of a method count once. (0.0, 0) where there is nothing to go by.
-        ``without``: a method to leave out.
+        ``without``: methods to leave out.
         """
-        pool = [row for row in self._pool() if self.cells[row][0] != without]
+        pool = [row for row in self.pool if self.cells[row][0] not in without]
         methods = sorted({self.cells[row][0] for row in pool})
         seeds = sorted({self.cells[row][1] for row in pool})
         two_way = len(methods) > 1 and bool(self.varies.all())
@@ -75,7 +75,9 @@ class Layout:
         residual = values[pool] - design @ np.linalg.lstsq(design, values[pool], rcond=None)[0]
         return float(residual @ residual) / df, df
 
-    def _pool(self) -> list[int]:
+    @cached_property
+    def pool(self) -> list[int]:
+        """The rows that sigma^2 is estimated from, the reference's first; the rows of a method stand together."""
         seen: set[bytes] = set()
         pool: list[int] = []
         for method in (self.reference, *self.methods):
@@ -86,8 +88,8 @@ class Layout:
                 pool += rows
         return pool
 
-    def notes(self, values: Floats, variance: float, df: int) -> tuple[str, ...]:
-        """What a reader of the intervals must know."""
+    def notes(self, df: int) -> tuple[str, ...]:
+        """What a reader of the intervals must know; ``df``: degrees of freedom of the seed variance."""
         notes = []
         if df == 0:
             single = max(len(seeds) for seeds in self.paired_seeds.values()) == 1
@@ -98,34 +100,8 @@ class Layout:
         if short:
             told = ", ".join(f"{m} ({len(self.paired_seeds[m])} of {len(seeds)})" for m in short)
             notes.append(f"compared on fewer seeds: {told}")
-        for k, method in enumerate(self.methods):
-            if self.same[k]:
-                notes.append(f"{method} predicts the same as {self.reference}")
-        if df:
-            notes += [self._spread(values, method, 2 * variance) for method in self.methods]
-            notes += [self._spread(values, self.reference, 2 * variance)]
-        return tuple(note for note in notes if note)
-
-    def _spread(self, values: Floats, method: str, pooled: float) -> str:
-        """A note where a method's own spread contradicts that of the others (F test, Bonferroni, 1 %)."""
-        copies, whose = 2.0, "its interval is"  # e of the method and of the reference
-        if method != self.reference:
-            own = self.paired_values(values, method)
-        else:  # the reference against the mean of the K others
-            copies, whose = 1.0 + 1.0 / len(self.methods), "all intervals are"
-            common = set.intersection(*map(set, self.paired_seeds.values()))
-            row = dict(zip(self.cells, values, strict=True))
-            own = np.array([row[method, s] - np.mean([row[m, s] for m in self.methods]) for s in sorted(common)])
-        others, df = self.seed_variance(values, without=method)
-        if len(own) < 2 or others <= 0.0 or own.var(ddof=1) < copies / 2 * pooled:
-            return ""
-        if fdtrc(len(own) - 1, df, own.var(ddof=1) / (copies * others)) * len(self.methods) > 0.01:
-            return ""
-        return (
-            f"{method} varies more over seeds than the other methods (standard deviation of its difference "
-            f"{100 * own.std(ddof=1):.1f} points, pooled {100 * np.sqrt(copies / 2 * pooled):.1f}): "
-            f"{whose} too narrow"
-        )
+        same = [method for method, same in zip(self.methods, self.same, strict=True) if same]
+        return (*notes, *(f"{method} predicts the same as {self.reference}" for method in same))
 
 
 def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_classes: int) -> Layout:

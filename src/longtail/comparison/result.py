@@ -163,6 +163,7 @@ def _statistics(differences: Differences) -> dict[str, Any]:
         "critical_value": differences.critical_value,
         "df": differences.df,
         "seed_variance": differences.seed_variance,
+        "outside": list(differences.outside),
         "notes": list(differences.notes),
     }
 
