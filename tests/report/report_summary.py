@@ -47,7 +47,10 @@ def summary(classes: int = 3, **changes: Any) -> dict[str, Any]:
         "select": "last epoch",
         "failed": [],
         "missing": [],
-        "verdict": {"sentence": "ldam leads ce.", "winners": ["ldam"], "losers": [], "undecided": []},
+        "verdict": {
+            "sentence": "ldam leads ce.", "winners": ["ldam"], "losers": [], "undecided": [],
+            "statistics": {"df": 1, "notes": []},
+        },
         "retraining": None,
         "rows": [row("ldam", 0.87654321, recall), row("ce", 0.75, recall[::-1], difference=None)],
         "gain": {

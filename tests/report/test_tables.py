@@ -80,6 +80,17 @@ def test_two_classes_have_no_columns_of_groups_but_in_the_csv() -> None:
     assert "medium" in tables.comma_separated(found).splitlines()[0]
 
 
+def test_what_the_seeds_say_is_noted_once() -> None:
+    def noted(df: int, *notes: str) -> list[str]:
+        verdict = {**summary()["verdict"], "statistics": {"df": df, "notes": list(notes)}}
+        return [line for line in tables.about(summary(verdict=verdict)) if line.startswith("Note")]
+
+    assert noted(4, "ldam varies much more") == ["Note: ldam varies much more."]
+    # of one seed the sentence of the verdict says so already
+    assert noted(0, "one seed: intervals", "ldam predicts the same as ce") == ["Note: ldam predicts the same as ce."]
+    assert not [line for line in tables.about(summary(verdict=None)) if line.startswith("Note")]
+
+
 def test_it_says_what_failed_what_is_missing_and_what_to_note() -> None:
     missing = [{"method": m, "seed": s} for m in ("ldam", "focal") for s in (0, 1)]
     failed = [{"method": "focal", "seed": 0, "error": "ValueError: no"}]

@@ -94,7 +94,7 @@ def about(summary: Summary) -> list[str]:
         lines.append(
             f"† trained under its own paper's recipe, not comparable with the other rows ({'; '.join(apart)})."
         )
-    lines += [f"Note: {note}." for note in data["notes"]]
+    lines += [f"Note: {note}." for note in [*data["notes"], *_of_seeds(summary)]]
     lines += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
     failed = {(f["method"], f["seed"]) for f in summary["failed"]}
     waiting = [m for m in summary["missing"] if (m["method"], m["seed"]) not in failed]
@@ -102,6 +102,14 @@ def about(summary: Summary) -> list[str]:
         runs = "1 run was" if len(waiting) == 1 else f"{len(waiting)} runs were"
         lines.append(f"{runs} not begun; give the same command again to run what is missing.")
     return lines
+
+
+def _of_seeds(summary: Summary) -> list[str]:
+    """What a reader of the intervals must know beyond what the verdict's sentence ends with (that of one seed)."""
+    if summary["verdict"] is None:
+        return []
+    told = summary["verdict"]["statistics"]
+    return list(told["notes"] if told["df"] else told["notes"][1:])
 
 
 def group_rule(rule: str, counts: Sequence[float]) -> str:
