@@ -2,13 +2,16 @@
 
 Each variant is our training step (batch, augmentation, loss, watch, optimiser) in a process of its own; they take
 turns, a few steps each; the ratios are medians over rounds of the ratio within a round. "sgd again" is the same step
-once more: how far its ratio is from 1 is the noise of all of them. Images are random.
+once more: how far its ratio is from 1 is the noise of all of them, which comes from where a process finds its memory.
+What the weights take by themselves, one call on a batch of losses with its way back, is timed at the end. Images are
+random.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -104,6 +107,31 @@ def _loop(data: Examples, precision: str, device: str, *, weighted: bool) -> Ste
     return plain
 
 
+ALONE: dict[str, Callable[[], torch.nn.Module]] = {
+    "plain mean": instance_weights.Mean,
+    "absgd": lambda: instance_weights.ABSGD(5.0),
+    "term by class": lambda: instance_weights.TERM(1.0, by_class=True),
+    "eg, persistent": lambda: instance_weights.EG(1.0, True, size=10_000),
+    "small-loss": lambda: instance_weights.SmallLoss(0.8),
+}
+
+
+def alone(make: Callable[[], torch.nn.Module], device: str, calls: int = 300, repeats: int = 20) -> float:
+    """Seconds of one call and its way back, the median over repeats."""
+    weights = make()
+    losses = torch.rand(BATCH, device=device, requires_grad=True)
+    batch = {"targets": torch.arange(BATCH, device=device) % CLASSES, "index": torch.arange(BATCH, device=device)}
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(calls):
+            weights(losses, **batch).backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        found.append((time.perf_counter() - start) / calls)
+    return median(found)
+
+
 GROUPS: dict[str, dict[str, Callable[..., Stepper]]] = {
     "sgd": {
         "sgd": sgd, "sgd again": sgd, "absgd": absgd, "absgd before the switch": waiting, "term by class": term,
@@ -137,6 +165,9 @@ def main() -> None:
             row = {"ms": 1000 * median(times), "ratio": median(ratios), "low": low, "high": high}
             result["variants"][name] = {k: round(v, 4) for k, v in row.items()}
             print(f"  {name:<26} {row['ms']:8.1f} ms  {row['ratio']:.3f}x {base} [{low:.3f}, {high:.3f}]")
+    torch.set_num_threads(given.threads)
+    result["alone_ms"] = {name: round(1000 * alone(make, given.device), 4) for name, make in ALONE.items()}
+    print("  alone: " + ", ".join(f"{name} {ms:.3f} ms" for name, ms in result["alone_ms"].items()))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=2) + "\n")
 
