@@ -73,7 +73,7 @@ def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarra
     example = next((v for v in array.tolist() if not isinstance(v, str)), None)
     raise TypeError(
         f"labels must be integers or strings, got {array.dtype} with values like {example!r}; "
-        "convert them (missing labels have to be dropped first)"
+        "convert them (missing labels have to be dropped, measurements cut into classes first)"
     )
 
 

@@ -149,7 +149,7 @@ def nothing_to_test(pool: Pool) -> str:
 def more_to_test(pool: Pool) -> str:
     """The way out of that."""
     if pool.groups is None:
-        return "add examples"
+        return "add examples, or cut labels that are measurements into classes"
     return "add groups to the classes, name another column with --group, or leave it out if rows need not stay together"
 
 
