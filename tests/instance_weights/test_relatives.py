@@ -113,6 +113,21 @@ def test_eg_counts_a_row_that_is_drawn_twice_twice_and_one_that_is_not_kept_neve
     assert weights.log_v.tolist() == [0, -3, 0, 0]
 
 
+@pytest.mark.parametrize("kept", [(True, False), (False, True), (True, True)])
+def test_eg_forgets_a_row_that_is_drawn_twice_once(kept: tuple[bool, bool]) -> None:
+    eg = EG(1.0, True, size=3, memory=0.5)
+    assert eg.log_v is not None
+    eg.log_v[1] = -4.0
+    eg.weigh(torch.ones(2), index=torch.tensor([1, 1]), kept=torch.tensor(kept))
+    assert eg.log_v.tolist() == [0.0, -2.0 - sum(kept), 0.0]
+
+
+def test_small_loss_in_half_precision_stays_in_range() -> None:
+    loss = SmallLoss(0.8)(torch.full((10,), 6e4, dtype=torch.float16))
+    assert loss == 6e4
+    assert loss.dtype == torch.float32
+
+
 def test_eg_saves_its_memory_and_holds_it() -> None:
     weights, index = EG(1.0, persistent=True, size=6), torch.tensor([0, 3, 5])
     weights(some(3), index=index)

@@ -317,6 +317,24 @@ class TestRecorded:
         expected = [float(np.mean(1.0 + np.flatnonzero(y == j))) for j in range(3)]
         assert record["mean_weights"] == pytest.approx(expected)
 
+    def test_the_loss_before_the_weights_is_recorded_too(self) -> None:
+        plain = next(Fit("ce", SPLITS, recipe=RECIPE))
+        waiting = next(Fit("absgd", SPLITS, recipe=RECIPE))
+        assert "unweighted_loss" not in plain
+        assert waiting["unweighted_loss"] == pytest.approx(plain["loss"], rel=1e-6)
+        assert waiting["loss"] == plain["loss"]
+
+    def test_a_training_that_stands_still_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        training = Fit("absgd(lam=1.0, gamma=0.1)", SPLITS, recipe=RECIPE)
+        next(training)
+        training.learner.weights.log_s.fill_(1e4)  # as one loss of 1e4 leaves it
+        found = list(training)
+        assert found[-1]["loss"] == 0
+        assert found[-1]["unweighted_loss"] > 0.01
+        (told,) = [r.message for r in caplog.records if "stands still" in r.message]
+        assert told.startswith("stage train stands still from epoch 2 on: all instance weights are near 0")
+        assert told.endswith("raise lam or gamma, or lower the learning rate")
+
 
 class TestExplained:
     def test_the_worked_example_is_exp_of_the_difference_over_lambda(self) -> None:

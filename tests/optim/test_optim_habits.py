@@ -160,3 +160,13 @@ def test_bad_knobs_and_a_foreign_state_are_refused() -> None:
     foreign = torch.optim.SGD(model.parameters(), lr=0.1).state_dict()
     with pytest.raises(ValueError, match='state_dict must hold "weighting", got state, param_groups; load what ABSGD'):
         optim.ABSGD(model.parameters(), lam=1).load_state_dict(foreign)
+
+
+@pytest.mark.parametrize("name", ["maximize", "amsgrad"])
+def test_what_equation_9_does_not_have_is_refused(name: str) -> None:
+    w = nn.Parameter(torch.ones(1))
+    optimizer = optim.UncorrectedAdam([w], lr=0.1, **{name: True})
+    w.grad = torch.ones(1)
+    with pytest.raises(ValueError, match=f"{name} must be False for the paper's eq. 9, got True; take torch"):
+        optimizer.step()
+    assert w.item() == 1

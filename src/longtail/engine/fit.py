@@ -81,6 +81,7 @@ class Training(Iterator[Record]):
         self._stage = 0
         self._epoch = 0
         self._records: list[Record] = []
+        self._told = False  # of weights that are all 0: once is enough, it may last
         self._finished = 0
         self._epochs = self._run()
 
@@ -201,8 +202,8 @@ class Training(Iterator[Record]):
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": watch.mean(),
             "examples": watch.examples, "seconds": time.perf_counter() - start,
         }  # fmt: skip
-        if (weights := watch.mean_weights()) is not None:
-            record["mean_weights"] = weights  # per class, in the order of the classes
+        record |= watch.weighted()
+        self._told = self._told or watch.tell_if_frozen(stage.name, self._epoch)
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
             self.learner.train(False)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from longtail.types import Batch, Step
+
+log = logging.getLogger(__name__)
+
+FROZEN = 1e-6
+"""An average instance weight below which a step moves nothing."""
 
 
 class FinitenessError(ArithmeticError):
@@ -25,6 +33,7 @@ class Watch:
         self.broken = torch.zeros((), dtype=torch.bool, device=device)
         self.classes = torch.zeros(num_classes, dtype=torch.bool, device=device)
         self.weights: Tensor | None = None  # (2, C): sums of the weights, and of how many examples
+        self.unweighted = torch.zeros_like(self.total)
 
     def note(self, step: Step, batch: Batch) -> None:
         """Take note of one step without waiting for the device."""
@@ -36,6 +45,8 @@ class Watch:
         labelled = batch["targets"].ndim == 1 and not batch["targets"].is_floating_point()
         if labelled and (weights := step.log.get("weights")) is not None and weights.shape == batch["targets"].shape:
             self._weigh(weights, batch["targets"])
+            if step.losses is not None:
+                self.unweighted += step.losses.detach().to(self.total.dtype).mean()
         if step.losses is not None and labelled:
             wrong = ~torch.isfinite(step.losses.detach())
             hit = torch.zeros_like(self.classes, dtype=torch.int64)
@@ -52,12 +63,28 @@ class Watch:
         pairs = torch.where(targets >= 0, pairs, 0.0)  # a row without a label belongs to no class
         self.weights.index_add_(1, targets.clamp(min=0), pairs)
 
-    def mean_weights(self) -> list[float | None] | None:
-        """The epoch's average instance weight of each class (None: not seen), or None without instance weights."""
+    def weighted(self) -> dict[str, Any]:
+        """What instance weights did in the epoch; nothing without them.
+
+        `mean_weights`: the average weight of each class, None for one that was not seen; `unweighted_loss`: the mean
+        loss before they act, which tells a training that has learnt from one whose weights are all 0.
+        """
         if self.weights is None:
-            return None
+            return {}
         sums, counts = self.weights.tolist()
-        return [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+        means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+        return {"mean_weights": means, "unweighted_loss": float(self.unweighted) / max(self.steps, 1)}
+
+    def tell_if_frozen(self, stage: str, epoch: int) -> bool:
+        """Warn where there were instance weights and all of them next to 0, so that nothing was learnt."""
+        frozen = self.weights is not None and bool(self.weights[0].sum() < FROZEN * self.weights[1].sum())
+        if frozen:
+            log.warning(
+                "stage %s stands still from epoch %d on: all instance weights are near 0, after losses far above the "
+                "others; raise lam or gamma, or lower the learning rate",
+                stage, epoch,
+            )  # fmt: skip
+        return frozen
 
     def mean(self) -> float:
         """The epoch's mean loss over its steps."""

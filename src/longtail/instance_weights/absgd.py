@@ -34,16 +34,20 @@ class ABSGD(InstanceWeighting):
             plainly first. s restarts when lam changes sign, and is kept otherwise.
         gamma: in (0, 1], the share of the new batch in s; 1 is the softmax of the batch. May be a schedule.
         init: "first" starts s at the first batch's g; "zero" starts it at 0, which makes the first weights
-            1 / gamma times as large.
+            1 / (gamma alpha) times as large.
         alpha: > 0, multiplies the new batch's g; at rest all weights are divided by it.
         uniform: >= 0, added to every weight.
         accumulate: micro-batches per optimiser step. s moves with the last of them, by all their examples; the
             weights of each use the mean over those seen so far. `end_step` ends a step that had fewer.
 
-    The released code starts at zero with alpha = 0.5 and gamma = 0.1 (for label noise also uniform = 1); it takes
-    exponentials without care for their range and keeps s in the graph. Here log s is kept, in float64 where the
+    All released code starts at zero: that of the experiments with alpha = 0.5 and gamma = 0.1 by default (for label
+    noise also uniform = 1), the package with alpha = 1 and gamma = 0.9. It takes exponentials without care for their
+    range and keeps s in the graph. Here log s is kept, in float64 where the
     device has it, so weights stay finite for any finite loss. A loss that is NaN or infinite stands outside s and
     weighs 1: the scalar says so, the state is not spoiled. Losses in half precision give a float32 scalar.
+
+    A loss that is far above the others leaves its mark: with lam > 0 all weights stay near 0 until s has forgotten it,
+    for about (l / lam) / -log(1 - gamma) calls.
 
     Held (`holding`), s is where this batch would take it, for this call only. Over processes
     (torch.distributed), g is the mean over all their batches: every process must then call equally often.

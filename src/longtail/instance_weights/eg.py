@@ -75,8 +75,8 @@ class EG(InstanceWeighting):
         assert self.log_v is not None
         counts = step.isfinite() if kept is None else step.isfinite() & kept
         log_v = self.log_v.clone() if self.holding else self.log_v
-        before = log_v[index]
-        log_v[index] = torch.where(counts, self.memory * before, before)
+        forgets = torch.where(counts & _first(torch.where(counts, index, -1)), self.memory - 1, 0.0)
+        log_v.index_add_(0, index, forgets * log_v[index])
         log_v.index_add_(0, index, torch.where(counts, step, 0.0))
         return torch.where(counts, log_v[index], step)
 
@@ -106,3 +106,11 @@ class EG(InstanceWeighting):
         """The knobs."""
         rows = "" if self.log_v is None else f", persistent=True, size={len(self.log_v)}, memory={self.memory!r}"
         return f"tau={self.tau!r}{rows}"
+
+
+def _first(rows: Tensor) -> Tensor:
+    """Whether each is the first of its value: a row that is drawn twice forgets once."""
+    ordered, order = rows.sort(stable=True)
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return torch.empty_like(first).scatter_(0, order, first)

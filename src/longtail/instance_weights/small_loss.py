@@ -55,7 +55,7 @@ class SmallLoss(InstanceWeighting):
         k = (keep * n + 1e-4).floor().clamp(min=1.0)  # 0.29 * 100 is below 29
         rank = flat.argsort(stable=True).argsort(stable=True)
         p = torch.where(rank < k, n / k, 0.0).reshape(losses.shape)
-        return p.to(losses.dtype)
+        return p.to(torch.promote_types(losses.dtype, torch.float32))
 
     def extra_repr(self) -> str:
         """The knob."""

@@ -134,6 +134,8 @@ def _placed(buffer: Tensor, device: torch.device) -> Tensor:
 
 
 def _checked(losses: Tensor, kept: Tensor | None) -> None:
+    if not isinstance(losses, Tensor):
+        raise TypeError(f"losses must be a tensor, got {type(losses).__name__}; use loss.per_example(...)")
     if losses.ndim == 0 or not losses.is_floating_point():
         raise ValueError(
             f"losses must be one floating-point number per example, got {losses.dtype} of shape "
@@ -143,6 +145,8 @@ def _checked(losses: Tensor, kept: Tensor | None) -> None:
         raise ValueError(
             f"losses must hold at least one example, got shape {tuple(losses.shape)}; leave empty batches out"
         )
+    if kept is not None and not isinstance(kept, Tensor):
+        raise TypeError(f"kept must be a tensor of bool, got {type(kept).__name__}; use loss.kept(targets)")
     if kept is not None and (kept.shape != losses.shape or kept.dtype != torch.bool):
         raise ValueError(
             f"kept must be bool and shaped like the losses {tuple(losses.shape)}, got {kept.dtype} of shape "

@@ -48,12 +48,13 @@ def absgd(
     drop of the learning rate, then lambda (two stages; `lam=5` weighs from the start). 5 is from one of their two
     example commands and 0.5 the gamma that their ablation finds best; they tune lambda in 1..10 and gamma in 0.1..1,
     and so should you, on validation data. Their CB-CE, CB-focal and CB-LDAM have deferred class weights:
-    `absgd(base="ce-drw")`, `absgd(base="focal-drw(gamma=1)")`, `absgd(base="ldam-drw")`, to be compared with those
-    bases. With weights, losses are divided by the batch and not by the sum of the class weights.
+    `absgd(base="ce-drw")`, `absgd(base="focal-drw(gamma=1, weight_in_modulator=True)")`, `absgd(base="ldam-drw")`, to
+    be compared with those bases. With weights, losses are divided by the batch and not by the sum of the class weights.
 
-    Qi et al. 2023, algorithm 1. Their released code differs and each difference is a knob: s starts at zero
-    (`init="zero"`), the new batch is multiplied by alpha (`alpha=0.5`: all weights, and so the learning rate, double),
-    a uniform weight is added for noisy labels (`uniform=1`), and the best epoch on the test part is reported
+    Qi et al. 2023, algorithm 1. Their code differs, each difference is a knob: s starts at zero (`init="zero"`); in the
+    repository of the experiments the new batch is multiplied by alpha (`alpha=0.5`: all weights, and so the learning
+    rate, double), gamma is 0.1 by default and a uniform weight is added for noisy labels (`uniform=1`); the published
+    package has alpha 1, gamma 0.9 and a first epoch without weights. They report the best epoch on the test part
     (`--evaluations` records one).
     """
 

@@ -64,7 +64,11 @@ class ABAdam(Weighted, torch.optim.Adam):
 
 @final
 class UncorrectedAdam(torch.optim.Adam):
-    """The step of `ABAdam` for losses that are weighed elsewhere: `torch.optim.Adam`'s arguments, eq. 9's update."""
+    """The step of `ABAdam` for losses that are weighed elsewhere: eq. 9's update, `torch.optim.Adam`'s arguments.
+
+    Raises:
+        ValueError: at the first step, amsgrad or maximize, which eq. 9 does not have.
+    """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
@@ -80,6 +84,9 @@ class UncorrectedAdam(torch.optim.Adam):
 def _uncorrected(optimizer: torch.optim.Adam) -> None:
     for group in optimizer.param_groups:
         beta_1, beta_2 = group["betas"]
+        for name in ("amsgrad", "maximize"):
+            if group[name]:
+                raise ValueError(f"{name} must be False for the paper's eq. 9, got True; take torch.optim.Adam")
         for p in group["params"]:
             if p.grad is None:
                 continue
