@@ -348,3 +348,16 @@ class TestExplained:
             json.dumps(explained(key), allow_nan=False)
         assert explained("absgd")["knobs"][1]["default"] == "switch(0.8, inf, 5.0)"
         assert explained("ce")["example"] == []
+
+    @pytest.mark.parametrize(
+        ("key", "trains", "reads"),
+        [
+            ("absgd", "a network", None), ("trees", "a scikit-learn classifier", None),
+            ("logit-adjusted-posthoc", "a network", "ce"), ("ce-threshold", "a network", "ce"),
+            ("trees-posthoc", "a scikit-learn classifier", "trees"),
+            ("logistic-posthoc", "a scikit-learn classifier", "logistic"),
+        ],
+    )  # fmt: skip
+    def test_the_cost_names_what_is_trained_or_read(self, key: str, trains: str, reads: str | None) -> None:
+        found = explained(key)
+        assert (found["trains"], found["reads"]) == (trains, reads)

@@ -33,7 +33,9 @@ def explain(
         print(f"  {knob['name']:<20} default {knob['default']!r}{rule}")
     for line in row["example"]:
         print(f"Example: {line}" if line == row["example"][0] else f"         {line}")
-    cost = "trains a network" if row["retrains"] else "re-reads the scores of ce; nothing is retrained"
+    cost = (
+        f"trains {row['trains']}" if row["retrains"] else f"re-reads the scores of {row['reads']}; nothing is retrained"
+    )
     print(f"Cost: {cost}" + ("; needs a validation part (--val 0.2)" if row["needs_val"] else ""))
     print(f"Presets: {', '.join(row['presets'])}\n\n{row['title']}, {row['paper']}\n{row['bibtex']}")
     for line in _numbers(row):

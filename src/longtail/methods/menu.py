@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from longtail import knobs
+from longtail.engine import Recipe
 from longtail.methods import robust
-from longtail.methods.catalog import PRESETS, catalogue
+from longtail.methods.catalog import ESTIMATORS, PRESETS, catalogue
+from longtail.methods.definition import Method
 from longtail.methods.resolve import describe, preset, signature
 from longtail.methods.resolve import method as resolve
 from longtail.schedules import Schedule
@@ -54,11 +56,21 @@ def explained(name: str) -> dict[str, Any]:
         ],
         "example": EXAMPLES[method.key]() if method.key in EXAMPLES else [],
         "retrains": method.retrains,
+        "trains": "a scikit-learn classifier" if method.key in ESTIMATORS else "a network",
+        "reads": None if method.retrains else _read_by(method),
         "needs_val": method.needs_val,
         "inputs": method.inputs,
         "presets": [p for p in PRESETS if method.key in preset(p, table=True)],
         "bibtex": method.reference.bibtex,
     }
+
+
+def _read_by(found: Method) -> str:
+    """The method whose training is re-read: the first that has the same stages and no rule of its own."""
+    recipe = Recipe()
+    text = [stage.spec for stage in found.stages(recipe)]
+    plain = (resolve(key) for key in catalogue() if key != found.key)
+    return next((m.key for m in plain if m.retrains and [s.spec for s in m.stages(recipe)] == text), found.key)
 
 
 def _written(default: Any) -> Any:
