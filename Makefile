@@ -1,13 +1,18 @@
-# Everything runs inside .venv, made from nothing but Python >= 3.11 and make.
+# Everything runs inside .venv-<version of PYTHON>, made from nothing but Python >= 3.11 and make, so that
+# `make test PYTHON=/path/to/python3.13` never uses what another interpreter installed.
 # pip reads its own configuration (pip.conf, PIP_INDEX_URL, PIP_FIND_LINKS, ...): that is where to choose
 # the CPU or the CUDA build of torch; see README, "Which torch".
 PYTHON ?= python3
-VENV   ?= .venv
+VERSION := $(shell $(PYTHON) -c 'import platform, sys; print(platform.python_version() + sys.abiflags)' 2>/dev/null)
+ifeq ($(VERSION),)
+  $(error PYTHON must be a Python interpreter, $(PYTHON) does not answer; try make PYTHON=python3.11)
+endif
+VENV   ?= .venv-$(VERSION)
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-fast lint types docs bench check clean
+.PHONY: demo test test-fast lint types docs bench check clean bin
 
 demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits
 	$(BIN)/longtail compare
@@ -35,8 +40,11 @@ bench: $(VENV)/dev.stamp  ## the quick benchmarks; results go to benchmarks/resu
 
 check: lint types test  ## what CI runs
 
+bin:  ## where the tools of this interpreter's environment stand
+	@echo $(BIN)
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -49,7 +57,7 @@ $(VENV)/torch.stamp: constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/demo.stamp: pyproject.toml $(VENV)/torch.stamp
-	$(PIP) install -q -c constraints.txt -e ".[report]"
+	$(PIP) install -q -c constraints.txt -e ".[all]"
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/torch.stamp

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict, runtime_checkable
+from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -144,9 +144,12 @@ class Learner(Protocol):
         ...
 
 
-@runtime_checkable
 class Predicting(Protocol):
-    """A learner that leaves one network for prediction: softmax (or sigmoids, by `link`) of scale * its logits."""
+    """A learner that leaves one network for prediction: softmax (or sigmoids, by `link`) of scale * its logits.
+
+    It has data members, so it is not runtime-checkable: since Python 3.12 `isinstance` does not see a submodule,
+    which `nn.Module` keeps outside `__dict__`. `predicting` below asks instead.
+    """
 
     network: nn.Module
 
@@ -159,6 +162,21 @@ class Predicting(Protocol):
     def link(self) -> str:
         """ "softmax" or "sigmoid"."""
         ...
+
+
+def predicting(learner: object) -> Predicting:
+    """The learner, as one that leaves a network for prediction.
+
+    Raises:
+        TypeError: it has no network, scale or link.
+    """
+    missing = [name for name in ("network", "scale", "link") if not hasattr(learner, name)]
+    if missing:
+        raise TypeError(
+            f"the learner must have network, scale and link to predict with, {type(learner).__name__} has no "
+            f"{', '.join(missing)}; give it these attributes"
+        )
+    return cast(Predicting, learner)
 
 
 @runtime_checkable

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
 
-@runtime_checkable
 class Preparation(Protocol):
     """Raw rows -> the tensor (N, ...) that a network was trained on.
 

@@ -15,7 +15,7 @@ from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.methods.definition import Method
 from longtail.metrics import evaluate
-from longtail.types import Learner, Predicting
+from longtail.types import Learner, predicting
 from longtail.version import __version__
 
 
@@ -51,15 +51,14 @@ def configuration(
 
 def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
     """The trained network with its scale and its post-hoc rule, fitted on the validation part where it learns."""
-    assert isinstance(learner, Predicting)
-    counts = splits.class_counts.cpu()
+    left, counts = predicting(learner), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
     predictor = Predictor(
-        learner.network,
+        left.network,
         splits.classes,
         counts,
-        scale=learner.scale,
-        link=learner.link,
+        scale=left.scale,
+        link=left.link,
         posthoc=rule,
         preparation=splits.preparation,
         prior=None if method.prior is None else method.prior(counts),

@@ -27,7 +27,6 @@ def refused(preparation: Preparation, raw: Any, *words: str) -> None:
 
 @pytest.mark.parametrize("given", [SMALL, FeaturePreparation((3, 8, 8), "uint8"), FeaturePreparation((5,), "float32")])
 def test_a_round_trip_through_json(given: Preparation) -> None:
-    assert isinstance(given, Preparation)
     description = json.loads(json.dumps(given.to_json()))
     assert description["kind"] == given.kind
     assert type(given).from_json(description, given.blobs()) == given

