@@ -176,7 +176,7 @@ def predicting(learner: object) -> Predicting:
             f"the learner must have network, scale and link to predict with, {type(learner).__name__} has no "
             f"{', '.join(missing)}; give it these attributes"
         )
-    return cast(Predicting, learner)
+    return cast("Predicting", learner)
 
 
 @runtime_checkable
