@@ -1,5 +1,6 @@
 """What `make` installs, where, and for which interpreter."""
 
+import os
 import platform
 import re
 import shutil
@@ -17,7 +18,9 @@ SAID = re.compile(r"longtail\[(\w+)\]")
 def make(*arguments: str, code: int = 0) -> str:
     if shutil.which("make") is None:
         pytest.skip("no make")
-    done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    outside = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "VENV"))}  # of `make test`
+    command = ["make", "-n", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 
