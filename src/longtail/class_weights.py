@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.arrays import keyed, whole
 from longtail.counts import positive_counts
 from longtail.knobs import Range
 
@@ -69,8 +70,8 @@ def resolve(
 ) -> Tensor | None:
     """What a user may pass as class_weight, as a float64 tensor (C,) or None.
 
-    None stays None; a tensor is taken as given; {class name: w} is looked up in `classes`, unnamed classes
-    weigh 1; a word is computed from the counts.
+    None stays None; a tensor is taken as given; {class name: w} (a pandas Series by its index, too) is looked up in
+    `classes`, unnamed classes weigh 1; a word is computed from the counts.
     """
     if weight is None:
         return None
@@ -78,8 +79,11 @@ def resolve(
         if weight not in NAMED or counts is not None:
             return named(weight, counts, zero_count=zero_count, dtype=torch.float64)
         raise ValueError(f'class_weight="{weight}" needs class_counts, got None; pass longtail.class_counts(labels)')
-    if isinstance(weight, Mapping):
-        return _by_name(weight, classes)
+    under_names = keyed(weight, "class_weight")
+    if under_names is not None:
+        if classes is None and counts is not None and all(map(whole, under_names)):
+            classes = [str(j) for j in range(len(counts))]
+        return _by_name({str(int(k)) if whole(k) else k: w for k, w in under_names.items()}, classes)
     if isinstance(weight, Tensor):
         tensor = weight.detach().to(torch.float64, copy=True)
     else:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
+from longtail.arrays import COUNT, by_class, like_labels, wonder
+
 LABEL_NAMES = ("targets", "labels", "label", "y")
 """Where a dataset may keep its labels, as an attribute or a column, in the order in which we look."""
 
@@ -165,19 +167,26 @@ def _named(classes: Any) -> list[str] | None:
     return None if classes is None else [str(c) for c in classes]
 
 
-def as_counts(counts: Any, name: str = "class_counts") -> Tensor:
-    """Counts as a float64 tensor (C,), checked: one-dimensional, at least one class, finite, non-negative."""
-    if isinstance(counts, Tensor):
+def as_counts(counts: Any, name: str = "class_counts", classes: Sequence[str] | None = None) -> Tensor:
+    """Counts as a float64 tensor (C,), checked: one-dimensional, at least one class, finite, non-negative.
+
+    A dict, a Counter or a pandas Series is read by its keys, see `longtail.arrays.by_class`. Labels in the place of
+    counts are refused where that is certain: text, truth values, a negative number. Integers that hold labels make
+    valid counts of as many classes as there are labels, most with a class 0 that is empty; they are refused by what
+    cannot use such counts (an empty class, or another number of classes than the logits have), which then says so.
+    """
+    if isinstance(counts, Tensor) and counts.dtype != torch.bool and not counts.is_complex():
         tensor = counts.detach().to(torch.float64, copy=True)
     else:  # a copy too: arrays out of pandas are read-only
-        tensor = torch.from_numpy(np.array(counts, dtype=np.float64))
+        tensor = torch.from_numpy(np.array(by_class(counts, name, classes), dtype=np.float64))
     if tensor.ndim != 1 or tensor.numel() == 0:
         raise ValueError(
             f"{name} must be one-dimensional with one count per class, got shape {tuple(tensor.shape)}; "
             "use longtail.class_counts(labels)"
         )
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
-        raise ValueError(f"{name} must be finite and >= 0, got {tensor.tolist()}; use longtail.class_counts(labels)")
+        bad = float(tensor[~(torch.isfinite(tensor) & (tensor >= 0))][0])
+        raise ValueError(f"{name} must be finite and >= 0, got {bad:g}; use longtail.class_counts(labels)")
     if not bool(tensor.sum() > 0):
         raise ValueError(f"{name} must count at least one example, got only zeros; use longtail.class_counts(labels)")
     return tensor
@@ -199,16 +208,16 @@ def positive_counts(counts: Any, zero_count: str | float = "error", name: str = 
         raise ValueError(f'zero_count must be "error", "mask" or a number > 0, got {zero_count!r}; try "mask" or 1.0')
     if bool(empty.any()):
         where = torch.nonzero(empty).flatten().tolist()
-        raise ValueError(
-            f"{name} must be > 0 for every class, got 0 for class {', '.join(map(str, where[:8]))}; "
-            'drop the class or pass zero_count="mask" or a pseudo-count'
-        )
+        hint = like_labels(tensor.cpu().numpy())
+        way = f"{hint}: {COUNT}" if hint else 'drop the class or pass zero_count="mask" or a pseudo-count'
+        raise ValueError(f"{name} must be > 0 for every class, got 0 for class {', '.join(map(str, where[:8]))}; {way}")
     return tensor
 
 
 def priors(counts: Any) -> Tensor:
     """pi_j = n_j / N, (C,) float64."""
     tensor = as_counts(counts)
+    wonder(tensor.cpu().numpy(), "class_counts")
     return tensor / tensor.sum()
 
 
@@ -221,5 +230,6 @@ def log_priors(counts: Any, zero_count: str | float = "error") -> Tensor:
 def imbalance_ratio(counts: Any) -> float:
     """rho = max_j n_j / min_j n_j, >= 1; infinite where a class is empty."""
     tensor = as_counts(counts)
+    wonder(tensor.cpu().numpy(), "class_counts")
     low = float(tensor.min())
     return float(tensor.max()) / low if low > 0 else float("inf")

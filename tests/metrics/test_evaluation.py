@@ -175,7 +175,12 @@ GOOD = np.array([[0.2, 0.8], [0.6, 0.4]])
         (np.zeros((0, 2)), [], {}, r"scores must hold at least one example, got shape \(0, 2\); nothing"),
         ([[0.0, np.nan], [1.0, 2.0]], [0, 1], {}, "scores must be finite, got nan in row 0; look for"),
         ([[0.0, np.inf], [1.0, 2.0]], [0, 1], {}, "scores must be finite, got inf in row 0; look for"),
-        (np.zeros((2, 3)), [0, 1], {}, r"scores must have shape \(N, 2\), one column .*, got \(2, 3\); pass"),
+        (
+            np.zeros((2, 3)),
+            [0, 1],
+            {},
+            r"scores must have shape \(N, 2\), one column .*, got \(2, 3\); give class_counts as",
+        ),
         ([0.1, 0.9], [0, 1], {}, r"scores must have shape \(N, 2\), .* got \(2,\)"),
         (GOOD, [0], {}, r"targets must have shape \(2,\), one class index per example, got \(1,\); use"),
         (GOOD, [0, 2], {}, r"targets must lie in \[0, 2\), got 2 at row 1; drop"),

@@ -48,7 +48,7 @@ def _check_logits(logits: Tensor, num_classes: int | None) -> None:
     if num_classes is not None and logits.shape[1] != num_classes:
         raise ValueError(
             f"logits must have {num_classes} classes in dimension 1, as the loss was built for, got shape "
-            f"{tuple(logits.shape)}; build the loss with the counts of these classes"
+            f"{tuple(logits.shape)}; build the loss with the counts of these classes, longtail.class_counts(labels)"
         )
 
 

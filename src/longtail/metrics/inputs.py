@@ -26,9 +26,14 @@ def checked_scores(scores: Any, num_classes: int | None = None) -> NDArray[Any]:
     array = as_array(scores)
     wanted = "(N, C)" if num_classes is None else f"(N, {num_classes})"
     if array.ndim != 2 or array.shape[1] == 0 or num_classes not in (None, array.shape[1]):
+        other = array.ndim == 2 and array.shape[1] > 0
+        way = (
+            "give class_counts as longtail.class_counts(labels)"
+            if other
+            else "pass one row of class scores per example"
+        )
         raise ValueError(
-            f"scores must have shape {wanted}, one column per class of class_counts, got {array.shape}; "
-            "pass one row of class scores per example"
+            f"scores must have shape {wanted}, one column per class of class_counts, got {array.shape}; {way}"
         )
     if array.shape[0] == 0:
         raise ValueError(f"scores must hold at least one example, got shape {array.shape}; nothing to evaluate")
