@@ -1,9 +1,14 @@
-"""Class weights: numbers per class, computed in float64 and scaled to sum to C."""
+"""Class weights: numbers per class, computed in float64 and scaled to sum to C.
+
+The module may be called: `longtail.class_weights(counts, "inverse")` is `named("inverse", counts)`.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
@@ -120,3 +125,19 @@ def _scaled(weight: Tensor, counts: Tensor, dtype: torch.dtype | None) -> Tensor
     # an empty class that is masked weighs nothing; the others still sum to C
     weight = torch.where(counts > 0, weight, torch.zeros_like(weight))
     return (weight * (len(weight) / weight.sum())).to(dtype or torch.get_default_dtype())
+
+
+class _Callable(ModuleType):
+    """This module, which people call by its name."""
+
+    def __call__(self, counts: Any, name: str | None = None, **options: Any) -> Tensor:
+        """The weights behind a word, see `named`; it has to be said which."""
+        if name is None:
+            raise TypeError(
+                'class_weights needs the name of a rule, got counts alone; write class_weights(counts, "inverse"), '
+                '"sqrt" or "effective", or class_weights.effective_number(counts, beta)'
+            )
+        return named(name, counts, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
-from longtail.arrays import COUNT, by_class, like_labels, wonder
+from longtail.arrays import COUNT, by_class, like_labels, whole, wonder
 
 LABEL_NAMES = ("targets", "labels", "label", "y")
 """Where a dataset may keep its labels, as an attribute or a column, in the order in which we look."""
@@ -27,7 +27,8 @@ def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[
     n_j = #{i : y_i = j}
 
     Args:
-        labels: N labels. Integers are class indices; strings are sorted as `np.unique` sorts them.
+        labels: N labels, also as a column (N, 1). Integers are class indices, whole numbers that are stored as floats
+            too; strings are sorted as `np.unique` sorts them.
         num_classes: C, where some of the last classes may be missing from integer labels.
         classes: the names of all classes in their order; string labels are looked up in them.
 
@@ -62,17 +63,22 @@ def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarra
     if names is not None and len(set(names)) < len(names):
         twice = next(c for c in names if names.count(c) > 1)
         raise ValueError(f"classes must be named once each, got {twice!r} twice; remove one")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]  # a column
     if array.ndim != 1:
         raise ValueError(
             f"labels must be one-dimensional, got shape {array.shape}; pass one class index or name per example"
         )
     if array.size == 0:
         raise ValueError("labels must not be empty, got 0 of them; pass at least one example")
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.trunc(array)).all():
+        array = array.astype(np.int64)
     if array.dtype.kind in "biu":
         return _from_integers(array.astype(np.int64), names)
     if array.dtype.kind in "US" or all(isinstance(v, str) for v in array.tolist()):
         return _from_strings(array.astype(str), names)
-    example = next((v for v in array.tolist() if not isinstance(v, str)), None)
+    odd = [v for v in array.tolist() if not isinstance(v, str)]
+    example = next((v for v in odd if not whole(v)), odd[0])
     raise TypeError(
         f"labels must be integers or strings, got {array.dtype} with values like {example!r}; "
         "convert them (missing labels have to be dropped, measurements cut into classes first)"

@@ -239,6 +239,11 @@ CALL: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
         {},
         "ValueError: targets as class indices must have shape (4,), got (3,); pass one class index per example",
     ),
+    "column": (
+        (Z, Y[:, None]),
+        {},
+        "ValueError: targets as class indices must have shape (4,), got (4, 1); use targets.squeeze(-1)",
+    ),
     "dense": (
         (DENSE, DENSE_Y[..., 0]),
         {},
