@@ -119,7 +119,8 @@ class TestTheOthers:
     @pytest.mark.parametrize(
         "spec",
         ["abadam", "abadam(stock=True)", "term", "term(by_class=False, t=-1)", "eg", "eg(persistent=True, memory=0.5)",
-         "small-loss(keep=0.5)", "small-loss(base='ldam-drw')", "absgd(lam=-1.0)"],
+         "small-loss(keep=0.5)", "small-loss(base='ldam-drw')", "absgd(lam=-1.0)",
+         "absgd(lam=steps((0.2, 0.6), (inf, 5.0, 2.0)), init=2.0)"],
     )  # fmt: skip
     def test_train_repeat_and_resume(self, tmp_path: Path, spec: str) -> None:
         whole = train(spec, SPLITS, folder=tmp_path / "whole", recipe=RECIPE)
