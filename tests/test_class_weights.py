@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import longtail as lt
 from longtail import class_weights as cw
 
 COUNTS = [5000, 387, 25, 1]
@@ -98,3 +99,14 @@ def test_resolve_takes_what_a_user_may_pass():
 def test_weights_that_do_not_fit_are_refused(weight, counts, classes, message):
     with pytest.raises(ValueError, match=message):
         cw.resolve(weight, counts, classes=classes)
+
+
+def test_the_module_may_be_called_by_the_name_of_a_rule():
+    for name in ("inverse", "sqrt", "effective"):
+        assert torch.equal(lt.class_weights([30, 3], name), lt.class_weights.named(name, [30, 3]))
+    with pytest.raises(
+        TypeError, match=r'class_weights needs the name of a rule, .* write class_weights\(counts, "inv'
+    ):
+        lt.class_weights([30, 3])
+    with pytest.raises(ValueError, match="one of inverse, sqrt, effective, got 'balanced'"):
+        lt.class_weights([30, 3], "balanced")

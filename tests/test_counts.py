@@ -77,6 +77,14 @@ HOLDERS = {
     "labels": Undecodable(np.array(LABELS), "labels"),
     "y": Undecodable(torch.tensor(LABELS), "y"),
     "hub": Hub(),
+    "column": np.array(LABELS)[:, None],
+    "nested list": [[y] for y in LABELS],
+    "frame of one column": pd.DataFrame({"y": LABELS}),
+    "floats": np.array(LABELS, dtype=float),
+    "list of floats": [float(y) for y in LABELS],
+    "float tensor": torch.tensor(LABELS).float(),
+    "bfloat16 tensor": torch.tensor(LABELS).bfloat16().float(),
+    "TensorDataset with a column of floats": TensorDataset(torch.zeros(6, 1), torch.tensor(LABELS)[:, None].float()),
 }
 
 
@@ -119,7 +127,9 @@ def test_labels_are_not_changed_and_not_aliased():
         ([], ValueError, "must not be empty"),
         ([0, -1], ValueError, r"must be >= 0, got -1"),
         ([[0, 1], [1, 0]], ValueError, "one-dimensional, got shape"),
-        ([0.0, 1.0], TypeError, "integers or strings"),
+        ([0.0, 1.5], TypeError, r"integers or strings, got float64 with values like 1.5"),
+        ([0.0, float("nan")], TypeError, "with values like nan"),
+        ([[-1.0]], ValueError, "must be >= 0, got -1"),
         (torch.tensor([0.5]), TypeError, "integers or strings"),
         (["a", float("nan")], TypeError, "missing labels"),
         (["a", None], TypeError, "missing labels"),

@@ -1,5 +1,6 @@
 """`import longtail` costs nothing until something is used."""
 
+import pkgutil
 import subprocess
 import sys
 
@@ -56,6 +57,18 @@ def test_every_submodule_is_reachable_lazily() -> None:
     ):
         assert name in dir(lt)
         assert getattr(lt, name).__name__ == f"longtail.{name}"
+
+
+def test_dir_lists_every_submodule_and_name_and_nothing_else() -> None:
+    modules = {m.name for m in pkgutil.iter_modules(lt.__path__)} - {"__main__"}
+    public = {name for name in dir(lt) if not name.startswith("__")}
+    assert modules | set(lt.__all__) <= public
+    assert all(getattr(lt, name) is not None for name in public)
+    assert not public & {"Any", "TYPE_CHECKING", "annotations", "import_module"}
+
+
+def test_dir_loads_nothing() -> None:
+    assert not loaded_after("import longtail; dir(longtail)") & {"torch", "numpy"}
 
 
 def test_compare_stays_a_function_after_its_package_was_imported() -> None:

@@ -234,7 +234,7 @@ SCORES = torch.zeros(3, 4)
     [
         (lambda: adjust_logits(SCORES, COUNTS, -1.0), "tau must be >= 0, got -1.0"),
         (lambda: adjust_logits(SCORES, COUNTS, float("inf")), "tau must be >= 0 and finite, got inf"),
-        (lambda: adjust_logits(SCORES, COUNTS[:3]), r"logits must be .* shape \(N, 3, ...\), got .*\(3, 4\)"),
+        (lambda: adjust_logits(SCORES, COUNTS[:3]), r"logits must have 3 classes .*, got shape \(3, 4\); use"),
         (lambda: adjust_logits(SCORES.long(), COUNTS), "logits must be floating-point"),
         (lambda: adjust_logits(SCORES[0], COUNTS), r"got torch.float32 of shape \(4,\)"),
         (lambda: LogitAdjustment(COUNTS, tau=float("nan")), "tau must be >= 0, got nan"),

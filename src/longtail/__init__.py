@@ -34,29 +34,38 @@ if TYPE_CHECKING:
     from longtail.types import InstanceWeights, Learner, Targets
 
 _MODULES = [
+    "arrays",
     "checks",
     "class_weights",
+    "cli",
     "comparison",
+    "cosine",
+    "counts",
+    "data",
+    "engine",
     "functional",
     "groups",
     "heads",
     "instance_weights",
+    "intervals",
+    "knobs",
     "learners",
+    "ledger",
     "losses",
-    "metrics",
     "methods",
+    "metrics",
     "models",
     "optim",
     "posthoc",
     "profiles",
+    "report",
     "sampling",
     "schedules",
     "targets",
+    "trusted",
     "types",
     "updates",
-    "data",
-    "engine",
-    "report",
+    "version",
 ]
 
 _NAMES = {
@@ -122,4 +131,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_NAMES, *_MODULES})
+    return sorted({*(name for name in globals() if name.startswith("__")), *_NAMES, *_MODULES})

@@ -1,15 +1,21 @@
-"""Class weights: numbers per class, computed in float64 and scaled to sum to C."""
+"""Class weights: numbers per class, computed in float64 and scaled to sum to C.
+
+The module may be called: `longtail.class_weights(counts, "inverse")` is `named("inverse", counts)`.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.arrays import keyed, whole
 from longtail.counts import positive_counts
 from longtail.knobs import Range
 
@@ -69,8 +75,8 @@ def resolve(
 ) -> Tensor | None:
     """What a user may pass as class_weight, as a float64 tensor (C,) or None.
 
-    None stays None; a tensor is taken as given; {class name: w} is looked up in `classes`, unnamed classes
-    weigh 1; a word is computed from the counts.
+    None stays None; a tensor is taken as given; {class name: w} (a pandas Series by its index, too) is looked up in
+    `classes`, unnamed classes weigh 1; a word is computed from the counts.
     """
     if weight is None:
         return None
@@ -78,8 +84,11 @@ def resolve(
         if weight not in NAMED or counts is not None:
             return named(weight, counts, zero_count=zero_count, dtype=torch.float64)
         raise ValueError(f'class_weight="{weight}" needs class_counts, got None; pass longtail.class_counts(labels)')
-    if isinstance(weight, Mapping):
-        return _by_name(weight, classes)
+    under_names = keyed(weight, "class_weight")
+    if under_names is not None:
+        if classes is None and counts is not None and all(map(whole, under_names)):
+            classes = [str(j) for j in range(len(counts))]
+        return _by_name({str(int(k)) if whole(k) else k: w for k, w in under_names.items()}, classes)
     if isinstance(weight, Tensor):
         tensor = weight.detach().to(torch.float64, copy=True)
     else:
@@ -116,3 +125,19 @@ def _scaled(weight: Tensor, counts: Tensor, dtype: torch.dtype | None) -> Tensor
     # an empty class that is masked weighs nothing; the others still sum to C
     weight = torch.where(counts > 0, weight, torch.zeros_like(weight))
     return (weight * (len(weight) / weight.sum())).to(dtype or torch.get_default_dtype())
+
+
+class _Callable(ModuleType):
+    """This module, which people call by its name."""
+
+    def __call__(self, counts: Any, name: str | None = None, **options: Any) -> Tensor:
+        """The weights behind a word, see `named`; it has to be said which."""
+        if name is None:
+            raise TypeError(
+                'class_weights needs the name of a rule, got counts alone; write class_weights(counts, "inverse"), '
+                '"sqrt" or "effective", or class_weights.effective_number(counts, beta)'
+            )
+        return named(name, counts, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

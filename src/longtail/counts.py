@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
+from longtail.arrays import COUNT, by_class, like_labels, whole, wonder
+
 LABEL_NAMES = ("targets", "labels", "label", "y")
 """Where a dataset may keep its labels, as an attribute or a column, in the order in which we look."""
 
@@ -25,7 +27,8 @@ def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[
     n_j = #{i : y_i = j}
 
     Args:
-        labels: N labels. Integers are class indices; strings are sorted as `np.unique` sorts them.
+        labels: N labels, also as a column (N, 1). Integers are class indices, whole numbers that are stored as floats
+            too; strings are sorted as `np.unique` sorts them.
         num_classes: C, where some of the last classes may be missing from integer labels.
         classes: the names of all classes in their order; string labels are looked up in them.
 
@@ -60,17 +63,22 @@ def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarra
     if names is not None and len(set(names)) < len(names):
         twice = next(c for c in names if names.count(c) > 1)
         raise ValueError(f"classes must be named once each, got {twice!r} twice; remove one")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]  # a column
     if array.ndim != 1:
         raise ValueError(
             f"labels must be one-dimensional, got shape {array.shape}; pass one class index or name per example"
         )
     if array.size == 0:
         raise ValueError("labels must not be empty, got 0 of them; pass at least one example")
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.trunc(array)).all():
+        array = array.astype(np.int64)
     if array.dtype.kind in "biu":
         return _from_integers(array.astype(np.int64), names)
     if array.dtype.kind in "US" or all(isinstance(v, str) for v in array.tolist()):
         return _from_strings(array.astype(str), names)
-    example = next((v for v in array.tolist() if not isinstance(v, str)), None)
+    odd = [v for v in array.tolist() if not isinstance(v, str)]
+    example = next((v for v in odd if not whole(v)), odd[0])
     raise TypeError(
         f"labels must be integers or strings, got {array.dtype} with values like {example!r}; "
         "convert them (missing labels have to be dropped, measurements cut into classes first)"
@@ -165,19 +173,26 @@ def _named(classes: Any) -> list[str] | None:
     return None if classes is None else [str(c) for c in classes]
 
 
-def as_counts(counts: Any, name: str = "class_counts") -> Tensor:
-    """Counts as a float64 tensor (C,), checked: one-dimensional, at least one class, finite, non-negative."""
-    if isinstance(counts, Tensor):
+def as_counts(counts: Any, name: str = "class_counts", classes: Sequence[str] | None = None) -> Tensor:
+    """Counts as a float64 tensor (C,), checked: one-dimensional, at least one class, finite, non-negative.
+
+    A dict, a Counter or a pandas Series is read by its keys, see `longtail.arrays.by_class`. Labels in the place of
+    counts are refused where that is certain: text, truth values, a negative number. Integers that hold labels make
+    valid counts of as many classes as there are labels, most with a class 0 that is empty; they are refused by what
+    cannot use such counts (an empty class, or another number of classes than the logits have), which then says so.
+    """
+    if isinstance(counts, Tensor) and counts.dtype != torch.bool and not counts.is_complex():
         tensor = counts.detach().to(torch.float64, copy=True)
     else:  # a copy too: arrays out of pandas are read-only
-        tensor = torch.from_numpy(np.array(counts, dtype=np.float64))
+        tensor = torch.from_numpy(np.array(by_class(counts, name, classes), dtype=np.float64))
     if tensor.ndim != 1 or tensor.numel() == 0:
         raise ValueError(
             f"{name} must be one-dimensional with one count per class, got shape {tuple(tensor.shape)}; "
             "use longtail.class_counts(labels)"
         )
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
-        raise ValueError(f"{name} must be finite and >= 0, got {tensor.tolist()}; use longtail.class_counts(labels)")
+        bad = float(tensor[~(torch.isfinite(tensor) & (tensor >= 0))][0])
+        raise ValueError(f"{name} must be finite and >= 0, got {bad:g}; use longtail.class_counts(labels)")
     if not bool(tensor.sum() > 0):
         raise ValueError(f"{name} must count at least one example, got only zeros; use longtail.class_counts(labels)")
     return tensor
@@ -199,16 +214,16 @@ def positive_counts(counts: Any, zero_count: str | float = "error", name: str = 
         raise ValueError(f'zero_count must be "error", "mask" or a number > 0, got {zero_count!r}; try "mask" or 1.0')
     if bool(empty.any()):
         where = torch.nonzero(empty).flatten().tolist()
-        raise ValueError(
-            f"{name} must be > 0 for every class, got 0 for class {', '.join(map(str, where[:8]))}; "
-            'drop the class or pass zero_count="mask" or a pseudo-count'
-        )
+        hint = like_labels(tensor.cpu().numpy())
+        way = f"{hint}: {COUNT}" if hint else 'drop the class or pass zero_count="mask" or a pseudo-count'
+        raise ValueError(f"{name} must be > 0 for every class, got 0 for class {', '.join(map(str, where[:8]))}; {way}")
     return tensor
 
 
 def priors(counts: Any) -> Tensor:
     """pi_j = n_j / N, (C,) float64."""
     tensor = as_counts(counts)
+    wonder(tensor.cpu().numpy(), "class_counts")
     return tensor / tensor.sum()
 
 
@@ -221,5 +236,6 @@ def log_priors(counts: Any, zero_count: str | float = "error") -> Tensor:
 def imbalance_ratio(counts: Any) -> float:
     """rho = max_j n_j / min_j n_j, >= 1; infinite where a class is empty."""
     tensor = as_counts(counts)
+    wonder(tensor.cpu().numpy(), "class_counts")
     low = float(tensor.min())
     return float(tensor.max()) / low if low > 0 else float("inf")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.arrays import as_array
+from longtail.arrays import by_class, wonder
 
 __all__ = ["BY_COUNT", "BY_RANK", "FEW_BELOW", "MANY_ABOVE", "NO_GROUPS", "Groups", "groups"]
 
@@ -41,12 +41,13 @@ def groups(class_counts: Any) -> Groups:
     """Split the classes into many-, medium- and few-shot by their training counts.
 
     Args:
-        class_counts: (C,) training examples per class, any array, list or tensor; zero is allowed.
+        class_counts: (C,) training examples per class, any array, list or tensor; zero is allowed. A dict, a Counter
+            or a pandas Series is read by its keys, see `longtail.arrays.by_class`.
 
     Raises:
         ValueError: counts that are not a vector, are empty, negative or not finite.
     """
-    counts = as_array(class_counts)
+    counts = by_class(class_counts)
     if counts.ndim != 1 or counts.size == 0:
         raise ValueError(
             f"class_counts must be a vector (C,) of training counts, got shape {counts.shape}; "
@@ -55,6 +56,7 @@ def groups(class_counts: Any) -> Groups:
     if not (np.isfinite(counts).all() and (counts >= 0).all()):
         bad = counts[~(np.isfinite(counts) & (counts >= 0))][0]
         raise ValueError(f"class_counts must be >= 0 and finite, got {bad}; use longtail.class_counts(labels)")
+    wonder(counts, "class_counts")
     if counts.size < 3:
         return Groups((), (), (), NO_GROUPS)
     many, few = counts > MANY_ABOVE, counts < FEW_BELOW

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.arrays import by_class
 from longtail.counts import encode
 
 PROFILES = ("exp", "step")
@@ -66,7 +67,7 @@ def subset(labels: Any, counts: Any, seed: int = 0, classes: Sequence[str] | Non
         ValueError: a class has fewer rows than its count asks for, or would keep none.
     """
     indices, names = encode(labels, classes)
-    wanted = [int(n) for n in torch.as_tensor(counts).tolist()]
+    wanted = [int(n) for n in by_class(counts, "counts", names).tolist()]
     if len(wanted) != len(names):
         raise ValueError(
             f"counts must have one entry per class, got {len(wanted)} for {len(names)} classes; "

@@ -4,8 +4,12 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from torch.utils.data import Dataset, Subset, TensorDataset
 
+import longtail as lt
 from longtail.data import load
 from longtail.data.images.features import stored
 
@@ -65,3 +69,99 @@ def test_a_link_that_leads_back_to_itself_or_to_nothing_is_named(tmp_path: Path)
     (tmp_path / "gone").symlink_to(tmp_path / "nothing")
     with pytest.raises(ValueError, match="gone' is a symbolic link to nothing; check the path"):
         load(tmp_path / "gone")
+
+
+X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+Y = np.repeat(np.arange(3), (30, 20, 10))
+
+
+@pytest.mark.parametrize("features", ["X", "features", "embeddings", "embedding", "images", "inputs", "data", "x"])
+@pytest.mark.parametrize("labels", ["y", "labels", "targets", "label", "target", "Y"])
+def test_arrays_are_known_by_what_people_call_them(tmp_path: Path, features: str, labels: str) -> None:
+    np.savez(tmp_path / "a.npz", **{features: X, labels: Y[:, None].astype(float)})
+    splits = load(tmp_path / "a.npz")
+    assert splits.class_counts.tolist() == [22, 15, 8]
+    assert stored(tmp_path / "a.npz")[0].tolist() == X.tolist()
+
+
+def test_parts_go_by_the_name_of_the_training_part(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[::2], y_test=Y[::2])
+    splits = load(tmp_path / "a.npz")
+    assert (len(splits.train), len(splits.test)) == (60, 30)
+    np.savez(tmp_path / "a.npz", embeddings=X, labels=Y, embeddings_test=X[::2])
+    with pytest.raises(ValueError, match="both embeddings_test and labels_test, got only one of them"):
+        load(tmp_path / "a.npz")
+
+
+def test_arrays_that_may_be_meant_are_not_guessed_at(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, embeddings=X, images=X, y=Y)
+    for read in (load, stored):
+        with pytest.raises(
+            ValueError, match=r"a\.npz must hold one array of features, got embeddings and images; save"
+        ):
+            read(path)
+    np.savez(path, X=X, y=Y, embeddings=X, images=X)  # ours come first
+    assert load(path).class_counts.sum() == 45
+    np.savez(path, z=X, y=Y)
+    with pytest.raises(
+        ValueError, match=r"X \(or features\) and y \(or labels\), got z, y; save .* embeddings, images, data"
+    ):
+        load(path)
+
+
+def test_label_names_the_array_of_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, X=X, y=Y, species=Y.astype(str))
+    assert load(path, label="species").classes == ("0", "1", "2")
+    with pytest.raises(ValueError, match=r"must be an array of a\.npz, got 'kind'; it holds X, y, species"):
+        load(path, label="kind")
+
+
+def test_what_people_pass_first_is_read(tmp_path: Path) -> None:
+    wanted = load(X, Y).hash
+    whole = TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    shuffled = torch.randperm(60).tolist()
+    back = np.argsort(shuffled).tolist()
+    given = [
+        (X, Y[:, None]),
+        (X, Y.astype(float)),
+        (torch.from_numpy(X), torch.from_numpy(Y)[:, None].float()),
+        (whole,),
+        (Subset(TensorDataset(*(t[shuffled] for t in whole.tensors)), back),),
+        (Subset(Subset(whole, range(60)), list(range(60))),),
+    ]
+    assert [load(*one).hash for one in given] == [wanted] * len(given)
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    assert load(frame, Y[:, None]).hash == load(frame, Y).hash
+    pictures = np.random.default_rng(1).integers(0, 255, (60, 8, 7, 3), dtype=np.uint8)
+    assert load(TensorDataset(torch.from_numpy(pictures).permute(0, 3, 1, 2), whole.tensors[1])).hash == (
+        load(pictures, Y).hash
+    )
+
+
+class Undecodable(Dataset):
+    def __getitem__(self, index: int) -> None:
+        raise AssertionError("an input was decoded")
+
+    def __len__(self) -> int:
+        return 3
+
+
+def test_another_data_set_says_how() -> None:
+    tensors = torch.from_numpy(X), torch.from_numpy(Y)
+    with pytest.raises(TypeError, match="labels cannot be given beside a TensorDataset, which has its own"):
+        load(TensorDataset(*tensors), Y)
+    for data, what in ((TensorDataset(*tensors, *tensors), "one of 4"), (Undecodable(), "a Undecodable")):
+        for source in (data, Subset(data, [0, 1])):
+            with pytest.raises(TypeError, match="data must be a TensorDataset of inputs and labels, got"):
+                load(source)
+        with pytest.raises(TypeError, match=f"got {what}; pass the arrays X and y"):
+            load(data)
+
+
+def test_compare_and_fit_take_a_tensor_dataset() -> None:
+    data = TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    same = lt.compare(X, Y, methods="ce", seeds=1, epochs=1).rows[0]["mean"]
+    assert lt.compare(data, methods="ce", seeds=1, epochs=1).rows[0]["mean"] == same
+    assert next(lt.fit("ce", data))["epoch"] == 1

@@ -130,7 +130,7 @@ def test_scales_behind_the_head_would_multiply_the_correction_and_are_refused():
 def test_what_cannot_be_folded_is_refused():
     with pytest.raises(ValueError, match="needs a head with a bias per class, got NearestClassMean at ''"):
         fold_into_bias(NearestClassMean(3, 4), COUNTS)
-    with pytest.raises(ValueError, match="counts must have one entry per class of the head '', 3, got 4; count anew"):
+    with pytest.raises(ValueError, match="one entry per class of the head '', 3, got 4; use longtail"):
         fold_into_bias(nn.Linear(2, 3), COUNTS)
     with pytest.raises(ValueError, match="must be > 0 for every class, got 0 for class 1"):
         fold_into_bias(nn.Linear(2, 2), [3, 0])

@@ -10,7 +10,7 @@ from tests.instance_weights import weight_formulas as formulas
 from torch import Tensor
 
 from longtail.instance_weights import ABSGD, TERM, Mean
-from longtail.schedules import steps, switch
+from longtail.schedules import linear, steps, switch
 
 STEPS = 40
 
@@ -27,6 +27,8 @@ LAM = {
     "stronger and stronger": steps((0.3, 0.6), (100.0, 5.0, 0.5)),
     "changes sign and back": steps((0.2, 0.5, 0.8), (2.0, -1.0, -3.0, 1.0)),
     "plain between": steps((0.3, 0.6), (2.0, -math.inf, 2.0)),
+    "to another and back": steps((0.25, 0.5, 0.6), (5.0, 2.0, math.inf, 5.0)),
+    "moves in every call": linear(5.0, 2.0),
 }
 OPTIONS = {
     "default": {},
@@ -35,6 +37,8 @@ OPTIONS = {
     "first with alpha": {"alpha": 0.3},
     "three micro-batches": {"accumulate": 3},
     "seven from zero": {"accumulate": 7, "init": "zero", "alpha": 2.0},
+    "the paper's s_0": {"init": 1.7},
+    "s_0 and three micro-batches": {"init": 0.25, "accumulate": 3, "alpha": 0.5},
 }
 
 

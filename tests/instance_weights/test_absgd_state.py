@@ -64,24 +64,92 @@ def test_held_nothing_moves_and_the_weights_are_those_of_the_next_call(accumulat
     assert not same(weights, before)
 
 
-def test_it_restarts_when_lam_changes_sign_and_only_then() -> None:
-    weights = ABSGD(steps((0.2, 0.4, 0.6), (2.0, 5.0, math.inf, -5.0)), 0.5)
-    a, b, c, d = batches(4)
+def exp_mean(losses: Tensor, lam: float) -> float:
+    return math.fsum(math.exp(x / lam) for x in losses.tolist()) / len(losses)
+
+
+def test_it_restarts_whenever_lam_changes_and_only_then() -> None:
+    weights = ABSGD(steps((0.2, 0.4, 0.6, 0.8), (2.0, 5.0, math.inf, 5.0, -5.0)), 0.5)
+    a, b, c, d, e = batches(5)
     weights(a, progress=0.1)
     weights(b, progress=0.3)
-    kept = weights.log_s.clone()
-    mixed = 0.5 * math.fsum(math.exp(x / 2) for x in a.tolist()) + 0.5 * math.fsum(math.exp(x / 5) for x in b.tolist())
-    assert weights.s.item() == pytest.approx(mixed / 7, rel=1e-12)
+    assert weights.s.item() == pytest.approx(exp_mean(b, 5), rel=1e-12)
+    kept = deepcopy(weights)
     weights(c, progress=0.5)
-    assert torch.equal(weights.log_s, kept)
+    assert same(weights, kept)  # infinite lam in between is no change
     weights(d, progress=0.7)
-    assert weights.s.item() == pytest.approx(math.fsum(math.exp(-x / 5) for x in d.tolist()) / 7, rel=1e-12)
+    assert weights.s.item() == pytest.approx((exp_mean(b, 5) + exp_mean(d, 5)) / 2, rel=1e-12)
+    weights(e, progress=0.9)
+    assert weights.s.item() == pytest.approx(exp_mean(e, -5), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("init", "wanted"),
+    [("first", lambda g: g), ("zero", lambda g: 0.25 * g), (3.0, lambda g: 0.75 * 3.0 + 0.25 * g)],
+    ids=["first", "zero", "s_0"],
+)
+def test_a_restart_begins_where_the_first_start_did(init, wanted) -> None:
+    weights = ABSGD(switch(0.5, 5.0, 2.0), 0.25, init=init)
+    a, b = batches(2)
+    assert weights.s.item() == pytest.approx(init if init == 3.0 else 0.0)
+    weights(a, progress=0.0)
+    assert weights.s.item() == pytest.approx(wanted(exp_mean(a, 5)), rel=1e-12)
+    weights(b, progress=0.5)
+    assert weights.s.item() == pytest.approx(wanted(exp_mean(b, 2)), rel=1e-12)
+
+
+def test_a_restart_within_a_step_leaves_out_its_micro_batches_so_far() -> None:
+    weights, fresh = (ABSGD(switch(0.5, 5.0, 2.0), accumulate=3) for _ in range(2))
+    a, b, c = batches(3)
+    weights(a, progress=0.4)
+    for losses in (b, c):
+        assert torch.equal(weights(losses, progress=0.6), fresh(losses, progress=0.6))
+    assert same(weights, fresh)
+
+
+@pytest.mark.parametrize("at", [2, 3, 5], ids=["before", "at the change", "after"])
+def test_a_checkpoint_near_a_change_of_lam_goes_on_to_the_bit(at: int) -> None:
+    lam, losses = switch(0.5, 5.0, 2.0), batches(6)
+    whole = ABSGD(lam)
+    for i, batch in enumerate(losses):
+        if i == at:
+            saved = deepcopy(whole.state_dict())
+        whole(batch, progress=i / 6)
+    resumed = ABSGD(lam)
+    resumed.load_state_dict(saved)
+    for i, batch in enumerate(losses[at:], at):
+        resumed(batch, progress=i / 6)
+    assert same(resumed, whole)
+
+
+def test_a_float_and_a_tensor_progress_name_one_lam() -> None:
+    weights, floats = (ABSGD(switch(0.5, math.inf, 0.7)) for _ in range(2))  # float32 has no 0.7
+    for i, losses in enumerate(batches(4)):
+        weights(losses, progress=0.6 if i % 2 else torch.tensor(0.6))
+        floats(losses, progress=0.6)
+    torch.testing.assert_close(weights.log_s, floats.log_s, rtol=1e-6, atol=0)
+
+
+def test_a_state_of_before_s_knew_its_lam_goes_on_where_that_lam_is_known() -> None:
+    for lam in (0.7, -0.7, switch(0.5, math.inf, 5.0), steps((0.2, 0.5), (5.0, math.inf, -1.0))):
+        weights, resumed = ABSGD(lam), ABSGD(lam)
+        for losses in batches(2):
+            weights(losses, progress=0.9)
+        old = dict(weights.state_dict())
+        old["sign"] = old.pop("of_lam").sign()
+        torch.nn.ModuleDict({"weights": resumed}).load_state_dict({f"weights.{k}": v for k, v in old.items()})
+        assert same(resumed, weights)
+    old["sign"] = torch.ones(1, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"lam of its moving average, got none, and switch\(0.5, 2.0, 5.0\) leaves it"):
+        ABSGD(switch(0.5, 2.0, 5.0)).load_state_dict(old)
+    old["sign"] *= 0  # it had not started
+    ABSGD(switch(0.5, 2.0, 5.0)).load_state_dict(old)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_it_compiles_whole_and_a_moving_tensor_progress_compiles_once(accumulate: int) -> None:
     def build() -> ABSGD:
-        return ABSGD(switch(0.5, math.inf, 2.0), linear(0.9, 0.1), accumulate=accumulate)
+        return ABSGD(steps((0.2, 0.6), (math.inf, 2.0, 0.7)), linear(0.9, 0.1), accumulate=accumulate)
 
     torch._dynamo.reset()
     counters.clear()
@@ -100,8 +168,9 @@ def test_it_compiles_whole_and_a_moving_tensor_progress_compiles_once(accumulate
         lambda: ABSGD(-0.5),
         lambda: ABSGD(switch(0.5, math.inf, 2.0)),
         lambda: ABSGD(linear(5.0, 2.0), linear(0.9, 0.1)),
+        lambda: ABSGD(switch(0.5, 5.0, 2.0), init=1.5),
     ],
-    ids=["constant", "switch", "linear"],
+    ids=["constant", "switch", "linear", "switch from s_0"],
 )
 def test_a_float_progress_compiles_a_few_times_at_most(build) -> None:
     torch._dynamo.reset()
@@ -131,7 +200,13 @@ def test_it_shows_itself() -> None:
         (lambda: ABSGD(1, 0), r"gamma must be in \(0, 1\], got 0"),
         (lambda: ABSGD(1, 1.5), r"gamma must be in \(0, 1\], got 1.5"),
         (lambda: ABSGD(1, linear(0.5, 0)), r"gamma must be in \(0, 1\], got 0"),
-        (lambda: ABSGD(1, init="last"), 'init must be "first" or "zero", got \'last\''),
+        (lambda: ABSGD(1, init="last"), 'init must be "first", "zero" or a number > 0, got \'last\''),
+        (lambda: ABSGD(1, init=0), 'init must be .* got 0; it is s before the first batch, "zero" is 0'),
+        (lambda: ABSGD(1, init=-1.0), "init must be .* got -1.0"),
+        (lambda: ABSGD(1, init=math.inf), "init must be .* got inf"),
+        (lambda: ABSGD(1, init=math.nan), "init must be .* got nan"),
+        (lambda: ABSGD(1, init=True), "init must be .* got True"),
+        (lambda: ABSGD(1, init=None), "init must be .* got None"),
         (lambda: ABSGD(1, alpha=0), "alpha must be > 0 and finite, got 0|alpha must be > 0, got 0"),
         (lambda: ABSGD(1, uniform=-1), "uniform must be >= 0"),
         (lambda: ABSGD(1, accumulate=0), "accumulate must be an integer >= 1, got 0"),

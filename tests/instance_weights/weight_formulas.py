@@ -19,26 +19,26 @@ class Call(NamedTuple):
 
 
 def absgd(
-    calls: Sequence[Call], init: str = "first", alpha: float = 1.0, uniform: float = 0.0, accumulate: int = 1
+    calls: Sequence[Call], init: str | float = "first", alpha: float = 1.0, uniform: float = 0.0, accumulate: int = 1
 ) -> tuple[list[list[float]], list[float | None]]:
     """The weights of every call, and s after it (None: not started), by exponentials as they stand."""
-    s: float | None = None
-    sign, step, rows, states = 0.0, [], [], []
+    start = {"first": None, "zero": 0.0}.get(init, init)
+    s: float | None = start
+    lam, step, rows, states = None, [], [], []
     for call in calls:
         if math.isinf(call.lam):
             rows.append([float(k) for k in call.kept])
             states.append(s)
             continue
-        if sign * call.lam < 0:
-            s, step = None, []
-        sign = math.copysign(1, call.lam)
+        if call.lam != lam:
+            s, step = start, []
+        lam = call.lam
         step.append([math.exp(loss / call.lam) for loss, k in zip(call.losses, call.kept, strict=True) if k])
         e = [x for micro in step for x in micro]
         moved = s
         if e:
             g = math.fsum(e) / len(e)
-            first = s is None and init == "first"
-            moved = g if first else (1 - call.gamma) * (s or 0.0) + call.gamma * alpha * g
+            moved = g if s is None else (1 - call.gamma) * s + call.gamma * alpha * g
         rows.append(
             [
                 math.exp(loss / call.lam) / moved + uniform if k else 0.0

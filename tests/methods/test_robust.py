@@ -119,7 +119,8 @@ class TestTheOthers:
     @pytest.mark.parametrize(
         "spec",
         ["abadam", "abadam(stock=True)", "term", "term(by_class=False, t=-1)", "eg", "eg(persistent=True, memory=0.5)",
-         "small-loss(keep=0.5)", "small-loss(base='ldam-drw')", "absgd(lam=-1.0)"],
+         "small-loss(keep=0.5)", "small-loss(base='ldam-drw')", "absgd(lam=-1.0)",
+         "absgd(lam=steps((0.2, 0.6), (inf, 5.0, 2.0)), init=2.0)"],
     )  # fmt: skip
     def test_train_repeat_and_resume(self, tmp_path: Path, spec: str) -> None:
         whole = train(spec, SPLITS, folder=tmp_path / "whole", recipe=RECIPE)
@@ -158,6 +159,20 @@ class TestReleasedCode:
     """What the authors' code does differently is a knob; each against its own recursion in plain floats."""
 
     LOSSES = ((0.5, 1.0, 2.0), (0.1, 3.0, 0.7), (1.5, 0.2, 0.9))
+
+    def test_s_starts_at_the_number_that_init_gives(self) -> None:
+        weights: Any = weights_of("absgd(lam=2, init=3.0, gamma=0.1)")
+        e = [math.exp(x / 2) for x in self.LOSSES[0]]
+        found = weights.weigh(torch.tensor(self.LOSSES[0], dtype=torch.float64))
+        assert found.tolist() == pytest.approx([x / (0.9 * 3.0 + 0.1 * sum(e) / 3) for x in e], rel=1e-12)
+        for spec in ("abadam(init=3.0)", "absgd-decoupled(init='zero')", "absgd(init=3.0)"):
+            assert method(spec).spec == spec
+            assert "init=" in method(spec).stages(RECIPE)[-1].spec.replace("init='first'", "")
+            assert next(knob for knob in explained(spec)["knobs"] if knob["name"] == "init")["range"] == (
+                '"first", "zero" or a number > 0'
+            )
+        with pytest.raises(ValueError, match='init must be "first", "zero" or a number > 0, got 0'):
+            method("absgd(init=0)")
 
     @pytest.mark.parametrize(
         ("knobs", "zero", "alpha", "uniform"),

@@ -175,7 +175,12 @@ GOOD = np.array([[0.2, 0.8], [0.6, 0.4]])
         (np.zeros((0, 2)), [], {}, r"scores must hold at least one example, got shape \(0, 2\); nothing"),
         ([[0.0, np.nan], [1.0, 2.0]], [0, 1], {}, "scores must be finite, got nan in row 0; look for"),
         ([[0.0, np.inf], [1.0, 2.0]], [0, 1], {}, "scores must be finite, got inf in row 0; look for"),
-        (np.zeros((2, 3)), [0, 1], {}, r"scores must have shape \(N, 2\), one column .*, got \(2, 3\); pass"),
+        (
+            np.zeros((2, 3)),
+            [0, 1],
+            {},
+            r"scores must have shape \(N, 2\), one column .*, got \(2, 3\); give class_counts as",
+        ),
         ([0.1, 0.9], [0, 1], {}, r"scores must have shape \(N, 2\), .* got \(2,\)"),
         (GOOD, [0], {}, r"targets must have shape \(2,\), one class index per example, got \(1,\); use"),
         (GOOD, [0, 2], {}, r"targets must lie in \[0, 2\), got 2 at row 1; drop"),
@@ -215,7 +220,7 @@ def test_bad_values_are_named_in_one_line(scores: object, targets: object, optio
 
 def test_bad_types_are_named() -> None:
     with pytest.raises(TypeError, match="targets must be integer class indices, got dtype float64; encode"):
-        evaluate(GOOD, [0.0, 1.0], class_counts=[5, 5])
+        evaluate(GOOD, [0.0, 1.5], class_counts=[5, 5])
     with pytest.raises(TypeError, match="scores must be real numbers, got dtype <U1; pass"):
         evaluate([["a", "b"]], [0], class_counts=[5, 5])
 
@@ -232,3 +237,12 @@ def test_a_refused_batch_leaves_no_trace() -> None:
 def test_the_metrics_load_without_torch() -> None:
     code = "import sys; import longtail.metrics; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_column_of_labels_and_whole_floats_are_labels() -> None:
+    wanted = evaluate(np.eye(3), [0, 1, 1], class_counts=[3, 2, 1])
+    for targets in ([[0], [1], [1]], [0.0, 1.0, 1.0], np.array([[0.0], [1.0], [1.0]], np.float32)):
+        assert evaluate(np.eye(3), targets, class_counts=[3, 2, 1]) == wanted
+    for targets in ([0.5, 1, 1], ["a", "b", "b"], [0, 1, float("nan")]):
+        with pytest.raises(TypeError, match=r"encode the labels first, for example with numpy.unique\(labels"):
+            evaluate(np.eye(3), targets, class_counts=[3, 2, 1])

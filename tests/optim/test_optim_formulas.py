@@ -152,3 +152,13 @@ def test_lam_may_be_a_schedule_read_at_each_step() -> None:
     assert optimizer.weighting.last.std() > 0.01
     with pytest.raises(TypeError, match="lam is the schedule"):
         optimizer.step(lambda: losses_at(w, 2))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_init_is_the_weighting_s_and_s_restarts_with_lam(name: str) -> None:
+    w = start().requires_grad_()
+    optimizer = PAIRS[name][0]([w], LR, lam=switch(0.5, 5.0, 2.0), gamma=0.25, init=3.0)
+    for t, (lam, progress) in enumerate([(5.0, 0.25), (2.0, 0.5)]):
+        g = sum(math.exp(loss / lam) for loss in losses_at(w, t).tolist()) / 6
+        optimizer.step(lambda t=t: losses_at(w, t), progress=progress)
+        assert optimizer.weighting.s.item() == pytest.approx(0.75 * 3.0 + 0.25 * g, rel=1e-12)

@@ -81,7 +81,8 @@ def compare(
     """Compare methods of long-tailed learning on data, with intervals and an honest verdict.
 
     Args:
-        data: "digits", a path to .npz or .npy, features (N, D) or images (N, H, W[, 3]) as tensor, array or frame.
+        data: "digits", a path to .npz or .npy, features (N, D) or images (N, H, W[, 3]) as tensor, array or frame, or a
+            TensorDataset of inputs and labels.
         y: the labels, where `data` is arrays; for a frame also the name of the label column.
         methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)"; ce is always among them.
         seeds: how many; they vary initialisation and order, the split is fixed.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from longtail.counts import encode
 from longtail.data.examples import Examples
@@ -19,8 +20,9 @@ def examples(inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, 
     """Examples from N inputs and N labels.
 
     Args:
-        inputs: features (N, D), grey images (N, H, W) or colour images (N, H, W, 3); a tensor, an array, nested
-            lists, or a frame of numeric columns. uint8 stays uint8, everything else becomes float32.
+        inputs: features (N, D), grey images (N, H, W) or colour images (N, H, W, 3), or (N, 3, H, W) where that
+            leaves no doubt; a tensor, an array, nested lists, or a frame of numeric columns. uint8 stays uint8,
+            everything else becomes float32.
         labels: N class indices or names.
         classes: the names of all classes in order, where the labels alone do not tell.
         sample_weight: N non-negative weights, or None.
@@ -34,6 +36,22 @@ def examples(inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, 
         )
     weight = None if sample_weight is None else as_weight(sample_weight, len(indices))
     return Examples(tensor, torch.from_numpy(indices), tuple(names), weight)
+
+
+def of_dataset(source: Any) -> tuple[Any, Any] | None:
+    """Inputs and labels of a `TensorDataset`, or of a `Subset` of one; None for what is no data set.
+
+    Raises:
+        TypeError: another number of tensors than two, or a data set that keeps no tensors.
+    """
+    if isinstance(source, Subset) and (whole := of_dataset(source.dataset)) is not None:
+        return whole[0][source.indices], whole[1][source.indices]
+    if isinstance(source, TensorDataset) and len(source.tensors) == 2:
+        return source.tensors[0], source.tensors[1]
+    if isinstance(source, Dataset):
+        what = f"one of {len(source.tensors)}" if isinstance(source, TensorDataset) else f"a {type(source).__name__}"
+        raise TypeError(f"data must be a TensorDataset of inputs and labels, got {what}; pass the arrays X and y")
+    return None
 
 
 def as_weight(sample_weight: Any, size: int) -> Tensor:
@@ -59,9 +77,11 @@ def as_inputs(inputs: Any) -> Tensor:
         return tensor.unsqueeze(1).contiguous()
     if tensor.ndim == 4 and tensor.shape[-1] in IMAGE_CHANNELS:
         return tensor.permute(0, 3, 1, 2).contiguous()
+    if tensor.ndim == 4 and tensor.shape[1] in IMAGE_CHANNELS:
+        return tensor.contiguous()  # as torch has it: what comes last is no channel
     raise ValueError(
-        f"features must have shape (N, D), (N, H, W), (N, H, W, 1) or (N, H, W, 3), got {tuple(tensor.shape)}; "
-        "reshape them, or flatten with X.reshape(len(X), -1)"
+        f"features must have shape (N, D), (N, H, W), (N, H, W, 1), (N, H, W, 3) or (N, 3, H, W), got "
+        f"{tuple(tensor.shape)}; reshape them, or flatten with X.reshape(len(X), -1)"
     )
 
 

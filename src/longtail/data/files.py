@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-FEATURES = ("X", "features")
-LABELS = ("y", "labels")
+FEATURES = ("X", "features", "embeddings", "embedding", "images", "inputs", "data", "x")
+LABELS = ("y", "labels", "targets", "label", "target", "Y")
+"""What arrays are called. The first two are ours and come first; of the others a file must hold one alone."""
 SUFFIXES = (".npz", ".npy")
 ARRAYS = (b"\x93NUMPY", b"PK")
 PICKLED = (b"\x80", *ARRAYS)
@@ -18,8 +20,12 @@ PICKLED = (b"\x80", *ARRAYS)
 def read(path: Path, label: str | None = None) -> dict[str, np.ndarray]:
     """The arrays of a file under our names: X, y and, where declared, X_val, y_val, X_test, y_test, classes.
 
+    Args:
+        path: .npz or .npy.
+        label: the file of the labels beside an .npy, or the array of labels in an .npz.
+
     Raises:
-        ValueError: not an array file, the expected arrays are missing, or it holds pickled objects.
+        ValueError: not an array file, the expected arrays are missing or may be several, or it holds pickled objects.
     """
     if not path.exists():
         raise ValueError(f"data file {str(path)!r} does not exist; check the path")
@@ -29,7 +35,7 @@ def read(path: Path, label: str | None = None) -> dict[str, np.ndarray]:
         raise ValueError(
             f"data must be {' or '.join(SUFFIXES)}, got {str(path)!r}; save arrays with numpy.savez(path, X=X, y=y)"
         )
-    return _read_npz(path)
+    return _read_npz(path, label)
 
 
 def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
@@ -44,26 +50,51 @@ def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
     return {"X": _load(path), "y": _load(label_path)}
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def _read_npz(path: Path, label: str | None) -> dict[str, np.ndarray]:
     # a file of our own: numpy leaves its handle open when the archive is damaged
     with _file(path) as file, _opened(file, path) as archive:
         found = list(archive.files)
-        features = next((n for n in FEATURES if n in found), None)
-        labels = next((n for n in LABELS if n in found), None)
+        features, labels = named(found, FEATURES, path), label or named(found, LABELS, path)
         if features is None or labels is None:
             raise ValueError(
-                f"{path.name} must hold X (or features) and y (or labels), got {', '.join(found) or 'no arrays'}; "
-                "save it with numpy.savez(path, X=X, y=y)"
+                f"{path.name} must hold X (or features) and y (or labels), got {', '.join(found[:12]) or 'no arrays'}; "
+                "save it with numpy.savez(path, X=X, y=y); embeddings, images, data and targets are understood, too"
             )
-        names = {features: "X", labels: "y", "classes": "classes", "sample_weight": "sample_weight"}
+        inputs = _array(archive, features, path)
+        if labels not in found:
+            held = ", ".join(found[:12])
+            raise ValueError(f"label (--label) must be an array of {path.name}, got {label!r}; it holds {held}")
+        names = {labels: "y", "classes": "classes", "sample_weight": "sample_weight"}
         for part in ("val", "test"):
-            names |= {f"{features}_{part}": f"X_{part}", f"{labels}_{part}": f"y_{part}"}
-            if (f"{features}_{part}" in found) != (f"{labels}_{part}" in found):
+            x, y = (name.removesuffix("_train") + f"_{part}" for name in (features, labels))
+            names |= {x: f"X_{part}", y: f"y_{part}"}
+            if (x in found) != (y in found):
                 raise ValueError(
-                    f"{path.name} must declare both {features}_{part} and {labels}_{part}, got only one of them; "
-                    "save the other or drop it"
+                    f"{path.name} must declare both {x} and {y}, got only one of them; save the other or drop it"
                 )
-        return {ours: _array(archive, theirs, path) for theirs, ours in names.items() if theirs in found}
+        rest = {ours: _array(archive, theirs, path) for theirs, ours in names.items() if theirs in found}
+        return {"X": inputs, **rest}
+
+
+class SeveralError(ValueError):
+    """More than one array of a file may be meant."""
+
+
+def named(found: Sequence[str], known: Sequence[str], path: Path) -> str | None:
+    """The array that is called one of the `known` names, or so with _train behind it; None where there is none.
+
+    Raises:
+        SeveralError: several are.
+    """
+    ours = [name for name in known[:2] if name in found]
+    theirs = [name for name in known[2:] if name in found]
+    apart = [f"{name}_train" for name in known if f"{name}_train" in found]
+    if not ours and len(theirs or apart) > 1:
+        raise SeveralError(
+            f"{path.name} must hold one array of {known[1]}, got {' and '.join(theirs or apart)}; "
+            f"save the one that is meant as {known[0]}"
+        )
+    return next(iter([*ours, *theirs, *apart]), None)
 
 
 def _file(path: Path) -> BinaryIO:

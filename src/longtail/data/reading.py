@@ -14,7 +14,7 @@ import torch
 
 from longtail.counts import class_names
 from longtail.data import files
-from longtail.data.arrays import as_weight, examples, is_frame
+from longtail.data.arrays import as_weight, examples, is_frame, of_dataset
 from longtail.data.cifar import SOURCES
 from longtail.data.examples import Examples
 from longtail.data.images import FeaturePreparation, hub_pool, image_pool
@@ -199,6 +199,11 @@ def _in_memory(
 ) -> Pool:
     """Arrays, tensors and nested lists are features as they are; a frame is a table."""
     name = name or "data"
+    tensors = of_dataset(source)
+    if tensors is not None:
+        if labels is not None:
+            raise TypeError("labels cannot be given beside a TensorDataset, which has its own; leave them out")
+        source, labels = tensors
     if is_frame(source):
         _refuse("a frame", ALLOWED["frame"], given)
         if labels is not None and "label" in given:
@@ -207,7 +212,8 @@ def _in_memory(
             given, labels = {**given, "label": labels}, None
         if labels is not None:
             given = {**given, "label": LABELS}
-            source = source.assign(**{LABELS: np.asarray(labels)})
+            column = np.asarray(labels)
+            source = source.assign(**{LABELS: column[:, 0] if column.shape[1:] == (1,) else column})
         found = table_pool(source, name=name, classes=classes, **given)
     else:
         _refuse("arrays", ALLOWED["arrays"], given)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.arrays import keyed
+
 TRAINING, UNIFORM = "training", "uniform"
 NAME = "target_prior (--target-prior)"
 """As Python and the command line spell it: what is wrong with it is only known here, where the classes are."""
@@ -20,7 +22,7 @@ def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor
 
     Args:
         prior: None or "training" (the class shares of the training part), "uniform", {class name: share} for every
-            class, or C shares in the order of the classes. Shares sum to 1.
+            class (a pandas Series by its index, too), or C shares in the order of the classes. Shares sum to 1.
         classes: the C class names.
         training: (C,) the class counts of the training part.
 
@@ -36,7 +38,8 @@ def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor
                 f'write {UNIFORM}, or "{classes[0]}=0.9,..."'
             )
         return torch.full((len(classes),), 1 / len(classes), dtype=torch.float64), UNIFORM
-    found = _by_name(prior, classes) if isinstance(prior, Mapping) else _in_order(prior, classes)
+    named = keyed(prior, NAME)
+    found = _in_order(prior, classes) if named is None else _by_name(named, classes)
     _check(found, classes)
     shares = zip(classes, found.tolist(), strict=True)
     return found, ", ".join(f"{name} {share:g}" for name, share in shares) if len(classes) <= 5 else "as given"

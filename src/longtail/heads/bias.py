@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from longtail.arrays import COUNT
 from longtail.counts import log_priors
 from longtail.heads.exchange import HEADS, find_head
 from longtail.heads.scale import LearnableScale
@@ -54,7 +55,7 @@ def fold_into_bias(model: M, counts: Any, tau: float = 1.0, *, name: str | None 
     if len(log_prior) != classes:
         raise ValueError(
             f"counts must have one entry per class of the head {name!r}, {classes}, got {len(log_prior)}; "
-            "count anew, or name another layer"
+            f"{COUNT}, or name another layer"
         )
     _refuse_scales_behind(model, head, name)
     before = getattr(head, FOLDED, None)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from longtail.instance_weights.exponents import Exponents, exponents, looked_at, now, widened
+from longtail.instance_weights.ranges import ANY, GAMMA, START, WAY_OUT, check_lam
 from longtail.instance_weights.weighting import InstanceWeighting, wide
-from longtail.knobs import Choice, Knob, Range
-from longtail.schedules import Cosine, Cycle, Linear, Schedule, Warmup
+from longtail.knobs import Knob, Range
+from longtail.schedules import Schedule
 from longtail.types import Progress
 
-ANY, GAMMA = Range(), Range(0, 1, open_low=True)
+SAME = 1e-6
+"""Values of lam this close, relatively, are one: a schedule answers a tensor in float32 and a float in float64."""
 
 
 @final
@@ -31,14 +33,19 @@ class ABSGD(InstanceWeighting):
 
     Args:
         lam: lambda, a number other than 0 or a schedule of such, read at `progress`; `switch(0.8, inf, 5.0)` trains
-            plainly first. s restarts when lam changes sign, and is kept otherwise.
+            plainly first. s restarts whenever lam changes, since it is the mean of another exponential then; a lam that
+            moves smoothly so restarts it in every epoch. Calls with infinite lam in between do not count as a change.
         gamma: in (0, 1], the share of the new batch in s; 1 is the softmax of the batch. May be a schedule.
-        init: "first" starts s at the first batch's g; "zero" starts it at 0, which makes the first weights
-            1 / (gamma alpha) times as large.
+        init: where s starts, and starts again. "first": at the first batch's g. A number > 0: the paper's s_0, the
+            value of s itself (a guess of E exp(l / lam)) before the first update. "zero": s_0 = 0, which makes the
+            first weights 1 / (gamma alpha) times as large.
         alpha: > 0, multiplies the new batch's g; at rest all weights are divided by it.
         uniform: >= 0, added to every weight.
         accumulate: micro-batches per optimiser step. s moves with the last of them, by all their examples; the
             weights of each use the mean over those seen so far. `end_step` ends a step that had fewer.
+
+    A call returns the finished scalar, mean(p l): go backward through it, and do not multiply it by losses again. The
+    weights alone are `weigh(losses)`, and `last` after a call.
 
     All released code starts at zero: that of the experiments with alpha = 0.5 and gamma = 0.1 by default (for label
     noise also uniform = 1), the package with alpha = 1 and gamma = 0.9. It takes exponentials without care for their
@@ -56,7 +63,7 @@ class ABSGD(InstanceWeighting):
     """
 
     log_s: Tensor
-    sign: Tensor
+    of_lam: Tensor
     seen: Tensor
     count: Tensor
     micro: Tensor
@@ -66,24 +73,25 @@ class ABSGD(InstanceWeighting):
         lam: Knob,
         gamma: Knob = 0.5,
         *,
-        init: str = "first",
+        init: str | float = "first",
         alpha: float = 1.0,
         uniform: float = 0.0,
         accumulate: int = 1,
     ) -> None:
         super().__init__()
-        _check_lam(lam)
+        check_lam(lam)
         GAMMA.check("gamma", gamma)
-        Choice(("first", "zero")).check("init", init)
+        START.check("init", init)
         Range(0, open_low=True, open_high=True).check("alpha", alpha)
         Range(0, open_high=True).check("uniform", uniform)
         Range(1, open_high=True, integer=True).check("accumulate", accumulate)
         self.lam, self.gamma = lam, gamma
         self.init, self.alpha, self.uniform, self.accumulate = init, alpha, uniform, accumulate
+        self._start = -math.inf if isinstance(init, str) else math.log(init)
         # of shape (1,): torch.compile loses what is written into a 0-dim float64 tensor
         for name, value in {
-            "log_s": -math.inf,  # not started
-            "sign": 0.0,  # of the lam that s was made with
+            "log_s": self._start,
+            "of_lam": 0.0,  # the lam that s was made with; 0: not started
             "seen": -math.inf,  # log sum exp of this step's micro-batches so far,
             "count": 0.0,  # their examples
             "micro": 0.0,  # and how many they were
@@ -92,7 +100,7 @@ class ABSGD(InstanceWeighting):
 
     @property
     def s(self) -> Tensor:
-        """The moving average exp(log_s), 0 before it has started; may exceed the range of float64."""
+        """The moving average exp(log_s); before it has started s_0, or 0. May exceed the range of float64."""
         return self.log_s[0].exp()
 
     def weights(
@@ -110,7 +118,7 @@ class ABSGD(InstanceWeighting):
             return torch.ones_like(losses, dtype=torch.promote_types(losses.dtype, torch.float32))
         self._follow(losses.device)
         batch = exponents(widened(losses) / lam, kept)
-        log_s, moved = self._moved(batch, _sign(lam), gamma)
+        log_s, moved = self._moved(batch, lam, gamma)
         p = batch.over(log_s, losses) + self.uniform
         if isinstance(lam, Tensor):  # its value is not looked at
             finite = lam.isfinite()
@@ -131,11 +139,12 @@ class ABSGD(InstanceWeighting):
         self.count.zero_()
         self.micro.zero_()
 
-    def _moved(self, batch: Exponents, sign: float | Tensor, gamma: float | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _moved(self, batch: Exponents, lam: float | Tensor, gamma: float | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """log s for the weights of this batch, and the state after it."""
-        same = self.sign * sign > 0
-        before = torch.where(same, self.log_s, -math.inf)
-        moved = {"sign": self.sign * 0 + sign}
+        lam = torch.zeros_like(self.of_lam) + lam
+        same = (lam - self.of_lam).abs() <= SAME * lam.abs()
+        before = torch.where(same, self.log_s, self._start)
+        moved = {"of_lam": torch.where(same, self.of_lam, lam)}
         if self.accumulate == 1:
             log_s = self._blended(before, batch.log_mean, gamma)
             moved["log_s"] = log_s = torch.where(batch.number > 0, log_s, before)
@@ -159,33 +168,35 @@ class ABSGD(InstanceWeighting):
     def _lam(self, progress: Progress | None) -> float | Tensor:
         lam = now(self.lam, "lam", progress, ANY)
         if looked_at(lam) and lam == 0:
-            raise ValueError(f"lam must not be 0, got 0 from {self.lam!r} at progress {progress}; {_WAY_OUT}")
+            raise ValueError(f"lam must not be 0, got 0 from {self.lam!r} at progress {progress}; {WAY_OUT}")
         return lam
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        sign = state_dict.pop(f"{prefix}sign", None)  # how a state was saved before it knew its lam
+        if sign is not None and f"{prefix}of_lam" not in state_dict:
+            state_dict[f"{prefix}of_lam"] = sign * abs(self._only_lam(float(sign)))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _only_lam(self, sign: float) -> float:
+        """The lam that an s of this sign must have been made with.
+
+        Raises:
+            ValueError: there are several, or none.
+        """
+        values = self.lam.values() if isinstance(self.lam, Schedule) else (self.lam,)
+        possible = {float(v) for v in values if math.isfinite(v) and v * sign > 0}
+        if sign and len(possible) != 1:
+            raise ValueError(
+                f"state_dict must tell the lam of its moving average, got none, and {self.lam!r} leaves it open; "
+                "this state is of an older version: begin the stage anew"
+            )
+        return possible.pop() if sign else 0.0
 
     def extra_repr(self) -> str:
         """The knobs, those beyond lam and gamma where they differ from their defaults."""
         more = {"init": "first", "alpha": 1.0, "uniform": 0.0, "accumulate": 1}
         shown = [f"{name}={getattr(self, name)!r}" for name, usual in more.items() if getattr(self, name) != usual]
         return ", ".join([f"lam={self.lam!r}", f"gamma={self.gamma!r}", *shown])
-
-
-_WAY_OUT = "lam > 0 for class imbalance, lam < 0 for label noise, infinite for the plain mean"
-
-
-def _check_lam(lam: Knob) -> None:
-    ANY.check("lam", lam)
-    values = [float(v) for v in (lam.values() if isinstance(lam, Schedule) else (lam,))]
-    if 0 in values:
-        raise ValueError(f"lam must not be 0, got {lam!r}; {_WAY_OUT}")
-    if isinstance(lam, Linear | Cosine | Cycle | Warmup):
-        if not all(map(math.isfinite, values)):
-            raise ValueError(f"lam must stay finite where it moves smoothly, got {lam!r}; jump with switch or steps")
-        if min(values) < 0 < max(values):
-            raise ValueError(f"lam must not pass through 0, got {lam!r}; jump over it with switch or steps")
-
-
-def _sign(lam: float | Tensor) -> float | Tensor:
-    return lam.sign() if isinstance(lam, Tensor) else 1.0 if lam > 0 else -1.0
 
 
 def _log(share: float | Tensor, like: Tensor) -> float | Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from longtail import class_weights, knobs
+from longtail.arrays import keyed
 from longtail.counts import as_counts, class_names
 from longtail.counts import class_counts as count_classes
 from longtail.losses.constants import ClassConstants
@@ -44,6 +45,8 @@ class Configured(ClassConstants):
         super().__init__()
         refuse_unknown(type(self), common)
         values = {**DEFAULTS, "normalize": self.DIVIDES_BY, **common}
+        by_key = keyed(values["class_weight"], "class_weight")
+        values["class_weight"] = values["class_weight"] if by_key is None else by_key
         self._own = tuple(own or {})
         knobs.check(type(self), {**(own or {}), **values})
         check_normalize(values["normalize"])
@@ -51,7 +54,7 @@ class Configured(ClassConstants):
         for name, value in {**(own or {}), **values}.items():
             setattr(self, name, value)
         self._scheduled = tuple(n for n in (*self._own, "reweight") if isinstance(getattr(self, n), Schedule))
-        counts = None if class_counts is None else as_counts(class_counts)
+        counts = None if class_counts is None else as_counts(class_counts, classes=values["classes"])
         _check_names(self.classes, counts)
         given = next((v for v in (counts, self._weight_given) if isinstance(v, Tensor)), None)
         self._hold(counts, given.device if given is not None else torch.get_default_device())

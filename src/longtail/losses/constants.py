@@ -8,6 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from longtail.arrays import COUNT, like_labels
 from longtail.counts import as_counts
 
 
@@ -32,11 +33,12 @@ class ClassConstants(nn.Module):
 
     def set_class_counts(self, class_counts: Any) -> None:
         """Take other counts (online, estimated, surrogate) and compute anew what follows from them."""
-        counts = as_counts(class_counts)
+        counts = as_counts(class_counts, classes=getattr(self, "classes", None))
         if self.class_counts is not None and len(counts) != len(self.class_counts):
+            hint = like_labels(counts.cpu().numpy())
             raise ValueError(
                 f"class_counts must keep {len(self.class_counts)} classes, got {len(counts)}; "
-                "build a new loss for other classes"
+                + (f"{hint}: {COUNT}" if hint else "build a new loss for other classes")
             )
         self._hold(counts, self._device())
 

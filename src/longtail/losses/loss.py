@@ -30,7 +30,9 @@ class Loss(Configured, ABC):
     (1 - e) onehot + e / C.
 
     Args:
-        class_counts: n (C,), where the loss or its class weight reads them; estimates need not be whole numbers.
+        class_counts: n (C,), where the loss or its class weight reads them; estimates need not be whole numbers. A
+            dict, a Counter or a pandas Series is read by its keys (class indices, or names in the order of `classes`
+            or else sorted), never by position. Labels are no counts: pass `longtail.class_counts(labels)`.
         class_weight: w; None for ones, a tensor (C,) as given, {class name: w} (names in `classes`, unnamed
             classes weigh 1), or "inverse", "sqrt", "effective" (beta 0.9999), which sum to C.
         reweight: r in [0, 1], w_j(p) = 1 + r(p) (w_j - 1); `switch(0.8, 0, 1)` defers the weights. r = 0 is
@@ -44,7 +46,7 @@ class Loss(Configured, ABC):
         zero_count: a class without examples is an error where a formula divides by its count or takes its
             log, unless "mask" (it gets no margin, a named weight of 0, or stands outside where its log is
             needed) or a number > 0 to count in its place.
-        classes: names of the classes, for a `class_weight` by name; `from_labels` fills them in.
+        classes: names of the classes, for counts or a `class_weight` by name; `from_labels` fills them in.
 
     Shapes: logits (N, C, d1..dk); targets, class indices (N, d1..dk) or probabilities (N, C, d1..dk).
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from longtail.arrays import by_class, keyed
 from longtail.knobs import Range
 
 
@@ -27,7 +28,8 @@ def per_class(name: str, value: Any, size: int | None, rule: Range, *, one_for_a
     per = "one number per class" if size is None else f"{size} numbers, one per class"
     want = f"one number or {per}" if one_for_all else per
     try:
-        numbers = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+        stands = value if keyed(value, name) is None else by_class(value, name)
+        numbers = torch.as_tensor(stands, dtype=torch.float64).detach().cpu()
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be {want}, got {value!r}; pass a list or a tensor") from None
     if numbers.ndim == 0 and one_for_all:

@@ -48,7 +48,7 @@ def _check_logits(logits: Tensor, num_classes: int | None) -> None:
     if num_classes is not None and logits.shape[1] != num_classes:
         raise ValueError(
             f"logits must have {num_classes} classes in dimension 1, as the loss was built for, got shape "
-            f"{tuple(logits.shape)}; build the loss with the counts of these classes"
+            f"{tuple(logits.shape)}; build the loss with the counts of these classes, longtail.class_counts(labels)"
         )
 
 
@@ -68,10 +68,9 @@ def _check_targets(logits: Tensor, targets: Tensor) -> None:
             "multi-hot; pass targets.argmax(1), or probabilities whose rows sum to 1"
         )
     elif targets.shape != of_index:
-        raise ValueError(
-            f"targets as class indices must have shape {of_index}, got {tuple(targets.shape)}; "
-            "pass one class index per example"
-        )
+        column = targets.shape == (*of_index, 1)
+        way = "use targets.squeeze(-1)" if column else "pass one class index per example"
+        raise ValueError(f"targets as class indices must have shape {of_index}, got {tuple(targets.shape)}; {way}")
 
 
 def _check_sample_weight(weight: Tensor, logits: Tensor) -> None:

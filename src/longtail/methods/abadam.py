@@ -14,12 +14,18 @@ from longtail.knobs import PositiveFloat
 from longtail.methods.definition import Method
 from longtail.methods.references import QI_2023
 from longtail.methods.robust import TWO_STAGES
-from longtail.methods.weighing import Base, Gamma, Lambda, based_on, text, weighed
+from longtail.methods.weighing import Base, Gamma, Lambda, Start, based_on, text, weighed
 from longtail.optim import UncorrectedAdam
 
 
 def abadam(
-    *, base: Base = "ce", lam: Lambda = TWO_STAGES, gamma: Gamma = 0.5, lr: PositiveFloat = 1e-3, stock: bool = False
+    *,
+    base: Base = "ce",
+    lam: Lambda = TWO_STAGES,
+    gamma: Gamma = 0.5,
+    init: Start = "first",
+    lr: PositiveFloat = 1e-3,
+    stock: bool = False,
 ) -> Method:
     """ABAdam: the weighted gradient of absgd in Adam, weight decay outside the preconditioner.
 
@@ -30,9 +36,9 @@ def abadam(
     and with weight decay in the gradient. The learning rate is `lr` over the recipe's warm-up and decay.
     """
     method = based_on(base)
-    instance_weights.ABSGD(lam, gamma)  # knobs that do not go together are refused now
-    weights = text("absgd", lam=lam, gamma=gamma, init="first", alpha=1.0, uniform=0.0)
-    train = weighed(method, weights, lambda data: instance_weights.ABSGD(lam, gamma))
+    instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
+    weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
+    train = weighed(method, weights, lambda data: instance_weights.ABSGD(lam, gamma, init=init))
     adam = text("adam", lr=lr, stock=stock)
 
     def stages(recipe: Recipe) -> Sequence[Stage]:

@@ -15,7 +15,7 @@ from longtail.engine import Recipe, Stage
 from longtail.knobs import Choice, Range
 from longtail.methods.definition import Method
 from longtail.methods.references import QI_2023
-from longtail.methods.weighing import MARK, Base, Gamma, Lambda, based_on, text, unweighed, with_weights
+from longtail.methods.weighing import MARK, Base, Gamma, Lambda, Start, based_on, text, unweighed, with_weights
 from longtail.types import Learner, TrainingData
 
 Trained = Annotated[str, Choice(("classifier", "block"))]
@@ -23,7 +23,13 @@ More = Annotated[float, Range(0, 1, open_low=True)]
 
 
 def absgd_decoupled(
-    *, base: Base = "ce", lam: Lambda = 10.0, gamma: Gamma = 0.5, trained: Trained = "classifier", more: More = 0.3
+    *,
+    base: Base = "ce",
+    lam: Lambda = 10.0,
+    gamma: Gamma = 0.5,
+    init: Start = "first",
+    trained: Trained = "classifier",
+    more: More = 0.3,
 ) -> Method:
     """Decoupled ABSGD: all layers by plain training, then ABSGD on the classifier, or on the last block too.
 
@@ -39,8 +45,8 @@ def absgd_decoupled(
     which; their learning rates of the second part stand in an appendix that we have not seen.
     """
     method = based_on(base)
-    instance_weights.ABSGD(lam, gamma)  # knobs that do not go together are refused now
-    weights = text("absgd", lam=lam, gamma=gamma, init="first", alpha=1.0, uniform=0.0)
+    instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
+    weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         *first, last = method.stages(recipe)
@@ -50,7 +56,8 @@ def absgd_decoupled(
             fresh, drawn = last.build(data, left)
             fresh = unweighed(fresh)
             fresh.network = copy.deepcopy(unweighed(left).network)
-            return with_weights(fresh, instance_weights.ABSGD(lam, gamma), still(fresh.network, trained)), drawn
+            absgd = instance_weights.ABSGD(lam, gamma, init=init)
+            return with_weights(fresh, absgd, still(fresh.network, trained)), drawn
 
         second = replace(
             last,

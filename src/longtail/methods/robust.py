@@ -15,15 +15,14 @@ from torch import nn
 
 from longtail import instance_weights
 from longtail.data import Part
-from longtail.knobs import Choice, Knob, NonNegativeFloat, Positive, PositiveFloat, Range, UnitFloat
+from longtail.knobs import Knob, NonNegativeFloat, Positive, PositiveFloat, Range, UnitFloat
 from longtail.methods.definition import Method
 from longtail.methods.references import HAN_2018, LI_2021, MAJIDI_2021, QI_2023, Reference
-from longtail.methods.weighing import Base, Gamma, Lambda, MakeWeights, based_on, text, weighed, worked_example
+from longtail.methods.weighing import Base, Gamma, Lambda, MakeWeights, Start, based_on, text, weighed, worked_example
 from longtail.schedules import Switch
 
 TWO_STAGES = Switch(0.8, math.inf, 5.0)
 """Plain training first, weights from the first drop of the learning rate on: the authors' recipe for CIFAR."""
-Start = Annotated[str, Choice(("first", "zero"))]
 Share = Annotated[Knob, Range(0, 1, open_low=True)]
 Tilt = Annotated[Knob, Range(open_low=True, open_high=True)]
 TiltWithin = Annotated[float, Range(open_low=True, open_high=True)]
@@ -41,7 +40,8 @@ def absgd(
     """ABSGD: every example weighs exp(its loss / lambda), against a moving average; over any supervised base.
 
     loss = mean of p_i l_i, p_i = exp(l_i / lambda) / s, s <- (1 - gamma) s + gamma (batch mean of exp(l / lambda)),
-    p constant in the gradient; l the per-example losses of `base`, its class weights included.
+    p constant in the gradient; l the per-example losses of `base`, its class weights included. s starts at the first
+    batch's mean, or by `init` at a number (the paper's s_0) or 0, and starts again whenever lambda changes.
 
     lambda > 0 raises hard examples (imbalance), lambda < 0 lowers them (label noise), |lambda| = inf is plain
     training; gamma is the weight of the new batch. The default is the authors' recipe for CIFAR: plain until the first

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from longtail.data import Part
 from longtail.engine import Recipe, Stage
+from longtail.instance_weights.ranges import START
 from longtail.knobs import Choice, Knob, Range
 from longtail.learners import SupervisedLearner
 from longtail.methods.definition import MakeStages, Method
@@ -48,6 +49,7 @@ class Supervised(Choice):
 
 Lambda = Annotated[Knob, NonZero()]
 Gamma = Annotated[Knob, Range(0, 1, open_low=True)]
+Start = Annotated[str | float, START]
 Base = Annotated[str, Supervised()]
 
 

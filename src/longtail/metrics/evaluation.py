@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longtail.arrays import by_class
 from longtail.groups import groups
 from longtail.metrics.calibration import BINS, class_gaps, confidence_gaps
 from longtail.metrics.inputs import checked_labels, checked_probabilities, checked_scores, checked_weights
@@ -41,7 +42,8 @@ def evaluate(
         scores: (N, C) logits, or probabilities where ``probabilities=True``; the prediction is the largest,
             ties go to the lowest index. Arrays, lists or tensors.
         targets: (N,) class indices in [0, C).
-        class_counts: (C,) *training* examples per class: they make the many/medium/few groups.
+        class_counts: (C,) *training* examples per class: they make the many/medium/few groups. By key where they have
+            keys (a dict, a Counter, a pandas Series).
         probabilities: the scores are probabilities (rows sum to 1) rather than logits.
         sample_weight: (N,) weights; a weight of k equals k copies of the row, so ``n`` and the n of the Wilson
             interval are sums of weights, whole or not. Weights that are no counts (survey weights, say) make that
@@ -72,9 +74,10 @@ class Tally:
 
     def __init__(self, class_counts: Any, *, probabilities: bool = False) -> None:
         """See ``evaluate`` for the arguments."""
-        self.groups = groups(class_counts)
+        counts = by_class(class_counts)
+        self.groups = groups(counts)
         self.probabilities = probabilities
-        self.num_classes = num_classes = len(class_counts)
+        self.num_classes = num_classes = len(counts)
         self.weighted = False
         self.hits, self.support, self.predicted = np.zeros((3, num_classes))
         self.gaps = np.zeros(BINS)

@@ -26,9 +26,14 @@ def checked_scores(scores: Any, num_classes: int | None = None) -> NDArray[Any]:
     array = as_array(scores)
     wanted = "(N, C)" if num_classes is None else f"(N, {num_classes})"
     if array.ndim != 2 or array.shape[1] == 0 or num_classes not in (None, array.shape[1]):
+        other = array.ndim == 2 and array.shape[1] > 0
+        way = (
+            "give class_counts as longtail.class_counts(labels)"
+            if other
+            else "pass one row of class scores per example"
+        )
         raise ValueError(
-            f"scores must have shape {wanted}, one column per class of class_counts, got {array.shape}; "
-            "pass one row of class scores per example"
+            f"scores must have shape {wanted}, one column per class of class_counts, got {array.shape}; {way}"
         )
     if array.shape[0] == 0:
         raise ValueError(f"scores must hold at least one example, got shape {array.shape}; nothing to evaluate")
@@ -38,15 +43,22 @@ def checked_scores(scores: Any, num_classes: int | None = None) -> NDArray[Any]:
 
 
 def checked_labels(labels: Any, n: int, num_classes: int, name: str = "targets") -> NDArray[np.int64]:
-    """Class indices (N,) in [0, C) as int64."""
+    """Class indices (N,) in [0, C) as int64; a column (N, 1) and whole numbers stored as floats will do."""
     array = as_array(labels)
+    if array.shape == (n, 1):
+        array = array[:, 0]
     if array.shape != (n,):
         raise ValueError(
             f"{name} must have shape ({n},), one class index per example, got {array.shape}; "
             "use the rows that have a label"
         )
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integer class indices, got dtype {array.dtype}; encode the labels first")
+    whole = array.dtype.kind == "f" and bool((array == np.trunc(array)).all()) and bool(np.isfinite(array).all())
+    if array.dtype.kind not in "biu" and not whole:
+        raise TypeError(
+            f"{name} must be integer class indices, got dtype {array.dtype}; encode the labels first, "
+            "for example with numpy.unique(labels, return_inverse=True)[1]"
+        )
+    array = array.astype(np.int64)
     outside = (array < 0) | (array >= num_classes)
     if outside.any():
         at = int(np.argmax(outside))
@@ -54,7 +66,7 @@ def checked_labels(labels: Any, n: int, num_classes: int, name: str = "targets")
             f"{name} must lie in [0, {num_classes}), got {array[at]} at row {at}; "
             "drop unlabelled rows, or give class_counts for every class"
         )
-    return array.astype(np.int64)
+    return array
 
 
 def checked_weights(sample_weight: Any, n: int) -> Floats:

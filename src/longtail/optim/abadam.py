@@ -29,6 +29,7 @@ class ABAdam(Weighted, torch.optim.Adam):
         lr: learning rate.
         lam: lambda, > 0 for class imbalance, < 0 for label noise, infinite for plain Adam; a number or a schedule.
         gamma: in (0, 1], the share of the new batch in the moving average; a number or a schedule.
+        init: where that average starts, and starts again whenever lam changes: "first", "zero" or a number > 0.
         betas: the shares of the old in h and v.
         eps: the paper's G_0.
         weight_decay: coefficient of w.
@@ -45,12 +46,13 @@ class ABAdam(Weighted, torch.optim.Adam):
         *,
         lam: Knob,
         gamma: Knob = 0.5,
+        init: str | float = "first",
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         stock: bool = False,
     ) -> None:
-        self.weighting = instance_weights.ABSGD(lam, gamma)
+        self.weighting = instance_weights.ABSGD(lam, gamma, init=init)
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         self.defaults["stock"] = stock  # defaults are pickled with the optimiser
 

@@ -25,6 +25,7 @@ class ABSGD(Weighted, torch.optim.SGD):
         lr: learning rate.
         lam: lambda, > 0 for class imbalance, < 0 for label noise, infinite for plain SGD; a number or a schedule.
         gamma: in (0, 1], the share of the new batch in the moving average; a number or a schedule.
+        init: where that average starts, and starts again whenever lam changes: "first", "zero" or a number > 0.
         momentum: the paper's beta.
         weight_decay: coupled and not weighted, as in torch.
         nesterov: torch's.
@@ -39,9 +40,10 @@ class ABSGD(Weighted, torch.optim.SGD):
         *,
         lam: Knob,
         gamma: Knob = 0.5,
+        init: str | float = "first",
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        self.weighting = instance_weights.ABSGD(lam, gamma)
+        self.weighting = instance_weights.ABSGD(lam, gamma, init=init)
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)

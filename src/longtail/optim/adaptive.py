@@ -20,6 +20,7 @@ class ABAdaGrad(Weighted, torch.optim.Adagrad):
         lr: learning rate.
         lam: lambda, > 0 for class imbalance, < 0 for label noise; a number or a schedule.
         gamma: in (0, 1], the share of the new batch in the moving average; a number or a schedule.
+        init: where that average starts, and starts again whenever lam changes: "first", "zero" or a number > 0.
         lr_decay: torch's.
         weight_decay: coupled, torch's.
         eps: torch's.
@@ -32,11 +33,12 @@ class ABAdaGrad(Weighted, torch.optim.Adagrad):
         *,
         lam: Knob,
         gamma: Knob = 0.5,
+        init: str | float = "first",
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
         eps: float = 1e-10,
     ) -> None:
-        self.weighting = instance_weights.ABSGD(lam, gamma)
+        self.weighting = instance_weights.ABSGD(lam, gamma, init=init)
         super().__init__(params, lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
 
 
@@ -49,6 +51,7 @@ class ABRMSProp(Weighted, torch.optim.RMSprop):
         lr: learning rate.
         lam: lambda, > 0 for class imbalance, < 0 for label noise; a number or a schedule.
         gamma: in (0, 1], the share of the new batch in the moving average; a number or a schedule.
+        init: where that average starts, and starts again whenever lam changes: "first", "zero" or a number > 0.
         alpha: torch's smoothing constant of squared gradients.
         eps: torch's.
         momentum: torch's.
@@ -62,10 +65,11 @@ class ABRMSProp(Weighted, torch.optim.RMSprop):
         *,
         lam: Knob,
         gamma: Knob = 0.5,
+        init: str | float = "first",
         alpha: float = 0.99,
         eps: float = 1e-8,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
-        self.weighting = instance_weights.ABSGD(lam, gamma)
+        self.weighting = instance_weights.ABSGD(lam, gamma, init=init)
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay)

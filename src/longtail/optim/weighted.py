@@ -18,7 +18,7 @@ class Weighted(torch.optim.Optimizer):
     """Put before an optimiser of torch: its step then descends the weighted losses.
 
     `weighting` holds the running state, saved in `state_dict()` beside torch's. Assign another
-    (`instance_weights.ABSGD(5.0, 0.1, init="zero", alpha=0.5)`, or a relative) for what the constructor does not
+    (`instance_weights.ABSGD(5.0, 0.1, alpha=0.5)`, or a relative) for what the constructor does not
     offer.
     """
 

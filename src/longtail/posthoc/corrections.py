@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from longtail.arrays import COUNT
 from longtail.counts import log_priors
 from longtail.functional import across, widen
 from longtail.knobs import Range
@@ -29,7 +30,8 @@ def adjust_logits(logits: T, counts: Any, tau: float = 1.0, *, zero_count: str |
     Args:
         logits: (N, C, d1..dk), tensor or array; log-probabilities do as well. Narrower than float32 becomes
             float32.
-        counts: training counts (C,), all > 0 unless `zero_count` says otherwise.
+        counts: training counts (C,), all > 0 unless `zero_count` says otherwise; by key where they have keys (a dict, a
+            Counter, a pandas Series).
         tau: >= 0; 0 changes nothing.
         zero_count: "mask" gives an empty class the score -inf; a number > 0 stands in for its count.
 
@@ -127,6 +129,11 @@ def prior_offsets(log_prior: Tensor, tau: float) -> Tensor:
 
 def shifted(logits: Tensor, offsets: Tensor) -> Tensor:
     """Logits (N, C, d1..dk) minus one offset per class."""
+    if logits.ndim > 1 and logits.shape[1] != len(offsets):
+        raise ValueError(
+            f"logits must have {len(offsets)} classes in dimension 1, as many as there are counts, got shape "
+            f"{tuple(logits.shape)}; {COUNT}"
+        )
     logits = scores_of(logits, len(offsets), "logits")
     return logits - across(offsets, logits)
 

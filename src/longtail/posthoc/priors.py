@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.arrays import by_class
 from longtail.functional import across
 from longtail.knobs import Range
 from longtail.posthoc.corrections import ROW_SUM_TOLERANCE, T, like, probabilities_of, scores_of, shifted, tensor
@@ -141,7 +142,11 @@ def estimate_prior(
 
 def checked_prior(prior: Any, name: str, *, positive: bool) -> Tensor:
     """A prior (C,) in float64 that sums to 1, with every class > 0 or >= 0."""
-    p = prior.detach().double() if isinstance(prior, Tensor) else torch.tensor(np.asarray(prior, np.float64))
+    p = (
+        prior.detach().double()
+        if isinstance(prior, Tensor)
+        else torch.tensor(np.asarray(by_class(prior, name), np.float64))
+    )
     if p.ndim != 1 or not len(p):
         raise ValueError(
             f"{name} must be a prior of shape (C,), got shape {tuple(p.shape)}; use longtail.priors(counts)"

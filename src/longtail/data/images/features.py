@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.files import unreadable
+from longtail.data.files import FEATURES, SeveralError, named, unreadable
 from longtail.data.images.tree import listed
-
-NAMES = ("X", "features")
 
 
 def features_of(path: str | Path, names: Sequence[str]) -> Tensor:
@@ -65,7 +63,7 @@ def _order(files: list[str], names: Sequence[str], rows: int, where: str) -> np.
 
 
 def stored(path: str | Path) -> tuple[np.ndarray, list[str] | None]:
-    """X (or features) of an .npz with its `files` where it has them, or the array of an .npy; pickles are refused."""
+    """X (or embeddings, ...) of an .npz with its `files` where it has them, or the array of an .npy; no pickles."""
     path = Path(path)
     if path.suffix not in (".npz", ".npy") or not path.is_file():
         what = "does not exist" if not path.exists() else "is neither .npz nor .npy"
@@ -77,8 +75,11 @@ def stored(path: str | Path) -> tuple[np.ndarray, list[str] | None]:
             if isinstance(found, np.ndarray):
                 return found, None
             with found as archive:
-                X = next((np.asarray(archive[name]) for name in NAMES if name in archive.files), None)
+                name = named(archive.files, FEATURES, path)
+                X = None if name is None else np.asarray(archive[name])
                 files = np.asarray(archive["files"]).ravel().tolist() if "files" in archive.files else None
+    except SeveralError:
+        raise
     except Exception as error:  # whatever a damaged file makes the readers raise
         raise ValueError(f"features {path.name!r} {unreadable(path, error)}") from None
     if X is None:

@@ -1,0 +1,47 @@
+"""What ABSGD's knobs may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from longtail.knobs import Choice, Knob, Range
+from longtail.schedules import Cosine, Cycle, Linear, Schedule, Warmup
+
+ANY, GAMMA = Range(), Range(0, 1, open_low=True)
+
+
+@dataclass(frozen=True)
+class Start(Choice):
+    """Where s starts: "first", "zero", or a number > 0."""
+
+    words: tuple[str, ...] = ("first", "zero")
+
+    def __str__(self) -> str:
+        return '"first", "zero" or a number > 0'
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError or TypeError naming the knob where the value breaks the rule."""
+        if isinstance(value, str) or not isinstance(value, Real):
+            super().check(name, value)
+        elif isinstance(value, bool) or not 0 < float(value) < math.inf:
+            raise ValueError(f'{name} must be {self}, got {value!r}; it is s before the first batch, "zero" is 0')
+
+
+START = Start()
+WAY_OUT = "lam > 0 for class imbalance, lam < 0 for label noise, infinite for the plain mean"
+
+
+def check_lam(lam: Knob) -> None:
+    """Raise ValueError or TypeError where lambda is, or would become, 0, or moves where it must jump."""
+    ANY.check("lam", lam)
+    values = [float(v) for v in (lam.values() if isinstance(lam, Schedule) else (lam,))]
+    if 0 in values:
+        raise ValueError(f"lam must not be 0, got {lam!r}; {WAY_OUT}")
+    if isinstance(lam, Linear | Cosine | Cycle | Warmup):
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"lam must stay finite where it moves smoothly, got {lam!r}; jump with switch or steps")
+        if min(values) < 0 < max(values):
+            raise ValueError(f"lam must not pass through 0, got {lam!r}; jump over it with switch or steps")
