@@ -12,7 +12,7 @@ from typing import Any
 
 from longtail.data import Splits
 from longtail.data.folds import Folds
-from longtail.documents import DamagedError, OutdatedError, Rule, is_list_of, read, read_sealed, sealed
+from longtail.documents import DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed
 from longtail.engine import Recipe, packing
 from longtail.engine.run import first_difference
 from longtail.methods import Method, methods
@@ -168,7 +168,8 @@ def _stored(found: Plan) -> dict[str, Any] | None:
         _same(found.out, stored, asked)
         return stored
     except OutdatedError as error:
-        _same(found.out, read(path, WAY_OUT), asked)
+        if misfit(old := read(path, WAY_OUT), {"data": dict, "recipe": dict}) is None:
+            _same(found.out, old, asked)
         reason = error.reason
     except DamagedError as error:
         reason = error.reason

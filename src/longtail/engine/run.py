@@ -162,7 +162,10 @@ def _readable(folder: Path) -> dict[str, Any] | None:
     try:
         return finished.configuration(folder)
     except OutdatedError:
-        return documents.read(folder / CONFIG, finished.WAY_OUT)
+        old = documents.read(folder / CONFIG, finished.WAY_OUT)
+        return (
+            old if documents.misfit(old, {"method": str, "seed": int, "data": dict, "recipe": dict}) is None else None
+        )
     except DamagedError:
         return None
 
