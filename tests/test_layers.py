@@ -8,8 +8,8 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "longtail"
 
 FACTS = {
-    "arrays", "checks", "class_weights", "cosine", "counts", "groups", "intervals", "knobs", "ledger", "profiles",
-    "schedules", "trusted", "types", "version",
+    "arrays", "checks", "class_weights", "cosine", "counts", "documents", "groups", "intervals", "knobs", "ledger",
+    "profiles", "schedules", "trusted", "types", "version",
 }  # fmt: skip
 PARTS = {"data", "heads", "instance_weights", "losses", "models", "posthoc", "sampling", "targets", "updates"}
 LAYERS = [
@@ -17,7 +17,8 @@ LAYERS = [
     {"functional"},
     PARTS,
     {"learners", "optim"},
-    {"engine", "metrics"},
+    {"metrics"},
+    {"engine"},
     {"methods"},
     {"comparison", "report", "cli", "estimators"},
 ]

@@ -217,12 +217,6 @@ class TestAgain:
         with pytest.raises(ValueError, match=r"holds another comparison: data.hash is"):
             compare(other, y, out=done[1], methods="ce", seeds=1, **SMALL)
 
-    def test_a_damaged_folder_is_one_line(self, tmp_path: Path) -> None:
-        run(tmp_path, methods="ce", seeds=1)
-        (tmp_path / "config.json").write_text("{")
-        with pytest.raises(ValueError, match=r"config.json is damaged \(.*\); delete its folder"):
-            run(tmp_path, methods="ce", seeds=1)
-
 
 def broken(*seeds: int) -> Callable[[], Method]:
     """A method whose training fails, for some seeds or for all."""

@@ -18,6 +18,7 @@ from longtail.comparison.benchmarks import BENCHMARKS, benchmark
 from longtail.comparison.estimate import estimate
 from longtail.comparison.plan import plan
 from longtail.comparison.reproduction import prepare_benchmark, reproduce
+from resealing import resealed
 
 METHODS = "ce,ldam-drw,logit-adjusted-posthoc"
 EPOCHS, LOOKS = 4, 2
@@ -107,9 +108,20 @@ class TestNumbers:
         records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         next(r for r in records if "scores" in r)["scores"]["accuracy"] = 0.995
         (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+        resealed(folder / "run.json")
         (row,) = run(data, tmp_path, methods="ce", seeds=1).rows
         assert row["best_test"]["mean"] == pytest.approx(0.5)
         assert row["last"]["mean"] > 5
+
+    def test_a_changed_record_is_noticed_and_the_run_done_again(
+        self, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        before = run(data, tmp_path, methods="ce", seeds=1).rows[0]
+        path = folders(tmp_path, "ce")[0] / "metrics.jsonl"
+        path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 0.9', 1))
+        after = run(data, tmp_path, methods="ce", seeds=1).rows[0]
+        assert (after["best_test"], after["last"]) == (before["best_test"], before["last"])
+        assert f"{path} was changed since the run was finished (its checksum is off); running it again" in caplog.text
 
     def test_a_post_hoc_row_has_last_only(self, done: tuple[Any, Path]) -> None:
         result, out = done

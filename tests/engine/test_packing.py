@@ -76,6 +76,17 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, damage: str) -> None:
     assert "\n" not in str(found.value)
 
 
+def test_a_changed_header_is_noticed_where_the_bytes_of_the_tensors_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    packing.save(path, {"weight": torch.arange(6.0).reshape(2, 3)})
+    whole = path.read_bytes()
+    for there, other in ((b"[2,3]", b"[3,2]"), (b'"F32"', b'"I32"'), (b'"checksum"', b'"checksam"')):
+        assert whole.count(there) == 1
+        path.write_bytes(whole.replace(there, other))
+        with pytest.raises(ValueError, match=r"is damaged \("):
+            packing.load(path)
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_half_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 
 from longtail.engine import Run
-from longtail.engine.run import append_record, claim, cut_records, first_difference
+from longtail.engine.run import claim, first_difference
+from resealing import unsealed
 
 CONFIG: dict[str, Any] = {
+    "schema_version": 2,
     "method": "ldam-drw",
     "seed": 0,
-    "data": {"name": "digits", "facts": {"ratio": 50.0}, "hash": "aa"},
+    "data": {"name": "digits", "facts": {"ratio": 50.0}, "hash": "aa", "classes": ["a", "b"], "class_counts": [9, 1]},
     "recipe": {"epochs": 200, "model_args": {"hidden": (128, 128)}},
+    "precision": "float32",
+    "device": "cpu",
     "threads": 1,
+    "machine": {},
     "versions": {"torch": "2.13.0"},
 }
 
@@ -39,7 +44,7 @@ class TestClaim:
             ({"seed": 1}, "seed is 0 there, 1 was asked"),
             ({"recipe": {**CONFIG["recipe"], "epochs": 10}}, "recipe.epochs is 200 there, 10 was asked"),
             (
-                {"data": {"name": "digits", "facts": {"ratio": 10.0}, "hash": "bb"}},
+                {"data": {**CONFIG["data"], "facts": {"ratio": 10.0}, "hash": "bb"}},
                 "data.facts.ratio is 50.0 there, 10.0 was asked",
             ),
             ({"data": {**CONFIG["data"], "hash": "bb"}}, "data.hash is 'aa' there, 'bb' was asked"),
@@ -52,43 +57,32 @@ class TestClaim:
         assert "\n" not in str(found.value)
         assert json.loads((tmp_path / "config.json").read_text())["seed"] == 0
 
-    def test_a_damaged_configuration_is_one_line(self, tmp_path: Path) -> None:
-        (tmp_path / "config.json").write_text("{")
-        with pytest.raises(ValueError, match=r"config.json is damaged \(.*\); delete its folder"):
-            claim(tmp_path, CONFIG)
+    @pytest.mark.parametrize("damage", [lambda text: "{", lambda text: text.replace('"threads": 1', '"threads": 2')])
+    def test_a_damaged_one_is_said_and_written_anew(
+        self, tmp_path: Path, damage: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        claim(tmp_path, CONFIG)
+        path = tmp_path / "config.json"
+        whole = path.read_text()
+        path.write_text(damage(whole))
+        assert claim(tmp_path, CONFIG) == CONFIG
+        assert path.read_text() == whole
+        (line,) = caplog.messages
+        assert line.startswith(str(path))
+        assert line.endswith("; beginning this run anew")
+
+    def test_one_without_a_checksum_still_tells_whose_the_folder_is(self, tmp_path: Path) -> None:
+        claim(tmp_path, CONFIG)
+        unsealed(tmp_path / "config.json")
+        with pytest.raises(ValueError, match="another configuration: seed is 0 there, 1 was asked"):
+            claim(tmp_path, {**CONFIG, "seed": 1})
+        assert claim(tmp_path, CONFIG) == CONFIG
 
 
 def test_the_first_difference_goes_down_to_a_plain_value() -> None:
     assert first_difference({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, ("a",)) == ("a.c", None, 2)
     assert first_difference({"a": 1}, {"a": {"b": 1}}, ("a",)) == ("a", 1, {"b": 1})
     assert first_difference({"a": 1, "b": 2}, {"a": 1, "b": 3}, ("a",)) is None
-
-
-class TestRecords:
-    def test_lines_after_the_checkpoint_are_cut(self, tmp_path: Path) -> None:
-        for epoch in range(1, 6):
-            append_record(tmp_path, {"epoch": epoch})
-        cut_records(tmp_path, 3)
-        assert [r["epoch"] for r in Run(tmp_path, {}, {}).records] == [1, 2, 3]
-        cut_records(tmp_path, 3)
-        assert len(Run(tmp_path, {}, {}).records) == 3
-        cut_records(tmp_path, 0)
-        assert Run(tmp_path, {}, {}).records == []
-
-    def test_a_line_that_was_being_written_is_cut(self, tmp_path: Path) -> None:
-        append_record(tmp_path, {"epoch": 1})
-        with open(tmp_path / "metrics.jsonl", "a") as file:
-            file.write('{"epo')
-        cut_records(tmp_path, 1)
-        assert Run(tmp_path, {}, {}).records == [{"epoch": 1}]
-
-    def test_nothing_there_is_nothing_to_cut(self, tmp_path: Path) -> None:
-        cut_records(tmp_path, 0)
-        assert list(tmp_path.iterdir()) == []
-
-    def test_what_is_not_a_number_is_never_written(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="JSON compliant"):
-            append_record(tmp_path, {"loss": float("nan")})
 
 
 def test_a_folder_without_a_finished_run_is_one_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from longtail.comparison.audit import audit, mend
 from longtail.comparison.execute import OnOutcome, OutputError, check_limits, execute
 from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
@@ -148,6 +149,7 @@ def _compared(
 ) -> Comparison:
     made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds)
     packing.sweep(made.out)
+    mend(made, audit(made))
     claim(made)
     if on_plan is not None:
         on_plan(made)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from longtail.comparison.audit import audit
 from longtail.comparison.comparison import Prepared
 from longtail.comparison.execute import THREADS
 from longtail.comparison.plan import Task, plan
@@ -39,7 +40,8 @@ def estimate(
     found = plan(
         prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device, prepared.folds
     )  # fmt: skip
-    wave = found.waves()[0]
+    again = audit(found)
+    wave = found.waves(again)[0]
     trainings = len(wave) if prepared.folds is None else sum(_folds_left(task, prepared.folds.k) for task in wave)
     side_by_side = min(jobs or (cores() if prepared.device == "cpu" else 1), max(len(wave), 1))
     epoch, looking, memory, on_gpu = measured(prepared)
@@ -54,7 +56,7 @@ def estimate(
         "methods": [m.spec for m in found.methods],
         "seeds": len(found.seeds),
         "runs": len(found.tasks),
-        "finished": sum(task.finished for task in found.tasks),
+        "finished": sum(task.finished for task in found.tasks) - len(again),
         "trainings": trainings,
         "epochs": epochs,
         "jobs": side_by_side,

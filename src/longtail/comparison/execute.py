@@ -13,6 +13,7 @@ from longtail.data import Splits
 from longtail.data.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.machine import cores
+from longtail.engine.run import ForeignError
 from longtail.methods import train
 from longtail.methods.folds import train_folds
 
@@ -26,12 +27,16 @@ class OutputError(OSError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended: `error` is None where it finished."""
+    """How one run ended: `error` is None where it finished.
+
+    `output`: its folder cannot be written; `foreign`: it belongs to another configuration.
+    """
 
     task: Task
     seconds: float
     error: str | None = None
     output: bool = False
+    foreign: bool = False
 
 
 OnOutcome = Callable[[Outcome], None]
@@ -56,6 +61,7 @@ def execute(
 
     Raises:
         OutputError: the output folder cannot be written any more; finished runs are kept.
+        ForeignError: a folder of a run belongs to another configuration.
     """
     check_limits(jobs, budget, evaluations)
     deadline = None if budget is None else time.monotonic() + budget
@@ -65,6 +71,8 @@ def execute(
         for outcome in _side_by_side(plan, wave, wanted, deadline, evaluations):
             if outcome.output:
                 raise OutputError(f"{outcome.error}; finished runs are kept, make room and run the same command again")
+            if outcome.foreign:
+                raise ForeignError(outcome.error)
             outcomes.append(outcome)
             if on_outcome is not None:
                 on_outcome(outcome)
@@ -125,6 +133,8 @@ def run_task(
     except OSError as error:
         where = error.filename or task.folder
         return outcome(error=f"cannot write {where} ({error.strerror or error})", output=True)
+    except ForeignError as error:
+        return outcome(error=str(error), foreign=True)
     except Exception as error:
         # whatever went wrong in one method must not take the others down; its type tells a reader where to look
         message = str(error).splitlines()[0] if str(error) else ""

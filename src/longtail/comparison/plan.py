@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from longtail.data import Splits
 from longtail.data.folds import Folds
+from longtail.documents import DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed
 from longtail.engine import Recipe, packing
-from longtail.engine.run import first_difference, read_json
+from longtail.engine.run import first_difference
 from longtail.methods import Method, methods
 from longtail.methods.spec import folder_name
 
-SCHEMA = 1
+log = logging.getLogger(__name__)
+
+SCHEMA = 2
+"""Of config.json; 1 had no checksum."""
 REFERENCE = "ce"
 IDENTITY = ("data", "recipe")
+CONFIG = "config.json"
+WAY_OUT = "delete that file and run the same command again; finished runs are checked and kept"
+_RULES: dict[str, Rule] = {
+    "data": dict, "recipe": dict, "methods": is_list_of(str),
+    "seeds": lambda value: isinstance(value, list) and value == list(range(len(value))),
+}  # fmt: skip
 METRICS = ("balanced_accuracy", "accuracy", "macro_f1")
 
 
@@ -71,8 +82,11 @@ class Plan:
             for m in self.methods
         ]
 
-    def waves(self) -> tuple[list[Task], list[Task]]:
-        """Unfinished runs in two waves: those that train, and those that find a training of the first wave."""
+    def waves(self, again: Container[Path] = ()) -> tuple[list[Task], list[Task]]:
+        """Unfinished runs in two waves: those that train, and those that find a training of the first wave.
+
+        Runs whose folder is in `again` count as unfinished.
+        """
         owners: set[tuple[int, str]] = set()
         first: list[Task] = []
         second: list[Task] = []
@@ -81,14 +95,21 @@ class Plan:
             training = (task.seed, trainings[task.spec])
             wave = second if training in owners else first
             owners.add(training)
-            if not task.finished:
+            if not task.finished or task.folder in again:
                 wave.append(task)
         return first, second
 
-    def _training(self, method: Method) -> str:
-        """The text of what a method trains: its stages and the recipe it is trained under."""
+    def shared(self, spec: str, among: Container[str]) -> str | None:
+        """The first method whose first stage a method has in common, so that it need not train it, or None."""
+        stages = {m.spec: self._training(m, 1) for m in self.methods}
+        alike = [m.spec for m in self.methods if stages[m.spec] == stages[spec] and (m.spec == spec or m.spec in among)]
+        return None if alike[0] == spec else alike[0]
+
+    def _training(self, method: Method, stages: int | None = None) -> str:
+        """The text of what a method trains: its stages (or the first few) and the recipe it is trained under."""
         recipe = method.under(self.recipe)
-        return json.dumps([[stage.spec for stage in method.stages(recipe)], recipe.to_json()], sort_keys=True)
+        specs = [(stage.spec, stage.epochs) for stage in method.stages(recipe)][:stages]
+        return json.dumps([specs, recipe.to_json()], sort_keys=True)
 
     def changes(self, spec: str) -> dict[str, Any]:
         """What a method's recipe has otherwise than the recipe that all share; empty for most."""
@@ -127,14 +148,43 @@ def plan(
     # the reference first: others share its training, not it theirs
     chosen = {m.spec: m for m in [*methods([REFERENCE]), *asked]}
     found = Plan(out, splits, tuple(chosen.values()), tuple(range(seeds)), recipe, metric, device, folds)
-    path = out / "config.json"
-    if not path.exists():
+    stored = _stored(found)
+    if stored is None:
         return found
-    stored = read_json(path)
-    _same(out, stored, json.loads(json.dumps(found.config())))
     known = {m.spec: m for m in methods(stored["methods"], val=splits.val is not None)} | chosen
     count = max(len(stored["seeds"]), seeds)
     return replace(found, methods=tuple(known.values()), seeds=tuple(range(count)))
+
+
+def _stored(found: Plan) -> dict[str, Any] | None:
+    """What config.json says the folder holds; None where it holds nothing beyond what was asked.
+
+    Raises:
+        ValueError: another comparison, or one whose config.json is gone or damaged, with runs beyond what was asked.
+    """
+    path, asked = found.out / CONFIG, json.loads(json.dumps(found.config()))
+    try:
+        stored = read_sealed(path, SCHEMA, _RULES, WAY_OUT)
+        _same(found.out, stored, asked)
+        return stored
+    except OutdatedError as error:
+        if misfit(old := read(path, WAY_OUT), {"data": dict, "recipe": dict}) is None:
+            _same(found.out, old, asked)
+        reason = error.reason
+    except DamagedError as error:
+        reason = error.reason
+    runs = set(found.out.glob("*/seed-*"))
+    beyond = sorted(runs - {task.folder for task in found.tasks})
+    if beyond:
+        raise ValueError(
+            f"{reason}, and {found.out} holds runs beyond what was asked, such as {beyond[0].relative_to(found.out)}; "
+            "name all its methods and seeds, in their first order, or choose another --out"
+        )
+    if runs:
+        log.warning("%s; going on with the methods and seeds that were asked for", reason)
+    elif path.exists():
+        log.warning("%s; writing it anew", reason)
+    return None
 
 
 def claim(found: Plan) -> None:
@@ -145,7 +195,7 @@ def claim(found: Plan) -> None:
     """
     writable(found.out)
     try:
-        packing.write_json(found.out / "config.json", found.config())
+        packing.write_json(found.out / CONFIG, sealed(found.config()))
     except OSError as error:
         raise _refused(found.out, error) from None
 

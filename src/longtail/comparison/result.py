@@ -12,11 +12,13 @@ from torch import Tensor
 from longtail.comparison.decisions import decisions_of
 from longtail.comparison.differences import Differences, compare_to_reference
 from longtail.comparison.execute import Outcome
-from longtail.comparison.plan import METRICS, REFERENCE, SCHEMA, Plan, Task
+from longtail.comparison.plan import METRICS, REFERENCE, Plan, Task
 from longtail.comparison.verdict import verdict, verdict_on_retraining
-from longtail.engine.run import read_json
+from longtail.engine import Run
 from longtail.groups import groups
 
+SCHEMA = 1
+"""Of comparison.json."""
 AVERAGED = (*METRICS, "g_mean", "many", "medium", "few", "worst_class", "ece", "classwise_ece")
 
 
@@ -26,7 +28,7 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
     for task in plan.tasks:
         if task.finished:
             finished[task.spec][task.seed] = task
-    rows = [_row(plan, spec, tasks) for spec, tasks in finished.items()]
+    rows = [_row(plan, spec, finished) for spec in finished]
     counts = _plain(plan.data.class_counts)
     found = groups(counts)
     summary: dict[str, Any] = {
@@ -74,8 +76,9 @@ def _list(indices: Any) -> list[int] | None:
     return None if indices is None else [int(j) for j in indices]
 
 
-def _row(plan: Plan, spec: str, tasks: Mapping[int, Task]) -> dict[str, Any]:
-    runs = [read_json(task.folder / "run.json") for task in tasks.values()]
+def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> dict[str, Any]:
+    tasks = finished[spec]
+    runs = [Run.load(task.folder).result for task in tasks.values()]
     recall = np.array([run["scores"]["per_class"]["recall"] for run in runs], dtype=float)
     table = {name: _numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
     return {
@@ -85,7 +88,7 @@ def _row(plan: Plan, spec: str, tasks: Mapping[int, Task]) -> dict[str, Any]:
         "retrains": runs[0]["retrains"],
         "recipe_changes": plan.changes(spec),
         "comparable": plan.changes(spec) == plan.changes(REFERENCE),
-        "reuses": runs[0]["reuses"],
+        "reuses": _reused(plan, spec, next(iter(tasks)), finished),
         "mean": {name: _mean(values) for name, values in table.items()},
         "std": {name: _std(values) for name, values in table.items()},
         "recall": [_mean(column) for column in recall.T],
@@ -96,6 +99,12 @@ def _row(plan: Plan, spec: str, tasks: Mapping[int, Task]) -> dict[str, Any]:
             for run, task in zip(runs, tasks.values(), strict=True)
         ],
     }  # fmt: skip
+
+
+def _reused(plan: Plan, spec: str, seed: int, finished: Mapping[str, Mapping[int, Task]]) -> str | None:
+    """The run whose training a row shares, by the plan: which of two came first on the day is luck."""
+    owner = plan.shared(spec, [other for other, tasks in finished.items() if seed in tasks])
+    return None if owner is None else str(finished[owner][seed].folder.relative_to(plan.out))
 
 
 def _numbers(values: list[Any]) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 
 from longtail.data import Part
 from longtail.engine import packing
+from longtail.engine import store as stages_kept
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Stage
 from longtail.engine.watch import Watch
@@ -73,7 +74,7 @@ class Training(Iterator[Record]):
         self._evaluate_at = evaluate_at or (lambda done: done >= 1.0)
         self._store = store
         self._owner = owner
-        self._identity = [identity, data_identity(data) if identity is None else None, seed]
+        self._identity = [stages_kept.FORMAT, identity, data_identity(data) if identity is None else None, seed]
         self._resume = resume
         self._learner: Learner | None = None
         self._left: Learner | None = None
@@ -219,23 +220,15 @@ class Training(Iterator[Record]):
             group["lr"] = lr
         return lr
 
+    def _stored(self, index: int) -> dict[str, Any] | None:
+        if self._store is None:
+            return None
+        return stages_kept.stored(self._store, self.stage_hash(index), self.stages[index].epochs)
+
     def _keep(self, index: int) -> None:
         """A finished stage stands in the store for every method that has it in common."""
         if self._store is not None:
-            folder = self._store / self.stage_hash(index)
-            folder.mkdir(parents=True, exist_ok=True)
-            stored = {"owner": self._owner, "learner": self.learner.state_dict(), "records": self._records}
-            packing.save(folder / "stage.safetensors", stored)
-
-    def _stored(self, index: int) -> dict[str, Any] | None:
-        path = None if self._store is None else self._store / self.stage_hash(index) / "stage.safetensors"
-        if path is None or not path.exists():
-            return None
-        try:
-            return dict(packing.load(path))
-        except ValueError:
-            path.unlink(missing_ok=True)  # damaged: train this stage again rather than fail
-            return None
+            stages_kept.keep(self._store, self.stage_hash(index), self._owner, self.learner, self._records)
 
 
 def data_identity(data: Part) -> str:

@@ -53,7 +53,7 @@ def save(path: Path, tree: Any) -> None:
     """Write a tree to one safetensors file, atomically, with a checksum."""
     tensors, skeleton = pack(tree)
     text = json.dumps(skeleton)
-    write_bytes(path, safetensors.save(tensors, metadata={"skeleton": text, "sha256": _checksum(tensors, text)}))
+    write_bytes(path, safetensors.save(tensors, metadata={"skeleton": text, "checksum": _checksum(tensors, text)}))
 
 
 def load(path: Path) -> Any:
@@ -69,19 +69,20 @@ def load(path: Path) -> Any:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        # files of the first versions have no checksum
-        if metadata.get("sha256") not in (None, _checksum(tensors, metadata["skeleton"])):
+        if metadata["checksum"] != _checksum(tensors, metadata["skeleton"]):
             raise ValueError("its checksum is off")
         return unpack(tensors, json.loads(metadata["skeleton"]))
     except OSError as error:
         raise OSError(f"{path} cannot be read ({error}); mend its permissions or delete it, and run again") from None
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and run the same command again") from None
 
 
 def _checksum(tensors: dict[str, Tensor], skeleton: str) -> str:
     digest = hashlib.sha256(skeleton.encode())
     for name in sorted(tensors):
+        # a changed header would read the same bytes as another tensor
+        digest.update(f"{name!r} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 

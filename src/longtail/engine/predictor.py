@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail import posthoc as rules
@@ -88,8 +87,7 @@ class Predictor(nn.Module):
 
     def log_probabilities(self, scores: Tensor) -> Tensor:
         """Log-probabilities (N, C) float64 whose rows sum to 1; sigmoid models are normalised over classes."""
-        scores = scores.double()
-        return F.log_softmax(F.logsigmoid(scores) if self.link == "sigmoid" else scores, dim=1)
+        return priors.log_probabilities(scores, self.link)
 
     def prepared(self, data: Any) -> Tensor:
         """Rows as they come (a frame, a path, arrays, images) as the inputs of the network.
@@ -180,8 +178,8 @@ class Predictor(nn.Module):
             return "highest probability with every class equally likely"
         return "highest probability under the prior that the method trains for"
 
-    def save(self, folder: Path) -> None:
-        """model.safetensors and meta.json; meta.json names the builders, their arguments and the classes."""
+    def save(self, folder: Path) -> tuple[str, ...]:
+        """model.safetensors and meta.json, which names the builders, their arguments and the classes; their names."""
         preparation = self.preparation
         meta = {
             "network": getattr(self.network, "builder", None),
@@ -192,7 +190,7 @@ class Predictor(nn.Module):
             "rule": self.rule,
             "preparation": None if preparation is None else preparation.to_json(),
         }
-        saved.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
+        return saved.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
     @classmethod
     def load(cls, folder: str | Path, network: nn.Module | None = None) -> Predictor:

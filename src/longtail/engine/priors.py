@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.arrays import keyed
@@ -84,3 +85,9 @@ def _check(prior: Tensor, classes: Sequence[str]) -> None:
     if not abs(total - 1) <= SUM_TOLERANCE:
         way = f"divide each by {total:g}" if total > 0 else "give some class a share"
         raise ValueError(f"{NAME} must have shares that sum to 1, got {total:g}; {way}")
+
+
+def log_probabilities(scores: Tensor, link: str) -> Tensor:
+    """Log-probabilities (N, C) float64 whose rows sum to 1; those of link "sigmoid" are normalised over classes."""
+    scores = scores.double()
+    return F.log_softmax(F.logsigmoid(scores) if link == "sigmoid" else scores, dim=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +18,22 @@ from typing import Any
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
-from longtail.engine import packing
+from longtail import documents
+from longtail.documents import DamagedError, OutdatedError
+from longtail.engine import finished, packing
+from longtail.engine.finished import CONFIG, LINES, PREDICTIONS, RUN
+from longtail.engine.journal import STATE
 from longtail.engine.predictor import Predictor
 from longtail.types import Record
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
 IDENTITY = ("method", "seed", "data", "recipe")
 """The parts of config.json that decide the result; threads, versions and device are recorded beside them."""
+
+
+class ForeignError(ValueError):
+    """A run folder that belongs to another configuration."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,15 @@ class Run:
     def load(cls, folder: str | Path, network: nn.Module | None = None) -> Run:
         """Read a finished run; `network` is needed only where it was one of the user's own.
 
+        Every file of the run is checked, and the scores are computed from its predictions anew.
+
         Raises:
-            ValueError: the folder holds no finished run.
+            ValueError: the folder holds no finished run, or one that is damaged, changed or of another version.
         """
         path = Path(folder)
-        if not (path / "run.json").exists():
+        if not (path / RUN).exists():
             raise ValueError(f"{path} holds no finished run (no run.json); run the same command again to finish it")
-        return cls(path, read_json(path / "config.json"), read_json(path / "run.json"), network)
+        return cls(path, *finished.read(path), network)
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -63,7 +73,7 @@ class Run:
     @property
     def records(self) -> list[Record]:
         """The epoch records, in order."""
-        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+        return documents.read_lines(self.folder / LINES, finished.WAY_OUT)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -72,7 +82,7 @@ class Run:
 
     def predictions(self) -> dict[str, Tensor]:
         """scores (N, C), adjusted_scores where a post-hoc rule moved them, targets and index (N,)."""
-        return safetensors.load((self.folder / "predictions.safetensors").read_bytes())
+        return safetensors.load((self.folder / PREDICTIONS).read_bytes())
 
     def predict(self, inputs: Any) -> list[str]:
         """Class names for rows like those of the training: a frame, features (N, D), images, a path to them."""
@@ -87,20 +97,46 @@ def owner(folder: Path) -> str:
     return "/".join(folder.parts[-3 if folder.name.startswith("fold-") else -2 :])
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file of a run.
+def found(folder: Path, config: Mapping[str, Any]) -> Run | None:
+    """The finished run of this configuration in a folder, or None where it is not finished.
 
     Raises:
-        ValueError: it is damaged.
+        DamagedError: it is finished and cannot be believed.
+        ValueError: the folder belongs to another configuration.
     """
+    if (known := _readable(folder)) is not None:
+        _same(folder, known, config)
+    return Run.load(folder) if (folder / RUN).exists() else None
+
+
+def standing(folder: Path, config: Mapping[str, Any], *, mend: bool) -> Run | None:
+    """As `found`, with None for a damaged run too; `mend`, where the folder is held, says so and reopens it."""
     try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete its folder and run the same command again") from None
+        return found(folder, config)
+    except DamagedError as error:
+        if mend:
+            log.warning("%s; running it again", error.reason)
+            reopen(folder, error)
+        return None
+
+
+def reopen(folder: Path, error: DamagedError) -> None:
+    """Make a finished run an unfinished one, so that it is run again; what is sound is gone on from."""
+    # of an old one nothing tells whether it is whole
+    gone = (RUN, CONFIG, STATE) if isinstance(error, OutdatedError) else (RUN,)
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    for fold in sorted(folder.glob("fold-*/run.json")):
+        try:
+            finished.checked(fold.parent)
+        except DamagedError as inner:
+            if inner.reason != error.reason and not isinstance(inner, OutdatedError):
+                log.warning("%s; running it again", inner.reason)
+            reopen(fold.parent, inner)
 
 
 def claim(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Make the folder this run's own, or go on with what it already holds.
+    """Make the folder this run's own, or go on with what it already holds; a damaged config.json is written anew.
 
     Returns:
         the configuration in force: the stored one where the run was begun before (it keeps its thread count).
@@ -108,21 +144,41 @@ def claim(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: the folder belongs to another configuration; the line names the first difference.
     """
-    path = folder / "config.json"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        packing.write_json(path, config)
-        return config
-    stored: dict[str, Any] = read_json(path)
+    if (known := _readable(folder)) is not None:
+        _same(folder, known, config)
+    if (folder / CONFIG).exists():
+        try:
+            return finished.configuration(folder)
+        except DamagedError as error:
+            log.warning("%s; beginning this run anew", error.reason)
+            reopen(folder, error)
+    folder.mkdir(parents=True, exist_ok=True)
+    packing.write_json(folder / CONFIG, documents.sealed(config))
+    return config
+
+
+def _readable(folder: Path) -> dict[str, Any] | None:
+    """A configuration that tells whose the folder is: a sound one, or one of a time without checksums."""
+    try:
+        return finished.configuration(folder)
+    except OutdatedError:
+        old = documents.read(folder / CONFIG, finished.WAY_OUT)
+        return (
+            old if documents.misfit(old, {"method": str, "seed": int, "data": dict, "recipe": dict}) is None else None
+        )
+    except DamagedError:
+        return None
+
+
+def _same(folder: Path, stored: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     # through JSON, so that tuples and lists compare alike
     difference = first_difference(stored, json.loads(json.dumps(config)), IDENTITY)
     if difference is not None:
         where, theirs, ours = difference
-        raise ValueError(
+        raise ForeignError(
             f"{folder} holds another configuration: {where} is {theirs!r} there, {ours!r} was asked; "
             "choose another --out or delete the folder"
         )
-    return stored
 
 
 def first_difference(stored: Any, asked: Any, keys: tuple[str, ...]) -> tuple[str, Any, Any] | None:
@@ -137,50 +193,3 @@ def first_difference(stored: Any, asked: Any, keys: tuple[str, ...]) -> tuple[st
                 return f"{key}.{inner[0]}", inner[1], inner[2]
         return key, left, right
     return None
-
-
-def append_record(folder: Path, record: Record) -> None:
-    """One line for one finished epoch."""
-    path = folder / "metrics.jsonl"
-    try:
-        with open(path, "a") as file:
-            file.write(json.dumps(record, allow_nan=False) + "\n")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-
-
-def checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The state to go on from, with the folder's lines cut to match; None where the run begins anew.
-
-    That is so without a checkpoint, with a damaged one, and where lines of epochs that it covers are gone. Every
-    random number is derived, so beginning anew costs time and changes nothing.
-
-    Raises:
-        OSError: the checkpoint cannot be read, or the folder cannot be written.
-    """
-    packing.sweep(folder)
-    path = folder / "checkpoint" / "state.safetensors"
-    path.parent.mkdir(exist_ok=True)  # refused now rather than after an epoch
-    state: dict[str, Any] | None = None
-    if path.exists():
-        try:
-            state = dict(packing.load(path))
-        except ValueError as error:
-            log.warning("%s; beginning this run anew", str(error).partition(";")[0])
-    if state is not None and len(_lines(folder)) < state["finished"]:
-        log.warning("%s has lost lines; beginning this run anew", folder / "metrics.jsonl")
-        state = None
-    cut_records(folder, 0 if state is None else state["finished"])
-    return state
-
-
-def cut_records(folder: Path, finished: int) -> None:
-    """Keep the lines of the epochs that the checkpoint covers; a later line will be written again."""
-    lines = _lines(folder)
-    if len(lines) != finished:
-        packing.write_bytes(folder / "metrics.jsonl", "".join(f"{line}\n" for line in lines[:finished]).encode())
-
-
-def _lines(folder: Path) -> list[str]:
-    path = folder / "metrics.jsonl"
-    return path.read_text().splitlines() if path.exists() else []

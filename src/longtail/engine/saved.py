@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,34 +12,36 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from longtail.documents import SEAL as SUM
+from longtail.documents import checksum, parse, sealed
 from longtail.engine import packing
 from longtail.version import __version__
 
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are not read."""
 META, TENSORS = "meta.json", "model.safetensors"
-SUM = "sha256"
 REQUIRED = ("classes", "scale", "link", "posthoc", "network", "files")
 LINKS = ("softmax", "sigmoid")
 RUNS, FOLD = ("*", "*/seed-*", "*/*/seed-*"), "fold-"
 """Where models stand below a folder of runs: that of a method, of a comparison, or one of several; and by fold."""
 
 
-def write(folder: Path, meta: Mapping[str, Any], state: Mapping[str, Tensor], blobs: Mapping[str, bytes]) -> None:
-    """model.safetensors, the blobs, and last meta.json, which names them all with their checksums and its own."""
+def write(
+    folder: Path, meta: Mapping[str, Any], state: Mapping[str, Tensor], blobs: Mapping[str, bytes]
+) -> tuple[str, ...]:
+    """model.safetensors, the blobs, and last meta.json, which names them all with their checksums and its own.
+
+    Returns:
+        the names of the files.
+    """
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     files = {TENSORS: safetensors.save(tensors), **blobs}
     for name, data in files.items():
         packing.write_bytes(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     whole = {"schema_version": SCHEMA, "longtail": __version__, **meta, "files": sums}
-    packing.write_json(folder / META, {**whole, SUM: checksum(whole)})
-
-
-def checksum(meta: Mapping[str, Any]) -> str:
-    """SHA-256 of what meta.json says beside its checksum; the order of its names and white space do not count."""
-    plain = json.loads(json.dumps({key: value for key, value in meta.items() if key != SUM}))
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    packing.write_json(folder / META, sealed(whole))
+    return (*files, META)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, bytes]]:
@@ -84,8 +85,8 @@ def _meta(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no finished model ({META} is missing); {_way_out(folder)}")
     data = _bytes(folder, META)
     try:
-        meta = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        meta = parse(data)
+    except ValueError as error:
         raise damaged(folder, f"{META}: {error}") from None
     version = meta.get("schema_version") if isinstance(meta, dict) else None
     if type(version) is not int:

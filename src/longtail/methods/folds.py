@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import torch as safetensors
 from torch import Tensor
 
 from longtail.data import Splits
 from longtail.data.folds import Folds
-from longtail.engine import Recipe, Run, packing, run
+from longtail.engine import Recipe, Run, finished, packing
 from longtail.engine.lock import held
-from longtail.engine.run import claim
+from longtail.engine.run import claim, standing
 from longtail.methods.definition import Method
-from longtail.methods.outcome import configuration
+from longtail.methods.outcome import configuration, described
 from longtail.methods.recipes import default_recipe, usual_threads
 from longtail.methods.resolve import method as resolve
 from longtail.methods.train import train
-from longtail.metrics import evaluate
 
 
 def train_folds(
@@ -58,17 +55,18 @@ def train_folds(
     shared = chosen.under(recipe)
     first = folds.splits(seed, 0)
     config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
-    if (place / "run.json").exists():  # a finished run is only read, so its folder may be read-only
-        claim(place, config)
-        return Run.load(place)
+    if (done := standing(place, config, mend=False)) is not None:  # only read, so its folder may be read-only
+        return done
     with held(place):
+        if (done := standing(place, config, mend=True)) is not None:
+            return done
         packing.sweep(place)
-        claim(place, config)
+        config = claim(place, config)
         runs = []
         for j in range(folds.k):
             splits = first if j == 0 else folds.splits(seed, j)
             runs.append(train(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **how))
-        return _pooled(chosen, folds, seed, place, runs)
+        return _pooled(chosen, folds, seed, place, config, runs)
 
 
 def fold_folder(folder: Path, fold: int) -> Path:
@@ -90,27 +88,18 @@ def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
 def _configuration(
     method: Method, folds: Folds, first: Splits, seed: int, recipe: Recipe, device: str, threads: int
 ) -> dict[str, Any]:
-    data = {
-        "name": folds.name,
-        "facts": folds.facts,
-        "hash": folds.hash,
-        "classes": list(folds.classes),
-        "class_counts": folds.class_counts.tolist(),
-        "test_counts": folds.test_counts.tolist(),
-    }
-    return {**configuration(method, first, seed, of_fold(recipe, first), device, threads), "data": data}
+    # the recipe as all folds are given it; each fold's own stands in its own config.json
+    shared = {"data": described(folds), "recipe": recipe.to_json()}
+    return configuration(method, first, seed, of_fold(recipe, first), device, threads) | shared
 
 
-def _pooled(method: Method, folds: Folds, seed: int, folder: Path, runs: list[Run]) -> Run:
+def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[str, Any], runs: list[Run]) -> Run:
     """The run of all folds, from the runs of each."""
-    arrays, logs = _predictions(folds, seed, runs)
-    weight = arrays.get("sample_weight")
-    scores = evaluate(logs, arrays["targets"], class_counts=folds.class_counts, sample_weight=weight)
-    data = safetensors.save(arrays)
-    packing.write_bytes(folder / "predictions.safetensors", data)
+    arrays, link = _predictions(folds, seed, runs), runs[0].result["link"]
+    scores = finished.scored(arrays, link, folds.class_counts)
+    predicted = finished.write_predictions(folder, arrays)
     reused = [Path(r.result["reuses"]) for r in runs if r.result["reuses"]]
     result = {
-        "schema_version": run.SCHEMA,
         "method": method.spec,
         "key": method.key,
         "reference": method.reference.short,
@@ -121,26 +110,26 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, runs: list[Ru
         "seconds": sum(r.result["seconds"] for r in runs),
         "scores": scores,
         "folds": len(runs),
-        "hashes": {"data": folds.hash, "predictions": hashlib.sha256(data).hexdigest()},
+        "link": link,
+        "hashes": {"data": folds.hash, "predictions": predicted},
     }
-    packing.write_json(folder / "run.json", result)
-    return Run.load(folder)
+    names = [str(run.folder.relative_to(folder) / finished.RUN) for run in runs]
+    whole = finished.write(folder, result, (finished.CONFIG, finished.PREDICTIONS, *names))
+    return Run(folder, config, whole)
 
 
-def _predictions(folds: Folds, seed: int, runs: list[Run]) -> tuple[dict[str, Tensor], Tensor]:
-    """What predictions.safetensors holds, by row of the pool, and the log-probabilities of the decisions."""
+def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:
+    """What predictions.safetensors holds, by row of the pool."""
     partition = torch.from_numpy(folds.partition(seed))
     parts: list[dict[str, Tensor]] = []
     for j, one in enumerate(runs):
         found = one.predictions()
-        decided = found.get("adjusted_scores", found["scores"])
         rows = torch.nonzero(partition == j).flatten()[found["index"]]
         fold = torch.full_like(rows, j)
-        parts.append({**found, "index": rows, "fold": fold, "logs": one.predictor.log_probabilities(decided)})
+        parts.append({**found, "index": rows, "fold": fold})
     whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     order = whole["index"].argsort()
     whole = {name: values[order].contiguous() for name, values in whole.items()}
     if folds.pool.sample_weight is not None:
         whole["sample_weight"] = folds.pool.sample_weight[whole["index"]].contiguous()
-    logs = whole.pop("logs")
-    return whole, logs
+    return whole

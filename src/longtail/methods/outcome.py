@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from longtail.data import Part, Splits
-from longtail.engine import Predictor, Recipe, run
+from longtail.data.folds import Folds
+from longtail.engine import Predictor, Recipe, finished
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.methods.definition import Method
-from longtail.metrics import evaluate
 from longtail.types import Learner, predicting
 from longtail.version import __version__
 
@@ -24,17 +24,10 @@ def configuration(
 ) -> dict[str, Any]:
     """config.json: everything resolved; the keys of `run.IDENTITY` decide the result."""
     return {
-        "schema_version": run.SCHEMA,
+        "schema_version": finished.SCHEMA,
         "method": method.spec,
         "seed": seed,
-        "data": {
-            "name": splits.name,
-            "facts": splits.facts,
-            "hash": splits.hash,
-            "classes": list(splits.classes),
-            "class_counts": splits.class_counts.tolist(),
-            "test_counts": splits.test.class_counts.tolist(),
-        },
+        "data": described(splits),
         "recipe": recipe.to_json(),
         "precision": resolved(recipe.precision, recipe.builder(splits.train)["name"], device),
         "device": device,
@@ -46,6 +39,18 @@ def configuration(
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
+    }
+
+
+def described(data: Splits | Folds) -> dict[str, Any]:
+    """What config.json says of the data: with the hash over every value, their identity."""
+    return {
+        "name": data.name,
+        "facts": data.facts,
+        "hash": data.hash,
+        "classes": list(data.classes),
+        "class_counts": data.class_counts.tolist(),
+        "test_counts": data.test_counts.tolist(),
     }
 
 
@@ -79,9 +84,7 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
         arrays["adjusted_scores"] = decided.cpu().contiguous()
     if test.sample_weight is not None:
         arrays["sample_weight"] = test.sample_weight
-    logs = predictor.log_probabilities(decided).cpu()
-    scored = evaluate(logs, test.targets, class_counts=splits.class_counts, sample_weight=test.sample_weight)
-    return arrays, scored
+    return arrays, finished.scored(arrays, predictor.link, splits.class_counts)
 
 
 def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import torch as safetensors
 
 from longtail.data import Splits, load
-from longtail.engine import Recipe, Run, Training, memory, packing, run
+from longtail.engine import Recipe, Run, Training, finished, memory, run
+from longtail.engine.journal import Journal
 from longtail.engine.lock import held
 from longtail.engine.predictor import EVALUATED
-from longtail.engine.run import append_record, checkpoint, claim
+from longtail.engine.run import claim
 from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration, predictions, predictor_of
 from longtail.methods.recipes import default_recipe, usual_threads
@@ -131,6 +130,7 @@ class Fit(Iterator[Record]):
         self._evaluations = evaluations
         self._run: Run | None = None
         self._training: Training | None = None
+        self._journal: Journal | None = None
         self._records = self._go()
 
     def __next__(self) -> Record:
@@ -157,20 +157,20 @@ class Fit(Iterator[Record]):
     def _go(self) -> Generator[Record, None, None]:
         if self.folder is None:
             yield from self._trained(None)
-        elif not self._found():  # a finished run is only read, so its folder may be read-only
+        elif not self._found(mend=False):  # a finished run is only read, so its folder may be read-only
             with held(self.folder):
-                if self._found():  # finished by another process in between
+                if self._found(mend=True):  # finished by another process in between
                     return
                 self.config = claim(self.folder, self.config)
-                yield from self._trained(checkpoint(self.folder))
+                self._journal = Journal(self.folder, self.config)
+                yield from self._trained(self._journal.resume())
 
-    def _found(self) -> bool:
+    def _found(self, *, mend: bool) -> bool:
         assert self.folder is not None
-        if not (self.folder / "run.json").exists():
-            return False
-        self.config = claim(self.folder, self.config)
-        self._run = Run.load(self.folder)
-        return True
+        self._run = run.standing(self.folder, self.config, mend=mend)
+        if self._run is not None:
+            self.config = self._run.config
+        return self._run is not None
 
     def _trained(self, resume: dict[str, Any] | None) -> Iterator[Record]:
         before = torch.get_num_threads()
@@ -202,10 +202,8 @@ class Fit(Iterator[Record]):
 
     def _epochs(self, training: Training) -> Iterator[Record]:
         for record in training:
-            if self.folder is not None:
-                # the line first, then the checkpoint: a line too many is cut on resume, one too few never happens
-                append_record(self.folder, record)
-                packing.save(self.folder / "checkpoint" / "state.safetensors", training.state())
+            if self._journal is not None:
+                self._journal.add(record, training.state())
             yield record
 
     def _evaluated(self, done: float) -> bool:
@@ -226,12 +224,10 @@ class Fit(Iterator[Record]):
         start = time.perf_counter()
         predictor = predictor_of(self.method, self.splits, training.learner, self.device)
         arrays, scores = predictions(predictor, self.splits)
-        data = safetensors.save(arrays)
-        packing.write_bytes(self.folder / "predictions.safetensors", data)
-        predictor.save(self.folder)
+        predicted = finished.write_predictions(self.folder, arrays)
+        model = predictor.save(self.folder)
         trained = sum(record["seconds"] for record in run.Run(self.folder, self.config, {}).records)
         result = {
-            "schema_version": run.SCHEMA,
             "method": self.method.spec,
             "key": self.method.key,
             "reference": self.method.reference.short,
@@ -240,7 +236,8 @@ class Fit(Iterator[Record]):
             "reuses": training.reused[0] if training.reused else None,
             "seconds": trained + time.perf_counter() - start,
             "scores": scores,
-            "hashes": {"data": self.splits.hash, "predictions": hashlib.sha256(data).hexdigest()},
+            "link": predictor.link,
+            "hashes": {"data": self.splits.hash, "predictions": predicted},
         }
-        packing.write_json(self.folder / "run.json", result)
-        return Run.load(self.folder)
+        names = (finished.CONFIG, finished.LINES, finished.PREDICTIONS, *model)
+        return Run(self.folder, self.config, finished.write(self.folder, result, names))

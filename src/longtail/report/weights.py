@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -10,12 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
+from longtail import documents
 from longtail.report.bars import FONT, grouped
 from longtail.report.names import shown
 
 Record = dict[str, Any]
 KEY = "mean_weights"
 """In a record: the average instance weight of each class in that epoch, None for a class without examples."""
+
+WAY_OUT = "run the same command again"
 
 LARGEST, SMALLEST = (0x2F, 0x66, 0x90), (0xD1, 0x49, 0x5B)
 LEFT, TOP, WIDE, HIGH = 60, 52, 560, 260
@@ -28,21 +30,20 @@ def leave(folder: Path) -> Path | None:
         OSError: the folder cannot be written.
     """
     config, lines = folder / "config.json", folder / "metrics.jsonl"
-    if (folder / "weights.svg").exists():  # a finished run does not change, and may be read-only
-        return folder / "weights.svg"
     if not (config.exists() and lines.exists()):  # folds: the runs stand below
         return None
-    told = json.loads(config.read_text(encoding="utf-8"))
-    records = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    told, records = documents.read(config, WAY_OUT), documents.read_lines(lines, WAY_OUT)
     data = told["data"]
     title = f"{told['method']} on {data['name']}, seed {told['seed']}"
     picture = weights_svg(records, data["classes"], data["class_counts"], title)
     if picture is None:
         return None
-    temporary = folder / "weights.svg.tmp"
-    temporary.write_text(picture, encoding="utf-8")
-    os.replace(temporary, folder / "weights.svg")
-    return folder / "weights.svg"
+    drawn, content = folder / "weights.svg", picture.encode()
+    if not (drawn.exists() and drawn.read_bytes() == content):  # a finished run may be read-only
+        temporary = folder / "weights.svg.tmp"
+        temporary.write_bytes(content)
+        os.replace(temporary, drawn)
+    return drawn
 
 
 def weights_svg(records: Sequence[Record], names: Sequence[str], counts: Sequence[float], title: str) -> str | None:

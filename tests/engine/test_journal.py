@@ -1,0 +1,115 @@
+"""A run in progress has one line per finished epoch, and goes on only from what its checkpoint vouches for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from longtail.engine import packing
+from longtail.engine.journal import LINES, STATE, Journal, append_record
+
+CONFIG = {"method": "ce", "threads": 1}
+
+
+def state(finished: int) -> dict[str, Any]:
+    return {
+        "stage": 0, "epoch": finished, "finished": finished, "records": [], "hash": "aa",
+        "learner": {"weight": torch.arange(float(finished))}, "left": None, "update": {}, "optimizer": None,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three epochs are finished."""
+    journal = Journal(tmp_path, CONFIG)
+    assert journal.resume() is None
+    for epoch in (1, 2, 3):
+        journal.add({"epoch": epoch}, state(epoch))
+    return tmp_path
+
+
+def epochs(folder: Path) -> list[int]:
+    return [json.loads(line)["epoch"] for line in (folder / LINES).read_text().splitlines()]
+
+
+def test_it_goes_on_where_it_was_and_again(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for finished in (3, 4, 5):
+        journal = Journal(folder, CONFIG)
+        found = journal.resume()
+        assert found is not None
+        assert found["finished"] == finished
+        assert torch.equal(found["learner"]["weight"], torch.arange(float(finished)))
+        journal.add({"epoch": finished + 1}, state(finished + 1))
+    assert epochs(folder) == [1, 2, 3, 4, 5, 6]
+    assert caplog.messages == []
+
+
+def test_lines_after_the_checkpoint_and_half_lines_are_cut(folder: Path) -> None:
+    for beyond in (b'{"epoch": 4}\n', b'{"epo', b'{"epoch": 4}\n{"', b"\xff"):
+        with open(folder / LINES, "ab") as file:
+            file.write(beyond)
+        found = Journal(folder, CONFIG).resume()
+        assert found is not None
+        assert found["finished"] == 3
+        assert epochs(folder) == [1, 2, 3]
+
+
+def test_without_a_checkpoint_every_line_goes(folder: Path) -> None:
+    (folder / STATE).unlink()
+    assert Journal(folder, CONFIG).resume() is None
+    assert epochs(folder) == []
+
+
+def another_checkpoint(folder: Path, **changes: Any) -> None:
+    packing.save(folder / STATE, {**packing.load(folder / STATE), **changes})
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a changed line": (
+        lambda f: (f / LINES).write_text('{"epoch": 1}\n{"epoch": 9}\n{"epoch": 3}\n'), "changed since the checkpoint",
+    ),
+    "a lost line": (lambda f: (f / LINES).write_text('{"epoch": 1}\n{"epoch": 2}\n'), "has lost lines"),
+    "no line": (lambda f: (f / LINES).unlink(), "has lost lines"),
+    "a checkpoint of another run": (lambda f: another_checkpoint(f, config="x"), "is of another run"),
+    "another kind of file": (lambda f: packing.save(f / STATE, {"owner": "x"}), "no checkpoint of a run"),
+    "a list": (lambda f: packing.save(f / STATE, [1]), "no checkpoint of a run"),
+    "half a checkpoint": (lambda f: (f / STATE).write_bytes((f / STATE).read_bytes()[:-1]), "is damaged"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_what_is_damaged_is_said_in_one_line_and_begun_anew(
+    folder: Path, damage: Callable[[Path], object], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(folder)
+    assert Journal(folder, CONFIG).resume() is None
+    (line,) = caplog.messages
+    assert told in line
+    assert line.endswith("; beginning this run anew")
+    assert not (folder / LINES).exists() or epochs(folder) == []
+
+
+def test_a_checkpoint_made_under_another_configuration_is_not_gone_on_from(folder: Path) -> None:
+    assert Journal(folder, {**CONFIG, "threads": 2}).resume() is None  # another count gives other last bits
+
+
+def test_the_checkpoint_of_a_neighbour_is_not_gone_on_from(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    journal = Journal(other, {**CONFIG, "method": "focal"})
+    journal.resume()
+    journal.add({"epoch": 1}, state(1))
+    shutil.copy(other / STATE, folder / STATE)
+    assert Journal(folder, CONFIG).resume() is None
+
+
+def test_what_is_not_a_number_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        append_record(tmp_path, {"loss": float("nan")})
+    assert not (tmp_path / LINES).exists() or (tmp_path / LINES).read_bytes() == b""
