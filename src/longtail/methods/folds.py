@@ -16,10 +16,10 @@ from longtail.data.folds import Folds
 from longtail.engine import Recipe, Run, packing, run
 from longtail.engine.lock import held
 from longtail.engine.run import claim
+from longtail.methods.catalog import method as resolve
 from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration
 from longtail.methods.recipes import default_recipe, usual_threads
-from longtail.methods.resolve import method as resolve
 from longtail.methods.train import train
 from longtail.metrics import evaluate
 
