@@ -27,7 +27,7 @@ def test_the_readme_table_has_every_method() -> None:
 
 def test_the_demo_block_has_a_row_for_every_quick_method_and_the_verdict() -> None:
     shown = block(README, "demo")
-    for key in PRESETS["quick"]:
+    for key in PRESETS.keys["quick"]:
         assert re.search(rf"^{re.escape(key)}( \*)? ", shown, re.MULTILINE), key
     assert "leads ce by" in shown
     assert "What you gain" in shown
@@ -40,7 +40,7 @@ def test_commands_in_the_readme_name_real_verbs_and_methods() -> None:
         assert line.split()[0] in verbs, line
     for spec in re.findall(r'--methods? "?([^"\s]+(?:\([^)]*\))?[^"\s]*)"?', README):
         for one in re.split(r",(?![^(]*\))", spec):
-            if one not in PRESETS:
+            if one not in PRESETS.keys:
                 method(one)
 
 

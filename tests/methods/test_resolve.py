@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from longtail.methods import PRESETS, catalog, catalogue, method, methods
-from longtail.methods.menu import explained, menu, table
+from longtail.methods import PRESETS, catalog, catalogue, explained, method, methods, overview
+from longtail.methods.menu import table
 from longtail.methods.resolve import split
 
 BAD = {
@@ -61,7 +61,7 @@ class TestLists:
             "logit-adjusted-posthoc",
         ]  # fmt: skip
         networks = set(catalog.CATALOG) - set(catalog.ESTIMATORS)
-        assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS["all"])
+        assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS.keys["all"])
 
     def test_for_a_table_scikit_learns_classifiers_join_them(self) -> None:
         for preset in ("quick", "all"):
@@ -102,17 +102,17 @@ class TestLists:
 
 class TestMenu:
     def test_has_a_row_for_every_method(self) -> None:
-        rows = menu()
+        rows = overview()
         assert [row["method"] for row in rows] == list(catalog.CATALOG)
         assert all(row["title"] and row["paper"].endswith(str(row["year"])) for row in rows)
-        assert [row["method"] for row in menu("supervised")] == list(catalog.CATALOG)
+        assert [row["method"] for row in overview("supervised")] == list(catalog.CATALOG)
 
     def test_an_unknown_task_is_one_line(self) -> None:
         with pytest.raises(ValueError, match="task must be one of supervised, got 'noisy'; leave it out"):
-            menu("noisy")
+            overview("noisy")
 
     def test_the_table_of_the_readme_has_a_line_for_every_method(self) -> None:
-        lines = table().splitlines()
+        lines = table(overview()).splitlines()
         assert lines[0] == "| method | paper | year | what it is |"
         assert [line.split("|")[1].strip() for line in lines[2:]] == [f"`{key}`" for key in catalog.CATALOG]
         assert all(line.count("|") == 5 for line in lines)
@@ -151,7 +151,7 @@ class TestEntryPoints:
         self.install(monkeypatch, Point("their-ldam", catalog.CATALOG["ldam"]))
         assert list(catalogue())[-1] == "their-ldam"
         assert method("their-ldam(scale=10)").spec == "their-ldam(scale=10.0)"
-        assert "their-ldam" in {row["method"] for row in menu()}
+        assert "their-ldam" in {row["method"] for row in overview()}
         assert catalogue().keys() - catalog.CATALOG.keys() == {"their-ldam"}
 
     def test_it_cannot_take_one_of_our_names(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def explain(
     Example: longtail explain ldam-drw
     """
     from longtail import ledger
-    from longtail.methods.menu import explained
+    from longtail.methods import explained
 
     row = explained(method)
     row |= ledger.known(row["spec"])

@@ -18,9 +18,9 @@ def methods(
 
     Example: longtail methods --task supervised
     """
-    from longtail.methods.menu import menu
+    from longtail.methods import overview
 
-    rows = menu(task)
+    rows = overview(task)
     if json:
         print(jsonlib.dumps(rows, indent=2))
         return 0

@@ -13,14 +13,14 @@ from longtail.engine import Recipe, Stage
 from longtail.knobs import PositiveFloat
 from longtail.methods.definition import Method
 from longtail.methods.references import QI_2023
-from longtail.methods.robust import TWO_STAGES
-from longtail.methods.weighing import Base, Gamma, Lambda, Start, based_on, text, weighed
+from longtail.methods.robust import TWO_STAGES, example
+from longtail.methods.weighing import PLAIN, Base, Gamma, Lambda, Start, text, weighed
 from longtail.optim import UncorrectedAdam
 
 
 def abadam(
     *,
-    base: Base = "ce",
+    base: Base = PLAIN,
     lam: Lambda = TWO_STAGES,
     gamma: Gamma = 0.5,
     init: Start = "first",
@@ -35,10 +35,9 @@ def abadam(
     Qi et al. 2023, eq. 9: without bias correction. `stock=True` is their released package: torch's Adam, bias-corrected
     and with weight decay in the gradient. The learning rate is `lr` over the recipe's warm-up and decay.
     """
-    method = based_on(base)
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
     weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
-    train = weighed(method, weights, lambda data: instance_weights.ABSGD(lam, gamma, init=init))
+    train = weighed(base, weights, lambda data: instance_weights.ABSGD(lam, gamma, init=init))
     adam = text("adam", lr=lr, stock=stock)
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -52,7 +51,7 @@ def abadam(
             for stage in train(recipe)
         ]
 
-    return replace(method, stages=stages, reference=QI_2023)
+    return replace(base, stages=stages, reference=QI_2023, example=example)
 
 
 def _scaled(rate: Callable[[float], Any], factor: float) -> Callable[[float], Any]:

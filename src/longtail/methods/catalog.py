@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable
 from importlib.metadata import entry_points
+from typing import Any
 
+from longtail.data import Part
 from longtail.methods import (
     abadam,
     decoupled,
@@ -18,9 +20,11 @@ from longtail.methods import (
     reweighting,
     robust,
 )
-from longtail.methods.definition import Method
+from longtail.methods.choose import Presets, choose
+from longtail.methods.definition import Builder, Builders, Method
+from longtail.methods.menu import explanation, rows
+from longtail.methods.resolve import resolve
 
-Builder = Callable[..., Method]
 log = logging.getLogger(__name__)
 
 CATALOG: dict[str, Builder] = {
@@ -58,19 +62,19 @@ QUICK = (
     "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
 )  # fmt: skip
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
-"""scikit-learn's classifiers; for a table they join the presets of `WITH_ESTIMATORS`."""
-PRESETS: dict[str, tuple[str, ...]] = {
-    "quick": QUICK,
-    "all": tuple(key for key in CATALOG if key not in ESTIMATORS),
-    "estimators": ESTIMATORS,
-}
-WITH_ESTIMATORS = ("quick", "all")
+"""scikit-learn's classifiers; for a table they join the presets of the networks."""
+PRESETS = Presets(
+    {"quick": QUICK, "all": tuple(key for key in CATALOG if key not in ESTIMATORS), "estimators": ESTIMATORS},
+    extended=("quick", "all"),
+    with_val=("ce-threshold",),
+    with_table=ESTIMATORS,
+)
 
 ENTRY_POINTS = "longtail.methods"
 """Other packages add methods here: `key = "package.module:builder"`, a builder like those above."""
 
 
-def catalogue() -> dict[str, Builder]:
+def catalogue() -> Builders:
     """Our methods and those that installed packages add; no package can take a name that is taken.
 
     Raises:
@@ -86,3 +90,25 @@ def catalogue() -> dict[str, Builder]:
         except Exception as error:  # whatever a package of somebody else raises must not stop ours
             log.warning("method %r of %s cannot be loaded (%s) and is left out", point.name, point.value, error)
     return found
+
+
+def method(spec: str | Method) -> Method:
+    """The method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`."""
+    return resolve(spec, catalogue())
+
+
+def methods(
+    asked: str | Iterable[str | Method] = "quick", *, val: bool = False, table: bool = False, data: Part | None = None
+) -> list[Method]:
+    """The methods of a comparison, each once, in the order asked; see `choose`."""
+    return choose(asked, catalogue(), PRESETS, val=val, table=table, data=data)
+
+
+def overview(task: str | None = None) -> list[dict[str, Any]]:
+    """What `longtail methods` prints: one dict per method."""
+    return rows(catalogue(), PRESETS, task)
+
+
+def explained(name: str) -> dict[str, Any]:
+    """What `longtail explain` prints of one method."""
+    return explanation(name, catalogue(), PRESETS)

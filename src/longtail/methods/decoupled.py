@@ -15,7 +15,8 @@ from longtail.engine import Recipe, Stage
 from longtail.knobs import Choice, Range
 from longtail.methods.definition import Method
 from longtail.methods.references import QI_2023
-from longtail.methods.weighing import MARK, Base, Gamma, Lambda, Start, based_on, text, unweighed, with_weights
+from longtail.methods.robust import example
+from longtail.methods.weighing import MARK, PLAIN, Base, Gamma, Lambda, Start, text, unweighed, with_weights
 from longtail.types import Learner, TrainingData
 
 Trained = Annotated[str, Choice(("classifier", "block"))]
@@ -24,7 +25,7 @@ More = Annotated[float, Range(0, 1, open_low=True)]
 
 def absgd_decoupled(
     *,
-    base: Base = "ce",
+    base: Base = PLAIN,
     lam: Lambda = 10.0,
     gamma: Gamma = 0.5,
     init: Start = "first",
@@ -44,12 +45,11 @@ def absgd_decoupled(
     (Places-LT), 30 after 200 (iNaturalist); classifier only, or with the last block. Their text and tables disagree on
     which; their learning rates of the second part stand in an appendix that we have not seen.
     """
-    method = based_on(base)
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
     weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        *first, last = method.stages(recipe)
+        *first, last = base.stages(recipe)
         again = replace(recipe, epochs=max(1, round(more * recipe.epochs)))
 
         def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
@@ -69,7 +69,7 @@ def absgd_decoupled(
         )
         return [*first, last, second]
 
-    return replace(method, stages=stages, reference=QI_2023)
+    return replace(base, stages=stages, reference=QI_2023, example=example)
 
 
 def still(network: nn.Module, trained: str) -> list[str]:

@@ -20,6 +20,7 @@ MakeStages = Callable[[Recipe], Sequence[Stage]]
 MakeLoss = Callable[[Tensor], Loss]
 MakeDraw = Callable[[Tensor], Draw]
 MakeRule = Callable[[Tensor], nn.Module]
+Example = Callable[[], list[str]] | None
 Misfit = Callable[[Part], str | None]
 """Training part -> why a method cannot learn from it, with the way out, or None."""
 
@@ -38,6 +39,8 @@ class Method:
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it takes all.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
+        trains: what is trained, in words.
+        example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
     """
 
@@ -50,6 +53,8 @@ class Method:
     inputs: str = "any"
     misfit: Misfit | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
+    trains: str = "a network"
+    example: Example = None
     key: str = ""
     spec: str = ""
 
@@ -70,6 +75,12 @@ class Method:
     def retrains(self) -> bool:
         """False where it only re-reads the scores of plain training."""
         return self.posthoc is None
+
+
+Builder = Callable[..., Method]
+"""Keyword-only knobs -> the method."""
+Builders = Mapping[str, Builder]
+"""Key -> builder: a catalogue."""
 
 
 def one_stage(

@@ -29,6 +29,7 @@ Leaves = Annotated[int, Range(2, 65_535, integer=True)]
 RATE, ITERATIONS, LEAVES = 0.1, 100, 31
 """scikit-learn's defaults of the three knobs of `trees`."""
 
+TRAINS = "a scikit-learn classifier"
 ROWS = 4096
 """Rows that are looked at together for the training loss."""
 
@@ -135,9 +136,9 @@ def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Refe
         return (Stage("fit", text, build, 1, still, lambda progress: 0.0, update=Look()),)
 
     prior = uniform if options.get("balanced") else None
-    return Method(stages, reference, prior=prior, inputs="table or features", misfit=misfit)
+    return Method(stages, reference, prior=prior, inputs="table or features", misfit=misfit, trains=TRAINS)
 
 
 def _adjusted(plain: Method, tau: float) -> Method:
     rule = partial(posthoc.LogitAdjustment, tau=tau)
-    return Method(plain.stages, MENON_2021, posthoc=rule, inputs=plain.inputs, misfit=plain.misfit)
+    return Method(plain.stages, MENON_2021, posthoc=rule, inputs=plain.inputs, misfit=plain.misfit, trains=TRAINS)

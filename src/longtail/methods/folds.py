@@ -14,10 +14,10 @@ from longtail.data.folds import Folds
 from longtail.engine import Recipe, Run, finished, packing
 from longtail.engine.lock import held
 from longtail.engine.run import claim, standing
+from longtail.methods.catalog import method as resolve
 from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration, described
 from longtail.methods.recipes import default_recipe, usual_threads
-from longtail.methods.resolve import method as resolve
 from longtail.methods.train import train
 
 

@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from longtail import knobs
 from longtail.engine import Recipe
-from longtail.methods import robust
-from longtail.methods.catalog import ESTIMATORS, PRESETS, catalogue
-from longtail.methods.definition import Method
-from longtail.methods.resolve import describe, preset, signature
-from longtail.methods.resolve import method as resolve
+from longtail.methods.choose import Presets
+from longtail.methods.definition import Builders, Method
+from longtail.methods.resolve import described, resolve, signature
 from longtail.schedules import Schedule
 
-EXAMPLES: dict[str, Callable[[], list[str]]] = dict.fromkeys(("absgd", "absgd-decoupled", "abadam"), robust.example)
-"""Worked examples, computed by the method's own parts: what `longtail explain` shows below the equation."""
 
-
-def menu(task: str | None = None) -> list[dict[str, Any]]:
+def rows(builders: Builders, presets: Presets, task: str | None = None) -> list[dict[str, Any]]:
     """One dict per method: method, paper, year, task, signature, summary.
 
     Raises:
         ValueError: no method is for that task.
     """
-    rows = [explained(key) for key in catalogue()]
+    found = [explanation(key, builders, presets) for key in builders]
     if task is not None:
-        known = sorted({row["task"] for row in rows})
-        rows = [row for row in rows if row["task"] == task]
-        if not rows:
+        known = sorted({row["task"] for row in found})
+        found = [row for row in found if row["task"] == task]
+        if not found:
             raise ValueError(f"task must be one of {', '.join(known)}, got {task!r}; leave it out for all methods")
-    return rows
+    return found
 
 
-def explained(name: str) -> dict[str, Any]:
+def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, Any]:
     """Everything about one method; `spec` is the canonical form of the string given."""
-    method = resolve(name)
-    builder = catalogue()[method.key]
-    text = describe(builder)
+    method = resolve(name, builders)
+    builder = builders[method.key]
+    text = described(builder)
     summary, _, body = text.partition("\n\n")
     return {
         "method": method.key,
@@ -54,22 +48,22 @@ def explained(name: str) -> dict[str, Any]:
             {"name": k.name, "default": _written(k.default), "range": None if k.rule is None else str(k.rule)}
             for k in knobs.declared(builder).values()
         ],
-        "example": EXAMPLES[method.key]() if method.key in EXAMPLES else [],
+        "example": [] if method.example is None else method.example(),
         "retrains": method.retrains,
-        "trains": "a scikit-learn classifier" if method.key in ESTIMATORS else "a network",
-        "reads": None if method.retrains else _read_by(method),
+        "trains": method.trains,
+        "reads": None if method.retrains else _read_by(method, builders),
         "needs_val": method.needs_val,
         "inputs": method.inputs,
-        "presets": [p for p in PRESETS if method.key in preset(p, table=True)],
+        "presets": [p for p in presets.keys if method.key in presets.of(p, table=True)],
         "bibtex": method.reference.bibtex,
     }
 
 
-def _read_by(found: Method) -> str:
+def _read_by(found: Method, builders: Builders) -> str:
     """The method whose training is re-read: the first that has the same stages and no rule of its own."""
     recipe = Recipe()
     text = [stage.spec for stage in found.stages(recipe)]
-    plain = (resolve(key) for key in catalogue() if key != found.key)
+    plain = (resolve(key, builders) for key in builders if key != found.key)
     return next((m.key for m in plain if m.retrains and [s.spec for s in m.stages(recipe)] == text), found.key)
 
 
@@ -79,10 +73,11 @@ def _written(default: Any) -> Any:
     return default if plain else repr(default)
 
 
-def table() -> str:
-    """The README's table of methods."""
+def table(methods: list[dict[str, Any]]) -> str:
+    """The README's table of methods, from the rows that `rows` gives."""
     lines = ["| method | paper | year | what it is |", "|---|---|---|---|"]
     lines += [
-        f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |" for row in menu()
+        f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |"
+        for row in methods
     ]
     return "\n".join(lines)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from longtail import knobs
-from longtail.data import Part
 from longtail.methods import spec as specs
-from longtail.methods.catalog import ESTIMATORS, PRESETS, WITH_ESTIMATORS, catalogue
-from longtail.methods.definition import Method
-
-log = logging.getLogger(__name__)
+from longtail.methods.definition import Builder, Builders, Method
+from longtail.methods.weighing import BaseMethod
 
 
-def method(spec: str | Method) -> Method:
+def resolve(spec: str | Method, builders: Builders) -> Method:
     """The method that a spec string names, such as "ldam-drw" or "ldam-drw(scale=20)".
+
+    A knob whose rule is a `BaseMethod`, as in `absgd(base="ldam-drw")`, names a method in turn: its builder is given
+    the method itself and never looks into the catalogue.
+
+    Args:
+        spec: the string; a `Method` comes back as it is.
+        builders: the catalogue, key -> builder.
 
     Raises:
         ValueError: unknown method or knob (with the nearest match and the accepted signature), or a value out of
@@ -29,7 +32,6 @@ def method(spec: str | Method) -> Method:
     if not isinstance(spec, str):
         raise TypeError(f'method must be a spec string or a Method, got {spec!r}; as in "ldam-drw(scale=20)"')
     name, values = specs.parse(spec)
-    builders = catalogue()
     if name not in builders:
         near = _nearest(name, builders)
         hint = f"did you mean {signature(near, builders[near])}? " if near else ""
@@ -43,10 +45,22 @@ def method(spec: str | Method) -> Method:
             raise ValueError(f"method {name!r} has no knob {knob!r}; {hint}it accepts {signature(name, builder)}")
     for knob, value in values.items():
         _typed(name, knob, value, declared[knob].default)
-    knobs.check(builder, values)
     defaults = {k: d.default for k, d in declared.items()}
+    bases = {k: _base(k, {**defaults, **values}[k], d.rule, builders) for k, d in declared.items() if _is_base(d)}
+    knobs.check(builder, {**values, **bases})
     values = {k: float(v) if isinstance(defaults[k], float) and isinstance(v, int) else v for k, v in values.items()}
-    return builder(**values).named(name, specs.canonical(name, values, defaults))
+    return builder(**{**values, **bases}).named(name, specs.canonical(name, values, defaults))
+
+
+def _is_base(knob: knobs.Declared) -> bool:
+    return isinstance(knob.rule, BaseMethod)
+
+
+def _base(knob: str, value: Any, rule: Any, builders: Builders) -> Method:
+    """The method that a knob names."""
+    if not isinstance(value, str):
+        raise ValueError(f'{knob} must be {rule}, got {value!r}; write {knob}="ce"')
+    return resolve(value, builders)
 
 
 def _typed(name: str, knob: str, value: Any, default: Any) -> None:
@@ -60,58 +74,10 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
 
 
-def signature(name: str, builder: Callable[..., Method]) -> str:
+def signature(name: str, builder: Builder) -> str:
     """As in `ldam(max_margin=0.5, scale=30.0)`."""
     inner = ", ".join(str(knob) for knob in knobs.declared(builder).values())
     return f"{name}({inner})" if inner else f"{name} without knobs"
-
-
-def methods(
-    asked: str | Iterable[str | Method] = "quick", *, val: bool = False, table: bool = False, data: Part | None = None
-) -> list[Method]:
-    """The methods of a comparison, each once, in the order asked.
-
-    Args:
-        asked: a preset ("quick", "all", "estimators"), specs separated by commas, or a list of either.
-        val: whether a validation part will be there; without one, presets leave out methods that need it and
-            naming such a method is an error.
-        table: whether the data are a table, for which "quick" and "all" include scikit-learn's classifiers.
-        data: the training part, once it is there: presets leave out methods that it does not fit (too many classes
-            for trees, say) and naming such a method is an error.
-
-    Raises:
-        ValueError: an unknown name or knob, none at all, or a named method that these data do not fit.
-    """
-    found: dict[str, Method] = {}
-    for item in split(asked) if isinstance(asked, str) else asked:
-        named = not (isinstance(item, str) and item in PRESETS)
-        names: Iterable[str | Method] = (item,) if named else preset(str(item), val=val, table=table)
-        for one in map(method, names):
-            why = _unfit(one, val, data)
-            if why is None:
-                found.setdefault(one.spec, one)
-            elif named:
-                raise ValueError(why)
-            elif not one.needs_val:
-                log.warning("%s; left out", why)
-    if not found:
-        raise ValueError("methods must not be empty, got none; try quick")
-    return list(found.values())
-
-
-def _unfit(one: Method, val: bool, data: Part | None) -> str | None:
-    if one.needs_val and not val:
-        return f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)"
-    return None if data is None else one.refuses(data)
-
-
-def preset(name: str, *, val: bool = False, table: bool = False) -> tuple[str, ...]:
-    """The keys behind a preset's name."""
-    keys = PRESETS[name]
-    if name not in WITH_ESTIMATORS:
-        return keys
-    extra = ("ce-threshold",) if val and "ce-threshold" not in keys else ()
-    return keys + extra + (ESTIMATORS if table else ())
 
 
 def split(text: str) -> list[str]:
@@ -134,6 +100,6 @@ def split(text: str) -> list[str]:
     return [part for part in [*parts, current.strip()] if part]
 
 
-def describe(builder: Callable[..., Method]) -> str:
+def described(builder: Builder) -> str:
     """The builder's docstring: what the method is, its equation, when it works, where original and paper differ."""
     return inspect.cleandoc(builder.__doc__ or "")

@@ -16,9 +16,9 @@ from torch import nn
 from longtail import instance_weights
 from longtail.data import Part
 from longtail.knobs import Knob, NonNegativeFloat, Positive, PositiveFloat, Range, UnitFloat
-from longtail.methods.definition import Method
+from longtail.methods.definition import Example, Method
 from longtail.methods.references import HAN_2018, LI_2021, MAJIDI_2021, QI_2023, Reference
-from longtail.methods.weighing import Base, Gamma, Lambda, MakeWeights, Start, based_on, text, weighed, worked_example
+from longtail.methods.weighing import PLAIN, Base, Gamma, Lambda, MakeWeights, Start, text, weighed, worked_example
 from longtail.schedules import Switch
 
 TWO_STAGES = Switch(0.8, math.inf, 5.0)
@@ -30,7 +30,7 @@ TiltWithin = Annotated[float, Range(open_low=True, open_high=True)]
 
 def absgd(
     *,
-    base: Base = "ce",
+    base: Base = PLAIN,
     lam: Lambda = TWO_STAGES,
     gamma: Gamma = 0.5,
     init: Start = "first",
@@ -63,10 +63,10 @@ def absgd(
 
     make()  # knobs that do not go together are refused now
     knobs = {"lam": lam, "gamma": gamma, "init": init, "alpha": alpha, "uniform": uniform}
-    return _over(base, text("absgd", **knobs), make, QI_2023)
+    return _over(base, text("absgd", **knobs), make, QI_2023, example)
 
 
-def term(*, base: Base = "ce", t: Tilt = 1.0, by_class: bool = True, within: TiltWithin = 0.0) -> Method:
+def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: TiltWithin = 0.0) -> Method:
     """TERM, tilted empirical risk: what is hard in the batch weighs more, class by class or example by example.
 
     loss = (1/t) log((1/B) sum_c n_c exp(t R_c)), R_c the mean loss of the n_c examples of class c in the batch of B;
@@ -86,7 +86,7 @@ def term(*, base: Base = "ce", t: Tilt = 1.0, by_class: bool = True, within: Til
     return _over(base, text("term", t=t, by_class=by_class, within=within), make, LI_2021)
 
 
-def eg(*, base: Base = "ce", tau: Positive = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
+def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
     """EG, exponentiated-gradient weights: easy examples weigh more, normalised over the batch; for noisy labels.
 
     loss = mean of p_i l_i, p = B softmax(-l / tau) over the batch of B; persistent=True: p_i = B v_i / sum_j v_j,
@@ -102,7 +102,7 @@ def eg(*, base: Base = "ce", tau: Positive = 1.0, persistent: bool = False, memo
     return _over(base, text("eg", tau=tau, persistent=persistent, memory=memory), make, MAJIDI_2021)
 
 
-def small_loss(*, base: Base = "ce", keep: Share = 0.8) -> Method:
+def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
     """Small-loss selection: only the share `keep` of the batch with the smallest losses is learnt; for noisy labels.
 
     loss = mean of l_i over the floor(keep B) smallest of the batch of B.
@@ -117,10 +117,9 @@ def small_loss(*, base: Base = "ce", keep: Share = 0.8) -> Method:
     return _over(base, text("small-loss", keep=keep), make, HAN_2018)
 
 
-def _over(base: str, name: str, make: MakeWeights, reference: Reference) -> Method:
+def _over(base: Method, name: str, make: MakeWeights, reference: Reference, example: Example = None) -> Method:
     """The base with weights; everything else about it stays."""
-    method = based_on(base)
-    return replace(method, stages=weighed(method, name, make), reference=reference)
+    return replace(base, stages=weighed(base, name, make), reference=reference, example=example)
 
 
 def example() -> list[str]:

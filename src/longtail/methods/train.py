@@ -17,10 +17,10 @@ from longtail.engine.journal import Journal
 from longtail.engine.lock import held
 from longtail.engine.predictor import EVALUATED
 from longtail.engine.run import claim
+from longtail.methods.catalog import method as resolve
 from longtail.methods.definition import Method
 from longtail.methods.outcome import configuration, predictions, predictor_of
 from longtail.methods.recipes import default_recipe, usual_threads
-from longtail.methods.resolve import method as resolve
 from longtail.metrics import evaluate
 from longtail.models.fused import fused
 from longtail.types import Learner, Record

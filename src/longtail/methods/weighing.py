@@ -34,8 +34,11 @@ class NonZero(Range):
 
 
 @dataclass(frozen=True)
-class Supervised(Choice):
-    """The spec of a method that trains a network on labels by steps, and does not weigh examples already."""
+class BaseMethod(Choice):
+    """A knob that names a method: one that trains a network on labels by steps, and does not weigh examples already.
+
+    `resolve` makes a `Method` of the name before it asks this rule and calls the builder.
+    """
 
     words: tuple[str, ...] = ("ce", "ce-drw", "focal-drw", "ldam-drw")  # only the first of many
 
@@ -43,37 +46,36 @@ class Supervised(Choice):
         return 'a supervised method that trains a network, such as "ce" or "ldam-drw(scale=20)"'
 
     def check(self, name: str, value: Any) -> None:
-        """Raise ValueError where the value names no such method."""
-        based_on(value, name)
+        """Raise ValueError where instance weights cannot act on the method.
+
+        Raises:
+            TypeError: no `Method`; a builder was called without `resolve`.
+        """
+        if not isinstance(value, Method):
+            raise TypeError(f"{name} must be a Method, got {value!r}; resolve the spec of the whole method")
+        why = unfit(value)
+        if why is not None:
+            raise ValueError(f"{name} must be {self}, got {value.spec!r}, {why}; choose one of longtail methods")
 
 
 Lambda = Annotated[Knob, NonZero()]
 Gamma = Annotated[Knob, Range(0, 1, open_low=True)]
 Start = Annotated[str | float, START]
-Base = Annotated[str, Supervised()]
+Base = Annotated[Method, BaseMethod()]
+PLAIN: Any = "ce"
+"""The default of a base: a spec, like any that is asked for; what a builder gets is the `Method`."""
 
 
-def based_on(spec: str, name: str = "base") -> Method:
-    """The method behind a spec, where instance weights can act on it.
-
-    Raises:
-        ValueError: no method, or one that only re-reads another's scores, takes no steps, or weighs examples already.
-    """
-    from longtail.methods.resolve import method  # the catalogue holds this file's methods, too
-
-    if not isinstance(spec, str):
-        raise ValueError(f'{name} must be {Supervised()}, got {spec!r}; write base="ce"')
-    found = method(spec)
-    stages = found.stages(Recipe()) if found.task == "supervised" else ()
+def unfit(found: Method) -> str | None:
+    """Why instance weights cannot act on a method, or None where they can."""
     if found.posthoc is not None:
-        why = "which only corrects the scores of another training"
-    elif not stages or not all(isinstance(stage.update, Descend) for stage in stages):
-        why = "whose training is not one of gradient steps on labelled examples"
-    elif any(MARK in stage.spec for stage in stages):
-        why = "which weighs its examples already"
-    else:
-        return found
-    raise ValueError(f"{name} must be {Supervised()}, got {spec!r}, {why}; choose one of longtail methods")
+        return "which only corrects the scores of another training"
+    stages = found.stages(Recipe()) if found.task == "supervised" else ()
+    if not stages or not all(isinstance(stage.update, Descend) for stage in stages):
+        return "whose training is not one of gradient steps on labelled examples"
+    if any(MARK in stage.spec for stage in stages):
+        return "which weighs its examples already"
+    return None
 
 
 MARK = " x "
