@@ -101,10 +101,10 @@ class TestLeakingColumns:
 
     def test_the_sample_keeps_rare_classes_whole(self) -> None:
         y = np.repeat([0, 1, 2], [50_000, 30_000, 12])
-        rows, half = telling._sampled(y, 20_000) or (np.empty(0), np.empty(0))
+        rows, half = telling.sampled(y, 20_000) or (np.empty(0), np.empty(0))
         assert np.bincount(y[rows]).tolist() == [9994, 9994, 12]
         assert abs(int(half.sum()) * 2 - len(half)) <= 2
-        again = telling._sampled(y, 20_000)
+        again = telling.sampled(y, 20_000)
         assert again is not None
         assert np.array_equal(again[0], rows)
 

@@ -26,12 +26,12 @@ NAMES = ("digits", *SOURCES)
 HUB = "hub:"
 COLUMNS = ("label", "split", "group", "weight")
 ALLOWED = {
-    "table": (*COLUMNS, "delimiter", "header"),
+    "table": (*COLUMNS, "drop", "delimiter", "header"),
     "images": (*COLUMNS, "size", "skip_bad", "mirror", "features", "workers"),
-    "hub": (*COLUMNS, "size", "skip_bad", "mirror", "workers"),
+    "hub": (*COLUMNS, "drop", "size", "skip_bad", "mirror", "workers"),
     "array file": ("label", "group"),
     "arrays": ("group", "split"),
-    "frame": COLUMNS,
+    "frame": (*COLUMNS, "drop"),
 }
 """Which options are read for which kind of data; another one is refused rather than silently not applied."""
 LABELS = "longtail labels"
@@ -63,7 +63,8 @@ def pool(
         sample_weight: one weight per example, or None.
         name: what tables and folders call it.
         options: for tables, folders and the hub the columns `split`, `group` and `weight` (for arrays: arrays of one
-            entry per row); for text files `delimiter` and `header`; for images `size`, `skip_bad`, `mirror`,
+            entry per row); for tables `drop`, columns that are
+            no features; for text files `delimiter` and `header`; for images `size`, `skip_bad`, `mirror`,
             `features` and `workers`.
 
     Raises:

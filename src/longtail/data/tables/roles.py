@@ -23,6 +23,21 @@ def named(role: str, name: str, columns: Sequence[str], label: str) -> str:
     return name
 
 
+def several(drop: str | Sequence[str] | None) -> list[str]:
+    """The columns to drop, each once.
+
+    Raises:
+        TypeError: neither a name nor names.
+    """
+    found = [drop] if isinstance(drop, str) else [] if drop is None else list(drop)
+    odd = [name for name in found if not isinstance(name, str)]
+    if odd:
+        raise TypeError(
+            f"drop (--drop) must be the name of a column, or a list of names, got {odd[0]!r}; write it as text"
+        )
+    return list(dict.fromkeys(found))
+
+
 def parts(name: str, series: Any) -> np.ndarray:
     """(N,) of "train", "val", "test".
 
