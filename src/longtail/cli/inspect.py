@@ -17,7 +17,7 @@ FailOn = Annotated[
     str | None,
     typer.Option(
         help="Exit with 1 where one of these holds: duplicates, leaks, conflicts, group-leaks, unreadable, twins, "
-        "constant, leaking-columns, singletons (or as in duplicates>10), ratio>100, gini>0.8, min-count<5."
+        "constant, leaking-columns, identifiers, singletons (or as in duplicates>10), ratio>100, gini>0.8, min-count<5."
     ),
 ]
 SVG = Annotated[Path | None, typer.Option("--svg", help="Write the class sizes as a picture to this file.")]

@@ -18,7 +18,7 @@ DATA: Group = {
     "split": (o.Split, None),
     "group": (o.Grouping, None),
     "weight": (o.Weight, None),
-    "drop": (o.Drop, None),
+    "drop_columns": (o.Drop, None),
     "delimiter": (o.Delimiter, None),
     "header": (o.Header, None),
     "size": (o.Size, None),
@@ -44,15 +44,18 @@ TRAINING: Group = {
 
 def as_written(data: str, reading: Mapping[str, Any]) -> str:
     """DATA and their options as a shell takes them, without options that have their default."""
+    from longtail.data.reading import FLAGS
+
     words = [data]
     for option, (_, default) in DATA.items():
-        value, flag = reading[option], f"--{option.replace('_', '-')}"
+        value, flag = reading[option], FLAGS.get(option, f"--{option.replace('_', '-')}")
         if value is None or value == default:
             continue
         if isinstance(value, bool):
-            words.append(flag if value else f"--no-{option}")
+            words.append(f"--no-{option}" if not value else f"--{option.replace('_', '-')}")
         else:
-            words += [w for one in (value if isinstance(value, list) else [value]) for w in (flag, str(one))]
+            values = value if isinstance(value, list) else [value]
+            words += [w for one in values for w in (flag, f"{one:.15g}" if isinstance(one, float) else str(one))]
     return shlex.join(words)
 
 

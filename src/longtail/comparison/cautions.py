@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import replace
 
 import torch
 
 from longtail.comparison.inspection.findings import hardly_tested, identified
-from longtail.comparison.inspection.view import columns_of
+from longtail.comparison.inspection.view import flagged_of
 from longtail.data import Splits
 from longtail.data.folds import Folds
 from longtail.data.pool import Pool
 from longtail.data.tables.table import Table
-from longtail.report.names import listed
+from longtail.report.names import shown
 
 log = logging.getLogger(__name__)
 
 
 def noted(pool: Pool) -> Pool:
     """The pool with a note on the columns that count or name its rows or rise with them; each is logged, too."""
-    _, flagged = columns_of(pool)
+    flagged = flagged_of(pool)
     if not flagged:
         return pool
-    table, names = isinstance(pool.rows, Table), [one["name"] for one in flagged]
-    told = "; ".join(identified(flagged))
-    way = (
-        f"leave out with --drop (drop=) what is no measurement of {listed(names)}"
-        if len(names) > 1
-        else ("leave it out with --drop (drop=) unless it is a measurement")
-    )
-    way = way if table else "leave out of X what is no measurement"
-    note = f"{told}; {way}"
+    names = [shown(one["name"]) for one in flagged[:5]]
+    words = " ".join(f"--drop {shlex.quote(name)}" for name in names)
+    way = f"leave out with {words} (drop_columns={names})" if isinstance(pool.rows, Table) else "take out of X"
+    note = f"{'; '.join(identified(flagged))}; {way} what only names, numbers or dates the rows"
     log.warning("%s", note)
     return replace(pool, notes=(*pool.notes, note))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from longtail.comparison.inspection.findings import plural
 from longtail.comparison.inspection.mending import Step, dropped, mending, with_words
 from longtail.comparison.inspection.shape import FEW_TESTS
 from longtail.report.names import shown
@@ -39,7 +38,7 @@ def _comparing(found: Found, data: str) -> list[Step]:
     ratio = found["imbalance_ratio"] or float("inf")
     words, whys = _measured(found)
     if found["kind"] == "table":
-        whys.insert(0, f"on {_width(found)} boosted trees are usually ahead of networks (Grinsztajn et al. 2022)")
+        whys.insert(0, "on tables boosted trees are usually ahead of networks (Grinsztajn et al. 2022)")
     estimators = ["estimators"] if found["kind"] == "table" else []
     if ratio < NEARLY_EQUAL:
         told = "as large as" if ratio == 1 else f"{ratio:.3g} times as large as"
@@ -59,13 +58,13 @@ def _comparing(found: Found, data: str) -> list[Step]:
         whys.insert(1, f"of two classes the rare one has {100 * rare:.2g} %, so where to draw the line matters most, "
                     "which ce-threshold chooses on validation data")  # fmt: skip
     others = ", beside logistic regression and boosted trees" if estimators else ""
-    steps = [Step("compare", f"compare plain training with a correction that costs nothing{others}",
+    steps = [Step("compare", f"compare plain training with a correction that comes after it{others}",
                   "; ".join(whys), _compare(data, [*methods, *estimators], words))]  # fmt: skip
     if ratio > LONG_TAIL:
         steps.append(Step(
-            "training", "then add the methods that train otherwise",
+            "training", "then add the methods that change the training",
             f"the ratio is above {LONG_TAIL}, and which correction helps differs from data to data; the same folder is "
-            "gone on with, and nothing is trained twice", _compare(data, ["quick"], words),
+            "extended, and what was trained is not trained again", _compare(data, ["quick"], words),
         ))  # fmt: skip
     if validated and not binary and found["val_counts"] is None:
         steps.append(_validation(found, data, methods, words))
@@ -106,11 +105,3 @@ def _validation(found: Found, data: str, methods: list[str], words: list[str]) -
 
 def _compare(data: str, methods: list[str], words: list[str]) -> str:
     return " ".join([f"longtail compare {data}", f"--methods {','.join(methods)}", *words])
-
-
-def _width(found: Found) -> str:
-    return (
-        f"a table, here of {plural(len(found['columns']['names']), 'column,', 'columns,')}"
-        if found["columns"]
-        else "tables"
-    )

@@ -30,7 +30,9 @@ AVOIDED = 10
 SORTED = 0.8
 FOLLOWS = 0.95
 GLANCE = 500
-"""Rows that are enough to see that a column does not follow them."""
+"""Rows that are enough to see that a column neither follows nor names them."""
+GLANCED = 0.8
+"""Share of different values that a name has among these at least."""
 
 NAMES = ("counter", "identifier")
 """The kinds that name rows; "order" does not: two rows of one time may differ."""
@@ -88,7 +90,7 @@ def _given_away(score: float | None, in_order: bool, comma: str) -> str:
 def _named(column: Column) -> tuple[str, str] | None:
     """What counts or names the rows, whatever their classes."""
     values = column.values
-    if column.ordered and not _ramp(values[:GLANCE]) and not _whole(_there(values[:GLANCE])):
+    if not _may_name(column):
         return None
     known = _there(values) if column.ordered else values[values >= 0]
     if len(known) < LEAST_ROWS:
@@ -101,6 +103,20 @@ def _named(column: Column) -> tuple[str, str] | None:
     if not _whole(known):
         return None
     return _whole_numbers(column.name, known.astype(np.float64))
+
+
+def _may_name(column: Column) -> bool:
+    """Whether the first rows leave it open that the column counts or names them."""
+    few = column.values[:GLANCE]
+    known = _there(few) if column.ordered else few[few >= 0]
+    if column.ordered and not _whole(known):
+        return bool(_ramp(few))
+    return len(np.unique(known)) >= GLANCED * len(known)
+
+
+def worth_reading(first: Column, spaced: Column) -> bool:
+    """Whether a column may be flagged, judged by its first `GLANCE` rows and by as many spread over all."""
+    return _may_name(first) or (spaced.ordered and abs(_follows(spaced.values)) >= FOLLOWS)
 
 
 def _whole_numbers(name: str, known: NDArray[np.float64]) -> tuple[str, str] | None:
@@ -127,6 +143,8 @@ def _ramp(values: NDArray[Any]) -> str:
     """The first three of numbers that have one constant step, else ""."""
     blur = 4 * float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
     exact = values.astype(np.float64)
+    if len(exact) < 3 or not np.isfinite(exact).all():
+        return ""
     step = (exact[-1] - exact[0]) / (len(exact) - 1)
     room = blur * float(np.abs(exact).max())
     if not room < abs(step) / 4 or bool((np.abs(exact - exact[0] - step * np.arange(len(exact))) > room).any()):
@@ -144,15 +162,15 @@ def _in_order(column: Column) -> bool:
     """Whether the values rise or fall with the rows."""
     if not column.ordered:
         return False
-    few = _spaced(len(column.values), GLANCE)
+    few = spaced(len(column.values), GLANCE)
     if abs(_follows(column.values[few])) < FOLLOWS:
         return False
-    return abs(_follows(column.values[_spaced(len(column.values), telling.MOST_ROWS)])) >= FOLLOWS
+    return abs(_follows(column.values[spaced(len(column.values), telling.MOST_ROWS)])) >= FOLLOWS
 
 
 def _in_order_within(column: Column, targets: NDArray[np.int64]) -> bool:
     """Whether they do within the classes, weighed by rows; a measurement that differs by class does not."""
-    rows = _spaced(len(targets), telling.MOST_ROWS)
+    rows = spaced(len(targets), telling.MOST_ROWS)
     judged = [rows[targets[rows] == j] for j in np.unique(targets[rows])]
     judged = [inside for inside in judged if len(inside) >= telling.LEAST_OF_CLASS]
     total = sum(map(len, judged))
@@ -171,7 +189,8 @@ def _follows(values: NDArray[Any]) -> float:
     return float(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1])
 
 
-def _spaced(count: int, most: int) -> NDArray[np.int64]:
+def spaced(count: int, most: int) -> NDArray[np.int64]:
+    """Rows (M,), M <= most, spread evenly over all."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 

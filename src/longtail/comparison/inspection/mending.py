@@ -30,7 +30,7 @@ def mending(found: Found, data: str) -> list[Step]:
         found: what was found.
         data: the data and their options as the command line has them, without the columns that are to be dropped.
     """
-    return [*_files(found, data), *_columns(found, data), *_rows(found), *_classes(found)]
+    return [*_files(found), *_columns(found, data), *_rows(found), *_classes(found)]
 
 
 def dropped(found: Found) -> list[str]:
@@ -40,12 +40,11 @@ def dropped(found: Found) -> list[str]:
     return [f"--drop {shlex.quote(c['name'])}" for c in (found["columns"] or {}).get("identifying", [])]
 
 
-def _files(found: Found, data: str) -> list[Step]:
+def _files(found: Found) -> list[Step]:
     if not (count := found["unreadable"]["files"]):
         return []
-    what = "the file that cannot" if count == 1 else f"the {count:,} files that cannot"
-    way = f"longtail compare {with_words(data, ['--skip-bad'])}"
-    return [Step("unreadable", f"replace {what} be read, or leave out such files", "compare refuses them else", way)]
+    do = f"replace the {plural(count, 'file', 'files')} that cannot be read, or go on without, as below with --skip-bad"
+    return [Step("unreadable", do, "compare refuses them else")]
 
 
 def _columns(found: Found, data: str) -> list[Step]:
@@ -53,12 +52,13 @@ def _columns(found: Found, data: str) -> list[Step]:
     naming, steps = [c["name"] for c in columns["identifying"]], []
     told = [c["name"] for c in columns["leaking"] if c["name"] not in naming]
     words, table = dropped(found), found["kind"] == "table"
-    for_model = "no new row has a place in this file, so what is learnt from it is worth nothing there"
+    why = "what is learnt from a row's number or its place in this file is worth nothing on new rows"
     if naming:
         do = f"leave out {listed(naming)}" if table else f"take {listed(naming)} out of X"
         steps.append(Step(
-            "identifiers", f"{do}, unless it is measured" if len(naming) == 1 else f"{do}, but for what is measured",
-            for_model, f"longtail inspect {with_words(data, words)}" if table else None,
+            "identifiers",
+            f"{do}, if {'it names, numbers or dates' if len(naming) == 1 else 'they name, number or date'} the rows",
+            why, f"longtail inspect {with_words(data, words)}" if table else None,
         ))  # fmt: skip
     if told:
         each = [*words, *(f"--drop {shlex.quote(name)}" for name in told)]
@@ -77,7 +77,7 @@ def _rows(found: Found) -> list[Step]:
             "group-leaks", "declare the split again with each group on one side",
             f"{plural(groups, 'group', 'groups')} on both sides let a model recognise the group, not the class",
         ))  # fmt: skip
-    if clash["rows"]:
+    if clash["rows"] and not (clash["sets"] == 1 and _lump(found)):
         steps.append(Step(
             "conflicts", "correct the rows that are equal and labelled differently, where a label is wrong",
             f"{plural(clash['sets'], 'content has', 'contents have')} several labels: wrong labels, or inputs that do "
@@ -94,12 +94,23 @@ def _rows(found: Found) -> list[Step]:
     return steps
 
 
+def _lump(found: Found) -> bool:
+    """Whether the largest set of equal rows is a default or a coarse reading rather than copies."""
+    return bool(found["duplicates"]["largest"] >= max(LUMP * found["rows"], 10))
+
+
 def _copies(found: Found) -> Step:
     copies, leak = found["duplicates"], found["leaks"]
-    why = f"{leak['rows']:,} tested rows were trained on" if leak["rows"] else f"{copies['rows']:,} rows count twice"
-    if copies["largest"] >= max(LUMP * found["rows"], 10):
+    why = (
+        f"{leak['rows']:,} tested rows were trained on"
+        if leak["rows"]
+        else f"{plural(copies['rows'], 'row counts', 'rows count')} twice"
+    )
+    if _lump(found):
         lump = f"a content that occurs {copies['largest']:,} times is a default or a coarse reading rather than a copy"
-        return Step("duplicates", "find out what the largest set of equal rows is, and keep it if it is no error", lump)
+        mixed = ", and where it has several labels no method can tell them" if found["conflicts"]["rows"] else ""
+        do = "find out what the largest set of equal rows is, and keep it unless it is an error"
+        return Step("duplicates", do, lump + mixed)
     if leak["declared"] and leak["rows"]:
         return Step("duplicates", "take the copies of training rows out of the other parts", why)
     if found["kind"] != "table":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from longtail.comparison.inspection.columns import Column, of_features, of_table
 from longtail.comparison.inspection.content import Contents, Ids
-from longtail.comparison.inspection.identifiers import NAMES, identifying
+from longtail.comparison.inspection.identifiers import GLANCE, NAMES, identifying, spaced, worth_reading
 from longtail.data import Splits
 from longtail.data.examples import Examples
 from longtail.data.pool import Pool
@@ -114,13 +114,27 @@ def of_splits(splits: Splits) -> View:
     )
 
 
-def columns_of(pool: Pool, preparation: object = None) -> tuple[list[Column] | None, list[dict[str, Any]]]:
+def columns_of(pool: Pool, preparation: object) -> tuple[list[Column] | None, list[dict[str, Any]]]:
     """The columns of a pool's rows, None where there are none to look at, and what `identifying` says of them."""
     rows = pool.rows
     found = of_table(rows.frame, preparation) if isinstance(rows, Table) else _features([rows])
-    # files of the parts may each count their rows anew
-    trained = None if pool.parts is None else np.flatnonzero(pool.parts == "train")
-    return _flagged(found, pool.targets.cpu().numpy(), trained)
+    return _flagged(found, pool.targets.cpu().numpy(), _trained(pool))
+
+
+def flagged_of(pool: Pool) -> list[dict[str, Any]]:
+    """What `identifying` says of a pool's columns; of a table only those are read whole that may be flagged."""
+    rows, trained = pool.rows, _trained(pool)
+    if not isinstance(rows, Table):
+        return columns_of(pool, None)[1]
+    frame = rows.frame if trained is None else rows.frame.iloc[trained]
+    first, some = of_table(frame.iloc[:GLANCE], None), of_table(frame.iloc[spaced(len(frame), GLANCE)], None)
+    read = [j for j, (one, other) in enumerate(zip(first, some, strict=True)) if worth_reading(one, other)]
+    return _flagged(of_table(rows.frame.iloc[:, read], None), pool.targets.cpu().numpy(), trained)[1]
+
+
+def _trained(pool: Pool) -> NDArray[np.int64] | None:
+    """The training rows where parts are declared, since the file of each part may count its rows anew."""
+    return None if pool.parts is None else np.flatnonzero(pool.parts == "train")
 
 
 def _flagged(
