@@ -79,7 +79,7 @@ class TestIdentifiers:
     def test_text_that_differs_in_nearly_every_row_is_one(self) -> None:
         codes = np.arange(2000)
         codes[:100] = 0
-        assert [c["kind"] for c in identifying([Column("name", codes, False)], mixed())] == ["identifier"]
+        assert [c["kind"] for c in identifying([Column("name", codes, False)], mixed())] == ["text"]
         assert identifying([Column("city", codes % 300, False)], mixed()) == []
 
 
@@ -168,6 +168,14 @@ class TestInspect:
         assert (again["duplicates"], again["leaks"]["test"]) == (found["duplicates"], found["leaks"]["test"])
         assert inspection(split(data))["leaks"]["test"] == found["leaks"]["test"]
         assert again["advice"][0]["try"].startswith("take 'feature 0' out of X")
+
+    def test_text_may_be_all_that_a_row_says_so_that_copies_are_told_apart_by_it(self) -> None:
+        pd = pytest.importorskip("pandas")
+        text = [f"review {i % 190}" for i in range(200)]
+        data = pool(pd.DataFrame({"text": text, "stars": np.arange(200) % 5, "y": ["a", "b"] * 100}), "y")
+        found = inspection(data, split(data))
+        assert [c["kind"] for c in found["columns"]["identifying"]] == ["text"]
+        assert found["duplicates"]["rows"] == 10
 
     def test_each_part_of_a_declared_split_may_count_anew(self) -> None:
         frame = glass(Id=np.arange(1, 215))

@@ -2,10 +2,11 @@
 
 A column is flagged as
 - *counter*: numbers of one constant step in the order of the rows, or every whole number of a range once in any order;
-- *identifier*: whole numbers, or text, of which at least 90 % are different, where more speaks for a name than that.
-  Of N measurements in a range of R whole numbers about N^2 / 2R pairs fall together by chance; names are given out
-  so that none do. Flagged is what avoids at least 10 such pairs, what is called a name (id, number, key, ...), the
-  first column of a file without header, and text;
+- *identifier*: whole numbers of which at least 90 % are different, where more speaks for a name than that. Of N
+  measurements in a range of R whole numbers about N^2 / 2R pairs fall together by chance; names are given out so that
+  none do. Flagged is where at least 10 were due and at most a tenth of them are there, what is called a name (id,
+  number, key, ...), and the first column of a file without header;
+- *text* of which at least 90 % are different;
 - *order*: what rises or falls with the rows (rank correlation of at least 0.95, within the classes too) where the rows
   are sorted by class, so that their place tells it (mean recall of at least 0.8, measured as in `telling`).
 
@@ -35,7 +36,7 @@ GLANCED = 0.8
 """Share of different values that a name has among these at least."""
 
 NAMES = ("counter", "identifier")
-"""The kinds that name rows; "order" does not: two rows of one time may differ."""
+"""The kinds by which copies are not told apart; a time may be measured, and text may be all that a row has to say."""
 
 FIRST_UNNAMED = "column1"
 NAMING = {
@@ -97,7 +98,7 @@ def _named(column: Column) -> tuple[str, str] | None:
         return None
     if not column.ordered:
         share = len(np.unique(known)) / len(known)
-        return ("identifier", f"is text that differs in {_percent(share)} of the rows") if share >= DISTINCT else None
+        return ("text", f"is text that differs in {_percent(share)} of the rows") if share >= DISTINCT else None
     if len(known) == len(values) and (first := _ramp(values)):
         return "counter", f"counts the rows ({first}, ...)"
     if not _whole(known):

@@ -88,7 +88,9 @@ def _rows(found: Found) -> list[Step]:
     elif (leak := found["leaks"])["rows"]:
         steps.append(
             Step(
-                "leaks", "take the copies of training rows out of the other parts", f"{leak['rows']:,} were trained on"
+                "leaks",
+                "take the copies of training rows out of the other parts",
+                f"{plural(leak['rows'], 'row was', 'rows were')} trained on",
             )
         )
     return steps
@@ -101,11 +103,9 @@ def _lump(found: Found) -> bool:
 
 def _copies(found: Found) -> Step:
     copies, leak = found["duplicates"], found["leaks"]
-    why = (
-        f"{leak['rows']:,} tested rows were trained on"
-        if leak["rows"]
-        else f"{plural(copies['rows'], 'row counts', 'rows count')} twice"
-    )
+    why = f"{plural(copies['rows'], 'row counts', 'rows count')} twice"
+    if leak["rows"]:
+        why = f"{plural(leak['rows'], 'tested row was', 'tested rows were')} trained on"
     if _lump(found):
         lump = f"a content that occurs {copies['largest']:,} times is a default or a coarse reading rather than a copy"
         mixed = ", and where it has several labels no method can tell them" if found["conflicts"]["rows"] else ""
