@@ -153,6 +153,8 @@ class TestInspect:
         assert sum("'Id'" in line for line in found["findings"]) == 1  # not as a leaking column again
         first, then = found["advice"][0], found["advice"][1]
         assert first["command"] == "longtail inspect glass.csv --label type --drop Id"
+        again = inspection(data, split(data), data="glass.csv --drop Idx")
+        assert again["advice"][0]["command"] == "longtail inspect glass.csv --drop Idx --drop Id"
         assert then["command"].startswith("longtail compare glass.csv --label type --drop Id --methods ce,")
 
     def test_copies_are_found_beside_row_numbers_in_tables_and_features(self) -> None:

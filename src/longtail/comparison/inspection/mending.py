@@ -140,4 +140,4 @@ def _them(names: list[str]) -> str:
 
 def with_words(data: str, words: list[str]) -> str:
     """The data with options, each once."""
-    return " ".join([data, *(word for word in words if word not in data)])
+    return " ".join([data, *(word for word in words if f" {word} " not in f"{data} ")])
