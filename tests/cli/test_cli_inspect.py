@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -105,7 +106,10 @@ class TestOutput:
         out, err = capsys.readouterr()
         assert err == ""
         assert (
-            out.index("imbalance ratio") < out.index("█") < out.index("\nFound\n") < out.index("What to try, and why")
+            out.index("imbalance ratio")
+            < out.index("█")
+            < out.index("\nFound\n")
+            < out.index("What to do, in this order")
         )
         flat = " ".join(out.split())
         assert "3 rows are copies of another (1.6 % of all; 2 sets of equal rows, the largest of 3)" in flat
@@ -210,3 +214,70 @@ def test_a_table_is_inspected_with_its_columns_and_its_declared_split(here: Path
     assert found["leaks"]["examples"] == [["row 0", "row 80"]]
     assert found["group_leaks"] == {"groups": 1, "examples": [["row 0", "row 80"]]}
     assert err.count("rule broken") == 2
+
+
+def table_of_row_numbers(path: Path) -> None:
+    """A table sorted by class with a column of row numbers, whose name a shell must have quoted."""
+    draw = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], [120, 40, 10])
+    rows = [
+        f"{i + 1},{x:.3f},{z:.3f},{c}" for i, (x, z, c) in enumerate(zip(*draw.normal(size=(2, 170)), y, strict=True))
+    ]
+    path.write_text("\n".join(["row id,x,z,label", *rows]) + "\n")
+
+
+class TestOneOrderedAdvice:
+    """First this, then that: numbered, nothing that calls itself first twice, every command whole and right."""
+
+    def test_is_numbered_and_its_commands_are_on_lines_of_their_own(self, here: Path, capsys: Capture) -> None:
+        pytest.importorskip("datasets")
+        table_of_row_numbers(here / "t.csv")
+        assert run(["inspect", "t.csv", "--label", "label"]) == 0
+        told = capsys.readouterr().out.split("What to do, in this order\n")[1]
+        assert [line.split(".")[0] for line in told.splitlines() if line[:1].isdigit()][:3] == ["1", "2", "3"]
+        assert [line.strip() for line in told.splitlines() if line.startswith("   longtail")] == [
+            "longtail inspect t.csv --label label --drop 'row id'",
+            "longtail compare t.csv --label label --drop 'row id' --methods ce,logit-adjusted-posthoc,estimators "
+            "--folds 5",
+            "longtail compare t.csv --label label --drop 'row id' --methods quick --folds 5",
+        ]
+        assert " first" not in told
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("data", ["table", "rare", "split", "thinned", "three"])
+    def test_its_commands_are_accepted(self, here: Path, capsys: Capture, data: str) -> None:
+        pytest.importorskip("datasets")
+        draw = np.random.default_rng(0)
+        command = ["inspect", f"{data}.npz", "--json"]
+        if data == "table":
+            table_of_row_numbers(here / "t.csv")
+            command = ["inspect", "t.csv", "--label", "label", "--json"]
+        elif data == "split":
+            y = np.repeat([0, 1], [60, 4])
+            X = draw.normal(size=(64, 2)).astype(np.float32)
+            np.savez("split.npz", X=X, y=y, X_test=X[::2] + 1, y_test=y[::2])
+        else:
+            y = np.repeat(np.arange(3), {"rare": (1500, 70, 0), "thinned": (90, 80, 70), "three": (900, 90, 70)}[data])
+            np.savez(f"{data}.npz", X=draw.normal(size=(len(y), 2)), y=y)
+        command += ["--ratio", "20"] if data == "thinned" else []
+        assert run(command) == 0
+        commands = [step["command"] for step in json.loads(capsys.readouterr().out)["advice"] if step["command"]]
+        assert any("--val 0.2" in c for c in commands) == (data in ("rare", "three"))
+        assert any("--folds 5" in c for c in commands) == (data == "table")
+        for line in commands:
+            words = shlex.split(line)[1:]
+            assert run([*words, *(["--dry-run"] if words[0] == "compare" else [])]) == 0, capsys.readouterr().err
+
+
+def test_compare_says_on_standard_error_what_inspect_finds(here: Path) -> None:
+    pytest.importorskip("datasets")
+    table_of_row_numbers(here / "t.csv")
+    asked = "compare t.csv --label label --methods ce --seeds 1 --epochs 1 --jobs 1 --out out --json"
+    command = [sys.executable, "-m", "longtail", *asked.split()]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    first, second = found.stderr.splitlines()[:2]
+    assert first.startswith("column 'row id' counts the rows (1, 2, 3, ...) and tells the class (")
+    assert second.startswith("1 class has fewer than 10 test examples: ")
+    assert first in json.loads(found.stdout)["data"]["notes"]
+    assert first in (here / "out" / "comparison.md").read_text()

@@ -56,8 +56,8 @@ class TestCleanData:
         found = inspection(load("digits"))
         assert found["findings"] == []
         assert found["kind"] == "images"
-        assert [a["about"] for a in found["advice"]] == ["posthoc", "training", "validation"]
-        assert "ldam-drw" in told(found, "training")["try"]
+        assert [a["about"] for a in found["advice"]] == ["compare", "training"]
+        assert told(found, "training")["command"] == "longtail compare DATA --methods quick"
 
     @pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
     def test_real_measurements_have_no_leaking_column(self, name: str) -> None:
@@ -73,6 +73,7 @@ class TestTheDocument:
             "schema", "name", "hash", "kind", "rows", "classes", "class_counts", "val_counts", "test_counts",
             "test_rows_by_class", "all_counts", "imbalance_ratio", "gini", "groups", "interval_width",
             "interval_width_with_folds", "singletons", "untested", "hardly_tested", "headline", "declared_split",
+            "foldable",
             "duplicates", "conflicts", "leaks", "group_leaks", "columns", "unreadable", "labels", "notes", "findings",
             "advice",
         }  # fmt: skip
@@ -92,7 +93,8 @@ class TestTheDocument:
         assert found["interval_width"] == pytest.approx([z / (n + z * z) ** 0.5 for n in (15, 6, 2)])
         assert found["interval_width_with_folds"] == pytest.approx([z / (n + z * z) ** 0.5 for n in (60, 24, 8)])
         assert found["hardly_tested"] == ["b", "c"]
-        assert "narrows from 81 points, tested on 2, to 57, tested on 8" in told(found, "folds")["why"]
+        assert "narrows from 81 points, tested on 2, to 57, tested on 8" in told(found, "compare")["why"]
+        assert told(found, "compare")["command"].endswith(" --methods ce,logit-adjusted-posthoc --folds 5")
 
     def test_a_pool_without_its_splits_is_refused(self) -> None:
         with pytest.raises(TypeError, match="pass split"):
@@ -215,12 +217,12 @@ class TestSmallClasses:
         assert any(
             "a single example, which can be learnt from or tested with, not both: 'c'" in f for f in found["findings"]
         )
-        assert told(found, "singletons")["try"] == "merge, or collect more of, 'c'"
+        assert told(found, "singletons")["try"] == "merge 'c' into other classes, or collect more of it"
 
     def test_two_classes_with_rare_positives_want_a_threshold(self) -> None:
-        found = inspected(*clean((400, 16)), classes=("no", "yes"))
-        assert told(found, "thresholds")["try"] == "try ce-threshold with --val 0.2"
-        assert "3.8 %" in told(found, "thresholds")["why"]
+        found = inspected(*clean((4000, 160)), classes=("no", "yes"))
+        assert told(found, "compare")["command"].endswith("ce,logit-adjusted-posthoc,ce-threshold --val 0.2")
+        assert "3.8 %" in told(found, "compare")["why"]
         assert "validation" not in [step["about"] for step in found["advice"]]
 
     def test_weights_move_the_shape_and_not_the_rows(self) -> None:
@@ -257,4 +259,5 @@ class TestRealTables:
         assert (found["conflicts"]["rows"], found["conflicts"]["errors"]) == (conflicting, errors)
         assert found["columns"]["leaking"] == found["columns"]["constant"] == []
         assert found["labels"] == {"twins": [], "unseen": []}
-        assert told(found, "tables")
+        assert found["columns"]["identifying"] == []
+        assert ",estimators" in told(found, "compare")["command"]

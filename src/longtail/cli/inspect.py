@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.sharing import DATA, taking
+from longtail.cli.sharing import DATA, as_written, taking
 
 FailOn = Annotated[
     str | None,
     typer.Option(
         help="Exit with 1 where one of these holds: duplicates, leaks, conflicts, group-leaks, unreadable, twins, "
-        "constant, leaking-columns, singletons (or as in duplicates>10), ratio>100, gini>0.8, min-count<5."
+        "constant, leaking-columns, identifiers, singletons (or as in duplicates>10), ratio>100, gini>0.8, min-count<5."
     ),
 ]
 SVG = Annotated[Path | None, typer.Option("--svg", help="Write the class sizes as a picture to this file.")]
@@ -62,14 +62,15 @@ def _inspected(data: str, reading: dict[str, Any]) -> dict[str, Any]:
     from longtail.data.reading import HUB, NAMES
     from longtail.data.tables import is_table
 
+    named = as_written(data, reading)
     if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
-        return inspection(load(data, **reading))  # or refused before anything is read
+        return inspection(load(data, **reading), data=named)  # or refused before anything is read
     shaping = {key: reading[key] for key in ("ratio", "profile", "val")}
     options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
     if data.startswith(HUB) or (Path(data).is_dir() and not is_table(Path(data))):
         options["skip_bad"] = True
     rows = pool(data, **options)
-    return inspection(rows, load(rows, **shaping))
+    return inspection(rows, load(rows, **shaping), data=named)
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -77,13 +78,12 @@ def _show(found: dict[str, Any]) -> None:
 
     from longtail.cli import screen
     from longtail.report import picture, tables
-    from longtail.report.names import shown
 
     out, blocks = screen.console(), screen.draws_blocks()
 
     def line(text: str, style: str = "") -> None:
         # what a class is called is neither markup nor an emoji nor an order to the terminal
-        out.print(Text(shown(text, longest=len(text) * 10, ascii_only=not blocks), style=style))
+        out.print(Text(_shown(text, blocks), style=style))
 
     line(found["headline"], "bold")
     out.print(Text(picture.bars(found["classes"], found["class_counts"], ascii_only=not blocks)))
@@ -97,9 +97,17 @@ def _show(found: dict[str, Any]) -> None:
         line("Found", "bold")
     for text in found["findings"]:
         line(f"- {text}")
-    line("What to try, and why", "bold")
-    for one in found["advice"]:
-        line(f"- {one['try']}: {one['why']}")
+    line("What to do, in this order", "bold")
+    for number, one in enumerate(found["advice"], start=1):
+        line(f"{number}. {one['try'][0].upper()}{one['try'][1:]}: {one['why']}.")
+        if one["command"]:  # on a line of its own, however long, so that it can be copied
+            out.print(Text(f"   {_shown(one['command'], blocks)}", style="bold"), soft_wrap=True)
+
+
+def _shown(text: str, blocks: bool) -> str:
+    from longtail.report.names import shown
+
+    return shown(text, longest=len(text) * 10, ascii_only=not blocks)
 
 
 def _check_writable(svg: Path) -> None:

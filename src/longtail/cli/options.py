@@ -31,6 +31,9 @@ Label = Annotated[
 Split = Annotated[str | None, typer.Option(help="Column that says train, val or test.")]
 Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are kept together in a split.")]
 Weight = Annotated[str | None, typer.Option(help="Column of sample weights; a row of weight k counts as k rows.")]
+Drop = Annotated[
+    list[str] | None, typer.Option("--drop", help="A column that is no feature, such as a row number; may be repeated.")
+]
 Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
 Header = Annotated[
     bool | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -17,6 +18,7 @@ DATA: Group = {
     "split": (o.Split, None),
     "group": (o.Grouping, None),
     "weight": (o.Weight, None),
+    "drop_columns": (o.Drop, None),
     "delimiter": (o.Delimiter, None),
     "header": (o.Header, None),
     "size": (o.Size, None),
@@ -38,6 +40,23 @@ TRAINING: Group = {
     "compile": (o.Compile, False),
 }
 """How every method is trained."""
+
+
+def as_written(data: str, reading: Mapping[str, Any]) -> str:
+    """DATA and their options as a shell takes them, without options that have their default."""
+    from longtail.data.reading import FLAGS
+
+    words = [data]
+    for option, (_, default) in DATA.items():
+        value, flag = reading[option], FLAGS.get(option, f"--{option.replace('_', '-')}")
+        if value is None or value == default:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--no-{option}" if not value else f"--{option.replace('_', '-')}")
+        else:
+            values = value if isinstance(value, list) else [value]
+            words += [w for one in values for w in (flag, f"{one:.15g}" if isinstance(one, float) else str(one))]
+    return shlex.join(words)
 
 
 def taking(**groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from longtail.comparison.audit import audit, mend
+from longtail.comparison.cautions import warn_of_small
 from longtail.comparison.execute import OnOutcome, OutputError, check_limits, execute
+from longtail.comparison.opening import folds_of, splits_of
 from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
 from longtail.data import Splits, load
 from longtail.data.folds import Folds, check_folds
-from longtail.data.reading import ALLOWED, NAMES, pool
+from longtail.data.reading import ALLOWED
 from longtail.engine import Recipe, packing
 from longtail.engine.lock import held
 from longtail.methods import Method
@@ -167,7 +169,6 @@ def _compared(
 RECIPE = tuple(field.name for field in fields(Recipe))
 COLUMNS = {option: None for known in ALLOWED.values() for option in known}
 DATA = tuple(dict.fromkeys((*(p for p in tuple(inspect.signature(load).parameters)[2:] if p != "columns"), *COLUMNS)))
-UNFOLDED = ("test", "ratio")
 
 
 @dataclass(frozen=True)
@@ -210,11 +211,9 @@ def prepare(
     Recipe(**{k: v for k, v in recipe_options.items() if v is not None})
     # a validation part may also be declared by the data, which are not loaded yet
     chosen(methods, val=True)
-    if folds is None:
-        made, splits = None, load(data, y, **options)
-    else:
-        made = _folds(data, y, folds, options)
-        splits = made.splits(0, 0)
+    made = None if folds is None else folds_of(data, y, folds, options)
+    splits = splits_of(data, y, options) if made is None else made.splits(0, 0)
+    warn_of_small(made or splits)
     table = getattr(splits.preparation, "kind", None) == "table"
     resolved = chosen(methods, val=splits.val is not None, table=table, data=splits.train)
     recipe = default_recipe(splits, **recipe_options)
@@ -222,15 +221,3 @@ def prepare(
     return Prepared(
         splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device, made
     )
-
-
-def _folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
-    """The data in folds; what makes another test or training part has no say then."""
-    for name in UNFOLDED:
-        if options.get(name) is not None:
-            raise ValueError(f"{name} cannot go with folds, got {options[name]!r}; every example is tested once there")
-    if isinstance(data, Splits) or (isinstance(data, str) and data in NAMES):
-        name = data if isinstance(data, str) else data.name
-        raise ValueError(f"folds need data without a split of their own, got {name}, which has one; leave out folds")
-    rest = {name: value for name, value in options.items() if name not in (*UNFOLDED, "profile", "val")}
-    return Folds(pool(data, y, **rest), k, options.get("val"))

@@ -54,10 +54,7 @@ def load(
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
-    if profile not in profiles.PROFILES:
-        raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {profile!r}; try "exp"')
-    if val is not None:
-        check_share("val (--val)", val)
+    check_shaping(profile, val)
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
@@ -79,6 +76,14 @@ def load(
         facts = {**splits.facts, "val": val}
         splits = replace(splits, train=splits.train.take(stay), val=splits.train.take(held), facts=facts)
     return splits.checked()
+
+
+def check_shaping(profile: str, val: float | None) -> None:
+    """Raise ValueError where a profile is unknown or a share cannot be held out; before data are read."""
+    if profile not in profiles.PROFILES:
+        raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {profile!r}; try "exp"')
+    if val is not None:
+        check_share("val (--val)", val)
 
 
 def refuse_columns(source: str, given: dict[str, Any]) -> None:

@@ -26,19 +26,19 @@ NAMES = ("digits", *SOURCES)
 HUB = "hub:"
 COLUMNS = ("label", "split", "group", "weight")
 ALLOWED = {
-    "table": (*COLUMNS, "delimiter", "header"),
+    "table": (*COLUMNS, "drop_columns", "delimiter", "header"),
     "images": (*COLUMNS, "size", "skip_bad", "mirror", "features", "workers"),
-    "hub": (*COLUMNS, "size", "skip_bad", "mirror", "workers"),
+    "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
     "array file": ("label", "group"),
     "arrays": ("group", "split"),
-    "frame": COLUMNS,
+    "frame": (*COLUMNS, "drop_columns"),
 }
 """Which options are read for which kind of data; another one is refused rather than silently not applied."""
 LABELS = "longtail labels"
 """The column that labels passed beside a frame stand in."""
 DEFAULTS = {"mirror": True, "skip_bad": False}
 FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o != "workers"}
-FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header"}
+FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header", "drop_columns": "--drop"}
 
 
 def pool(
@@ -63,7 +63,8 @@ def pool(
         sample_weight: one weight per example, or None.
         name: what tables and folders call it.
         options: for tables, folders and the hub the columns `split`, `group` and `weight` (for arrays: arrays of one
-            entry per row); for text files `delimiter` and `header`; for images `size`, `skip_bad`, `mirror`,
+            entry per row); for tables `drop_columns`, columns that are
+            no features; for text files `delimiter` and `header`; for images `size`, `skip_bad`, `mirror`,
             `features` and `workers`.
 
     Raises:

@@ -18,13 +18,14 @@ SCHEMA = 1
 """Grows when a name of the document changes its meaning; new names do not change it."""
 
 
-def inspection(pool: Pool | Splits, splits: Splits | None = None) -> dict[str, Any]:
+def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str = "DATA") -> dict[str, Any]:
     """Everything that `longtail inspect` says, as plain JSON; docs/guide/own-data.md has the names.
 
     Args:
         pool: all rows as they were read.
         splits: the parts that a comparison would train and test on. Without a pool the parts are all there is:
             `inspection(splits)`.
+        data: the data and their options as the command line has them, for the commands of the advice.
 
     Raises:
         TypeError: a pool without its splits.
@@ -42,6 +43,7 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None) -> dict[str, A
         "kind": seen.kind,
         **shape(splits),
         "declared_split": seen.declared,
+        "foldable": seen.foldable,
         **_contents(seen),
         "group_leaks": content.group_leaks(seen.groups, seen.parts if seen.declared else None, seen.names),
         "columns": _columns(seen),
@@ -49,7 +51,7 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None) -> dict[str, A
         "labels": {"twins": labels.twins(splits.classes), "unseen": labels.unseen(splits.classes)},
         "notes": list(dict.fromkeys(seen.notes)),
     }
-    return document | {"findings": findings(document), "advice": advice(document)}
+    return document | {"findings": findings(document), "advice": advice(document, data)}
 
 
 def _contents(seen: View) -> dict[str, Any]:
@@ -68,4 +70,5 @@ def _columns(seen: View) -> dict[str, Any] | None:
         "names": [c.name for c in seen.columns],
         "constant": columns.constant(seen.columns),
         "leaking": telling.leaking(seen.columns, seen.targets),
+        "identifying": seen.flagged,
     }

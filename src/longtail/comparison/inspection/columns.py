@@ -24,7 +24,8 @@ ORDERED = ("number", "boolean", "date")
 class Column:
     """N values: numbers in their order (float, NaN where missing), or codes of categories (int64, -1 where missing).
 
-    `identifies`: text that differs in every row, which names the row and is left out of training.
+    `identifies`: it names the row, so that rows equal but for it are copies: text that differs in every row, which is
+    left out of training, and what `identifiers` takes for a name.
     """
 
     name: str

@@ -34,10 +34,14 @@ class Contents:
         self._known: dict[bytes, int] = {}
         self._read: dict[int, tuple[object, NDArray[np.int64]]] = {}
 
-    def examples(self, rows: Part) -> Ids:
-        """Of examples in memory or behind a data set; the row of a data set is read once, whoever holds it."""
+    def examples(self, rows: Part, without: Sequence[int] = ()) -> Ids:
+        """Of examples in memory or behind a data set; the row of a data set is read once, whoever holds it.
+
+        The columns `without` of features (N, D) are not looked at.
+        """
         if isinstance(rows, Examples):
-            return self.arrays(chunk.cpu().numpy() for chunk in rows.chunks(CHUNK))
+            chunks = (chunk.cpu().numpy() for chunk in rows.chunks(CHUNK))
+            return self.arrays(np.delete(c, without, axis=1) if without else c for c in chunks)
         return self._mapped(rows)
 
     def _mapped(self, rows: MappedExamples) -> Ids:
@@ -53,7 +57,7 @@ class Contents:
         return grown[behind]
 
     def columns(self, columns: Sequence[Column]) -> Ids:
-        """Of the rows of a table; a column that only names its row is left out, as it is in training."""
+        """Of the rows of a table; a column that only names its row is left out."""
         telling = [c.values for c in columns if not c.identifies] or [c.values for c in columns]
         starts = range(0, len(telling[0]), CHUNK)
         return self.arrays(np.stack([v[i : i + CHUNK].astype(np.float64) for v in telling], axis=1) for i in starts)

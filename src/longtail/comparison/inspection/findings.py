@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from longtail.comparison.inspection.identifiers import NAMES
 from longtail.comparison.inspection.shape import FEW_TESTS
 from longtail.metrics import wilson
 from longtail.report.names import listed, shown
@@ -26,11 +28,13 @@ def _rows(found: Found) -> list[str]:
     if n := found["unreadable"]["files"]:
         lines.append(f"{plural(n, 'file', 'files')} cannot be read: {listed(found['unreadable']['examples'])}")
     copies, clash = found["duplicates"], found["conflicts"]
+    naming = naming_rows(found)
+    but = f", not looking at {listed(naming)}" if naming else ""
     if copies["rows"]:
         lines.append(
             f"{plural(copies['rows'], 'row is a copy', 'rows are copies')} of another "
             f"({_share(copies['rows'], found['rows'])} of all; {plural(copies['sets'], 'set', 'sets')} of equal rows, "
-            f"the largest of {copies['largest']:,}), for instance {_set(copies['examples'][0])}"
+            f"the largest of {copies['largest']:,}{but}), for instance {_set(copies['examples'][0])}"
         )
     if clash["rows"]:
         first = clash["examples"][0]
@@ -66,19 +70,34 @@ def _splits(found: Found) -> list[str]:
 
 
 def _columns(found: Found) -> list[str]:
-    columns, lines = found["columns"] or {"constant": [], "leaking": []}, []
+    columns = found["columns"] or {"constant": [], "leaking": [], "identifying": []}
+    named = {c["name"] for c in columns["identifying"]}
+    lines = identified(columns["identifying"])
     if still := columns["constant"]:
         lines.append(
             f"{plural(len(still), 'column holds', 'columns hold')} one value in at least 99.9 % of the rows: "
             f"{listed([c['name'] for c in still])}"
         )
-    if telling := columns["leaking"]:
+    if telling := [c for c in columns["leaking"] if c["name"] not in named]:  # of the others it is said already
         lines.append(
             f"{plural(len(telling), 'column tells', 'columns tell')} the class alone: "
             + ", ".join(f"'{shown(c['name'])}' ({100 * c['balanced_accuracy']:.1f} %)" for c in telling[:5])
             + " mean recall on rows held out"
         )
     return lines
+
+
+def identified(flagged: list[Found]) -> list[str]:
+    """A sentence on each column that counts or names the rows or rises with them; the first five are named."""
+    lines = [f"column '{shown(c['name'])}' {c['sentence']}" for c in flagged[:5]]
+    return (
+        [*lines, f"and {plural(len(flagged) - 5, 'more such column', 'more such columns')}"] if flagged[5:] else lines
+    )
+
+
+def naming_rows(found: Found) -> list[str]:
+    """The columns that count or name rows, by which copies are not told apart."""
+    return [c["name"] for c in (found["columns"] or {}).get("identifying", []) if c["kind"] in NAMES]
 
 
 def _labels(found: Found) -> list[str]:
@@ -103,15 +122,21 @@ def _measurable(found: Found) -> list[str]:
         )
     if lone := [n for n, size in zip(classes, found["class_counts"], strict=True) if size == 1 and n not in single]:
         lines.append(f"{plural(len(lone))} a single training example: {listed(lone)}")
-    if small := found["hardly_tested"]:
-        worst = min(small, key=lambda name: tested[name])
-        low, high = wilson(tested[worst] / 2, tested[worst])
-        lines.append(
-            f"{plural(len(small))} fewer than {FEW_TESTS} test examples: a recall of one half measured on the "
-            f"{tested[worst]} of '{shown(worst)}' could be anything from {100 * float(low):.0f} to "
-            f"{100 * float(high):.0f} %"
-        )
-    return lines
+    told = hardly_tested(tested)
+    return [*lines, told] if told else lines
+
+
+def hardly_tested(tested: Mapping[str, int]) -> str | None:
+    """The sentence on classes with fewer than 10 test examples, of the test examples by class; None without any."""
+    small = {name: n for name, n in tested.items() if 0 < n < FEW_TESTS}
+    if not small:
+        return None
+    worst = min(small, key=small.__getitem__)
+    low, high = wilson(small[worst] / 2, small[worst])
+    return (
+        f"{plural(len(small))} fewer than {FEW_TESTS} test examples: a recall of one half measured on the "
+        f"{small[worst]} of '{shown(worst)}' could be anything from {100 * float(low):.0f} to {100 * float(high):.0f} %"
+    )
 
 
 def _share(part: int, whole: int) -> str:

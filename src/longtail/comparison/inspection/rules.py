@@ -43,6 +43,10 @@ COUNTED: dict[str, tuple[Callable[[Found], int], str, str]] = {
         lambda f: len((f["columns"] or {}).get("leaking", [])), "column alone tells the class",
         "columns alone tell the class",
     ),
+    "identifiers": (
+        lambda f: len((f["columns"] or {}).get("identifying", [])), "column counts, names or follows the rows",
+        "columns count, name or follow the rows",
+    ),
     "singletons": (lambda f: len(f["singletons"]), "class has a single example", "classes have a single example"),
 }  # fmt: skip
 """Rules that stand alone (none may be found) or with a number (`duplicates>10`), what they count, one and many."""

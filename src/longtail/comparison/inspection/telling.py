@@ -33,17 +33,17 @@ SEED = 0
 def leaking(columns: Sequence[Column], targets: NDArray[np.int64]) -> list[dict[str, Any]]:
     """Columns that alone tell the class, the most telling first, with their mean recall on rows held out."""
     if len(columns) > WIDE:
-        first = _sampled(targets, SCREENED)
-        columns = [c for c in columns if first and _telling(c, targets, *first) >= PROMISING]
-    sample = _sampled(targets, MOST_ROWS)
+        first = sampled(targets, SCREENED)
+        columns = [c for c in columns if first and score(c, targets, *first) >= PROMISING]
+    sample = sampled(targets, MOST_ROWS)
     if sample is None:
         return []
-    scores = [(column.name, _telling(column, targets, *sample)) for column in columns]
+    scores = [(column.name, score(column, targets, *sample)) for column in columns]
     telling = sorted((s for s in scores if s[1] >= LEAKING), key=lambda s: -s[1])
     return [{"name": name, "balanced_accuracy": score} for name, score in telling]
 
 
-def _sampled(targets: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+def sampled(targets: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Rows (M,) of the classes that can be judged, and the half (M,) each stands in; None where nothing can be."""
     sizes = np.bincount(targets)
     largest = np.argsort(-sizes, kind="stable")[: min(MOST_CLASSES, most // LEAST_OF_CLASS)]
@@ -71,7 +71,7 @@ def _cap(sizes: NDArray[np.int64], most: int) -> int:
     return int(sizes.max())
 
 
-def _telling(column: Column, targets: NDArray[np.int64], rows: NDArray[np.int64], half: NDArray[np.int64]) -> float:
+def score(column: Column, targets: NDArray[np.int64], rows: NDArray[np.int64], half: NDArray[np.int64]) -> float:
     """Mean recall over the classes of the rows, each half answered by a histogram of the other."""
     labels = np.unique(targets[rows], return_inverse=True)[1].ravel()
     values, size = column.values[rows], int(labels.max()) + 1

@@ -46,6 +46,7 @@ def hub_pool(
     split: str | None = None,
     group: str | None = None,
     weight: str | None = None,
+    drop_columns: str | Sequence[str] | None = None,
     size: int = 32,
     skip_bad: bool = False,
     augment: bool = True,
@@ -64,7 +65,9 @@ def hub_pool(
         config: which of several configurations.
         split, group, weight: further columns, as for `image_pool`.
         size, skip_bad, augment, workers, share: as in `Decoder`.
-        table: for data without an image column: called as table(frame, label=, split=, group=, weight=, name=).
+        table: for data without an image column: called as table(frame, label=, split=, group=, weight=,
+            drop_columns=, name=).
+        drop_columns: columns of such a table that are no features.
 
     Raises:
         ValueError: no such data set or no network, no label column, several image columns.
@@ -86,7 +89,13 @@ def hub_pool(
         if table is None:
             raise ValueError(f"{name} has no image column (it has {', '.join(list(whole.features)[:8])})")
         frame, column = _frame(datasets, whole, parts)
-        return table(frame, label=label, split=column or split, group=group, weight=weight, name=name)
+        return table(
+            frame, label=label, split=column or split, group=group, weight=weight, drop_columns=drop_columns, name=name
+        )
+    if drop_columns is not None:
+        raise ValueError(
+            f"drop_columns (--drop) is for tables, not for the images of {name}, got {drop_columns!r}; leave it out"
+        )
     text = whole.select_columns([c for c in (label, split, group, weight) if c is not None])
     names = [f"row {i}" for i in range(len(whole))]
     if parts is not None:

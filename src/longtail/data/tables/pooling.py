@@ -24,6 +24,7 @@ def table_pool(
     split: str | None = None,
     group: str | None = None,
     weight: str | None = None,
+    drop_columns: str | Sequence[str] | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
     name: str | None = None,
@@ -37,6 +38,7 @@ def table_pool(
             one called label, target, class or y; in a file without header the last one.
         split, group, weight: columns that declare train, val and test, tie rows together, or weigh them; none of
             them is a feature.
+        drop_columns: further columns that are no features, such as row numbers: a name or several.
         delimiter, header: of text files.
         name: what tables and folders call the data; the file's name by default.
         classes: the class names in order, where another order than the sorted one is wanted.
@@ -47,7 +49,8 @@ def table_pool(
     from longtail.data.pool import Pool  # it holds a Table: the packages know each other
 
     asked = {"split": split, "group": group, "weight": weight}
-    expected = [str(c) for c in (label, *asked.values()) if c is not None]
+    out = roles.several(drop_columns)
+    expected = [str(c) for c in (label, *asked.values(), *out) if c is not None]
     reading = _reading(source, delimiter, header, expected)
     columns = list(reading.frame.columns)
     target, note = labels.find(columns, label, reading.header)
@@ -59,9 +62,11 @@ def table_pool(
     if reading.parts is not None and "split" in found:
         raise ValueError(f"the split must be declared once, got files by part and column {split!r}; leave out --split")
     encoded = labels.encode(target, reading.frame[target], classes)
-    features = reading.frame.drop(columns=[target, *found.values()])
+    dropped = [_column("drop_columns", c, columns, target, reading.header) for c in out]
+    features = reading.frame.drop(columns=[target, *found.values(), *dropped])
     if features.shape[1] == 0:
-        raise ValueError(f"a table must have features beside the label {target!r}, got none; check --delimiter")
+        way = "drop fewer columns" if dropped else "check --delimiter"
+        raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
     features, read = settled(features)
     return Pool(
         name=name or reading.name,
@@ -71,7 +76,12 @@ def table_pool(
         parts=roles.parts(found["split"], reading.frame[found["split"]]) if "split" in found else reading.parts,
         groups=roles.groups(found["group"], reading.frame[found["group"]]) if "group" in found else None,
         sample_weight=roles.weights(found["weight"], reading.frame[found["weight"]]) if "weight" in found else None,
-        facts={"source": name or reading.name, "label": target, **found},
+        facts={
+            "source": name or reading.name,
+            "label": target,
+            **found,
+            **({"drop_columns": dropped} if dropped else {}),
+        },
         notes=(*reading.notes, *([note] if note else []), *encoded.notes, *read),
     )
 

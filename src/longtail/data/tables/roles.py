@@ -15,12 +15,29 @@ from longtail.data.tables.sources import SPLIT_NAMES
 
 def named(role: str, name: str, columns: Sequence[str], label: str) -> str:
     """The column of a role, checked to be there and not to be the label."""
+    flag = "drop" if role == "drop_columns" else role
     if name not in columns:
         shown = ", ".join(map(repr, columns[:12])) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
-        raise ValueError(f"{role} (--{role}) must be a column, got {name!r}; columns are {shown}")
+        raise ValueError(f"{role} (--{flag}) must be a column, got {name!r}; columns are {shown}")
     if name == label:
-        raise ValueError(f"{role} (--{role}) must be another column than the label, got {name!r}; name another")
+        raise ValueError(f"{role} (--{flag}) must be another column than the label, got {name!r}; name another")
     return name
+
+
+def several(columns: str | Sequence[str] | None) -> list[str]:
+    """The columns to drop, each once.
+
+    Raises:
+        TypeError: neither a name nor names.
+    """
+    alone = isinstance(columns, str) or not isinstance(columns, Sequence)
+    found: list[Any] = [] if columns is None else [columns] if alone else list(columns)
+    odd = [name for name in found if not isinstance(name, str)]
+    if odd:
+        raise TypeError(
+            f"drop_columns (--drop) must be the name of a column, or a list of names, got {odd[0]!r}; write it as text"
+        )
+    return list(dict.fromkeys(found))
 
 
 def parts(name: str, series: Any) -> np.ndarray:
