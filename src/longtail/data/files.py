@@ -7,6 +7,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from longtail.places import regular
+
 FEATURES = ("X", "features")
 LABELS = ("y", "labels")
 SUFFIXES = (".npz", ".npy")
@@ -41,7 +43,7 @@ def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
     label_path = Path(label) if Path(label).exists() else path.parent / label
     if not label_path.exists():
         raise ValueError(f"label file {label!r} does not exist; check the path")
-    return {"X": _load(path), "y": _load(label_path)}
+    return {"X": _load(path), "y": _load(regular(label_path, "label file"))}
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

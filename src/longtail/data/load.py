@@ -18,6 +18,7 @@ from longtail.data.limits import check_share
 from longtail.data.reading import NAMES, flag, given_as, pool
 from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.data.splitting import TEST_SHARE, split
+from longtail.wording import told
 
 DIGITS_LARGEST = 100
 """Training examples of the largest class of long-tailed digits: 74 or more of every class stay for testing."""
@@ -55,7 +56,7 @@ def load(
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
     if profile not in profiles.PROFILES:
-        raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {profile!r}; try "exp"')
+        raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {told(profile)}; try "exp"')
     if val is not None:
         check_share("val (--val)", val)
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):

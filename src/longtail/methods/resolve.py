@@ -13,6 +13,7 @@ from longtail.data import Part
 from longtail.methods import spec as specs
 from longtail.methods.catalog import ESTIMATORS, PRESETS, WITH_ESTIMATORS, catalogue
 from longtail.methods.definition import Method
+from longtail.wording import told
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +28,21 @@ def method(spec: str | Method) -> Method:
     if isinstance(spec, Method):
         return spec
     if not isinstance(spec, str):
-        raise TypeError(f'method must be a spec string or a Method, got {spec!r}; as in "ldam-drw(scale=20)"')
+        raise TypeError(f'method must be a spec string or a Method, got {told(spec)}; as in "ldam-drw(scale=20)"')
     name, values = specs.parse(spec)
     builders = catalogue()
     if name not in builders:
         near = _nearest(name, builders)
         hint = f"did you mean {signature(near, builders[near])}? " if near else ""
-        raise ValueError(f"unknown method {name!r}; {hint}see longtail methods")
+        raise ValueError(f"unknown method {told(name)}; {hint}see longtail methods")
     builder = builders[name]
     declared = knobs.declared(builder)
     for knob in values:
         if knob not in declared:
             near = _nearest(knob, declared)
             hint = f"did you mean {near!r}? " if near else ""
-            raise ValueError(f"method {name!r} has no knob {knob!r}; {hint}it accepts {signature(name, builder)}")
+            accepted = signature(name, builder)
+            raise ValueError(f"method {name!r} has no knob {told(knob)}; {hint}it accepts {accepted}")
     for knob, value in values.items():
         _typed(name, knob, value, declared[knob].default)
     knobs.check(builder, values)
@@ -53,7 +55,7 @@ def _typed(name: str, knob: str, value: Any, default: Any) -> None:
     """A knob without a declared rule still has the type of its default."""
     if isinstance(default, bool) != isinstance(value, bool) and isinstance(default, bool | int | float):
         kind = "True or False" if isinstance(default, bool) else "a number"
-        raise ValueError(f"{knob} of method {name!r} must be {kind}, got {value!r}; its default is {default!r}")
+        raise ValueError(f"{knob} of method {told(name)} must be {kind}, got {told(value)}; its default is {default!r}")
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
