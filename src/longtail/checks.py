@@ -82,7 +82,11 @@ def number(name: str, value: Any, hint: str, *, low: float = -math.inf, high: fl
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {told(value)}; {hint}")
-    if not (low <= float(value) <= high and math.isfinite(value)):
+    try:
+        fits = low <= float(value) <= high and math.isfinite(value)
+    except OverflowError:  # an integer of a thousand digits
+        fits = False
+    if not fits:
         span = "" if low == -math.inf else f" >= {low:g} and"
         span = f" in [{low:g}, {high:g}] and" if high < math.inf else span
         raise ValueError(f"{name} must be{span} finite, got {told(value)}; {hint}")

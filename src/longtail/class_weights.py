@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail import checks
 from longtail.counts import positive_counts
 from longtail.knobs import Range
 
@@ -27,6 +28,7 @@ def inverse_frequency(counts: Any, *, zero_count: str | float = "error", dtype: 
 
 def power(counts: Any, q: float, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
     """w_j proportional to n_j^-q, summing to C: q = 1 inverse frequency, 1/2 its square root, 0 ones."""
+    checks.number("q", q, "1 is inverse frequency")
     n = positive_counts(counts, zero_count)
     return _scaled(n.pow(-float(q)), n, dtype)
 
@@ -38,6 +40,7 @@ def effective_number(
 
     beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, proposition 1 and section 4.
     """
+    checks.number("beta", beta, "0.9999 is usual")
     if not 0 <= beta < 1:
         raise ValueError(f"beta must be in [0, 1), got {beta!r}; 0.9999 is usual, beta -> 1 is inverse_frequency")
     n = positive_counts(counts, zero_count)

@@ -50,9 +50,17 @@ class Range:
             if isinstance(v, bool) or not isinstance(v, Real):
                 rule = str(self) if str(self).startswith("a") else f"a number {self}"
                 raise TypeError(f"{name} must be {rule}, got {told(value)}; pass a plain number or a schedule")
-            if math.isnan(v) or not self.holds(float(v)):
+            if not self.holds(_float(v)):
                 also = " and finite" if v == self.high == math.inf and self.low > -math.inf else ""
                 raise ValueError(f"{name} must be {self}{also}, got {told(v)}; choose a value in that range")
+
+
+def _float(value: Real) -> float:
+    """The number, of which NaN lies in no range and an integer of a thousand digits beyond every one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 @dataclass(frozen=True)

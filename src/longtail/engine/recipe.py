@@ -20,7 +20,7 @@ from longtail.schedules import cosine, steps, warmup
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
 RULES = {
-    "epochs": Range(1, integer=True),
+    "epochs": Range(1, 1_000_000, integer=True),
     "batch_size": Range(2, integer=True),
     "lr": Range(0, open_low=True, open_high=True),
     "drop": Range(0, 1),

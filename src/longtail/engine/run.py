@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from longtail.engine import packing
 from longtail.engine.predictor import Predictor
+from longtail.places import regular
 from longtail.types import Record
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ def read_json(path: Path) -> Any:
     Raises:
         ValueError: it is damaged.
     """
+    if path.exists():
+        regular(path, "run file")  # a pipe would be waited for
     try:
         return json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
