@@ -1,4 +1,4 @@
-"""Five hundred generated bad inputs: each is refused in one short line, soon, in little memory; its good twin passes."""
+"""Five hundred generated bad inputs: each is refused in one short line, soon, in little memory; good twins pass."""
 
 from __future__ import annotations
 
