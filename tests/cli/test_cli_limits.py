@@ -117,10 +117,12 @@ def test_a_schedule_says_what_it_lacks(here: Path, capsys: Capture) -> None:
 
 @pytest.mark.slow
 def test_a_working_directory_that_is_gone_is_one_line(here: Path) -> None:
-    code = "import os, sys; os.chdir('gone'); os.rmdir('../gone'); os.execv(sys.executable, ['python', *sys.argv[1:]])"
+    code = "import os, sys; os.chdir('gone'); os.rmdir('../gone'); os.execv(sys.argv[1], sys.argv[1:])"
     for entry in (["-m", "longtail"], [str(Path(sys.executable).with_name("longtail"))]):
         (here / "gone").mkdir()
-        done = subprocess.run([sys.executable, "-c", code, *entry, "compare"], cwd=here, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, sys.executable, *entry, "compare"], cwd=here, capture_output=True, text=True
+        )
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert "the working directory is gone" in done.stderr
 
@@ -138,7 +140,8 @@ def test_every_command_works_on_a_terminal_that_knows_only_ascii(here: Path) -> 
     quickly = ["--epochs", "1", "--seeds", "2", "--jobs", "1", "--methods", "ce,ldam"]
     for arguments in (
         ["--help"], ["compare", "--help"], ["compare", *data, *quickly, "--out", "out"],
-        ["compare", *data, *quickly, "--dry-run"], ["train", *data, "--method", "ce", "--epochs", "1", "--out", "model"],
+        ["compare", *data, *quickly, "--dry-run"],
+        ["train", *data, "--method", "ce", "--epochs", "1", "--out", "model"],
         ["predict", "model", "t.csv", "--out", "p.csv"], ["inspect", *data], ["methods"], ["explain", "absgd"],
     ):  # fmt: skip
         done = in_ascii(*arguments)
