@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from longtail import checks
 from longtail.counts import positive_counts
 from longtail.knobs import Range
+from longtail.wording import told
 
 BETA = 0.9999
 """The effective number's beta in LDAM's code and its forks, and our named weight's."""
@@ -40,9 +42,10 @@ def effective_number(
 
     beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, proposition 1 and section 4.
     """
-    checks.number("beta", beta, "0.9999 is usual")
+    if isinstance(beta, bool) or not isinstance(beta, Real):
+        raise TypeError(f"beta must be a number, got {told(beta)}; 0.9999 is usual")
     if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {beta!r}; 0.9999 is usual, beta -> 1 is inverse_frequency")
+        raise ValueError(f"beta must be in [0, 1), got {told(beta)}; 0.9999 is usual, beta -> 1 is inverse_frequency")
     n = positive_counts(counts, zero_count)
     if beta == 0:
         return _scaled(torch.ones_like(n), n, dtype)

@@ -17,7 +17,7 @@ from torch import Tensor
 from longtail.engine import packing
 from longtail.places import regular
 from longtail.version import __version__
-from longtail.wording import told
+from longtail.wording import told, visible
 
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are not read."""
@@ -143,7 +143,9 @@ def _bytes(folder: Path, name: str) -> bytes:
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a pipe, a name that no file can have
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{name} in {folder} cannot be read ({reason}); mend its permissions or copy it") from None
+        raise ValueError(
+            f"{visible(name)} in {folder} cannot be read ({reason}); mend its permissions or copy it"
+        ) from None
 
 
 def _way_out(folder: Path) -> str:
