@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,10 @@ def test_an_amount_is_a_finite_number_from_0_on() -> None:
 def test_the_checksum_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert documents.file_checksum(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.json")
+    for reader in (documents.read, documents.read_lines):
+        with pytest.raises(DamagedError, match="no regular file"):
+            reader(tmp_path / "x.json", "make it anew")

@@ -6,12 +6,17 @@ GPU wait.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from longtail.wording import told
 
 _STRICT: ContextVar[bool] = ContextVar("longtail_strict", default=False)
 
@@ -66,6 +71,39 @@ def _probabilities(targets: Tensor, num_classes: int) -> None:
             f"targets as probabilities must sum to 1 in every row, got a sum of {row:g}; multi-hot labels "
             "are not a distribution over classes: normalise the rows or use a multi-label loss"
         )
+
+
+def number(name: str, value: Any, hint: str, *, low: float = -math.inf, high: float = math.inf) -> None:
+    """One finite number in [low, high], of Python or NumPy.
+
+    Raises:
+        TypeError: a tensor, a text, True, anything else.
+        ValueError: out of range, NaN or infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {told(value)}; {hint}")
+    try:
+        fits = low <= float(value) <= high and math.isfinite(value)
+    except OverflowError:  # an integer of a thousand digits
+        fits = False
+    if not fits:
+        span = "" if low == -math.inf else f" >= {low:g} and"
+        span = f" in [{low:g}, {high:g}] and" if high < math.inf else span
+        raise ValueError(f"{name} must be{span} finite, got {told(value)}; {hint}")
+
+
+def whole(name: str, value: Any, hint: str, *, low: int, high: int = 2**63 - 1) -> None:
+    """One integer in [low, high], of Python or NumPy.
+
+    Raises:
+        TypeError: a tensor, a text, True, a float, anything else.
+        ValueError: out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer, got {told(value)}; {hint}")
+    if not low <= int(value) <= high:
+        span = f">= {low}" if int(value) < low else f"<= {high:,}"
+        raise ValueError(f"{name} must be {span}, got {told(value)}; {hint}")
 
 
 def finite(values: Tensor, name: str) -> None:

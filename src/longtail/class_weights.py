@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -15,9 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail import checks
 from longtail.arrays import keyed, whole
 from longtail.counts import positive_counts
 from longtail.knobs import Range
+from longtail.wording import told
 
 BETA = 0.9999
 """The effective number's beta in LDAM's code and its forks, and our named weight's."""
@@ -33,6 +36,7 @@ def inverse_frequency(counts: Any, *, zero_count: str | float = "error", dtype: 
 
 def power(counts: Any, q: float, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
     """w_j proportional to n_j^-q, summing to C: q = 1 inverse frequency, 1/2 its square root, 0 ones."""
+    checks.number("q", q, "1 is inverse frequency")
     n = positive_counts(counts, zero_count)
     return _scaled(n.pow(-float(q)), n, dtype)
 
@@ -44,8 +48,10 @@ def effective_number(
 
     beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, proposition 1 and section 4.
     """
+    if isinstance(beta, bool) or not isinstance(beta, Real):
+        raise TypeError(f"beta must be a number, got {told(beta)}; 0.9999 is usual")
     if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {beta!r}; 0.9999 is usual, beta -> 1 is inverse_frequency")
+        raise ValueError(f"beta must be in [0, 1), got {told(beta)}; 0.9999 is usual, beta -> 1 is inverse_frequency")
     n = positive_counts(counts, zero_count)
     if beta == 0:
         return _scaled(torch.ones_like(n), n, dtype)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtail import checks
+
 EPS = 1e-12
 
 
@@ -31,8 +33,7 @@ class CosineClassifier(nn.Module):
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
         for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value!r}; it is a number of dimensions")
+            checks.whole(name, value, "it is a number of dimensions", low=1)
         self.in_features, self.out_features = in_features, out_features
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.reset_parameters()

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
+from longtail import identifiers
 from longtail.arrays import COUNT, by_class, like_labels, whole, wonder
+from longtail.wording import told
 
 LABEL_NAMES = ("targets", "labels", "label", "y")
 """Where a dataset may keep its labels, as an attribute or a column, in the order in which we look."""
@@ -39,16 +41,23 @@ def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[
         ValueError: no labels, a negative label, a label outside `num_classes` or `classes`.
         TypeError: labels that are neither integers nor strings, or a dataset whose labels cannot be found.
     """
-    indices, names = encode(labels, classes)
-    size = len(names)
-    if num_classes is not None:
-        if num_classes < size:
-            raise ValueError(
-                f"num_classes must be at least {size} for these labels, got {num_classes}; "
-                "leave it out or count the classes anew"
-            )
-        size = num_classes
-    return torch.bincount(torch.from_numpy(indices), minlength=size)
+    if num_classes is None:
+        indices, known = encode(labels, classes)
+        return torch.bincount(torch.from_numpy(indices), minlength=len(known))
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer):
+        raise TypeError(f"num_classes must be an integer, got {told(num_classes)}; leave it out or count the classes")
+    indices, names = _encoded(labels, classes)
+    size = int(indices.max()) + 1 if names is None else len(names)
+    if num_classes < size:
+        raise ValueError(
+            f"num_classes must be at least {size} for these labels, got {num_classes}; "
+            "leave it out or count the classes anew"
+        )
+    if num_classes > identifiers.MOST_CLASSES:
+        raise ValueError(
+            f"num_classes must be at most {identifiers.MOST_CLASSES:,}, got {num_classes:,}; name the classes there are"
+        )
+    return torch.bincount(torch.from_numpy(indices), minlength=int(num_classes))
 
 
 def class_names(labels: Any, classes: Sequence[str] | None = None) -> list[str]:
@@ -57,12 +66,18 @@ def class_names(labels: Any, classes: Sequence[str] | None = None) -> list[str]:
 
 
 def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
-    """Labels as int64 indices (N,) and the names of the C classes."""
+    """Labels as int64 indices (N,) and the names of the C classes; integers that are identifiers are refused."""
+    indices, names = _encoded(labels, classes)
+    return indices, identifiers.numbered(indices) if names is None else names
+
+
+def _encoded(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarray, list[str] | None]:
+    """Labels as int64 indices (N,), and the names of the C classes where they are known."""
     array, own_names = _labels(labels)
     names = [str(c) for c in classes] if classes is not None else own_names
     if names is not None and len(set(names)) < len(names):
         twice = next(c for c in names if names.count(c) > 1)
-        raise ValueError(f"classes must be named once each, got {twice!r} twice; remove one")
+        raise ValueError(f"classes must be named once each, got {told(twice)} twice; remove one")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]  # a column
     if array.ndim != 1:
@@ -74,31 +89,30 @@ def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarra
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.trunc(array)).all():
         array = array.astype(np.int64)
     if array.dtype.kind in "biu":
-        return _from_integers(array.astype(np.int64), names)
+        return _from_integers(array, names), names
     if array.dtype.kind in "US" or all(isinstance(v, str) for v in array.tolist()):
         return _from_strings(array.astype(str), names)
     odd = [v for v in array.tolist() if not isinstance(v, str)]
     example = next((v for v in odd if not whole(v)), odd[0])
     raise TypeError(
-        f"labels must be integers or strings, got {array.dtype} with values like {example!r}; "
+        f"labels must be integers or strings, got {array.dtype} with values like {told(example)}; "
         "convert them (missing labels have to be dropped, measurements cut into classes first)"
     )
 
 
-def _from_integers(indices: np.ndarray, names: list[str] | None) -> tuple[np.ndarray, list[str]]:
+def _from_integers(array: np.ndarray, names: list[str] | None) -> np.ndarray:
+    indices = identifiers.indices(array)
     if indices.min() < 0:
         raise ValueError(
             f"labels must be >= 0, got {indices.min()}; drop ignored examples before counting, "
             "or pass names if these are categories"
         )
-    if names is None:
-        return indices, [str(j) for j in range(int(indices.max()) + 1)]
-    if indices.max() >= len(names):
+    if names is not None and indices.max() >= len(names):
         raise ValueError(
             f"labels must be below the number of classes {len(names)}, got {indices.max()}; "
             "name every class or correct the label"
         )
-    return indices, names
+    return indices
 
 
 def _from_strings(array: np.ndarray, names: list[str] | None) -> tuple[np.ndarray, list[str]]:
@@ -109,7 +123,7 @@ def _from_strings(array: np.ndarray, names: list[str] | None) -> tuple[np.ndarra
     unknown = [str(c) for c in found if str(c) not in position]
     if unknown:
         known = ", ".join(names[:8])
-        raise ValueError(f"labels must be among the classes, got {unknown[0]!r}; known are {known}")
+        raise ValueError(f"labels must be among the classes, got {told(unknown[0])}; known are {known}")
     return np.array([position[str(c)] for c in found], dtype=np.int64)[indices], names
 
 
@@ -211,7 +225,9 @@ def positive_counts(counts: Any, zero_count: str | float = "error", name: str = 
     if isinstance(zero_count, int | float) and not isinstance(zero_count, bool) and zero_count > 0:
         return torch.where(empty, torch.full_like(tensor, float(zero_count)), tensor)
     if zero_count != "error":
-        raise ValueError(f'zero_count must be "error", "mask" or a number > 0, got {zero_count!r}; try "mask" or 1.0')
+        raise ValueError(
+            f'zero_count must be "error", "mask" or a number > 0, got {told(zero_count)}; try "mask" or 1.0'
+        )
     if bool(empty.any()):
         where = torch.nonzero(empty).flatten().tolist()
         hint = like_labels(tensor.cpu().numpy())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,9 @@ def read(path: Path, way_out: str) -> dict[str, Any]:
         DamagedError: it is missing, holds no JSON, or JSON that is no object.
         OSError: it cannot be read.
     """
+    data = _content(path, way_out)
     try:
-        found = parse(path.read_bytes())
-    except FileNotFoundError:
-        raise DamagedError(f"{path} is missing", way_out) from None
+        found = parse(data)
     except ValueError as error:
         raise DamagedError(f"{path} is damaged ({error})", way_out) from None
     if not isinstance(found, dict):
@@ -71,12 +71,19 @@ def read(path: Path, way_out: str) -> dict[str, Any]:
     return found
 
 
-def read_lines(path: Path, way_out: str) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; raises as `read` does."""
+def _content(path: Path, way_out: str) -> bytes:
     try:
-        lines = path.read_bytes().splitlines()
+        mode = path.stat().st_mode
     except FileNotFoundError:
         raise DamagedError(f"{path} is missing", way_out) from None
+    if not stat.S_ISREG(mode):  # a pipe would be waited for
+        raise DamagedError(f"{path} is damaged (no regular file)", way_out)
+    return path.read_bytes()
+
+
+def read_lines(path: Path, way_out: str) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; raises as `read` does."""
+    lines = _content(path, way_out).splitlines()
     found: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:

@@ -14,6 +14,7 @@ from numbers import Real
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from longtail.schedules import Schedule
+from longtail.wording import told
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,18 @@ class Range:
         for v in values:
             if isinstance(v, bool) or not isinstance(v, Real):
                 rule = str(self) if str(self).startswith("a") else f"a number {self}"
-                raise TypeError(f"{name} must be {rule}, got {value!r}; pass a plain number or a schedule")
-            if math.isnan(v) or not self.holds(float(v)):
+                raise TypeError(f"{name} must be {rule}, got {told(value)}; pass a plain number or a schedule")
+            if not self.holds(_float(v)):
                 also = " and finite" if v == self.high == math.inf and self.low > -math.inf else ""
-                raise ValueError(f"{name} must be {self}{also}, got {v!r}; choose a value in that range")
+                raise ValueError(f"{name} must be {self}{also}, got {told(v)}; choose a value in that range")
+
+
+def _float(value: Real) -> float:
+    """The number, of which NaN lies in no range and an integer of a thousand digits beyond every one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Choice:
             return
         if isinstance(value, str) and value in self.words:
             return
-        raise ValueError(f"{name} must be {self}, got {value!r}; choose one of these")
+        raise ValueError(f"{name} must be {self}, got {told(value)}; choose one of these")
 
 
 @dataclass(frozen=True)
@@ -137,5 +146,5 @@ def check(function: Callable[..., Any], values: Mapping[str, Any]) -> None:
         if value is None and knob.default is None:
             continue
         if isinstance(value, Schedule) and not knob.schedulable:
-            raise TypeError(f"{name} cannot be a schedule, got {value!r}; pass a plain value")
+            raise TypeError(f"{name} cannot be a schedule, got {told(value)}; pass a plain value")
         knob.rule.check(name, value)

@@ -14,8 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail import checks
 from longtail.arrays import by_class
 from longtail.counts import encode
+from longtail.identifiers import MOST_CLASSES
+from longtail.wording import told
 
 PROFILES = ("exp", "step")
 
@@ -26,7 +29,7 @@ def profile(kind: str, n_max: int, num_classes: int, ratio: float) -> Tensor:
         return long_tail(n_max, num_classes, ratio)
     if kind == "step":
         return step(n_max, num_classes, ratio)
-    raise ValueError(f'profile must be one of {", ".join(PROFILES)}, got {kind!r}; try "exp"')
+    raise ValueError(f'profile must be one of {", ".join(PROFILES)}, got {told(kind)}; try "exp"')
 
 
 def long_tail(n_max: int, num_classes: int, ratio: float) -> Tensor:
@@ -49,12 +52,9 @@ def _trunc(value: float) -> int:
 
 
 def _checked(n_max: int, num_classes: int, ratio: float) -> None:
-    if not (ratio >= 1 and math.isfinite(ratio)):
-        raise ValueError(f"ratio must be >= 1 and finite, got {ratio!r}; it is n_max / n_min")
-    if num_classes < 2:
-        raise ValueError(f"num_classes must be >= 2, got {num_classes}; a profile needs a head and a tail")
-    if n_max < 1:
-        raise ValueError(f"n_max must be >= 1, got {n_max}; it is the size of the largest class")
+    checks.number("ratio", ratio, "it is n_max / n_min", low=1)
+    checks.whole("num_classes", num_classes, "a profile needs a head and a tail", low=2, high=MOST_CLASSES)
+    checks.whole("n_max", n_max, "it is the size of the largest class", low=1)
 
 
 def subset(labels: Any, counts: Any, seed: int = 0, classes: Sequence[str] | None = None) -> np.ndarray:

@@ -10,14 +10,30 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, is_dataclass
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from longtail.wording import told
+
 
 class Schedule(ABC):
     """progress -> value. Subclasses are frozen dataclasses whose repr is the spec string that builds them."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):  # type: ignore[arg-type]  # called by dataclasses alone
+            name, value = f"{self._name}: {f.name}", getattr(self, f.name)
+            if "tuple" in str(f.type):
+                object.__setattr__(self, f.name, value := _numbers(name, value))
+            for v in value if isinstance(value, tuple) else (value,):
+                if "float" in str(f.type) or "int" in str(f.type):
+                    _number(name, v)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__.lower()
 
     @abstractmethod
     def __call__(self, progress: float | Tensor) -> Any:
@@ -77,6 +93,7 @@ class Switch(Schedule):
     after: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _share("at", self.at)
 
     def __call__(self, progress: float | Tensor) -> Any:
@@ -141,8 +158,7 @@ class Steps(Schedule):
     levels: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "at", tuple(self.at))
-        object.__setattr__(self, "levels", tuple(self.levels))
+        super().__post_init__()
         if len(self.levels) != len(self.at) + 1:
             raise ValueError(
                 f"steps needs one more level than switching points, got {len(self.levels)} levels for "
@@ -171,6 +187,7 @@ class Warmup(Schedule):
     total: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.epochs < 0 or self.total < 1:
             raise ValueError(
                 f"warmup needs epochs >= 0 and total >= 1, got {self.epochs} and {self.total}; write warmup(5, 200)"
@@ -184,6 +201,17 @@ class Warmup(Schedule):
 
     def values(self) -> tuple[float, ...]:
         return (1.0 / max(self.epochs, 1), 1.0)
+
+
+def _number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {told(value)}; schedules do not nest")
+
+
+def _numbers(name: str, values: Any) -> tuple[Any, ...]:
+    if not isinstance(values, tuple | list):
+        raise TypeError(f"{name} must be several numbers, got {told(values)}; write steps((0.8,), (1.0, 0.01))")
+    return tuple(values)
 
 
 def _share(name: str, value: float) -> None:

@@ -60,7 +60,7 @@ BAD = {
     "ldam(scale=[i for i in (1, 2)])": "must be a number",
     "ldam(scale=lambda: 1)": "must be a number",
     "ldam(scale=swich(0.8, 0, 1))": "'swich' in .* is not a schedule; known are constant, cosine",
-    "ldam(scale=switch(0.8))": "does not fit: .*; see longtail.schedules",
+    "ldam(scale=switch(0.8))": r"must be switch\(at, before, after\), but: missing a required argument: 'before'",
     "ldam(scale=switch(8, 0, 1))": r"at must be in \[0, 1\], got 8",
 }
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import typer
 
-from longtail.cli import compare, explain, inspect, methods, predict, reproduce, train
+from longtail import children, wording
+from longtail.cli import compare, explain, inspect, methods, predict, reproduce, terminal, train
 
 app = typer.Typer(
     name="longtail",
@@ -48,6 +49,7 @@ def entrance(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
+        _check_working_directory()
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="longtail")
         if code == 130:  # typer has caught the interrupt
             raise KeyboardInterrupt
@@ -72,11 +74,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str, code: int = 2) -> int:
-    line = " ".join(message.split())
-    print(f"longtail: error: {line}", file=sys.stderr)
+    print(f"longtail: error: {wording.line(message)}", file=sys.stderr)
     return code
+
+
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError:
+        raise ValueError("the working directory is gone; change to a folder that exists (cd) and run again") from None
 
 
 def main() -> None:
     """The `longtail` command."""
+    children.always_safe()
+    terminal.take_anything()
     sys.exit(run())

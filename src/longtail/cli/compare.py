@@ -55,6 +55,7 @@ def compare(
 def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) -> int:
     from longtail import comparison
     from longtail.cli import screen
+    from longtail.wording import visible
 
     out = wanted.pop("out")
     prepared = comparison.prepare(data, **wanted, out=out)
@@ -67,7 +68,7 @@ def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) 
     else:
         screen.comparison(result.summary)
         files = f"Files: {result.out}/comparison.json, .csv, .md{_picture(result)}"
-        screen.console().print(files, style="dim", markup=False)
+        screen.console().print(visible(files), style="dim", markup=False)
     return 0 if result.ok else 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from longtail.cli import options as o
 from longtail.cli.sharing import DATA, as_written, taking
+from longtail.cli.terminal import say
 
 FailOn = Annotated[
     str | None,
@@ -41,7 +41,10 @@ def inspect(
 
     wanted = rules.rules(fail_on)
     if svg is not None:
+        from longtail.places import apart
+
         _check_writable(svg)
+        apart(svg, data, "--svg", inside=True)
     found = _inspected(data, reading)
     found["broken_rules"] = rules.broken(wanted, found)
     if svg is not None:
@@ -51,7 +54,7 @@ def inspect(
     else:
         _show(found)
     for line in found["broken_rules"]:
-        print(f"longtail: rule broken: {line}", file=sys.stderr)
+        say(f"longtail: rule broken: {line}", error=True)
     return 1 if found["broken_rules"] else 0
 
 

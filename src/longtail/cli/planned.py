@@ -5,6 +5,8 @@ from __future__ import annotations
 import json as jsonlib
 from typing import Any
 
+from longtail.cli.terminal import say
+
 
 def show(found: dict[str, Any], json: bool) -> int:
     """Print what `estimate` found."""
@@ -12,17 +14,17 @@ def show(found: dict[str, Any], json: bool) -> int:
         print(jsonlib.dumps(found, indent=2))
         return 0
     side = f"{found['jobs']} at a time"
-    print(f"data      {found['data']}: {found['train']} training and {found['test']} test examples, "
+    say(f"data      {found['data']}: {found['train']} training and {found['test']} test examples, "
           f"{found['classes']} classes")  # fmt: skip
-    print(f"methods   {', '.join(found['methods'])}")
+    say(f"methods   {', '.join(found['methods'])}")
     folded = f" and {found['folds']} folds" if found["folds"] else ""
-    print(f"runs      {found['runs']} with {found['seeds']} seeds{folded} ({found['finished']} finished, "
+    say(f"runs      {found['runs']} with {found['seeds']} seeds{folded} ({found['finished']} finished, "
           f"{found['trainings']} to train, the others share a training), {found['epochs']} epochs, {side}")  # fmt: skip
-    print(f"time      about {duration(found['seconds'])}, {duration(found['seconds_per_training'])} a training "
+    say(f"time      about {duration(found['seconds'])}, {duration(found['seconds_per_training'])} a training "
           "(from some steps of ce measured now)")  # fmt: skip
     on_gpu = f", {size(found['gpu_memory'])} on the GPU" if found["gpu_memory"] else ""
-    print(f"memory    about {size(found['memory'])}{on_gpu}, with {side}")
-    print(f"folder    {found['out']}")
+    say(f"memory    about {size(found['memory'])}{on_gpu}, with {side}")
+    say(f"folder    {found['out']}")
     return 0
 
 

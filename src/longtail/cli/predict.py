@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
+from longtail.cli.terminal import as_it_is, say
 
 
 def predict(
@@ -42,10 +42,13 @@ def predict(
     from longtail.data.fresh import rows
     from longtail.engine import Predictor
     from longtail.engine.predictions import checked
+    from longtail.places import apart
 
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
     target = None if out is None else checked(out)
+    if target is not None:
+        apart(target, data)
     wanted = prior(target_prior)
     predictor = Predictor.load(model)
     _check_kind(data, predictor.preparation)
@@ -53,9 +56,9 @@ def predict(
         rows(data, predictor.preparation, delimiter=delimiter, header=header), target_prior=wanted, raw=raw
     )
     for note in found.notes:
-        print(f"longtail: note: {note}", file=sys.stderr)
+        say(f"longtail: note: {note}", error=True)
     if target is None:
-        sys.stdout.write(found.csv())
+        as_it_is(found.csv())
         return 0
     _write(found, target)
     counted = {name: Counter(found.labels)[name] for name in found.classes}
@@ -65,8 +68,8 @@ def predict(
         print(jsonlib.dumps(told, indent=2))
         return 0
     shown = ", ".join(f"{name} {count}" for name, count in sorted(counted.items(), key=lambda kv: -kv[1])[:8] if count)
-    print(f"{len(found)} rows: {shown}{' ...' if sum(map(bool, counted.values())) > 8 else ''}")
-    print(f"Rule: {found.rule}. Probabilities: {_told(found.prior)}.\nFile: {target}")
+    say(f"{len(found)} rows: {shown}{' ...' if sum(map(bool, counted.values())) > 8 else ''}")
+    say(f"Rule: {found.rule}. Probabilities: {_told(found.prior)}.\nFile: {target}")
     return 0
 
 
@@ -97,8 +100,11 @@ def prior(text: str | None) -> Any:
     if text is None or text in ("training", "uniform"):
         return text
     if text.endswith(".json"):
+        from longtail import documents
+        from longtail.places import regular
+
         try:
-            found = jsonlib.loads(Path(text).read_text())
+            found = documents.parse(regular(text, "--target-prior").read_bytes())
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ValueError(

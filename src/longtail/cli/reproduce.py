@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from longtail.cli import options as o
+from longtail.cli.terminal import say
 
 
 def reproduce(
@@ -58,6 +59,6 @@ def reproduce(
     if json:
         print(jsonlib.dumps(result.found, indent=2))
     else:
-        print(result)
-        print(f"Files: {result.out}/reproduction.json, .md, comparison.json, .csv, .md")
+        say(str(result))
+        say(f"Files: {result.out}/reproduction.json, .md, comparison.json, .csv, .md")
     return 0 if result.ok else 1

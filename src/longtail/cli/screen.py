@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longtail.report import picture, tables
+from longtail.wording import line
 
 WIDE = 118
 """Columns for output that is not a terminal, so that a table in a log keeps its lines."""
@@ -64,8 +65,8 @@ def watched(what: str) -> Iterator[dict[str, Any]]:
     def ended(outcome: Any) -> None:
         bar.advance(task)
         if outcome.error is not None:
-            where = f"{outcome.task.spec}, seed {outcome.task.seed}"
-            bar.console.print(f"FAILED {where}: {outcome.error}", markup=False, style="red")
+            told = f"FAILED {outcome.task.spec}, seed {outcome.task.seed}: {outcome.error}"
+            bar.console.print(line(told), markup=False, style="red")
 
     with bar:
         yield {"on_plan": planned, "on_outcome": ended}
@@ -97,9 +98,9 @@ def _ranked(summary: dict[str, Any], out: Console) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i in shown:
         table.add_column(names[i], justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="fold")
-    for row, line in zip(summary["rows"], lines, strict=True):
+    for row, cells in zip(summary["rows"], lines, strict=True):
         style = "green" if row["method"] in winners else "bold" if row["method"] == summary["reference"] else ""
-        table.add_row(*(Text(line[i]) for i in shown), style=style)
+        table.add_row(*(Text(cells[i]) for i in shown), style=style)
     if len(shown) < len(names):
         missing = ", ".join(name for i, name in enumerate(names) if i not in shown)
         table.caption = f"no room for: {missing} (see comparison.md)"

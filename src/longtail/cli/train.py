@@ -10,6 +10,7 @@ import typer
 
 from longtail.cli import options as o
 from longtail.cli.sharing import DATA, TRAINING, recipe, taking
+from longtail.cli.terminal import say
 
 
 @taking(reading=DATA, training=TRAINING)
@@ -39,10 +40,13 @@ def train(
     from longtail.methods import method as resolve
     from longtail.methods.recipes import default_recipe
     from longtail.methods.train import Fit
+    from longtail.places import apart
     from longtail.report import weights
 
-    if seed < 0:
-        raise ValueError(f"--seed must be >= 0, got {seed}; 0 is usual")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
+    apart(out or Path("runs"), data)
+    apart(out or Path("runs"), reading["data_dir"])
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(method), o.device(device), recipe(training)
     Recipe(**{k: v for k, v in changes.items() if v is not None})
@@ -54,7 +58,7 @@ def train(
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
         text = f"would train {chosen.spec}, seed {seed}, for {shared.epochs} epochs on {splits.name} into {folder}"
-        print(jsonlib.dumps(plan, indent=2) if json else text)
+        say(jsonlib.dumps(plan, indent=2) if json else text)
         return 0
     writable(folder)
     _watch(fit, shared.epochs)
@@ -63,11 +67,9 @@ def train(
         print(jsonlib.dumps(fit.run.result, indent=2))
         return 0
     scores = fit.run.scores
-    print(f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {100 * scores['balanced_accuracy']:.1f} %, "
-          f"accuracy {100 * scores['accuracy']:.1f} %, {fit.run.result['seconds']:.1f} s")  # fmt: skip
-    print(
-        f"Files: {folder}/run.json, model.safetensors, predictions.safetensors" + (", weights.svg" if picture else "")
-    )
+    say(f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {100 * scores['balanced_accuracy']:.1f} %, "
+        f"accuracy {100 * scores['accuracy']:.1f} %, {fit.run.result['seconds']:.1f} s")  # fmt: skip
+    say(f"Files: {folder}/run.json, model.safetensors, predictions.safetensors" + (", weights.svg" if picture else ""))
     return 0
 
 

@@ -25,7 +25,9 @@ from longtail.engine.lock import held
 from longtail.methods import Method
 from longtail.methods import methods as chosen
 from longtail.methods.recipes import default_recipe
+from longtail.places import apart
 from longtail.report import files, tables
+from longtail.wording import told
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def _compared(
     return Comparison(summary, made.out)
 
 
+MOST_SEEDS = 1000
+"""Every seed is a training of every method; intervals say nothing new long before."""
 RECIPE = tuple(field.name for field in fields(Recipe))
 COLUMNS = {option: None for known in ALLOWED.values() for option in known}
 DATA = tuple(dict.fromkeys((*(p for p in tuple(inspect.signature(load).parameters)[2:] if p != "columns"), *COLUMNS)))
@@ -197,16 +201,21 @@ def prepare(
 ) -> Prepared:
     """Check everything a comparison needs, the cheap things first: names and numbers before data are loaded."""
     if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-        raise ValueError(f"seeds must be an integer >= 1, got {seeds!r}; 3 is usual")
+        raise ValueError(f"seeds must be an integer >= 1, got {told(seeds)}; 3 is usual")
+    if seeds > MOST_SEEDS:
+        raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {told(seeds)}; it is how many there are, 3 is usual")
     if folds is not None:
         check_folds(folds)
+    # the folder that is written where none is named has a name of the data's, which are not read yet
+    apart(Path("runs") if out is None else out, data)
+    apart(Path("runs") if out is None else out, options.get("data_dir"))
     if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; choose one of these")
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {told(metric)}; choose one of these")
     for name in options:
         if name not in (*DATA, *RECIPE):
             near = difflib.get_close_matches(name, (*DATA, *RECIPE), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join((*DATA, *RECIPE))}"
-            raise TypeError(f"unknown option {name!r}; {hint}")
+            raise TypeError(f"unknown option {told(name)}; {hint}")
     recipe_options = {k: options.pop(k) for k in RECIPE if k in options}
     Recipe(**{k: v for k, v in recipe_options.items() if v is not None})
     # a validation part may also be declared by the data, which are not loaded yet

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from longtail import children
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
 from longtail.data.folds import Folds
@@ -16,9 +17,14 @@ from longtail.engine.machine import cores
 from longtail.engine.run import ForeignError
 from longtail.methods import train
 from longtail.methods.folds import train_folds
+from longtail.wording import told
 
 THREADS = 1
 """CPU threads of one run. Runs stand side by side instead, and results do not depend on how many do."""
+
+
+MOST_JOBS = 1024
+"""A process each, of several hundred megabytes."""
 
 
 class OutputError(OSError):
@@ -82,11 +88,15 @@ def execute(
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
     """Raise ValueError where jobs or budget allow nothing to run, or the end would not be evaluated."""
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
-        raise ValueError(f"jobs must be an integer >= 1, got {jobs!r}; leave it out for one per core")
-    if budget is not None and not budget > 0:
-        raise ValueError(f"budget must be > 0 seconds, got {budget!r}; leave it out for no limit")
+        raise ValueError(f"jobs must be an integer >= 1, got {told(jobs)}; leave it out for one per core")
+    if jobs is not None and jobs > MOST_JOBS:
+        raise ValueError(f"jobs must be at most {MOST_JOBS}, got {told(jobs)}; leave it out for one per core")
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0):
+        raise ValueError(f"budget must be > 0 seconds, got {told(budget)}; leave it out for no limit")
     if isinstance(evaluations, bool) or not isinstance(evaluations, int) or evaluations < 1:
-        raise ValueError(f"evaluations must be an integer >= 1, got {evaluations!r}; 1 looks at the last epoch only")
+        raise ValueError(
+            f"evaluations must be an integer >= 1, got {told(evaluations)}; 1 looks at the last epoch only"
+        )
 
 
 def _side_by_side(
@@ -102,7 +112,8 @@ def _side_by_side(
 
     # pre_dispatch: a task is taken from the iterator, and the deadline looked at, only when a worker is free
     parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
-    yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
+    with children.safe():  # to the end: a worker that is lost is replaced at any time
+        yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
 
 
 def _until(tasks: Iterable[Task], deadline: float | None) -> Iterator[Task]:

@@ -15,8 +15,9 @@ from longtail.data.augment import CropFlip
 from longtail.data.cache import Decoded, decoded, images_hash
 from longtail.data.examples import Examples
 from longtail.data.images.preparation import ImagePreparation
-from longtail.data.optional import package, silenced
+from longtail.data.optional import online, package, silenced
 from longtail.data.splits import DATA_SEED, Splits
+from longtail.places import regular
 
 SIZE = 32
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -94,7 +95,7 @@ def _files(name: str, part: str, data_dir: str | Path) -> list[Path]:
             f"--data-dir {str(data_dir)!r} holds no {part}-*.parquet, which {name} needs; "
             "point it at the folder with the hub's parquet files"
         )
-    return files
+    return [regular(file) for file in files]
 
 
 def _open_files(files: list[Path]) -> Any:
@@ -110,7 +111,8 @@ def _open_files(files: list[Path]) -> Any:
 
 def _open_hub(source: Source, part: str) -> Any:
     try:
-        return package("datasets").load_dataset(source.hub, split=part, streaming=True)
+        with online():
+            return package("datasets").load_dataset(source.hub, split=part, streaming=True)
     except ModuleNotFoundError:
         raise
     except Exception as error:  # datasets has no error of its own for "no network"

@@ -8,6 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from longtail.places import regular
+
 FEATURES = ("X", "features", "embeddings", "embedding", "images", "inputs", "data", "x")
 LABELS = ("y", "labels", "targets", "label", "target", "Y")
 """What arrays are called. The first two are ours and come first; of the others a file must hold one alone."""
@@ -47,7 +49,7 @@ def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
     label_path = Path(label) if Path(label).exists() else path.parent / label
     if not label_path.exists():
         raise ValueError(f"label file {label!r} does not exist; check the path")
-    return {"X": _load(path), "y": _load(label_path)}
+    return {"X": _load(path), "y": _load(regular(label_path, "label file"))}
 
 
 def _read_npz(path: Path, label: str | None) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.data.preparation import Preparation
+from longtail.places import regular
 
 
 def rows(
@@ -26,6 +27,8 @@ def rows(
     path = Path(source)
     if not path.exists():
         raise ValueError(f"data {str(source)!r} do not exist; check the path")
+    if not path.is_dir():
+        regular(path)
     kind = None if preparation is None else preparation.kind
     if kind == "table":
         from longtail.data.tables import is_table, read_table

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from longtail.arrays import as_array
 from longtail.intervals import wilson
+from longtail.wording import told
 
 
 class Limit(NamedTuple):
@@ -27,7 +28,7 @@ class Limit(NamedTuple):
 def check_share(name: str, share: Any) -> None:
     """Raise ValueError where a share that is to be held out is not in (0, 1)."""
     if not isinstance(share, int | float) or not 0 < share < 1:
-        raise ValueError(f"{name} must be in (0, 1), the share that is held out, got {share!r}; try 0.2")
+        raise ValueError(f"{name} must be in (0, 1), the share that is held out, got {told(share)}; try 0.2")
 
 
 def held_size(count: int, share: float) -> int:

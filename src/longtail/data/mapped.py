@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from longtail import children
 from longtail.data.examples import Augment, counted, steps, visited
 from longtail.types import Batch, Draw
 
@@ -140,7 +141,8 @@ class MappedExamples:
             pin_memory=torch.device(self.device).type == "cuda",
             generator=torch.Generator(),
         )
-        found = iter(loader)
+        with children.safe():  # where workers are not forked
+            found = iter(loader)
         try:
             # asked to its end, the loader ends its workers itself; in __del__ an interrupt would be lost
             while (inputs := _next(found)) is not None:

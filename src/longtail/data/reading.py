@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +21,7 @@ from longtail.data.examples import Examples
 from longtail.data.images import FeaturePreparation, hub_pool, image_pool
 from longtail.data.pool import PARTS, Pool
 from longtail.data.tables import is_table, table_pool
-from longtail.data.tables.sources import status
+from longtail.places import regular, status
 
 NAMES = ("digits", *SOURCES)
 HUB = "hub:"
@@ -119,19 +120,18 @@ def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
     if isinstance(source, list | tuple):
         return "table", partial(table_pool, list(source))
     path = Path(source)
-    if path.is_symlink() and not path.exists():
+    if os.path.islink(path) and not os.path.exists(path):  # of a Path, a name too long for this system would raise
         status(path)  # says whether it leads back to itself or to nothing
     if path.suffix in files.SUFFIXES:
         return "array file", partial(_array_file, path)
     if is_table(path):
         return "table", partial(table_pool, path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return "images", partial(_images, path)
-    if path.exists():
+    if os.path.exists(path):
         raise ValueError(
             f"data file {str(source)!r} ends in {path.suffix or 'nothing'}, which is not read; "
-            "known are .csv, .tsv, .parquet, .npz and .npy, and folders of images"
-        )
+            "known are .csv, .tsv, .parquet, .npz and .npy, and folders of images")  # fmt: skip
     near = difflib.get_close_matches(str(source), NAMES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known names: {', '.join(NAMES)}; or a path, or hub:owner/name"
     raise ValueError(f"data {str(source)!r} is neither a known name nor an existing file or folder; {hint}")
@@ -153,10 +153,16 @@ def _no_classes(classes: Any) -> None:
         raise ValueError("classes are named by the data here; leave the argument out")
 
 
-def _array_file(
-    path: Path, *, classes: Any, name: str | None, label: str | None = None, group: str | None = None
-) -> Pool:
-    arrays = files.read(path, label)
+def _array_file(path: Path, *, classes: Any, name: Any, label: str | None = None, group: str | None = None) -> Pool:
+    arrays = files.read(regular(path), label)
+    try:
+        return _array_pool(path, arrays, classes=classes, name=name, group=group)
+    except (ValueError, TypeError) as error:  # said of arrays, whatever file they come from
+        told = str(error) if path.name in str(error) else f"{path.name}: {error}"
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from None
+
+
+def _array_pool(path: Path, arrays: dict[str, np.ndarray], *, classes: Any, name: str | None, group: Any) -> Pool:
     parts = [p for p in PARTS if p == "train" or f"X_{p}" in arrays]
     keys = {p: ("X", "y") if p == "train" else (f"X_{p}", f"y_{p}") for p in parts}
     # one set of names for all parts, wherever a class happens to occur
@@ -176,7 +182,7 @@ def _array_file(
     weight = None
     if "sample_weight" in arrays:
         if len(made) > 1:
-            raise ValueError(f"{path.name} has sample_weight and a declared split; weigh rows in data without parts")
+            raise ValueError("sample_weight cannot go with a declared split; weigh rows in data without parts")
         weight = as_weight(arrays["sample_weight"], len(made["train"]))
     if group is not None and group not in arrays:
         raise ValueError(f"group must be an array of {path.name}, got {group!r}; save it beside X and y")

@@ -16,9 +16,13 @@ from longtail.engine.precision import PRECISIONS
 from longtail.knobs import Range
 from longtail.learners import FittedEstimator
 from longtail.schedules import cosine, steps, warmup
+from longtail.wording import told
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
+MOST_EPOCHS = 1_000_000
+"""Passes over the training part; more have been typed by mistake."""
+
 RULES = {
     "epochs": Range(1, integer=True),
     "batch_size": Range(2, integer=True),
@@ -90,6 +94,8 @@ class Recipe:
         for name, rule in RULES.items():
             if not (name == "warmup" and self.warmup is None):
                 rule.check(name, getattr(self, name))
+        if self.epochs > MOST_EPOCHS:
+            raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {told(self.epochs)}; 200 is usual")
         if not isinstance(self.compile, bool):
             raise TypeError(f"compile must be True or False, got {self.compile!r}")
 

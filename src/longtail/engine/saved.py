@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from torch import Tensor
 from longtail.documents import SEAL as SUM
 from longtail.documents import checksum, parse, sealed
 from longtail.engine import packing
+from longtail.places import regular
 from longtail.version import __version__
+from longtail.wording import told, visible
 
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are not read."""
@@ -67,8 +70,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, byt
 
 def damaged(folder: Path, reason: object) -> ValueError:
     """The error of a model that is no model of ours; a name that is missing somewhere is said to be."""
-    told = f"it has no {reason}" if isinstance(reason, KeyError) else " ".join(str(reason).split())[:200]
-    return ValueError(f"the model in {folder} is damaged ({told}); train it again in a new folder")
+    said = f"it has no {reason}" if isinstance(reason, KeyError) else " ".join(str(reason).split())[:200]
+    return ValueError(f"the model in {folder} is damaged ({said}); train it again in a new folder")
 
 
 def _changed(folder: Path, name: str) -> ValueError:
@@ -79,8 +82,10 @@ def _changed(folder: Path, name: str) -> ValueError:
 
 
 def _meta(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise ValueError(f"model {str(folder)!r} is not a folder; name the folder that longtail train wrote (--out)")
+    if not os.path.isdir(folder):  # of a Path, a name too long for this system would raise
+        raise ValueError(
+            f"model {told(str(folder))} is not a folder; name the folder that longtail train wrote (--out)"
+        )
     if not (folder / META).exists():
         raise ValueError(f"{folder} holds no finished model ({META} is missing); {_way_out(folder)}")
     data = _bytes(folder, META)
@@ -130,14 +135,18 @@ def _check(folder: Path, meta: dict[str, Any]) -> None:
 
 def _bytes(folder: Path, name: str) -> bytes:
     try:
+        if (folder / name).exists():
+            regular(folder / name, "model file")
         return (folder / name).read_bytes()
     except FileNotFoundError:
         raise ValueError(
             f"{folder} holds no whole model ({name} is missing); copy the folder again or train the model again"
         ) from None
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: a pipe, a name that no file can have
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{name} in {folder} cannot be read ({reason}); mend its permissions or copy it") from None
+        raise ValueError(
+            f"{visible(name)} in {folder} cannot be read ({reason}); mend its permissions or copy it"
+        ) from None
 
 
 def _way_out(folder: Path) -> str:

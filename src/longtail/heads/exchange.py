@@ -10,6 +10,7 @@ from torch import nn
 
 from longtail.cosine import CosineClassifier
 from longtail.heads.nearest import NearestClassMean
+from longtail.wording import told
 
 M = TypeVar("M", bound=nn.Module)
 Head = nn.Module | Callable[[int, int], nn.Module]
@@ -28,6 +29,8 @@ def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module
     Raises:
         ValueError: there is none, or none of that name.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module, got {told(model)}; pass the network itself")
     if name is None:
         heads = [(n, m) for n, m in model.named_modules() if isinstance(m, HEADS)]
         if not heads:
@@ -35,10 +38,10 @@ def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module
                 f"model must hold an nn.Linear to be found as its head, got none in {type(model).__name__}; pass name="
             )
         return heads[-1]
-    found = dict(model.named_modules()).get(name)
+    found = dict(model.named_modules()).get(name) if isinstance(name, str) and name else None
     if found is None:
         names = ", ".join([n for n, _ in model.named_modules() if n][-8:])
-        raise ValueError(f"name must be a module of the model, got {name!r}; the last ones are {names}")
+        raise ValueError(f"name must be a module of the model, got {told(name)}; the last ones are {names}")
     return name, found
 
 
@@ -56,6 +59,8 @@ def swap_head(model: M, head: Head, name: str | None = None) -> M:
             head's.
     """
     name, old = find_head(model, name)
+    if not callable(head):
+        raise TypeError(f"head must be a module, a class or a factory, got {told(head)}; as in CosineClassifier")
     sizes = _sizes(old, name)
     if isinstance(head, nn.Module):
         for which, size in zip(("in_features", "out_features"), sizes, strict=True):
@@ -67,6 +72,8 @@ def swap_head(model: M, head: Head, name: str | None = None) -> M:
         new = head
     else:
         new = head(*sizes)
+        if not isinstance(new, nn.Module):
+            raise TypeError(f"head must make an nn.Module, got {told(new)}; as nn.Linear and CosineClassifier do")
     like = next(value for value in chain(old.parameters(), old.buffers()) if value.is_floating_point())
     replace(model, old, new.to(like.device, like.dtype).train(old.training))
     return model

@@ -6,21 +6,18 @@ pushes everything else away. What is shown is one line of visible characters; JS
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich.cells import cell_len, set_cell_size
+
+from longtail.wording import visible
 
 LONGEST = 40
 """Characters of a name that are shown."""
-
-HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode categories that are escaped: control, format (zero width, bidirectional), surrogates, line separators."""
 
 
 def shown(name: str, *, longest: int = LONGEST, ascii_only: bool = False) -> str:
     r"""The name on one line: `\n`, `\u200b`, `\x1b` for what cannot be seen, cut with "..." beyond `longest`."""
     # cut before anything else is done, since a name may be a whole file
-    text = "".join(_escaped(c) if unicodedata.category(c) in HIDDEN else c for c in name[: longest + 1])
+    text = visible(name[: longest + 1])
     if ascii_only:
         text = text.encode("ascii", "backslashreplace").decode("ascii")
     if len(name) <= longest and len(text) <= longest:
@@ -45,7 +42,3 @@ def listed(names: list[str], most: int = 5) -> str:
 
 def _more(ascii_only: bool) -> str:
     return "..." if ascii_only else "…"
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

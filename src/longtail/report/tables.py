@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from longtail.report.names import shown
+from longtail.wording import visible
 
 Summary = dict[str, Any]
 
@@ -39,7 +40,7 @@ def cells(summary: Summary) -> list[list[str]]:
     lines = []
     for row in summary["rows"]:
         mean = row["mean"]
-        name = row["method"] + (" *" if shares(row) else "")
+        name = visible(row["method"]) + (" *" if shares(row) else "")
         name += "" if row.get("comparable", True) else " †"
         line = [name, spread(mean[metric], row["std"][metric]), difference(row)]
         line += [percent(mean[group]) for group in shot_groups(summary)]
@@ -101,7 +102,7 @@ def about(summary: Summary) -> list[str]:
     if waiting:
         runs = "1 run was" if len(waiting) == 1 else f"{len(waiting)} runs were"
         lines.append(f"{runs} not begun; give the same command again to run what is missing.")
-    return lines
+    return list(map(visible, lines))
 
 
 def _of_seeds(summary: Summary) -> list[str]:
@@ -129,9 +130,9 @@ def verdict_lines(summary: Summary) -> list[str]:
     if summary["verdict"] is None:
         alike = "" if all(row.get("comparable", True) for row in summary["rows"]) else " under the recipe of ce"
         return [f"No verdict: it needs finished runs of ce and of another method{alike}."]
-    lines = [summary["verdict"]["sentence"]]
+    lines = [visible(summary["verdict"]["sentence"])]
     if summary["retraining"] is not None:
-        lines.append(summary["retraining"]["sentence"])
+        lines.append(visible(summary["retraining"]["sentence"]))
     gain = gain_line(summary)
     return [*lines, gain] if gain else lines
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pictures import image
 
+from longtail.data import optional
 from longtail.data.images import hub_pool
 
 
@@ -45,6 +46,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Any:
             return found
 
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+        monkeypatch.setattr(optional, "_answers", lambda hub: True)
         return calls
 
     return answer
@@ -120,6 +122,19 @@ def refused(name: str, *words: str, **options: Any) -> None:
 def test_no_network_is_one_clear_line(hub: Any) -> None:
     hub(ConnectionError("Couldn't reach 'some/animals' on the Hub\n(a page of it)"))
     refused("some/animals", "hub:some/animals cannot be read", "ConnectionError", "the network")
+
+
+def test_a_hub_that_does_not_answer_is_not_asked_again(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(*args: Any, **kwargs: Any) -> Any:
+        asked.append(datasets.config.HF_HUB_OFFLINE)
+        raise ConnectionError("Offline mode is enabled")
+
+    asked: list[bool] = []
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(optional, "_answers", lambda hub: False)
+    refused("some/animals", "hub:some/animals cannot be read (the hub is not reached", "check the name and the network")
+    assert asked == [True]  # what was downloaded before is still read
+    assert not datasets.config.HF_HUB_OFFLINE
 
 
 @pytest.mark.parametrize("name", ["animals", "a/b/c", "../x", "some/..", "/etc/passwd", "https://x.y/z", "", "a b/c"])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from longtail.data.files import FEATURES, SeveralError, named, unreadable
 from longtail.data.images.tree import listed
+from longtail.places import regular
 
 
 def features_of(path: str | Path, names: Sequence[str]) -> Tensor:
@@ -65,9 +66,10 @@ def _order(files: list[str], names: Sequence[str], rows: int, where: str) -> np.
 def stored(path: str | Path) -> tuple[np.ndarray, list[str] | None]:
     """X (or embeddings, ...) of an .npz with its `files` where it has them, or the array of an .npy; no pickles."""
     path = Path(path)
-    if path.suffix not in (".npz", ".npy") or not path.is_file():
+    if path.suffix not in (".npz", ".npy") or not path.exists():
         what = "does not exist" if not path.exists() else "is neither .npz nor .npy"
         raise ValueError(f"features {str(path)!r} {what}; save them with numpy.savez(path, X=X, files=relative_paths)")
+    regular(path, "features")
     try:
         # a file of our own: numpy leaves its handle open when the archive is damaged
         with open(path, "rb") as file:

@@ -16,7 +16,7 @@ from longtail.data.images import columns
 from longtail.data.images.assemble import Decoder, Labelled
 from longtail.data.images.listing import SYNONYMS
 from longtail.data.images.memory import SHARE
-from longtail.data.optional import package, silenced
+from longtail.data.optional import online, package, silenced
 from longtail.data.pool import Pool
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -127,13 +127,15 @@ def _load(datasets: Any, name: str, config: str | None) -> dict[str, Any]:
     options = {} if config is None else {"name": config}
     if "trust_remote_code" in inspect.signature(datasets.load_dataset).parameters:  # later versions never run it
         options["trust_remote_code"] = False  # type: ignore[assignment]
-    with silenced(download=True):
+    with silenced(download=True), online() as reached:
         try:
             return dict(datasets.load_dataset(name, **options))
         except Exception as error:  # datasets has no error of its own for "no network"
-            reason = " ".join(str(error).split())[:160]
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            if not reached:
+                reason = "the hub is not reached, and no earlier download is at hand"
             raise ValueError(
-                f"hub:{name} cannot be read ({type(error).__name__}: {reason}); check the name and the network, "
+                f"hub:{name} cannot be read ({reason}); check the name and the network, "
                 "or download it and name the folder"
             ) from None
 

@@ -8,6 +8,7 @@ import io
 import posixpath
 
 from longtail.data.images.tree import METADATA, Tree, listed
+from longtail.places import regular
 
 FILE_NAME = "file_name"
 
@@ -72,7 +73,7 @@ def _rows(tree: Tree, file: str, wanted: list[str]) -> list[tuple[str, dict[str,
 
 def _text(tree: Tree, file: str) -> str:
     try:
-        data = (tree.root / file).read_bytes()
+        data = regular(tree.root / file).read_bytes()
     except OSError as error:
         raise ValueError(f"{file} cannot be read ({error.strerror}); give yourself the right to read it") from None
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

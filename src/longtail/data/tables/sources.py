@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from longtail.places import regular, status
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SPLIT_NAMES = {
@@ -38,7 +39,7 @@ class Source(NamedTuple):
 def is_table(path: str | Path) -> bool:
     """Whether the name or, for a folder, what lies directly in it says that this is a table."""
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return path.suffix.lower() in SUFFIXES
     return any(p.suffix.lower() in SUFFIXES and p.stem.lower() not in OF_IMAGES for p in path.iterdir())
 
@@ -98,42 +99,9 @@ def _part(path: Path) -> str | None:
     return SPLIT_NAMES.get(first.group()) if first else None
 
 
-def status(path: Path) -> os.stat_result:
-    """What stands at a path.
-
-    Raises:
-        ValueError: nothing, a symbolic link to nothing or back to itself, no right to look; in one line.
-    """
-    try:
-        return path.stat()
-    except OSError as error:
-        raise ValueError(_why(path, error)) from None
-    except ValueError:  # a NUL in the name
-        raise ValueError(f"data file {str(path)!r} is not a possible file name; check the path") from None
-
-
 def _checked(path: Path) -> Path:
-    mode = status(path).st_mode
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status(path).st_mode):
         raise ValueError(f"data file {str(path)!r} must be a file, got a folder; name the tables in it, or it alone")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"a table must be a {', '.join(SUFFIXES)} file, got {path.name!r}; rename or convert it")
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"data file {str(path)!r} must be a regular file; copy its content into one")
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise ValueError(_why(path, error)) from None
-    return path
-
-
-def _why(path: Path, error: OSError) -> str:
-    if error.errno == errno.ELOOP:
-        return f"data file {str(path)!r} is a symbolic link that leads back to itself; remove or mend the link"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        kind = "is a symbolic link to nothing" if path.is_symlink() else "does not exist"
-        return f"data file {str(path)!r} {kind}; check the path"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"data file {str(path)!r} may not be read; check its permissions"
-    return f"data file {str(path)!r} cannot be read ({error.strerror}); check the path"
+    return regular(path)
