@@ -63,6 +63,7 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
         posthoc=rule,
         preparation=splits.preparation,
         prior=None if method.prior is None else method.prior(counts),
+        label=splits.facts.get("label"),
     ).to(device)
     if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
         fit(_scores(predictor, splits.val), splits.val.targets.to(device))
