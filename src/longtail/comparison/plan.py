@@ -11,7 +11,7 @@ from typing import Any
 
 from longtail.data import Splits
 from longtail.data.folds import Folds
-from longtail.engine import Recipe, packing
+from longtail.engine import Recipe, packing, sources
 from longtail.engine.run import first_difference, read_json
 from longtail.methods import Method, methods
 from longtail.methods.spec import folder_name
@@ -146,6 +146,7 @@ def claim(found: Plan) -> None:
     writable(found.out)
     try:
         packing.write_json(found.out / "config.json", found.config())
+        sources.share(found.out, found.data.origin)
     except OSError as error:
         raise _refused(found.out, error) from None
 

@@ -18,6 +18,7 @@ from longtail.data.arrays import as_weight, examples, is_frame
 from longtail.data.cifar import SOURCES
 from longtail.data.examples import Examples
 from longtail.data.images import FeaturePreparation, hub_pool, image_pool
+from longtail.data.origin import Origin
 from longtail.data.pool import PARTS, Pool
 from longtail.data.tables import is_table, table_pool
 from longtail.data.tables.sources import status
@@ -191,6 +192,7 @@ def _array_file(
         sample_weight=weight,
         preparation=_features(inputs),
         facts={"source": path.stem},
+        origin=Origin(tuple((files.array_name(path, p), len(rows)) for p, rows in made.items())),
     )
 
 
@@ -223,6 +225,7 @@ def _in_memory(
             groups=None if "group" not in given else _codes(_column(given, "group", len(rows))),
             preparation=_features(rows.inputs),
             facts={"source": name},
+            origin=Origin(((name, len(rows)),)),
         )
     return found if sample_weight is None else replace(found, sample_weight=as_weight(sample_weight, len(found)))
 

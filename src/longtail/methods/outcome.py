@@ -74,7 +74,8 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
     """What predictions.safetensors holds, and the scores of the decisions on the test part."""
     test = splits.test
     scores = _scores(predictor, test)
-    arrays = {"scores": scores.cpu(), "targets": test.targets, "index": torch.arange(len(test))}
+    index = torch.arange(len(test)) if splits.test_rows is None else splits.test_rows.contiguous()
+    arrays = {"scores": scores.cpu(), "targets": test.targets, "index": index}
     decided = scores
     if predictor.posthoc is not None:
         decided = predictor.adjusted(scores)

@@ -14,7 +14,7 @@ import torch
 from safetensors import torch as safetensors
 
 from longtail.data import Splits, load
-from longtail.engine import Recipe, Run, Training, memory, packing, run
+from longtail.engine import Recipe, Run, Training, memory, packing, run, sources
 from longtail.engine.lock import held
 from longtail.engine.predictor import EVALUATED
 from longtail.engine.run import append_record, checkpoint, claim
@@ -229,6 +229,8 @@ class Fit(Iterator[Record]):
         data = safetensors.save(arrays)
         packing.write_bytes(self.folder / "predictions.safetensors", data)
         predictor.save(self.folder)
+        if (origin := self.splits.origin) is not None:
+            sources.keep(self.folder, origin)
         trained = sum(record["seconds"] for record in run.Run(self.folder, self.config, {}).records)
         result = {
             "schema_version": run.SCHEMA,
@@ -240,6 +242,7 @@ class Fit(Iterator[Record]):
             "reuses": training.reused[0] if training.reused else None,
             "seconds": trained + time.perf_counter() - start,
             "scores": scores,
+            "sources": None if origin is None else origin.digest,
             "hashes": {"data": self.splits.hash, "predictions": hashlib.sha256(data).hexdigest()},
         }
         packing.write_json(self.folder / "run.json", result)
