@@ -77,7 +77,7 @@ def comparison(summary: dict[str, Any]) -> None:
     out.print(_ranked(summary, out))
     out.print()
     if summary["rows"]:
-        out.print(picture.text(summary, ascii_only=not draws_blocks()), markup=False)
+        out.print(picture.text(summary, ascii_only=not draws_blocks(), room=out.width), markup=False)
         out.print()
     for sentence in tables.verdict_lines(summary):
         out.print(sentence, markup=False, style="bold")
@@ -92,7 +92,7 @@ def _ranked(summary: dict[str, Any], out: Console) -> Table:
     shown = list(range(len(names)))
     while sum(widths[i] + 2 for i in shown) - 2 > out.width and len(shown) > ALWAYS:
         # from the right (seconds, ECE, ...), and the groups last
-        shown.remove(max(shown[ALWAYS:], key=lambda i: (names[i] not in tables.GROUPS, i)))
+        shown.remove(max(shown[ALWAYS:], key=lambda i: (names[i].split()[0] not in tables.GROUPS, i)))
     winners = set(summary["verdict"]["winners"]) if summary["verdict"] else set()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i in shown:
