@@ -54,11 +54,10 @@ def compare(
 
 def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) -> int:
     from longtail import comparison
-    from longtail.cli import screen
+    from longtail.cli import progress, screen
 
-    out = wanted.pop("out")
-    prepared = comparison.prepare(data, **wanted, out=out)
-    with screen.watched(f"comparing on {prepared.splits.name}") as callbacks:
+    with progress.watched("comparing") as callbacks:
+        prepared = comparison.prepare(data, **wanted)
         result = comparison.compare_prepared(
             prepared, seeds=wanted["seeds"], metric=wanted["metric"], **limits, **callbacks
         )

@@ -1,21 +1,11 @@
-"""What the terminal shows: tables on standard output, progress on standard error."""
+"""What the terminal shows on standard output: the table of a comparison, its picture and its sentences."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -34,41 +24,6 @@ def console(*, stderr: bool = False) -> Console:
     return Console(
         stderr=stderr, width=None if stream.isatty() else WIDE, highlight=False, emoji=False, soft_wrap=False
     )
-
-
-def progress(what: str) -> tuple[Progress, Any]:
-    """A progress bar with an ETA on standard error, and its task."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("elapsed"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),  # a log would only get an empty line
-    )
-    return bar, bar.add_task(what, total=None)
-
-
-@contextmanager
-def watched(what: str) -> Iterator[dict[str, Any]]:
-    """A progress bar over the runs of a comparison: the callbacks that move it and tell what failed."""
-    bar, task = progress(what)
-
-    def planned(plan: Any) -> None:
-        bar.update(task, total=len(plan.tasks), completed=sum(t.finished for t in plan.tasks))
-
-    def ended(outcome: Any) -> None:
-        bar.advance(task)
-        if outcome.error is not None:
-            where = f"{outcome.task.spec}, seed {outcome.task.seed}"
-            bar.console.print(f"FAILED {where}: {outcome.error}", markup=False, style="red")
-
-    with bar:
-        yield {"on_plan": planned, "on_outcome": ended}
 
 
 def comparison(summary: dict[str, Any]) -> None:
