@@ -48,7 +48,8 @@ def compare(
         from longtail.cli import planned
         from longtail.comparison.estimate import estimate
 
-        return planned.show(estimate(prepare(data, **wanted), seeds, metric, jobs, evaluations), json)
+        prepared = prepare(data, **wanted)
+        return planned.show(estimate(prepared, seeds, metric, jobs, evaluations, planned.age()), json)
     return _run(data, wanted, {"jobs": jobs, "budget": limit, "evaluations": evaluations}, json)
 
 

@@ -30,8 +30,8 @@ class Display(Protocol):
         """A line that stays."""
         ...
 
-    def close(self) -> None:
-        """Nothing goes on any more."""
+    def close(self, *, whole: bool) -> None:
+        """Nothing goes on any more; `whole` where nothing went wrong."""
         ...
 
 
@@ -65,12 +65,12 @@ class Lines:
         """Print it."""
         print(line, file=sys.stderr, flush=True)
 
-    def close(self) -> None:
-        """End the heartbeat, and say how long it took."""
+    def close(self, *, whole: bool) -> None:
+        """End the heartbeat, and say how long it took; where something went wrong, that is said and not this."""
         self._over.set()
         self._thread.join()
         _, finished, total = self._now
-        if self._begun:
+        if self._begun and whole:
             self.tell(f"longtail: {self._what}: {finished} of {total} {self._unit} finished, {self._elapsed()}")
 
     def _heartbeat(self) -> None:
@@ -131,7 +131,7 @@ class Bar:
         """Print above the bar."""
         self._bar.console.print(line, markup=False, style="red")
 
-    def close(self) -> None:
+    def close(self, *, whole: bool) -> None:
         """Take the bar away."""
         self._bar.stop()
 
@@ -140,10 +140,12 @@ class Bar:
 def display(what: str, unit: str) -> Iterator[Display]:
     """A bar where standard error is a terminal, lines elsewhere."""
     found: Display = Bar(what) if sys.stderr.isatty() else Lines(what, unit)
+    whole = False
     try:
         yield found
+        whole = True
     finally:
-        found.close()
+        found.close(whole=whole)
 
 
 @contextmanager

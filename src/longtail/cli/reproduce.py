@@ -49,7 +49,7 @@ def reproduce(
         from longtail.comparison.estimate import estimate
 
         _, prepared = reproduction.prepare_benchmark(benchmark, **asked)
-        return planned.show(estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations), json)
+        return planned.show(estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, planned.age()), json)
     from longtail.cli import progress
 
     with progress.watched(f"reproducing {benchmark}") as callbacks:

@@ -76,7 +76,7 @@ class Plan:
         owners: set[tuple[int, str]] = set()
         first: list[Task] = []
         second: list[Task] = []
-        trainings = {m.spec: self._training(m) for m in self.methods}
+        trainings = {m.spec: self.training(m) for m in self.methods}
         for task in self.tasks:
             training = (task.seed, trainings[task.spec])
             wave = second if training in owners else first
@@ -85,7 +85,7 @@ class Plan:
                 wave.append(task)
         return first, second
 
-    def _training(self, method: Method) -> str:
+    def training(self, method: Method) -> str:
         """The text of what a method trains: its stages and the recipe it is trained under."""
         recipe = method.under(self.recipe)
         return json.dumps([[stage.spec for stage in method.stages(recipe)], recipe.to_json()], sort_keys=True)
