@@ -106,7 +106,7 @@ def cost(short: Short) -> Cost:
 
 
 def _scaled(short: Short, walls: list[tuple[Record, float]], total: float) -> tuple[float, float, float]:
-    """Of the training that is stood for: seconds of steps, of what is beside them in every epoch, of what comes once."""
+    """Of the training that is stood for: seconds of steps, of what is beside them in each epoch, of what comes once."""
     method = resolve(short.spec)
     larger, longer = short.train / len(short.splits.train), short.test / len(short.splits.test)
     training = rest = spent = 0.0

@@ -18,8 +18,8 @@ from longtail.methods.folds import fold_folder
 AIM = 0.3
 """Seconds that a measured training should take in epochs, in FEWEST to MOST of them."""
 FEWEST, MOST = 3, 12
-SLOW = 3.0
-"""Seconds of the first measurement from which a network's loss makes no difference: ce stands for all networks."""
+SLOW = 2.0
+"""Seconds of two short epochs from which a network's loss makes no difference: ce stands for all networks."""
 TABLES = 0.5
 """Seconds that the table and its intervals take, measured on two cores; drawing is measured."""
 
@@ -89,8 +89,8 @@ def _measured(
 
     start = time.perf_counter()
     cold = _side_by_side(shorts([REFERENCE] * side, 2), side)
-    start_up = time.perf_counter() - start - max(c.measured for c in cold)
-    slow = cold[0].measured > SLOW
+    start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
+    slow = cold[0].measured - cold[0].fixed > SLOW
     epochs = 2 if slow else min(MOST, max(FEWEST, int(AIM / max(_epoch(cold[0], prepared), 1e-3))))
     owners: dict[str, str] = {}
     for m in found.methods:
