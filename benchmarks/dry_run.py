@@ -43,7 +43,7 @@ def photos(folder: Path, counts: tuple[int, ...] = (240, 80, 30), size: int = 96
 def cases(tables: Path, scratch: Path) -> dict[str, list[str]]:
     """Name -> the arguments of `longtail compare`."""
     methods = ["--methods", "ldam-drw,logit-adjusted-posthoc,logistic,trees,trees-posthoc"]
-    found = {"digits": ["digits", "--seeds", "2"]}
+    found = {"digits": ["digits", "--seeds", "1"]}
     mammography = tables / "mammography.csv"
     if mammography.exists():
         table = [str(mammography), "--no-header", "--label", "last", *methods, "--epochs", "10"]
@@ -52,7 +52,7 @@ def cases(tables: Path, scratch: Path) -> dict[str, list[str]]:
     else:
         print(f"no {mammography}: the cases of tables are left out", file=sys.stderr)
     images = photos(scratch / "photos")
-    found["photos"] = [str(images), "--methods", "ce,ldam-drw,cb-rs,logit-adjusted-posthoc", "--seeds", "2"]
+    found["photos"] = [str(images), "--methods", "ce,ldam-drw,cb-rs,logit-adjusted-posthoc", "--epochs", "30"]
     return found
 
 
