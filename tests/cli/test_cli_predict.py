@@ -187,3 +187,60 @@ def test_rows_of_another_kind_for_images_name_the_kind(
     capsys.readouterr()
     said = refused(capsys, "predict", photos / "m", tmp_path / name)
     assert f"the model was trained on images, got '{tmp_path / name}'; pass a folder of images or an image" in said
+
+
+def test_a_single_image_keeps_its_name(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = tmp_path / "one.png"
+    shutil.copy(photos / "photos" / "dark" / "0.png", one)
+    capsys.readouterr()
+    assert run(["predict", str(photos / "m"), str(one)]) == 0
+    rows = [line.split(",")[:2] for line in capsys.readouterr().out.splitlines()]
+    assert rows == [["file", "prediction"], [str(one), "dark"]]
+
+
+def test_images_that_cannot_be_decoded_are_refused_or_skipped_named_and_counted(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, out = tmp_path / "new", tmp_path / "out.csv"
+    new.mkdir()
+    for name in ("a.png", "c.png"):
+        shutil.copy(photos / "photos" / "light" / "0.png", new / name)
+    (new / "b.png").write_bytes(b"no image")
+    (new / "d.png").write_bytes(b"")
+    command = ["predict", str(photos / "m"), str(new), "--out", str(out)]
+    capsys.readouterr()
+    assert "leave them out with --skip-bad" in refused(capsys, *command)
+    assert run([*command, "--skip-bad"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("2 rows: light 2; 2 skipped\n")
+    assert said.err == (
+        "longtail: note: 2 of 4 images could not be decoded and have no prediction: "
+        "'b.png' (not an image that can be read), 'd.png' (empty, 0 bytes)\n"
+    )
+    table = pd.read_csv(out)
+    assert table["file"].tolist() == ["a.png", "b.png", "c.png", "d.png"]
+    assert table["prediction"].fillna("").tolist() == ["light", "", "light", ""]
+    assert table["p(dark)"].isna().tolist() == [False, True, False, True]
+    assert table["rule"][1] == "skipped: not an image that can be read"
+    command[-1] = str(tmp_path / "out.parquet")
+    assert run([*command, "--skip-bad", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["rows"], told["skipped"]["d.png"]) == (2, "empty, 0 bytes")
+    assert pd.read_parquet(tmp_path / "out.parquet")["prediction"].isna().tolist() == [False, True, False, True]
+
+
+def test_nothing_but_bad_images_is_refused_whatever_is_skipped(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.png").write_bytes(b"no image")
+    capsys.readouterr()
+    said = refused(capsys, "predict", photos / "m", tmp_path / "b.png", "--skip-bad")
+    assert "none of 1 images can be decoded" in said
+
+
+def test_folders_that_are_called_as_the_classes_are_told_of(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run(["predict", str(photos / "m"), str(photos / "photos")]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("longtail: note: the images lie in folders that are called as the classes; they were ")
+    assert len(said.out.splitlines()) == 1 + 32

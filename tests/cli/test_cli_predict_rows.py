@@ -89,3 +89,46 @@ def test_an_option_that_does_not_fit_is_named_as_it_was_written(
     assert captured.out == ""
     assert message in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_a_label_column_is_not_looked_at_and_that_is_said(claims: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, nothing = predicted(claims, "new.csv", capsys)
+    assert nothing == ""
+    out, err = predicted(claims, "claims.csv", capsys)
+    assert out == plain
+    assert err.startswith("longtail: note: column 'fraud' holds labels; they were not looked at to predict, and ")
+    assert "longtail.metrics.evaluate(probabilities, labels, class_counts=..., probabilities=True) will score" in err
+    assert err.count("\n") == 1
+
+
+def test_what_scores_the_labels_is_called_as_the_note_says(claims: Path) -> None:
+    frame, model = pd.read_csv(claims / "claims.csv", parse_dates=["day"]), lt.load(claims / "m")
+    found = model.predictions(frame)
+    assert len(found.notes) == 1
+    labels = [model.classes.index(name) for name in frame["fraud"]]
+    scores = lt.metrics.evaluate(found.probabilities, labels, class_counts=model.class_counts, probabilities=True)
+    assert scores["accuracy"] > 0.8
+
+
+def test_labels_in_an_array_file_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw = np.random.default_rng(0)
+    y = np.arange(60) % 3 // 2
+    X = draw.normal(size=(60, 4)).astype("float32") + 3 * y[:, None]
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    np.savez(tmp_path / "new.npz", X=X)
+    train = ["train", str(tmp_path / "data.npz"), "--method", "logistic", "--out", str(tmp_path / "m")]
+    assert run(train) == 0
+    told = []
+    for name in ("new.npz", "data.npz"):
+        capsys.readouterr()
+        assert run(["predict", str(tmp_path / "m"), str(tmp_path / name)]) == 0
+        told.append(capsys.readouterr().err)
+    assert told[0] == ""
+    assert "note: array 'y' of data.npz holds labels; they were not looked at" in told[1]
+
+
+def test_skipping_images_is_refused_for_other_rows(claims: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run(["predict", str(claims / "m"), str(claims / "new.csv"), "--skip-bad"]) == 2
+    said = capsys.readouterr().err
+    assert "skip_bad (--skip-bad) is for images, and the model was trained on a table; leave it out" in said

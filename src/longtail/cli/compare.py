@@ -48,18 +48,18 @@ def compare(
         from longtail.cli import planned
         from longtail.comparison.estimate import estimate
 
-        return planned.show(estimate(prepare(data, **wanted), seeds, metric, jobs, evaluations), json)
+        prepared = prepare(data, **wanted)
+        return planned.show(estimate(prepared, seeds, metric, jobs, evaluations, planned.age()), json)
     return _run(data, wanted, {"jobs": jobs, "budget": limit, "evaluations": evaluations}, json)
 
 
 def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) -> int:
     from longtail import comparison
-    from longtail.cli import screen
+    from longtail.cli import progress, screen
     from longtail.wording import visible
 
-    out = wanted.pop("out")
-    prepared = comparison.prepare(data, **wanted, out=out)
-    with screen.watched(f"comparing on {prepared.splits.name}") as callbacks:
+    with progress.watched("comparing") as callbacks:
+        prepared = comparison.prepare(data, **wanted)
         result = comparison.compare_prepared(
             prepared, seeds=wanted["seeds"], metric=wanted["metric"], **limits, **callbacks
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 from longtail.cli.terminal import say
@@ -21,11 +24,20 @@ def show(found: dict[str, Any], json: bool) -> int:
     say(f"runs      {found['runs']} with {found['seeds']} seeds{folded} ({found['finished']} finished, "
           f"{found['trainings']} to train, the others share a training), {found['epochs']} epochs, {side}")  # fmt: skip
     say(f"time      about {duration(found['seconds'])}, {duration(found['seconds_per_training'])} a training "
-          "(from some steps of ce measured now)")  # fmt: skip
+        "(from short trainings of these methods, measured now)")  # fmt: skip
     on_gpu = f", {size(found['gpu_memory'])} on the GPU" if found["gpu_memory"] else ""
     say(f"memory    about {size(found['memory'])}{on_gpu}, with {side}")
     say(f"folder    {found['out']}")
     return 0
+
+
+def age() -> float:
+    """Seconds since this process began, as far as the system tells; else those that it computed."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return time.process_time()
 
 
 def duration(seconds: float) -> str:

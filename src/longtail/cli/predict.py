@@ -12,6 +12,9 @@ import typer
 from longtail.cli import options as o
 from longtail.cli.terminal import as_it_is, say
 
+NAMED = 10
+"""Images that were skipped and are named on the terminal."""
+
 
 def predict(
     model: Annotated[Path, typer.Argument(help="The folder that longtail train wrote (its --out).")],
@@ -28,6 +31,7 @@ def predict(
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
+    skip_bad: o.SkipBad = False,
     json: o.Json = False,
 ) -> int:
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
@@ -53,9 +57,10 @@ def predict(
     predictor = Predictor.load(model)
     _check_kind(data, predictor.preparation)
     found = predictor.predictions(
-        rows(data, predictor.preparation, delimiter=delimiter, header=header), target_prior=wanted, raw=raw
-    )
-    for note in found.notes:
+        rows(data, predictor.preparation, delimiter=delimiter, header=header),
+        target_prior=wanted, raw=raw, skip_bad=skip_bad,
+    )  # fmt: skip
+    for note in (*found.notes, *_skipped(found)):
         say(f"longtail: note: {note}", error=True)
     if target is None:
         as_it_is(found.csv())
@@ -63,12 +68,13 @@ def predict(
     _write(found, target)
     counted = {name: Counter(found.labels)[name] for name in found.classes}
     told: dict[str, Any] = {"out": str(target), "rows": len(found), "predicted": counted, "rule": found.rule,
-                            "prior": found.prior, "notes": list(found.notes)}  # fmt: skip
+                            "prior": found.prior, "notes": list(found.notes), "skipped": found.missing}  # fmt: skip
     if json:
         print(jsonlib.dumps(told, indent=2))
         return 0
     shown = ", ".join(f"{name} {count}" for name, count in sorted(counted.items(), key=lambda kv: -kv[1])[:8] if count)
-    say(f"{len(found)} rows: {shown}{' ...' if sum(map(bool, counted.values())) > 8 else ''}")
+    more = " ..." if sum(map(bool, counted.values())) > 8 else ""
+    say(f"{len(found)} rows: {shown}{more}" + (f"; {len(found.skipped)} skipped" if found.skipped else ""))
     say(f"Rule: {found.rule}. Probabilities: {_told(found.prior)}.\nFile: {target}")
     return 0
 
@@ -81,6 +87,16 @@ def _check_kind(data: str, preparation: Any) -> None:
     arrays = path.suffix.lower() in (".npz", ".npy")
     if getattr(preparation, "kind", None) == "images" and path.is_file() and (arrays or is_table(path)):
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
+
+
+def _skipped(found: Any) -> list[str]:
+    """Says how many rows were skipped and names them; where they are many, the output names them all."""
+    if not found.skipped:
+        return []
+    count, total = len(found.skipped), len(found) + len(found.skipped)
+    told = ", ".join(f"{name!r} ({why})" for name, why in list(found.missing.items())[:NAMED])
+    told += f" and {count - NAMED} more, which the output names" if count > NAMED else ""
+    return [f"{count} of {total} images could not be decoded and have no prediction: {told}"]
 
 
 def _write(found: Any, target: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,18 +41,20 @@ def reproduce(
 
     limit = o.seconds(budget)
     check_limits(jobs, limit, evaluations)
-    wanted, prepared = reproduction.prepare_benchmark(
-        benchmark, methods=methods, seeds=seeds, epochs=epochs, data_dir=data_dir, kind=o.kind(recipe),
-        precision=precision, compile=compile or None, out=out, device=o.device(device),
-    )  # fmt: skip
+    asked: dict[str, Any] = {
+        "methods": methods, "seeds": seeds, "epochs": epochs, "data_dir": data_dir, "kind": o.kind(recipe),
+        "precision": precision, "compile": compile or None, "out": out, "device": o.device(device),
+    }  # fmt: skip
     if dry_run:
         from longtail.cli import planned
         from longtail.comparison.estimate import estimate
 
-        return planned.show(estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations), json)
-    from longtail.cli import screen
+        _, prepared = reproduction.prepare_benchmark(benchmark, **asked)
+        return planned.show(estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, planned.age()), json)
+    from longtail.cli import progress
 
-    with screen.watched(f"reproducing {wanted.name}") as callbacks:
+    with progress.watched(f"reproducing {benchmark}") as callbacks:
+        wanted, prepared = reproduction.prepare_benchmark(benchmark, **asked)
         result = reproduction.reproduce_prepared(
             wanted, prepared, seeds=seeds, evaluations=evaluations, jobs=jobs, budget=limit, **callbacks
         )

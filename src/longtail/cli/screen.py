@@ -1,26 +1,15 @@
-"""What the terminal shows: tables on standard output, progress on standard error."""
+"""What the terminal shows on standard output: the table of a comparison, its picture and its sentences."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from longtail.report import picture, tables
-from longtail.wording import line
 
 WIDE = 118
 """Columns for output that is not a terminal, so that a table in a log keeps its lines."""
@@ -37,48 +26,13 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def progress(what: str) -> tuple[Progress, Any]:
-    """A progress bar with an ETA on standard error, and its task."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("elapsed"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),  # a log would only get an empty line
-    )
-    return bar, bar.add_task(what, total=None)
-
-
-@contextmanager
-def watched(what: str) -> Iterator[dict[str, Any]]:
-    """A progress bar over the runs of a comparison: the callbacks that move it and tell what failed."""
-    bar, task = progress(what)
-
-    def planned(plan: Any) -> None:
-        bar.update(task, total=len(plan.tasks), completed=sum(t.finished for t in plan.tasks))
-
-    def ended(outcome: Any) -> None:
-        bar.advance(task)
-        if outcome.error is not None:
-            told = f"FAILED {outcome.task.spec}, seed {outcome.task.seed}: {outcome.error}"
-            bar.console.print(line(told), markup=False, style="red")
-
-    with bar:
-        yield {"on_plan": planned, "on_outcome": ended}
-
-
 def comparison(summary: dict[str, Any]) -> None:
     """The ranked table, the picture, the verdict and what was measured."""
     out = console()
     out.print(_ranked(summary, out))
     out.print()
     if summary["rows"]:
-        out.print(picture.text(summary, ascii_only=not draws_blocks()), markup=False)
+        out.print(picture.text(summary, ascii_only=not draws_blocks(), room=out.width), markup=False)
         out.print()
     for sentence in tables.verdict_lines(summary):
         out.print(sentence, markup=False, style="bold")
@@ -93,7 +47,7 @@ def _ranked(summary: dict[str, Any], out: Console) -> Table:
     shown = list(range(len(names)))
     while sum(widths[i] + 2 for i in shown) - 2 > out.width and len(shown) > ALWAYS:
         # from the right (seconds, ECE, ...), and the groups last
-        shown.remove(max(shown[ALWAYS:], key=lambda i: (names[i] not in tables.GROUPS, i)))
+        shown.remove(max(shown[ALWAYS:], key=lambda i: (names[i].split()[0] not in tables.GROUPS, i)))
     winners = set(summary["verdict"]["winners"]) if summary["verdict"] else set()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i in shown:

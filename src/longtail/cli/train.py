@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
 from longtail.cli.sharing import DATA, TRAINING, recipe, taking
 from longtail.cli.terminal import say
+
+if TYPE_CHECKING:
+    from longtail.cli.progress import Display
+    from longtail.methods.train import Fit
 
 
 @taking(reading=DATA, training=TRAINING)
@@ -33,6 +37,7 @@ def train(
 
     Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
     """
+    from longtail.cli import progress
     from longtail.comparison.execute import check_limits
     from longtail.comparison.plan import writable
     from longtail.data import load
@@ -42,6 +47,7 @@ def train(
     from longtail.methods.train import Fit
     from longtail.places import apart
     from longtail.report import weights
+    from longtail.report.names import shown
 
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
@@ -50,18 +56,20 @@ def train(
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(method), o.device(device), recipe(training)
     Recipe(**{k: v for k, v in changes.items() if v is not None})
-    splits = load(data, **reading)
-    shared = default_recipe(splits, **changes)
-    shared.check(splits.train)
-    folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
-    fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
+    with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
+        splits = load(data, **reading)
+        shared = default_recipe(splits, **changes)
+        shared.check(splits.train)
+        folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
+        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
+        if not dry_run:
+            writable(folder)
+            _watch(fit, display)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
         text = f"would train {chosen.spec}, seed {seed}, for {shared.epochs} epochs on {splits.name} into {folder}"
         say(jsonlib.dumps(plan, indent=2) if json else text)
         return 0
-    writable(folder)
-    _watch(fit, shared.epochs)
     picture = weights.leave(folder)
     if json:
         print(jsonlib.dumps(fit.run.result, indent=2))
@@ -73,13 +81,10 @@ def train(
     return 0
 
 
-def _watch(fit: object, epochs: int) -> None:
-    from longtail.cli import screen
-    from longtail.methods.train import Fit
-
-    assert isinstance(fit, Fit)
-    bar, task = screen.progress(f"training {fit.method.spec}")
-    with bar:
-        for record in fit:
-            text = f"{fit.method.spec}  loss {record['loss']:.3f}"
-            bar.update(task, total=epochs, completed=record["epoch"], description=text)
+def _watch(fit: Fit, display: Display) -> None:
+    total, finished = sum(stage.epochs for stage in fit.method.stages(fit.recipe)), 0
+    display.prepared("in the first epoch", total)
+    for record in fit:
+        # of a training that goes on, those before are counted by the first record of its stage
+        finished = max(finished + 1, record["epoch"])
+        display.show(f"loss {record['loss']:.3f}", finished, total)

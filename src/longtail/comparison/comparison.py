@@ -13,13 +13,13 @@ from typing import Any
 
 from longtail.comparison.audit import audit, mend
 from longtail.comparison.cautions import warn_of_small
-from longtail.comparison.execute import OnOutcome, OutputError, check_limits, execute
+from longtail.comparison.execute import OnBegin, OnOutcome, OutputError, check_limits, execute
 from longtail.comparison.opening import folds_of, splits_of
 from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
 from longtail.data import Splits, load
 from longtail.data.folds import Folds, check_folds
-from longtail.data.reading import ALLOWED
+from longtail.data.options import ALLOWED
 from longtail.engine import Recipe, packing
 from longtail.engine.lock import held
 from longtail.methods import Method
@@ -80,6 +80,7 @@ def compare(
     budget: float | None = None,
     evaluations: int = 1,
     on_plan: Callable[[Plan], None] | None = None,
+    on_begin: OnBegin | None = None,
     on_outcome: OnOutcome | None = None,
     **options: Any,
 ) -> Comparison:
@@ -98,7 +99,7 @@ def compare(
         jobs: runs at a time (None: one per core).
         budget: seconds after which no further run begins.
         evaluations: how often the test part is looked at during a training, for the record; decides nothing.
-        on_plan, on_outcome: called when the plan stands and after every run.
+        on_plan, on_begin, on_outcome: called when the plan stands, before every run and after it.
         options: label, classes, data_dir, sample_weight, ratio, profile, val, test, name (see `data.load`) and
             epochs, batch_size, lr, optimizer, model, precision, kind, ... (see `Recipe`), and device.
 
@@ -116,6 +117,7 @@ def compare(
         budget=budget,
         evaluations=evaluations,
         on_plan=on_plan,
+        on_begin=on_begin,
         on_outcome=on_outcome,
     )
     if out is not None:
@@ -133,12 +135,13 @@ def compare_prepared(
     budget: float | None = None,
     evaluations: int = 1,
     on_plan: Callable[[Plan], None] | None = None,
+    on_begin: OnBegin | None = None,
     on_outcome: OnOutcome | None = None,
 ) -> Comparison:
     """Run what `prepare` checked, and write the comparison's files beside its runs."""
     writable(found.out)
     with held(found.out):
-        return _compared(found, seeds, metric, jobs, budget, evaluations, on_plan, on_outcome)
+        return _compared(found, seeds, metric, jobs, budget, evaluations, on_plan, on_begin, on_outcome)
 
 
 def _compared(
@@ -149,6 +152,7 @@ def _compared(
     budget: float | None,
     evaluations: int,
     on_plan: Callable[[Plan], None] | None,
+    on_begin: OnBegin | None,
     on_outcome: OnOutcome | None,
 ) -> Comparison:
     made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds)
@@ -157,7 +161,8 @@ def _compared(
     claim(made)
     if on_plan is not None:
         on_plan(made)
-    outcomes = execute(made, jobs=jobs, budget=budget, evaluations=evaluations, on_outcome=on_outcome)
+    told: dict[str, Any] = {"on_begin": on_begin, "on_outcome": on_outcome}
+    outcomes = execute(made, jobs=jobs, budget=budget, evaluations=evaluations, **told)
     summary = summarise(made, outcomes)
     try:
         files.write(made.out, summary)

@@ -19,7 +19,7 @@ def decisions_of(
 ) -> tuple[dict[str, dict[int, Labels]], Labels, Floats | None]:
     """Predicted classes (M,) per method and seed, true classes (M,), and the rows' weights where they have any.
 
-    Rows are paired by their index in the data: with folds every seed has its own order of testing.
+    Rows are paired by their place in the file, which is ascending by index with folds, whatever the order of testing.
 
     Raises:
         ValueError: runs that tested other rows.
@@ -32,7 +32,7 @@ def decisions_of(
             decided, index, targets, weight = _read(folder)
             if shared is None:
                 shared = (index, targets, weight)
-            if not (np.array_equal(index, shared[0]) and np.array_equal(targets, shared[1])):
+            if not (_same_rows(index, shared[0]) and np.array_equal(targets, shared[1])):
                 raise ValueError(f"{folder} tested other rows than the other runs; delete it and run the same again")
             found[method][seed] = decided
     assert shared is not None
@@ -41,12 +41,19 @@ def decisions_of(
 
 def _read(folder: Path) -> tuple[Labels, Labels, Labels, Floats | None]:
     arrays = load_file(folder / "predictions.safetensors")
-    order = np.argsort(arrays["index"], kind="stable")
     decided = arrays.get("adjusted_scores", arrays["scores"]).argmax(1)
     weight = arrays.get("sample_weight")
     return (
-        decided[order].astype(np.int64),
-        arrays["index"][order],
-        arrays["targets"][order].astype(np.int64),
-        None if weight is None else weight[order].astype(np.float64),
+        decided.astype(np.int64),
+        arrays["index"],
+        arrays["targets"].astype(np.int64),
+        None if weight is None else weight.astype(np.float64),
+    )
+
+
+def _same_rows(index: Labels, other: Labels) -> bool:
+    """Whether two runs tested the same rows; one that an older version left only counted them."""
+    counted = np.arange(len(index))
+    return np.array_equal(index, other) or (
+        len(index) == len(other) and (np.array_equal(index, counted) or np.array_equal(other, counted))
     )

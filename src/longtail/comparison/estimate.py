@@ -1,52 +1,53 @@
-"""How long a comparison will take and how much memory it needs, from a short measurement."""
+"""How long a comparison will take and how much memory it needs, from short trainings side by side."""
 
 from __future__ import annotations
 
-import contextlib
-import resource
-import sys
+import heapq
+import importlib.util
 import time
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-import torch
 
 from longtail.comparison.audit import audit
 from longtail.comparison.comparison import Prepared
-from longtail.comparison.execute import THREADS
-from longtail.comparison.plan import Task, plan
+from longtail.comparison.costs import Cost, Short, cost, fits, held_bytes
+from longtail.comparison.plan import REFERENCE, Plan, Task, plan
 from longtail.data import Examples
 from longtail.engine.machine import cores
-from longtail.engine.predictor import EVALUATED
 from longtail.methods.folds import fold_folder
-from longtail.methods.train import Fit
-from longtail.models.fused import fused
 
-START_UP = 4.0
-"""Seconds until the first worker trains: measured on two cores, most of it importing torch."""
-STEPS = 12
-"""Steps that are measured of each of two epochs, and as many batches of the test part."""
+AIM = 0.3
+"""Seconds that a measured training should take in epochs, in FEWEST to MOST of them."""
+FEWEST, MOST = 3, 12
+SLOW = 2.0
+"""Seconds of two short epochs from which a network's loss makes no difference: ce stands for all networks."""
+TABLES = 0.5
+"""Seconds that the table and its intervals take, measured on two cores; drawing is measured."""
 
 
 def estimate(
-    prepared: Prepared, seeds: int, metric: str, jobs: int | None = None, evaluations: int = 1
+    prepared: Prepared, seeds: int, metric: str, jobs: int | None = None, evaluations: int = 1, before: float = 0.0
 ) -> dict[str, Any]:
-    """The plan in numbers, its time and memory from some steps of ce; writes nothing.
+    """The plan in numbers, its time and memory from short trainings of its methods; nothing of them stays.
 
     `memory` are bytes of main memory for all runs that stand side by side and the process that starts them,
-    `gpu_memory` those on the GPU (0 without one).
+    `gpu_memory` those on the GPU (0 without one). `before` are the seconds that it took to get here, which the
+    command itself takes again.
     """
     found = plan(
         prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device, prepared.folds
     )  # fmt: skip
     again = audit(found)
-    wave = found.waves(again)[0]
-    trainings = len(wave) if prepared.folds is None else sum(_folds_left(task, prepared.folds.k) for task in wave)
-    side_by_side = min(jobs or (cores() if prepared.device == "cpu" else 1), max(len(wave), 1))
-    epoch, looking, memory, on_gpu = measured(prepared)
-    epochs = prepared.recipe.epochs
-    once = epoch * epochs + looking * (1 + min(evaluations, epochs))
+    first, second = found.waves(again)
+    side_by_side = min(jobs or (cores() if prepared.device == "cpu" else 1), max(len(first), 1))
+    costs, start_up = _measured(prepared, found, first, second, side_by_side, evaluations)
+    folding, hashing = _reading(prepared)
+    left = {task: _left(task, prepared) for task in (*first, *second)}
+    trained = [left[task] * (costs[task.spec].training + costs[task.spec].rest + folding) for task in first]
+    shared = [left[task] * (costs[task.spec].rest + folding) for task in second]
+    running = _makespan(trained, side_by_side) + _makespan(shared, side_by_side)
+    trainings = sum(left[task] for task in first)
+    memory = max(c.memory for c in costs.values()) + held_bytes(prepared.splits)
     return {
         "data": prepared.splits.name,
         "train": len(prepared.splits.train),
@@ -58,90 +59,95 @@ def estimate(
         "runs": len(found.tasks),
         "finished": sum(task.finished for task in found.tasks) - len(again),
         "trainings": trainings,
-        "epochs": epochs,
+        "epochs": prepared.recipe.epochs,
         "jobs": side_by_side,
-        "seconds": START_UP + once * trainings / side_by_side,
-        "seconds_per_training": once,
+        "seconds": before + hashing + start_up * bool(first or second) + running + TABLES + _drawing(),
+        "seconds_per_training": sum(trained) / max(trainings, 1),
         "memory": memory * (1 if side_by_side == 1 else 1 + side_by_side),
-        "gpu_memory": on_gpu * side_by_side,
+        "gpu_memory": (max(c.on_gpu for c in costs.values()) + _resident(prepared)) * side_by_side,
         "out": str(prepared.out),
     }
 
 
-def _folds_left(task: Task, k: int) -> int:
-    """Folds of a run that have not been trained yet."""
-    return sum(not (fold_folder(task.folder, j) / "run.json").exists() for j in range(k))
+def _left(task: Task, prepared: Prepared) -> int:
+    """Trainings of a run that have not ended: one, or a fold each."""
+    if prepared.folds is None:
+        return 1
+    return sum(not (fold_folder(task.folder, j) / "run.json").exists() for j in range(prepared.folds.k))
 
 
-def measured(prepared: Prepared) -> tuple[float, float, int, int]:
-    """Seconds of an epoch of ce and of one look at the test part, bytes of this process and on its GPU."""
-    splits, size = prepared.splits, STEPS * prepared.recipe.batch_size
-    short = replace(splits, train=splits.train.take(_spread(len(splits.train), size)))
-    test = splits.test.take(_spread(len(splits.test), size))
-    before = torch.get_num_threads()
-    with _PeakMemory(prepared.device) as peak:
-        fit = Fit("ce", short, recipe=prepared.recipe, device=prepared.device, threads=THREADS)
-        try:
-            # the second epoch: the first one also warms up
-            seconds = [next(fit)["seconds"] for _ in range(min(2, prepared.recipe.epochs))][-1]
-            fit.learner.train(False)
-            start = time.perf_counter()
-            with fused(fit.learner) if isinstance(fit.learner, torch.nn.Module) else contextlib.nullcontext():
-                for part in test.chunks(EVALUATED):
-                    fit.learner.predict(part.to(prepared.device)).cpu()  # waits for the device
-            looking = time.perf_counter() - start
-        finally:
-            torch.set_num_threads(before)
-    return (
-        seconds * len(splits.train) / len(short.train),
-        looking * len(splits.test) / len(test),
-        peak.process,
-        peak.device_bytes + _resident(prepared),
-    )
+def _measured(
+    prepared: Prepared, found: Plan, first: list[Task], second: list[Task], side: int, evaluations: int
+) -> tuple[dict[str, Cost], float]:
+    """What each method costs, and the seconds until the first run begins in its worker.
+
+    As many are measured at a time as runs will stand side by side, in such workers, since they slow each other down.
+    """
+
+    def shorts(specs: Iterable[str], epochs: int) -> list[Short]:
+        known = {m.spec: m for m in found.methods}
+        data, how = prepared.splits, (prepared.recipe, prepared.device, epochs, evaluations)
+        return [Short.of(known[spec], data, *how, folds=prepared.folds is not None) for spec in specs]
+
+    start = time.perf_counter()
+    cold = _side_by_side(shorts([REFERENCE] * side, 2), side)
+    start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
+    slow = cold[0].measured - cold[0].fixed > SLOW
+    epochs = 2 if slow else min(MOST, max(FEWEST, int(AIM / max(_epoch(cold[0], prepared), 1e-3))))
+    owners: dict[str, str] = {}
+    for m in found.methods:
+        owners.setdefault(found.training(m), m.spec)
+    owner = {m.spec: owners[found.training(m)] for m in found.methods}
+    wanted = {REFERENCE} | {owner[task.spec] for task in (*first, *second)}
+    asked = [m.spec for m in found.methods if m.spec in wanted and not (slow and not fits(m, prepared.recipe))]
+    asked += asked[: max(0, side - len(asked))]  # nobody is measured alone
+    warm = dict(zip(asked, _side_by_side(shorts(asked, epochs), side), strict=True))
+    reference = warm.get(REFERENCE, cold[0])
+    costs = {m.spec: warm.get(owner[m.spec], reference) for m in found.methods}
+    return costs, start_up + max(0.0, cold[0].fixed - reference.fixed)
+
+
+def _epoch(found: Cost, prepared: Prepared) -> float:
+    return (found.training + found.rest) / max(prepared.recipe.epochs, 1)
+
+
+def _side_by_side(shorts: list[Short], jobs: int) -> list[Cost]:
+    if jobs == 1:
+        return [cost(short) for short in shorts]
+    from joblib import Parallel, delayed
+
+    found: list[Cost] = Parallel(n_jobs=jobs, backend="loky", batch_size=1)(delayed(cost)(short) for short in shorts)
+    return found
+
+
+def _makespan(seconds: Sequence[float], workers: int) -> float:
+    """When the last run ends, where each worker takes the next one as soon as it is free."""
+    free = [0.0] * workers
+    for one in seconds:
+        heapq.heapreplace(free, free[0] + one)
+    return max(free)
+
+
+def _reading(prepared: Prepared) -> tuple[float, float]:
+    """Seconds to make and hash the parts of one fold, which each run does, and to hash the data, which is done once."""
+    start = time.perf_counter()
+    _ = (prepared.folds or prepared.splits).hash
+    hashed = time.perf_counter()
+    if prepared.folds is None:
+        return 0.0, hashed - start
+    _ = prepared.folds.splits(0, prepared.folds.k - 1).hash
+    return time.perf_counter() - hashed, hashed - start
+
+
+def _drawing() -> float:
+    """Seconds that recall.svg takes: most of them go into loading matplotlib."""
+    start = time.perf_counter()
+    if importlib.util.find_spec("matplotlib") is not None:
+        import matplotlib.backends.backend_svg  # noqa: F401
+    return 1.5 * (time.perf_counter() - start)
 
 
 def _resident(prepared: Prepared) -> int:
     """Bytes of the training part that live on the GPU; rows behind a map-style data set do not."""
     train = prepared.splits.train
     return train.inputs.nbytes if prepared.device != "cpu" and isinstance(train, Examples) else 0
-
-
-def _spread(total: int, size: int) -> torch.Tensor:
-    """At most `size` rows, evenly over all, so that every class has its share."""
-    return torch.arange(total) if total <= size else torch.arange(size) * total // size
-
-
-class _PeakMemory:
-    """The most memory that this process and its part of the GPU held between entering and leaving."""
-
-    process = 0
-    device_bytes = 0
-
-    def __init__(self, device: str) -> None:
-        self._cuda = device.startswith("cuda")
-        self._device = device
-
-    def __enter__(self) -> _PeakMemory:
-        if self._cuda:
-            torch.zeros(1, device=self._device)  # CUDA is begun before it can count
-            torch.cuda.reset_peak_memory_stats(self._device)
-        with contextlib.suppress(OSError):
-            # Linux forgets the peak so far, which reading the data may have set
-            Path("/proc/self/clear_refs").write_text("5")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.process = _high_water()
-        if self._cuda:
-            self.device_bytes = torch.cuda.max_memory_reserved(self._device)
-
-
-def _high_water() -> int:
-    """Bytes of the peak resident set, since the peak was last forgotten where the system can."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -46,6 +46,7 @@ class Outcome:
 
 
 OnOutcome = Callable[[Outcome], None]
+OnBegin = Callable[[Task], None]
 
 
 def execute(
@@ -54,6 +55,7 @@ def execute(
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
+    on_begin: OnBegin | None = None,
     on_outcome: OnOutcome | None = None,
 ) -> list[Outcome]:
     """Run what is not finished; a run that fails is reported and the others go on.
@@ -63,6 +65,7 @@ def execute(
         jobs: runs at a time; by default as many as there are cores, or one on a GPU.
         budget: seconds after which no further run is begun (what is missing runs when the command is given again).
         evaluations: how often the test part is looked at during a training, for the record; decides nothing.
+        on_begin: called when a run is handed to a worker, perhaps from another thread.
         on_outcome: called after every run.
 
     Raises:
@@ -74,7 +77,7 @@ def execute(
     outcomes: list[Outcome] = []
     for wave in plan.waves():
         wanted = min(jobs or (cores() if plan.device == "cpu" else 1), max(len(wave), 1))
-        for outcome in _side_by_side(plan, wave, wanted, deadline, evaluations):
+        for outcome in _side_by_side(plan, wanted, _until(wave, deadline, on_begin), evaluations):
             if outcome.output:
                 raise OutputError(f"{outcome.error}; finished runs are kept, make room and run the same command again")
             if outcome.foreign:
@@ -99,11 +102,8 @@ def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -
         )
 
 
-def _side_by_side(
-    plan: Plan, tasks: list[Task], jobs: int, deadline: float | None, evaluations: int
-) -> Iterator[Outcome]:
+def _side_by_side(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: int) -> Iterator[Outcome]:
     arguments = (plan.data, plan.recipe, plan.store, plan.device, evaluations)
-    pending = _until(tasks, deadline)
     if jobs == 1:
         for task in pending:
             yield run_task(task, *arguments)
@@ -116,10 +116,12 @@ def _side_by_side(
         yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
 
 
-def _until(tasks: Iterable[Task], deadline: float | None) -> Iterator[Task]:
+def _until(tasks: Iterable[Task], deadline: float | None, on_begin: OnBegin | None) -> Iterator[Task]:
     for task in tasks:
         if deadline is not None and time.monotonic() >= deadline:
             return
+        if on_begin is not None:
+            on_begin(task)
         yield task
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from longtail.data import Splits
 from longtail.data.folds import Folds
 from longtail.documents import DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed
-from longtail.engine import Recipe, packing
+from longtail.engine import Recipe, packing, sources
 from longtail.engine.run import first_difference
 from longtail.methods import Method, methods
 from longtail.methods.spec import folder_name
@@ -90,7 +90,7 @@ class Plan:
         owners: set[tuple[int, str]] = set()
         first: list[Task] = []
         second: list[Task] = []
-        trainings = {m.spec: self._training(m) for m in self.methods}
+        trainings = {m.spec: self.training(m) for m in self.methods}
         for task in self.tasks:
             training = (task.seed, trainings[task.spec])
             wave = second if training in owners else first
@@ -101,11 +101,11 @@ class Plan:
 
     def shared(self, spec: str, among: Container[str]) -> str | None:
         """The first method whose first stage a method has in common, so that it need not train it, or None."""
-        stages = {m.spec: self._training(m, 1) for m in self.methods}
+        stages = {m.spec: self.training(m, 1) for m in self.methods}
         alike = [m.spec for m in self.methods if stages[m.spec] == stages[spec] and (m.spec == spec or m.spec in among)]
         return None if alike[0] == spec else alike[0]
 
-    def _training(self, method: Method, stages: int | None = None) -> str:
+    def training(self, method: Method, stages: int | None = None) -> str:
         """The text of what a method trains: its stages (or the first few) and the recipe it is trained under."""
         recipe = method.under(self.recipe)
         specs = [(stage.spec, stage.epochs) for stage in method.stages(recipe)][:stages]
@@ -196,6 +196,7 @@ def claim(found: Plan) -> None:
     writable(found.out)
     try:
         packing.write_json(found.out / CONFIG, sealed(found.config()))
+        sources.share(found.out, found.data.origin)
     except OSError as error:
         raise _refused(found.out, error) from None
 

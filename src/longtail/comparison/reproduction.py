@@ -10,7 +10,7 @@ from typing import Any
 from longtail import ledger
 from longtail.comparison.benchmarks import Benchmark, benchmark
 from longtail.comparison.comparison import Prepared, compare_prepared, prepare
-from longtail.comparison.execute import OnOutcome, OutputError, check_limits
+from longtail.comparison.execute import OnBegin, OnOutcome, OutputError, check_limits
 from longtail.comparison.measured import measured_rows
 from longtail.comparison.plan import Plan
 from longtail.engine import packing
@@ -59,6 +59,7 @@ def reproduce(
     budget: float | None = None,
     evaluations: int = EVALUATIONS,
     on_plan: Callable[[Plan], None] | None = None,
+    on_begin: OnBegin | None = None,
     on_outcome: OnOutcome | None = None,
     **options: Any,
 ) -> Reproduction:
@@ -66,7 +67,7 @@ def reproduce(
 
     Args:
         name: `<cifar10|cifar100>-<lt|step>-<ratio>`, such as cifar10-lt-100.
-        jobs, budget, on_plan, on_outcome: as in `compare`.
+        jobs, budget, on_plan, on_begin, on_outcome: as in `compare`.
         evaluations: how often the test part is looked at, evenly over the epochs; "best-test" is the best of these.
         options: see `prepare_benchmark`.
 
@@ -78,7 +79,7 @@ def reproduce(
     wanted, prepared = prepare_benchmark(name, **options)
     return reproduce_prepared(
         wanted, prepared, seeds=options.get("seeds", 1), jobs=jobs, budget=budget, evaluations=evaluations,
-        on_plan=on_plan, on_outcome=on_outcome,
+        on_plan=on_plan, on_begin=on_begin, on_outcome=on_outcome,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from longtail.comparison.decisions import decisions_of
 from longtail.comparison.differences import Differences, compare_to_reference
 from longtail.comparison.execute import Outcome
 from longtail.comparison.plan import METRICS, REFERENCE, Plan, Task
+from longtail.comparison.tested import recall_intervals, rows_tested, varies
 from longtail.comparison.verdict import verdict, verdict_on_retraining
 from longtail.engine import Run
 from longtail.groups import groups
@@ -42,6 +43,7 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
             "classes": list(plan.data.classes),
             "class_counts": counts,
             "test_counts": _plain(plan.data.test_counts),
+            "test_rows": rows_tested(plan.data),
             "groups": {
                 "rule": found.rule,
                 "many": _list(found.many),
@@ -80,6 +82,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
     tasks = finished[spec]
     runs = [Run.load(task.folder).result for task in tasks.values()]
     recall = np.array([run["scores"]["per_class"]["recall"] for run in runs], dtype=float)
+    means = [_mean(column) for column in recall.T]
     table = {name: _numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
     return {
         "method": spec,
@@ -91,7 +94,9 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "reuses": _reused(plan, spec, next(iter(tasks)), finished),
         "mean": {name: _mean(values) for name, values in table.items()},
         "std": {name: _std(values) for name, values in table.items()},
-        "recall": [_mean(column) for column in recall.T],
+        "varies": varies(runs),
+        "recall": means,
+        "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "runs": [
             {"seed": run["seed"], "folder": str(task.folder.relative_to(plan.out)), "seconds": run["seconds"],

@@ -16,6 +16,7 @@ from longtail.data.cache import Decoded, decoded, images_hash
 from longtail.data.examples import Examples
 from longtail.data.images.preparation import ImagePreparation
 from longtail.data.optional import online, package, silenced
+from longtail.data.origin import Origin
 from longtail.data.splits import DATA_SEED, Splits
 from longtail.places import regular
 
@@ -75,7 +76,10 @@ def cifar(name: str, *, data_dir: str | Path | None = None, ratio: float = 100.0
         "images": images_hash(train.inputs, train.targets),
     }
     held = Examples(test_images, test_targets, names)
-    return Splits(name, train, held, facts=facts, preparation=ImagePreparation(SIZE))
+    return Splits(
+        name, train, held, facts=facts, preparation=ImagePreparation(SIZE),
+        origin=Origin((("test-*.parquet", len(held)),)), test_rows=torch.arange(len(held)),
+    )  # fmt: skip
 
 
 def _part(name: str, source: Source, part: str, data_dir: str | Path | None) -> Decoded:

@@ -40,6 +40,13 @@ def read(path: Path, label: str | None = None) -> dict[str, np.ndarray]:
     return _read_npz(path, label)
 
 
+def array_name(path: Path, part: str) -> str:
+    """What an array of features is called as a source."""
+    if path.suffix == ".npy":
+        return path.name
+    return f"{path.name}: X" + ("" if part == "train" else f"_{part}")
+
+
 def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
     if label is None:
         raise ValueError(

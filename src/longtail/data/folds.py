@@ -14,6 +14,7 @@ from torch import Tensor
 from longtail.data.examples import counted
 from longtail.data.grouping import TRAINED, Grouped, Rows, dealt_groups, dealt_rows
 from longtail.data.limits import check_share
+from longtail.data.origin import Origin
 from longtail.data.pool import Pool
 from longtail.data.splits import DATA_SEED, Splits
 from longtail.data.splitting import (
@@ -77,6 +78,11 @@ class Folds:
     def name(self) -> str:
         """What tables and folders call the data."""
         return self.pool.name
+
+    @property
+    def origin(self) -> Origin | None:
+        """What the pool was read from."""
+        return self.pool.origin
 
     @property
     def classes(self) -> tuple[str, ...]:

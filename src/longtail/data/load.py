@@ -15,7 +15,9 @@ from longtail.data.arrays import examples
 from longtail.data.cifar import SOURCES, cifar
 from longtail.data.images import FeaturePreparation
 from longtail.data.limits import check_share
-from longtail.data.reading import NAMES, flag, given_as, pool
+from longtail.data.options import flag, given_as
+from longtail.data.origin import Origin
+from longtail.data.reading import NAMES, pool
 from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.data.splitting import TEST_SHARE, split
 
@@ -116,4 +118,7 @@ def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
     test = rest[profiles.subset(pool.targets[torch.from_numpy(rest)], [size] * 10, DATA_SEED)]
     facts = {"source": "digits", "ratio": float(ratio), "profile": profile}
     train, held = (pool.take(torch.from_numpy(chosen)) for chosen in (rows, test))
-    return Splits("digits", train, held, facts=facts, preparation=FeaturePreparation(train.input_shape, "float32"))
+    return Splits(
+        "digits", train, held, facts=facts, preparation=FeaturePreparation(train.input_shape, "float32"),
+        origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from torch import Tensor
 from longtail import checks
 from longtail.data.examples import Examples
 from longtail.data.mapped import MappedExamples
+from longtail.data.origin import Origin
 from longtail.data.preparation import Preparation
 from longtail.data.tables.table import Table
 
@@ -34,6 +35,8 @@ class Pool:
         facts: how the data came about; they belong to the identity of what is trained on them.
         notes: sentences for the reader of a table.
         ids: the rows' own names (relative paths of images), for messages.
+        origin: what the rows were read from, where that is known.
+        index: (N,) int64, which rows of `origin` these are; None means all of them.
 
     Raises:
         ValueError: parts, groups or weights of another length, a part of another name, a declared split without
@@ -51,9 +54,11 @@ class Pool:
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ids: tuple[str, ...] | None = None
+    origin: Origin | None = None
+    index: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rows", "parts", "groups", "sample_weight", "ids"):
+        for name in ("rows", "parts", "groups", "sample_weight", "ids", "index"):
             value = getattr(self, name)
             if value is not None and len(value) != len(self.targets):
                 raise ValueError(f"{name} must have one entry per row, got {len(value)} for {len(self.targets)} rows")
@@ -80,6 +85,10 @@ class Pool:
             return torch.bincount(self.targets, minlength=len(self.classes))
         return torch.bincount(self.targets, weights=self.sample_weight.double(), minlength=len(self.classes))
 
+    def source(self, rows: Tensor) -> Tensor:
+        """The rows of `origin` that stand at these places."""
+        return rows if self.index is None else self.index[rows]
+
     def take(self, rows: Tensor) -> Pool:
         """The rows at these places, in their order."""
         index = rows.numpy()
@@ -91,4 +100,5 @@ class Pool:
             groups=None if self.groups is None else self.groups[index],
             sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
             ids=None if self.ids is None else tuple(self.ids[i] for i in index.tolist()),
+            index=self.source(rows),
         )

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Read:
+    """Raw rows as inputs (K, ...) of a network.
+
+    `names` are the N rows' own, None where they are numbered; `skipped` says of N - K rows why they have no input.
+    """
+
+    inputs: Tensor
+    names: tuple[str, ...] | None = None
+    skipped: dict[int, str] = field(default_factory=dict)
 
 
 class Preparation(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,27 +18,16 @@ from longtail.data.arrays import as_weight, examples, is_frame, of_dataset
 from longtail.data.cifar import SOURCES
 from longtail.data.examples import Examples
 from longtail.data.images import FeaturePreparation, hub_pool, image_pool
+from longtail.data.options import ALLOWED, DEFAULTS, refuse
+from longtail.data.origin import Origin
 from longtail.data.pool import PARTS, Pool
 from longtail.data.tables import is_table, table_pool
 from longtail.places import regular, status
 
 NAMES = ("digits", *SOURCES)
 HUB = "hub:"
-COLUMNS = ("label", "split", "group", "weight")
-ALLOWED = {
-    "table": (*COLUMNS, "drop_columns", "delimiter", "header"),
-    "images": (*COLUMNS, "size", "skip_bad", "mirror", "features", "workers"),
-    "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
-    "array file": ("label", "group"),
-    "arrays": ("group", "split"),
-    "frame": (*COLUMNS, "drop_columns"),
-}
-"""Which options are read for which kind of data; another one is refused rather than silently not applied."""
 LABELS = "longtail labels"
 """The column that labels passed beside a frame stand in."""
-DEFAULTS = {"mirror": True, "skip_bad": False}
-FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o != "workers"}
-FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header", "drop_columns": "--drop"}
 
 
 def pool(
@@ -73,7 +61,7 @@ def pool(
     """
     given = {k: v for k, v in {"label": label, **options}.items() if v is not None and v is not DEFAULTS.get(k)}
     if isinstance(source, Pool):
-        _refuse("data that are already read", (), given)
+        refuse("data that are already read", (), given)
         return source if name is None else replace(source, name=name)
     if not isinstance(source, str | Path) and not _paths(source):
         return _in_memory(source, labels, given, classes, sample_weight, name)
@@ -84,33 +72,12 @@ def pool(
     if sample_weight is not None:
         raise TypeError(f"sample_weight is for data in memory, not for {str(source)!r}; name its column with weight")
     kind, read = _reader(source)
-    _refuse(kind, ALLOWED[kind], given, str(source))
+    refuse(kind, ALLOWED[kind], given, str(source))
     return read(classes=classes, name=name, **given)
 
 
 def _paths(source: Any) -> bool:
     return isinstance(source, list | tuple) and len(source) > 0 and all(isinstance(s, Path) for s in source)
-
-
-def _refuse(kind: str, allowed: Sequence[str], given: dict[str, Any], source: str = "") -> None:
-    for option, value in given.items():
-        if option not in allowed:
-            what = f"{kind} ({source})" if source else kind
-            readers = [k for k, known in ALLOWED.items() if option in known]
-            near = difflib.get_close_matches(option, {o for known in ALLOWED.values() for o in known}, n=1)
-            way = f"it is for: {', '.join(readers)}" if readers else f"did you mean {near[0]!r}?" if near else "drop it"
-            told = f"{flag(option)} is not read for {what}, got {given_as(value)}; {way}"
-            raise (ValueError if readers else TypeError)(told)
-
-
-def flag(option: str) -> str:
-    """An option as Python names it and, where it has another spelling there, as the command line does."""
-    return f"{option} ({FLAGS[option]})" if option in FLAGS else option
-
-
-def given_as(value: Any) -> str:
-    """A value as it was written: a path is its text."""
-    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
@@ -198,6 +165,7 @@ def _array_pool(path: Path, arrays: dict[str, np.ndarray], *, classes: Any, name
         sample_weight=weight,
         preparation=_features(inputs),
         facts={"source": path.stem},
+        origin=Origin(tuple((files.array_name(path, p), len(rows)) for p, rows in made.items())),
     )
 
 
@@ -212,7 +180,7 @@ def _in_memory(
             raise TypeError("labels cannot be given beside a TensorDataset, which has its own; leave them out")
         source, labels = tensors
     if is_frame(source):
-        _refuse("a frame", ALLOWED["frame"], given)
+        refuse("a frame", ALLOWED["frame"], given)
         if labels is not None and "label" in given:
             raise TypeError("labels and label name the labels twice; pass one of them")
         if isinstance(labels, str):
@@ -223,7 +191,7 @@ def _in_memory(
             source = source.assign(**{LABELS: column[:, 0] if column.shape[1:] == (1,) else column})
         found = table_pool(source, name=name, classes=classes, **given)
     else:
-        _refuse("arrays", ALLOWED["arrays"], given)
+        refuse("arrays", ALLOWED["arrays"], given)
         if labels is None:
             raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
         rows = examples(source, labels, classes=classes)
@@ -236,6 +204,7 @@ def _in_memory(
             groups=None if "group" not in given else _codes(_column(given, "group", len(rows))),
             preparation=_features(rows.inputs),
             facts={"source": name},
+            origin=Origin(((name, len(rows)),)),
         )
     return found if sample_weight is None else replace(found, sample_weight=as_weight(sample_weight, len(found)))
 

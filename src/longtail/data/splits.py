@@ -16,6 +16,7 @@ from longtail.data.examples import Examples
 from longtail.data.grouping import Grouped, held_groups
 from longtail.data.limits import Limit, check_share, held_size, validation_limits
 from longtail.data.mapped import MappedExamples
+from longtail.data.origin import Origin
 from longtail.data.preparation import Preparation
 
 __all__ = ["DATA_SEED", "Limit", "Part", "Splits", "held_out", "validation_limits"]
@@ -34,7 +35,8 @@ class Splits:
 
     `facts` say how it came about (name, ratio, profile, shares held out) and belong to its identity; `notes`
     are sentences for the reader of a table. `preparation` made the inputs from raw rows, fitted on `train` alone;
-    it goes with the model, so that new rows are prepared alike.
+    it goes with the model, so that new rows are prepared alike. `test_rows` (M,) int64 are the rows of `origin`, the
+    data as they were read, that the test part holds; None where that is not known. They decide nothing.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Splits:
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     preparation: Preparation | None = None
+    origin: Origin | None = None
+    test_rows: Tensor | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -87,8 +87,9 @@ def assembled(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes:
         notes = [*notes, *getattr(preparation, "notes", ())]
     said = (*pool.notes, *notes, *weights_noted(pool))
     return Splits(
-        pool.name, parts["train"], parts["test"], parts.get("val"), {**pool.facts, **facts}, said, preparation
-    )
+        pool.name, parts["train"], parts["test"], parts.get("val"), {**pool.facts, **facts}, said, preparation,
+        pool.origin, pool.source(rows["test"]),
+    )  # fmt: skip
 
 
 def weights_noted(pool: Pool) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,17 @@ SUFFIXES = (".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of N rows.
+    """What a model says of N rows, N - M of them skipped.
 
     Args:
-        labels: the N class names decided for.
-        probabilities: (N, C) float64, rows summing to 1, columns in the order of `classes`.
+        labels: the M class names decided for.
+        probabilities: (M, C) float64, rows summing to 1, columns in the order of `classes`.
         classes: the C class names.
         rule: in words, what decided.
         prior: in words, the class prior that the probabilities refer to.
-        rows: the rows' own names (paths of images), or None where they are numbered.
+        rows: the N rows' own names (paths of images), or None where they are numbered.
         notes: what about the rows training did not know, as sentences.
+        skipped: row -> why nothing is said of it.
     """
 
     labels: tuple[str, ...]
@@ -36,22 +37,34 @@ class Predictions:
     prior: str
     rows: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    skipped: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
+    def missing(self) -> dict[str, str]:
+        """Name of a row that was skipped -> why."""
+        return {str(row) if self.rows is None else self.rows[row]: why for row, why in self.skipped.items()}
+
+    @property
     def columns(self) -> dict[str, list[Any]]:
-        """The table as columns: row (or file), prediction, its probability, p(class) for every class, rule, prior."""
+        """The table as columns: row (or file), prediction, its probability, p(class) for every class, rule, prior.
+
+        A row that was skipped has its name and, in the place of the rule, the reason; its other cells are None.
+        """
         values = self.probabilities.tolist()
         place = {name: j for j, name in enumerate(self.classes)}
         told = [row[place[label]] for row, label in zip(values, self.labels, strict=True)]
-        named: dict[str, list[Any]] = (
-            {"row": list(range(len(self)))} if self.rows is None else {"file": list(self.rows)}
-        )
-        named |= {"prediction": list(self.labels), "probability": told}
-        named |= {f"p({name})": [row[j] for row in values] for j, name in enumerate(self.classes)}
-        return named | {"rule": [self.rule] * len(self), "prior": [self.prior] * len(self)}
+        size = len(self)
+        found: dict[str, list[Any]] = {"prediction": list(self.labels), "probability": told}
+        found |= {f"p({name})": [row[j] for row in values] for j, name in enumerate(self.classes)}
+        found |= {"rule": [self.rule] * size, "prior": [self.prior] * size}
+        for row, why in sorted(self.skipped.items()):  # in order, so that each stands in its place at last
+            for name, cells in found.items():
+                cells.insert(row, f"skipped: {why}" if name == "rule" else None)
+        whole = range(size + len(self.skipped))
+        return {"row": list(whole)} | found if self.rows is None else {"file": list(self.rows)} | found
 
     def frame(self) -> Any:
         """The same as a pandas frame."""

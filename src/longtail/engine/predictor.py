@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail import posthoc as rules
+from longtail.data import fresh
 from longtail.data.preparation import Preparation, restored
 from longtail.engine import priors, saved
 from longtail.engine.predictions import Predictions
@@ -36,6 +37,7 @@ class Predictor(nn.Module):
         posthoc: scores -> adjusted scores, or None.
         preparation: rows as they come -> inputs of the network; None takes tensors as they are.
         prior: (C,) the class prior that softmax(scores) refers to; None means the training prior.
+        label: the column that held the labels in training, where there was one.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Predictor(nn.Module):
         posthoc: nn.Module | None = None,
         preparation: Preparation | None = None,
         prior: Tensor | None = None,
+        label: str | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -58,6 +61,7 @@ class Predictor(nn.Module):
         self.posthoc = posthoc
         self._folded: tuple[tuple[int, ...], nn.Module] | None = None
         self.preparation = preparation
+        self.label = label
         self.class_counts: Tensor
         self.register_buffer("class_counts", class_counts.clone())
         source = (class_counts if prior is None else prior).double()
@@ -95,14 +99,7 @@ class Predictor(nn.Module):
         Raises:
             ValueError, TypeError: data that do not fit the model: other columns, dtypes, shapes or modes, named.
         """
-        if self.preparation is not None:
-            return self.preparation(data)
-        if not isinstance(data, Tensor):
-            raise TypeError(
-                f"data must be a tensor of the network's inputs for a model without preparation, got "
-                f"{type(data).__name__}; pass a tensor"
-            )
-        return data
+        return fresh.read(data, self.preparation).inputs
 
     def probabilities(self, scores: Tensor, target_prior: Any = None, *, raw: bool = False) -> Tensor:
         """Class probabilities (N, C) float64, rows summing to 1.
@@ -132,7 +129,9 @@ class Predictor(nn.Module):
         """Class probabilities (N, C) float64 under the training prior, or the given one."""
         return self.predictions(data, target_prior=target_prior).probabilities
 
-    def predictions(self, data: Any, *, target_prior: Any = None, raw: bool = False) -> Predictions:
+    def predictions(
+        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+    ) -> Predictions:
         """Class names, probabilities and the rule that decided.
 
         Without `target_prior` the method decides by its own rule, which for most aims at balanced accuracy; the
@@ -143,6 +142,7 @@ class Predictor(nn.Module):
             data: rows as they come; see `prepared`.
             target_prior: "training", "uniform", {class: share} or C shares.
             raw: probabilities without the correction for the prior; not together with `target_prior`.
+            skip_bad: leave out images that cannot be decoded; the predictions say which.
 
         Raises:
             ValueError, TypeError: data or a prior that do not fit, named.
@@ -152,19 +152,18 @@ class Predictor(nn.Module):
                 "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
             )
         _, prior = priors.target(target_prior, self.classes, self.class_counts.cpu())
-        scores = self.scores(self.prepared(data))
+        read = fresh.read(data, self.preparation, skip_bad=skip_bad)
+        scores = self.scores(read.inputs)
         probabilities = self.probabilities(scores, target_prior, raw=raw).cpu()
         decided = probabilities if target_prior is not None else self.adjusted(scores)
         rule = self.rule if target_prior is None else f"highest probability under the target prior ({prior})"
         labels = tuple(self.classes[j] for j in decided.argmax(1).tolist())
-        notes = getattr(self.preparation, "unfamiliar", lambda rows: ())(data)
-        return Predictions(labels, probabilities, self.classes, rule, "raw" if raw else prior, self._names(data), notes)
-
-    def _names(self, data: Any) -> tuple[str, ...] | None:
-        """The relative paths of the images, where the rows are a folder of them."""
-        paths = getattr(self.preparation, "paths", None)
-        folder = isinstance(data, str | Path) and Path(data).is_dir()
-        return tuple(paths(data)) if paths is not None and folder else None
+        notes = (
+            *getattr(self.preparation, "unfamiliar", lambda rows: ())(data),
+            *fresh.labels_beside(data, self.label, read.names, self.classes),
+        )
+        told = "raw" if raw else prior
+        return Predictions(labels, probabilities, self.classes, rule, told, read.names, notes, read.skipped)
 
     @property
     def rule(self) -> str:
@@ -189,6 +188,7 @@ class Predictor(nn.Module):
             "posthoc": None if self.posthoc is None else type(self.posthoc).__name__,
             "rule": self.rule,
             "preparation": None if preparation is None else preparation.to_json(),
+            "label": self.label,
         }
         return saved.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
@@ -219,6 +219,7 @@ class Predictor(nn.Module):
                 link=meta["link"],
                 posthoc=_rule(meta["posthoc"], counts),
                 preparation=restored(meta.get("preparation"), blobs),
+                label=meta.get("label"),
             )
             predictor.load_state_dict(state)
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:

@@ -19,8 +19,9 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from longtail import documents
+from longtail.data.origin import Place
 from longtail.documents import DamagedError, OutdatedError
-from longtail.engine import finished, packing
+from longtail.engine import finished, packing, sources
 from longtail.engine.finished import CONFIG, LINES, PREDICTIONS, RUN
 from longtail.engine.journal import STATE
 from longtail.engine.predictor import Predictor
@@ -81,8 +82,22 @@ class Run:
         return Predictor.load(self.folder, self.network)
 
     def predictions(self) -> dict[str, Tensor]:
-        """scores (N, C), adjusted_scores where a post-hoc rule moved them, targets and index (N,)."""
+        """scores (N, C), adjusted_scores where a post-hoc rule moved them, targets and index (N,).
+
+        `index` is the row of the data as they were read, from 0 on over all of their files, rows that were left out
+        included: of a table its row, of an .npz its row over X, X_val and X_test, of digits the row of scikit-learn's
+        `load_digits`, of cifar that of the test files. `sources` has the file, or the name of the image. With data
+        that came as `Splits` it counts the rows of the test part.
+        """
         return safetensors.load((self.folder / PREDICTIONS).read_bytes())
+
+    def sources(self) -> list[Place]:
+        """Where each row of `predictions` stands: its file and the row there, or the path of its image.
+
+        Raises:
+            ValueError: the data came as `Splits`, or sources.json is gone or was changed.
+        """
+        return sources.found(self.folder, self.result.get("sources")).places(self.predictions()["index"].tolist())
 
     def predict(self, inputs: Any) -> list[str]:
         """Class names for rows like those of the training: a frame, features (N, D), images, a path to them."""

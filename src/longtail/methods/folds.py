@@ -11,7 +11,7 @@ from torch import Tensor
 
 from longtail.data import Splits
 from longtail.data.folds import Folds
-from longtail.engine import Recipe, Run, finished, packing
+from longtail.engine import Recipe, Run, finished, packing, sources
 from longtail.engine.lock import held
 from longtail.engine.run import claim, standing
 from longtail.methods.catalog import method as resolve
@@ -36,7 +36,7 @@ def train_folds(
     """Train one method on every fold of one repetition; the same call goes on where it was interrupted.
 
     The folder gets `fold-<j>/`, each a run like any other, and the run of all: predictions.safetensors holds every
-    tested row once (`index`: its row in the pool, ascending; `fold`: who predicted it), run.json their scores.
+    tested row once (`index`: its row in the data as read, ascending; `fold`: who predicted it), run.json their scores.
 
     Args:
         method: a method or its spec string.
@@ -62,6 +62,8 @@ def train_folds(
             return done
         packing.sweep(place)
         config = claim(place, config)
+        if folds.origin is not None:
+            sources.keep(place, folds.origin)
         runs = []
         for j in range(folds.k):
             splits = first if j == 0 else folds.splits(seed, j)
@@ -109,6 +111,7 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         "reuses": str(reused[0].parent if reused[0].name.startswith("fold-") else reused[0]) if reused else None,
         "seconds": sum(r.result["seconds"] for r in runs),
         "scores": scores,
+        "sources": None if folds.origin is None else folds.origin.digest,
         "folds": len(runs),
         "link": link,
         "hashes": {"data": folds.hash, "predictions": predicted},
@@ -124,7 +127,7 @@ def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:
     parts: list[dict[str, Tensor]] = []
     for j, one in enumerate(runs):
         found = one.predictions()
-        rows = torch.nonzero(partition == j).flatten()[found["index"]]
+        rows = torch.nonzero(partition == j).flatten()  # a fold's test part stands in this order
         fold = torch.full_like(rows, j)
         parts.append({**found, "index": rows, "fold": fold})
     whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -132,4 +135,5 @@ def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:
     whole = {name: values[order].contiguous() for name, values in whole.items()}
     if folds.pool.sample_weight is not None:
         whole["sample_weight"] = folds.pool.sample_weight[whole["index"]].contiguous()
+    whole["index"] = folds.pool.source(whole["index"]).contiguous()
     return whole

@@ -67,6 +67,7 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
         posthoc=rule,
         preparation=splits.preparation,
         prior=None if method.prior is None else method.prior(counts),
+        label=splits.facts.get("label"),
     ).to(device)
     if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
         fit(_scores(predictor, splits.val), splits.val.targets.to(device))
@@ -77,7 +78,8 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
     """What predictions.safetensors holds, and the scores of the decisions on the test part."""
     test = splits.test
     scores = _scores(predictor, test)
-    arrays = {"scores": scores.cpu(), "targets": test.targets, "index": torch.arange(len(test))}
+    index = torch.arange(len(test)) if splits.test_rows is None else splits.test_rows.contiguous()
+    arrays = {"scores": scores.cpu(), "targets": test.targets, "index": index}
     decided = scores
     if predictor.posthoc is not None:
         decided = predictor.adjusted(scores)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from longtail.data import Splits, load
-from longtail.engine import Recipe, Run, Training, finished, memory, run
+from longtail.engine import Recipe, Run, Training, finished, memory, run, sources
 from longtail.engine.journal import Journal
 from longtail.engine.lock import held
 from longtail.engine.predictor import EVALUATED
@@ -226,6 +226,8 @@ class Fit(Iterator[Record]):
         arrays, scores = predictions(predictor, self.splits)
         predicted = finished.write_predictions(self.folder, arrays)
         model = predictor.save(self.folder)
+        if (origin := self.splits.origin) is not None:
+            sources.keep(self.folder, origin)
         trained = sum(record["seconds"] for record in run.Run(self.folder, self.config, {}).records)
         result = {
             "method": self.method.spec,
@@ -237,6 +239,7 @@ class Fit(Iterator[Record]):
             "seconds": trained + time.perf_counter() - start,
             "scores": scores,
             "link": predictor.link,
+            "sources": None if origin is None else origin.digest,
             "hashes": {"data": self.splits.hash, "predictions": predicted},
         }
         names = (finished.CONFIG, finished.LINES, finished.PREDICTIONS, *model)

@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from longtail.report import thin
 from longtail.report.names import shown
 from longtail.wording import visible
 
@@ -30,7 +31,12 @@ def header(summary: Summary) -> list[str]:
     """The columns of the table."""
     metric = summary["metric"]
     others = [m for m in NAMES if m != metric][:1]
-    return ["method", SHORT[metric], "vs ce", *shot_groups(summary), *(SHORT[m] for m in others), "ECE", "seconds"]
+    found, shots = summary["data"]["groups"], shot_groups(summary)
+    # without groups it is the means over classes that such a class moves
+    every = [] if shots else range(len(summary["data"]["classes"]))
+    means = {m: thin.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
+    marked = (thin.marked(group, found[group], summary) for group in shots)
+    return ["method", means[metric], "vs ce", *marked, *(means[m] for m in others), "ECE", "seconds"]
 
 
 def cells(summary: Summary) -> list[list[str]]:
@@ -42,7 +48,7 @@ def cells(summary: Summary) -> list[list[str]]:
         mean = row["mean"]
         name = visible(row["method"]) + (" *" if shares(row) else "")
         name += "" if row.get("comparable", True) else " †"
-        line = [name, spread(mean[metric], row["std"][metric]), difference(row)]
+        line = [name, spread(mean[metric], row["std"][metric] if row.get("varies", True) else None), difference(row)]
         line += [percent(mean[group]) for group in shot_groups(summary)]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
         lines.append(line)
@@ -95,6 +101,10 @@ def about(summary: Summary) -> list[str]:
         lines.append(
             f"† trained under its own paper's recipe, not comparable with the other rows ({'; '.join(apart)})."
         )
+    still = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
+    if still:
+        lines.append(f"No ±: every seed gives the same ({', '.join(still)}).")
+    lines += thin.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_of_seeds(summary)]]
     lines += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
     failed = {(f["method"], f["seed"]) for f in summary["failed"]}

@@ -18,6 +18,7 @@ from longtail.data.images.memory import SHARE, held
 from longtail.data.images.pixels import RULES
 from longtail.data.images.preparation import ImagePreparation, check_size
 from longtail.data.mapped import MappedExamples
+from longtail.data.origin import Origin
 from longtail.data.pool import Pool
 
 AUGMENTED = 16
@@ -68,6 +69,8 @@ class Labelled:
             facts=self.facts,
             notes=self.notes,
             ids=tuple(self.names[i] for i in index.tolist()),
+            origin=Origin(names=tuple(self.names)),
+            index=at,
         )
 
 

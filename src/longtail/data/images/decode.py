@@ -71,15 +71,15 @@ class Decoded:
     bad: list[tuple[str, str]]
     """(name, what is wrong with it)"""
 
-    def checked(self, skip_bad: bool) -> Decoded:
-        """Itself, where what is bad may be left out and something is not."""
+    def checked(self, skip_bad: bool, option: str = "skip_bad=True") -> Decoded:
+        """Itself, where what is bad may be left out (in Python by `option`) and something is not."""
         count = len(self.rows) + len(self.bad)
         if not len(self.rows):
             raise ValueError(f"none of {count} images can be decoded: {_shown(self.bad)}; check what they are")
         if self.bad and not skip_bad:
             raise ValueError(
                 f"{len(self.bad)} of {count} images cannot be decoded: {_shown(self.bad)}; "
-                "mend or remove them, or leave them out with --skip-bad (skip_bad=True)"
+                f"mend or remove them, or leave them out with --skip-bad ({option})"
             )
         return self
 

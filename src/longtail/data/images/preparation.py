@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from longtail.data.arrays import as_inputs
-from longtail.data.images.decode import Bytes, Files, decode
+from longtail.data.images.decode import Bytes, Decoded, Files, Pictures, decode
 from longtail.data.images.features import stored
 from longtail.data.images.pixels import RULES
 from longtail.data.images.tree import scan
+from longtail.data.preparation import Read
 
 SMALLEST, LARGEST = 4, 1024
 
@@ -59,16 +60,28 @@ class ImagePreparation:
             ValueError: an image that cannot be decoded, named; an array of another size, dtype or number of channels.
             TypeError: something else.
         """
-        if isinstance(raw, str | Path):
-            if not Path(raw).is_dir():
-                return self._decoded([raw])
-            return decode(Files(str(raw), self.paths(raw)), self.size).images
+        return self.read(raw).inputs
+
+    def read(self, raw: Any, *, skip_bad: bool = False) -> Read:
+        """The same with the images' names: paths as given, those in a folder relative to it; none of an array.
+
+        Args:
+            raw: as above.
+            skip_bad: leave out what cannot be decoded, named with the reason in `skipped`; not where nothing is left.
+        """
         if isinstance(raw, Tensor | np.ndarray):
-            return self._array(raw)
-        if hasattr(raw, "getexif"):  # one image that Pillow has opened
-            return self._decoded([raw])
+            return Read(self._array(raw))
+        pictures = self._pictures(raw)
+        found = decode(pictures, self.size, skip_bad=True).checked(skip_bad, "predictions(..., skip_bad=True)")
+        return Read(found.images, tuple(pictures.names), _skipped(found, len(pictures.names)))
+
+    def _pictures(self, raw: Any) -> Pictures:
+        if isinstance(raw, str | Path) and Path(raw).is_dir():
+            return Files(str(raw), self.paths(raw))
+        if isinstance(raw, str | Path) or hasattr(raw, "getexif"):  # one image, perhaps one that Pillow has opened
+            raw = [raw]
         if isinstance(raw, Sequence) and len(raw):
-            return self._decoded(list(raw))
+            return _listed(list(raw))
         raise TypeError(
             f"images must be a folder, a list of paths or opened images, or a uint8 array, got {type(raw).__name__}"
         )
@@ -95,16 +108,6 @@ class ImagePreparation:
             )
         return cls(check_size(description.get("size")))
 
-    def _decoded(self, sources: list[Any]) -> Tensor:
-        odd = [s for s in sources if not (isinstance(s, str | Path) or hasattr(s, "getexif"))]
-        if odd:
-            raise TypeError(f"a list of images must hold paths or opened images, got {type(odd[0]).__name__}")
-        missing = [str(s) for s in sources if isinstance(s, str | Path) and not Path(s).is_file()]
-        if missing:
-            raise ValueError(f"image {missing[0]!r} is not a file; check the path")
-        names = [str(s) if isinstance(s, str | Path) else f"image {i}" for i, s in enumerate(sources)]
-        return decode(Bytes(sources, names), self.size).images
-
     def _array(self, raw: Tensor | np.ndarray) -> Tensor:
         images = raw.detach().cpu() if isinstance(raw, Tensor) else torch.from_numpy(_plain(raw))
         size = self.size
@@ -120,6 +123,23 @@ class ImagePreparation:
                 f"got {tuple(raw.shape)}; pass files, which are resized, or resize them"
             )
         return images.expand(-1, 3, -1, -1).contiguous()
+
+
+def _listed(sources: list[Any]) -> Pictures:
+    odd = [s for s in sources if not (isinstance(s, str | Path) or hasattr(s, "getexif"))]
+    if odd:
+        raise TypeError(f"a list of images must hold paths or opened images, got {type(odd[0]).__name__}")
+    missing = [str(s) for s in sources if isinstance(s, str | Path) and not Path(s).is_file()]
+    if missing:
+        raise ValueError(f"image {missing[0]!r} is not a file; check the path")
+    return Bytes(sources, [str(s) if isinstance(s, str | Path) else f"image {i}" for i, s in enumerate(sources)])
+
+
+def _skipped(found: Decoded, count: int) -> dict[int, str]:
+    """Row -> what is wrong with it."""
+    sound = set(found.rows.tolist())
+    rows = [row for row in range(count) if row not in sound]
+    return dict(zip(rows, (why for _, why in found.bad), strict=True))
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longtail.data.origin import Origin
 from longtail.data.tables import labels, roles
 from longtail.data.tables.read import Reading, read_table
 from longtail.data.tables.settled import settled
@@ -83,6 +84,7 @@ def table_pool(
             **({"drop_columns": dropped} if dropped else {}),
         },
         notes=(*reading.notes, *([note] if note else []), *encoded.notes, *read),
+        origin=Origin(reading.files or ((name or reading.name, len(encoded.targets)),)),
     )
 
 

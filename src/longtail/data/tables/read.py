@@ -30,6 +30,7 @@ class Reading:
         parts: (N,) of "train", "val", "test" where the names of files declare a split.
         header: whether the columns were named in the file; else they are column1 to columnD.
         notes: what was noticed and done, as sentences.
+        files: (name, number of rows) of every file, in the order of the rows; none of a frame.
     """
 
     frame: Any
@@ -37,6 +38,7 @@ class Reading:
     parts: np.ndarray | None
     header: bool
     notes: tuple[str, ...]
+    files: tuple[tuple[str, int], ...] = ()
 
 
 def read_table(
@@ -75,7 +77,9 @@ def read_table(
             "pass header=True (--header) or header=False (--no-header)"
         )
     declared = None if files[0].part is None else np.concatenate(parts)
-    return Reading(_joined(pandas, frames), _name(source, files), declared, headers[0], tuple(notes))
+    alike = len({file.path.name for file in files}) < len(files)
+    held = tuple((str(f.path) if alike else f.path.name, len(frame)) for f, frame in zip(files, frames, strict=True))
+    return Reading(_joined(pandas, frames), _name(source, files), declared, headers[0], tuple(notes), held)
 
 
 def _joined(pandas: Any, frames: list[Any]) -> Any:

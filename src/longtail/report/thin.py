@@ -1,0 +1,45 @@
+"""Classes with so few test examples that their recall says little, as tables and pictures mark them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from longtail.report.names import shown
+
+Summary = dict[str, Any]
+ENOUGH = 10
+"""Test examples below which a class is marked: one of them moves its recall by more than 10 points."""
+MARK, PLAIN_MARK = "‡", "!"
+NAMED = 5
+
+
+def tested(summary: Summary) -> list[float]:
+    """(C,) test examples of each class; rows where weights are known apart from them."""
+    data = summary["data"]
+    found: list[float] = data.get("test_rows") or data["test_counts"]
+    return found
+
+
+def thin(summary: Summary) -> set[int]:
+    """The classes that are marked; one without any test example has no recall that could be."""
+    return {j for j, n in enumerate(tested(summary)) if 0 < n < ENOUGH}
+
+
+def marked(name: str, classes: Sequence[int] | None, summary: Summary) -> str:
+    """The head of a column, marked where it is about one of these classes."""
+    return f"{name} {MARK}" if thin(summary) & {*(classes or ())} else name
+
+
+def explained(summary: Summary) -> list[str]:
+    """The sentence below the table; none where no class is marked."""
+    counts, few = tested(summary), thin(summary)
+    if not few:
+        return []
+    ranked = sorted(few, key=lambda j: (counts[j], j))
+    told = ", ".join(f"'{shown(summary['data']['classes'][j])}' {counts[j]:g}" for j in ranked[:NAMED])
+    more = f" and {len(ranked) - NAMED} more" if len(ranked) > NAMED else ""
+    return [
+        f"{MARK} has classes with fewer than {ENOUGH} test examples, where a single one moves the recall "
+        f"by more than {100 // ENOUGH} points: {told}{more}."
+    ]

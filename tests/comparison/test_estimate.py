@@ -1,0 +1,111 @@
+"""The dry run: every method is measured, folds multiply, runs share their workers, and nothing is left behind."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from longtail.comparison import compare, costs, estimate, prepare
+from longtail.comparison.costs import Cost, Short
+from longtail.learners import SupervisedLearner
+from longtail.methods import method
+
+DRAW = np.random.default_rng(0)
+Y = np.arange(90) % 3 // 2
+X = DRAW.normal(size=(90, 4)).astype("float32") + 2 * Y[:, None]
+
+
+def prepared(out: Path, **options: Any) -> Any:
+    return prepare(X, Y, out=out, model="linear", **options)
+
+
+def pretended(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> list[str]:
+    """Costs by method in place of measured ones; the specs that were asked for, in order."""
+    asked: list[str] = []
+
+    def pretend(shorts: list[Short], jobs: int) -> list[Cost]:
+        asked.extend(short.spec for short in shorts)
+        return [Cost(seconds[s.spec], 1.0, 0.0, 0.5, 10**8, 0) for s in shorts]
+
+    monkeypatch.setattr(estimate, "_side_by_side", pretend)
+    monkeypatch.setattr(estimate, "_reading", lambda prepared: (0.0 if prepared.folds is None else 2.0, 0.0))
+    monkeypatch.setattr(estimate, "_drawing", lambda: 0.0)
+    return asked
+
+
+SECONDS = {"ce": 10.0, "ldam": 20.0, "trees": 100.0}
+METHODS = "ldam,trees,logit-adjusted-posthoc,trees-posthoc"
+
+
+def test_every_method_counts_with_its_own_time_and_shared_trainings_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = pretended(monkeypatch, SECONDS)
+    found = estimate.estimate(prepared(tmp_path / "out", methods=METHODS, seeds=2), 2, "accuracy", 1, before=7.0)
+    assert asked == ["ce", "ce", "ldam", "trees"]
+    once = (10 + 1) + (20 + 1) + (100 + 1) + 1 + 1  # what shares a training still reads, looks and writes
+    assert found["seconds"] == pytest.approx(7.0 + 2 * once + estimate.TABLES, abs=0.2)
+    assert found["trainings"] == 6
+    assert not (tmp_path / "out").exists()
+
+
+def test_folds_multiply_and_each_is_prepared_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretended(monkeypatch, SECONDS)
+    found = estimate.estimate(prepared(tmp_path, methods="ldam", folds=3), 1, "accuracy", 1)
+    assert found["seconds"] == pytest.approx(3 * (10 + 1 + 2) + 3 * (20 + 1 + 2) + estimate.TABLES, abs=0.2)
+
+
+def test_runs_share_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = pretended(monkeypatch, SECONDS)
+    found = estimate.estimate(prepared(tmp_path, methods="trees"), 1, "accuracy", 2)
+    assert asked == ["ce", "ce", "ce", "trees"]  # nobody is measured alone where two run
+    assert found["seconds"] == pytest.approx(101 + estimate.TABLES, abs=0.2)
+    assert estimate._makespan([3.0, 1.0, 1.0, 1.0], 2) == 3.0
+    assert estimate._makespan([], 2) == 0.0
+
+
+def test_where_a_network_is_slow_it_stands_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = pretended(monkeypatch, SECONDS)
+    monkeypatch.setattr(estimate, "SLOW", 0.4)
+    found = estimate.estimate(prepared(tmp_path, methods="ldam,trees"), 1, "accuracy", 1)
+    assert asked == ["ce", "trees"]
+    assert found["seconds"] == pytest.approx(11 + 11 + 101 + estimate.TABLES, abs=0.2)
+
+
+def test_what_was_measured_is_scaled_by_rows_epochs_and_looks(tmp_path: Path) -> None:
+    found = prepared(tmp_path, methods="ce", epochs=50)
+    short = Short.of(method("ce"), found.splits, found.recipe, "cpu", 3, 5, folds=False)
+    assert short.epochs == 3
+    larger = Short(**{**vars(short), "train": 2 * len(short.splits.train), "test": 3 * len(short.splits.test)})
+    walls: Any = [
+        ({"stage": "train", "seconds": 9.0}, 12.0),  # it also builds and warms up
+        ({"stage": "train", "seconds": 1.0}, 1.5),
+        ({"stage": "train", "seconds": 3.0, "evaluation_seconds": 2.0}, 5.5),
+    ]
+    name = method("ce").stages(found.recipe)[0].name
+    walls = [({**record, "stage": name}, wall) for record, wall in walls]
+    training, beside, once = costs._scaled(larger, walls, 30.0)
+    assert training == 50 * 2 * 2.0  # epochs, rows, the mean of the steady ones
+    assert beside == 50 * 0.5
+    # less the three epochs; five looks and the predictions, on three times the rows, in place of two
+    assert once == 30.0 - 3 * 2.5 + 2.0 * (3 * 6 - 2)
+
+
+@pytest.mark.slow
+def test_the_estimate_is_within_a_factor_of_what_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = SupervisedLearner.training_step
+
+    def slowly(self: SupervisedLearner, *arguments: Any) -> Any:
+        time.sleep(0.1)  # so much longer than all else that a busy machine does not matter
+        return step(self, *arguments)
+
+    monkeypatch.setattr(SupervisedLearner, "training_step", slowly)
+    options: dict[str, Any] = {"methods": "ce,ce-drw", "epochs": 60, "model": "linear", "seeds": 1}
+    found = estimate.estimate(prepare(X, Y, out=tmp_path / "out", **options), 1, "balanced_accuracy", 1)
+    start = time.perf_counter()
+    compare(X, Y, out=tmp_path / "out", jobs=1, **options)
+    assert 1 / 1.5 < found["seconds"] / (time.perf_counter() - start) < 1.5
