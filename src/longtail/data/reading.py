@@ -22,6 +22,7 @@ from longtail.data.images import FeaturePreparation, hub_pool, image_pool
 from longtail.data.pool import PARTS, Pool
 from longtail.data.tables import is_table, table_pool
 from longtail.places import regular, status
+from longtail.wording import told
 
 NAMES = ("digits", *SOURCES)
 HUB = "hub:"
@@ -77,18 +78,18 @@ def pool(
     if not isinstance(source, str | Path) and not _paths(source):
         return _in_memory(source, labels, given, classes, sample_weight, name)
     if labels is not None:
-        raise TypeError(
-            f"labels cannot be given beside {str(source)!r}, which has its own; name their column with label"
-        )
+        raise TypeError(f"labels cannot go with {told(str(source))}, which has its own; name their column with label")
     if sample_weight is not None:
-        raise TypeError(f"sample_weight is for data in memory, not for {str(source)!r}; name its column with weight")
+        raise TypeError(
+            f"sample_weight is for data in memory, not for {told(str(source))}; name its column with weight"
+        )
     kind, read = _reader(source)
     _refuse(kind, ALLOWED[kind], given, str(source))
     return read(classes=classes, name=name, **given)
 
 
 def _paths(source: Any) -> bool:
-    return isinstance(source, list | tuple) and len(source) > 0 and all(isinstance(s, Path) for s in source)
+    return isinstance(source, list | tuple) and bool(source) and all(isinstance(s, Path) for s in source)
 
 
 def _refuse(kind: str, allowed: Sequence[str], given: dict[str, Any], source: str = "") -> None:
@@ -98,8 +99,8 @@ def _refuse(kind: str, allowed: Sequence[str], given: dict[str, Any], source: st
             readers = [k for k, known in ALLOWED.items() if option in known]
             near = difflib.get_close_matches(option, {o for known in ALLOWED.values() for o in known}, n=1)
             way = f"it is for: {', '.join(readers)}" if readers else f"did you mean {near[0]!r}?" if near else "drop it"
-            told = f"{flag(option)} is not read for {what}, got {given_as(value)}; {way}"
-            raise (ValueError if readers else TypeError)(told)
+            said = f"{flag(option)} is not read for {what}, got {given_as(value)}; {way}"
+            raise (ValueError if readers else TypeError)(said)
 
 
 def flag(option: str) -> str:
@@ -109,7 +110,7 @@ def flag(option: str) -> str:
 
 def given_as(value: Any) -> str:
     """A value as it was written: a path is its text."""
-    return repr(str(value) if isinstance(value, Path) else value)
+    return told(str(value) if isinstance(value, Path) else value)
 
 
 def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
@@ -157,8 +158,8 @@ def _array_file(path: Path, *, classes: Any, name: Any, label: str | None = None
     try:
         return _array_pool(path, arrays, classes=classes, name=name, group=group)
     except (ValueError, TypeError) as error:  # said of arrays, whatever file they come from
-        told = str(error) if path.name in str(error) else f"{path.name}: {error}"
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from None
+        said = str(error) if path.name in str(error) else f"{path.name}: {error}"
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(said) from None
 
 
 def _array_pool(path: Path, arrays: dict[str, np.ndarray], *, classes: Any, name: str | None, group: Any) -> Pool:
