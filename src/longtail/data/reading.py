@@ -144,8 +144,8 @@ def _images(path: Path, *, classes: Any, name: str | None, mirror: bool = True, 
 
 def _hub(repository: str, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:
     _no_classes(classes)
-    found = hub_pool(repository, augment=mirror, table=table_pool, **options)
-    return replace(found, name=name or repository.rpartition("/")[2])
+    name = name or repository.rpartition("/")[2]
+    return replace(hub_pool(repository, augment=mirror, table=table_pool, **options), name=name)
 
 
 def _no_classes(classes: Any) -> None:
@@ -172,13 +172,11 @@ def _array_pool(path: Path, arrays: dict[str, np.ndarray], *, classes: Any, name
     elif classes is None and not (every.dtype.kind in "biu" and every.size == 0):
         classes = class_names(every)
     made = {p: examples(arrays[x], arrays[y], classes=classes) for p, (x, y) in keys.items()}
-    shape = made["train"].inputs.shape[1:]
+    shape = tuple(made["train"].inputs.shape[1:])
     for part, rows in made.items():
-        if rows.inputs.shape[1:] != shape:
-            raise ValueError(
-                f"the {part} part must have the features of the training part, got "
-                f"{tuple(rows.inputs.shape[1:])} against {tuple(shape)}; save the same columns"
-            )
+        if (own := tuple(rows.inputs.shape[1:])) != shape:
+            differs = f"got {own} against {shape}; save the same columns"
+            raise ValueError(f"the {part} part must have the features of the training part, {differs}")
     weight = None
     if "sample_weight" in arrays:
         if len(made) > 1:
