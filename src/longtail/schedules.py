@@ -206,6 +206,11 @@ class Warmup(Schedule):
 def _number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {told(value)}; schedules do not nest")
+    try:
+        if math.isnan(value):
+            raise ValueError(f"{name} must be a number, got nan; write a number or inf")
+    except OverflowError:
+        raise ValueError(f"{name} must be a number, got an integer of a thousand digits; write inf") from None
 
 
 def _numbers(name: str, values: Any) -> tuple[Any, ...]:

@@ -225,7 +225,13 @@ def _function(rng: random.Random) -> Any:
                 "evaluate",
                 lt.metrics.evaluate,
                 {"scores": LOGITS, "targets": TARGETS, "class_counts": COUNTS},
-                rng.choice([{"scores": _logits(rng)}, {"targets": _targets(rng)}, {"class_counts": _counts(rng)}]),
+                rng.choice(
+                    [
+                        {"scores": _logits(rng)},
+                        {"targets": _targets(rng)},
+                        {"class_counts": rng.choice([[], [[1, 2]], [-1, 2, 3], "abc", torch.ones(2, 3)])},
+                    ]
+                ),
             ),
             (
                 "ABSGD",

@@ -115,7 +115,7 @@ def spec(rng: random.Random) -> str:
             f"{name}(**{{}})",
             f"{name}({knob}=)",
             f"{name}({knob}x=1)",
-            f"{name}({knob}=-1)",
+            f"{name}({knob}={'nan' if name == 'absgd' else -1})",
             f"{name}({knob}=nan)",
             f"{name}({knob}=1e999j)",
             f"{name}({knob}='{junk(rng)[:9]}')",

@@ -25,6 +25,7 @@ from longtail.data.splitting import (
     weights_noted,
     withheld,
 )
+from longtail.wording import told
 
 ATTEMPTS = 20
 """Partitions that are tried for a seed, until one tests the groups that seed 0 tests."""
@@ -187,4 +188,4 @@ class Folds:
 def check_folds(k: Any) -> None:
     """Raise ValueError where k is no number of folds."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 2:
-        raise ValueError(f"folds must be an integer >= 2, got {k!r}; 5 is usual")
+        raise ValueError(f"folds must be an integer >= 2, got {told(k)}; 5 is usual")

@@ -25,7 +25,7 @@ FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header", "drop_colu
 
 
 def refuse(kind: str, allowed: Sequence[str], given: Mapping[str, Any], source: str = "") -> None:
-    """Refuse an option that is not read for that kind of data: ValueError, or TypeError for what is no option at all."""
+    """Refuse an option not read for that kind of data: ValueError, or TypeError for what is no option at all."""
     for option, value in given.items():
         if option not in allowed:
             what = f"{kind} ({source})" if source else kind

@@ -24,6 +24,7 @@ from longtail.data.origin import Origin
 from longtail.data.pool import PARTS, Pool
 from longtail.data.tables import is_table, table_pool
 from longtail.places import regular, status
+from longtail.wording import told
 
 NAMES = ("digits", *SOURCES)
 HUB = "hub:"
@@ -67,18 +68,18 @@ def pool(
     if not isinstance(source, str | Path) and not _paths(source):
         return _in_memory(source, labels, given, classes, sample_weight, name)
     if labels is not None:
-        raise TypeError(
-            f"labels cannot be given beside {str(source)!r}, which has its own; name their column with label"
-        )
+        raise TypeError(f"labels cannot go with {told(str(source))}, which has its own; name their column with label")
     if sample_weight is not None:
-        raise TypeError(f"sample_weight is for data in memory, not for {str(source)!r}; name its column with weight")
+        raise TypeError(
+            f"sample_weight is for data in memory, not for {told(str(source))}; name its column with weight"
+        )
     kind, read = _reader(source)
     refuse(kind, ALLOWED[kind], given, str(source))
     return read(classes=classes, name=name, **given)
 
 
 def _paths(source: Any) -> bool:
-    return isinstance(source, list | tuple) and len(source) > 0 and all(isinstance(s, Path) for s in source)
+    return isinstance(source, list | tuple) and bool(source) and all(isinstance(s, Path) for s in source)
 
 
 def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
@@ -112,8 +113,8 @@ def _images(path: Path, *, classes: Any, name: str | None, mirror: bool = True, 
 
 def _hub(repository: str, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:
     _no_classes(classes)
-    found = hub_pool(repository, augment=mirror, table=table_pool, **options)
-    return replace(found, name=name or repository.rpartition("/")[2])
+    name = name or repository.rpartition("/")[2]
+    return replace(hub_pool(repository, augment=mirror, table=table_pool, **options), name=name)
 
 
 def _no_classes(classes: Any) -> None:
@@ -126,8 +127,8 @@ def _array_file(path: Path, *, classes: Any, name: Any, label: str | None = None
     try:
         return _array_pool(path, arrays, classes=classes, name=name, group=group)
     except (ValueError, TypeError) as error:  # said of arrays, whatever file they come from
-        told = str(error) if path.name in str(error) else f"{path.name}: {error}"
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from None
+        said = str(error) if path.name in str(error) else f"{path.name}: {error}"
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(said) from None
 
 
 def _array_pool(path: Path, arrays: dict[str, np.ndarray], *, classes: Any, name: str | None, group: Any) -> Pool:
@@ -140,13 +141,11 @@ def _array_pool(path: Path, arrays: dict[str, np.ndarray], *, classes: Any, name
     elif classes is None and not (every.dtype.kind in "biu" and every.size == 0):
         classes = class_names(every)
     made = {p: examples(arrays[x], arrays[y], classes=classes) for p, (x, y) in keys.items()}
-    shape = made["train"].inputs.shape[1:]
+    shape = tuple(made["train"].inputs.shape[1:])
     for part, rows in made.items():
-        if rows.inputs.shape[1:] != shape:
-            raise ValueError(
-                f"the {part} part must have the features of the training part, got "
-                f"{tuple(rows.inputs.shape[1:])} against {tuple(shape)}; save the same columns"
-            )
+        if (own := tuple(rows.inputs.shape[1:])) != shape:
+            differs = f"got {own} against {shape}; save the same columns"
+            raise ValueError(f"the {part} part must have the features of the training part, {differs}")
     weight = None
     if "sample_weight" in arrays:
         if len(made) > 1:
