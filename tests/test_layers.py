@@ -9,7 +9,8 @@ SRC = Path(__file__).parents[1] / "src" / "longtail"
 
 FACTS = {
     "arrays", "checks", "children", "class_weights", "cosine", "counts", "documents", "groups", "identifiers",
-    "intervals", "knobs", "ledger", "places", "profiles", "schedules", "trusted", "types", "version", "wording",
+    "intervals", "knobs", "labels", "ledger", "places", "profiles", "schedules", "trusted", "types", "version",
+    "wording",
 }  # fmt: skip
 PARTS = {"data", "heads", "instance_weights", "losses", "models", "posthoc", "sampling", "targets", "updates"}
 LAYERS = [

@@ -200,7 +200,7 @@ def bad_data(folder: Path) -> None:
     np.savez("one.npz", X=X, y=np.zeros_like(y))
     np.savez("empty.npz", X=X[:0], y=y[:0])
     np.savez("lengths.npz", X=X, y=y[:-1])
-    np.savez("names.npz", inputs=X, targets=y)
+    np.savez("names.npz", a=X, b=y)
     np.save("pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.savez("pickled.npz", X=np.array([{}], dtype=object), y=np.zeros(1))
     np.save("labels.npy", y)
@@ -217,7 +217,7 @@ BAD_DATA = {
     "one.npz": "data must have at least two classes, got only '0'",
     "empty.npz": "must not be empty",
     "lengths.npz": "features and labels must have the same length, got 64 and 63",
-    "names.npz": "must hold X (or features) and y (or labels), got inputs, targets",
+    "names.npz": "must hold X (or features) and y (or labels), got a, b",
     "pickled.npy": "pickled objects, which are refused",
     "pickled.npz": "pickled objects, which are refused",
     "features.npy": "holds features only; name the file of its labels with --label",

@@ -127,7 +127,9 @@ class Bar:
 
     def show(self, doing: str, finished: int, total: int) -> None:
         """Move the bar."""
-        self._bar.update(self._task, description=f"{self._what}: {doing}", completed=finished, total=total)
+        self._bar.update(
+            self._task, description=f"{self._what}: {doing}", completed=finished, total=total, refresh=True
+        )
 
     def tell(self, line: str) -> None:
         """Print above the bar."""
