@@ -33,7 +33,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> lis
 
     monkeypatch.setattr(estimate, "_side_by_side", pretend)
     monkeypatch.setattr(estimate, "_reading", lambda prepared: (0.0 if prepared.folds is None else 2.0, 0.0))
-    monkeypatch.setattr(estimate, "_drawing", lambda: 0.0)
+    monkeypatch.setattr(estimate, "_drawing", lambda prepared: 0.0)
     return asked
 
 
@@ -48,7 +48,7 @@ def test_every_method_counts_with_its_own_time_and_shared_trainings_once(
     found = estimate.estimate(prepared(tmp_path / "out", methods=METHODS, seeds=2), 2, "accuracy", 1, before=7.0)
     assert asked == ["ce", "ce", "ldam", "trees"]
     once = (10 + 1) + (20 + 1) + (100 + 1) + 1 + 1  # what shares a training still reads, looks and writes
-    assert found["seconds"] == pytest.approx(7.0 + 2 * once + estimate.TABLES, abs=0.2)
+    assert found["seconds"] == pytest.approx(7.0 + 2 * once + estimate.ENDING, abs=0.2)
     assert found["trainings"] == 6
     assert not (tmp_path / "out").exists()
 
@@ -56,14 +56,14 @@ def test_every_method_counts_with_its_own_time_and_shared_trainings_once(
 def test_folds_multiply_and_each_is_prepared_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretended(monkeypatch, SECONDS)
     found = estimate.estimate(prepared(tmp_path, methods="ldam", folds=3), 1, "accuracy", 1)
-    assert found["seconds"] == pytest.approx(3 * (10 + 1 + 2) + 3 * (20 + 1 + 2) + estimate.TABLES, abs=0.2)
+    assert found["seconds"] == pytest.approx(3 * (10 + 1 + 2) + 3 * (20 + 1 + 2) + estimate.ENDING, abs=0.2)
 
 
 def test_runs_share_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = pretended(monkeypatch, SECONDS)
     found = estimate.estimate(prepared(tmp_path, methods="trees"), 1, "accuracy", 2)
     assert asked == ["ce", "ce", "ce", "trees"]  # nobody is measured alone where two run
-    assert found["seconds"] == pytest.approx(101 + estimate.TABLES, abs=0.2)
+    assert found["seconds"] == pytest.approx(101 + estimate.ENDING, abs=0.2)
     assert estimate._makespan([3.0, 1.0, 1.0, 1.0], 2) == 3.0
     assert estimate._makespan([], 2) == 0.0
 
@@ -73,7 +73,7 @@ def test_where_a_network_is_slow_it_stands_for_the_others(tmp_path: Path, monkey
     monkeypatch.setattr(estimate, "SLOW", 0.4)
     found = estimate.estimate(prepared(tmp_path, methods="ldam,trees"), 1, "accuracy", 1)
     assert asked == ["ce", "trees"]
-    assert found["seconds"] == pytest.approx(11 + 11 + 101 + estimate.TABLES, abs=0.2)
+    assert found["seconds"] == pytest.approx(11 + 11 + 101 + estimate.ENDING, abs=0.2)
 
 
 def test_what_was_measured_is_scaled_by_rows_epochs_and_looks(tmp_path: Path) -> None:
