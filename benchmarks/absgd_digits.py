@@ -24,10 +24,10 @@ import torch
 import longtail as lt
 from benchmarks.machine import facts
 from longtail.data import Splits, load
+from longtail.engine.default_recipe import default_recipe
 from longtail.methods import method
-from longtail.methods.recipes import default_recipe
-from longtail.methods.train import Fit
 from longtail.metrics import evaluate
+from longtail.runs.train import Fit
 
 RATIO, VAL, TUNING = 50, 0.2, 5
 LAMBDAS, GAMMAS = (1.0, 2.0, 5.0, 10.0), (0.1, 0.5, 0.9)

@@ -27,10 +27,10 @@ from torch import Tensor
 
 from benchmarks.machine import facts
 from longtail.data import Splits, load
+from longtail.engine.default_recipe import default_recipe
+from longtail.facts.types import as_outputs
 from longtail.instance_weights import ABSGD
-from longtail.methods.recipes import default_recipe
-from longtail.methods.train import Fit
-from longtail.types import as_outputs
+from longtail.runs.train import Fit
 
 COMMON, RARE, PLAIN, RATE = 500, 25, 20, 1.0
 COLOURS = {"common class": "#2f6690", "rare class": "#d1495b", "flipped label": "#e8a33d"}

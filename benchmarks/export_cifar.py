@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from longtail.data.cifar import SOURCES, cifar
+from longtail.data.read.cifar import SOURCES, cifar
 from longtail.data.splits import Part
 
 

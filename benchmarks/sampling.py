@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.machine import facts
 from longtail import sampling
-from longtail.schedules import linear
+from longtail.facts.schedules import linear
 
 SAMPLERS: dict[str, Callable[[np.ndarray], sampling.RowSampler]] = {
     "ClassBalancedSampler": sampling.ClassBalancedSampler,

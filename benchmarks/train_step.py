@@ -30,15 +30,15 @@ from torch.utils.data import DataLoader, Dataset
 import longtail as lt
 from benchmarks.machine import facts
 from longtail.data import Examples
-from longtail.data.augment import CropFlip
-from longtail.data.cifar import MEAN, STD
+from longtail.data.read.cifar import MEAN, STD
+from longtail.data.views import CropFlip
 from longtail.engine import memory
+from longtail.engine.default_recipe import LDAM
 from longtail.engine.precision import resolved
-from longtail.engine.predictor import Predictor
 from longtail.engine.recipe import build
 from longtail.engine.watch import Watch
 from longtail.learners import SupervisedLearner
-from longtail.methods.recipes import LDAM
+from longtail.runs.predictor import Predictor
 from longtail.updates import Descend
 
 BATCH, ROWS, CLASSES = 128, 4096, 10

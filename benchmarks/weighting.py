@@ -23,11 +23,11 @@ from benchmarks.machine import facts
 from benchmarks.train_step import BATCH, CLASSES, Stepper, Variant, measure, network
 from longtail import instance_weights, losses, optim
 from longtail.data import Examples
+from longtail.engine.default_recipe import LDAM
 from longtail.engine.precision import resolved
 from longtail.engine.watch import Watch
+from longtail.facts.schedules import switch
 from longtail.learners import SupervisedLearner
-from longtail.methods.recipes import LDAM
-from longtail.schedules import switch
 from longtail.updates import Descend
 
 

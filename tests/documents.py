@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.losses.contract import support_tables
 
+from longtail.catalogue.describe import table
 from longtail.methods import overview
-from longtail.methods.menu import table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -28,7 +28,7 @@ from safetensors import numpy as safetensors
 from tests.tiny_cifar import TINY, png, write
 
 from longtail.cli import run
-from longtail.data import cifar
+from longtail.data.read import cifar
 
 Case = Callable[[Path], list[str]]
 EVERY = ["--methods", "all", "--seeds", "1", "--val", "0.2"]

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 import longtail as lt
-from longtail.arrays import by_class
+from longtail.facts.arrays import by_class
 
 COUNTS = [5, 40, 3, 20]
 Y = np.repeat(np.arange(4), COUNTS)

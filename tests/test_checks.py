@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from longtail import checks
+from longtail.facts import checks
 
 
 def test_good_values_pass():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import longtail as lt
-from longtail import class_weights as cw
+from longtail.facts import class_weights as cw
 
 COUNTS = [5000, 387, 25, 1]
 

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
 import longtail as lt
-from longtail.counts import as_counts, encode, log_priors, positive_counts
+from longtail.facts.counts import as_counts, encode, log_priors, positive_counts
 
 LABELS = [0, 2, 2, 1, 2, 0]
 COUNTS = [2, 1, 3]

@@ -23,8 +23,8 @@ import pytest
 
 from damaged_json import SHAPES
 from longtail.cli import run as command_line
-from longtail.engine import Run
-from longtail.engine.journal import Journal
+from longtail.runs.journal import Journal
+from longtail.runs.run import Run
 
 TRIALS = 200
 SHARED = ["--epochs", "3", "--model", "linear"]
@@ -106,7 +106,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place
     found: dict[str, Place] = {}
     fast = pytest.MonkeyPatch()
     fast.setattr("longtail.report.picture.svg", lambda summary: None)  # most of the time, and no part of a table
-    fast.setattr("longtail.methods.catalog.entry_points", lambda **group: ())
+    fast.setattr("longtail.methods.menu.entry_points", lambda **group: ())
     for kind, command in COMMANDS.items():
         assert said([*command, "--out", f"{kind}-finished"]).code == 0
         with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from longtail.groups import BY_COUNT, BY_RANK, NO_GROUPS, groups
+from longtail.facts.groups import BY_COUNT, BY_RANK, NO_GROUPS, groups
 from longtail.metrics import groups as from_metrics
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from longtail import heads
-from longtail.heads import CosineClassifier, LearnableScale, NearestClassMean, swap_head
+from longtail.models import heads
+from longtail.models.heads import CosineClassifier, LearnableScale, NearestClassMean, swap_head
 
 
 def test_cosines_are_the_formula():

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from longtail import documents
-from longtail.documents import DamagedError, OutdatedError, Rule
+from longtail.facts import documents
+from longtail.facts.documents import DamagedError, OutdatedError, Rule
 
 WRONG = {
     "nothing": (b"", "is damaged"),

@@ -7,9 +7,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from longtail import knobs
-from longtail.knobs import Choice, Knob, NonNegative, NonNegativeFloat, Positive, Range, UnitFloat
-from longtail.schedules import linear, switch
+from longtail.facts import knobs
+from longtail.facts.knobs import Choice, Knob, NonNegative, NonNegativeFloat, Positive, Range, UnitFloat
+from longtail.facts.schedules import linear, switch
 
 
 class Owner:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from longtail import ledger
+from longtail.facts import ledger
 from longtail.methods import catalogue
 from longtail.methods import method as resolved
 

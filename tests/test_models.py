@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from longtail import models
-from longtail.heads import CosineClassifier, swap_head
+from longtail.facts.types import Outputs
 from longtail.models import Standardize
-from longtail.types import Outputs
+from longtail.models.heads import CosineClassifier, swap_head
 
 SHAPES = [
     ("linear", (7,), 7),

@@ -10,7 +10,8 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from torch import nn
 
-from longtail import knobs, posthoc
+from longtail import posthoc
+from longtail.facts import knobs
 from longtail.posthoc import LogitAdjustment, TunedLogitAdjustment, adjust_logits, move_threshold, normalize_tau
 
 COUNTS = [600, 50, 7, 1]

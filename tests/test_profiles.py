@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from longtail.profiles import long_tail, profile, step, subset
+from longtail.facts.profiles import long_tail, profile, step, subset
 
 CIFAR10 = {
     100: [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50],

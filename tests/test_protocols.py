@@ -16,9 +16,9 @@ import pytest
 from torch import nn
 
 import longtail
+from longtail.facts.types import Predicting, predicting
 from longtail.learners import SupervisedLearner
 from longtail.losses import LDAMLoss
-from longtail.types import Predicting, predicting
 
 
 def protocols() -> Iterator[type]:

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 
 from longtail import models
 from longtail.data import Examples, Splits
-from longtail.data.cifar import MEAN, STD
+from longtail.data.read.cifar import MEAN, STD
 from longtail.engine import Recipe
+from longtail.engine.default_recipe import LDAM, default_recipe
 from longtail.engine.precision import has_bfloat16, resolved
 from longtail.methods import method
-from longtail.methods.recipes import LDAM, default_recipe
 
 
 def images(n: int = 4, size: int = 32) -> torch.Tensor:

@@ -9,10 +9,11 @@ import torch
 from scipy.stats import chisquare
 from torch.utils.data import DataLoader, TensorDataset
 
-from longtail import knobs, sampling
+from longtail import sampling
+from longtail.facts import knobs
+from longtail.facts.schedules import linear, switch
+from longtail.facts.types import Draw
 from longtail.sampling import classes as class_samplers
-from longtail.schedules import linear, switch
-from longtail.types import Draw
 
 COUNTS = [600, 0, 120, 25, 4, 1]  # class 1 has no examples
 LABELS = np.repeat(np.arange(6), COUNTS)[np.random.default_rng(0).permutation(750)]

@@ -6,7 +6,7 @@ from math import cos, inf, pi
 import pytest
 import torch
 
-from longtail import schedules as s
+from longtail.facts import schedules as s
 
 EPOCHS = 200
 EACH = {

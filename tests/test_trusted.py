@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from longtail import trusted
+from longtail.facts import trusted
 
 skops = pytest.importorskip("skops.io")
 
@@ -232,7 +232,7 @@ def test_damaged_bytes_are_one_line() -> None:
 
 
 def test_an_archive_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longtail.trusted.archive.LARGEST", 1000)
+    monkeypatch.setattr("longtail.facts.trusted.archive.LARGEST", 1000)
     with pytest.raises(ValueError, match="the model must unpack to at most 1000 bytes, got"):
         trusted.loads(trusted.dumps(trees()), "the model")
 
@@ -240,7 +240,7 @@ def test_an_archive_that_unpacks_without_end_is_refused(monkeypatch: pytest.Monk
 def forged_trees(change: Callable[[Any], None]) -> bytes:
     """Archive of trees whose arrays were changed by somebody."""
     fitted = trees()
-    from longtail.trusted import forest
+    from longtail.facts.trusted import forest
 
     packed = forest.packed(fitted)
     packed._predictors = {k: v.copy() if hasattr(v, "copy") else v for k, v in packed._predictors.items()}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longtail.data import cifar
-from longtail.data.cifar import Source
+from longtail.data.read import cifar
+from longtail.data.read.cifar import Source
 
 datasets = pytest.importorskip("datasets")
 PIL = pytest.importorskip("PIL.Image")

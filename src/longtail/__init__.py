@@ -8,87 +8,51 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from longtail import aliases
 from longtail.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from longtail import (
-        checks,
-        class_weights,
-        functional,
-        heads,
-        instance_weights,
-        losses,
-        metrics,
-        optim,
-        posthoc,
-        profiles,
-        sampling,
-        schedules,
-    )
+    from longtail import functional, instance_weights, losses, metrics, optim, posthoc, sampling
+    from longtail.catalogue.method import Method
     from longtail.comparison import Comparison, compare
-    from longtail.counts import class_counts, class_names, imbalance_ratio, priors
-    from longtail.engine.run import Run
+    from longtail.facts import checks, class_weights, profiles, schedules
+    from longtail.facts.counts import class_counts, class_names, imbalance_ratio, priors
+    from longtail.facts.schedules import Schedule
+    from longtail.facts.types import InstanceWeights, Learner, Targets
     from longtail.losses import Loss
-    from longtail.methods import Method, fit, method
-    from longtail.schedules import Schedule
-    from longtail.types import InstanceWeights, Learner, Targets
+    from longtail.methods import method
+    from longtail.models import heads
+    from longtail.runs.run import Run
+    from longtail.runs.train import fit
 
-_MODULES = [
-    "arrays",
-    "checks",
-    "children",
-    "class_weights",
-    "cli",
-    "comparison",
-    "cosine",
-    "counts",
-    "data",
-    "documents",
-    "engine",
-    "functional",
-    "groups",
-    "heads",
-    "identifiers",
-    "instance_weights",
-    "intervals",
-    "knobs",
-    "labels",
-    "learners",
-    "ledger",
-    "losses",
-    "methods",
-    "metrics",
-    "models",
-    "optim",
-    "places",
-    "posthoc",
-    "profiles",
-    "report",
-    "sampling",
-    "schedules",
-    "targets",
-    "trusted",
-    "types",
-    "updates",
-    "version",
-    "wording",
-]
+aliases.install()
+
+_PACKAGES = (
+    "aliases", "catalogue", "cli", "comparison", "data", "engine", "facts", "functional", "inspection",
+    "instance_weights", "learners", "losses", "methods", "metrics", "models", "optim", "posthoc", "report", "runs",
+    "sampling", "targets", "updates", "version",
+)  # fmt: skip
+_MODULES = {
+    **{name: name for name in _PACKAGES},
+    **{name: place for name, place in aliases.MOVED.items() if "." not in name},
+}
+"""Name after `lt.` -> module below `longtail`."""
 
 _NAMES = {
-    "class_counts": "counts",
-    "class_names": "counts",
-    "imbalance_ratio": "counts",
-    "priors": "counts",
-    "Schedule": "schedules",
+    "class_counts": "facts.counts",
+    "class_names": "facts.counts",
+    "imbalance_ratio": "facts.counts",
+    "priors": "facts.counts",
+    "Schedule": "facts.schedules",
     "Loss": "losses",
-    "InstanceWeights": "types",
-    "Targets": "types",
-    "Learner": "types",
+    "InstanceWeights": "facts.types",
+    "Targets": "facts.types",
+    "Learner": "facts.types",
     "Method": "methods",
     "method": "methods",
-    "fit": "methods",
-    "Run": "engine.run",
-    "load": "engine.predictor",
+    "fit": "runs",
+    "Run": "runs",
+    "load": "runs.predictor",
     "compare": "comparison",
     "Comparison": "comparison",
 }
@@ -129,7 +93,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         value = getattr(import_module(f"longtail.{_NAMES[name]}"), name)
     elif name in _MODULES:
-        value = import_module(f"longtail.{name}")
+        value = import_module(f"longtail.{_MODULES[name]}")
     else:
         raise AttributeError(f"module 'longtail' has no attribute {name!r}")
     globals()[name] = value

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from longtail import __version__
+from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.references import GOOD_1952
 from longtail.cli import run
-from longtail.methods import catalog
-from longtail.methods.definition import Method, one_stage
-from longtail.methods.references import GOOD_1952
+from longtail.methods import menu as catalog
 
 Capture = pytest.CaptureFixture[str]
 QUICKLY = ["--epochs", "2", "--seeds", "1", "--jobs", "1", "--model", "linear"]
@@ -396,7 +396,7 @@ class TestExitCodes:
     def test_130_when_interrupted(
         self, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, verb: str
     ) -> None:
-        from longtail.methods.train import Fit
+        from longtail.runs.train import Fit
 
         def interrupted(self: Fit) -> Any:
             raise KeyboardInterrupt
@@ -410,7 +410,7 @@ class TestExitCodes:
     def test_a_defect_is_one_line_and_shows_its_traceback_on_demand(
         self, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from longtail.methods.train import Fit
+        from longtail.runs.train import Fit
 
         def defect(self: Fit) -> Any:
             raise KeyError("nobody expected this")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from longtail.cli import run
-from longtail.comparison.inspection import rules
+from longtail.inspection import rules
 
 Capture = pytest.CaptureFixture[str]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.tiny_cifar import tiny_cifar
 
-from longtail import ledger
 from longtail.cli import run
+from longtail.facts import ledger
 
 Capture = pytest.CaptureFixture[str]
 SHORT = ["--methods", "ce", "--epochs", "1", "--evaluations", "3", "--jobs", "1", "--data-dir", "data"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from longtail import children
+from longtail.facts import children
 
 NAMES = (
     "numpy", "random", "joblib", "json", "torch", "datasets", "pandas", "sitecustomize", "usercustomize",

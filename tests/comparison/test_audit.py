@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 import longtail as lt
 from longtail.comparison import compare, prepare
 from longtail.comparison.estimate import estimate
-from longtail.engine import Run
+from longtail.runs.run import Run
 from resealing import resealed, unsealed
 
 generator = np.random.default_rng(0)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import longtail as lt
+from longtail.catalogue.method import Method
 from longtail.comparison import Outcome, OutputError, compare, prepare
 from longtail.comparison import execute as execution
 from longtail.comparison.estimate import estimate
-from longtail.methods import catalog, plain
-from longtail.methods.definition import Method
+from longtail.methods import menu as catalog
+from longtail.methods.supervised import plain
 
 Rows = dict[Path, int]
 
@@ -222,8 +223,8 @@ def broken(*seeds: int) -> Callable[[], Method]:
     """A method whose training fails, for some seeds or for all."""
 
     def builder() -> Method:
-        from longtail.methods.definition import one_stage
-        from longtail.methods.references import GOOD_1952
+        from longtail.catalogue.method import one_stage
+        from longtail.catalogue.references import GOOD_1952
 
         def loss(counts: Any) -> Any:
             import torch

@@ -23,10 +23,11 @@ from sklearn.metrics import accuracy_score, f1_score
 from longtail.comparison import Outcome, compare, prepare
 from longtail.comparison.estimate import estimate
 from longtail.data import Examples
-from longtail.data.folds import Folds
 from longtail.data.pool import Pool
-from longtail.engine import Recipe, Run, packing
-from longtail.methods.folds import train_folds
+from longtail.data.split.folds import Folds
+from longtail.engine import Recipe, packing
+from longtail.runs.folds import train_folds
+from longtail.runs.run import Run
 
 COUNTS = (40, 17, 8, 3, 1)
 METHODS = "ce,ldam,logit-adjusted-posthoc"
@@ -194,7 +195,7 @@ def mixed(rare: int = 3) -> Pool:
     """A table with a word that only some rows have, so that not every training part knows it."""
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("skops")
-    from longtail.data.tables import Table
+    from longtail.data.read.tables.table import Table
 
     generator = np.random.default_rng(0)
     y = np.repeat(np.arange(3), [30, 12, 6])
@@ -278,9 +279,9 @@ class TestAgain:
             train_folds("ce", Folds(pool(), 3), folder=tmp_path, recipe=recipe)
 
     def test_a_failing_method_leaves_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from longtail.methods import catalog
-        from longtail.methods.definition import Method, one_stage
-        from longtail.methods.references import GOOD_1952
+        from longtail.catalogue.method import Method, one_stage
+        from longtail.catalogue.references import GOOD_1952
+        from longtail.methods import menu as catalog
 
         def loss(counts: Any) -> Any:
             raise RuntimeError("out of order")

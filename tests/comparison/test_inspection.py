@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from longtail.comparison.inspection import gini, inspection
-from longtail.comparison.inspection.content import Contents
 from longtail.data import Examples, MappedExamples, Pool, load, pool, split
+from longtail.inspection import gini, inspection
+from longtail.inspection.content import Contents
 
 TABULAR = Path("../shared/data/tabular")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from longtail.comparison.inspection import inspection, labels, telling
-from longtail.comparison.inspection.columns import Column, constant, of_features
 from longtail.data import Pool, pool, split
+from longtail.inspection import inspection, labels, telling
+from longtail.inspection.columns import Column, constant, of_features
 
 
 def numbers(*columns: np.ndarray) -> list[Column]:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import longtail as lt
-from longtail.comparison.inspection import inspection
-from longtail.comparison.inspection.columns import Column, of_features
-from longtail.comparison.inspection.identifiers import identifying
 from longtail.data import load, pool, split
+from longtail.inspection import inspection
+from longtail.inspection.columns import Column, of_features
+from longtail.inspection.identifiers import identifying
 
 TABULAR = Path("../shared/data/tabular")
 SORTED = np.repeat([0, 1, 2, 3, 4, 5], [70, 76, 17, 13, 9, 29])
@@ -222,7 +222,7 @@ class TestCompare:
         assert "1 class has fewer than 10 test examples" in caplog.text
 
     def test_a_glance_at_a_table_finds_what_the_whole_shows(self) -> None:
-        from longtail.comparison.inspection.view import columns_of, flagged_of
+        from longtail.inspection.view import columns_of, flagged_of
 
         pd = pytest.importorskip("pandas")
         draw, size = np.random.default_rng(0), 3000

@@ -12,12 +12,12 @@ import pytest
 from safetensors.numpy import load_file
 from tests.tiny_cifar import LARGEST, tiny_cifar
 
-from longtail import ledger
 from longtail.comparison import compare, prepare
 from longtail.comparison.benchmarks import BENCHMARKS, benchmark
 from longtail.comparison.estimate import estimate
 from longtail.comparison.plan import plan
 from longtail.comparison.reproduction import prepare_benchmark, reproduce
+from longtail.facts import ledger
 from resealing import resealed
 
 METHODS = "ce,ldam-drw,logit-adjusted-posthoc"

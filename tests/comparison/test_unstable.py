@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from longtail.comparison import differences
-from longtail.comparison.differences import Differences, compare_to_reference
-from longtail.comparison.unstable import own_interval
-from longtail.comparison.verdict import verdict
+from longtail.comparison.evidence import differences
+from longtail.comparison.evidence.differences import Differences, compare_to_reference
+from longtail.comparison.evidence.unstable import own_interval
+from longtail.comparison.evidence.verdict import verdict
 
 
 def answers(accuracy: np.ndarray, seed: int = 0, n: int = 1500, classes: int = 10):

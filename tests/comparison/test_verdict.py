@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import multivariate_t
 from sklearn.metrics import f1_score
 
-from longtail.comparison import resampling
-from longtail.comparison.differences import Difference, Differences
-from longtail.comparison.verdict import Verdict, compare_to_reference, verdict, verdict_on_retraining
+from longtail.comparison.evidence import resampling
+from longtail.comparison.evidence.differences import Difference, Differences
+from longtail.comparison.evidence.verdict import Verdict, compare_to_reference, verdict, verdict_on_retraining
 
 
 def predictions_that_are_right(right: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:

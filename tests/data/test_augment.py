@@ -4,7 +4,7 @@ from collections import Counter
 
 import torch
 
-from longtail.data.augment import CropFlip
+from longtail.data.views import CropFlip
 
 
 def windows(image: torch.Tensor, pad: int) -> dict[bytes, tuple[int, int, bool]]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from longtail import profiles
-from longtail.data import cache, cifar, load
+from longtail.data import load
+from longtail.data.read import cache, cifar
+from longtail.facts import profiles
 from tiny_cifar import NAMES, TINY, datasets, png, save, write
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from longtail.data import Examples, MappedExamples, Splits
-from longtail.data.augment import CropFlip
+from longtail.data.views import CropFlip
 from longtail.engine import Recipe
-from longtail.methods.train import Fit
+from longtail.runs.train import Fit
 from longtail.sampling import ClassBalancedSampler
 
 # torch finds more readers than cores worth a warning; CI may have one core

@@ -11,11 +11,11 @@ import torch
 from scipy.stats import binomtest
 
 from longtail.data import Examples
-from longtail.data.folds import Folds
-from longtail.data.limits import held_size
 from longtail.data.pool import Pool
+from longtail.data.split.folds import Folds
+from longtail.data.split.holdout import split
+from longtail.data.split.limits import held_size
 from longtail.data.splits import held_out, validation_limits
-from longtail.data.splitting import split
 
 
 def pool(y: Any, **more: Any) -> Pool:

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from longtail.data import Examples, MappedExamples, load
-from longtail.data.folds import Folds
 from longtail.data.pool import Pool
+from longtail.data.split.folds import Folds
+from longtail.data.split.holdout import split
 from longtail.data.splits import Splits
-from longtail.data.splitting import split
 
 Y = np.repeat(np.arange(3), [60, 24, 8])
 
@@ -156,7 +156,7 @@ class TestNoLeak:
         ), Y
 
     def pool(self, frame: Any) -> Pool:
-        from longtail.data.tables import Table
+        from longtail.data.read.tables.table import Table
 
         return Pool("table", Table(frame), torch.from_numpy(Y), ("0", "1", "2"))
 

@@ -9,9 +9,9 @@ from torch import nn
 
 from longtail.data import Examples
 from longtail.engine import Recipe, Stage
+from longtail.facts.types import Learner, TrainingData
 from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
-from longtail.types import Learner, TrainingData
 
 RECIPE = Recipe(epochs=3, batch_size=8, lr=0.05)
 

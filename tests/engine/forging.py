@@ -15,9 +15,9 @@ import pytest
 import longtail as lt
 from longtail.cli import run
 from longtail.data import load
-from longtail.engine import saved
-from longtail.methods.recipes import default_recipe
-from longtail.methods.train import train
+from longtail.engine.default_recipe import default_recipe
+from longtail.runs import saved
+from longtail.runs.train import train
 
 Meta = dict[str, Any]
 

@@ -9,7 +9,7 @@ import torch
 
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
-from longtail.methods.train import Fit
+from longtail.runs.train import Fit
 
 
 def splits() -> Splits:

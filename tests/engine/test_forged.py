@@ -109,7 +109,7 @@ class TestNothingIsExecuted:
     ) -> None:
         from sklearn.preprocessing import StandardScaler
 
-        from longtail import trusted
+        from longtail.facts import trusted
 
         forged(model, preparation_skops=trusted.dumps(StandardScaler().fit(np.eye(3))))
         assert "does not fit its description" in refused(model, capsys)

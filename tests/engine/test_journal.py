@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from longtail.engine import packing
-from longtail.engine.journal import LINES, STATE, Journal, append_record
+from longtail.runs.journal import LINES, STATE, Journal, append_record
 
 CONFIG = {"method": "ce", "threads": 1}
 

@@ -9,8 +9,8 @@ import torch
 
 from longtail import models
 from longtail.engine import memory
-from longtail.engine.predictor import Predictor
 from longtail.models.fused import fold, fused
+from longtail.runs.predictor import Predictor
 
 
 def trained(name: str = "resnet32", precision: str = "float32") -> torch.nn.Module:

@@ -17,8 +17,8 @@ import torch
 import longtail as lt
 from longtail.data import load
 from longtail.engine import Recipe
-from longtail.engine.priors import target
-from longtail.methods.train import train
+from longtail.runs.priors import target
+from longtail.runs.train import train
 
 SMALL = {"epochs": 8, "batch_size": 16}
 
@@ -43,7 +43,7 @@ def frame(rows: int = 160) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from longtail.methods.recipes import default_recipe
+    from longtail.engine.default_recipe import default_recipe
 
     folder = tmp_path_factory.mktemp("model")
     splits = load(frame(), "kind")
@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_frame_and_its_csv_predict_alike_to_the_byte(model: Path, tmp_path: Path) -> None:
     table = frame()
     table.to_csv(tmp_path / "new.csv", index=False)
-    from longtail.data.fresh import rows
+    from longtail.data.prepare.fresh import rows
 
     predictor = lt.load(model)
     here = predictor.predictions(table.drop(columns="kind"))

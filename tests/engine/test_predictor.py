@@ -11,7 +11,7 @@ from forging import forged
 from torch import nn
 
 from longtail import posthoc
-from longtail.engine import Predictor
+from longtail.runs.predictor import Predictor
 
 DATA = gaussians()
 

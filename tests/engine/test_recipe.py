@@ -11,7 +11,7 @@ from torch import nn
 
 from longtail.data import load
 from longtail.engine import Recipe
-from longtail.methods.recipes import default_recipe
+from longtail.engine.default_recipe import default_recipe
 
 
 def test_the_ldam_recipe_epoch_by_epoch() -> None:

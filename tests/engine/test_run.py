@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from longtail.engine import Run
-from longtail.engine.run import claim, first_difference
+from longtail.runs.run import Run, claim, first_difference
 from resealing import unsealed
 
 CONFIG: dict[str, Any] = {

@@ -12,7 +12,7 @@ import pytest
 from forging import Meta, edited, forged, frame, refused, trained_in
 
 import longtail as lt
-from longtail.engine import saved
+from longtail.runs import saved
 
 skops = pytest.importorskip("skops.io")
 

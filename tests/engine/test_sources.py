@@ -17,8 +17,8 @@ import longtail as lt
 from longtail import data
 from longtail.cli import run
 from longtail.data.origin import Origin, Place
-from longtail.engine import Run
-from longtail.methods.train import train
+from longtail.runs.run import Run
+from longtail.runs.train import train
 
 
 def trained(splits: data.Splits, folder: Path) -> Run:

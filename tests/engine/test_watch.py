@@ -11,7 +11,7 @@ from engine_toys import gaussians, stage
 from longtail.data import Examples
 from longtail.engine import fit
 from longtail.engine.watch import FinitenessError, Watch
-from longtail.types import Batch, Step
+from longtail.facts.types import Batch, Step
 
 
 def poisoned(rows: list[int], value: float = torch.nan) -> Examples:

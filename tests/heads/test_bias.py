@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from longtail.heads import CosineClassifier, LearnableScale, NearestClassMean, fold_into_bias, prior_bias, rescale_head
+from longtail.models.heads import (
+    CosineClassifier,
+    LearnableScale,
+    NearestClassMean,
+    fold_into_bias,
+    prior_bias,
+    rescale_head,
+)
 from longtail.posthoc import LogitAdjustment, adjust_logits
 
 COUNTS = [500, 60, 7, 1]

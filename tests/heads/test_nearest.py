@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from longtail import knobs
-from longtail.heads import NearestClassMean, swap_head
+from longtail.facts import knobs
+from longtail.models.heads import NearestClassMean, swap_head
 
 KINDS = ["cl2n", "l2n", "un"]
 SCORES = ["l2", "cos", "dot"]

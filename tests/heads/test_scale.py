@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from longtail.heads import CosineClassifier, LearnableScale, rescale_head
+from longtail.models.heads import CosineClassifier, LearnableScale, rescale_head
 
 
 def test_a_learnable_scale_multiplies_logits_per_class_or_at_once():

@@ -9,8 +9,8 @@ import torch
 from tests.instance_weights import weight_formulas as formulas
 from torch import Tensor
 
+from longtail.facts.schedules import linear, steps, switch
 from longtail.instance_weights import ABSGD, TERM, Mean
-from longtail.schedules import linear, steps, switch
 
 STEPS = 40
 

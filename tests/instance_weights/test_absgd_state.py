@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from longtail import checks
+from longtail.facts import checks
+from longtail.facts.schedules import Schedule, cosine, cycle, linear, steps, switch
+from longtail.facts.types import InstanceWeights
 from longtail.instance_weights import ABSGD
-from longtail.schedules import Schedule, cosine, cycle, linear, steps, switch
-from longtail.types import InstanceWeights
 
 
 def batches(count: int, seed: int = 0) -> list[Tensor]:

@@ -10,9 +10,9 @@ import torch
 from tests.instance_weights import weight_formulas as formulas
 from torch import Tensor
 
+from longtail.facts.schedules import linear, switch
+from longtail.facts.types import InstanceWeights
 from longtail.instance_weights import ABSGD, EG, TERM, InstanceWeighting, Mean, SmallLoss
-from longtail.schedules import linear, switch
-from longtail.types import InstanceWeights
 
 CLASSES = [2, 0, 0, 2, 0, 7, 2, 0, 7, 4]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from longtail.facts.types import InstanceWeights
 from longtail.instance_weights import InstanceWeighting, Mean
-from longtail.types import InstanceWeights
 
 
 class Largest(InstanceWeighting):

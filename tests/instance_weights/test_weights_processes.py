@@ -10,8 +10,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from longtail.facts.schedules import switch
 from longtail.instance_weights import ABSGD, EG, TERM, InstanceWeighting
-from longtail.schedules import switch
 
 WORLD, STEPS, BATCH = 2, 12, 16
 pytestmark = pytest.mark.slow

@@ -16,14 +16,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from longtail import trusted
 from longtail.data import Examples
-from longtail.engine import Predictor, packing
+from longtail.engine import packing
 from longtail.engine.randomness import seeded
+from longtail.facts import trusted
+from longtail.facts.types import Learner, Update
 from longtail.learners import EstimatorLearner, FittedEstimator
 from longtail.learners.estimator import Look, still
-from longtail.methods.classifiers import slower
-from longtail.types import Learner, Update
+from longtail.methods.estimators.classifiers import slower
+from longtail.runs.predictor import Predictor
 
 C = 4
 pytest.importorskip("skops.io")

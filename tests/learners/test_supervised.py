@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtail.facts.types import Batch, Learner, Outputs, Progress, Step, Update
 from longtail.instance_weights import InstanceWeighting, Mean
 from longtail.learners import SupervisedLearner
 from longtail.losses import ClassBalancedLoss, CrossEntropyLoss, FocalLoss, LDAMLoss
-from longtail.types import Batch, Learner, Outputs, Progress, Step, Update
 from longtail.updates import Descend
 
 N, D, C = 12, 4, 3

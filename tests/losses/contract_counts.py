@@ -10,8 +10,9 @@ from tests.losses.contract_targets import YES, same
 from tests.losses.loss_cases import Case, batch, soft
 from torch import Tensor
 
-from longtail import knobs, losses
-from longtail.schedules import linear
+from longtail import losses
+from longtail.facts import knobs
+from longtail.facts.schedules import linear
 
 OTHER = [3, 60, 9, 400, 11]
 EMPTY = [500, 120, 0, 7, 2]

@@ -10,7 +10,7 @@ from tests.losses.loss_cases import COUNTS, C, Case, batch, generator
 from torch import Tensor
 
 from longtail import losses
-from longtail.schedules import linear
+from longtail.facts.schedules import linear
 
 NAMES = [f"class {j}" for j in range(C)]
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from longtail import losses
-from longtail.schedules import cosine, linear, switch
+from longtail.facts.schedules import cosine, linear, switch
 
 SCHEDULES = {"switch": switch(0.8, 0.0, 1.0), "linear": linear(0.0, 1.0), "cosine": cosine(0.0, 1.0)}
 

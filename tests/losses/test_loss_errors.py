@@ -9,9 +9,9 @@ import pytest
 import torch
 from tests.losses.loss_cases import CASES, COUNTS, ROWS, C, batch
 
-from longtail import checks
 from longtail import losses as L
-from longtail.schedules import constant, linear, switch
+from longtail.facts import checks
+from longtail.facts.schedules import constant, linear, switch
 
 RANGE = "; choose a value in that range"
 NUMBER = "; pass a plain number or a schedule"

@@ -10,9 +10,10 @@ import torch
 from tests.losses.loss_cases import COUNTS, C, batch, soft
 from torch import nn
 
-from longtail import class_weights, functional
+from longtail import functional
 from longtail import losses as L
-from longtail.schedules import switch
+from longtail.facts import class_weights
+from longtail.facts.schedules import switch
 
 EQUAL = [40] * C
 DRW = {"class_weight": "effective", "reweight": switch(0.8, 0.0, 1.0)}

@@ -9,7 +9,7 @@ from tests.losses.loss_cases import CASES, COUNTS, NAMES, TAKES_CLASS_WEIGHT, C,
 from torch import Tensor
 
 from longtail import losses
-from longtail.schedules import linear
+from longtail.facts.schedules import linear
 
 WEIGHTS = {
     "inverse": formulas.power_weights(COUNTS, 1.0),

@@ -10,11 +10,12 @@ import torch
 from tests.losses.loss_cases import COUNTS, batch, soft
 from torch import Tensor
 
-from longtail import functional, knobs
-from longtail.knobs import NonNegative, Range
+from longtail import functional
+from longtail.facts import knobs
+from longtail.facts.knobs import NonNegative, Range
+from longtail.facts.schedules import linear
 from longtail.losses import Loss
 from longtail.losses.signature import Common
-from longtail.schedules import linear
 
 
 class CDT(Loss):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import Subset, TensorDataset
 
 from longtail import losses
-from longtail.schedules import switch
+from longtail.facts.schedules import switch
 
 OTHER = [3, 60, 9, 400, 11]
 all_losses = pytest.mark.parametrize("name", NAMES)

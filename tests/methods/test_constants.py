@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from longtail.data import Examples
 from longtail.engine import Recipe
-from longtail.heads import CosineClassifier
 from longtail.learners import SupervisedLearner
 from longtail.methods import method
+from longtail.models.heads import CosineClassifier
 
 COUNTS = (100, 30, 5)
 TARGETS = torch.repeat_interleave(torch.arange(3), torch.tensor(COUNTS))

@@ -12,13 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from longtail import knobs
 from longtail.data import Splits, load
-from longtail.engine import Recipe, Run
-from longtail.methods import method, train
-from longtail.methods.catalog import CATALOG, ESTIMATORS
-from longtail.methods.train import Fit
-from longtail.schedules import Schedule
+from longtail.engine import Recipe
+from longtail.facts import knobs
+from longtail.facts.schedules import Schedule
+from longtail.methods import method
+from longtail.methods.menu import CATALOG, ESTIMATORS
+from longtail.runs.run import Run
+from longtail.runs.train import Fit, train
 
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})  # deferred methods switch at 4
 

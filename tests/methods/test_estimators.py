@@ -18,12 +18,14 @@ from torch import Tensor
 
 from longtail.data import Examples, Splits, load
 from longtail.data.mapped import MappedExamples
-from longtail.engine import Predictor, Recipe, Run
+from longtail.engine import Recipe
+from longtail.engine.default_recipe import default_recipe
 from longtail.engine.randomness import derived
-from longtail.methods import method, methods, train
-from longtail.methods.catalog import ESTIMATORS
-from longtail.methods.recipes import default_recipe
-from longtail.methods.train import Fit
+from longtail.methods import method, methods
+from longtail.methods.menu import ESTIMATORS
+from longtail.runs.predictor import Predictor
+from longtail.runs.run import Run
+from longtail.runs.train import Fit, train
 
 pytest.importorskip("skops.io")
 pd = pytest.importorskip("pandas")
@@ -51,7 +53,7 @@ def frame(size: int, seed: int) -> tuple[Any, Tensor]:
 
 
 def table(size: int = 500) -> Splits:
-    from longtail.data.tables.preparation import TablePreparation
+    from longtail.data.prepare.table import TablePreparation
 
     rows, y = frame(size, 0)
     other, z = frame(200, 1)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from longtail.methods import PRESETS, catalog, catalogue, explained, method, methods, overview
-from longtail.methods.menu import table
-from longtail.methods.resolve import split
+from longtail.catalogue.describe import table
+from longtail.catalogue.resolve import split
+from longtail.methods import PRESETS, catalogue, explained, method, methods, overview
+from longtail.methods import menu as catalog
 
 BAD = {
     "ldam-dwr": r"unknown method 'ldam-dwr'; did you mean ldam-drw\(max_margin=0.5, scale=30.0, at=0.8, .*\)\? see",

@@ -14,20 +14,21 @@ import torch
 from torch import nn
 
 from longtail import instance_weights
+from longtail.catalogue.compose import with_weights
+from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.references import GOOD_1952
 from longtail.data import Splits, load
-from longtail.engine import Recipe, Run
+from longtail.engine import Recipe
 from longtail.engine.watch import FinitenessError
 from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
-from longtail.methods import explained, method, train
-from longtail.methods.catalog import CATALOG
-from longtail.methods.decoupled import still
-from longtail.methods.definition import Method, one_stage
-from longtail.methods.references import GOOD_1952
-from longtail.methods.train import Fit
-from longtail.methods.weighing import with_weights
+from longtail.methods import explained, method
+from longtail.methods.menu import CATALOG
+from longtail.methods.robust.decoupled import still
 from longtail.models import build
 from longtail.optim import UncorrectedAdam
+from longtail.runs.run import Run
+from longtail.runs.train import Fit, train
 
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8, 8)})
 OURS = ("absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss")

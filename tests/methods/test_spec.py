@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from longtail.catalogue.spec import canonical, folder_name, parse
+from longtail.facts.schedules import Schedule, steps, switch, warmup
 from longtail.methods import method
-from longtail.methods.spec import canonical, folder_name, parse
-from longtail.schedules import Schedule, steps, switch, warmup
 
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "ce": ("ce", {}),

@@ -12,14 +12,15 @@ from safetensors.numpy import load_file
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from longtail import counts as statistics
-from longtail import groups, losses, metrics, posthoc
-from longtail.class_weights import effective_number, inverse_frequency
+from longtail import losses, metrics, posthoc
 from longtail.comparison import compare
-from longtail.comparison.differences import compare_to_reference
-from longtail.comparison.resampling import METRICS, metric_values
-from longtail.comparison.verdict import verdict_on_retraining
+from longtail.comparison.evidence.differences import compare_to_reference
+from longtail.comparison.evidence.resampling import METRICS, metric_values
+from longtail.comparison.evidence.verdict import verdict_on_retraining
 from longtail.data import Examples
+from longtail.facts import counts as statistics
+from longtail.facts import groups
+from longtail.facts.class_weights import effective_number, inverse_frequency
 
 C = 5
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from longtail import models
 from longtail.engine import Recipe
-from longtail.models.tabular import Entrance, embedding_width, tabular
+from longtail.models.bodies.tabular import Entrance, embedding_width, tabular
 
 NUMERIC, CATEGORIES = 3, (4, 1, 700)
 BUILDER = {
@@ -74,7 +74,7 @@ def test_code_zero_is_learnt_where_training_rows_have_it() -> None:
 
 def test_codes_pass_standardisation_untouched_under_a_tables_recipe() -> None:
     from longtail.data import Examples
-    from longtail.methods.recipes import SCALED
+    from longtail.engine.default_recipe import SCALED
 
     x = rows(50)
     data = Examples(x, torch.arange(50) % 5, tuple("abcde"))

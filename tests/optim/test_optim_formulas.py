@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail import instance_weights, optim
-from longtail.schedules import switch
+from longtail.facts.schedules import switch
 
 STEPS, LAM, GAMMA, LR, DECAY = 15, 0.8, 0.3, 0.05, 0.01
 X = torch.randn(STEPS, 6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from report_summary import METRICS, row, summary
 
-from longtail.comparison.tested import recall_intervals, varies
+from longtail.comparison.evidence.tested import recall_intervals, varies
 from longtail.report import picture, tables, thin
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import typer
 
-from longtail import children, wording
 from longtail.cli import compare, explain, inspect, methods, predict, reproduce, terminal, train
+from longtail.facts import children, wording
 
 app = typer.Typer(
     name="longtail",

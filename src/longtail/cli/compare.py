@@ -56,7 +56,7 @@ def compare(
 def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) -> int:
     from longtail import comparison
     from longtail.cli import progress, screen
-    from longtail.wording import visible
+    from longtail.facts.wording import visible
 
     with progress.watched("comparing") as callbacks:
         prepared = comparison.prepare(data, **wanted)

@@ -18,7 +18,7 @@ def explain(
 
     Example: longtail explain ldam-drw
     """
-    from longtail import ledger
+    from longtail.facts import ledger
     from longtail.methods import explained
 
     row = explained(method)

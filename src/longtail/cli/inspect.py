@@ -37,11 +37,11 @@ def inspect(
 
     Example: longtail inspect photos/ --fail-on "duplicates,leaks,min-count<5"
     """
-    from longtail.comparison.inspection import rules
+    from longtail.inspection import rules
 
     wanted = rules.rules(fail_on)
     if svg is not None:
-        from longtail.places import apart
+        from longtail.facts.places import apart
 
         _check_writable(svg)
         apart(svg, data, "--svg", inside=True)
@@ -59,11 +59,11 @@ def inspect(
 
 
 def _inspected(data: str, reading: dict[str, Any]) -> dict[str, Any]:
-    from longtail import profiles
-    from longtail.comparison.inspection import inspection
     from longtail.data import load, pool
-    from longtail.data.reading import HUB, NAMES
-    from longtail.data.tables import is_table
+    from longtail.data.read.dispatch import HUB, NAMES
+    from longtail.data.read.tables.sources import is_table
+    from longtail.facts import profiles
+    from longtail.inspection import inspection
 
     named = as_written(data, reading)
     if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:

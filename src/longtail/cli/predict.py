@@ -43,10 +43,10 @@ def predict(
     """
     if raw and target_prior is not None:
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
-    from longtail.data.fresh import rows
-    from longtail.engine import Predictor
-    from longtail.engine.predictions import checked
-    from longtail.places import apart
+    from longtail.data.prepare.fresh import rows
+    from longtail.facts.places import apart
+    from longtail.runs.predictions import checked
+    from longtail.runs.predictor import Predictor
 
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
@@ -81,7 +81,7 @@ def predict(
 
 def _check_kind(data: str, preparation: Any) -> None:
     """Whether a file could be an image, where the model knows images; other kinds are checked where they are read."""
-    from longtail.data.tables import is_table
+    from longtail.data.read.tables.sources import is_table
 
     path = Path(data)
     arrays = path.suffix.lower() in (".npz", ".npy")
@@ -116,8 +116,8 @@ def prior(text: str | None) -> Any:
     if text is None or text in ("training", "uniform"):
         return text
     if text.endswith(".json"):
-        from longtail import documents
-        from longtail.places import regular
+        from longtail.facts import documents
+        from longtail.facts.places import regular
 
         try:
             found = documents.parse(regular(text, "--target-prior").read_bytes())

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from longtail.cli.terminal import say
+from longtail.facts.wording import visible
 from longtail.report.names import shown
-from longtail.wording import visible
 
 FIRST, LATER = 10.0, 60.0
 """Seconds between two lines: at first, and at most; each wait is twice the one before."""

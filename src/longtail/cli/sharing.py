@@ -44,7 +44,7 @@ TRAINING: Group = {
 
 def as_written(data: str, reading: Mapping[str, Any]) -> str:
     """DATA and their options as a shell takes them, without options that have their default."""
-    from longtail.data.options import FLAGS
+    from longtail.data.read.options import FLAGS
 
     words = [data]
     for option, (_, default) in DATA.items():

@@ -6,7 +6,7 @@ import codecs
 import io
 import sys
 
-from longtail import wording
+from longtail.facts import wording
 
 PLAIN = {
     "±": "+/-", "–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "…": "...", "†": "#", "→": "->", "█": "#", "▌": " ",

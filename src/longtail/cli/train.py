@@ -14,7 +14,7 @@ from longtail.cli.terminal import say
 
 if TYPE_CHECKING:
     from longtail.cli.progress import Display
-    from longtail.methods.train import Fit
+    from longtail.runs.train import Fit
 
 
 @taking(reading=DATA, training=TRAINING)
@@ -42,12 +42,12 @@ def train(
     from longtail.comparison.plan import writable
     from longtail.data import load
     from longtail.engine import Recipe
+    from longtail.engine.default_recipe import default_recipe
+    from longtail.facts.places import apart
     from longtail.methods import method as resolve
-    from longtail.methods.recipes import default_recipe
-    from longtail.methods.train import Fit
-    from longtail.places import apart
     from longtail.report import weights
     from longtail.report.names import shown
+    from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")

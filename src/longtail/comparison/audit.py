@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from longtail.comparison.plan import Plan, Task
-from longtail.documents import DamagedError, OutdatedError
-from longtail.engine import run
-from longtail.methods.outcome import described
+from longtail.facts.documents import DamagedError, OutdatedError
+from longtail.runs import run
+from longtail.runs.finish import described
 
 log = logging.getLogger(__name__)
 

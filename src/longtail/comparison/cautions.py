@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import torch
 
-from longtail.comparison.inspection.findings import hardly_tested, identified
-from longtail.comparison.inspection.view import flagged_of
 from longtail.data import Splits
-from longtail.data.folds import Folds
 from longtail.data.pool import Pool
-from longtail.data.tables.table import Table
+from longtail.data.read.tables.table import Table
+from longtail.data.split.folds import Folds
+from longtail.inspection.findings import hardly_tested, identified
+from longtail.inspection.view import flagged_of
 from longtail.report.names import shown
 
 log = logging.getLogger(__name__)

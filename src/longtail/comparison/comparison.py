@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from longtail.catalogue.method import Method
 from longtail.comparison.audit import audit, mend
 from longtail.comparison.cautions import warn_of_small
 from longtail.comparison.execute import OnBegin, OnOutcome, OutputError, check_limits, execute
@@ -18,16 +19,15 @@ from longtail.comparison.opening import folds_of, splits_of
 from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
 from longtail.data import Splits, load
-from longtail.data.folds import Folds, check_folds
-from longtail.data.options import ALLOWED
+from longtail.data.read.options import ALLOWED
+from longtail.data.split.folds import Folds, check_folds
 from longtail.engine import Recipe, packing
+from longtail.engine.default_recipe import default_recipe
 from longtail.engine.lock import held
-from longtail.methods import Method
+from longtail.facts.places import apart
+from longtail.facts.wording import told
 from longtail.methods import methods as chosen
-from longtail.methods.recipes import default_recipe
-from longtail.places import apart
 from longtail.report import files, tables
-from longtail.wording import told
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import torch
 
+from longtail.catalogue.method import Method
 from longtail.comparison.execute import THREADS
 from longtail.data import Examples, Splits
-from longtail.engine import Recipe, Run
+from longtail.engine import Recipe
+from longtail.facts.types import Record
 from longtail.learners.estimator import Look
-from longtail.methods import Method
 from longtail.methods import method as resolve
-from longtail.methods.train import Fit
-from longtail.types import Record
+from longtail.runs.run import Run
+from longtail.runs.train import Fit
 
 STEPS = 8
 """Steps of an epoch that is measured, and as many batches of the test part."""

@@ -13,8 +13,8 @@ from longtail.comparison.costs import Cost, Short, cost, fits, held_bytes
 from longtail.comparison.plan import REFERENCE, Plan, Task, plan
 from longtail.data import Examples
 from longtail.engine.machine import cores
-from longtail.methods.folds import fold_folder
 from longtail.report import picture
+from longtail.runs.folds import fold_folder
 
 AIM = 0.3
 """Seconds that a measured training should take in epochs, in FEWEST to MOST of them."""

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longtail import children
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
-from longtail.data.folds import Folds
+from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.machine import cores
-from longtail.engine.run import ForeignError
-from longtail.methods import train
-from longtail.methods.folds import train_folds
-from longtail.wording import told
+from longtail.facts import children
+from longtail.facts.wording import told
+from longtail.runs.folds import train_folds
+from longtail.runs.run import ForeignError
+from longtail.runs.train import train
 
 THREADS = 1
 """CPU threads of one run. Runs stand side by side instead, and results do not depend on how many do."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.comparison.benchmarks import Benchmark
-from longtail.engine import Run
+from longtail.runs.run import Run
 
 
 def measured_rows(wanted: Benchmark, summary: dict[str, Any], out: Path, deviations: list[str]) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from longtail.comparison.cautions import noted
 from longtail.data import Splits, load
-from longtail.data.folds import Folds
 from longtail.data.load import check_shaping
-from longtail.data.reading import NAMES, pool
+from longtail.data.read.dispatch import NAMES, pool
+from longtail.data.split.folds import Folds
 
 UNFOLDED = ("test", "ratio")
 SHAPING = ("ratio", "profile", "val", "test")

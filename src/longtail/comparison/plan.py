@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from longtail.catalogue.method import Method
+from longtail.catalogue.spec import folder_name
 from longtail.data import Splits
-from longtail.data.folds import Folds
-from longtail.documents import DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed
-from longtail.engine import Recipe, packing, sources
-from longtail.engine.run import first_difference
-from longtail.methods import Method, methods
-from longtail.methods.spec import folder_name
+from longtail.data.split.folds import Folds
+from longtail.engine import Recipe, packing
+from longtail.facts.documents import DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed
+from longtail.methods import methods
+from longtail.runs import sources
+from longtail.runs.run import first_difference
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from longtail import ledger
+from longtail.catalogue.method import Method
 from longtail.comparison.benchmarks import Benchmark, benchmark
 from longtail.comparison.comparison import Prepared, compare_prepared, prepare
 from longtail.comparison.execute import OnBegin, OnOutcome, OutputError, check_limits
 from longtail.comparison.measured import measured_rows
 from longtail.comparison.plan import Plan
 from longtail.engine import packing
-from longtail.methods import Method, catalogue
-from longtail.methods.recipes import LDAM
+from longtail.engine.default_recipe import LDAM
+from longtail.facts import ledger
+from longtail.methods import catalogue
 from longtail.report import reproduction as report
 
 SCHEMA = 1

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.comparison.decisions import decisions_of
-from longtail.comparison.differences import Differences, compare_to_reference
+from longtail.comparison.evidence.decisions import decisions_of
+from longtail.comparison.evidence.differences import Differences, compare_to_reference
+from longtail.comparison.evidence.tested import recall_intervals, rows_tested, varies
+from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining
 from longtail.comparison.execute import Outcome
 from longtail.comparison.plan import METRICS, REFERENCE, Plan, Task
-from longtail.comparison.tested import recall_intervals, rows_tested, varies
-from longtail.comparison.verdict import verdict, verdict_on_retraining
-from longtail.engine import Run
-from longtail.groups import groups
+from longtail.facts.groups import groups
+from longtail.runs.run import Run
 
 SCHEMA = 1
 """Of comparison.json."""

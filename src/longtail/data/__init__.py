@@ -1,11 +1,11 @@
 """Data in: examples in memory or read row by row, pools of rows, their splits, and the readers that make them."""
 
-from longtail.data.examples import Examples
 from longtail.data.load import load
 from longtail.data.mapped import MappedExamples
 from longtail.data.pool import Pool
-from longtail.data.reading import pool
+from longtail.data.read.dispatch import pool
+from longtail.data.rows import Examples
+from longtail.data.split.holdout import split
 from longtail.data.splits import Part, Splits, held_out
-from longtail.data.splitting import split
 
 __all__ = ["Examples", "MappedExamples", "Part", "Pool", "Splits", "held_out", "load", "pool", "split"]

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from longtail import profiles
-from longtail.data.arrays import examples
-from longtail.data.cifar import SOURCES, cifar
-from longtail.data.images import FeaturePreparation
-from longtail.data.limits import check_share
-from longtail.data.options import flag, given_as
 from longtail.data.origin import Origin
-from longtail.data.reading import NAMES, pool
+from longtail.data.prepare.images import FeaturePreparation
+from longtail.data.read.arrays import examples
+from longtail.data.read.cifar import SOURCES, cifar
+from longtail.data.read.dispatch import NAMES, pool
+from longtail.data.read.options import flag, given_as
+from longtail.data.split.holdout import TEST_SHARE, split
+from longtail.data.split.limits import check_share
 from longtail.data.splits import DATA_SEED, Splits, held_out
-from longtail.data.splitting import TEST_SHARE, split
+from longtail.facts import profiles
 
 DIGITS_LARGEST = 100
 """Training examples of the largest class of long-tailed digits: 74 or more of every class stay for testing."""

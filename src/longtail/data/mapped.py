@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from longtail import children
-from longtail.data.examples import Augment, counted, steps, visited
-from longtail.types import Batch, Draw
+from longtail.data.rows import Augment, counted, steps, visited
+from longtail.facts import children
+from longtail.facts.types import Batch, Draw
 
 
 class MapStyle(Protocol):

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail import checks
-from longtail.data.examples import Examples
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
-from longtail.data.preparation import Preparation
-from longtail.data.tables.table import Table
+from longtail.data.prepare.preparation import Preparation
+from longtail.data.read.tables.table import Table
+from longtail.data.rows import Examples
+from longtail.facts import checks
 
 PARTS = ("train", "val", "test")
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail import checks
-from longtail.data.examples import Examples
-from longtail.data.grouping import Grouped, held_groups
-from longtail.data.limits import Limit, check_share, held_size, validation_limits
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
-from longtail.data.preparation import Preparation
+from longtail.data.prepare.preparation import Preparation
+from longtail.data.rows import Examples
+from longtail.data.split.grouping import Grouped, held_groups
+from longtail.data.split.limits import Limit, check_share, held_size, validation_limits
+from longtail.facts import checks
 
 __all__ = ["DATA_SEED", "Limit", "Part", "Splits", "held_out", "validation_limits"]
 

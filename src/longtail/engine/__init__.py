@@ -1,9 +1,14 @@
-"""Training: stages, the generator of epochs, and the folder that one training leaves behind."""
+"""Training: stages, recipes, and the generator of epochs."""
 
+from typing import Any
+
+from longtail import aliases
 from longtail.engine.fit import Training, fit
-from longtail.engine.predictor import Predictor
 from longtail.engine.recipe import Recipe
-from longtail.engine.run import Run
 from longtail.engine.stage import Stage
 
-__all__ = ["Predictor", "Recipe", "Run", "Stage", "Training", "fit"]
+__all__ = ["Recipe", "Stage", "Training", "fit"]
+
+
+def __getattr__(name: str) -> Any:
+    return aliases.name(__name__, name)

@@ -17,7 +17,7 @@ from longtail.engine import store as stages_kept
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Stage
 from longtail.engine.watch import Watch
-from longtail.types import Learner, Record, TrainingData
+from longtail.facts.types import Learner, Record, TrainingData
 
 Evaluate = Callable[[Learner], dict[str, float]]
 

@@ -13,10 +13,10 @@ from torch import nn
 from longtail import models
 from longtail.data import Part
 from longtail.engine.precision import PRECISIONS
-from longtail.knobs import Range
+from longtail.facts.knobs import Range
+from longtail.facts.schedules import cosine, steps, warmup
+from longtail.facts.wording import told
 from longtail.learners import FittedEstimator
-from longtail.schedules import cosine, steps, warmup
-from longtail.wording import told
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from longtail.types import Learner, Progress, TrainingData, Update
+from longtail.facts.types import Learner, Progress, TrainingData, Update
 from longtail.updates import Descend
 
 Build = Callable[[Any, Learner | None], tuple[Learner, TrainingData]]

@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from longtail.documents import Rule, misfit
 from longtail.engine import packing
-from longtail.types import Learner, Record
+from longtail.facts.documents import Rule, misfit
+from longtail.facts.types import Learner, Record
 
 log = logging.getLogger(__name__)
 

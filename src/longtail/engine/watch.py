@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longtail.types import Batch, Step
+from longtail.facts.types import Batch, Step
 
 log = logging.getLogger(__name__)
 

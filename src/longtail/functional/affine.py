@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longtail.counts import positive_counts
+from longtail.facts.counts import positive_counts
 from longtail.functional.mixtures import IGNORE, Value, across, widen
 from longtail.functional.softmax import cross_entropy, logit_adjusted
 

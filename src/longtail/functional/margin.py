@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longtail.counts import positive_counts
+from longtail.facts.counts import positive_counts
 from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
 from longtail.functional.softmax import adjusted_cross_entropy
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longtail.counts import log_priors
+from longtail.facts.counts import log_priors
 from longtail.functional.fused import Fused, Piece, flat
 from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
 

@@ -8,12 +8,12 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from longtail.facts.knobs import Knob, Range
+from longtail.facts.schedules import Schedule
+from longtail.facts.types import Progress
 from longtail.instance_weights.exponents import Exponents, exponents, looked_at, now, widened
 from longtail.instance_weights.ranges import ANY, GAMMA, START, WAY_OUT, check_lam
 from longtail.instance_weights.weighting import InstanceWeighting, wide
-from longtail.knobs import Knob, Range
-from longtail.schedules import Schedule
-from longtail.types import Progress
 
 SAME = 1e-6
 """Values of lam this close, relatively, are one: a schedule answers a tensor in float32 and a float in float64."""

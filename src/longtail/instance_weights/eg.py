@@ -7,10 +7,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from longtail.facts.knobs import Knob, Range
+from longtail.facts.types import Progress
 from longtail.instance_weights.exponents import exponents, now, processes, widened
 from longtail.instance_weights.weighting import InstanceWeighting, wide
-from longtail.knobs import Knob, Range
-from longtail.types import Progress
 
 POSITIVE = Range(0, open_low=True, open_high=True)
 

@@ -8,11 +8,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from longtail import checks
+from longtail.facts import checks
+from longtail.facts.knobs import Range
+from longtail.facts.schedules import Schedule, at
+from longtail.facts.types import Progress
 from longtail.instance_weights.weighting import wide
-from longtail.knobs import Range
-from longtail.schedules import Schedule, at
-from longtail.types import Progress
 
 
 class Exponents(NamedTuple):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from longtail.knobs import Choice, Knob, Range
-from longtail.schedules import Cosine, Cycle, Linear, Schedule, Warmup
+from longtail.facts.knobs import Choice, Knob, Range
+from longtail.facts.schedules import Cosine, Cycle, Linear, Schedule, Warmup
 
 ANY, GAMMA = Range(), Range(0, 1, open_low=True)
 

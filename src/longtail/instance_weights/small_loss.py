@@ -7,10 +7,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from longtail.facts.knobs import Knob, Range
+from longtail.facts.types import Progress
 from longtail.instance_weights.exponents import now
 from longtail.instance_weights.weighting import InstanceWeighting, wide
-from longtail.knobs import Knob, Range
-from longtail.types import Progress
 
 SHARE = Range(0, 1, open_low=True)
 

@@ -10,8 +10,8 @@ from typing import Self, final
 import torch
 from torch import Tensor, nn
 
-from longtail import checks
-from longtail.types import Progress
+from longtail.facts import checks
+from longtail.facts.types import Progress
 
 
 class InstanceWeighting(nn.Module, ABC):

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from longtail.facts.types import Batch, Learner, Progress, Step, TrainingData
 from longtail.learners.fitted import FLOOR, FittedEstimator, rows, threads
-from longtail.types import Batch, Learner, Progress, Step, TrainingData
 
 Make = Callable[[int, NDArray[np.int64]], Any]
 """(seed, (N,) class indices of the training rows) -> an unfitted classifier or pipeline."""

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from longtail import trusted
-from longtail.types import Outputs
+from longtail.facts import trusted
+from longtail.facts.types import Outputs
 
 FLOOR = 1e-12
 """The least probability of a class, so that its logarithm is finite; also that of a class without training rows."""

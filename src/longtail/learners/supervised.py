@@ -9,9 +9,9 @@ from typing import Any, Self, final
 import torch
 from torch import Tensor, nn
 
+from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
 from longtail.losses import Loss
 from longtail.targets import Given
-from longtail.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
 
 
 @final

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from longtail import functional
-from longtail.class_weights import BETA, Beta, effective_number
+from longtail.facts.class_weights import BETA, Beta, effective_number
+from longtail.facts.knobs import Choice, NonNegative
+from longtail.facts.types import Progress
 from longtail.functional import widen
-from longtail.knobs import Choice, NonNegative
 from longtail.losses.loss import Loss
 from longtail.losses.signature import Common
-from longtail.types import Progress
 
 Base = Annotated[str, Choice(("softmax", "sigmoid", "focal"))]
 

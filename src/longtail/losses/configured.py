@@ -8,15 +8,15 @@ from typing import Any, ClassVar, Self, Unpack
 import torch
 from torch import Tensor
 
-from longtail import class_weights, knobs
-from longtail.arrays import keyed
-from longtail.counts import as_counts, class_names
-from longtail.counts import class_counts as count_classes
+from longtail.facts import class_weights, knobs
+from longtail.facts.arrays import keyed
+from longtail.facts.counts import as_counts, class_names
+from longtail.facts.counts import class_counts as count_classes
+from longtail.facts.schedules import Schedule, at
+from longtail.facts.types import Progress
 from longtail.losses.constants import ClassConstants
 from longtail.losses.reduction import check_normalize
 from longtail.losses.signature import DEFAULTS, Common, compose, refuse_unknown
-from longtail.schedules import Schedule, at
-from longtail.types import Progress
 
 
 class Configured(ClassConstants):

@@ -8,8 +8,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from longtail.arrays import COUNT, like_labels
-from longtail.counts import as_counts
+from longtail.facts.arrays import COUNT, like_labels
+from longtail.facts.counts import as_counts
 
 
 class ClassConstants(nn.Module):

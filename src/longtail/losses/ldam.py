@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from longtail import functional
-from longtail.knobs import NonNegative, Positive
+from longtail.facts.knobs import NonNegative, Positive
+from longtail.facts.types import Progress
 from longtail.losses.scaled import Scaled
 from longtail.losses.signature import Common
-from longtail.types import Progress
 
 
 class LDAMLoss(Scaled):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from longtail import functional
-from longtail.knobs import NonNegative
+from longtail.facts.knobs import NonNegative
+from longtail.facts.types import Progress
 from longtail.losses.loss import Loss
 from longtail.losses.signature import Common
-from longtail.types import Progress
 
 
 class LogitAdjustedLoss(Loss):

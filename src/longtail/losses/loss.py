@@ -13,13 +13,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from longtail.facts.schedules import at
+from longtail.facts.types import Progress
 from longtail.functional import across, is_soft, of_target, smoothed, widen
 from longtail.losses.configured import Configured
 from longtail.losses.reduction import check_normalize, reduce
 from longtail.losses.shapes import check_call, check_progress
 from longtail.losses.weighting import class_weight_now, class_weight_of, sample_weight_of
-from longtail.schedules import at
-from longtail.types import Progress
 
 
 class Loss(Configured, ABC):

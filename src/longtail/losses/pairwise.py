@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from longtail import functional
-from longtail.counts import positive_counts
-from longtail.knobs import Choice, Range
+from longtail.facts.counts import positive_counts
+from longtail.facts.knobs import Choice, Range
+from longtail.facts.types import Progress
 from longtail.losses.loss import Loss
 from longtail.losses.per_class import per_class
 from longtail.losses.signature import Common
-from longtail.types import Progress
 
 Delta = Annotated[str, Choice(("prior", "ones"), others=(Tensor, list, tuple, np.ndarray))] | Tensor | Sequence[float]
 PerClass = float | Tensor | Sequence[float] | None

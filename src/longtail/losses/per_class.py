@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longtail.arrays import by_class, keyed
-from longtail.knobs import Range
+from longtail.facts.arrays import by_class, keyed
+from longtail.facts.knobs import Range
 
 
 def per_class(name: str, value: Any, size: int | None, rule: Range, *, one_for_all: bool = True) -> Tensor:

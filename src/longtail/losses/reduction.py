@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from longtail.knobs import Choice
+from longtail.facts.knobs import Choice
 
 Reduction = Annotated[str, Choice(("mean", "sum", "none"))]
 Normalize = Annotated[str | float | Tensor, Choice(("weights", "batch"), others=(int, float, Tensor))]

@@ -6,9 +6,9 @@ from abc import ABC
 
 from torch import Tensor
 
+from longtail.facts.types import Progress
 from longtail.functional import widen
 from longtail.losses.loss import Loss
-from longtail.types import Progress
 
 
 class Scaled(Loss, ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from longtail import checks
+from longtail.facts import checks
 
 
 def check_call(

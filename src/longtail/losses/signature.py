@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict, get_type_hints
 import numpy as np
 from torch import Tensor
 
-from longtail.knobs import Choice, Fraction, UnitFloat
+from longtail.facts.knobs import Choice, Fraction, UnitFloat
 from longtail.losses.reduction import Normalize, Reduction
 
 ClassWeight = (

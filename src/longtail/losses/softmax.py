@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Unpack
 from torch import Tensor
 
 from longtail import functional
-from longtail.knobs import NonNegative, Range
+from longtail.facts.knobs import NonNegative, Range
+from longtail.facts.types import Progress
 from longtail.losses.loss import Loss
 from longtail.losses.per_class import per_class
 from longtail.losses.signature import Common
 from longtail.losses.weighting import class_weight_of
-from longtail.types import Progress
 
 
 class CrossEntropyLoss(Loss):

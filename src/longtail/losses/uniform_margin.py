@@ -7,10 +7,10 @@ from typing import Any, Unpack
 from torch import Tensor
 
 from longtail import functional
-from longtail.knobs import NonNegative, Positive
+from longtail.facts.knobs import NonNegative, Positive
+from longtail.facts.types import Progress
 from longtail.losses.scaled import Scaled
 from longtail.losses.signature import Common
-from longtail.types import Progress
 
 
 class UniformMarginLoss(Scaled):

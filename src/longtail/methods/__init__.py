@@ -1,8 +1,14 @@
-"""The methods: the catalogue, spec strings, and the way from a method and data to a run."""
+"""The methods: the menu, and behind it one leaf file for each."""
 
-from longtail.methods.catalog import PRESETS, catalogue, explained, method, methods, overview
-from longtail.methods.definition import Method
-from longtail.methods.references import Reference
-from longtail.methods.train import fit, train
+from typing import Any
 
-__all__ = ["PRESETS", "Method", "Reference", "catalogue", "explained", "fit", "method", "methods", "overview", "train"]
+from longtail import aliases
+from longtail.catalogue.method import Method
+from longtail.catalogue.references import Reference
+from longtail.methods.menu import PRESETS, catalogue, explained, method, methods, overview
+
+__all__ = ["PRESETS", "Method", "Reference", "catalogue", "explained", "method", "methods", "overview"]
+
+
+def __getattr__(name: str) -> Any:
+    return aliases.name(__name__, name)

@@ -1,83 +1,107 @@
-"""The catalogue in words: what `longtail methods`, `longtail explain` and the README table show."""
+"""The menu: one line per method. A new method is one leaf file, one line here and one test."""
 
 from __future__ import annotations
 
-import math
+import logging
+from collections.abc import Iterable
+from importlib.metadata import entry_points
 from typing import Any
 
-from longtail import knobs
-from longtail.engine import Recipe
-from longtail.methods.choose import Presets
-from longtail.methods.definition import Builders, Method
-from longtail.methods.resolve import described, resolve, signature
-from longtail.schedules import Schedule
+from longtail.catalogue.choose import Presets, choose
+from longtail.catalogue.describe import explanation, rows
+from longtail.catalogue.method import Builder, Builders, Method
+from longtail.catalogue.resolve import resolve
+from longtail.data import Part
+from longtail.methods.estimators import baselines as estimators
+from longtail.methods.margins import ldam
+from longtail.methods.robust import abadam, decoupled
+from longtail.methods.robust import weights as robust
+from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
+
+log = logging.getLogger(__name__)
+
+CATALOG: dict[str, Builder] = {
+    "ce": plain.ce,
+    "sigmoid-ce": plain.sigmoid_ce,
+    "focal": plain.focal,
+    "cb-ce": reweighting.cb_ce,
+    "cb-focal": reweighting.cb_focal,
+    "cb-rs": resampling.cb_rs,
+    "sqrt-rs": resampling.sqrt_rs,
+    "ce-drw": deferred.ce_drw,
+    "ce-drs": deferred.ce_drs,
+    "focal-drw": deferred.focal_drw,
+    "ldam": ldam.ldam,
+    "ldam-drw": ldam.ldam_drw,
+    "logit-adjusted": logit_adjustment.logit_adjusted,
+    "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
+    "balanced-softmax": logit_adjustment.balanced_softmax,
+    "ce-threshold": logit_adjustment.ce_threshold,
+    "absgd": robust.absgd,
+    "absgd-decoupled": decoupled.absgd_decoupled,
+    "abadam": abadam.abadam,
+    "term": robust.term,
+    "eg": robust.eg,
+    "small-loss": robust.small_loss,
+    "logistic": estimators.logistic,
+    "logistic-cw": estimators.logistic_cw,
+    "logistic-posthoc": estimators.logistic_posthoc,
+    "trees": estimators.trees,
+    "trees-cw": estimators.trees_cw,
+    "trees-posthoc": estimators.trees_posthoc,
+}
+
+QUICK = (
+    "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
+)  # fmt: skip
+ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
+"""scikit-learn's classifiers; for a table they join the presets of the networks."""
+PRESETS = Presets(
+    {"quick": QUICK, "all": tuple(key for key in CATALOG if key not in ESTIMATORS), "estimators": ESTIMATORS},
+    extended=("quick", "all"),
+    with_val=("ce-threshold",),
+    with_table=ESTIMATORS,
+)
+
+ENTRY_POINTS = "longtail.methods"
+"""Other packages add methods here: `key = "package.module:builder"`, a builder like those above."""
 
 
-def rows(builders: Builders, presets: Presets, task: str | None = None) -> list[dict[str, Any]]:
-    """One dict per method: method, paper, year, task, signature, summary.
+def catalogue() -> Builders:
+    """Our methods and those that installed packages add; no package can take a name that is taken.
 
     Raises:
-        ValueError: no method is for that task.
+        ValueError: two methods under one name.
     """
-    found = [explanation(key, builders, presets) for key in builders]
-    if task is not None:
-        known = sorted({row["task"] for row in found})
-        found = [row for row in found if row["task"] == task]
-        if not found:
-            raise ValueError(f"task must be one of {', '.join(known)}, got {task!r}; leave it out for all methods")
+    found = dict(CATALOG)
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name in found:
+            whose = "of one of ours" if point.name in CATALOG else "that another package uses"
+            raise ValueError(f"method {point.name!r} of {point.value} has the name {whose}; rename its entry point")
+        try:
+            found[point.name] = point.load()
+        except Exception as error:  # whatever a package of somebody else raises must not stop ours
+            log.warning("method %r of %s cannot be loaded (%s) and is left out", point.name, point.value, error)
     return found
 
 
-def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, Any]:
-    """Everything about one method; `spec` is the canonical form of the string given."""
-    method = resolve(name, builders)
-    builder = builders[method.key]
-    text = described(builder)
-    summary, _, body = text.partition("\n\n")
-    return {
-        "method": method.key,
-        "spec": method.spec,
-        "paper": method.reference.short,
-        "year": method.reference.year,
-        "title": method.reference.title,
-        "task": method.task,
-        "summary": summary,
-        "body": body,
-        "signature": signature(method.key, builder),
-        "knobs": [
-            {"name": k.name, "default": _written(k.default), "range": None if k.rule is None else str(k.rule)}
-            for k in knobs.declared(builder).values()
-        ],
-        "example": [] if method.example is None else method.example(),
-        "retrains": method.retrains,
-        "trains": method.trains,
-        "reads": None if method.retrains else _read_by(method, builders),
-        "needs_val": method.needs_val,
-        "inputs": method.inputs,
-        "presets": [p for p in presets.keys if method.key in presets.of(p, table=True)],
-        "bibtex": method.reference.bibtex,
-    }
+def method(spec: str | Method) -> Method:
+    """The method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`."""
+    return resolve(spec, catalogue())
 
 
-def _read_by(found: Method, builders: Builders) -> str:
-    """The method whose training is re-read: the first that has the same stages and no rule of its own."""
-    recipe = Recipe()
-    text = [stage.spec for stage in found.stages(recipe)]
-    plain = (resolve(key, builders) for key in builders if key != found.key)
-    return next((m.key for m in plain if m.retrains and [s.spec for s in m.stages(recipe)] == text), found.key)
+def methods(
+    asked: str | Iterable[str | Method] = "quick", *, val: bool = False, table: bool = False, data: Part | None = None
+) -> list[Method]:
+    """The methods of a comparison, each once, in the order asked; see `choose`."""
+    return choose(asked, catalogue(), PRESETS, val=val, table=table, data=data)
 
 
-def _written(default: Any) -> Any:
-    """A default as JSON can have it: a schedule and infinity by their text."""
-    plain = not isinstance(default, Schedule) and default not in (math.inf, -math.inf)
-    return default if plain else repr(default)
+def overview(task: str | None = None) -> list[dict[str, Any]]:
+    """What `longtail methods` prints: one dict per method."""
+    return rows(catalogue(), PRESETS, task)
 
 
-def table(methods: list[dict[str, Any]]) -> str:
-    """The README's table of methods, from the rows that `rows` gives."""
-    lines = ["| method | paper | year | what it is |", "|---|---|---|---|"]
-    lines += [
-        f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |"
-        for row in methods
-    ]
-    return "\n".join(lines)
+def explained(name: str) -> dict[str, Any]:
+    """What `longtail explain` prints of one method."""
+    return explanation(name, catalogue(), PRESETS)

@@ -3,7 +3,7 @@
 NumPy in float64 throughout; arrays, lists and tensors are accepted, torch is not imported.
 """
 
-from longtail.groups import Groups, groups
+from longtail.facts.groups import Groups, groups
 from longtail.metrics.calibration import classwise_ece, ece
 from longtail.metrics.evaluation import Tally, evaluate
 from longtail.metrics.intervals import wilson

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.arrays import by_class
-from longtail.groups import groups
+from longtail.facts.arrays import by_class
+from longtail.facts.groups import groups
 from longtail.metrics.calibration import BINS, class_gaps, confidence_gaps
 from longtail.metrics.inputs import checked_labels, checked_probabilities, checked_scores, checked_weights
 from longtail.metrics.intervals import wilson

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.arrays import as_array
+from longtail.facts.arrays import as_array
 from longtail.metrics.rates import Floats
 
 __all__ = [

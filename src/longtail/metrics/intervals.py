@@ -1,5 +1,5 @@
 """The Wilson score interval, which stands among the facts: data that say what they can measure need it too."""
 
-from longtail.intervals import wilson
+from longtail.facts.intervals import wilson
 
 __all__ = ["wilson"]

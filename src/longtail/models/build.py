@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from longtail.cosine import CosineClassifier
-from longtail.models.bodies import SMALLEST, Body, convnet, linear, mlp
+from longtail.models.bodies.resnet import resnet32
+from longtail.models.bodies.small import SMALLEST, Body, convnet, linear, mlp
+from longtail.models.bodies.tabular import tabular
+from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.network import Network
-from longtail.models.resnet import resnet32
 from longtail.models.standardize import Standardize
-from longtail.models.tabular import tabular
 
 BUILDERS: dict[str, Callable[..., Body]] = {
     "linear": linear,

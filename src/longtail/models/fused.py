@@ -9,8 +9,8 @@ from itertools import pairwise
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from longtail.models.bodies.resnet import BasicBlock
 from longtail.models.network import Network
-from longtail.models.resnet import BasicBlock
 
 Swap = tuple[nn.Module, str, nn.Module]
 

@@ -7,8 +7,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from longtail.facts.types import Outputs
 from longtail.models.standardize import Standardize
-from longtail.types import Outputs
 
 
 @final

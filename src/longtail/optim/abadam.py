@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from longtail import instance_weights
-from longtail.knobs import Knob
+from longtail.facts.knobs import Knob
 from longtail.optim.weighted import Weighted
 
 

@@ -7,7 +7,7 @@ from typing import Any, final
 import torch
 
 from longtail import instance_weights
-from longtail.knobs import Knob
+from longtail.facts.knobs import Knob
 from longtail.optim.weighted import Weighted
 
 

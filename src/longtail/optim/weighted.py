@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from longtail.facts.types import Progress
 from longtail.instance_weights import InstanceWeighting
-from longtail.types import Progress
 
 WEIGHTING = "weighting"
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from longtail.arrays import COUNT
-from longtail.counts import log_priors
+from longtail.facts.arrays import COUNT
+from longtail.facts.counts import log_priors
+from longtail.facts.knobs import Range
 from longtail.functional import across, widen
-from longtail.knobs import Range
 
 T = TypeVar("T", Tensor, np.ndarray)
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.arrays import by_class
+from longtail.facts.arrays import by_class
+from longtail.facts.knobs import Range
 from longtail.functional import across
-from longtail.knobs import Range
 from longtail.posthoc.corrections import ROW_SUM_TOLERANCE, T, like, probabilities_of, scores_of, shifted, tensor
 
 

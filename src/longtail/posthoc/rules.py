@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from longtail import checks
-from longtail.counts import log_priors
-from longtail.knobs import Choice, NonNegativeFloat, Range
+from longtail.facts import checks
+from longtail.facts.counts import log_priors
+from longtail.facts.knobs import Choice, NonNegativeFloat, Range
 from longtail.posthoc.corrections import T, like, prior_offsets, scores_of, shifted, tensor
 
 TAUS = tuple(round(0.05 * k, 2) for k in range(61))

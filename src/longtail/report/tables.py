@@ -8,9 +8,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from longtail.facts.wording import visible
 from longtail.report import thin
 from longtail.report.names import shown
-from longtail.wording import visible
 
 Summary = dict[str, Any]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-from longtail import documents
+from longtail.facts import documents
 from longtail.report.bars import FONT, grouped
 from longtail.report.names import shown
 

@@ -14,11 +14,11 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from longtail.class_weights import BETA, Beta, effective_number
-from longtail.counts import encode
-from longtail.knobs import Knob, Range
+from longtail.facts.class_weights import BETA, Beta, effective_number
+from longtail.facts.counts import encode
+from longtail.facts.knobs import Knob, Range
+from longtail.facts.schedules import Schedule, at
 from longtail.sampling.rows import RowSampler
-from longtail.schedules import Schedule, at
 
 CHUNK = 1 << 16
 """Rows drawn at a time; a part of what a seed means, so it never changes."""

@@ -9,8 +9,8 @@ from typing import Annotated, Any, final
 import torch
 from torch import Tensor
 
-from longtail.counts import encode
-from longtail.knobs import Range
+from longtail.facts.counts import encode
+from longtail.facts.knobs import Range
 from longtail.sampling.classes import ClassSampler
 from longtail.sampling.rows import RowSampler
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from longtail.knobs import Range
+from longtail.facts.knobs import Range
 
 
 class RowSampler(Sampler[int], ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from longtail.types import Batch, Outputs, Progress
+from longtail.facts.types import Batch, Outputs, Progress
 
 
 class Given(nn.Module):

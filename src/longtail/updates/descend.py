@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from longtail.types import Batch, Learner, Progress, Step
+from longtail.facts.types import Batch, Learner, Progress, Step
 
 
 class Descend:

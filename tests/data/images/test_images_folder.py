@@ -12,10 +12,10 @@ import pytest
 import torch
 from pictures import PIL, folder, put
 
-from longtail.data import cache
-from longtail.data.augment import CropFlip
-from longtail.data.images import image_pool
 from longtail.data.pool import Pool
+from longtail.data.read import cache
+from longtail.data.read.images.folder import image_pool
+from longtail.data.views import CropFlip
 
 EVERY = [f"files/{i}.png,a" for i in range(4)]
 
@@ -393,7 +393,8 @@ class TestBad:
 class TestCache:
     def test_a_second_reading_decodes_nothing(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         before = read(photos)
-        monkeypatch.setattr("longtail.data.images.decode.pixels", lambda *_: pytest.fail("decoded again"))
+        decode = "longtail.data.read.images.decode"
+        monkeypatch.setattr(f"{decode}.pixels", lambda *_: pytest.fail("decoded again"))
         after = read(photos)
         assert after.rows.inputs.equal(before.rows.inputs)
         assert after.ids == before.ids
@@ -405,8 +406,9 @@ class TestCache:
         put(photos / "cat" / "0.png", seed=99)
         assert not read(photos).rows.inputs.equal(before.rows.inputs)
         assert read(photos, size=8).rows.input_shape == (3, 8, 8)
-        monkeypatch.setattr("longtail.data.images.decode.RULES", 99)
-        monkeypatch.setattr("longtail.data.images.decode.pixels", lambda *_: (_ for _ in ()).throw(OSError(5, "again")))
+        monkeypatch.setattr("longtail.data.read.images.decode.RULES", 99)
+        decode = "longtail.data.read.images.decode"
+        monkeypatch.setattr(f"{decode}.pixels", lambda *_: (_ for _ in ()).throw(OSError(5, "again")))
         refused(photos, "again")
 
     def test_labels_are_not_kept(self, photos: Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from pictures import image
 
-from longtail.data import optional
-from longtail.data.images import hub_pool
+from longtail.data.read import optional
+from longtail.data.read.hub import hub_pool
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ import torch
 from pictures import folder, put
 
 from longtail.data import Examples, MappedExamples
-from longtail.data.images import image_pool, memory
 from longtail.data.pool import Pool
+from longtail.data.read.images import memory
+from longtail.data.read.images.folder import image_pool
 
 # torch finds more readers than cores worth a warning; CI may have one core
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -75,7 +76,7 @@ def test_an_image_that_breaks_later_is_named(photos: Path) -> None:
 
 def test_they_are_looked_at_once(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = len(read(photos, 0.0))
-    monkeypatch.setattr("longtail.data.images.decode.decode", lambda *_, **__: pytest.fail("looked at again"))
+    monkeypatch.setattr("longtail.data.read.images.decode.decode", lambda *_, **__: pytest.fail("looked at again"))
     assert len(read(photos, 0.0)) == before
 
 

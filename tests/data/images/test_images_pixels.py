@@ -14,7 +14,7 @@ import pytest
 PIL = pytest.importorskip("PIL.Image")
 pytest.importorskip("datasets")
 
-from longtail.data.images.pixels import MAX_PIXELS, BadImage, pixels, quiet  # noqa: E402
+from longtail.data.read.images.pixels import MAX_PIXELS, BadImage, pixels, quiet  # noqa: E402
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from pictures import PIL, folder, image, put
 
-from longtail.data.images import FeaturePreparation, ImagePreparation
-from longtail.data.preparation import Preparation
+from longtail.data.prepare.images import FeaturePreparation, ImagePreparation
+from longtail.data.prepare.preparation import Preparation
 
 SMALL = ImagePreparation(8)
 

@@ -10,8 +10,12 @@ import pytest
 
 pd = pytest.importorskip("pandas")
 
-from longtail.data.tables import cells, column  # noqa: E402
-from longtail.data.tables.columns import CATEGORIES, values  # noqa: E402
+from longtail.data.prepare.columns import (  # noqa: E402
+    CATEGORIES,
+    column,
+    values,
+)
+from longtail.data.read.tables import cells  # noqa: E402
 
 
 def text(*cells: str) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 pd = pytest.importorskip("pandas")
 
-from longtail.data.tables import labels  # noqa: E402
+from longtail.data.read.tables import labels  # noqa: E402
 
 
 def encode(values: Any, **options: Any) -> labels.Labels:

@@ -9,7 +9,8 @@ import pytest
 pd = pytest.importorskip("pandas")
 pytest.importorskip("datasets")
 
-from longtail.data.tables import TablePreparation, table_pool  # noqa: E402
+from longtail.data.prepare.table import TablePreparation  # noqa: E402
+from longtail.data.read.tables.pooling import table_pool  # noqa: E402
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "tabular"
 

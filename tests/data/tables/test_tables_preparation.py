@@ -12,8 +12,10 @@ import torch
 pd = pytest.importorskip("pandas")
 pytest.importorskip("datasets")
 
-from longtail.data.tables import Table, TablePreparation, read_table  # noqa: E402
-from longtail.data.tables.columns import CATEGORIES  # noqa: E402
+from longtail.data.prepare.columns import CATEGORIES  # noqa: E402
+from longtail.data.prepare.table import TablePreparation  # noqa: E402
+from longtail.data.read.tables.read import read_table  # noqa: E402
+from longtail.data.read.tables.table import Table  # noqa: E402
 
 
 def mixed(n: int = 60, seed: int = 0) -> Any:
@@ -177,7 +179,7 @@ class TestRefusals:
 
 class TestSaved:
     def test_comes_back_to_the_byte(self) -> None:
-        pytest.importorskip("longtail.trusted")
+        pytest.importorskip("longtail.facts.trusted")
         train, new = mixed(seed=0), mixed(seed=1)
         found = TablePreparation.fit(train)
         description, files = json.loads(json.dumps(found.to_json())), found.blobs()
@@ -186,7 +188,7 @@ class TestSaved:
         assert again(new).numpy().tobytes() == found(new).numpy().tobytes()
 
     def test_a_changed_description_or_file_is_refused(self) -> None:
-        pytest.importorskip("longtail.trusted")
+        pytest.importorskip("longtail.facts.trusted")
         found = TablePreparation.fit(mixed())
         description, files = found.to_json(), found.blobs()
         with pytest.raises(ValueError, match="damaged"):

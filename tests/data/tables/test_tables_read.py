@@ -9,7 +9,8 @@ import pytest
 pd = pytest.importorskip("pandas")
 datasets = pytest.importorskip("datasets")
 
-from longtail.data.tables import is_table, read_table  # noqa: E402
+from longtail.data.read.tables.read import read_table  # noqa: E402
+from longtail.data.read.tables.sources import is_table  # noqa: E402
 
 
 def write(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:

@@ -11,9 +11,9 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("datasets")
 
 from longtail.data import Examples, load, pool, split  # noqa: E402
-from longtail.data.folds import Folds  # noqa: E402
-from longtail.data.tables import table_pool  # noqa: E402
-from longtail.data.tables.settled import settled  # noqa: E402
+from longtail.data.read.tables.pooling import table_pool  # noqa: E402
+from longtail.data.read.tables.settled import settled  # noqa: E402
+from longtail.data.split.folds import Folds  # noqa: E402
 
 N = 60
 LABEL = np.where(np.arange(N) % 3 == 0, "rare", "common")

@@ -1,0 +1,152 @@
+"""Modules under the names they had before they moved: `import longtail.X` goes on working, and gives the same module.
+
+No name here is that of a module that exists. They are looked up before the folders are, since a folder that was left
+behind with nothing but old bytecode would pass for a package.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+FACTS = (
+    "arrays", "checks", "children", "class_weights", "counts", "documents", "groups", "identifiers", "intervals",
+    "knobs", "labels", "ledger", "places", "profiles", "schedules", "trusted", "types", "wording",
+)  # fmt: skip
+MOVED = {
+    **{name: f"facts.{name}" for name in FACTS},
+    "cosine": "models.heads.cosine",
+    "heads": "models.heads",
+    "models.resnet": "models.bodies.resnet",
+    "models.tabular": "models.bodies.tabular",
+    "data.examples": "data.rows",
+    "data.augment": "data.views",
+    "data.arrays": "data.read.arrays",
+    "data.files": "data.read.array_files",
+    "data.reading": "data.read.dispatch",
+    "data.optional": "data.read.optional",
+    "data.cache": "data.read.cache",
+    "data.cifar": "data.read.cifar",
+    "data.images": "data.read.images",
+    "data.images.hub": "data.read.hub",
+    "data.images.preparation": "data.prepare.images",
+    "data.tables": "data.read.tables",
+    "data.tables.columns": "data.prepare.columns",
+    "data.tables.preparation": "data.prepare.table",
+    "data.preparation": "data.prepare.preparation",
+    "data.fresh": "data.prepare.fresh",
+    "data.options": "data.read.options",
+    "data.splitting": "data.split.holdout",
+    "data.folds": "data.split.folds",
+    "data.grouping": "data.split.grouping",
+    "data.limits": "data.split.limits",
+    **{
+        f"engine.{name}": f"runs.{name}"
+        for name in ("run", "saved", "predictor", "predictions", "priors", "finished", "journal", "sources")
+    },
+    "methods.definition": "catalogue.method",
+    "methods.resolve": "catalogue.resolve",
+    "methods.spec": "catalogue.spec",
+    "methods.implied": "catalogue.implied",
+    "methods.references": "catalogue.references",
+    "methods.weighing": "catalogue.compose",
+    "methods.choose": "catalogue.choose",
+    "methods.catalog": "methods.menu",
+    **{
+        f"methods.{name}": f"methods.supervised.{name}"
+        for name in ("plain", "reweighting", "resampling", "deferred", "logit_adjustment")
+    },
+    "methods.ldam": "methods.margins.ldam",
+    "methods.decoupled": "methods.robust.decoupled",
+    "methods.abadam": "methods.robust.abadam",
+    "methods.classifiers": "methods.estimators.classifiers",
+    "methods.train": "runs.train",
+    "methods.folds": "runs.folds",
+    "methods.outcome": "runs.finish",
+    "methods.recipes": "engine.default_recipe",
+    **{
+        f"comparison.{name}": f"comparison.evidence.{name}"
+        for name in ("differences", "layout", "resampling", "unstable", "verdict", "decisions", "tested")
+    },
+    "comparison.inspection": "inspection",
+}
+"""Module or package as it was called -> as it is called, both below `longtail`."""
+
+NAMES = {
+    "methods": {"fit": "runs.train", "train": "runs.train"},
+    "engine": {"Run": "runs.run", "Predictor": "runs.predictor"},
+    "data.read.images": {
+        "FeaturePreparation": "data.prepare.images",
+        "ImagePreparation": "data.prepare.images",
+        "hub_pool": "data.read.hub",
+        "image_pool": "data.read.images.folder",
+    },
+    "data.read.tables": {
+        "Column": "data.prepare.columns",
+        "column": "data.prepare.columns",
+        "Reading": "data.read.tables.read",
+        "Table": "data.read.tables.table",
+        "TablePreparation": "data.prepare.table",
+        "is_table": "data.read.tables.sources",
+        "read_table": "data.read.tables.read",
+        "table_pool": "data.read.tables.pooling",
+    },
+}
+"""What a package used to hand on -> the module that has it now."""
+
+
+def place(module: str) -> str | None:
+    """Where a module of that full name stands now; None where it did not move."""
+    parts = module.split(".")
+    if parts[0] != "longtail":
+        return None
+    for end in range(len(parts), 1, -1):
+        if (moved := MOVED.get(".".join(parts[1:end]))) is not None:
+            return ".".join(["longtail", moved, *parts[end:]])
+    return None
+
+
+def name(package: str, wanted: str) -> Any:
+    """What `package` used to hand on under a name.
+
+    Raises:
+        AttributeError: it never did.
+    """
+    home = NAMES.get(package.removeprefix("longtail."), {}).get(wanted)
+    if home is None:
+        raise AttributeError(f"module {package!r} has no attribute {wanted!r}")
+    return getattr(import_module(f"longtail.{home}"), wanted)
+
+
+class Moved(MetaPathFinder, Loader):
+    """Finds a module under its former name and hands out the module itself."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """A specification for a former name; None for every other."""
+        return None if place(fullname) is None else ModuleSpec(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module, imported under its present name."""
+        moved = place(spec.name)
+        assert moved is not None
+        module = import_module(moved)
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put back the specification that the import of the former name has overwritten; the module has run already."""
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
+
+
+def install() -> None:
+    """Ask for former names once, before the folders."""
+    if not any(isinstance(finder, Moved) for finder in sys.meta_path):
+        sys.meta_path.insert(0, Moved())

@@ -1,0 +1,107 @@
+"""From a spec string to a method, with the nearest match and the signature in every refusal."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from longtail.catalogue import spec as specs
+from longtail.catalogue.compose import BaseMethod
+from longtail.catalogue.method import Builder, Builders, Method
+from longtail.facts import knobs
+from longtail.facts.wording import told
+
+
+def resolve(spec: str | Method, builders: Builders) -> Method:
+    """The method that a spec string names, such as "ldam-drw" or "ldam-drw(scale=20)".
+
+    A knob whose rule is a `BaseMethod`, as in `absgd(base="ldam-drw")`, names a method in turn: its builder is given
+    the method itself and never looks into the catalogue.
+
+    Args:
+        spec: the string; a `Method` comes back as it is.
+        builders: the catalogue, key -> builder.
+
+    Raises:
+        ValueError: unknown method or knob (with the nearest match and the accepted signature), or a value out of
+            its range.
+    """
+    if isinstance(spec, Method):
+        return spec
+    if not isinstance(spec, str):
+        raise TypeError(f'method must be a spec string or a Method, got {told(spec)}; as in "ldam-drw(scale=20)"')
+    name, values = specs.parse(spec)
+    if name not in builders:
+        near = _nearest(name, builders)
+        hint = f"did you mean {signature(near, builders[near])}? " if near else ""
+        raise ValueError(f"unknown method {told(name)}; {hint}see longtail methods")
+    builder = builders[name]
+    declared = knobs.declared(builder)
+    for knob in values:
+        if knob not in declared:
+            near = _nearest(knob, declared)
+            hint = f"did you mean {near!r}? " if near else ""
+            accepted = signature(name, builder)
+            raise ValueError(f"method {name!r} has no knob {told(knob)}; {hint}it accepts {accepted}")
+    for knob, value in values.items():
+        _typed(name, knob, value, declared[knob].default)
+    defaults = {k: d.default for k, d in declared.items()}
+    bases = {k: _base(k, {**defaults, **values}[k], d.rule, builders) for k, d in declared.items() if _is_base(d)}
+    knobs.check(builder, {**values, **bases})
+    values = {k: float(v) if isinstance(defaults[k], float) and isinstance(v, int) else v for k, v in values.items()}
+    return builder(**{**values, **bases}).named(name, specs.canonical(name, values, defaults))
+
+
+def _is_base(knob: knobs.Declared) -> bool:
+    return isinstance(knob.rule, BaseMethod)
+
+
+def _base(knob: str, value: Any, rule: Any, builders: Builders) -> Method:
+    """The method that a knob names."""
+    if not isinstance(value, str):
+        raise ValueError(f'{knob} must be {rule}, got {value!r}; write {knob}="ce"')
+    return resolve(value, builders)
+
+
+def _typed(name: str, knob: str, value: Any, default: Any) -> None:
+    """A knob without a declared rule still has the type of its default."""
+    if isinstance(default, bool) != isinstance(value, bool) and isinstance(default, bool | int | float):
+        kind = "True or False" if isinstance(default, bool) else "a number"
+        raise ValueError(f"{knob} of method {told(name)} must be {kind}, got {told(value)}; its default is {default!r}")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
+
+
+def signature(name: str, builder: Builder) -> str:
+    """As in `ldam(max_margin=0.5, scale=30.0)`."""
+    inner = ", ".join(str(knob) for knob in knobs.declared(builder).values())
+    return f"{name}({inner})" if inner else f"{name} without knobs"
+
+
+def split(text: str) -> list[str]:
+    """Specs separated by commas, commas inside brackets and quotes left alone."""
+    parts, depth, quote, current = [], 0, "", ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in "([":
+            depth += 1
+        elif char in ")]":
+            depth -= 1
+        if char == "," and depth == 0 and not quote:
+            parts.append(current.strip())
+            current = ""
+        else:
+            current += char
+    return [part for part in [*parts, current.strip()] if part]
+
+
+def described(builder: Builder) -> str:
+    """The builder's docstring: what the method is, its equation, when it works, where original and paper differ."""
+    return inspect.cleandoc(builder.__doc__ or "")

@@ -1,0 +1,1 @@
+"""What the runs of a comparison show: paired differences, intervals that hold for all methods, the verdict."""

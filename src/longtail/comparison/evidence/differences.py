@@ -1,0 +1,207 @@
+"""Paired differences to a reference method, with intervals that hold for all methods at once.
+
+Each method m is scored in seeds s on one test set: a[m, s]. Its difference to the reference r is the mean
+over the seeds that both have, D_m = mean_s (a[m, s] - a[r, s]). Two things make it vary:
+
+    test examples    the paired bootstrap of ``resampling``, correlations between methods kept;
+    seeds            a[m, s] = mu_m + b_s + e[m, s], e of one variance sigma^2 for all methods, estimated by
+                     the residuals of this two-way table, (M-1)(S-1) degrees of freedom: three seeds of one
+                     method alone tell nothing. D_m gets 2 sigma^2 / S, and two differences have
+                     correlation 1/2 in it, because they share the reference.
+
+se_m^2 is their sum. Which examples a seed happens to get right stands in both, so intervals err on the wide
+side. They are D_m -+ c se_m, where c is the ``level`` quantile of max_m |noise_m| / se_m, and noise is a
+draw of the test part plus one of the seed part, whose sigma^2 is drawn too, sigma^2 df / chi^2_df. Without
+seeds this is the bootstrap max-|t| (Westfall and Young 1993), without test noise Dunnett's (1955)
+many-to-one t, with both the Behrens-Fisher mixture.
+
+A method whose own spread over seeds contradicts the others' stands outside (``unstable``): sigma^2 is estimated
+without it, and its seed part is a Student t of its own per-seed differences. Of few seeds that has heavy tails,
+which would widen everybody's c; so the error is split instead (Bonferroni). With K methods that differ from r at
+all and w of them outside, each of those errs with probability (1 - level) / K by itself, and c is that of the
+others at 1 - (1 - level) (K - w) / K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from longtail.comparison.evidence.layout import Layout, lay_out
+from longtail.comparison.evidence.resampling import METRICS, metric_values, resampled_differences
+from longtail.comparison.evidence.unstable import outside_the_pool, own_interval, spread_notes
+from longtail.metrics.inputs import checked_weights
+from longtail.metrics.rates import Floats
+
+__all__ = ["Difference", "Differences", "compare_to_reference"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One method's metric less the reference's; fractions.
+
+    ``low`` to ``high`` holds for all methods at once, ``p`` is adjusted for that too; ``seed_sd`` is the
+    standard deviation of the per-seed differences (None for a single seed), ``seeds`` those that were paired.
+    """
+
+    method: str
+    difference: float
+    low: float
+    high: float
+    se: float
+    p: float
+    seed_sd: float | None
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """All methods against one reference. Iterates over its rows, in the order the methods were given.
+
+    ``df``: degrees of freedom of the seed variance, 0 where it could not be estimated. ``seed_variance``:
+    the pooled sigma^2 of one method's one seed. ``critical_value``: c above, None where no method differs.
+    ``outside``: the methods left out of the pool, whose intervals rest on their own seeds alone, sorted.
+    """
+
+    reference: str
+    metric: str
+    level: float
+    rows: tuple[Difference, ...]
+    df: int
+    seed_variance: float
+    critical_value: float | None
+    num_examples: int
+    draws: int
+    notes: tuple[str, ...]
+    outside: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Difference]:
+        return iter(self.rows)
+
+    def __getitem__(self, method: str) -> Difference:
+        return {row.method: row for row in self.rows}[method]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists for comparison.json."""
+        return asdict(self)
+
+
+def compare_to_reference(
+    predictions: Mapping[str, Any],
+    targets: Any,
+    reference: str,
+    metric: str = "balanced_accuracy",
+    *,
+    num_classes: int,
+    draws: int = 4000,
+    level: float = 0.95,
+    sample_weight: Any = None,
+) -> Differences:
+    """Compare every method with ``reference`` on one test set.
+
+    Args:
+        predictions: per method the predicted classes, (S, N) for seeds 0..S-1, or {seed: (N,)} where methods
+            finished different seeds; they are paired by seed.
+        targets: (N,) class indices in [0, num_classes).
+        reference: the key of the method that the others are compared with.
+        metric: "balanced_accuracy", "accuracy" or "macro_f1".
+        num_classes: C. draws: resamples of the test set. level: of all intervals together.
+        sample_weight: (N,) >= 0; a row of weight k counts as k rows in the metric. It stays one example that was
+            drawn by chance, so that its copies do not make an interval narrower.
+
+    Returns:
+        Differences; the same numbers for the same input, in whatever order the methods stand.
+
+    Raises:
+        ValueError, TypeError: an unknown reference or metric, nothing to compare, a method that shares no
+            seed with the reference, shapes or labels that do not fit.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; use balanced_accuracy")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level must lie in (0, 1), got {level}; use level=0.95")
+    if draws < 200:
+        raise ValueError(f"draws must be >= 200 to find a quantile, got {draws}; use draws=4000")
+    table = lay_out(predictions, targets, reference, num_classes)
+    weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
+    table, weight = table.weighing(weight)
+    values = metric_values(table.predictions, table.targets, metric, num_classes, weight)
+    outside = outside_the_pool(table, values)
+    variance, df = table.seed_variance(values, without=outside)
+    generator = np.random.default_rng(0)
+    test = resampled_differences(
+        table.predictions, table.targets, table.pairing, metric, num_classes, draws, generator, weight
+    )
+    errors = generator.standard_normal((draws, len(values))) * table.varies * np.sqrt(variance)
+    seed = errors @ table.pairing.T
+    se = np.sqrt(test.var(axis=0, ddof=1) + variance * (table.pairing**2 @ table.varies))
+    se[table.same] = 0.0
+    if df:
+        seed *= np.sqrt(df / generator.chisquare(df, draws))[:, None]
+    found = _intervals(table, values, test, seed, se, level, outside)
+    return Differences(
+        reference=reference,
+        metric=metric,
+        level=level,
+        rows=tuple(_row(table, values, found, method) for method in predictions if method != reference),
+        df=df,
+        seed_variance=variance,
+        critical_value=found.critical,
+        num_examples=len(table.targets),
+        draws=draws,
+        notes=(*table.notes(df), *(spread_notes(table, values, variance, outside) if df else ())),
+        outside=outside,
+    )
+
+
+class _Intervals(NamedTuple):
+    """Per method, in the order of the table: mean -+ half."""
+
+    mean: Floats
+    half: Floats
+    se: Floats
+    p: Floats
+    critical: float | None
+
+
+def _intervals(
+    table: Layout, values: Floats, test: Floats, seed: Floats, se: Floats, level: float, outside: tuple[str, ...]
+) -> _Intervals:
+    moving = se > 1e-12  # not moving: scores every example as the reference does
+    mean, se = np.where(moving, table.pairing @ values, 0.0), np.where(moving, se, 0.0)
+    joint, count = moving & ~np.isin(table.methods, outside), int(moving.sum())
+    critical, share, largest = None, 1.0, np.full(len(test), np.inf)
+    if joint.any():
+        share = float(joint.sum() / count)
+        largest = (np.abs((test + seed)[:, joint]) / se[joint]).max(axis=1)
+        critical = _quantile(largest, level if share == 1.0 else 1 - (1 - level) * share)
+    size = np.abs(np.divide(mean, se, out=np.zeros_like(mean), where=moving))
+    p = np.array([(1 + np.sum(largest >= one)) / (1 + len(test)) for one in size])
+    found = _Intervals(mean, (critical or 0.0) * se, se, np.minimum(p / share, 1.0), critical)
+    for method in outside:
+        k = table.methods.index(method)
+        own = own_interval(mean[k], test[:, k], table.paired_values(values, method), (1 - level) / count)
+        found.se[k], found.half[k], found.p[k] = own.se, own.half, min(1.0, own.p * count)
+    return found
+
+
+def _quantile(drawn: Floats, level: float) -> float:
+    rank = min(int(np.ceil(level * (len(drawn) + 1))), len(drawn))
+    return float(np.partition(drawn, rank - 1)[rank - 1])
+
+
+def _row(table: Layout, values: Floats, found: _Intervals, method: str) -> Difference:
+    k, paired = table.methods.index(method), table.paired_values(values, method)
+    return Difference(
+        method=method,
+        difference=float(found.mean[k]),
+        low=max(float(found.mean[k] - found.half[k]), -1.0),  # no difference of two shares lies beyond
+        high=min(float(found.mean[k] + found.half[k]), 1.0),
+        se=float(found.se[k]),
+        p=float(found.p[k]),
+        seed_sd=float(paired.std(ddof=1)) if len(paired) > 1 else None,
+        seeds=table.paired_seeds[method],
+    )

@@ -1,0 +1,160 @@
+"""The table behind a comparison: one row per method and seed, which rows are paired, what varies by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longtail.facts.arrays import as_array
+from longtail.metrics.inputs import checked_labels
+from longtail.metrics.rates import Floats
+
+__all__ = ["Layout", "lay_out"]
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """R = methods x seeds rows, sorted by method and seed; K = methods other than the reference.
+
+    ``cells``: (method, seed) of each row. ``pairing``: (K, R), differences as combinations of rows.
+    ``varies``: (R,), 0 where a method predicts the same in all its several seeds (a closed-form baseline).
+    ``same``: (K,), predictions equal to the reference's in every paired seed.
+    """
+
+    reference: str
+    methods: tuple[str, ...]
+    cells: tuple[tuple[str, int], ...]
+    predictions: Labels
+    targets: Labels
+    pairing: Floats
+    varies: Floats
+    same: NDArray[np.bool_]
+    paired_seeds: dict[str, tuple[int, ...]]
+
+    def weighing(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
+        """The table without the examples of weight 0, which count as none, and the weights of the others."""
+        if weight is None:
+            return self, None
+        if not (weight > 0).any():
+            raise ValueError("sample_weight must be > 0 for some test example, got only 0; correct the weights")
+        kept = weight > 0
+        return replace(self, predictions=self.predictions[:, kept], targets=self.targets[kept]), weight[kept]
+
+    def paired_values(self, values: Floats, method: str) -> Floats:
+        """Per-seed differences of ``method`` to the reference."""
+        row = dict(zip(self.cells, values, strict=True))
+        return np.array([row[method, s] - row[self.reference, s] for s in self.paired_seeds[method]])
+
+    def seed_variance(self, values: Floats, without: Collection[str] = ()) -> tuple[float, int]:
+        """sigma^2 of a[m, s] = mu_m + b_s + e[m, s] over the methods that vary, and its degrees of freedom.
+
+        With a method that does not vary, the seed effect b_s no longer cancels in every difference: then it
+        stays part of the error. Copies of a method count once. (0.0, 0) where there is nothing to go by.
+        ``without``: methods to leave out.
+        """
+        pool = [row for row in self.pool if self.cells[row][0] not in without]
+        methods = sorted({self.cells[row][0] for row in pool})
+        seeds = sorted({self.cells[row][1] for row in pool})
+        two_way = len(methods) > 1 and bool(self.varies.all())
+        design = np.zeros((len(pool), len(methods) + two_way * len(seeds)))
+        for i, row in enumerate(pool):
+            method, seed = self.cells[row]
+            design[i, methods.index(method)] = 1.0
+            if two_way:
+                design[i, len(methods) + seeds.index(seed)] = 1.0
+        df = len(pool) - int(np.linalg.matrix_rank(design)) if pool else 0
+        if df == 0:
+            return 0.0, 0
+        residual = values[pool] - design @ np.linalg.lstsq(design, values[pool], rcond=None)[0]
+        return float(residual @ residual) / df, df
+
+    @cached_property
+    def pool(self) -> list[int]:
+        """The rows that sigma^2 is estimated from, the reference's first; the rows of a method stand together."""
+        seen: set[bytes] = set()
+        pool: list[int] = []
+        for method in (self.reference, *self.methods):
+            rows = [i for i, cell in enumerate(self.cells) if cell[0] == method]
+            content = self.predictions[rows].tobytes()
+            if self.varies[rows].all() and content not in seen:
+                seen.add(content)
+                pool += rows
+        return pool
+
+    def notes(self, df: int) -> tuple[str, ...]:
+        """What a reader of the intervals must know; ``df``: degrees of freedom of the seed variance."""
+        notes = []
+        if df == 0:
+            single = max(len(seeds) for seeds in self.paired_seeds.values()) == 1
+            why = "one seed" if single else "no spread over seeds to measure"
+            notes.append(f"{why}: intervals cover the choice of test examples, not the randomness of training")
+        seeds = {seed for _, seed in self.cells}
+        short = [m for m in self.methods if len(self.paired_seeds[m]) < len(seeds)]
+        if short:
+            told = ", ".join(f"{m} ({len(self.paired_seeds[m])} of {len(seeds)})" for m in short)
+            notes.append(f"compared on fewer seeds: {told}")
+        same = [method for method, same in zip(self.methods, self.same, strict=True) if same]
+        return (*notes, *(f"{method} predicts the same as {self.reference}" for method in same))
+
+
+def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_classes: int) -> Layout:
+    """Check what was handed in and bring it in order; see ``compare_to_reference`` for the arguments."""
+    if reference not in predictions:
+        raise ValueError(f"reference must be one of {', '.join(predictions)}, got {reference!r}; add its predictions")
+    methods = tuple(sorted(set(predictions) - {reference}))
+    if not methods:
+        raise ValueError(f"predictions must hold a method besides {reference!r}, got none; add one to compare")
+    labels = as_array(targets)
+    if labels.ndim != 1 or len(labels) == 0:
+        raise ValueError(f"targets must have shape (N,) with N >= 1, got {labels.shape}; pass the test labels")
+    labels = checked_labels(labels, len(labels), num_classes)
+    rows: dict[tuple[str, int], Labels] = {}
+    for method in (reference, *methods):
+        for seed, row in _by_seed(method, predictions[method]).items():
+            rows[method, seed] = checked_labels(row, len(labels), num_classes, f"predictions[{method!r}][{seed}]")
+    cells = tuple(sorted(rows))
+    seeds = {m: {seed for name, seed in cells if name == m} for m in predictions}
+    paired = {m: tuple(sorted(seeds[m] & seeds[reference])) for m in methods}
+    pairing = np.zeros((len(methods), len(cells)))
+    for k, method in enumerate(methods):
+        if not paired[method]:
+            raise ValueError(
+                f"predictions[{method!r}] must share a seed with {reference!r}, got seeds "
+                f"{sorted(seeds[method])} and {sorted(seeds[reference])}; run the missing seeds"
+            )
+        for seed in paired[method]:
+            pairing[k, cells.index((method, seed))] = 1.0 / len(paired[method])
+            pairing[k, cells.index((reference, seed))] = -1.0 / len(paired[method])
+    fixed = {m for m in predictions if len(seeds[m]) > 1 and len({rows[m, s].tobytes() for s in seeds[m]}) == 1}
+    return Layout(
+        reference=reference,
+        methods=methods,
+        cells=cells,
+        predictions=np.stack([rows[cell] for cell in cells]),
+        targets=labels,
+        pairing=pairing,
+        varies=np.array([float(method not in fixed) for method, _ in cells]),
+        same=np.array([all(np.array_equal(rows[m, s], rows[reference, s]) for s in paired[m]) for m in methods]),
+        paired_seeds=paired,
+    )
+
+
+def _by_seed(method: str, given: Any) -> dict[int, Any]:
+    if isinstance(given, Mapping):
+        if not given:
+            raise ValueError(f"predictions[{method!r}] must hold at least one seed, got none; leave it out")
+        return dict(given)
+    array = as_array(given)
+    if array.ndim != 2 or len(array) == 0:
+        raise ValueError(
+            f"predictions[{method!r}] must have shape (S, N), got {array.shape}; "
+            "pass one row per seed, or {seed: (N,)}"
+        )
+    return dict(enumerate(array))

@@ -1,0 +1,146 @@
+"""What a comparison has shown, in a sentence that claims no more than was tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
+from longtail.comparison.evidence.layout import lay_out
+from longtail.comparison.evidence.resampling import METRICS, metric_values
+from longtail.metrics.inputs import checked_weights
+
+__all__ = ["Verdict", "compare_to_reference", "verdict", "verdict_on_retraining"]
+
+_LISTED = 6  # names that a sentence can hold; the table has them all
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who is shown to beat the reference (lower end of the simultaneous interval above 0), and who to lose.
+
+    ``winners`` and ``losers`` stand by size of their difference, the clearest first; ``leader`` is the winner
+    with the largest difference, None where nothing is shown. ``undecided`` is neither.
+    """
+
+    reference: str
+    metric: str
+    winners: tuple[str, ...]
+    losers: tuple[str, ...]
+    undecided: tuple[str, ...]
+    sentence: str
+
+    @property
+    def leader(self) -> str | None:
+        """The winner with the largest difference."""
+        return self.winners[0] if self.winners else None
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def verdict(
+    differences: Differences, labels: Mapping[str, str] | None = None, *, reference_label: str | None = None
+) -> Verdict:
+    """Read the intervals.
+
+    Args:
+        differences: from ``compare_to_reference``.
+        labels: names to print for methods, where they are not the keys.
+        reference_label: how to call the reference in the sentence.
+    """
+    names = labels or {}
+    reference = reference_label or names.get(differences.reference, differences.reference)
+    ranked = sorted(differences, key=lambda row: -row.difference)
+    winners = [row for row in ranked if row.low > 0]
+    losers = [row for row in reversed(ranked) if row.high < 0]
+
+    def listed(rows: Sequence[Difference]) -> str:
+        return ", ".join(names.get(row.method, row.method) for row in rows)
+
+    if winners:
+        sentence = f"{listed(winners[:1])} leads {reference} by {_effect(differences, winners[0])}"
+        if len(ranked) > 1:
+            verb = "is" if len(winners) == 1 else "are"
+            sentence += f"; {len(winners)} of {len(ranked)} methods {verb} shown to beat {reference}"
+        if len(winners) > 1:
+            sentence += f": {listed(winners)}" if len(winners) <= _LISTED else ""
+            sentence += ". How they compare with each other was not tested"
+    else:
+        which = f"largest of {len(ranked)} differences is" if len(ranked) > 1 else "difference of"
+        which = f"the {which} {listed(ranked[:1])}" + ("'s," if len(ranked) > 1 else " is")
+        sentence = f"Nothing is shown to beat {reference}; {which} {_effect(differences, ranked[0])}"
+    if losers:
+        sentence += f". Shown to be worse than {reference}: {listed(losers)}"
+    if differences.df == 0:
+        sentence += f". {differences.notes[0][0].upper()}{differences.notes[0][1:]}"
+    return Verdict(
+        reference=differences.reference,
+        metric=differences.metric,
+        winners=tuple(row.method for row in winners),
+        losers=tuple(row.method for row in losers),
+        undecided=tuple(row.method for row in ranked if row.low <= 0 <= row.high),
+        sentence=sentence + ".",
+    )
+
+
+def verdict_on_retraining(
+    predictions: Mapping[str, Any],
+    targets: Any,
+    *,
+    plain: str,
+    posthoc: Sequence[str],
+    metric: str = "balanced_accuracy",
+    num_classes: int,
+    labels: Mapping[str, str] | None = None,
+    draws: int = 4000,
+    level: float = 0.95,
+    sample_weight: Any = None,
+) -> tuple[Differences, Verdict] | None:
+    """Whether any method that needs a training of its own is shown to beat plain training plus a threshold.
+
+    The reference is the best of ``posthoc``, the methods that only correct the scores of ``plain``. It is
+    chosen on the test set, which favours it: that a trained method beats it is then said too rarely, never
+    too often. All other methods except ``plain`` are compared with it; arguments as in
+    ``compare_to_reference``.
+
+    Returns:
+        The differences to that row and the verdict; None where there is no post-hoc or no trained method.
+    """
+    rows = [name for name in posthoc if name in predictions]
+    trained = [name for name in predictions if name not in (plain, *posthoc)]
+    if not rows or not trained:
+        return None
+    table = lay_out({name: predictions[name] for name in (plain, *rows)}, targets, plain, num_classes)
+    weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
+    gain = table.pairing @ metric_values(table.predictions, table.targets, metric, num_classes, weight)
+    best = table.methods[int(np.argmax(gain))]
+    differences = compare_to_reference(
+        {name: predictions[name] for name in (best, *trained)},
+        targets,
+        best,
+        metric,
+        num_classes=num_classes,
+        draws=draws,
+        level=level,
+        sample_weight=sample_weight,
+    )
+    called = f"plain training plus a threshold ({(labels or {}).get(best, best)})"
+    return differences, verdict(differences, labels, reference_label=called)
+
+
+def _effect(differences: Differences, row: Difference) -> str:
+    return (
+        f"{_points(row.difference)} points of {METRICS[differences.metric]} (simultaneous "
+        f"{100 * differences.level:g} % interval {_points(row.low)} to {_points(row.high)})"
+    )
+
+
+def _points(fraction: float) -> str:
+    """Points with one decimal, or as many as show that a small number is not zero."""
+    points = 100 * fraction
+    digits = next((digits for digits in (1, 2, 3) if abs(points) >= 0.5 * 10**-digits), 1)
+    return f"{round(points, digits) + 0.0:.{digits}f}"

@@ -1,0 +1,115 @@
+"""New rows for a trained model, as its preparation takes them: labels are not needed, and told of where given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from longtail.data.prepare.preparation import Preparation, Read
+from longtail.data.read.array_files import LABELS
+from longtail.facts.places import regular
+
+
+def rows(
+    source: Any, preparation: Preparation | None, *, delimiter: str | None = None, header: bool | None = None
+) -> Any:
+    """What stands at a path, read by the kind of data that the model was trained on; anything else is handed on.
+
+    Args:
+        source: a path, or rows in memory.
+        preparation: of the model.
+        delimiter, header: of text files.
+
+    Raises:
+        ValueError: nothing there, or data of another kind.
+    """
+    if not isinstance(source, str | Path):
+        return source
+    path = Path(source)
+    if not path.exists():
+        raise ValueError(f"data {str(source)!r} do not exist; check the path")
+    if not path.is_dir():
+        regular(path)
+    kind = None if preparation is None else preparation.kind
+    if kind == "table":
+        from longtail.data.read.tables.read import read_table
+        from longtail.data.read.tables.sources import is_table
+
+        if not is_table(path):
+            raise ValueError(
+                f"the model was trained on a table, got {str(source)!r}; pass a .csv, .tsv or .parquet file"
+            )
+        # a file is cut into columns as the training's was, whose names tell a header from a row
+        names = [c.name for c in getattr(preparation, "columns", ())]
+        return read_table(path, delimiter=delimiter, header=header, expected=names).frame
+    if delimiter is not None or header is not None:
+        raise ValueError(f"--delimiter and --header are for tables, and the model was trained on {kind or 'tensors'}")
+    if kind == "features" and path.suffix not in (".npz", ".npy"):
+        raise ValueError(f"the model was trained on features, got {str(source)!r}; pass an .npz or .npy file")
+    return path
+
+
+def read(data: Any, preparation: Preparation | None, *, skip_bad: bool = False) -> Read:
+    """Rows as they come (a frame, a path, arrays, images) as the inputs of a network.
+
+    Args:
+        data: what the preparation takes; a tensor where there is none.
+        preparation: of the model.
+        skip_bad: leave out images that cannot be decoded.
+
+    Raises:
+        ValueError, TypeError: data that do not fit the model (other columns, dtypes, shapes or modes, named), or
+            `skip_bad` for data that are no images.
+    """
+    if (images := getattr(preparation, "read", None)) is not None:
+        found: Read = images(data, skip_bad=skip_bad)
+        return found
+    if skip_bad:
+        kind = "tensors" if preparation is None else preparation.kind.replace("table", "a table")
+        raise ValueError(f"skip_bad (--skip-bad) is for images, and the model was trained on {kind}; leave it out")
+    if preparation is not None:
+        return Read(preparation(data))
+    if not isinstance(data, Tensor):
+        raise TypeError(
+            f"data must be a tensor of the network's inputs for a model without preparation, got "
+            f"{type(data).__name__}; pass a tensor"
+        )
+    return Read(data)
+
+
+def labels_beside(
+    data: Any, label: str | None, names: Sequence[str] | None = None, classes: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """A sentence where rows to predict bring labels of their own, which nobody has asked for.
+
+    Args:
+        data: as `read` takes them.
+        label: the column that held the labels of training, where there was one.
+        names: the rows' own, as in `Read`: images in folders that are called as the classes.
+        classes: the class names.
+    """
+    where = None
+    if label is not None and hasattr(data, "columns") and label in {str(c) for c in data.columns}:
+        where = f"column {label!r} holds labels"
+    elif isinstance(data, str | Path) and Path(data).suffix == ".npz" and (name := _labels_in(Path(data))) is not None:
+        where = f"array {name!r} of {Path(data).name} holds labels"
+    elif names and Path(str(data)).is_dir() and {Path(name).parent.name for name in names} <= {*classes}:
+        where = "the images lie in folders that are called as the classes"
+    if where is None:
+        return ()
+    return (
+        f"{where}; they were not looked at to predict, and longtail.metrics.evaluate(probabilities, labels, "
+        "class_counts=..., probabilities=True) will score the predictions against them",
+    )
+
+
+def _labels_in(path: Path) -> str | None:
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            return next((name for name in LABELS if name in archive.files), None)
+    except Exception:  # what is wrong with the file has been told where its features were read
+        return None

@@ -1,0 +1,224 @@
+"""From the columns of a table to the tensor a network is trained on: fitted on training rows, saved with the model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.data.prepare.columns import CATEGORIES, KEPT, Column, column, values
+from longtail.data.read.tables.table import Table
+
+FILE = "preparation.skops"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TablePreparation:
+    """Feature columns -> (N, D) float32: `numeric` numbers first, then one integer code per categorical column.
+
+    Numbers, truth values (0, 1) and dates (seconds since 1970) have missing cells replaced by the training rows'
+    median and are scaled to mean 0 and standard deviation 1, (x - mean) / sd over training rows; a column 0/1 follows
+    for each of them in which a training row misses. Codes are 1..k for the training rows' categories in sorted order
+    and 0 for a missing or unknown one. Rows count once each here, whatever their weight.
+
+    Args:
+        columns: what is known of each feature column, in the training frame's order; those left out too.
+        transformer: the fitted scikit-learn ColumnTransformer.
+        names: of the D output columns.
+    """
+
+    columns: tuple[Column, ...]
+    transformer: Any
+    names: tuple[str, ...]
+
+    kind = "table"
+
+    @classmethod
+    def fit(cls, frame: Any) -> Self:
+        """Learn kinds, medians, means, deviations and categories from these rows, which are the training rows.
+
+        Raises:
+            ValueError: no column is left to learn from, or one that cannot be read (see `column`).
+        """
+        frame = _frame(frame)
+        columns = tuple(column(str(name), frame[name]) for name in frame.columns)
+        kept = [c for c in columns if c.kind in KEPT]
+        if not kept:
+            why = "; ".join(c.note for c in columns[:3]) or "the table has no other column than its label"
+            raise ValueError(f"a table must have a feature column to learn from, got none ({why}); add columns")
+        typed = _typed(kept, frame)
+        numbers = [c.name for c in kept if c.kind != "category"]
+        missing = [name for name in numbers if bool(typed[name].isna().any())]
+        codes = [c for c in kept if c.kind == "category"]
+        transformer = _transformer(numbers, missing, codes).fit(typed)
+        names = (*numbers, *(f"{name} is missing" for name in missing), *(c.name for c in codes))
+        return cls(columns, transformer, names)
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """How many codes each code column has, code 0 included."""
+        return tuple(len(c.categories) + 1 for c in self.columns if c.kind == "category")
+
+    @property
+    def numeric(self) -> int:
+        """How many of the D output columns are numbers; they stand first."""
+        return len(self.names) - len(self.categories)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about columns, as sentences."""
+        return tuple(c.note for c in self.columns if c.note)
+
+    def __call__(self, raw: Any) -> Tensor:
+        """The inputs (N, D) of a `Table` or frame; columns beyond those of training are not looked at.
+
+        Raises:
+            ValueError: a column of training is missing, or holds another kind of cells; named.
+        """
+        frame = _frame(raw)
+        kept = [c for c in self.columns if c.kind in KEPT]
+        absent = [c.name for c in kept if c.name not in frame.columns]
+        if absent:
+            shown = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+            raise ValueError(
+                f"data must have the columns of training, got none called {shown}; "
+                f"it has {', '.join(map(str, list(frame.columns)[:8])) or 'no columns'}; add or rename them, or tell "
+                "whether the first line is a header (--header, --no-header)"
+            )
+        if len(frame) == 0:
+            return torch.empty(0, len(self.names))
+        typed = _typed(kept, frame)
+        for told in _unknown(kept, typed):
+            log.info(told)
+        block = np.asarray(self.transformer.transform(typed), dtype=np.float64)
+        block[:, self.numeric :] += 1  # the encoder gives -1 to what it does not know
+        with np.errstate(over="ignore"):
+            inputs = np.ascontiguousarray(block, dtype=np.float32)
+        _check(inputs, self.names)
+        return torch.from_numpy(inputs)
+
+    def unfamiliar(self, raw: Any) -> tuple[str, ...]:
+        """A sentence on every column of these rows with categories that training did not have: a wrong file shows so.
+
+        Not said of a column whose rarest categories are one code anyway (`CATEGORIES`).
+        """
+        frame = _frame(raw)
+        codes = [c for c in self.columns if c.kind == "category"]
+        return tuple(_unknown(codes, _typed(codes, frame))) if len(frame) and codes else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; the fitted numbers are in `blobs`."""
+        columns = [
+            {"name": c.name, "kind": c.kind, "categories": list(c.categories), "note": c.note} for c in self.columns
+        ]
+        return {"kind": self.kind, "columns": columns, "names": list(self.names)}
+
+    def blobs(self) -> dict[str, bytes]:
+        """The scikit-learn transformer in skops form."""
+        from longtail.facts import trusted
+
+        return {FILE: trusted.dumps(self.transformer)}
+
+    @classmethod
+    def from_json(cls, description: dict[str, Any], blobs: Mapping[str, bytes]) -> Self:
+        """What `to_json` and `blobs` described; nothing in it is executed.
+
+        Raises:
+            ValueError: a description that is not one of ours, or a file of types that are not trusted.
+        """
+        from sklearn.compose import ColumnTransformer
+
+        from longtail.facts import trusted
+
+        try:
+            columns = tuple(
+                Column(str(c["name"]), c["kind"], tuple(map(str, c["categories"])), str(c["note"]))
+                for c in description["columns"]
+            )
+            names, data = tuple(map(str, description["names"])), blobs[FILE]
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"the table preparation of this model is damaged ({error}); save the model again"
+            ) from None
+        transformer = trusted.loads(data, "the table preparation")
+        made = cls(columns, transformer, names)
+        if not isinstance(transformer, ColumnTransformer) or not made._fits():
+            raise ValueError("the table preparation of this model does not fit its description; save the model again")
+        return made
+
+    def _fits(self) -> bool:
+        """Whether the transformer is the one that these columns describe."""
+        kept = [c for c in self.columns if c.kind in KEPT]
+        encoder = self.transformer.named_transformers_.get("codes")
+        known = [len(c) + 1 for c in encoder.categories_] if encoder is not None else []
+        return (
+            list(self.transformer.feature_names_in_) == [c.name for c in kept]
+            and known == list(self.categories)
+            and self.names[self.numeric :] == tuple(c.name for c in kept if c.kind == "category")
+        )
+
+
+def _frame(raw: Any) -> Any:
+    frame = raw.frame if isinstance(raw, Table) else raw
+    if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
+        raise TypeError(f"a table must be a pandas frame, got {type(raw).__name__}; name its columns as in training")
+    if all(isinstance(name, str) for name in frame.columns):
+        return frame
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)
+
+
+def _typed(kept: list[Column], frame: Any) -> Any:
+    """The kept columns as float64 and, for categories, as strings."""
+    import pandas
+
+    data = {c.name: values(c, frame[c.name]) for c in kept}
+    return pandas.DataFrame({n: v.to_numpy(dtype=object) if hasattr(v, "to_numpy") else v for n, v in data.items()})
+
+
+def _transformer(numbers: list[str], missing: list[str], codes: list[Column]) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import MissingIndicator, SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
+    scaled = Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
+    encoder = OrdinalEncoder(
+        categories=[np.array(c.categories, dtype=object) for c in codes],
+        handle_unknown="use_encoded_value",
+        unknown_value=-1,
+    )
+    steps = [
+        ("numbers", scaled, numbers),
+        ("missing", MissingIndicator(features="all"), missing),
+        ("codes", encoder, [c.name for c in codes]),
+    ]
+    return ColumnTransformer([step for step in steps if step[2]], sparse_threshold=0.0)
+
+
+def _unknown(kept: list[Column], typed: Any) -> list[str]:
+    said = []
+    for c in kept:
+        if c.kind == "category" and len(c.categories) < CATEGORIES:
+            unknown = ~typed[c.name].isin((*c.categories, ""))
+            if unknown.any():
+                said.append(
+                    f"column {c.name!r}: {int(unknown.sum())} of {len(typed)} rows have a category that training did "
+                    f"not have, such as {typed[c.name][unknown].iloc[0]!r}"
+                )
+    return said
+
+
+def _check(inputs: np.ndarray, names: tuple[str, ...]) -> None:
+    wrong = ~np.isfinite(inputs)
+    if wrong.any():
+        name = names[int(np.flatnonzero(wrong.any(0))[0])]
+        raise ValueError(
+            f"column {name!r} holds numbers too far from those of training to be scaled; correct its cells"
+        )

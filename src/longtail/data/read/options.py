@@ -1,0 +1,46 @@
+"""Which options are read for which kind of data; another one is refused rather than silently not applied."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from longtail.facts.wording import told
+
+COLUMNS = ("label", "split", "group", "weight")
+ALLOWED = {
+    "table": (*COLUMNS, "drop_columns", "delimiter", "header"),
+    "images": (*COLUMNS, "size", "skip_bad", "mirror", "features", "workers"),
+    "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
+    "array file": ("label", "group"),
+    "arrays": ("group", "split"),
+    "frame": (*COLUMNS, "drop_columns"),
+}
+"""Kind of data -> the options that are read for it."""
+DEFAULTS = {"mirror": True, "skip_bad": False}
+FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o != "workers"}
+FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header", "drop_columns": "--drop"}
+
+
+def refuse(kind: str, allowed: Sequence[str], given: Mapping[str, Any], source: str = "") -> None:
+    """Refuse an option not read for that kind of data: ValueError, or TypeError for what is no option at all."""
+    for option, value in given.items():
+        if option not in allowed:
+            what = f"{kind} ({source})" if source else kind
+            readers = [k for k, known in ALLOWED.items() if option in known]
+            near = difflib.get_close_matches(option, {o for known in ALLOWED.values() for o in known}, n=1)
+            way = f"it is for: {', '.join(readers)}" if readers else f"did you mean {near[0]!r}?" if near else "drop it"
+            line = f"{flag(option)} is not read for {what}, got {given_as(value)}; {way}"
+            raise (ValueError if readers else TypeError)(line)
+
+
+def flag(option: str) -> str:
+    """An option as Python names it and, where it has another spelling there, as the command line does."""
+    return f"{option} ({FLAGS[option]})" if option in FLAGS else option
+
+
+def given_as(value: Any) -> str:
+    """A value as it was written: a path is its text."""
+    return told(str(value) if isinstance(value, Path) else value)

@@ -1,0 +1,113 @@
+"""A table with its label, its declared split, its groups and its weights, as a `Pool`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longtail.data.origin import Origin
+from longtail.data.read.tables import labels, roles
+from longtail.data.read.tables.read import Reading, read_table
+from longtail.data.read.tables.settled import settled
+from longtail.data.read.tables.table import Table
+
+if TYPE_CHECKING:
+    from longtail.data.pool import Pool
+
+
+def table_pool(
+    source: Any,
+    *,
+    label: str | int | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    weight: str | None = None,
+    drop_columns: str | Sequence[str] | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    name: str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Pool:
+    """All rows of a table, labels known, nothing split and nothing fitted.
+
+    Args:
+        source: a path, a list of paths, a folder (see `read_table`), or a pandas frame.
+        label: the column of the classes; in a file without header a position from 1 on, or "last". None takes the
+            one called label, target, class or y; in a file without header the last one.
+        split, group, weight: columns that declare train, val and test, tie rows together, or weigh them; none of
+            them is a feature.
+        drop_columns: further columns that are no features, such as row numbers: a name or several.
+        delimiter, header: of text files.
+        name: what tables and folders call the data; the file's name by default.
+        classes: the class names in order, where another order than the sorted one is wanted.
+
+    Raises:
+        ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
+    """
+    from longtail.data.pool import Pool  # it holds a Table: the packages know each other
+
+    asked = {"split": split, "group": group, "weight": weight}
+    out = roles.several(drop_columns)
+    expected = [str(c) for c in (label, *asked.values(), *out) if c is not None]
+    reading = _reading(source, delimiter, header, expected)
+    columns = list(reading.frame.columns)
+    target, note = labels.find(columns, label, reading.header)
+    found = {role: _column(role, c, columns, target, reading.header) for role, c in asked.items() if c is not None}
+    if len({*found.values()}) < len(found):
+        raise ValueError(
+            f"split, group and weight must be different columns, got {', '.join(found.values())}; name each"
+        )
+    if reading.parts is not None and "split" in found:
+        raise ValueError(f"the split must be declared once, got files by part and column {split!r}; leave out --split")
+    encoded = labels.encode(target, reading.frame[target], classes)
+    dropped = [_column("drop_columns", c, columns, target, reading.header) for c in out]
+    features = reading.frame.drop(columns=[target, *found.values(), *dropped])
+    if features.shape[1] == 0:
+        way = "drop fewer columns" if dropped else "check --delimiter"
+        raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
+    features, read = settled(features)
+    return Pool(
+        name=name or reading.name,
+        rows=Table(features),
+        targets=encoded.targets,
+        classes=encoded.classes,
+        parts=roles.parts(found["split"], reading.frame[found["split"]]) if "split" in found else reading.parts,
+        groups=roles.groups(found["group"], reading.frame[found["group"]]) if "group" in found else None,
+        sample_weight=roles.weights(found["weight"], reading.frame[found["weight"]]) if "weight" in found else None,
+        facts={
+            "source": name or reading.name,
+            "label": target,
+            **found,
+            **({"drop_columns": dropped} if dropped else {}),
+        },
+        notes=(*reading.notes, *([note] if note else []), *encoded.notes, *read),
+        origin=Origin(reading.files or ((name or reading.name, len(encoded.targets)),)),
+    )
+
+
+def _column(role: str, name: str, columns: list[str], label: str, header: bool) -> str:
+    if not header and name.isdigit() and 1 <= int(name) <= len(columns):
+        name = columns[int(name) - 1]
+    return roles.named(role, name, columns, label)
+
+
+def _reading(source: Any, delimiter: str | None, header: bool | None, expected: Sequence[str]) -> Reading:
+    if isinstance(source, str | os.PathLike | list | tuple):
+        return read_table(source, delimiter=delimiter, header=header, expected=expected)
+    if not hasattr(source, "columns") or not hasattr(source, "iloc"):
+        raise TypeError(f"a table must be a path or a pandas frame, got {type(source).__name__}; name its file")
+    if delimiter is not None or header is not None:
+        raise ValueError("delimiter and header are read for text files, not for a frame; leave them out")
+    names = [str(c) for c in source.columns]
+    twin = next((n for n, count in zip(*np.unique(names, return_counts=True), strict=True) if count > 1), None)
+    if twin is not None:
+        raise ValueError(
+            f"a frame must name every column once, got {str(twin)!r} {names.count(twin)} times; rename one"
+        )
+    if len(source) == 0:
+        raise ValueError("a table must have rows, got a frame of none; add examples")
+    frame = source.set_axis(names, axis=1).reset_index(drop=True)
+    return Reading(frame, "data", None, True, ())

@@ -1,0 +1,107 @@
+"""Which files a table is read from: one, several, or a folder whose file names declare a split."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from longtail.facts.places import regular, status
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "eval": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""How a part of a split may be called, in files' names and in a split column, whatever the case."""
+
+OF_IMAGES = ("metadata",)
+"""Tables that stand in a folder of images and describe them."""
+
+
+class Source(NamedTuple):
+    """One file and the part of a declared split that it holds, if any."""
+
+    path: Path
+    part: str | None
+
+
+def is_table(path: str | Path) -> bool:
+    """Whether the name or, for a folder, what lies directly in it says that this is a table."""
+    path = Path(path)
+    if not os.path.isdir(path):
+        return path.suffix.lower() in SUFFIXES
+    return any(p.suffix.lower() in SUFFIXES and p.stem.lower() not in OF_IMAGES for p in path.iterdir())
+
+
+def sources(source: Any) -> tuple[list[Source], list[str]]:
+    """The files behind a path, a list of paths or a folder, in a fixed order, and notes on what was left out.
+
+    A folder's files train*, val* (valid, validation, dev, eval) and test* declare a split; without any of these
+    all its tables are read as one. Folders are not searched further down.
+
+    Raises:
+        ValueError: no such file, another kind of file, not readable, a symbolic link that loops, a folder without
+            tables, a declared split without a training part.
+        TypeError: neither a path nor a list of paths.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        return _folder(path) if stat.S_ISDIR(status(path).st_mode) else ([Source(_checked(path), None)], [])
+    if isinstance(source, Sequence) and source and all(isinstance(s, str | os.PathLike) for s in source):
+        return [Source(_checked(Path(s)), None) for s in source], []
+    raise TypeError(f"a table must be a path, a list of paths or a folder, got {type(source).__name__}; name its file")
+
+
+def _folder(folder: Path) -> tuple[list[Source], list[str]]:
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    except OSError as error:
+        raise ValueError(f"folder {str(folder)!r} cannot be listed ({error.strerror}); check its permissions") from None
+    if not found:
+        raise ValueError(
+            f"folder {str(folder)!r} must hold {', '.join(SUFFIXES)} files, got none; name the table itself"
+        )
+    parts = {path: _part(path) for path in found}
+    if not any(parts.values()):
+        return [Source(_checked(path), None) for path in found], _several(folder, found)
+    if "train" not in parts.values():
+        raise ValueError(
+            f"folder {str(folder)!r} declares a split without a train* file, got {_names(found)}; "
+            "add one, or name the file to read"
+        )
+    rest = [path for path, part in parts.items() if part is None]
+    notes = [f"{folder.name} declares a split by its file names; not read: {_names(rest)}"] if rest else []
+    return [Source(_checked(path), part) for path, part in parts.items() if part is not None], notes
+
+
+def _several(folder: Path, found: list[Path]) -> list[str]:
+    return [f"{len(found)} files of {folder.name} are read as one table: {_names(found)}"] if len(found) > 1 else []
+
+
+def _names(paths: list[Path]) -> str:
+    return ", ".join(p.name for p in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+
+
+def _part(path: Path) -> str | None:
+    """train-00000-of-00002.parquet, test.csv, val_1.tsv: the letters that a file's name begins with."""
+    first = re.match(r"[a-z]*", path.name.lower())
+    return SPLIT_NAMES.get(first.group()) if first else None
+
+
+def _checked(path: Path) -> Path:
+    if stat.S_ISDIR(status(path).st_mode):
+        raise ValueError(f"data file {str(path)!r} must be a file, got a folder; name the tables in it, or it alone")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"a table must be a {', '.join(SUFFIXES)} file, got {path.name!r}; rename or convert it")
+    return regular(path)

@@ -1,0 +1,66 @@
+"""The common recipe for each kind of data: one recipe for all methods of a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from longtail.data import Splits
+from longtail.data.read.cifar import MEAN, SOURCES, STD
+from longtail.engine import Recipe
+
+SMALL_BATCH, LARGE_BATCH = 32, 128
+TABLE_BATCHES = ((5_000, 32), (20_000, 128))
+"""A table of fewer rows than the first number has the second as its batch; a larger one LARGEST_BATCH."""
+LARGEST_BATCH = 512
+SCALED = ((0.0,), (1.0,))
+"""Mean and deviation of inputs that are scaled already: a table's numbers are, and its codes must stay as they are."""
+STEPS_SMALL = 900
+"""Steps that a small in-memory data set is trained for by default; see docs/decisions."""
+
+LDAM = Recipe(model="resnet32", standardize=(MEAN, STD), precision="auto")
+"""The LDAM recipe for CIFAR, shared by most of the field (its code): ResNet-32, 200 epochs, batch 128, SGD with
+momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of warm-up, two drops of 100x."""
+
+
+def default_recipe(splits: Splits, **changes: Any) -> Recipe:
+    """The common recipe of a data set, with what the user changed."""
+    given = {k: v for k, v in changes.items() if v is not None}
+    size = len(splits.train)
+    if getattr(splits.preparation, "kind", None) == "table":
+        batch = next((batch for rows, batch in TABLE_BATCHES if size < rows), LARGEST_BATCH)
+        return _for_table(splits.preparation, _small(size, given.get("batch_size", batch)), given)
+    batch = SMALL_BATCH if size < 5000 else LARGE_BATCH
+    recipe = LDAM if splits.facts.get("source") in SOURCES else _small(size, given.get("batch_size", batch))
+    return replace(recipe, **given)
+
+
+def _small(size: int, batch: int) -> Recipe:
+    """For small in-memory data: the LDAM recipe's shape, with epochs for STEPS_SMALL steps, between 20 and 200."""
+    steps = -(-size // batch)
+    return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch)
+
+
+def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recipe:
+    """The same for a prepared table: a network that embeds its codes, and inputs that are not scaled again.
+
+    Raises:
+        ValueError: another network, which would take the codes of categories for numbers.
+    """
+    model = given.get("model", "auto")
+    if model in ("auto", "tabular"):
+        columns = {"numeric": preparation.numeric, "categories": list(preparation.categories)}
+        given = {**given, "model": "tabular", "model_args": {**given.get("model_args", {}), **columns}}
+    elif preparation.categories:
+        raise ValueError(
+            f"model must be tabular for a table with columns of categories, got {model!r}; leave it out, or drop "
+            "these columns"
+        )
+    return replace(recipe, **{"standardize": SCALED, **given})
+
+
+def usual_threads(recipe: Recipe) -> int:
+    """CPU threads of one training: a second one costs a small network more than it gives."""
+    return torch.get_num_threads() if recipe.model == "resnet32" else 1

@@ -1,0 +1,128 @@
+"""Checks of values: done once when data enter, or on every call inside `strict()`.
+
+Losses check shapes and dtypes always (that costs nothing) and values only here: looking at a value makes a
+GPU wait.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longtail.facts.wording import told
+
+_STRICT: ContextVar[bool] = ContextVar("longtail_strict", default=False)
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Inside, every loss call checks the values of its targets, logits and weights too."""
+    token = _STRICT.set(True)
+    try:
+        yield
+    finally:
+        _STRICT.reset(token)
+
+
+def is_strict() -> bool:
+    """Whether `strict()` is on."""
+    return _STRICT.get()
+
+
+def targets(targets: Tensor, num_classes: int, *, ignore_index: int = -100) -> None:
+    """Targets are class indices in [0, C) (or `ignore_index`), or probabilities whose rows sum to 1.
+
+    Shapes: indices (N, d1..dk), probabilities (N, C, d1..dk).
+
+    Raises:
+        ValueError: an index outside [0, C); rows that are negative, not finite or do not sum to 1.
+    """
+    if targets.is_floating_point():
+        _probabilities(targets, num_classes)
+        return
+    targets = targets.long()  # in uint8, -100 would wrap round to the label 156
+    outside = (targets != ignore_index) & ((targets < 0) | (targets >= num_classes))
+    if bool(outside.any()):
+        value = int(targets[outside].flatten()[0])
+        other = f"pass num_classes={value + 1} where the class exists" if value >= 0 else "name it as ignore_index"
+        raise ValueError(f"targets must be in [0, {num_classes}), got {value}; correct the label, or {other}")
+
+
+def _probabilities(targets: Tensor, num_classes: int) -> None:
+    if targets.ndim < 2 or targets.shape[1] != num_classes:
+        raise ValueError(
+            f"targets as probabilities must have shape (N, {num_classes}, ...), got {tuple(targets.shape)}; "
+            "pass integer class indices or one row of C probabilities per example"
+        )
+    total = targets.detach().double().sum(1)
+    if not bool(torch.isfinite(total).all()) or bool((targets < 0).any()):
+        raise ValueError("targets as probabilities must be finite and >= 0; normalise the rows")
+    worst = float((total - 1).abs().max()) if total.numel() else 0.0
+    if worst > 1e-3:
+        row = float(total.flatten()[(total - 1).abs().argmax()])
+        raise ValueError(
+            f"targets as probabilities must sum to 1 in every row, got a sum of {row:g}; multi-hot labels "
+            "are not a distribution over classes: normalise the rows or use a multi-label loss"
+        )
+
+
+def number(name: str, value: Any, hint: str, *, low: float = -math.inf, high: float = math.inf) -> None:
+    """One finite number in [low, high], of Python or NumPy.
+
+    Raises:
+        TypeError: a tensor, a text, True, anything else.
+        ValueError: out of range, NaN or infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {told(value)}; {hint}")
+    try:
+        fits = low <= float(value) <= high and math.isfinite(value)
+    except OverflowError:  # an integer of a thousand digits
+        fits = False
+    if not fits:
+        span = "" if low == -math.inf else f" >= {low:g} and"
+        span = f" in [{low:g}, {high:g}] and" if high < math.inf else span
+        raise ValueError(f"{name} must be{span} finite, got {told(value)}; {hint}")
+
+
+def whole(name: str, value: Any, hint: str, *, low: int, high: int = 2**63 - 1) -> None:
+    """One integer in [low, high], of Python or NumPy.
+
+    Raises:
+        TypeError: a tensor, a text, True, a float, anything else.
+        ValueError: out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer, got {told(value)}; {hint}")
+    if not low <= int(value) <= high:
+        span = f">= {low}" if int(value) < low else f"<= {high:,}"
+        raise ValueError(f"{name} must be {span}, got {told(value)}; {hint}")
+
+
+def finite(values: Tensor, name: str) -> None:
+    """Every value is finite.
+
+    Raises:
+        ValueError: naming the first row that holds NaN or infinity.
+    """
+    bad = ~torch.isfinite(values)
+    if bool(bad.any()):
+        row = int(torch.nonzero(bad)[0, 0]) if values.ndim else 0
+        raise ValueError(
+            f"{name} must be finite, got NaN or infinity in row {row} ({int(bad.sum())} values in all); "
+            "drop or impute them first"
+        )
+
+
+def sample_weight(weight: Tensor) -> None:
+    """Sample weights are finite and >= 0."""
+    finite(weight, "sample_weight")
+    if bool((weight < 0).any()):
+        raise ValueError(f"sample_weight must be >= 0, got {float(weight.min())}; drop or correct these rows")

@@ -1,0 +1,149 @@
+"""Class weights: numbers per class, computed in float64 and scaled to sum to C.
+
+The module may be called: `longtail.class_weights(counts, "inverse")` is `named("inverse", counts)`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from types import ModuleType
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.facts import checks
+from longtail.facts.arrays import keyed, whole
+from longtail.facts.counts import positive_counts
+from longtail.facts.knobs import Range
+from longtail.facts.wording import told
+
+BETA = 0.9999
+"""The effective number's beta in LDAM's code and its forks, and our named weight's."""
+
+Beta = Annotated[float, Range(0, 1, open_high=True)]
+NAMED = ("inverse", "sqrt", "effective")
+
+
+def inverse_frequency(counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
+    """w_j proportional to 1 / n_j, summing to C. (C,) of the default dtype."""
+    return power(counts, 1.0, zero_count=zero_count, dtype=dtype)
+
+
+def power(counts: Any, q: float, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
+    """w_j proportional to n_j^-q, summing to C: q = 1 inverse frequency, 1/2 its square root, 0 ones."""
+    checks.number("q", q, "1 is inverse frequency")
+    n = positive_counts(counts, zero_count)
+    return _scaled(n.pow(-float(q)), n, dtype)
+
+
+def effective_number(
+    counts: Any, beta: Beta = BETA, *, zero_count: str | float = "error", dtype: torch.dtype | None = None
+) -> Tensor:
+    """w_j proportional to 1 / E_j, E_j = (1 - beta^n_j) / (1 - beta), summing to C.
+
+    beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, proposition 1 and section 4.
+    """
+    if isinstance(beta, bool) or not isinstance(beta, Real):
+        raise TypeError(f"beta must be a number, got {told(beta)}; 0.9999 is usual")
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta must be in [0, 1), got {told(beta)}; 0.9999 is usual, beta -> 1 is inverse_frequency")
+    n = positive_counts(counts, zero_count)
+    if beta == 0:
+        return _scaled(torch.ones_like(n), n, dtype)
+    # 1 - beta^n through expm1: beta^n rounds to 1 long before its complement is negligible
+    return _scaled(1 / -torch.expm1(n * math.log(beta)), n, dtype)
+
+
+def named(name: str, counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
+    """The weights behind a word: "inverse" (n^-1), "sqrt" (n^-1/2), "effective" (beta 0.9999)."""
+    if name == "inverse":
+        return inverse_frequency(counts, zero_count=zero_count, dtype=dtype)
+    if name == "sqrt":
+        return power(counts, 0.5, zero_count=zero_count, dtype=dtype)
+    if name == "effective":
+        return effective_number(counts, zero_count=zero_count, dtype=dtype)
+    raise ValueError(
+        f'class_weight must be None, a tensor, a dict, or one of {", ".join(NAMED)}, got {name!r}; try "effective"'
+    )
+
+
+def resolve(
+    weight: Tensor | Mapping[str, float] | Sequence[float] | str | None,
+    counts: Any = None,
+    *,
+    classes: Sequence[str] | None = None,
+    zero_count: str | float = "error",
+) -> Tensor | None:
+    """What a user may pass as class_weight, as a float64 tensor (C,) or None.
+
+    None stays None; a tensor is taken as given; {class name: w} (a pandas Series by its index, too) is looked up in
+    `classes`, unnamed classes weigh 1; a word is computed from the counts.
+    """
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        if weight not in NAMED or counts is not None:
+            return named(weight, counts, zero_count=zero_count, dtype=torch.float64)
+        raise ValueError(f'class_weight="{weight}" needs class_counts, got None; pass longtail.class_counts(labels)')
+    under_names = keyed(weight, "class_weight")
+    if under_names is not None:
+        if classes is None and counts is not None and all(map(whole, under_names)):
+            classes = [str(j) for j in range(len(counts))]
+        return _by_name({str(int(k)) if whole(k) else k: w for k, w in under_names.items()}, classes)
+    if isinstance(weight, Tensor):
+        tensor = weight.detach().to(torch.float64, copy=True)
+    else:
+        tensor = torch.from_numpy(np.array(weight, dtype=np.float64))
+    size = len(counts) if counts is not None else tensor.numel()
+    if tensor.ndim != 1 or tensor.numel() != size:
+        raise ValueError(
+            f"class_weight must have one weight per class, shape ({size},), got {tuple(tensor.shape)}; "
+            "order them as class_counts is ordered"
+        )
+    return _checked(tensor)
+
+
+def _by_name(weight: Mapping[str, float], classes: Sequence[str] | None) -> Tensor:
+    if classes is None:
+        raise ValueError(
+            f"class_weight by class name needs the names, got {dict(weight)!r} without them; "
+            "pass classes=[...] or build the loss with from_labels"
+        )
+    unknown = [name for name in weight if name not in classes]
+    if unknown:
+        known = ", ".join(classes[:8])
+        raise ValueError(f"class_weight must name known classes, got {unknown[0]!r}; known are {known}")
+    return _checked(torch.tensor([float(weight.get(c, 1.0)) for c in classes], dtype=torch.float64))
+
+
+def _checked(tensor: Tensor) -> Tensor:
+    if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
+        raise ValueError(f"class_weight must be finite and >= 0, got {tensor.tolist()}; correct these weights")
+    return tensor
+
+
+def _scaled(weight: Tensor, counts: Tensor, dtype: torch.dtype | None) -> Tensor:
+    # an empty class that is masked weighs nothing; the others still sum to C
+    weight = torch.where(counts > 0, weight, torch.zeros_like(weight))
+    return (weight * (len(weight) / weight.sum())).to(dtype or torch.get_default_dtype())
+
+
+class _Callable(ModuleType):
+    """This module, which people call by its name."""
+
+    def __call__(self, counts: Any, name: str | None = None, **options: Any) -> Tensor:
+        """The weights behind a word, see `named`; it has to be said which."""
+        if name is None:
+            raise TypeError(
+                'class_weights needs the name of a rule, got counts alone; write class_weights(counts, "inverse"), '
+                '"sqrt" or "effective", or class_weights.effective_number(counts, beta)'
+            )
+        return named(name, counts, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,124 @@
+"""Class counts: the one statistic that methods read, from whatever holds the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.facts import identifiers
+from longtail.facts.arrays import COUNT, by_class, like_labels, wonder
+from longtail.facts.labels import class_names as class_names
+from longtail.facts.labels import encode as encode
+from longtail.facts.labels import encoded
+from longtail.facts.wording import told
+
+
+def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[str] | None = None) -> Tensor:
+    """How many examples each class has.
+
+    n_j = #{i : y_i = j}
+
+    Args:
+        labels: N labels, also as a column (N, 1). Integers are class indices, whole numbers that are stored as floats
+            too; strings are sorted as `np.unique` sorts them.
+        num_classes: C, where some of the last classes may be missing from integer labels.
+        classes: the names of all classes in their order; string labels are looked up in them.
+
+    Returns:
+        (C,) int64; C = max + 1 for integers unless `num_classes` or `classes` says more.
+
+    Raises:
+        ValueError: no labels, a negative label, a label outside `num_classes` or `classes`.
+        TypeError: labels that are neither integers nor strings, or a dataset whose labels cannot be found.
+    """
+    if num_classes is None:
+        indices, known = encode(labels, classes)
+        return torch.bincount(torch.from_numpy(indices), minlength=len(known))
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer):
+        raise TypeError(f"num_classes must be an integer, got {told(num_classes)}; leave it out or count the classes")
+    indices, names = encoded(labels, classes)
+    size = int(indices.max()) + 1 if names is None else len(names)
+    if num_classes < size:
+        raise ValueError(
+            f"num_classes must be at least {size} for these labels, got {num_classes}; "
+            "leave it out or count the classes anew"
+        )
+    if num_classes > identifiers.MOST_CLASSES:
+        raise ValueError(
+            f"num_classes must be at most {identifiers.MOST_CLASSES:,}, got {num_classes:,}; name the classes there are"
+        )
+    return torch.bincount(torch.from_numpy(indices), minlength=int(num_classes))
+
+
+def as_counts(counts: Any, name: str = "class_counts", classes: Sequence[str] | None = None) -> Tensor:
+    """Counts as a float64 tensor (C,), checked: one-dimensional, at least one class, finite, non-negative.
+
+    A dict, a Counter or a pandas Series is read by its keys, see `arrays.by_class`. Labels in the place of
+    counts are refused where that is certain: text, truth values, a negative number. Integers that hold labels make
+    valid counts of as many classes as there are labels, most with a class 0 that is empty; they are refused by what
+    cannot use such counts (an empty class, or another number of classes than the logits have), which then says so.
+    """
+    if isinstance(counts, Tensor) and counts.dtype != torch.bool and not counts.is_complex():
+        tensor = counts.detach().to(torch.float64, copy=True)
+    else:  # a copy too: arrays out of pandas are read-only
+        tensor = torch.from_numpy(np.array(by_class(counts, name, classes), dtype=np.float64))
+    if tensor.ndim != 1 or tensor.numel() == 0:
+        raise ValueError(
+            f"{name} must be one-dimensional with one count per class, got shape {tuple(tensor.shape)}; "
+            "use longtail.class_counts(labels)"
+        )
+    if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
+        bad = float(tensor[~(torch.isfinite(tensor) & (tensor >= 0))][0])
+        raise ValueError(f"{name} must be finite and >= 0, got {bad:g}; use longtail.class_counts(labels)")
+    if not bool(tensor.sum() > 0):
+        raise ValueError(f"{name} must count at least one example, got only zeros; use longtail.class_counts(labels)")
+    return tensor
+
+
+def positive_counts(counts: Any, zero_count: str | float = "error", name: str = "class_counts") -> Tensor:
+    """Counts (C,) float64 for formulas that divide by n or take its log.
+
+    zero_count: "error" names the empty classes; "mask" leaves the zeros in (the caller masks them); a number
+    is added to the empty classes as their pseudo-count.
+    """
+    tensor = as_counts(counts, name)
+    if zero_count == "mask":
+        return tensor
+    empty = tensor == 0
+    if isinstance(zero_count, int | float) and not isinstance(zero_count, bool) and zero_count > 0:
+        return torch.where(empty, torch.full_like(tensor, float(zero_count)), tensor)
+    if zero_count != "error":
+        raise ValueError(
+            f'zero_count must be "error", "mask" or a number > 0, got {told(zero_count)}; try "mask" or 1.0'
+        )
+    if bool(empty.any()):
+        where = torch.nonzero(empty).flatten().tolist()
+        hint = like_labels(tensor.cpu().numpy())
+        way = f"{hint}: {COUNT}" if hint else 'drop the class or pass zero_count="mask" or a pseudo-count'
+        raise ValueError(f"{name} must be > 0 for every class, got 0 for class {', '.join(map(str, where[:8]))}; {way}")
+    return tensor
+
+
+def priors(counts: Any) -> Tensor:
+    """pi_j = n_j / N, (C,) float64."""
+    tensor = as_counts(counts)
+    wonder(tensor.cpu().numpy(), "class_counts")
+    return tensor / tensor.sum()
+
+
+def log_priors(counts: Any, zero_count: str | float = "error") -> Tensor:
+    """log pi_j = log(n_j / N), (C,) float64; -inf for an empty class under zero_count="mask"."""
+    tensor = positive_counts(counts, zero_count)
+    return tensor.log() - tensor.sum().log()
+
+
+def imbalance_ratio(counts: Any) -> float:
+    """rho = max_j n_j / min_j n_j, >= 1; infinite where a class is empty."""
+    tensor = as_counts(counts)
+    wonder(tensor.cpu().numpy(), "class_counts")
+    low = float(tensor.min())
+    return float(tensor.max()) / low if low > 0 else float("inf")

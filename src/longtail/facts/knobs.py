@@ -1,0 +1,150 @@
+"""Knobs: every number a user may set declares its range, its default and its meaning in one place.
+
+A knob stands in a signature as `tau: Annotated[Knob, Range(0)] = 1.0`; the default is the signature's, the
+range the annotation's. Validation, `longtail explain` and the documentation all read it from there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from longtail.facts.schedules import Schedule
+from longtail.facts.wording import told
+
+
+@dataclass(frozen=True)
+class Range:
+    """A real interval, an end open where its flag says so; a schedule is checked at every value it names."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    integer: bool = False
+
+    def __str__(self) -> str:
+        kind = "an integer " if self.integer else ""
+        if self.high == math.inf and self.low == -math.inf:
+            number = "finite" if self.open_low and self.open_high else "a number"
+            return "an integer" if self.integer else number
+        if self.high == math.inf:
+            return f"{kind}{'>' if self.open_low else '>='} {self.low:g}"
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        return f"{kind}in {left}{self.low:g}, {self.high:g}{right}"
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies inside."""
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below and (not self.integer or value.is_integer())
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError or TypeError naming the knob where the value breaks the rule."""
+        values = value.values() if isinstance(value, Schedule) else (value,)
+        for v in values:
+            if isinstance(v, bool) or not isinstance(v, Real):
+                rule = str(self) if str(self).startswith("a") else f"a number {self}"
+                raise TypeError(f"{name} must be {rule}, got {told(value)}; pass a plain number or a schedule")
+            if not self.holds(_float(v)):
+                also = " and finite" if v == self.high == math.inf and self.low > -math.inf else ""
+                raise ValueError(f"{name} must be {self}{also}, got {told(v)}; choose a value in that range")
+
+
+def _float(value: Real) -> float:
+    """The number, of which NaN lies in no range and an integer of a thousand digits beyond every one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words (None among them where `optional`); other types pass where `others` admits them."""
+
+    words: tuple[str, ...]
+    optional: bool = False
+    others: tuple[type, ...] = ()
+
+    def __str__(self) -> str:
+        return " or ".join([f'"{w}"' for w in self.words] + (["None"] if self.optional else []))
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError or TypeError naming the knob where the value breaks the rule."""
+        if (value is None and self.optional) or isinstance(value, self.others):
+            return
+        if isinstance(value, str) and value in self.words:
+            return
+        raise ValueError(f"{name} must be {self}, got {told(value)}; choose one of these")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One knob as its owner declares it."""
+
+    name: str
+    default: Any
+    rule: Range | Choice | None
+    schedulable: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is inspect.Parameter.empty
+
+    def __str__(self) -> str:
+        return self.name if self.required else f"{self.name}={self.default!r}"
+
+
+Knob = float | Schedule
+NonNegative = Annotated[Knob, Range(0, open_high=True)]
+Positive = Annotated[Knob, Range(0, open_low=True, open_high=True)]
+Fraction = Annotated[Knob, Range(0, 1)]
+PositiveFloat = Annotated[float, Range(0, open_low=True, open_high=True)]
+NonNegativeFloat = Annotated[float, Range(0, open_high=True)]
+UnitFloat = Annotated[float, Range(0, 1)]
+
+
+def declared(function: Callable[..., Any]) -> dict[str, Declared]:
+    """The keyword-only knobs of a function or class, in the order of its signature."""
+    owner: Any = function
+    # the class itself is asked, not an instance: its own signature is what is wanted
+    call = owner.__init__ if isinstance(owner, type) else owner  # type: ignore[misc]
+    hints = get_type_hints(call, include_extras=True)
+    knobs = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        hint = hints.get(parameter.name, parameter.annotation)  # a composed signature carries its annotations
+        rule = next((r for r in _extras(hint) if isinstance(r, Range | Choice)), None)
+        knobs[parameter.name] = Declared(parameter.name, parameter.default, rule, _admits(hint, Schedule))
+    return knobs
+
+
+def _extras(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) is Annotated:
+        return get_args(hint)[1:]
+    # `Annotated[...] | None`: the rule holds for values that are not None
+    return tuple(extra for part in get_args(hint) for extra in _extras(part))
+
+
+def _admits(hint: Any, kind: type) -> bool:
+    return hint is kind or any(_admits(part, kind) for part in get_args(hint))
+
+
+def check(function: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """Hold `values` against what `function` declares; None passes where it is the default."""
+    for name, knob in declared(function).items():
+        if name not in values or knob.rule is None:
+            continue
+        value = values[name]
+        if value is None and knob.default is None:
+            continue
+        if isinstance(value, Schedule) and not knob.schedulable:
+            raise TypeError(f"{name} cannot be a schedule, got {told(value)}; pass a plain value")
+        knob.rule.check(name, value)

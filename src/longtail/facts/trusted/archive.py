@@ -1,0 +1,135 @@
+"""`dumps` and `loads`: a skops archive that is looked through before skops reads it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+from longtail.facts.trusted import forest
+from longtail.facts.trusted.types import LOADERS, NAMES
+
+PROTOCOLS = (2,)
+"""The protocols of skops that the list was made for; an older one would choose other, less strict readers."""
+LARGEST = 4 << 30
+"""Bytes that an archive may unpack to."""
+
+
+def dumps(estimator: Any) -> bytes:
+    """A fitted scikit-learn object as an archive; the same object gives the same bytes.
+
+    Args:
+        estimator: made of the types of `trusted.types`: imputation, scaling, encoding, pipelines of these, logistic
+            regression, histogram gradient boosting.
+
+    Raises:
+        ValueError: the object holds something else, which `loads` would refuse.
+        ModuleNotFoundError: without longtail[data].
+    """
+    skops = _skops()
+    with zipfile.ZipFile(io.BytesIO(skops.dumps(forest.packed(estimator)))) as archive:
+        schema = _without_ids(json.loads(archive.read("schema.json")))
+        odd = _outside(schema)
+        if odd is not None:
+            raise ValueError(f"a saved estimator must be made of trusted types, got {odd}; see longtail.trusted.types")
+        return _written(schema, archive)
+
+
+def loads(data: bytes, what: str) -> Any:
+    """The object that `dumps` wrote.
+
+    Args:
+        data: the archive.
+        what: names it in an error.
+
+    Raises:
+        ValueError: it is damaged, of another version, or names a type that is not trusted; nothing has been executed.
+        ModuleNotFoundError: without longtail[data].
+    """
+    skops = _skops()
+    try:
+        _look_through(data, what)
+        return forest.unpacked(skops.loads(data, trusted=list(NAMES)))
+    except _RefusedError as refused:
+        raise ValueError(str(refused)) from None
+    except Exception as error:  # whatever a damaged archive makes zipfile, json, NumPy or skops raise
+        reason = (str(error).splitlines() or [""])[0]
+        said = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+        raise ValueError(f"{what} is damaged ({said}); train it again in a new folder") from None
+
+
+class _RefusedError(Exception):
+    """The archive is whole and must not be read."""
+
+
+def _look_through(data: bytes, what: str) -> None:
+    """Refuse an archive by its table of contents and its description, before anything is built from it."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+        if size > LARGEST:
+            raise _RefusedError(f"{what} must unpack to at most {LARGEST} bytes, got {size}; do not trust this file")
+        schema = json.loads(archive.read("schema.json"))
+    protocol = schema.get("protocol")
+    if type(protocol) is not int or protocol not in PROTOCOLS:
+        raise _RefusedError(
+            f"{what} must be of skops protocol {', '.join(map(str, PROTOCOLS))}, got {protocol!r}; load it with the "
+            "version of longtail that saved it"
+        )
+    odd = _outside(schema)
+    if odd is not None:
+        raise _RefusedError(f"{what} must be made of trusted types, got {odd}; nothing of it was executed")
+
+
+def _outside(schema: Any) -> str | None:
+    """The first type in a description that is not on the list, however deep it stands."""
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(reversed(node))
+        elif isinstance(node, dict):
+            if not node.keys().isdisjoint(("__loader__", "__class__", "__module__")):
+                loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
+                if not isinstance(loader, str) or name not in LOADERS.get(loader, ()):
+                    return f"{name} ({loader})"
+            waiting.extend(reversed(node.values()))
+    return None
+
+
+def _without_ids(node: Any) -> Any:
+    """Without the addresses of objects in memory, which are other ones in every process.
+
+    skops reads an object that two others share back as two equal ones; nothing here changes what it holds.
+    """
+    if isinstance(node, dict):
+        return {key: _without_ids(value) for key, value in node.items() if key != "__id__"}
+    return [_without_ids(value) for value in node] if isinstance(node, list) else node
+
+
+def _written(schema: Any, archive: zipfile.ZipFile) -> bytes:
+    """The archive with files numbered in the order of the description, compressed, and without times."""
+    numbers: dict[str, str] = {}
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(reversed(node))
+        elif isinstance(node, dict):
+            if isinstance(name := node.get("file"), str):
+                node["file"] = numbers.setdefault(name, f"{len(numbers)}.npy")
+            waiting.extend(reversed(node.values()))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as out:
+        files = {number: archive.read(name) for name, number in numbers.items()}
+        for name, content in {"schema.json": json.dumps(schema).encode(), **files}.items():
+            out.writestr(zipfile.ZipInfo(name), content, compress_type=zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _skops() -> Any:
+    try:
+        import skops.io
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("saving scikit-learn objects needs skops; install longtail[data]") from None
+    return skops.io

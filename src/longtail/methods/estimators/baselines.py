@@ -1,0 +1,144 @@
+"""scikit-learn's classifiers beside the networks: the honest baselines for tables and features.
+
+They learn from the same training rows and are scored, corrected and saved like every other method. Codes of categories
+are taken as categories; numbers of a table, scaled already, as they are; other features are scaled to mean 0 and
+deviation 1. Examples of more than one axis are flattened where they hold at most 1,024 values. Nothing but the trees'
+early stopping is random, so seeds differ little or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+from longtail import posthoc
+from longtail.catalogue.implied import uniform
+from longtail.catalogue.method import Method, Misfit
+from longtail.catalogue.references import COX_1958, FRIEDMAN_2001, MENON_2021, Reference
+from longtail.data import Part
+from longtail.engine import Recipe, Stage
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
+from longtail.facts.types import Learner, TrainingData
+from longtail.learners.estimator import EstimatorLearner, Look, still
+from longtail.methods.estimators import classifiers
+
+Rate = Annotated[float, Range(0, 1, open_low=True)]
+Iterations = Annotated[int, Range(1, 10_000, integer=True)]
+Leaves = Annotated[int, Range(2, 65_535, integer=True)]
+RATE, ITERATIONS, LEAVES = 0.1, 100, 31
+"""scikit-learn's defaults of the three knobs of `trees`."""
+
+TRAINS = "a scikit-learn classifier"
+ROWS = 4096
+"""Rows that are looked at together for the training loss."""
+
+
+def logistic(*, C: PositiveFloat = 1.0) -> Method:
+    """Logistic regression (scikit-learn): the linear baseline, one-hot categories, L2 penalty.
+
+    loss = sum_i -log softmax(W x_i + b)_(y_i) + ||W||^2 / (2 C), minimised by L-BFGS (at most 1,000 iterations).
+
+    Cox 1958, for two classes, where scikit-learn has one weight vector and the sigmoid. A code that no
+    training row has is no category: all its columns are 0. It is refused for training rows x classes > 100,000,000.
+    """
+    return _method(f"logistic(C={float(C)})", partial(classifiers.logistic, C=C), classifiers.many_scores, COX_1958)
+
+
+def logistic_cw(*, C: PositiveFloat = 1.0) -> Method:
+    """Logistic regression with balanced class weights (scikit-learn's class_weight="balanced").
+
+    loss = sum_i -w_(y_i) log softmax(W x_i + b)_(y_i) + ||W||^2 / (2 C), w_j = N / (C' n_j) for C' classes.
+
+    With sample weights n_j and N are their sums. Its probabilities speak of classes of one size.
+    """
+    return _method(
+        f"logistic-cw(C={float(C)})",
+        partial(classifiers.logistic, C=C),
+        classifiers.many_scores,
+        COX_1958,
+        balanced=True,
+    )
+
+
+def logistic_posthoc(*, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0) -> Method:
+    """Post-hoc logit adjustment of logistic regression: the prior is taken off its log-probabilities.
+
+    predict argmax log P(y | x) - tau log pi_y, P that of logistic; nothing is retrained.
+
+    Menon et al. 2021, eq. 9.
+    """
+    return _adjusted(logistic(C=C), tau)
+
+
+def trees(*, learning_rate: Rate = RATE, max_iter: Iterations = ITERATIONS, max_leaf_nodes: Leaves = LEAVES) -> Method:
+    """Gradient-boosted trees on histograms (scikit-learn): what most tables are won with.
+
+    P(y | x) = softmax(F(x))_y, F_j(x) = b_j + learning_rate sum_t tree_tj(x), each tree fitted to the gradient of the
+    log loss.
+
+    Friedman 2001; histograms and the search by leaves as in Ke et al. 2017, LightGBM: A Highly Efficient Gradient
+    Boosting Decision Tree. Everything else is scikit-learn's default; so beyond 10,000 rows it stops early, by the loss
+    on a tenth of the training rows held out at random, unless some class has a single row. Where classes of a few rows
+    make it diverge (worse on its own training rows than the class shares) it is fitted again with a third of the
+    learning rate, at most three times. Columns of more than 255 codes count as numbers. It is refused for more than 200
+    classes, since every iteration grows a tree for each.
+    """
+    return _trees("trees", learning_rate, max_iter, max_leaf_nodes)
+
+
+def trees_cw(
+    *, learning_rate: Rate = RATE, max_iter: Iterations = ITERATIONS, max_leaf_nodes: Leaves = LEAVES
+) -> Method:
+    """Gradient-boosted trees with balanced class weights (scikit-learn's class_weight="balanced").
+
+    P(y | x) = softmax(F(x))_y as in trees, each row's gradient weighted by w_y = N / (C' n_y) for C' classes.
+
+    With sample weights n_j and N are their sums. Its probabilities speak of classes of one size.
+    """
+    return _trees("trees-cw", learning_rate, max_iter, max_leaf_nodes, balanced=True)
+
+
+def trees_posthoc(
+    *,
+    tau: NonNegativeFloat = 1.0,
+    learning_rate: Rate = RATE,
+    max_iter: Iterations = ITERATIONS,
+    max_leaf_nodes: Leaves = LEAVES,
+) -> Method:
+    """Post-hoc logit adjustment of gradient-boosted trees: the prior is taken off their log-probabilities.
+
+    predict argmax log P(y | x) - tau log pi_y, P that of trees; nothing is retrained.
+
+    Menon et al. 2021, eq. 9.
+    """
+    return _adjusted(trees(learning_rate=learning_rate, max_iter=max_iter, max_leaf_nodes=max_leaf_nodes), tau)
+
+
+def _trees(name: str, rate: float, iterations: int, leaves: int, *, balanced: bool = False) -> Method:
+    knobs: dict[str, Any] = {"learning_rate": float(rate), "max_iter": int(iterations), "max_leaf_nodes": int(leaves)}
+    text = f"{name}({','.join(f'{knob}={value}' for knob, value in knobs.items())})"
+    options = {"balanced": balanced, "gentler": classifiers.slower}
+    return _method(text, partial(classifiers.boosting, **knobs), classifiers.many_classes, FRIEDMAN_2001, **options)
+
+
+def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Reference, **options: Any) -> Method:
+    """A method of one stage whose single epoch is the fit; the options are those of `EstimatorLearner`."""
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
+            if (why := misfit(data)) is not None:
+                raise ValueError(f"{text.partition('(')[0]} {why}")
+            columns = classifiers.columns_of(recipe, data)
+            learner = EstimatorLearner(partial(make, columns), len(data.classes), **options)
+            return learner, data.drawn(ROWS)
+
+        return (Stage("fit", text, build, 1, still, lambda progress: 0.0, update=Look()),)
+
+    prior = uniform if options.get("balanced") else None
+    return Method(stages, reference, prior=prior, inputs="table or features", misfit=misfit, trains=TRAINS)
+
+
+def _adjusted(plain: Method, tau: float) -> Method:
+    rule = partial(posthoc.LogitAdjustment, tau=tau)
+    return Method(plain.stages, MENON_2021, posthoc=rule, inputs=plain.inputs, misfit=plain.misfit, trains=TRAINS)

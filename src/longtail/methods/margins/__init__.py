@@ -1,0 +1,1 @@
+"""Margins that depend on the class."""

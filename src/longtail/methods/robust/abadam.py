@@ -1,0 +1,63 @@
+"""ABAdam: ABSGD's weights with Adam's step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from longtail import instance_weights
+from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, text, weighed
+from longtail.catalogue.method import Method
+from longtail.catalogue.references import QI_2023
+from longtail.engine import Recipe, Stage
+from longtail.facts.knobs import PositiveFloat
+from longtail.methods.robust.weights import TWO_STAGES, example
+from longtail.optim import UncorrectedAdam
+
+
+def abadam(
+    *,
+    base: Base = PLAIN,
+    lam: Lambda = TWO_STAGES,
+    gamma: Gamma = 0.5,
+    init: Start = "first",
+    lr: PositiveFloat = 1e-3,
+    stock: bool = False,
+) -> Method:
+    """ABAdam: the weighted gradient of absgd in Adam, weight decay outside the preconditioner.
+
+    loss = mean of p_i l_i, p as in absgd; m <- 0.9 m + 0.1 g, v <- 0.999 v + 0.001 g^2,
+    w <- w - lr (m / (sqrt(v) + 1e-8) + weight_decay w).
+
+    Qi et al. 2023, eq. 9: without bias correction. `stock=True` is their released package: torch's Adam, bias-corrected
+    and with weight decay in the gradient. The learning rate is `lr` over the recipe's warm-up and decay.
+    """
+    instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
+    weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
+    train = weighed(base, weights, lambda data: instance_weights.ABSGD(lam, gamma, init=init))
+    adam = text("adam", lr=lr, stock=stock)
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        return [
+            replace(
+                stage,
+                spec=f"{stage.spec} by {adam}",
+                optimizer=_adam(lr, recipe.weight_decay, stock),
+                lr=_scaled(stage.lr, lr / recipe.lr),
+            )
+            for stage in train(recipe)
+        ]
+
+    return replace(base, stages=stages, reference=QI_2023, example=example)
+
+
+def _scaled(rate: Callable[[float], Any], factor: float) -> Callable[[float], Any]:
+    return lambda progress: factor * rate(progress)
+
+
+def _adam(lr: float, decay: float, stock: bool) -> Callable[[Any], torch.optim.Optimizer]:
+    kind = torch.optim.Adam if stock else UncorrectedAdam
+    return lambda parameters: kind(parameters, lr=lr, weight_decay=decay)

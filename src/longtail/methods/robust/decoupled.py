@@ -1,0 +1,107 @@
+"""Decoupled ABSGD: features by plain training, then the classifier with instance weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from torch import nn
+
+from longtail import instance_weights
+from longtail.catalogue.compose import MARK, PLAIN, Base, Gamma, Lambda, Start, text, unweighed, with_weights
+from longtail.catalogue.method import Method
+from longtail.catalogue.references import QI_2023
+from longtail.data import Part
+from longtail.engine import Recipe, Stage
+from longtail.facts.knobs import Choice, Range
+from longtail.facts.types import Learner, TrainingData
+from longtail.methods.robust.weights import example
+
+Trained = Annotated[str, Choice(("classifier", "block"))]
+More = Annotated[float, Range(0, 1, open_low=True)]
+
+
+def absgd_decoupled(
+    *,
+    base: Base = PLAIN,
+    lam: Lambda = 10.0,
+    gamma: Gamma = 0.5,
+    init: Start = "first",
+    trained: Trained = "classifier",
+    more: More = 0.3,
+) -> Method:
+    """Decoupled ABSGD: all layers by plain training, then ABSGD on the classifier, or on the last block too.
+
+    loss = that of `base`; then mean of p_i l_i, p_i = exp(l_i / lambda) / s as in absgd, with the other layers frozen.
+
+    The first part is `base` itself and is trained once for both. The second lasts the share `more` of its epochs, with
+    the recipe's learning rate from the start and the schedules of `base` over its own progress. What is frozen is in
+    evaluation mode: its batch norms use the running statistics of the first part and do not move them; those of a
+    trained block are trained.
+
+    Qi et al. 2023, large-scale tables: lambda in 10, 20, 30; 90 epochs after 90 (ImageNet-LT), 30 after 90
+    (Places-LT), 30 after 200 (iNaturalist); classifier only, or with the last block. Their text and tables disagree on
+    which; their learning rates of the second part stand in an appendix that we have not seen.
+    """
+    instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
+    weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        *first, last = base.stages(recipe)
+        again = replace(recipe, epochs=max(1, round(more * recipe.epochs)))
+
+        def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
+            fresh, drawn = last.build(data, left)
+            fresh = unweighed(fresh)
+            fresh.network = copy.deepcopy(unweighed(left).network)
+            absgd = instance_weights.ABSGD(lam, gamma, init=init)
+            return with_weights(fresh, absgd, still(fresh.network, trained)), drawn
+
+        second = replace(
+            last,
+            name="decoupled",
+            spec=f"{last.spec}{MARK}{weights} on the {trained} for {float(more)}",
+            build=build,
+            epochs=again.epochs,
+            lr=again.learning_rate,
+        )
+        return [*first, last, second]
+
+    return replace(base, stages=stages, reference=QI_2023, example=example)
+
+
+def still(network: nn.Module, trained: str) -> list[str]:
+    """The names of a network's modules that are frozen.
+
+    Args:
+        network: standardize, body, head, as `models.build` makes it.
+        trained: "classifier": the head alone; "block": also the last part of the body that has a layer of weights
+            (a ResNet's last block, the last convolution or fully connected layer), and what follows it.
+
+    Raises:
+        ValueError: the body is one layer or none, so that nothing or everything would be trained.
+    """
+    if trained == "classifier":
+        return ["body"]
+    body = network.body
+    layers = _layers(body) if isinstance(body, nn.Module) else []
+    weighty = [i for i, (_, module) in enumerate(layers) if any(p.ndim > 1 for p in module.parameters())]
+    if len(weighty) < 2:
+        raise ValueError(
+            'trained must be "classifier" for a network whose body has fewer than two layers of weights, got "block"; '
+            'write trained="classifier"'
+        )
+    return [f"body.{name}" for name, _ in layers[: weighty[-1]]]
+
+
+def _layers(body: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
+    """The parts of a body in order; a sequence within a sequence is taken apart."""
+    found = []
+    for name, module in body.named_children():
+        if isinstance(module, nn.Sequential):
+            found += _layers(module, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", module))
+    return found

@@ -1,0 +1,127 @@
+"""Weights from the losses themselves: ABSGD and its relatives, over any supervised method.
+
+A hard example (a large loss) weighs more for imbalance, less for label noise. All of these act on `base`: its network,
+loss, sampler and schedules stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from torch import nn
+
+from longtail import instance_weights
+from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, MakeWeights, Start, text, weighed, worked_example
+from longtail.catalogue.method import Example, Method
+from longtail.catalogue.references import HAN_2018, LI_2021, MAJIDI_2021, QI_2023, Reference
+from longtail.data import Part
+from longtail.facts.knobs import Knob, NonNegativeFloat, Positive, PositiveFloat, Range, UnitFloat
+from longtail.facts.schedules import Switch
+
+TWO_STAGES = Switch(0.8, math.inf, 5.0)
+"""Plain training first, weights from the first drop of the learning rate on: the authors' recipe for CIFAR."""
+Share = Annotated[Knob, Range(0, 1, open_low=True)]
+Tilt = Annotated[Knob, Range(open_low=True, open_high=True)]
+TiltWithin = Annotated[float, Range(open_low=True, open_high=True)]
+
+
+def absgd(
+    *,
+    base: Base = PLAIN,
+    lam: Lambda = TWO_STAGES,
+    gamma: Gamma = 0.5,
+    init: Start = "first",
+    alpha: PositiveFloat = 1.0,
+    uniform: NonNegativeFloat = 0.0,
+) -> Method:
+    """ABSGD: every example weighs exp(its loss / lambda), against a moving average; over any supervised base.
+
+    loss = mean of p_i l_i, p_i = exp(l_i / lambda) / s, s <- (1 - gamma) s + gamma (batch mean of exp(l / lambda)),
+    p constant in the gradient; l the per-example losses of `base`, its class weights included. s starts at the first
+    batch's mean, or by `init` at a number (the paper's s_0) or 0, and starts again whenever lambda changes.
+
+    lambda > 0 raises hard examples (imbalance), lambda < 0 lowers them (label noise), |lambda| = inf is plain
+    training; gamma is the weight of the new batch. The default is the authors' recipe for CIFAR: plain until the first
+    drop of the learning rate, then lambda (two stages; `lam=5` weighs from the start). 5 is from one of their two
+    example commands and 0.5 the gamma that their ablation finds best; they tune lambda in 1..10 and gamma in 0.1..1,
+    and so should you, on validation data. Their CB-CE, CB-focal and CB-LDAM have deferred class weights:
+    `absgd(base="ce-drw")`, `absgd(base="focal-drw(gamma=1, weight_in_modulator=True)")`, `absgd(base="ldam-drw")`, to
+    be compared with those bases. With weights, losses are divided by the batch and not by the sum of the class weights.
+
+    Qi et al. 2023, algorithm 1. Their code differs, each difference is a knob: s starts at zero (`init="zero"`); in the
+    repository of the experiments the new batch is multiplied by alpha (`alpha=0.5`: all weights, and so the learning
+    rate, double), gamma is 0.1 by default and a uniform weight is added for noisy labels (`uniform=1`); the published
+    package has alpha 1, gamma 0.9 and a first epoch without weights. They report the best epoch on the test part
+    (`--evaluations` records one).
+    """
+
+    def make(data: Part | None = None) -> nn.Module:
+        return instance_weights.ABSGD(lam, gamma, init=init, alpha=alpha, uniform=uniform)
+
+    make()  # knobs that do not go together are refused now
+    knobs = {"lam": lam, "gamma": gamma, "init": init, "alpha": alpha, "uniform": uniform}
+    return _over(base, text("absgd", **knobs), make, QI_2023, example)
+
+
+def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: TiltWithin = 0.0) -> Method:
+    """TERM, tilted empirical risk: what is hard in the batch weighs more, class by class or example by example.
+
+    loss = (1/t) log((1/B) sum_c n_c exp(t R_c)), R_c the mean loss of the n_c examples of class c in the batch of B;
+    by_class=False: of the examples. `within` tilts the examples of a class inside it.
+
+    t > 0 raises what is hard, t < 0 lowers it; by_class=False is absgd with lambda = 1/t and gamma = 1. Li et al.
+    2021, eq. 2 and their hierarchical objective. Against imbalance they tilt classes with t = 100, by their mean losses
+    over all training rows at every step; ours are the batch's, where so large a t leaves the hardest class alone, so
+    that t must be tuned.
+    Noisy and imbalanced at once: `term(t=10, within=-2)`. Their code for noisy labels leaves out the logarithm.
+    """
+
+    def make(data: Part | None = None) -> nn.Module:
+        return instance_weights.TERM(t, by_class=by_class, within=within)
+
+    make()
+    return _over(base, text("term", t=t, by_class=by_class, within=within), make, LI_2021)
+
+
+def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
+    """EG, exponentiated-gradient weights: easy examples weigh more, normalised over the batch; for noisy labels.
+
+    loss = mean of p_i l_i, p = B softmax(-l / tau) over the batch of B; persistent=True: p_i = B v_i / sum_j v_j,
+    v_i <- v_i^memory exp(-l_i / tau) remembered for every training row.
+
+    Majidi et al. 2021; no code of theirs is public, and the batch form is how Qi et al. 2023 compare with it. It is
+    absgd with lambda = -tau and gamma = 1. On clean long tails it lowers what is rare.
+    """
+
+    def make(data: Part) -> nn.Module:
+        return instance_weights.EG(tau, persistent, size=len(data) if persistent else None, memory=memory)
+
+    return _over(base, text("eg", tau=tau, persistent=persistent, memory=memory), make, MAJIDI_2021)
+
+
+def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
+    """Small-loss selection: only the share `keep` of the batch with the smallest losses is learnt; for noisy labels.
+
+    loss = mean of l_i over the floor(keep B) smallest of the batch of B.
+
+    The selection of co-teaching, Han et al. 2018, by the network's own losses instead of a second network's. On clean
+    long tails it leaves out what is rare.
+    """
+
+    def make(data: Part | None = None) -> nn.Module:
+        return instance_weights.SmallLoss(keep)
+
+    return _over(base, text("small-loss", keep=keep), make, HAN_2018)
+
+
+def _over(base: Method, name: str, make: MakeWeights, reference: Reference, example: Example = None) -> Method:
+    """The base with weights; everything else about it stays."""
+    return replace(base, stages=weighed(base, name, make), reference=reference, example=example)
+
+
+def example() -> list[str]:
+    """What lambda does, computed: a loss of 3 beside one of 1."""
+    return worked_example(lambda lam: instance_weights.ABSGD(lam, 1.0), (5.0, 1.0, -1.0), torch.tensor([1.0, 3.0]))

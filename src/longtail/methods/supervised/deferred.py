@@ -1,0 +1,74 @@
+"""Deferred re-balancing: learn the features from the data as they are, then re-balance at the end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from longtail import losses, sampling
+from longtail.catalogue.implied import uniform, weighted
+from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.references import CAO_2019
+from longtail.facts.knobs import Choice, NonNegativeFloat, UnitFloat
+from longtail.facts.schedules import switch
+
+ClassWeight = Annotated[str, Choice(("effective", "inverse", "sqrt"))]
+START = 0.8
+"""Share of the epochs before re-balancing begins: at the first drop of the learning rate (epoch 160 of 200)."""
+
+
+def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") -> Method:
+    """Cross-entropy with deferred re-weighting.
+
+    loss = -w_y log softmax(z)_y, w = 1 until progress `at`, then effective-number weights (beta 0.9999); sum /
+    sum of the batch's weights.
+
+    Cao et al. 2019, algorithm 1. The paper's text has weights 1/n_y in the second part
+    (`class_weight="inverse"`); effective numbers are its authors' code and our default.
+    """
+    stages = one_stage(
+        f"ce-drw(at={at},class_weight={class_weight})",
+        lambda counts: losses.CrossEntropyLoss(counts, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)),
+    )
+    return Method(stages, CAO_2019, prior=weighted(class_weight, at))
+
+
+def ce_drs(*, at: UnitFloat = START) -> Method:
+    """Cross-entropy with deferred re-sampling: each example once an epoch until `at`, then class-balanced draws.
+
+    P(class j) = n_j / N until progress `at`, 1 / C from then on.
+
+    Cao et al. 2019, section 4 and appendix ("deferred re-sampling"); their released code has no working sampler.
+    """
+    stages = one_stage(
+        f"ce-drs(at={at})",
+        lambda counts: losses.CrossEntropyLoss(),
+        draw=lambda targets: sampling.Deferred(sampling.ClassBalancedSampler(targets), at=at),
+    )
+    return Method(stages, CAO_2019, prior=uniform if at < 1 else None)
+
+
+def focal_drw(
+    *,
+    gamma: NonNegativeFloat = 2.0,
+    at: UnitFloat = START,
+    class_weight: ClassWeight = "effective",
+    weight_in_modulator: bool = False,
+) -> Method:
+    """Focal loss (softmax form) with deferred re-weighting.
+
+    loss = -w_y (1 - p_y)^gamma log p_y, w = 1 until progress `at`; mean over the batch.
+
+    LDAM's code has gamma = 1 and lets the weight into the modulator as well (`weight_in_modulator=True`:
+    c = -w_y log p_y, loss (1 - exp(-c))^gamma c).
+    """
+    stages = one_stage(
+        f"focal-drw(gamma={gamma},at={at},class_weight={class_weight},weight_in_modulator={weight_in_modulator})",
+        lambda counts: losses.FocalLoss(
+            counts,
+            gamma=gamma,
+            class_weight=class_weight,
+            reweight=switch(at, 0.0, 1.0),
+            weight_in_modulator=weight_in_modulator,
+        ),
+    )
+    return Method(stages, CAO_2019, prior=weighted(class_weight, at))

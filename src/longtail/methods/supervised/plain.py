@@ -1,0 +1,47 @@
+"""Plain training: the baselines that know nothing of class sizes."""
+
+from __future__ import annotations
+
+from longtail import losses
+from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.references import CUI_2019, GOOD_1952, LIN_2017
+from longtail.facts.knobs import NonNegativeFloat
+from longtail.models import heads
+
+
+def ce() -> Method:
+    """Cross-entropy: empirical risk minimisation, the baseline of every comparison.
+
+    loss = -log softmax(z)_y, mean over the batch.
+
+    Works when the classes are balanced or accuracy is what counts; on a long tail the rare classes' recall falls.
+    """
+    return Method(one_stage("ce", lambda counts: losses.CrossEntropyLoss()), GOOD_1952)
+
+
+def sigmoid_ce() -> Method:
+    """C binary cross-entropies, one per class, summed over classes.
+
+    loss = sum_j -[j = y] log s(z_j) - [j != y] log(1 - s(z_j)), s the sigmoid, mean over the batch.
+
+    As the class-balanced paper trains it: the head's bias starts at -log(C - 1), so that every class starts at
+    probability 1/C, and is exempt from weight decay.
+    """
+    stages = one_stage(
+        "sigmoid-ce",
+        lambda counts: losses.ClassBalancedLoss(counts, beta=0.0, base="sigmoid"),
+        prepare=heads.prior_bias,
+        no_decay=("head.bias",),
+    )
+    return Method(stages, CUI_2019)
+
+
+def focal(*, gamma: NonNegativeFloat = 2.0) -> Method:
+    """Focal loss, softmax form: examples that are already right count less.
+
+    loss = -(1 - p_y)^gamma log p_y, mean over the batch; gamma = 0 is ce.
+
+    Lin et al. 2017, eq. 4, with softmax in place of their sigmoid, as long-tailed benchmarks use it. It says
+    nothing about class sizes: on a long tail alone it does little. LDAM's code uses gamma = 1.
+    """
+    return Method(one_stage(f"focal(gamma={gamma})", lambda counts: losses.FocalLoss(gamma=gamma)), LIN_2017)

@@ -1,0 +1,45 @@
+"""Re-weighting from the first epoch on: the class-balanced losses."""
+
+from __future__ import annotations
+
+from longtail import losses
+from longtail.catalogue.implied import effective
+from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.references import CUI_2019
+from longtail.facts.class_weights import BETA, Beta
+from longtail.facts.knobs import NonNegativeFloat
+from longtail.models import heads
+
+OWN = {"lr_per": "step", "warmup_from": "zero"}
+"""Its paper's code: the learning rate climbs from 0, step by step, over 5 epochs."""
+
+
+def cb_ce(*, beta: Beta = BETA) -> Method:
+    """Class-balanced softmax cross-entropy: every example weighs the inverse effective number of its class.
+
+    loss = -w_y log softmax(z)_y, w_j proportional to (1 - beta) / (1 - beta^n_j), sum_j w_j = C; sum / batch size.
+
+    Cui et al. 2019, section 4.1. Weighted from the start it often hurts the features; see ce-drw.
+    """
+    stages = one_stage(
+        f"cb-ce(beta={beta})", lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="softmax")
+    )
+    return Method(stages, CUI_2019, own=OWN, prior=effective(beta))
+
+
+def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
+    """Class-balanced focal loss: the sigmoid focal loss, one weight on all C terms of an example.
+
+    loss = w_y sum_j -(1 - p_j^t)^gamma log p_j^t, p^t = s(z) for the class and 1 - s(z) for the others; sum /
+    batch size.
+
+    Cui et al. 2019, section 4.3; gamma 0.5, 1 or 2 in their search. As there, the head's bias starts at -log(C - 1)
+    and is exempt from weight decay.
+    """
+    stages = one_stage(
+        f"cb-focal(beta={beta},gamma={gamma})",
+        lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="focal", gamma=gamma),
+        prepare=heads.prior_bias,
+        no_decay=("head.bias",),
+    )
+    return Method(stages, CUI_2019, own=OWN, prior=effective(beta))

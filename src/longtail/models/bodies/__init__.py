@@ -1,0 +1,5 @@
+"""Bodies: standardised inputs -> features (N, D)."""
+
+from longtail.models.bodies.small import convnet, linear, mlp
+
+__all__ = ["convnet", "linear", "mlp"]

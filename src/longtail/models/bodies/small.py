@@ -1,0 +1,78 @@
+"""Bodies: standardised inputs -> features (N, D). Each returns the module and its D.
+
+Weights before a ReLU are Kaiming-normal (fan-out), drawn from torch's global generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import nn
+
+from longtail.facts.knobs import Range
+
+Shape = tuple[int, ...]
+Body = tuple[nn.Module, int]
+
+SMALLEST = 8
+"""Height and width below which two poolings leave nothing to see."""
+
+
+def linear(shape: Shape) -> Body:
+    """The inputs themselves, flattened: with a linear head this is multinomial logistic regression."""
+    return nn.Flatten(), math.prod(shape)
+
+
+def mlp(shape: Shape, *, hidden: Sequence[int] = (128, 128), dropout: float = 0.0) -> Body:
+    """Fully connected layers of the given widths, each followed by ReLU and dropout."""
+    for width in hidden:
+        Range(1, integer=True).check("hidden", width)
+    Range(0, 1, open_high=True).check("dropout", dropout)
+    widths = [math.prod(shape), *hidden]
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in pairwise(widths):
+        layers += [_kaiming(nn.Linear(before, after)), nn.ReLU()]
+        if dropout > 0:
+            layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers), widths[-1]
+
+
+def convnet(shape: Shape, *, width: int = 16) -> Body:
+    """Two blocks of 3x3 convolution, batch norm and ReLU, for images of 8x8 to 28x28 pixels or a bit more.
+
+    The first block halves the image, the second is averaged over its four quarters: D = 8 width. Quarters,
+    not the whole image, since where a stroke lies tells small digits apart.
+    """
+    Range(1, integer=True).check("width", width)
+    channels, height, breadth = _image(shape)
+    quarter = (height // 2 // 2, breadth // 2 // 2)
+    body = nn.Sequential(
+        *_block(channels, width),
+        nn.AvgPool2d(2),
+        *_block(width, 2 * width),
+        nn.AvgPool2d(quarter),
+        nn.Flatten(),
+    )
+    return body, 2 * width * 2 * 2
+
+
+def _block(before: int, after: int) -> tuple[nn.Module, ...]:
+    convolution = _kaiming(nn.Conv2d(before, after, 3, padding=1, bias=False))
+    return convolution, nn.BatchNorm2d(after), nn.ReLU()
+
+
+def _kaiming(layer: nn.Linear | nn.Conv2d) -> nn.Module:
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _image(shape: Shape) -> tuple[int, int, int]:
+    if len(shape) not in (2, 3) or min(shape[-2:]) < SMALLEST:
+        raise ValueError(
+            f"input_shape must be (H, W) or (C, H, W) with H, W >= {SMALLEST} for a convnet, got {shape}; use mlp"
+        )
+    return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]

@@ -1,0 +1,20 @@
+"""Heads: the last layer of a network, exchanged, rescaled, replaced by class means, or given a corrected bias."""
+
+from __future__ import annotations
+
+from longtail.models.heads.bias import fold_into_bias, prior_bias
+from longtail.models.heads.cosine import CosineClassifier
+from longtail.models.heads.exchange import find_head, swap_head
+from longtail.models.heads.nearest import NearestClassMean
+from longtail.models.heads.scale import LearnableScale, rescale_head
+
+__all__ = [
+    "CosineClassifier",
+    "LearnableScale",
+    "NearestClassMean",
+    "find_head",
+    "fold_into_bias",
+    "prior_bias",
+    "rescale_head",
+    "swap_head",
+]

@@ -1,0 +1,187 @@
+"""The nearest-class-mean classifier: no training, one mean per class."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from longtail.facts import checks
+from longtail.facts.knobs import Choice, Range
+from longtail.functional import widen
+from longtail.models.heads.cosine import unit
+
+FEATURES = Choice(("cl2n", "l2n", "un"))
+SCORE = Choice(("l2", "cos", "dot"))
+EMPTY = Choice(("error", "mask"))
+
+
+@final
+class NearestClassMean(nn.Module):
+    """Scores of how near features are to the mean feature of every class.
+
+    f = (h - c) / ||h - c||,   mu_j = mean of f over class j,   z_j = -||f - mu_j||^2
+
+    c is the mean training feature over examples (not over classes); the means are not rescaled to length 1.
+
+    Args:
+        in_features, out_features: D and C, so that `swap_head(model, NearestClassMean)` works.
+        features: "cl2n" as above; "l2n": f = h / ||h||; "un": f = h.
+        score: "l2" as above; "cos": the cosine of f and mu_j; "dot": <f, mu_j> / D, which the authors' code
+            calls cos: there, longer means win more often.
+        zero_count: "error" refuses a class without examples; "mask" never predicts it (score -inf).
+
+    Shapes: features (..., D) -> scores (..., C), float32 or wider. Buffers `center` (D,), `means` (C, D) and
+    `counts` (C,) are the whole state; there are no parameters.
+
+    From tensors: `head.fit(features, targets)`. From batches, reading the data `head.passes` times (2 where
+    the centre must be known first, else 1):
+
+        for _ in range(head.passes):
+            for features, targets in batches:
+                head.update(features, targets)
+            head.finish()
+
+    Reference: Kang et al. 2020, "Decoupling Representation and Classifier", section 4, and its code.
+    """
+
+    center: Tensor
+    means: Tensor
+    counts: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        features: Annotated[str, FEATURES] = "cl2n",
+        score: Annotated[str, SCORE] = "l2",
+        zero_count: Annotated[str, EMPTY] = "error",
+    ) -> None:
+        super().__init__()
+        for name, value in (("in_features", in_features), ("out_features", out_features)):
+            Range(1, integer=True).check(name, value)
+        FEATURES.check("features", features)
+        SCORE.check("score", score)
+        EMPTY.check("zero_count", zero_count)
+        self.in_features, self.out_features = in_features, out_features
+        self.features, self.score, self.zero_count = features, score, zero_count
+        self.register_buffer("center", torch.full((in_features,), torch.nan))
+        self.register_buffer("means", torch.full((out_features, in_features), torch.nan))
+        self.register_buffer("counts", torch.zeros(out_features, dtype=torch.int64))
+        self.fitted = False
+        self._centered: Tensor | None = None  # the centre that the first of two passes found
+        self._sums: Tensor | None = None  # of this pass, (C, D) float64
+        self._seen: Tensor | None = None  # examples per class of this pass, (C,)
+        self._first: Tensor | None = None  # and of the pass before it
+
+    @property
+    def passes(self) -> int:
+        """How often the data are read: "cl2n" needs the centre before it can average."""
+        return 2 if self.features == "cl2n" else 1
+
+    def fit(self, features: Any, targets: Any) -> Self:
+        """Take the means of features (N, D), tensor or array, with class indices (N,)."""
+        self._sums = self._seen = self._centered = None
+        for _ in range(self.passes):
+            self.update(features, targets)
+            self.finish()
+        return self
+
+    @torch.no_grad()
+    def update(self, features: Any, targets: Any) -> None:
+        """Add a batch to the pass: features (B, D) and class indices (B,). A refused batch leaves no trace."""
+        x, y = self._checked(torch.as_tensor(features), torch.as_tensor(targets))
+        if self._sums is None or self._seen is None:
+            self._sums = x.new_zeros(self.out_features, self.in_features)
+            self._seen = y.new_zeros(self.out_features)
+        if self._centered is not None or self.features == "l2n":
+            x = unit(x if self._centered is None else x - self._centered)
+        self._sums.index_add_(0, y, x)
+        self._seen += torch.bincount(y, minlength=self.out_features)
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Close the pass; after the last one the means stand."""
+        if self._sums is None or self._seen is None or not bool(self._seen.any()):
+            raise ValueError("features must hold at least one example, got none; call update(features, targets) first")
+        sums, seen = self._sums, self._seen
+        self._sums = self._seen = None
+        if self.features == "cl2n" and self._centered is None:
+            self._complete(seen)
+            self._centered, self._first = sums.sum(0) / seen.sum(), seen
+            return
+        if self._centered is not None and self._first is not None and not torch.equal(seen, self._first):
+            self._centered = None
+            raise ValueError(
+                f"both passes must read the same examples, got {int(self._first.sum())} and {int(seen.sum())} of them, "
+                "or other classes; read the data once each time, without a sampler or drop_last"
+            )
+        self._complete(seen)
+        center = sums.sum(0) / seen.sum() if self._centered is None else self._centered
+        self._centered = None
+        self.center.copy_(center)
+        self.means.copy_(sums / seen.clamp(min=1)[:, None])
+        self.counts.copy_(seen)
+        self.fitted = True
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores (..., C), the larger the nearer."""
+        if not self.fitted:
+            raise ValueError(
+                f'means must be fitted before use, "{self.features}" in {self.passes} pass(es); '
+                "call fit(features, targets) on training features"
+            )
+        f = widen(features)
+        center, means = self.center.to(f.dtype), self.means.to(f.dtype)
+        if self.features != "un":
+            f = unit(f - center if self.features == "cl2n" else f)
+        elif self.score == "l2":
+            f, means = f - center, means - center  # the same distances, without cancelling large numbers
+        if self.score == "cos":
+            scores = F.linear(unit(f), unit(means))
+        elif self.score == "dot":
+            scores = F.linear(f, means) / self.in_features
+        else:
+            squared = means.square().sum(1) + f.square().sum(-1, keepdim=True)
+            scores = (2 * F.linear(f, means) - squared).clamp(max=0)
+        return torch.where(self.counts > 0, scores, -torch.inf)
+
+    def _checked(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        if x.ndim != 2 or x.shape[1] != self.in_features or not x.is_floating_point():
+            raise ValueError(
+                f"features must be floating-point of shape (N, {self.in_features}), got {x.dtype} of shape "
+                f"{tuple(x.shape)}; pass what enters the head"
+            )
+        if y.shape != x.shape[:1] or y.is_floating_point() or y.dtype == torch.bool:
+            raise ValueError(
+                f"targets must be one class index per row of features, ({len(x)},), got {y.dtype} of shape "
+                f"{tuple(y.shape)}; pass the labels of these rows"
+            )
+        checks.finite(x, "features")
+        checks.targets(y, self.out_features)
+        if bool((y < 0).any()):
+            raise ValueError(f"targets must be >= 0, got {int(y.min())}; drop rows without a label")
+        return x.double() if x.device.type != "mps" else x.float(), y.long().to(x.device)
+
+    def _complete(self, seen: Tensor) -> None:
+        if self.zero_count == "error" and bool((seen == 0).any()):
+            self._centered = None
+            empty = ", ".join(map(str, torch.nonzero(seen == 0).flatten().tolist()[:8]))
+            raise ValueError(
+                f"every class must have an example, got none of class {empty}; add one, "
+                'or pass zero_count="mask" never to predict it'
+            )
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.fitted = not bool(torch.isnan(self.means).any())
+
+    def extra_repr(self) -> str:
+        """What the module's repr says."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, features={self.features}, "
+            f"score={self.score}"
+        )

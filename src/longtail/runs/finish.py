@@ -1,0 +1,95 @@
+"""What a training was asked to do and what came out of it: configuration, predictor, predictions."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.data import Part, Splits
+from longtail.data.split.folds import Folds
+from longtail.runs.predictor import Predictor
+from longtail.engine import Recipe
+from longtail.runs import finished
+from longtail.engine.machine import machine
+from longtail.engine.precision import resolved
+from longtail.catalogue.method import Method
+from longtail.facts.types import Learner, predicting
+from longtail.version import __version__
+
+
+def configuration(
+    method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int
+) -> dict[str, Any]:
+    """config.json: everything resolved; the keys of `run.IDENTITY` decide the result."""
+    return {
+        "schema_version": finished.SCHEMA,
+        "method": method.spec,
+        "seed": seed,
+        "data": described(splits),
+        "recipe": recipe.to_json(),
+        "precision": resolved(recipe.precision, recipe.builder(splits.train)["name"], device),
+        "device": device,
+        "threads": threads,
+        "machine": machine(device),
+        "versions": {
+            "longtail": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def described(data: Splits | Folds) -> dict[str, Any]:
+    """What config.json says of the data: with the hash over every value, their identity."""
+    return {
+        "name": data.name,
+        "facts": data.facts,
+        "hash": data.hash,
+        "classes": list(data.classes),
+        "class_counts": data.class_counts.tolist(),
+        "test_counts": data.test_counts.tolist(),
+    }
+
+
+def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
+    """The trained network with its scale and its post-hoc rule, fitted on the validation part where it learns."""
+    left, counts = predicting(learner), splits.class_counts.cpu()
+    rule = None if method.posthoc is None else method.posthoc(counts).to(device)
+    predictor = Predictor(
+        left.network,
+        splits.classes,
+        counts,
+        scale=left.scale,
+        link=left.link,
+        posthoc=rule,
+        preparation=splits.preparation,
+        prior=None if method.prior is None else method.prior(counts),
+        label=splits.facts.get("label"),
+    ).to(device)
+    if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
+        fit(_scores(predictor, splits.val), splits.val.targets.to(device))
+    return predictor
+
+
+def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What predictions.safetensors holds, and the scores of the decisions on the test part."""
+    test = splits.test
+    scores = _scores(predictor, test)
+    index = torch.arange(len(test)) if splits.test_rows is None else splits.test_rows.contiguous()
+    arrays = {"scores": scores.cpu(), "targets": test.targets, "index": index}
+    decided = scores
+    if predictor.posthoc is not None:
+        decided = predictor.adjusted(scores)
+        arrays["adjusted_scores"] = decided.cpu().contiguous()
+    if test.sample_weight is not None:
+        arrays["sample_weight"] = test.sample_weight
+    return arrays, finished.scored(arrays, predictor.link, splits.class_counts)
+
+
+def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time
+    return torch.cat([predictor.scores(inputs) for inputs in part.chunks(size)])

@@ -1,0 +1,141 @@
+"""Cross-validated runs: one training per fold, and one run whose predictions are those of all folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longtail.data import Splits
+from longtail.data.split.folds import Folds
+from longtail.engine import Recipe, packing
+from longtail.runs.run import Run
+from longtail.runs import finished, sources
+from longtail.engine.lock import held
+from longtail.runs.run import claim, standing
+from longtail.methods.menu import method as resolve
+from longtail.catalogue.method import Method
+from longtail.runs.finish import configuration, described
+from longtail.engine.default_recipe import default_recipe, usual_threads
+from longtail.runs.train import train
+
+
+def train_folds(
+    method: str | Method,
+    folds: Folds,
+    *,
+    folder: str | Path,
+    seed: int = 0,
+    recipe: Recipe,
+    store: Path | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    evaluations: int = 1,
+) -> Run:
+    """Train one method on every fold of one repetition; the same call goes on where it was interrupted.
+
+    The folder gets `fold-<j>/`, each a run like any other, and the run of all: predictions.safetensors holds every
+    tested row once (`index`: its row in the data as read, ascending; `fold`: who predicted it), run.json their scores.
+
+    Args:
+        method: a method or its spec string.
+        folds: the data.
+        folder: of the run; claimed by this configuration.
+        seed: of the partition, of initialisation and of order.
+        recipe, store, device, threads, evaluations: as in `train`.
+
+    Raises:
+        ValueError, OSError, FinitenessError: as `train`.
+    """
+    chosen, place = resolve(method), Path(folder)
+    how: dict[str, Any] = {
+        "seed": seed, "store": store, "device": device, "threads": threads, "evaluations": evaluations,
+    }  # fmt: skip
+    shared = chosen.under(recipe)
+    first = folds.splits(seed, 0)
+    config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
+    if (done := standing(place, config, mend=False)) is not None:  # only read, so its folder may be read-only
+        return done
+    with held(place):
+        if (done := standing(place, config, mend=True)) is not None:
+            return done
+        packing.sweep(place)
+        config = claim(place, config)
+        if folds.origin is not None:
+            sources.keep(place, folds.origin)
+        runs = []
+        for j in range(folds.k):
+            splits = first if j == 0 else folds.splits(seed, j)
+            runs.append(train(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **how))
+        return _pooled(chosen, folds, seed, place, config, runs)
+
+
+def fold_folder(folder: Path, fold: int) -> Path:
+    """Where the run of one fold stands."""
+    return folder / f"fold-{fold}"
+
+
+def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
+    """The recipe that all folds share, with what follows from a preparation taken from this fold's own.
+
+    A category that only other folds know is no input here, so a table's network differs in width between folds.
+    """
+    if splits.preparation is None:
+        return recipe
+    own = default_recipe(splits, model=recipe.model)
+    return replace(recipe, model_args={**recipe.model_args, **own.model_args})
+
+
+def _configuration(
+    method: Method, folds: Folds, first: Splits, seed: int, recipe: Recipe, device: str, threads: int
+) -> dict[str, Any]:
+    # the recipe as all folds are given it; each fold's own stands in its own config.json
+    shared = {"data": described(folds), "recipe": recipe.to_json()}
+    return configuration(method, first, seed, of_fold(recipe, first), device, threads) | shared
+
+
+def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[str, Any], runs: list[Run]) -> Run:
+    """The run of all folds, from the runs of each."""
+    arrays, link = _predictions(folds, seed, runs), runs[0].result["link"]
+    scores = finished.scored(arrays, link, folds.class_counts)
+    predicted = finished.write_predictions(folder, arrays)
+    reused = [Path(r.result["reuses"]) for r in runs if r.result["reuses"]]
+    result = {
+        "method": method.spec,
+        "key": method.key,
+        "reference": method.reference.short,
+        "retrains": method.retrains,
+        "seed": seed,
+        # of the run, not of its fold
+        "reuses": str(reused[0].parent if reused[0].name.startswith("fold-") else reused[0]) if reused else None,
+        "seconds": sum(r.result["seconds"] for r in runs),
+        "scores": scores,
+        "sources": None if folds.origin is None else folds.origin.digest,
+        "folds": len(runs),
+        "link": link,
+        "hashes": {"data": folds.hash, "predictions": predicted},
+    }
+    names = [str(run.folder.relative_to(folder) / finished.RUN) for run in runs]
+    whole = finished.write(folder, result, (finished.CONFIG, finished.PREDICTIONS, *names))
+    return Run(folder, config, whole)
+
+
+def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:
+    """What predictions.safetensors holds, by row of the pool."""
+    partition = torch.from_numpy(folds.partition(seed))
+    parts: list[dict[str, Tensor]] = []
+    for j, one in enumerate(runs):
+        found = one.predictions()
+        rows = torch.nonzero(partition == j).flatten()  # a fold's test part stands in this order
+        fold = torch.full_like(rows, j)
+        parts.append({**found, "index": rows, "fold": fold})
+    whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    order = whole["index"].argsort()
+    whole = {name: values[order].contiguous() for name, values in whole.items()}
+    if folds.pool.sample_weight is not None:
+        whole["sample_weight"] = folds.pool.sample_weight[whole["index"]].contiguous()
+    whole["index"] = folds.pool.source(whole["index"]).contiguous()
+    return whole

@@ -1,0 +1,244 @@
+"""What a training is for: a network with everything that inference needs, saved as tensors and JSON."""
+
+from __future__ import annotations
+
+import copy
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from longtail import posthoc as rules
+from longtail.data.prepare import fresh
+from longtail.data.prepare.preparation import Preparation, restored
+from longtail.runs import priors, saved
+from longtail.runs.predictions import Predictions
+from longtail.engine.recipe import build
+from longtail.models.fused import fold
+from longtail.facts.types import as_outputs
+
+EVALUATED = 256
+"""Rows that are evaluated at a time: enough to fill the units, few enough to stay in the caches."""
+POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment")
+"""The post-hoc rules that a saved model may name; nothing else is ever built from a file."""
+
+
+class Predictor(nn.Module):
+    """Inputs -> scores (N, C), and scores -> adjusted scores and probabilities.
+
+    Args:
+        network: inputs -> `Outputs` or logits.
+        classes: the C class names.
+        class_counts: (C,) of the training part: the prior that the probabilities refer to.
+        scale: what the loss multiplies the logits by (30 for margin losses on cosines).
+        link: "softmax", or "sigmoid" where the loss is a sum of binary ones.
+        posthoc: scores -> adjusted scores, or None.
+        preparation: rows as they come -> inputs of the network; None takes tensors as they are.
+        prior: (C,) the class prior that softmax(scores) refers to; None means the training prior.
+        label: the column that held the labels in training, where there was one.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classes: tuple[str, ...],
+        class_counts: Tensor,
+        *,
+        scale: float = 1.0,
+        link: str = "softmax",
+        posthoc: nn.Module | None = None,
+        preparation: Preparation | None = None,
+        prior: Tensor | None = None,
+        label: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.classes = classes
+        self.scale = scale
+        self.link = link
+        self.posthoc = posthoc
+        self._folded: tuple[tuple[int, ...], nn.Module] | None = None
+        self.preparation = preparation
+        self.label = label
+        self.class_counts: Tensor
+        self.register_buffer("class_counts", class_counts.clone())
+        source = (class_counts if prior is None else prior).double()
+        self.prior: Tensor
+        self.register_buffer("prior", source / source.sum())
+
+    @torch.no_grad()
+    def scores(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
+        """Scores (N, C) float32 of inputs as the data layer gives them; always in eval mode."""
+        network, device = self._evaluated(), self.class_counts.device
+        parts = [as_outputs(network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
+        logits = torch.cat(parts)
+        return logits if self.scale == 1.0 else logits * self.scale
+
+    def _evaluated(self) -> nn.Module:
+        """The network in eval mode with its batch norms folded away; made anew when a weight has changed."""
+        self.network.eval()
+        versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
+        if self._folded is None or self._folded[0] != versions:
+            self._folded = (versions, fold(copy.deepcopy(self.network)))
+        return self._folded[1]
+
+    @torch.no_grad()
+    def adjusted(self, scores: Tensor) -> Tensor:
+        """The scores that decide: after the post-hoc rule, where there is one."""
+        return scores if self.posthoc is None else torch.as_tensor(self.posthoc(scores))
+
+    def log_probabilities(self, scores: Tensor) -> Tensor:
+        """Log-probabilities (N, C) float64 whose rows sum to 1; sigmoid models are normalised over classes."""
+        return priors.log_probabilities(scores, self.link)
+
+    def prepared(self, data: Any) -> Tensor:
+        """Rows as they come (a frame, a path, arrays, images) as the inputs of the network.
+
+        Raises:
+            ValueError, TypeError: data that do not fit the model: other columns, dtypes, shapes or modes, named.
+        """
+        return fresh.read(data, self.preparation).inputs
+
+    def probabilities(self, scores: Tensor, target_prior: Any = None, *, raw: bool = False) -> Tensor:
+        """Class probabilities (N, C) float64, rows summing to 1.
+
+        p_k = softmax(scores)_k target_k / source_k / sum over classes
+
+        The source is the prior that the scores speak of: the training prior for plain training, a uniform one where
+        the loss or the sampler took the prior out (`Method.prior`). Focal and margin losses are no proper scoring
+        rules: their probabilities rank, they are not calibrated.
+
+        Args:
+            scores: (N, C), as `scores` gives them, before any post-hoc rule.
+            target_prior: the class shares where the model is used; see `priors.target`. None: the training prior.
+            raw: leave out the correction.
+        """
+        logs = self.log_probabilities(scores)
+        if not raw:
+            new, _ = priors.target(target_prior, self.classes, self.class_counts.cpu())
+            logs = logs + new.to(logs).log() - self.prior.to(logs).log()
+        return logs.softmax(1)
+
+    def predict(self, data: Any, *, target_prior: Any = None) -> list[str]:
+        """The class names decided for; see `predictions` for the rule."""
+        return list(self.predictions(data, target_prior=target_prior).labels)
+
+    def predict_proba(self, data: Any, *, target_prior: Any = None) -> Tensor:
+        """Class probabilities (N, C) float64 under the training prior, or the given one."""
+        return self.predictions(data, target_prior=target_prior).probabilities
+
+    def predictions(
+        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+    ) -> Predictions:
+        """Class names, probabilities and the rule that decided.
+
+        Without `target_prior` the method decides by its own rule, which for most aims at balanced accuracy; the
+        probabilities refer to the training prior, so the most probable class need not be the one decided for. With
+        it, the class of the highest probability under that prior is decided for (Bayes' rule for accuracy there).
+
+        Args:
+            data: rows as they come; see `prepared`.
+            target_prior: "training", "uniform", {class: share} or C shares.
+            raw: probabilities without the correction for the prior; not together with `target_prior`.
+            skip_bad: leave out images that cannot be decoded; the predictions say which.
+
+        Raises:
+            ValueError, TypeError: data or a prior that do not fit, named.
+        """
+        if raw and target_prior is not None:
+            raise ValueError(
+                "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
+            )
+        _, prior = priors.target(target_prior, self.classes, self.class_counts.cpu())
+        read = fresh.read(data, self.preparation, skip_bad=skip_bad)
+        scores = self.scores(read.inputs)
+        probabilities = self.probabilities(scores, target_prior, raw=raw).cpu()
+        decided = probabilities if target_prior is not None else self.adjusted(scores)
+        rule = self.rule if target_prior is None else f"highest probability under the target prior ({prior})"
+        labels = tuple(self.classes[j] for j in decided.argmax(1).tolist())
+        notes = (
+            *getattr(self.preparation, "unfamiliar", lambda rows: ())(data),
+            *fresh.labels_beside(data, self.label, read.names, self.classes),
+        )
+        told = "raw" if raw else prior
+        return Predictions(labels, probabilities, self.classes, rule, told, read.names, notes, read.skipped)
+
+    @property
+    def rule(self) -> str:
+        """In words, what decides where no target prior is given."""
+        if self.posthoc is not None:
+            return f"highest score after {self.posthoc}"
+        shares = self.class_counts.double() / self.class_counts.double().sum()
+        if torch.allclose(self.prior, shares, rtol=1e-9):
+            return "highest probability under the training prior"
+        if torch.allclose(self.prior, torch.full_like(self.prior, 1 / len(self.classes)), rtol=1e-9):
+            return "highest probability with every class equally likely"
+        return "highest probability under the prior that the method trains for"
+
+    def save(self, folder: Path) -> tuple[str, ...]:
+        """model.safetensors and meta.json, which names the builders, their arguments and the classes; their names."""
+        preparation = self.preparation
+        meta = {
+            "network": getattr(self.network, "builder", None),
+            "classes": list(self.classes),
+            "scale": self.scale,
+            "link": self.link,
+            "posthoc": None if self.posthoc is None else type(self.posthoc).__name__,
+            "rule": self.rule,
+            "preparation": None if preparation is None else preparation.to_json(),
+            "label": self.label,
+        }
+        return saved.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
+
+    @classmethod
+    def load(cls, folder: str | Path, network: nn.Module | None = None) -> Predictor:
+        """Read back what `save` wrote; the training data are not needed.
+
+        Args:
+            folder: holds model.safetensors and meta.json.
+            network: the network, where it was one of the user's own and meta.json cannot name its builder.
+
+        Raises:
+            ValueError: no model there, one that was damaged or changed, or one of another version.
+        """
+        folder = Path(folder)
+        meta, state, blobs = saved.read(folder)
+        if network is None and meta["network"] is None:
+            raise ValueError(f"the network in {folder} is not one of longtail's; pass network= to load it")
+        try:
+            counts = state["class_counts"]
+            if tuple(counts.shape) != (len(meta["classes"]),):
+                raise saved.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
+            predictor = cls(
+                network if network is not None else build(meta["network"]),
+                tuple(map(str, meta["classes"])),
+                counts,
+                scale=float(meta["scale"]),
+                link=meta["link"],
+                posthoc=_rule(meta["posthoc"], counts),
+                preparation=restored(meta.get("preparation"), blobs),
+                label=meta.get("label"),
+            )
+            predictor.load_state_dict(state)
+        except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
+            raise saved.damaged(folder, error) from None
+        return predictor.eval()
+
+
+def load(folder: str | Path, network: nn.Module | None = None) -> Predictor:
+    """The model in a run folder, ready to predict: `load(folder).predict(rows)`; see `Predictor.load`."""
+    return Predictor.load(folder, network)
+
+
+def _rule(name: str | None, counts: Tensor) -> nn.Module | None:
+    if name is None:
+        return None
+    if name not in POSTHOC:
+        raise ValueError(
+            f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}; "
+            "load it with the version that saved it"
+        )
+    rule: nn.Module = getattr(rules, name)(counts)
+    return rule

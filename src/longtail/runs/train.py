@@ -1,0 +1,248 @@
+"""From a method and data to a run: train, predict, decide, score, and leave a folder behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from longtail.data import Splits, load
+from longtail.engine import Recipe, Training, memory
+from longtail.runs.run import Run
+from longtail.runs import finished, run, sources
+from longtail.runs.journal import Journal
+from longtail.engine.lock import held
+from longtail.runs.predictor import EVALUATED
+from longtail.runs.run import claim
+from longtail.methods.menu import method as resolve
+from longtail.catalogue.method import Method
+from longtail.runs.finish import configuration, predictions, predictor_of
+from longtail.engine.default_recipe import default_recipe, usual_threads
+from longtail.metrics import evaluate
+from longtail.models.fused import fused
+from longtail.facts.types import Learner, Record
+
+OnEpoch = Callable[[Record], None]
+
+
+def train(
+    method: str | Method,
+    splits: Splits,
+    *,
+    folder: str | Path,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    store: Path | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    evaluations: int = 1,
+    on_epoch: OnEpoch | None = None,
+) -> Run:
+    """Train one method with one seed and leave a run folder; the same call goes on where it was interrupted.
+
+    Args:
+        method: a method or its spec string.
+        splits: the data, as `data.load` gives them.
+        folder: of the run; claimed by this configuration.
+        seed: of initialisation and order.
+        recipe: how to train; by default the one that fits the data.
+        store: folder for finished stages, shared between the runs of a comparison.
+        device: where to train.
+        threads: CPU threads (by default one for small networks, all for resnet32); recorded, kept on resume, since
+            another count gives other last bits.
+        evaluations: how often the test part is looked at, evenly over the epochs and at their end.
+        on_epoch: called with each epoch's record.
+
+    Raises:
+        ValueError: the folder belongs to another configuration or is in use by another process, or the method
+            needs a validation part.
+        OSError: the folder cannot be written; finished epochs are kept.
+        FinitenessError: the loss stopped being finite; everything up to the last checkpoint is kept.
+    """
+    training = Fit(
+        method,
+        splits,
+        seed=seed,
+        recipe=recipe,
+        folder=folder,
+        store=store,
+        device=device,
+        threads=threads,
+        evaluations=evaluations,
+    )
+    for record in training:
+        if on_epoch is not None:
+            on_epoch(record)
+    return training.run
+
+
+def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, **options: Any) -> Fit:
+    """An iterator of epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
+
+    After the last one, `.learner` is the trained learner and `.run` the finished run (where `folder` was given).
+
+    Args:
+        method: a method or its spec string, such as "ldam-drw(scale=20)".
+        data: anything that `data.load` takes; with arrays, `labels` are their labels.
+        labels: see `data`.
+        seed: of initialisation and order.
+        options: recipe, folder, store, device, threads, evaluations as in `Fit`.
+    """
+    resolved = resolve(method)
+    return Fit(resolved, load(data, labels), seed=seed, **options)
+
+
+class Fit(Iterator[Record]):
+    """One training, epoch by epoch, with or without a folder."""
+
+    def __init__(
+        self,
+        method: str | Method,
+        splits: Splits,
+        *,
+        seed: int = 0,
+        recipe: Recipe | None = None,
+        folder: str | Path | None = None,
+        store: Path | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        evaluations: int = 1,
+    ) -> None:
+        self.method = resolve(method)
+        if self.method.needs_val and splits.val is None:
+            raise ValueError(
+                f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2"
+            )
+        if (reason := self.method.refuses(splits.train)) is not None:
+            raise ValueError(reason)
+        self.splits = splits
+        self.seed = seed
+        self.recipe = self.method.under(recipe or default_recipe(splits))
+        self.folder = None if folder is None else Path(folder)
+        self.device = device
+        self.config = configuration(
+            self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe)
+        )
+        self._store = store if store is not None or self.folder is None else self.folder / "stages"
+        self._evaluations = evaluations
+        self._run: Run | None = None
+        self._training: Training | None = None
+        self._journal: Journal | None = None
+        self._records = self._go()
+
+    def __next__(self) -> Record:
+        return next(self._records)
+
+    @property
+    def learner(self) -> Learner:
+        """The learner, as far as it has been trained."""
+        if self._training is None:
+            raise RuntimeError("no epoch has run in this process; iterate over the training, or use .run.predictor")
+        return self._training.learner
+
+    @property
+    def run(self) -> Run:
+        """The finished run."""
+        if self._run is None:
+            raise RuntimeError("the training is not finished or has no folder; iterate to its end with folder=...")
+        return self._run
+
+    def close(self) -> None:
+        """Stop between two epochs and let go of the folder; the same call goes on from there."""
+        self._records.close()
+
+    def _go(self) -> Generator[Record, None, None]:
+        if self.folder is None:
+            yield from self._trained(None)
+        elif not self._found(mend=False):  # a finished run is only read, so its folder may be read-only
+            with held(self.folder):
+                if self._found(mend=True):  # finished by another process in between
+                    return
+                self.config = claim(self.folder, self.config)
+                self._journal = Journal(self.folder, self.config)
+                yield from self._trained(self._journal.resume())
+
+    def _found(self, *, mend: bool) -> bool:
+        assert self.folder is not None
+        self._run = run.standing(self.folder, self.config, mend=mend)
+        if self._run is not None:
+            self.config = self._run.config
+        return self._run is not None
+
+    def _trained(self, resume: dict[str, Any] | None) -> Iterator[Record]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.config["threads"])
+        try:
+            with memory.kept():
+                self._training = self._start(resume)
+                yield from self._epochs(self._training)
+                if self.folder is not None:
+                    self._run = self._finish(self._training)
+        finally:
+            torch.set_num_threads(before)
+
+    def _start(self, resume: dict[str, Any] | None) -> Training:
+        # the precision of config.json: on resume, the one the run was begun with
+        recipe = replace(self.recipe, precision=self.config["precision"])
+        return Training(
+            self.method.stages(recipe),
+            self.splits.train,
+            seed=self.seed,
+            evaluate=self._score,
+            evaluate_at=self._evaluated,
+            resume=resume,
+            store=self._store,
+            owner="" if self.folder is None else run.owner(self.folder),
+            identity=[self.splits.hash, recipe.to_json()],
+            device=self.device,
+        )
+
+    def _epochs(self, training: Training) -> Iterator[Record]:
+        for record in training:
+            if self._journal is not None:
+                self._journal.add(record, training.state())
+            yield record
+
+    def _evaluated(self, done: float) -> bool:
+        """After which epochs the test part is looked at: `evaluations` times, evenly, the last epoch included."""
+        epoch = round(done * self.recipe.epochs)
+        before, now = ((e * self._evaluations) // self.recipe.epochs for e in (epoch - 1, epoch))
+        return now > before
+
+    def _score(self, learner: Learner) -> dict[str, float]:
+        test = self.splits.test
+        with fused(learner) if isinstance(learner, torch.nn.Module) else nullcontext():
+            scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
+        found = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
+        return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+
+    def _finish(self, training: Training) -> Run:
+        assert self.folder is not None
+        start = time.perf_counter()
+        predictor = predictor_of(self.method, self.splits, training.learner, self.device)
+        arrays, scores = predictions(predictor, self.splits)
+        predicted = finished.write_predictions(self.folder, arrays)
+        model = predictor.save(self.folder)
+        if (origin := self.splits.origin) is not None:
+            sources.keep(self.folder, origin)
+        trained = sum(record["seconds"] for record in run.Run(self.folder, self.config, {}).records)
+        result = {
+            "method": self.method.spec,
+            "key": self.method.key,
+            "reference": self.method.reference.short,
+            "retrains": self.method.retrains,
+            "seed": self.seed,
+            "reuses": training.reused[0] if training.reused else None,
+            "seconds": trained + time.perf_counter() - start,
+            "scores": scores,
+            "link": predictor.link,
+            "sources": None if origin is None else origin.digest,
+            "hashes": {"data": self.splits.hash, "predictions": predicted},
+        }
+        names = (finished.CONFIG, finished.LINES, finished.PREDICTIONS, *model)
+        return Run(self.folder, self.config, finished.write(self.folder, result, names))
