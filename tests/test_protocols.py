@@ -10,15 +10,11 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
-from torch import nn
 
 import longtail
-from longtail.facts.types import Predicting, predicting
-from longtail.learners import SupervisedLearner
-from longtail.losses import LDAMLoss
+from longtail.data.prepare.preparation import Preparation
 
 
 def protocols() -> Iterator[type]:
@@ -39,26 +35,15 @@ def data_members(protocol: type) -> set[str]:
 
 def test_no_protocol_with_data_members_is_runtime_checkable() -> None:
     found = list(protocols())
-    assert Predicting in found
-    assert data_members(Predicting) == {"network", "scale", "link"}
+    assert Preparation in found
+    assert data_members(Preparation) == {"kind"}
     checkable = [p.__qualname__ for p in found if data_members(p) and getattr(p, "_is_runtime_protocol", False)]
     assert checkable == []
 
 
 def test_asking_for_one_by_isinstance_fails_on_every_python() -> None:
     with pytest.raises(TypeError, match="runtime"):
-        isinstance(object(), Predicting)  # type: ignore[misc]
-
-
-def test_a_learner_whose_network_is_a_submodule_predicts() -> None:
-    learner = SupervisedLearner(nn.Linear(2, 3), LDAMLoss([5, 2, 1]))
-    assert predicting(learner).network is learner.network
-    assert predicting(learner).scale == 30.0
-
-
-def test_what_a_learner_lacks_to_predict_is_named() -> None:
-    with pytest.raises(TypeError, match="SimpleNamespace has no scale, link"):
-        predicting(SimpleNamespace(network=nn.Linear(2, 3)))
+        isinstance(object(), Preparation)  # type: ignore[misc]
 
 
 def test_the_sources_ask_for_no_protocol_by_isinstance_that_has_data_members() -> None:

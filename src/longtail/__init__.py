@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from longtail.comparison import Comparison, compare
     from longtail.facts import checks, class_weights, profiles, schedules
     from longtail.facts.counts import class_counts, class_names, imbalance_ratio, priors
+    from longtail.facts.learner import Learner
     from longtail.facts.schedules import Schedule
-    from longtail.facts.types import InstanceWeights, Learner, Targets
+    from longtail.facts.types import InstanceWeights, Targets
     from longtail.losses import Loss
     from longtail.methods import method
     from longtail.models import heads
@@ -47,7 +48,7 @@ _NAMES = {
     "Loss": "losses",
     "InstanceWeights": "facts.types",
     "Targets": "facts.types",
-    "Learner": "facts.types",
+    "Learner": "facts.learner",
     "Method": "methods",
     "method": "methods",
     "fit": "runs",

@@ -80,6 +80,7 @@ MOVED = {
 NAMES = {
     "methods": {"fit": "runs.train", "train": "runs.train"},
     "engine": {"Run": "runs.run", "Predictor": "runs.predictor"},
+    "facts.types": {"Learner": "facts.learner"},
     "data.read.images": {
         "FeaturePreparation": "data.prepare.images",
         "ImagePreparation": "data.prepare.images",

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from longtail.data import Examples
-from longtail.engine import Recipe, Stage
-from longtail.facts.types import Learner, TrainingData
+from longtail.data import Examples, TrainingSet
+from longtail.engine import Built, Recipe, Stage
+from longtail.facts.learner import Learner
 from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
 
@@ -36,27 +36,27 @@ class Net(nn.Module):
         return self.head(self.body(inputs))
 
 
-def one(data: Examples, left: Learner | None) -> tuple[Learner, TrainingData]:
-    return SupervisedLearner(Net(), CrossEntropyLoss()), data.drawn(RECIPE.batch_size)
+def one(data: TrainingSet, left: Learner | None) -> Built:
+    return Built(SupervisedLearner(Net(), CrossEntropyLoss()), data.labeled.drawn(RECIPE.batch_size))
 
 
-def retrained_head(data: Examples, left: Learner | None) -> tuple[Learner, TrainingData]:
+def retrained_head(data: TrainingSet, left: Learner | None) -> Built:
     """Stage 2: what the first left, its body frozen, under a fresh head."""
     assert isinstance(left, SupervisedLearner)
     network = Net()
     network.body.load_state_dict(left.network.body.state_dict())
     network.body.requires_grad_(False)
-    return SupervisedLearner(network, CrossEntropyLoss()), data.drawn(RECIPE.batch_size)
+    return Built(SupervisedLearner(network, CrossEntropyLoss()), data.labeled.drawn(RECIPE.batch_size))
 
 
-def copied(data: Examples, left: Learner | None) -> tuple[Learner, TrainingData]:
+def copied(data: TrainingSet, left: Learner | None) -> Built:
     """A stage that trains nothing: it turns the head's sign, as a nearest-mean or tau-norm stage would."""
     assert isinstance(left, SupervisedLearner)
     network = Net()
     network.load_state_dict(left.network.state_dict())
     with torch.no_grad():
         network.head.weight.neg_()
-    return SupervisedLearner(network, CrossEntropyLoss()), data.drawn(RECIPE.batch_size)
+    return Built(SupervisedLearner(network, CrossEntropyLoss()), data.labeled.drawn(RECIPE.batch_size))
 
 
 def stage(name: str = "train", build: Any = one, epochs: int = 3, **options: Any) -> Stage:

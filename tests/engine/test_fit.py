@@ -204,10 +204,10 @@ class TestStore:
         steps: list[int] = []
 
         def counting(data: Any, left: Any) -> Any:
-            learner, part = one(data, left)
-            learner.register_forward_hook(lambda *_: steps.append(1))  # type: ignore[attr-defined]
-            learner.network.register_forward_hook(lambda *_: steps.append(1))  # type: ignore[attr-defined]
-            return learner, part
+            built = one(data, left)
+            built.learner.register_forward_hook(lambda *_: steps.append(1))
+            built.learner.network.register_forward_hook(lambda *_: steps.append(1))
+            return built
 
         second = fit((stage("features", counting),), DATA, store=tmp_path, owner="second")
         assert list(second) == records

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from longtail.data import load
+from longtail.data import TrainingSet, load
 from longtail.engine import Recipe
 from longtail.engine.randomness import derived, generator, seeded
 from longtail.methods import method
@@ -56,7 +56,7 @@ def test_methods_with_one_seed_start_alike_and_see_their_batches_alike(other: st
     bodies, orders = [], []
     for spec in ("ce", other):
         with seeded(3, 0, 0, "build"):
-            learner, part = method(spec).stages(recipe)[0].build(data, None)
+            learner, part, _ = method(spec).stages(recipe)[0].build(TrainingSet(data), None)
         bodies.append(learner.network.body.state_dict())  # type: ignore[attr-defined]
         orders.append([b["index"].tolist() for b in part.batches(0.0, generator(3, 0, 0, "order"))])
     assert all(bodies[0][k].equal(bodies[1][k]) for k in bodies[0])

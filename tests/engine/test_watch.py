@@ -8,8 +8,8 @@ import pytest
 import torch
 from engine_toys import gaussians, stage
 
-from longtail.data import Examples
-from longtail.engine import fit
+from longtail.data import Examples, TrainingSet
+from longtail.engine import Built, fit
 from longtail.engine.watch import FinitenessError, Watch
 from longtail.facts.types import Batch, Step
 
@@ -28,8 +28,8 @@ def test_names_stage_epoch_and_the_class_whose_inputs_broke_it() -> None:
     from longtail.learners import SupervisedLearner
     from longtail.losses import CrossEntropyLoss
 
-    def build(data: Examples, left: object) -> tuple:
-        return SupervisedLearner(nn.Linear(3, 3), CrossEntropyLoss()), data.drawn(RECIPE.batch_size)
+    def build(data: TrainingSet, left: object) -> Built:
+        return Built(SupervisedLearner(nn.Linear(3, 3), CrossEntropyLoss()), data.labeled.drawn(RECIPE.batch_size))
 
     training = fit((stage("fine-tuning", build),), poisoned([37]))  # the last of class "2"
     expected = "in stage fine-tuning, epoch 1, first in class 2; lower the learning rate"

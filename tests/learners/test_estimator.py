@@ -20,7 +20,8 @@ from longtail.data import Examples
 from longtail.engine import packing
 from longtail.engine.randomness import seeded
 from longtail.facts import trusted
-from longtail.facts.types import Learner, Update
+from longtail.facts.learner import Inference, Learner
+from longtail.facts.types import Update
 from longtail.learners import EstimatorLearner, FittedEstimator
 from longtail.learners.estimator import Look, still
 from longtail.methods.estimators.classifiers import slower
@@ -183,9 +184,11 @@ def test_it_is_a_learner_and_its_update_an_update() -> None:
     learner = fitted()
     assert isinstance(learner, Learner)
     assert isinstance(Look(), Update)
-    assert (learner.scale, learner.link) == (1.0, "softmax")
+    assert learner.inference() == Inference(learner.network, 1.0, "softmax")
+    before = learner.network.fitted.clone()
     with learner.held():
-        learner.after_update(0.5)
+        learner.training_step(data().batch(torch.arange(5)), 0.5)
+    assert learner.network.fitted.equal(before)
     assert list(learner.parameters()) == learner.trainable() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from longtail.facts.types import Batch, Learner, Outputs, Progress, Step, Update
+from longtail.facts.learner import Learner
+from longtail.facts.types import Batch, Outputs, Progress, Step, Update
 from longtail.instance_weights import InstanceWeighting, Mean
-from longtail.learners import SupervisedLearner
+from longtail.learners import EstimatorLearner, SupervisedLearner
 from longtail.losses import ClassBalancedLoss, CrossEntropyLoss, FocalLoss, LDAMLoss
 from longtail.updates import Descend
 
@@ -111,7 +113,7 @@ class Trust(nn.Module):
         self.seen[batch["index"]] += 1  # type: ignore[operator, index]
         self.heads.append(outputs.extra.get("head"))
 
-    def refresh(self, progress: Progress) -> None:
+    def refresh(self, data: Any, progress: Progress) -> None:
         self.seen.zero_()  # type: ignore[operator]
 
 
@@ -128,8 +130,12 @@ def test_the_targets_weight_times_the_samples_weight_acts() -> None:
 def test_targets_see_the_head_and_are_refreshed_when_an_epoch_starts() -> None:
     network, targets = Deep(), Trust()
     learner = SupervisedLearner(network, CrossEntropyLoss(), targets=targets)
-    learner.training_step(batch(), 0.0)
+    step = learner.training_step(batch(), 0.0)
+    assert targets.heads == []  # what a step teaches is what was believed before it
+    learner.after_update(batch(), step, 0.0)
     assert targets.heads == [network.head]
+    assert step.outputs is not None
+    assert not step.outputs.logits.requires_grad
     assert targets.seen.tolist() == [1] * N  # type: ignore[union-attr, operator]
     learner.start_epoch(None, 0.5)  # type: ignore[arg-type]
     assert targets.seen.tolist() == [0] * N  # type: ignore[union-attr, operator]
@@ -187,7 +193,7 @@ class TestHeld:
         moved = {k for k, v in free.named_buffers() if not v.equal(before[k])}
         assert moved == {
             "network.body.1.running_mean", "network.body.1.running_var", "network.body.1.num_batches_tracked",
-            "targets.seen", "weights.calls",
+            "weights.calls",
         }  # fmt: skip
 
     def test_gradients_flow_inside(self) -> None:
@@ -274,3 +280,56 @@ def test_nothing_in_the_batch_is_changed() -> None:
     learner.training_step(data, 0.0)
     assert data.keys() == before.keys()
     assert all(data[k].equal(before[k]) for k in before)  # type: ignore[literal-required]
+
+
+class TestVaried:
+    def everything(self) -> SupervisedLearner:
+        def criterion(outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress) -> Tensor:
+            return outputs.logits.logsumexp(1)
+
+        return SupervisedLearner(
+            Deep(), CrossEntropyLoss(), targets=Trust(), weights=Counting(), criterion=criterion,
+            no_decay=("head.bias",), frozen=("body",), moving_norms=True,
+        )  # fmt: skip
+
+    def test_every_slot_but_the_one_that_is_named_is_kept(self) -> None:
+        learner = self.everything()
+        slots = ("network", "loss", "targets", "weights", "criterion", "no_decay", "frozen", "moving_norms")
+        for slot in slots:
+            other = {"network": Deep(), "frozen": (), "no_decay": frozenset(), "moving_norms": False}.get(slot, Mean())
+            found = learner.varied(**{slot: other})
+            assert {name for name in slots if getattr(found, name) is not getattr(learner, name)} <= {slot}
+            assert getattr(found, slot) == other
+
+    def test_the_arguments_of_every_learner_stand_under_their_own_names(self) -> None:
+        assert set(Learner.__subclasses__()) >= {SupervisedLearner, EstimatorLearner}
+        for kind in Learner.__subclasses__():
+            if kind.__module__.startswith("longtail."):
+                source = inspect.getsource(kind.__init__)
+                for name in list(inspect.signature(kind).parameters):
+                    assert f"self.{name} = " in source, f"{kind.__name__} does not keep {name}"
+
+    def test_what_is_no_slot_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="slots of SupervisedLearner are network, loss, targets"):
+            self.everything().varied(weight=None)
+
+    def test_weights_weigh_the_criterion_s_own_losses(self) -> None:
+        learner = self.everything().varied(frozen=())
+        step = learner.training_step(batch(), 0.0)
+        losses = learner.network.eval() and step.losses
+        assert step.loss.item() == pytest.approx(losses.mean().item())
+        assert "weights" in step.log
+        bare = learner.varied(weights=None).training_step(batch(), 0.0)
+        assert bare.loss.item() == pytest.approx(bare.losses.mean().item())
+
+
+def test_norms_of_frozen_modules_stand_still_or_move() -> None:
+    for moving in (False, True):
+        learner = SupervisedLearner(Deep(), CrossEntropyLoss(), frozen=("body",), moving_norms=moving).train()
+        before = learner.network.body[1].running_mean.clone()
+        learner.training_step(batch(), 0.0)
+        assert learner.network.body[1].running_mean.equal(before) is not moving
+        assert [n for n, p in learner.named_parameters() if p.requires_grad] == [
+            "network.head.weight",
+            "network.head.bias",
+        ]

@@ -17,7 +17,7 @@ from longtail import instance_weights
 from longtail.catalogue.compose import with_weights
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import GOOD_1952
-from longtail.data import Splits, load
+from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe
 from longtail.engine.watch import FinitenessError
 from longtail.learners import SupervisedLearner
@@ -56,7 +56,7 @@ def predictions(folder: Path) -> bytes:
 
 def weights_of(spec: str, recipe: Recipe = RECIPE) -> nn.Module:
     """The weights that a method puts on its learner."""
-    learner, _ = method(spec).stages(recipe)[0].build(SPLITS.train, None)
+    learner = method(spec).stages(recipe)[0].build(TrainingSet(SPLITS.train), None).learner
     assert isinstance(learner, SupervisedLearner)
     assert learner.weights is not None
     return learner.weights
@@ -97,7 +97,7 @@ class TestEveryBase:
         plain, ours = method(base), method(f"absgd(base='{base}')")
         assert (ours.prior is None) == (plain.prior is None)
         assert ours.own == plain.own
-        mine, theirs = (one.stages(RECIPE)[0].build(SPLITS.train, None)[0] for one in (ours, plain))
+        mine, theirs = (one.stages(RECIPE)[0].build(TrainingSet(SPLITS.train), None).learner for one in (ours, plain))
         assert type(mine.network.head) is type(theirs.network.head)
         assert type(mine.loss) is type(theirs.loss)
         assert mine.no_decay == theirs.no_decay
@@ -305,7 +305,7 @@ class TestRefusals:
             train("absgd(lam=1)", SPLITS, folder=tmp_path, recipe=wild)
 
     def test_a_learner_of_another_kind_or_with_weights_is_refused_when_it_is_built(self) -> None:
-        learner, _ = method("absgd").stages(RECIPE)[0].build(SPLITS.train, None)
+        learner = method("absgd").stages(RECIPE)[0].build(TrainingSet(SPLITS.train), None).learner
         with pytest.raises(ValueError, match="got one with weights; choose another base"):
             with_weights(learner, nn.Identity())
         with pytest.raises(ValueError, match="got Linear; choose another base"):

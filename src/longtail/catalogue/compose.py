@@ -1,4 +1,8 @@
-"""Instance weights over any supervised method: its own training, its own loss, and weights on every example's loss."""
+"""Corrections over a base method: weights on its losses, another kind of step; nothing of the base is lost.
+
+A correction takes up a slot (`Method.slots`) and declares it (`Method.taken`). Where the base has none to take up, it
+is refused when the spec is resolved.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,18 @@ from typing import Annotated, Any
 
 from torch import Tensor, nn
 
-from longtail.catalogue.method import MakeStages, Method
-from longtail.data import Part
-from longtail.engine import Recipe, Stage
+from longtail.catalogue.method import SELF, MakeStages, Method
+from longtail.data import Part, TrainingSet
+from longtail.engine import Built, Stage
 from longtail.facts.knobs import Choice, Knob, Range
-from longtail.facts.types import Learner, TrainingData
+from longtail.facts.learner import Learner
 from longtail.instance_weights.ranges import START
 from longtail.learners import SupervisedLearner
-from longtail.updates import Descend
 
 MakeWeights = Callable[[Part], nn.Module]
-"""Training part -> weights, where they are remembered per example or per class."""
+"""Labelled rows -> weights, where they are remembered per example or per class."""
+Change = Callable[[Built, TrainingSet], Built]
+"""What a stage of the base trains, and the rows -> what is trained instead."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +40,27 @@ class NonZero(Range):
 
 @dataclass(frozen=True)
 class BaseMethod(Choice):
-    """A knob that names a method: one that trains a network on labels by steps, and does not weigh examples already.
+    """A knob that names a method: one that trains a network on labels by steps and has that slot to take up.
 
     `resolve` makes a `Method` of the name before it asks this rule and calls the builder.
     """
 
     words: tuple[str, ...] = ("ce", "ce-drw", "focal-drw", "ldam-drw")  # only the first of many
+    slot: str = "weights"
+    task: str = "supervised"
 
     def __str__(self) -> str:
-        return 'a supervised method that trains a network, such as "ce" or "ldam-drw(scale=20)"'
+        return f'a {self.task} method that trains a network, such as "ce" or "ldam-drw(scale=20)"'
 
     def check(self, name: str, value: Any) -> None:
-        """Raise ValueError where instance weights cannot act on the method.
+        """Raise ValueError where the correction cannot act on the method.
 
         Raises:
             TypeError: no `Method`; a builder was called without `resolve`.
         """
         if not isinstance(value, Method):
             raise TypeError(f"{name} must be a Method, got {value!r}; resolve the spec of the whole method")
-        why = unfit(value)
+        why = value.lacks(self.slot) if value.task == self.task else f"which is {value.task}"
         if why is not None:
             raise ValueError(f"{name} must be {self}, got {value.spec!r}, {why}; choose one of longtail methods")
 
@@ -66,77 +73,49 @@ PLAIN: Any = "ce"
 """The default of a base: a spec, like any that is asked for; what a builder gets is the `Method`."""
 
 
-def unfit(found: Method) -> str | None:
-    """Why instance weights cannot act on a method, or None where they can."""
-    if found.posthoc is not None:
-        return "which only corrects the scores of another training"
-    stages = found.stages(Recipe()) if found.task == "supervised" else ()
-    if not stages or not all(isinstance(stage.update, Descend) for stage in stages):
-        return "whose training is not one of gradient steps on labelled examples"
-    if any(MARK in stage.spec for stage in stages):
-        return "which weighs its examples already"
-    return None
+def over(base: Method, slot: str, change: Change, **more: Any) -> Method:
+    """The base with `change` made to every one of its stages; whatever else it is stays.
+
+    Args:
+        base: the method underneath.
+        slot: what the change takes up.
+        change: applied to what each stage has built.
+        more: fields of the method to replace, such as `reference`.
+    """
+    return replace(base, stages=changed(base, change), taken=base.taken | {slot}, **more)
 
 
-MARK = " x "
-"""Between the text of a training and that of its weights."""
+def changed(base: Method, change: Change) -> MakeStages:
+    """The stages of `base`, each with the change made to what it builds."""
+
+    def of(stage: Stage) -> Stage:
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            return change(stage.build(data, previous), data)
+
+        return replace(stage, spec=f"{stage.spec} x {SELF}", build=build)
+
+    return lambda recipe: [of(stage) for stage in base.stages(recipe)]
 
 
-def weighed(base: Method, text: str, make: MakeWeights) -> MakeStages:
-    """The stages of `base`, with instance weights over the per-example losses in every one of them.
+def weighing(make: MakeWeights) -> Change:
+    """Instance weights over the per-example losses.
 
     The losses that are weighed carry class and sample weights already, and are divided by the batch, not by the sum of
     those weights.
-
-    Args:
-        base: a supervised method.
-        text: canonical text of the weights.
-        make: training part -> fresh weights.
     """
-    return lambda recipe: [_weighed(stage, text, make) for stage in base.stages(recipe)]
+    return lambda built, data: built._replace(learner=weighed(built.learner, make(data.labeled)))
 
 
-def _weighed(stage: Stage, text: str, make: MakeWeights) -> Stage:
-    def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
-        learner, drawn = stage.build(data, left)
-        return with_weights(learner, make(data)), drawn
-
-    return replace(stage, spec=f"{stage.spec}{MARK}{text}", build=build)
-
-
-def with_weights(learner: Learner, weights: nn.Module, frozen: Sequence[str] = ()) -> SupervisedLearner:
-    """The same network, loss and targets, weighed; `frozen` as in `SupervisedLearner`."""
-    learner = unweighed(learner)
-    return SupervisedLearner(
-        learner.network,
-        learner.loss,
-        targets=learner.targets,
-        weights=weights,
-        no_decay=learner.no_decay,
-        frozen=[*learner.frozen, *frozen],
-    )
-
-
-def unweighed(learner: Learner | None) -> SupervisedLearner:
-    """The learner, where weights can be put on its losses.
+def weighed(learner: Learner | None, weights: nn.Module, frozen: Sequence[str] = ()) -> SupervisedLearner:
+    """The same learner with weights on its losses; `frozen` modules are added to those that stand still.
 
     Raises:
         ValueError: it is another kind of learner, or has weights.
     """
     if isinstance(learner, SupervisedLearner) and learner.weights is None:
-        return learner
+        return learner.varied(weights=weights, frozen=[*learner.frozen, *frozen])
     kind = "one with weights" if isinstance(learner, SupervisedLearner) else type(learner).__name__
     raise ValueError(f"base must train a SupervisedLearner without weights, got {kind}; choose another base")
-
-
-def text(name: str, **knobs: Any) -> str:
-    """`name(knob=value,...)` with every number written as a float, so that one training has one text."""
-    return f"{name}({','.join(f'{knob}={number(value)!r}' for knob, value in knobs.items())})"
-
-
-def number(value: Any) -> Any:
-    """An integer as a float; everything else, schedules and flags among it, as it is."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def worked_example(weights: Callable[[float], nn.Module], lams: Sequence[float], losses: Tensor) -> list[str]:

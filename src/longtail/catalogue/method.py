@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
 from longtail.catalogue.references import Reference
-from longtail.data import Part
-from longtail.engine import Recipe, Stage
-from longtail.facts.types import Draw, Learner, TrainingData
+from longtail.data import Part, TrainingSet
+from longtail.engine import Built, Recipe, Stage
+from longtail.facts.learner import Learner
+from longtail.facts.types import Draw
 from longtail.learners import SupervisedLearner
 from longtail.losses import Loss
 
@@ -23,6 +24,17 @@ MakeRule = Callable[[Tensor], nn.Module]
 Example = Callable[[], list[str]] | None
 Misfit = Callable[[Part], str | None]
 """Training part -> why a method cannot learn from it, with the way out, or None."""
+
+
+SELF = "<self>"
+"""In a stage's text: name and knobs of its method, put there when the method is named."""
+ALREADY = {
+    "weights": "which weighs its examples already",
+    "update": "which takes steps of its own kind already",
+    "criterion": "which has a criterion of its own already",
+}
+"""Slot -> what is said of a method that has taken it up."""
+SLOTS = frozenset(ALREADY)
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class Method:
         task: the kind of labels it learns from.
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it takes all.
+        slots: what a correction over this method can take up; a correction over it refuses before training otherwise.
+        taken: the slots that it has taken up itself, or one of those below it.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         trains: what is trained, in words.
         example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
@@ -52,15 +66,34 @@ class Method:
     task: str = "supervised"
     inputs: str = "any"
     misfit: Misfit | None = None
+    slots: frozenset[str] = SLOTS
+    taken: frozenset[str] = frozenset()
     own: Mapping[str, Any] = field(default_factory=dict)
     trains: str = "a network"
     example: Example = None
     key: str = ""
     spec: str = ""
 
-    def named(self, key: str, spec: str) -> Method:
-        """The same method under its resolved name."""
-        return replace(self, key=key, spec=spec)
+    def named(self, key: str, spec: str, text: str = "") -> Method:
+        """The same method under its resolved name.
+
+        Args:
+            key, spec: as in the class.
+            text: name and all knobs, which stands in its stages' texts where these do not share one by hand.
+        """
+
+        def stages(recipe: Recipe) -> Sequence[Stage]:
+            return [replace(stage, spec=stage.spec.replace(SELF, text or spec)) for stage in self.stages(recipe)]
+
+        return replace(self, key=key, spec=spec, stages=stages)
+
+    def lacks(self, slot: str) -> str | None:
+        """Why a correction cannot take up that slot, or None where it can."""
+        if self.posthoc is not None:
+            return "which only corrects the scores of another training"
+        if slot in self.taken:
+            return ALREADY[slot]
+        return None if slot in self.slots else "whose training is not one of gradient steps on labelled examples"
 
     def under(self, recipe: Recipe) -> Recipe:
         """The recipe it is trained with: the common one, or with its own paper's changes."""
@@ -84,9 +117,9 @@ Builders = Mapping[str, Builder]
 
 
 def one_stage(
-    spec: str,
     loss: MakeLoss,
     *,
+    spec: str = SELF,
     head: str = "linear",
     draw: MakeDraw | None = None,
     prepare: Callable[[nn.Module], object] | None = None,
@@ -95,8 +128,8 @@ def one_stage(
     """The stages of a method that trains once, from scratch, under the recipe.
 
     Args:
-        spec: canonical text of the training; methods that name the same text share one training.
         loss: class counts -> loss.
+        spec: text of the training, by hand only where several methods share one training.
         head: the network's classifier, "linear" or "cosine".
         draw: targets -> which rows an epoch visits; None visits each once.
         prepare: changes the fresh network (bias initialisation).
@@ -104,12 +137,13 @@ def one_stage(
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
-            network = recipe.network(data, head)
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            rows = data.labeled
+            network = recipe.network(rows, head)
             if prepare is not None:
                 prepare(network)
-            learner = SupervisedLearner(network, loss(data.class_counts), no_decay=no_decay)
-            return learner, data.drawn(recipe.batch_size, None if draw is None else draw(data.targets))
+            learner = SupervisedLearner(network, loss(rows.class_counts), no_decay=no_decay)
+            return Built(learner, rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets)))
 
         return (
             Stage(

@@ -51,7 +51,10 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
     bases = {k: _base(k, {**defaults, **values}[k], d.rule, builders) for k, d in declared.items() if _is_base(d)}
     knobs.check(builder, {**values, **bases})
     values = {k: float(v) if isinstance(defaults[k], float) and isinstance(v, int) else v for k, v in values.items()}
-    return builder(**{**values, **bases}).named(name, specs.canonical(name, values, defaults))
+    full = {**defaults, **values, **{knob: base.spec for knob, base in bases.items()}}
+    canonical = specs.canonical(name, full, defaults)
+    own = {knob: value for knob, value in full.items() if knob not in bases}
+    return builder(**{**values, **bases}).named(name, canonical, specs.full(name, own))
 
 
 def _is_base(knob: knobs.Declared) -> bool:

@@ -111,6 +111,12 @@ def canonical(name: str, knobs: Mapping[str, Any], defaults: Mapping[str, Any]) 
     return f"{name}({', '.join(kept)})" if kept else name
 
 
+def full(name: str, knobs: Mapping[str, Any]) -> str:
+    """Name and all knobs: the text of a training."""
+    inner = ",".join(f"{knob}={knobs[knob]!r}" for knob in sorted(knobs))
+    return f"{name}({inner})" if inner else name
+
+
 def folder_name(key: str, spec: str) -> str:
     """`<key>-<8 hex of the canonical spec>`."""
     return f"{key}-{hashlib.sha256(spec.encode()).hexdigest()[:8]}"

@@ -18,7 +18,6 @@ from longtail.comparison.execute import THREADS
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
 from longtail.facts.types import Record
-from longtail.learners.estimator import Look
 from longtail.methods import method as resolve
 from longtail.runs.run import Run
 from longtail.runs.train import Fit
@@ -77,9 +76,9 @@ class Cost:
     on_gpu: int
 
 
-def fits(method: Method, recipe: Recipe) -> bool:
-    """Whether a method is an estimator of scikit-learn, whose only epoch is the whole fit."""
-    return any(isinstance(stage.update, Look) for stage in method.stages(method.under(recipe)))
+def fits(method: Method) -> bool:
+    """Whether a method is an estimator of scikit-learn, whose only epoch is the whole fit: no step of it can be varied."""
+    return not method.slots
 
 
 def cost(short: Short) -> Cost:

@@ -38,15 +38,20 @@ def estimate(
         prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device, prepared.folds
     )  # fmt: skip
     again = audit(found)
-    first, second = found.waves(again)
-    side_by_side = min(jobs or (cores() if prepared.device == "cpu" else 1), max(len(first), 1))
-    costs, start_up = _measured(prepared, found, first, second, side_by_side, evaluations)
+    waves = found.waves(again)
+    tasks = [task for wave in waves for task in wave]
+    side_by_side = min(jobs or (cores() if prepared.device == "cpu" else 1), max(map(len, waves[:1]), default=1) or 1)
+    trainer = found.trainers()
+    costs, start_up = _measured(prepared, found, tasks, trainer, side_by_side, evaluations)
     folding, hashing = _reading(prepared)
-    left = {task: _left(task, prepared) for task in (*first, *second)}
-    trained = [left[task] * (costs[task.spec].training + costs[task.spec].rest + folding) for task in first]
-    shared = [left[task] * (costs[task.spec].rest + folding) for task in second]
-    running = _makespan(trained, side_by_side) + _makespan(shared, side_by_side)
-    trainings = sum(left[task] for task in first)
+    left = {task: _left(task, prepared) for task in tasks}
+    trains = {task: trainer[task.spec] == task.spec for task in tasks}
+    each = {
+        task: left[task] * (costs[task.spec].training * trains[task] + costs[task.spec].rest + folding)
+        for task in tasks
+    }  # fmt: skip
+    running = sum(_makespan([each[task] for task in wave], side_by_side) for wave in waves)
+    trainings = sum(left[task] for task in tasks if trains[task])
     memory = max(c.memory for c in costs.values()) + held_bytes(prepared.splits)
     return {
         "data": prepared.splits.name,
@@ -61,8 +66,8 @@ def estimate(
         "trainings": trainings,
         "epochs": prepared.recipe.epochs,
         "jobs": side_by_side,
-        "seconds": before + hashing + start_up * bool(first or second) + running + ENDING + _drawing(prepared),
-        "seconds_per_training": sum(trained) / max(trainings, 1),
+        "seconds": before + hashing + start_up * bool(tasks) + running + ENDING + _drawing(prepared),
+        "seconds_per_training": sum(each[task] for task in tasks if trains[task]) / max(trainings, 1),
         "memory": memory * (1 if side_by_side == 1 else 1 + side_by_side),
         "gpu_memory": (max(c.on_gpu for c in costs.values()) + _resident(prepared)) * side_by_side,
         "out": str(prepared.out),
@@ -77,7 +82,7 @@ def _left(task: Task, prepared: Prepared) -> int:
 
 
 def _measured(
-    prepared: Prepared, found: Plan, first: list[Task], second: list[Task], side: int, evaluations: int
+    prepared: Prepared, found: Plan, tasks: list[Task], owner: dict[str, str], side: int, evaluations: int
 ) -> tuple[dict[str, Cost], float]:
     """What each method costs, and the seconds until the first run begins in its worker.
 
@@ -94,12 +99,8 @@ def _measured(
     start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
     slow = cold[0].measured - cold[0].fixed > SLOW
     epochs = 2 if slow else min(MOST, max(FEWEST, int(AIM / max(_epoch(cold[0], prepared), 1e-3))))
-    owners: dict[str, str] = {}
-    for m in found.methods:
-        owners.setdefault(found.training(m), m.spec)
-    owner = {m.spec: owners[found.training(m)] for m in found.methods}
-    wanted = {REFERENCE} | {owner[task.spec] for task in (*first, *second)}
-    asked = [m.spec for m in found.methods if m.spec in wanted and not (slow and not fits(m, prepared.recipe))]
+    wanted = {REFERENCE} | {owner[task.spec] for task in tasks}
+    asked = [m.spec for m in found.methods if m.spec in wanted and not (slow and not fits(m))]
     asked += asked[: max(0, side - len(asked))]  # nobody is measured alone
     warm = dict(zip(asked, _side_by_side(shorts(asked, epochs), side), strict=True))
     reference = warm.get(REFERENCE, cold[0])

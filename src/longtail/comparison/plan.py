@@ -84,34 +84,43 @@ class Plan:
             for m in self.methods
         ]
 
-    def waves(self, again: Container[Path] = ()) -> tuple[list[Task], list[Task]]:
-        """Unfinished runs in two waves: those that train, and those that find a training of the first wave.
+    def waves(self, again: Container[Path] = ()) -> list[list[Task]]:
+        """Unfinished runs in waves: a run comes after the one that trains a stage which it has in common with it.
 
         Runs whose folder is in `again` count as unfinished.
         """
-        owners: set[tuple[int, str]] = set()
-        first: list[Task] = []
-        second: list[Task] = []
-        trainings = {m.spec: self.training(m) for m in self.methods}
+        trained_in: dict[tuple[int, str], int] = {}  # (seed, stages so far) -> wave
+        waves: list[list[Task]] = []
+        prefixes = {m.spec: self.prefixes(m) for m in self.methods}
         for task in self.tasks:
-            training = (task.seed, trainings[task.spec])
-            wave = second if training in owners else first
-            owners.add(training)
+            mine = [(task.seed, text) for text in prefixes[task.spec]]
+            wave = max((trained_in[prefix] + 1 for prefix in mine if prefix in trained_in), default=0)
+            for prefix in mine:
+                trained_in.setdefault(prefix, wave)
             if not task.finished or task.folder in again:
-                wave.append(task)
-        return first, second
+                waves.extend([] for _ in range(wave + 1 - len(waves)))
+                waves[wave].append(task)
+        return waves
 
     def shared(self, spec: str, among: Container[str]) -> str | None:
         """The first method whose first stage a method has in common, so that it need not train it, or None."""
-        stages = {m.spec: self.training(m, 1) for m in self.methods}
-        alike = [m.spec for m in self.methods if stages[m.spec] == stages[spec] and (m.spec == spec or m.spec in among)]
+        first = {m.spec: self.prefixes(m)[0] for m in self.methods}
+        alike = [m.spec for m in self.methods if first[m.spec] == first[spec] and (m.spec == spec or m.spec in among)]
         return None if alike[0] == spec else alike[0]
 
-    def training(self, method: Method, stages: int | None = None) -> str:
-        """The text of what a method trains: its stages (or the first few) and the recipe it is trained under."""
+    def trainers(self) -> dict[str, str]:
+        """For each method the first that trains the same from the first stage to the last: itself, for most."""
+        first: dict[str, str] = {}
+        whole = {m.spec: self.prefixes(m)[-1] for m in self.methods}
+        for spec, text in whole.items():
+            first.setdefault(text, spec)
+        return {spec: first[text] for spec, text in whole.items()}
+
+    def prefixes(self, method: Method) -> list[str]:
+        """The text of all that a method has trained after each of its stages, with the recipe it is trained under."""
         recipe = method.under(self.recipe)
-        specs = [(stage.spec, stage.epochs) for stage in method.stages(recipe)][:stages]
-        return json.dumps([specs, recipe.to_json()], sort_keys=True)
+        stages = [(stage.spec, stage.epochs) for stage in method.stages(recipe)]
+        return [json.dumps([stages[:k], recipe.to_json()], sort_keys=True) for k in range(1, len(stages) + 1)]
 
     def changes(self, spec: str) -> dict[str, Any]:
         """What a method's recipe has otherwise than the recipe that all share; empty for most."""

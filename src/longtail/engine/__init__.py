@@ -5,9 +5,9 @@ from typing import Any
 from longtail import aliases
 from longtail.engine.fit import Training, fit
 from longtail.engine.recipe import Recipe
-from longtail.engine.stage import Stage
+from longtail.engine.stage import Built, Stage
 
-__all__ = ["Recipe", "Stage", "Training", "fit"]
+__all__ = ["Built", "Recipe", "Stage", "Training", "fit"]
 
 
 def __getattr__(name: str) -> Any:

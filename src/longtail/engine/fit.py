@@ -11,18 +11,19 @@ from typing import Any
 
 import torch
 
-from longtail.data import Part
+from longtail.data import Part, TrainingSet
 from longtail.engine import packing
 from longtail.engine import store as stages_kept
 from longtail.engine.randomness import generator, seeded
-from longtail.engine.stage import Stage
+from longtail.engine.stage import Built, Stage
 from longtail.engine.watch import Watch
-from longtail.facts.types import Learner, Record, TrainingData
+from longtail.facts.learner import Learner
+from longtail.facts.types import Record
 
 Evaluate = Callable[[Learner], dict[str, float]]
 
 
-def fit(stages: Sequence[Stage], data: Part, *, seed: int = 0, **options: Any) -> Training:
+def fit(stages: Sequence[Stage], data: TrainingSet | Part, *, seed: int = 0, **options: Any) -> Training:
     """Train the stages one after another; iterate over the result to get one record per finished epoch.
 
     See `Training` for the options. `training.state()` between two epochs is a checkpoint;
@@ -36,7 +37,7 @@ class Training(Iterator[Record]):
 
     Args:
         stages: what is trained, in order.
-        data: the training part.
+        data: the rows to train on; a part alone is all labelled.
         seed: decides initialisation and order, nothing else.
         evaluate: learner -> scores; called in eval mode after the epochs that `evaluate_at` names.
         evaluate_at: progress after the epoch (0 < p <= 1) -> whether to evaluate; by default at the end of the
@@ -52,7 +53,7 @@ class Training(Iterator[Record]):
     def __init__(
         self,
         stages: Sequence[Stage],
-        data: Part,
+        data: TrainingSet | Part,
         *,
         seed: int = 0,
         evaluate: Evaluate | None = None,
@@ -66,7 +67,7 @@ class Training(Iterator[Record]):
         if not stages:
             raise ValueError("stages must not be empty, got none; a method has at least one stage")
         self.stages = tuple(stages)
-        self.data = data.to(device)
+        self.data = (data if isinstance(data, TrainingSet) else TrainingSet(data)).to(device)
         self.seed = seed
         self.device = device
         self.reused: list[str] = []
@@ -74,10 +75,11 @@ class Training(Iterator[Record]):
         self._evaluate_at = evaluate_at or (lambda done: done >= 1.0)
         self._store = store
         self._owner = owner
-        self._identity = [stages_kept.FORMAT, identity, data_identity(data) if identity is None else None, seed]
+        self._identity = [stages_kept.FORMAT, identity, self.data.hash if identity is None else None, seed]
         self._resume = resume
-        self._learner: Learner | None = None
+        self._built: Built | None = None
         self._left: Learner | None = None
+        self._before: list[dict[str, Any]] = []  # the states of the stages that are finished
         self._optimizer: torch.optim.Optimizer | None = None
         self._stage = 0
         self._epoch = 0
@@ -92,9 +94,9 @@ class Training(Iterator[Record]):
     @property
     def learner(self) -> Learner:
         """The learner of the current stage (after the last epoch: the trained one)."""
-        if self._learner is None:
+        if self._built is None:
             raise RuntimeError("no epoch has run yet; iterate over the training first")
-        return self._learner
+        return self._built.learner
 
     def stage_hash(self, index: int) -> str:
         """Names a stage by everything that decides its result: data, recipe, seed and the specs so far."""
@@ -103,7 +105,6 @@ class Training(Iterator[Record]):
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on: tensors and plain values, ready for `packing.save`."""
-        stage = self.stages[self._stage]
         return {
             "stage": self._stage,
             "epoch": self._epoch,
@@ -111,34 +112,34 @@ class Training(Iterator[Record]):
             "records": packing.cloned(self._records),
             "hash": self.stage_hash(self._stage),
             "learner": packing.cloned(self.learner.state_dict()),
-            "left": None if self._left is None else packing.cloned(self._left.state_dict()),
-            "update": packing.cloned(stage.update.state_dict()),
+            "before": self._before,
+            "update": None if self._built is None else packing.cloned(self._built.update.state_dict()),
             "optimizer": None if self._optimizer is None else packing.cloned(self._optimizer.state_dict()),
         }
 
     def _run(self) -> Iterator[Record]:
         for index, stage in enumerate(self.stages):
             self._stage, self._epoch, self._optimizer, self._records = index, 0, None, []
-            data = self._built(index, stage)
+            built = self._built = self._make(index, stage)
             resume = self._resume
             if resume is not None and index < resume["stage"]:
-                self._finished += stage.epochs
-                self._left = self._learner  # its state is put in place when the stage that resumes is built
-                continue
-            if (stored := self._stored(index)) is not None:
+                # what it learnt is put back at once: the next stage may be built from it
+                built.learner.load_state_dict(resume["before"][index])
+            elif (stored := self._stored(index)) is not None:
                 yield from self._taken(stage, stored)
             else:
-                yield from self._trained(index, stage, data)
+                yield from self._trained(index, stage, built)
             self._finished += stage.epochs
-            self._left = self._learner
+            self._left = built.learner
+            if index < len(self.stages) - 1:
+                self._before.append(packing.cloned(built.learner.state_dict()))
 
-    def _built(self, index: int, stage: Stage) -> TrainingData:
-        if self._resume is not None and index == self._resume["stage"] and self._left is not None:
-            self._left.load_state_dict(self._resume["left"])
+    def _make(self, index: int, stage: Stage) -> Built:
         with seeded(self.seed, index, 0, "build", self.device):
-            learner, data = stage.build(self.data, self._left)
-        self._learner = learner.to(self.device) if isinstance(learner, torch.nn.Module) else learner
-        return data
+            built = stage.build(self.data, self._left)
+        if isinstance(built.update, torch.nn.Module):
+            built.update.to(self.device)
+        return built._replace(learner=built.learner.to(self.device))
 
     def _taken(self, stage: Stage, stored: dict[str, Any]) -> Iterator[Record]:
         """A finished stage from the store: its learner and its records, those already reported left out."""
@@ -152,12 +153,12 @@ class Training(Iterator[Record]):
             self._epoch, self._records = epoch + 1, stored["records"][: epoch + 1]
             yield stored["records"][epoch]
 
-    def _trained(self, index: int, stage: Stage, data: TrainingData) -> Iterator[Record]:
+    def _trained(self, index: int, stage: Stage, built: Built) -> Iterator[Record]:
         optimizer = self._optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
-        reported = self._resumed(index, stage, optimizer) if self._resume is not None else 0
+        reported = self._resumed(index, built, optimizer) if self._resume is not None else 0
         while self._epoch < stage.epochs:
             assert optimizer is not None
-            record = self._one_epoch(index, stage, data, optimizer)
+            record = self._one_epoch(index, stage, built, optimizer)
             self._records.append(record)
             if self._epoch == stage.epochs:
                 self._keep(index)
@@ -166,7 +167,7 @@ class Training(Iterator[Record]):
         if stage.epochs == 0:
             self._keep(index)
 
-    def _resumed(self, index: int, stage: Stage, optimizer: torch.optim.Optimizer | None) -> int:
+    def _resumed(self, index: int, built: Built, optimizer: torch.optim.Optimizer | None) -> int:
         """Put the checkpoint's state in place, and say how many epochs of the stage have been reported."""
         assert self._resume is not None
         state, self._resume = packing.cloned(self._resume), None
@@ -175,27 +176,28 @@ class Training(Iterator[Record]):
         if optimizer is not None and state["optimizer"] is None:
             # made while a stored stage was being copied, and that is gone: train it again, report the rest
             return int(state["epoch"])
-        self.learner.load_state_dict(state["learner"])
-        stage.update.load_state_dict(state["update"])
+        built.learner.load_state_dict(state["learner"])
+        built.update.load_state_dict(state["update"])
         if optimizer is not None:
             optimizer.load_state_dict(state["optimizer"])
         self._epoch, self._records = state["epoch"], state["records"]
         return self._epoch
 
-    def _one_epoch(self, index: int, stage: Stage, data: TrainingData, optimizer: torch.optim.Optimizer) -> Record:
+    def _one_epoch(self, index: int, stage: Stage, built: Built, optimizer: torch.optim.Optimizer) -> Record:
         start, epoch = time.perf_counter(), self._epoch
+        learner, data, update = built
         progress = epoch / stage.epochs
         watch = Watch(len(self.data.classes), self.device)
         with seeded(self.seed, index, epoch, "global", self.device):
-            self.learner.train()
-            self.learner.start_epoch(data, progress)
+            learner.train()
+            learner.start_epoch(data, progress)
             lr = self._set_lr(stage, optimizer, progress)
             steps = max(data.steps(), 1)
             for i, batch in enumerate(data.batches(progress, generator(self.seed, index, epoch, "order"))):
                 if stage.lr_per == "step":
                     lr = self._set_lr(stage, optimizer, (epoch + i / steps) / stage.epochs)
-                step = stage.update(self.learner, batch, optimizer, progress)
-                self.learner.after_update(progress)
+                step = update(learner, batch, optimizer, progress)
+                learner.after_update(batch, step, progress)
                 watch.note(step, batch)
         watch.check(stage.name, epoch, self.data.classes)  # waits for the device, so the seconds are all there
         self._epoch = epoch + 1
@@ -207,9 +209,9 @@ class Training(Iterator[Record]):
         self._told = self._told or watch.tell_if_frozen(stage.name, self._epoch)
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
-            self.learner.train(False)
+            learner.train(False)
             start = time.perf_counter()
-            record["scores"] = self._evaluate(self.learner)
+            record["scores"] = self._evaluate(learner)
             record["evaluation_seconds"] = time.perf_counter() - start
         return record
 
@@ -229,10 +231,3 @@ class Training(Iterator[Record]):
         """A finished stage stands in the store for every method that has it in common."""
         if self._store is not None:
             stages_kept.keep(self._store, self.stage_hash(index), self._owner, self.learner, self._records)
-
-
-def data_identity(data: Part) -> str:
-    """SHA-256 of the training part, where the caller has no better name for it."""
-    digest = hashlib.sha256()
-    data.update_hash(digest)
-    return digest.hexdigest()

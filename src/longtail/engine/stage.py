@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
-from longtail.facts.types import Learner, Progress, TrainingData, Update
+from longtail.data import TrainingSet
+from longtail.facts.learner import Learner
+from longtail.facts.types import Progress, TrainingData, Update
 from longtail.updates import Descend
 
-Build = Callable[[Any, Learner | None], tuple[Learner, TrainingData]]
-"""(training data, what the stage before left, never mutated) -> (learner, this stage's data)."""
+
+class Built(NamedTuple):
+    """What a stage trains: the learner, the rows it visits, and how a step is taken."""
+
+    learner: Learner
+    data: TrainingData
+    update: Update = Descend()
+
+
+Build = Callable[[TrainingSet, Learner | None], Built]
+"""(the rows, what the stage before left: trained, also on resume, and never to be mutated) -> what is trained now."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +33,12 @@ class Stage:
     Args:
         name: how records and folders call it.
         spec: canonical text of everything that decides what this stage learns, besides data, seed and recipe.
-            Stages with one text are one training, shared between methods.
-        build: makes the learner and the data of this stage.
+            Stages with one text are one training, shared between methods. `Method.named` puts the method's own text
+            where `catalogue.method.SELF` stands.
+        build: makes the learner, the data and the update of this stage; random numbers follow from the run's seed.
         epochs: passes over the data; 0 is legal and still saved (nearest class mean, tau-normalisation).
         optimizer: parameter groups -> optimiser.
         lr: learning rate over the progress of this stage.
-        update: how a step is taken.
         lr_per: "epoch", or "step" for a learning rate that moves inside an epoch.
     """
 
@@ -35,7 +46,6 @@ class Stage:
     spec: str
     build: Build
     epochs: int
-    optimizer: Callable[[Any], torch.optim.Optimizer]
+    optimizer: Callable[[list[dict[str, object]]], torch.optim.Optimizer]
     lr: Callable[[float], Progress]
-    update: Update = field(default_factory=Descend)
     lr_per: str = "epoch"

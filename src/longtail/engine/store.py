@@ -8,7 +8,8 @@ from typing import Any
 
 from longtail.engine import packing
 from longtail.facts.documents import Rule, misfit
-from longtail.facts.types import Learner, Record
+from longtail.facts.learner import Learner
+from longtail.facts.types import Record
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ class Watch:
         self.steps += 1
         self.examples += len(batch["index"])
         bad = ~torch.isfinite(loss)
-        labelled = batch["targets"].ndim == 1 and not batch["targets"].is_floating_point()
+        labelled = (given := batch.get("targets")) is not None and given.ndim == 1 and not given.is_floating_point()
         if labelled and (weights := step.log.get("weights")) is not None and weights.shape == batch["targets"].shape:
             self._weigh(weights, batch["targets"])
             if step.losses is not None:

@@ -6,12 +6,13 @@ what the engine asks of a part, so that a part of your own needs no base class o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict, cast, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from longtail import aliases
 
 Progress = float | Tensor
 """Share of the current stage that is done: e / E, e finished epochs of E, so 0 <= p < 1."""
@@ -21,13 +22,14 @@ class Batch(TypedDict):
     """What one step learns from; never mutated.
 
     `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
-    examples' rows in the training set, so that per-example state has an address. `unlabeled` and `meta` are
-    sub-batches with an `index` into their own rows.
+    examples' rows in the training set, so that per-example state has an address. `targets` are there where rows have
+    labels: classes (B,), or candidate sets (B, C) bool. `unlabeled` and `meta` are sub-batches with an `index` into
+    their own rows.
     """
 
     inputs: Tensor | tuple[Tensor, ...]
-    targets: Tensor
     index: Tensor
+    targets: NotRequired[Tensor]
     sample_weight: NotRequired[Tensor]
     unlabeled: NotRequired[Batch]
     meta: NotRequired[Batch]
@@ -53,12 +55,14 @@ def as_outputs(answer: Tensor | Outputs) -> Outputs:
 class Step(NamedTuple):
     """What one training step yields: the scalar to descend, the losses (B,) behind it, and what to log.
 
-    `losses` carry the graph and are None where the loss does not decompose over examples.
+    `losses` carry the graph and are None where the loss does not decompose over examples. `outputs` are what the
+    network said in the step's first pass, detached: what is noted after the update was believed before it.
     """
 
     loss: Tensor
     losses: Tensor | None = None
     log: Mapping[str, Tensor] = {}
+    outputs: Outputs | None = None
 
 
 Record = dict[str, Any]
@@ -67,17 +71,23 @@ Record = dict[str, Any]
 
 @runtime_checkable
 class Targets(Protocol):
-    """What each example should be taught now: given, estimated or refined. A module with N-row buffers."""
+    """What each example should be taught now: given, estimated or refined. A module with N-row buffers.
+
+    The order of a step: the call, the update, `observe`.
+    """
 
     def __call__(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:
-        """Targets (B,) or (B, C) of this batch and a weight (B,) or None."""
+        """Targets (B,) or (B, C) of this batch and a weight (B,) or None.
+
+        May write what this step itself needs (DARP), unless `holding`.
+        """
         ...
 
     def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
-        """Take note of one step's outputs; called once a step, never while the learner is held."""
+        """Take note of one step's outputs, detached; called once a step, after the update (PRODEN)."""
         ...
 
-    def refresh(self, progress: Progress) -> None:
+    def refresh(self, data: TrainingData, progress: Progress) -> None:
         """Solve what is solved over the whole set; called at the start of an epoch."""
         ...
 
@@ -100,91 +110,14 @@ class InstanceWeights(Protocol):
 
 
 @runtime_checkable
-class Learner(Protocol):
-    """A network with everything that is learnt or remembered beside it; an `nn.Module`.
-
-    The engine calls `start_epoch` once an epoch, `training_step` and `after_update` once a step, and
-    `predict` for evaluation. Whatever must survive an interruption is a parameter or a buffer.
-    """
-
-    def training_step(self, batch: Batch, progress: Progress) -> Step:
-        """The scalar to descend and what is behind it."""
-        ...
-
-    def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """The one place that may look at the whole training part."""
-        ...
-
-    def after_update(self, progress: Progress) -> None:
-        """What follows every step: moving averages, memories."""
-        ...
-
-    def predict(self, inputs: Tensor) -> Tensor:
-        """Scores (B, C) to rank classes and adjust by."""
-        ...
-
-    def trainable(self) -> Iterable[nn.Parameter] | Iterable[dict[str, Any]]:
-        """Parameters, or parameter groups, for the optimiser."""
-        ...
-
-    def held(self) -> AbstractContextManager[None]:
-        """Inside, no buffer moves: for the further passes of one step."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that must survive an interruption."""
-        ...
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
-        """Put a state back."""
-        ...
-
-    def train(self, mode: bool = True) -> Any:
-        """Training or evaluation mode."""
-        ...
-
-
-class Predicting(Protocol):
-    """A learner that leaves one network for prediction: softmax (or sigmoids, by `link`) of scale * its logits.
-
-    It has data members, so it is not runtime-checkable: since Python 3.12 `isinstance` does not see a submodule,
-    which `nn.Module` keeps outside `__dict__`. `predicting` below asks instead.
-    """
-
-    network: nn.Module
-
-    @property
-    def scale(self) -> float:
-        """What the logits are multiplied by."""
-        ...
-
-    @property
-    def link(self) -> str:
-        """ "softmax" or "sigmoid"."""
-        ...
-
-
-def predicting(learner: object) -> Predicting:
-    """The learner, as one that leaves a network for prediction.
-
-    Raises:
-        TypeError: it has no network, scale or link.
-    """
-    missing = [name for name in ("network", "scale", "link") if not hasattr(learner, name)]
-    if missing:
-        raise TypeError(
-            f"the learner must have network, scale and link to predict with, {type(learner).__name__} has no "
-            f"{', '.join(missing)}; give it these attributes"
-        )
-    return cast("Predicting", learner)
-
-
-@runtime_checkable
 class Update(Protocol):
-    """One optimiser step on one batch; SAM, Meta-Weight-Net and co-teaching are updates."""
+    """One optimiser step on one batch; SAM, Meta-Weight-Net and co-teaching are updates.
 
-    def __call__(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
-        """Take one step and say what it yielded."""
+    Built with its stage, so it may draw random numbers; one that is a module moves to the device with the learner.
+    """
+
+    def __call__(self, learner: Any, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
+        """Take one step of a `Learner` and say what it yielded: of its first pass, where it makes several."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -222,3 +155,7 @@ class TrainingData(Protocol):
     def steps(self) -> int:
         """Batches in an epoch."""
         ...
+
+
+def __getattr__(name: str) -> Any:
+    return aliases.name(__name__, name)

@@ -1,7 +1,8 @@
 """What learns: a network with its loss, its targets and everything that is remembered beside it."""
 
+from longtail.facts.learner import Inference, Learner
 from longtail.learners.estimator import EstimatorLearner
 from longtail.learners.fitted import FittedEstimator
 from longtail.learners.supervised import SupervisedLearner
 
-__all__ = ["EstimatorLearner", "FittedEstimator", "SupervisedLearner"]
+__all__ = ["EstimatorLearner", "FittedEstimator", "Inference", "Learner", "SupervisedLearner"]

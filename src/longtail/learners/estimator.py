@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from longtail.facts.types import Batch, Learner, Progress, Step, TrainingData
+from longtail.facts.learner import Inference, Learner
+from longtail.facts.types import Batch, Progress, Step, TrainingData
 from longtail.learners.fitted import FLOOR, FittedEstimator, rows, threads
 
 Make = Callable[[int, NDArray[np.int64]], Any]
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @final
-class EstimatorLearner(nn.Module):
+class EstimatorLearner(Learner):
     """Fits a classifier to all training rows when its one epoch starts; its steps only say how well it fits.
 
     It is seeded by torch's global generator (`torch.initial_seed`), which the engine derives from the run's seed, and
@@ -43,12 +43,10 @@ class EstimatorLearner(nn.Module):
             loss) than the shares of the classes alone do; a warning says so. None takes every fit as it is.
     """
 
-    scale = 1.0
-    link = "softmax"
-
     def __init__(self, make: Make, num_classes: int, *, balanced: bool = False, gentler: Gentler | None = None) -> None:
         super().__init__()
         self.make = make
+        self.num_classes = num_classes
         self.balanced = balanced
         self.gentler = gentler
         self.network = FittedEstimator(num_classes)
@@ -91,23 +89,9 @@ class EstimatorLearner(nn.Module):
             return Step(losses.mean(), losses)
         return Step((losses * weight).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny), losses)
 
-    def after_update(self, progress: Progress) -> None:
-        """Nothing follows."""
-
-    @torch.no_grad()
-    def predict(self, inputs: Tensor) -> Tensor:
-        """The scores (B, C): log-probabilities."""
-        logits: Tensor = self.network(inputs).logits
-        return logits
-
-    def trainable(self) -> list[nn.Parameter]:
-        """No parameter is moved by steps."""
-        return []
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """No buffer ever moves in a step."""
-        yield
+    def inference(self) -> Inference:
+        """The fitted classifier as a network of log-probabilities."""
+        return Inference(self.network)
 
 
 class Look:

@@ -1,21 +1,24 @@
-"""Learning from one label per example: network -> targets -> loss -> weights."""
+"""Learning from one target per example: network -> targets -> loss or criterion -> weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
 
+from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
 from longtail.losses import Loss
 from longtail.targets import Given
 
+Criterion = Callable[[Outputs, Tensor, Tensor | None, Progress], Tensor]
+"""(outputs, targets, weight (B,) or None, progress) -> losses (B,): for experts and for what reads `extra`."""
+
 
 @final
-class SupervisedLearner(nn.Module):
+class SupervisedLearner(Learner):
     """A network taught by a loss; every slot is a part that can be exchanged, none is overridden.
 
     Args:
@@ -24,9 +27,12 @@ class SupervisedLearner(nn.Module):
         targets: what each example should be taught now; the given labels by default.
         weights: `InstanceWeights` over the per-example losses. Without them the loss reduces itself and its
             `normalize` applies; with them it does not.
+        criterion: in place of `loss.per_example`, for what reads more than logits; its mean is descended, or its losses
+            are weighed.
         no_decay: names of the network's parameters that weight decay leaves alone.
-        frozen: names of the network's modules that stand still while the rest is trained: no gradient, and always in
-            evaluation mode, so that batch norms use their running statistics and do not move them.
+        frozen: names of the network's modules that stand still while the rest is trained: no gradient.
+        moving_norms: whether batch norms of frozen modules go on moving their running statistics, as in the released
+            code of decoupled training; by default they are in evaluation mode and use them.
 
     Raises:
         ValueError: `frozen` names no module of the network.
@@ -39,21 +45,25 @@ class SupervisedLearner(nn.Module):
         *,
         targets: nn.Module | None = None,
         weights: nn.Module | None = None,
+        criterion: Criterion | None = None,
         no_decay: Iterable[str] = (),
         frozen: Iterable[str] = (),
+        moving_norms: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
         self.targets = targets if targets is not None else Given()
         self.weights = weights
+        self.criterion = criterion
         self.no_decay = frozenset(no_decay)
         self.frozen = tuple(frozen)
+        self.moving_norms = moving_norms
         self.holding = False
-        for module in self._still():
+        for module in self._frozen_modules():
             module.requires_grad_(False)
 
-    def _still(self) -> list[nn.Module]:
+    def _frozen_modules(self) -> list[nn.Module]:
         modules = dict(self.network.named_modules())
         unknown = [name for name in self.frozen if name not in modules]
         if unknown:
@@ -63,33 +73,38 @@ class SupervisedLearner(nn.Module):
         return [modules[name] for name in self.frozen]
 
     def train(self, mode: bool = True) -> Self:
-        """Training or evaluation mode; what is frozen stays in evaluation mode."""
+        """Training or evaluation mode; what is frozen stays in evaluation mode, unless its norms move."""
         super().train(mode)
-        for module in self._still():
-            module.eval()
+        if not self.moving_norms:
+            for module in self._frozen_modules():
+                module.eval()
         return self
 
-    def forward(self, batch: Batch, progress: Progress) -> Step:
-        """The training step under the name that `torch.func.functional_call` reaches."""
-        return self.training_step(batch, progress)
-
     def training_step(self, batch: Batch, progress: Progress) -> Step:
-        """The scalar to descend and the losses (B,) behind it."""
+        """The scalar to descend, the losses (B,) behind it and what the network said."""
         outputs = self._outputs(batch)
-        if not self.holding:
-            self.targets.observe(batch, outputs, progress)  # type: ignore[operator]
         targets, weight = self.targets(batch, outputs, progress)
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
-        parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
+        said = _detached(outputs)
+        if self.weights is None and self.criterion is None:
+            parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
+            return Step(*self.loss.with_losses(outputs.logits, targets, **parts), outputs=said)
+        losses = self._losses(outputs, targets, weight, progress)
         if self.weights is None:
-            return Step(*self.loss.with_losses(outputs.logits, targets, **parts))
-        losses = self.loss.per_example(outputs.logits, targets, **parts)
+            return Step(losses.mean(), losses, outputs=said)
         kept = self.loss.kept(targets)
         loss = self.weights(losses, targets=targets, index=batch["index"], kept=kept, progress=progress)
         weights = getattr(self.weights, "last", None)
-        return Step(loss, losses, {} if weights is None else {"weights": weights})
+        return Step(loss, losses, {} if weights is None else {"weights": weights}, said)
+
+    def _losses(self, outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress) -> Tensor:
+        if self.criterion is not None:
+            return self.criterion(outputs, targets, weight, progress)
+        return self.loss.per_example(
+            outputs.logits, targets, features=outputs.features, sample_weight=weight, progress=progress
+        )
 
     def _outputs(self, batch: Batch) -> Outputs:
         outputs = as_outputs(self.network(batch["inputs"]))
@@ -98,15 +113,17 @@ class SupervisedLearner(nn.Module):
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
         """Let the targets solve what they solve over the whole set."""
-        self.targets.refresh(progress)  # type: ignore[operator]
+        self.targets.refresh(data, progress)  # type: ignore[operator]
 
-    def after_update(self, progress: Progress) -> None:
-        """Nothing follows a supervised step."""
+    def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
+        """The targets note what the step's first pass said."""
+        if not self.holding:
+            self.targets.observe(batch, step.outputs, progress)  # type: ignore[operator]
 
-    @torch.no_grad()
-    def predict(self, inputs: Tensor) -> Tensor:
-        """The scores (B, C) to rank classes and adjust by; call it in eval mode."""
-        return self.loss.scores(as_outputs(self.network(inputs)).logits, progress=1.0)
+    def inference(self) -> Inference:
+        """The network, the loss's scale and link, and a prior that the targets have learnt (`targets.offsets()`)."""
+        offsets = getattr(self.targets, "offsets", None)
+        return Inference(self.network, self.scale, self.loss.link, None if offsets is None else offsets())
 
     @property
     def scale(self) -> float:
@@ -118,35 +135,12 @@ class SupervisedLearner(nn.Module):
         """The loss's probability model: "softmax" or "sigmoid"."""
         return self.loss.link
 
-    def trainable(self) -> list[dict[str, Any]]:
-        """What the optimiser moves, as parameter groups: with weight decay and without."""
-        named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
-        exempt = {f"network.{name}" for name in self.no_decay}
-        unknown = exempt - {n for n, _ in self.named_parameters()}
-        if unknown:
-            raise ValueError(
-                f"no_decay must name parameters of the network, got {', '.join(sorted(unknown))}; "
-                "see network.named_parameters()"
-            )
-        decayed = {"params": [p for n, p in named if n not in exempt]}
-        free = {"params": [p for n, p in named if n in exempt], "weight_decay": 0.0}
-        return [group for group in (decayed, free) if group["params"]]
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Inside, no buffer moves: batch-norm statistics, targets and weights stay as they are."""
-        norms: list[Any] = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        tracking = [m.track_running_stats for m in norms]
-        holders: list[Any] = [m for m in self.modules() if hasattr(m, "holding")]
-        before = [m.holding for m in holders]
-        try:
-            for norm in norms:
-                norm.track_running_stats = False  # in train mode: batch statistics, nothing recorded
-            for holder in holders:
-                holder.holding = True
-            yield
-        finally:
-            for norm, value in zip(norms, tracking, strict=True):
-                norm.track_running_stats = value
-            for holder, value in zip(holders, before, strict=True):
-                holder.holding = value
+def _detached(outputs: Outputs) -> Outputs:
+    """Without the graph; modules and plain values of `extra` as they are."""
+
+    def plain(value: Any) -> Any:
+        return value.detach() if isinstance(value, Tensor) else value
+
+    extra = {name: plain(value) for name, value in outputs.extra.items()}
+    return Outputs(outputs.logits.detach(), plain(outputs.features), extra)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail import posthoc
 from longtail.data import Part, Splits
 from longtail.data.split.folds import Folds
 from longtail.runs.predictor import Predictor
@@ -17,7 +18,7 @@ from longtail.runs import finished
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.catalogue.method import Method
-from longtail.facts.types import Learner, predicting
+from longtail.facts.learner import Learner
 from longtail.version import __version__
 
 
@@ -58,8 +59,12 @@ def described(data: Splits | Folds) -> dict[str, Any]:
 
 def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
     """The trained network with its scale and its post-hoc rule, fitted on the validation part where it learns."""
-    left, counts = predicting(learner), splits.class_counts.cpu()
+    left, counts = learner.inference(), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
+    if left.offsets is not None:
+        if rule is not None:
+            raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior, which is one too many")
+        rule = posthoc.LogitAdjustment(left.offsets.double().softmax(0).cpu(), tau=1.0).to(device)
     predictor = Predictor(
         left.network,
         splits.classes,

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 STATE = Path("checkpoint") / "state.safetensors"
 _STATE: dict[str, Rule] = {
-    "stage": int, "epoch": int, "finished": int, "records": list, "hash": str, "learner": dict, "config": str,
+    "stage": int, "epoch": int, "finished": int, "records": list, "hash": str, "learner": dict, "before": list, "config": str,
     "lines": str,
 }  # fmt: skip
 

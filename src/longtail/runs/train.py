@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from longtail.data import Splits, load
+from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe, Training, memory
 from longtail.runs.run import Run
 from longtail.runs import finished, run, sources
@@ -25,7 +24,8 @@ from longtail.runs.finish import configuration, predictions, predictor_of
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.metrics import evaluate
 from longtail.models.fused import fused
-from longtail.facts.types import Learner, Record
+from longtail.facts.learner import Learner
+from longtail.facts.types import Record
 
 OnEpoch = Callable[[Record], None]
 
@@ -191,7 +191,7 @@ class Fit(Iterator[Record]):
         recipe = replace(self.recipe, precision=self.config["precision"])
         return Training(
             self.method.stages(recipe),
-            self.splits.train,
+            TrainingSet.of(self.splits),
             seed=self.seed,
             evaluate=self._score,
             evaluate_at=self._evaluated,
@@ -216,7 +216,7 @@ class Fit(Iterator[Record]):
 
     def _score(self, learner: Learner) -> dict[str, float]:
         test = self.splits.test
-        with fused(learner) if isinstance(learner, torch.nn.Module) else nullcontext():
+        with fused(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
         found = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
         return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}

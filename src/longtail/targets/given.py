@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from longtail.facts.types import Batch, Outputs, Progress
+from longtail.facts.types import Batch, Outputs, Progress, TrainingData
 
 
 class Given(nn.Module):
@@ -17,5 +17,5 @@ class Given(nn.Module):
     def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
         """Nothing to note."""
 
-    def refresh(self, progress: Progress) -> None:
+    def refresh(self, data: TrainingData, progress: Progress) -> None:
         """Nothing to solve."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from longtail.facts.types import Batch, Learner, Progress, Step
+from longtail.facts.learner import Learner
+from longtail.facts.types import Batch, Progress, Step
 
 
 class Descend:

@@ -9,6 +9,7 @@ early stopping is random, so seeds differ little or not at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,10 +17,10 @@ from longtail import posthoc
 from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method, Misfit
 from longtail.catalogue.references import COX_1958, FRIEDMAN_2001, MENON_2021, Reference
-from longtail.data import Part
-from longtail.engine import Recipe, Stage
+from longtail.data import TrainingSet
+from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
-from longtail.facts.types import Learner, TrainingData
+from longtail.facts.learner import Learner
 from longtail.learners.estimator import EstimatorLearner, Look, still
 from longtail.methods.estimators import classifiers
 
@@ -126,19 +127,22 @@ def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Refe
     """A method of one stage whose single epoch is the fit; the options are those of `EstimatorLearner`."""
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
-            if (why := misfit(data)) is not None:
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            rows = data.labeled
+            if (why := misfit(rows)) is not None:
                 raise ValueError(f"{text.partition('(')[0]} {why}")
-            columns = classifiers.columns_of(recipe, data)
-            learner = EstimatorLearner(partial(make, columns), len(data.classes), **options)
-            return learner, data.drawn(ROWS)
+            columns = classifiers.columns_of(recipe, rows)
+            learner = EstimatorLearner(partial(make, columns), len(rows.classes), **options)
+            return Built(learner, rows.drawn(ROWS), Look())
 
-        return (Stage("fit", text, build, 1, still, lambda progress: 0.0, update=Look()),)
+        return (Stage("fit", text, build, 1, still, lambda progress: 0.0),)
 
     prior = uniform if options.get("balanced") else None
-    return Method(stages, reference, prior=prior, inputs="table or features", misfit=misfit, trains=TRAINS)
+    return Method(
+        stages, reference, prior=prior, inputs="table or features", misfit=misfit, slots=frozenset(), trains=TRAINS
+    )
 
 
 def _adjusted(plain: Method, tau: float) -> Method:
     rule = partial(posthoc.LogitAdjustment, tau=tau)
-    return Method(plain.stages, MENON_2021, posthoc=rule, inputs=plain.inputs, misfit=plain.misfit, trains=TRAINS)
+    return replace(plain, posthoc=rule, prior=None, reference=MENON_2021)

@@ -20,7 +20,6 @@ def ldam(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = 30.0) -> 
     tune (0.5 for small data, 0.3 for iNaturalist).
     """
     stages = one_stage(
-        f"ldam(max_margin={max_margin},scale={scale})",
         lambda counts: losses.LDAMLoss(counts, max_margin=max_margin, scale=scale),
         head="cosine",
     )
@@ -43,7 +42,6 @@ def ldam_drw(
     (`class_weight="inverse"`); effective numbers are its authors' code and our default.
     """
     stages = one_stage(
-        f"ldam-drw(max_margin={max_margin},scale={scale},at={at},class_weight={class_weight})",
         lambda counts: losses.LDAMLoss(
             counts,
             max_margin=max_margin,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from longtail import instance_weights
-from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, text, weighed
+from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, over, weighing
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import QI_2023
 from longtail.engine import Recipe, Stage
@@ -36,22 +36,13 @@ def abadam(
     and with weight decay in the gradient. The learning rate is `lr` over the recipe's warm-up and decay.
     """
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
-    weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
-    train = weighed(base, weights, lambda data: instance_weights.ABSGD(lam, gamma, init=init))
-    adam = text("adam", lr=lr, stock=stock)
+    method = over(base, "weights", weighing(lambda rows: instance_weights.ABSGD(lam, gamma, init=init)))
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        return [
-            replace(
-                stage,
-                spec=f"{stage.spec} by {adam}",
-                optimizer=_adam(lr, recipe.weight_decay, stock),
-                lr=_scaled(stage.lr, lr / recipe.lr),
-            )
-            for stage in train(recipe)
-        ]
+        adam = _adam(lr, recipe.weight_decay, stock)
+        return [replace(stage, optimizer=adam, lr=_scaled(stage.lr, lr / recipe.lr)) for stage in method.stages(recipe)]
 
-    return replace(base, stages=stages, reference=QI_2023, example=example)
+    return replace(method, stages=stages, reference=QI_2023, example=example)
 
 
 def _scaled(rate: Callable[[float], Any], factor: float) -> Callable[[float], Any]:

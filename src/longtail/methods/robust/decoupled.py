@@ -10,13 +10,14 @@ from typing import Annotated
 from torch import nn
 
 from longtail import instance_weights
-from longtail.catalogue.compose import MARK, PLAIN, Base, Gamma, Lambda, Start, text, unweighed, with_weights
-from longtail.catalogue.method import Method
+from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, weighed
+from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import QI_2023
-from longtail.data import Part
-from longtail.engine import Recipe, Stage
+from longtail.data import TrainingSet
+from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import Choice, Range
-from longtail.facts.types import Learner, TrainingData
+from longtail.facts.learner import Learner
+from longtail.learners import SupervisedLearner
 from longtail.methods.robust.weights import example
 
 Trained = Annotated[str, Choice(("classifier", "block"))]
@@ -46,30 +47,30 @@ def absgd_decoupled(
     which; their learning rates of the second part stand in an appendix that we have not seen.
     """
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
-    weights = text("absgd", lam=lam, gamma=gamma, init=init, alpha=1.0, uniform=0.0)
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         *first, last = base.stages(recipe)
         again = replace(recipe, epochs=max(1, round(more * recipe.epochs)))
 
-        def build(data: Part, left: Learner | None) -> tuple[Learner, TrainingData]:
-            fresh, drawn = last.build(data, left)
-            fresh = unweighed(fresh)
-            fresh.network = copy.deepcopy(unweighed(left).network)
-            absgd = instance_weights.ABSGD(lam, gamma, init=init)
-            return with_weights(fresh, absgd, still(fresh.network, trained)), drawn
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            assert isinstance(previous, SupervisedLearner)
+            fresh = last.build(data, previous)
+            network = copy.deepcopy(previous.network)
+            learner = fresh.learner.varied(network=network)
+            weights = instance_weights.ABSGD(lam, gamma, init=init)
+            return fresh._replace(learner=weighed(learner, weights, still(network, trained)))
 
         second = replace(
             last,
             name="decoupled",
-            spec=f"{last.spec}{MARK}{weights} on the {trained} for {float(more)}",
+            spec=f"{last.spec} x {SELF}",
             build=build,
             epochs=again.epochs,
             lr=again.learning_rate,
         )
         return [*first, last, second]
 
-    return replace(base, stages=stages, reference=QI_2023, example=example)
+    return replace(base, stages=stages, taken=base.taken | {"weights"}, reference=QI_2023, example=example)
 
 
 def still(network: nn.Module, trained: str) -> list[str]:

@@ -7,16 +7,15 @@ loss, sampler and schedules stay as they are.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Annotated
 
 import torch
 from torch import nn
 
 from longtail import instance_weights
-from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, MakeWeights, Start, text, weighed, worked_example
-from longtail.catalogue.method import Example, Method
-from longtail.catalogue.references import HAN_2018, LI_2021, MAJIDI_2021, QI_2023, Reference
+from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, over, weighing, worked_example
+from longtail.catalogue.method import Method
+from longtail.catalogue.references import HAN_2018, LI_2021, MAJIDI_2021, QI_2023
 from longtail.data import Part
 from longtail.facts.knobs import Knob, NonNegativeFloat, Positive, PositiveFloat, Range, UnitFloat
 from longtail.facts.schedules import Switch
@@ -62,8 +61,7 @@ def absgd(
         return instance_weights.ABSGD(lam, gamma, init=init, alpha=alpha, uniform=uniform)
 
     make()  # knobs that do not go together are refused now
-    knobs = {"lam": lam, "gamma": gamma, "init": init, "alpha": alpha, "uniform": uniform}
-    return _over(base, text("absgd", **knobs), make, QI_2023, example)
+    return over(base, "weights", weighing(make), reference=QI_2023, example=example)
 
 
 def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: TiltWithin = 0.0) -> Method:
@@ -83,7 +81,7 @@ def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: Ti
         return instance_weights.TERM(t, by_class=by_class, within=within)
 
     make()
-    return _over(base, text("term", t=t, by_class=by_class, within=within), make, LI_2021)
+    return over(base, "weights", weighing(make), reference=LI_2021)
 
 
 def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
@@ -99,7 +97,7 @@ def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, mem
     def make(data: Part) -> nn.Module:
         return instance_weights.EG(tau, persistent, size=len(data) if persistent else None, memory=memory)
 
-    return _over(base, text("eg", tau=tau, persistent=persistent, memory=memory), make, MAJIDI_2021)
+    return over(base, "weights", weighing(make), reference=MAJIDI_2021)
 
 
 def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
@@ -114,12 +112,7 @@ def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
     def make(data: Part | None = None) -> nn.Module:
         return instance_weights.SmallLoss(keep)
 
-    return _over(base, text("small-loss", keep=keep), make, HAN_2018)
-
-
-def _over(base: Method, name: str, make: MakeWeights, reference: Reference, example: Example = None) -> Method:
-    """The base with weights; everything else about it stays."""
-    return replace(base, stages=weighed(base, name, make), reference=reference, example=example)
+    return over(base, "weights", weighing(make), reference=HAN_2018)
 
 
 def example() -> list[str]:

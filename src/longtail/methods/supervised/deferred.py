@@ -26,7 +26,6 @@ def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") ->
     (`class_weight="inverse"`); effective numbers are its authors' code and our default.
     """
     stages = one_stage(
-        f"ce-drw(at={at},class_weight={class_weight})",
         lambda counts: losses.CrossEntropyLoss(counts, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)),
     )
     return Method(stages, CAO_2019, prior=weighted(class_weight, at))
@@ -40,7 +39,6 @@ def ce_drs(*, at: UnitFloat = START) -> Method:
     Cao et al. 2019, section 4 and appendix ("deferred re-sampling"); their released code has no working sampler.
     """
     stages = one_stage(
-        f"ce-drs(at={at})",
         lambda counts: losses.CrossEntropyLoss(),
         draw=lambda targets: sampling.Deferred(sampling.ClassBalancedSampler(targets), at=at),
     )
@@ -62,7 +60,6 @@ def focal_drw(
     c = -w_y log p_y, loss (1 - exp(-c))^gamma c).
     """
     stages = one_stage(
-        f"focal-drw(gamma={gamma},at={at},class_weight={class_weight},weight_in_modulator={weight_in_modulator})",
         lambda counts: losses.FocalLoss(
             counts,
             gamma=gamma,

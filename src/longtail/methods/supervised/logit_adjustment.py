@@ -9,7 +9,7 @@ from longtail.catalogue.implied import to_the, uniform
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import MENON_2021, REN_2020, ZHOU_2006
 from longtail.facts.knobs import NonNegativeFloat
-from longtail.methods.supervised.plain import ce
+from longtail.methods.supervised.plain import PLAIN
 
 OWN = {"weight_decay": 1e-4, "drop": 0.1}
 """Its paper, appendix D: weight decay 1e-4, drops of 10x; the released code trains six times as long."""
@@ -23,8 +23,8 @@ def logit_adjusted(*, tau: NonNegativeFloat = 1.0) -> Method:
     Menon et al. 2021, eq. 10; consistent for the balanced error at tau = 1. Their released CIFAR recipe is six
     times as long as the paper's.
     """
-    # a float also where an integer was given: one training, one text
-    stages = one_stage(f"logit-adjusted(tau={float(tau)})", lambda counts: losses.LogitAdjustedLoss(counts, tau=tau))
+    shared = f"logit-adjusted(tau={float(tau)})"  # with balanced-softmax
+    stages = one_stage(lambda counts: losses.LogitAdjustedLoss(counts, tau=tau), spec=shared)
     return Method(stages, MENON_2021, own=OWN, prior=uniform if tau == 1 else to_the(1.0 - tau))
 
 
@@ -35,7 +35,7 @@ def logit_adjusted_posthoc(*, tau: NonNegativeFloat = 1.0) -> Method:
 
     Menon et al. 2021, eq. 9.
     """
-    return Method(ce().stages, MENON_2021, posthoc=partial(posthoc.LogitAdjustment, tau=tau), own=OWN)
+    return Method(PLAIN, MENON_2021, posthoc=partial(posthoc.LogitAdjustment, tau=tau), own=OWN)
 
 
 def balanced_softmax() -> Method:
@@ -55,4 +55,4 @@ def ce_threshold() -> Method:
 
     Threshold moving (Zhou and Liu 2006) with row costs pi^(-tau). It needs a validation part (--val 0.2).
     """
-    return Method(ce().stages, ZHOU_2006, posthoc=posthoc.TunedLogitAdjustment, needs_val=True)
+    return Method(PLAIN, ZHOU_2006, posthoc=posthoc.TunedLogitAdjustment, needs_val=True)

@@ -8,6 +8,9 @@ from longtail.catalogue.references import CUI_2019, GOOD_1952, LIN_2017
 from longtail.facts.knobs import NonNegativeFloat
 from longtail.models import heads
 
+PLAIN = one_stage(lambda counts: losses.CrossEntropyLoss(), spec="ce")
+"""The training that `ce` is, and that post-hoc methods re-read: one text, one training."""
+
 
 def ce() -> Method:
     """Cross-entropy: empirical risk minimisation, the baseline of every comparison.
@@ -16,7 +19,7 @@ def ce() -> Method:
 
     Works when the classes are balanced or accuracy is what counts; on a long tail the rare classes' recall falls.
     """
-    return Method(one_stage("ce", lambda counts: losses.CrossEntropyLoss()), GOOD_1952)
+    return Method(PLAIN, GOOD_1952)
 
 
 def sigmoid_ce() -> Method:
@@ -28,7 +31,6 @@ def sigmoid_ce() -> Method:
     probability 1/C, and is exempt from weight decay.
     """
     stages = one_stage(
-        "sigmoid-ce",
         lambda counts: losses.ClassBalancedLoss(counts, beta=0.0, base="sigmoid"),
         prepare=heads.prior_bias,
         no_decay=("head.bias",),
@@ -44,4 +46,4 @@ def focal(*, gamma: NonNegativeFloat = 2.0) -> Method:
     Lin et al. 2017, eq. 4, with softmax in place of their sigmoid, as long-tailed benchmarks use it. It says
     nothing about class sizes: on a long tail alone it does little. LDAM's code uses gamma = 1.
     """
-    return Method(one_stage(f"focal(gamma={gamma})", lambda counts: losses.FocalLoss(gamma=gamma)), LIN_2017)
+    return Method(one_stage(lambda counts: losses.FocalLoss(gamma=gamma)), LIN_2017)

@@ -22,7 +22,7 @@ def cb_rs(*, sampler: Annotated[str, Choice(("balanced", "effective"))] = "balan
     sampler is built and never used.)
     """
     make = sampling.ClassBalancedSampler if sampler == "balanced" else sampling.EffectiveNumberSampler
-    stages = one_stage(f"cb-rs(sampler={sampler})", lambda counts: losses.CrossEntropyLoss(), draw=make)
+    stages = one_stage(lambda counts: losses.CrossEntropyLoss(), draw=make)
     return Method(stages, SHEN_2016, prior=uniform if sampler == "balanced" else effective(BETA))
 
 
@@ -33,5 +33,5 @@ def sqrt_rs() -> Method:
 
     Half-way between the data as they are and class-balanced re-sampling. Mahajan et al. 2018, section 2.2.
     """
-    stages = one_stage("sqrt-rs", lambda counts: losses.CrossEntropyLoss(), draw=sampling.SquareRootSampler)
+    stages = one_stage(lambda counts: losses.CrossEntropyLoss(), draw=sampling.SquareRootSampler)
     return Method(stages, MAHAJAN_2018, prior=to_the(0.5))

@@ -21,9 +21,7 @@ def cb_ce(*, beta: Beta = BETA) -> Method:
 
     Cui et al. 2019, section 4.1. Weighted from the start it often hurts the features; see ce-drw.
     """
-    stages = one_stage(
-        f"cb-ce(beta={beta})", lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="softmax")
-    )
+    stages = one_stage(lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="softmax"))
     return Method(stages, CUI_2019, own=OWN, prior=effective(beta))
 
 
@@ -37,7 +35,6 @@ def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
     and is exempt from weight decay.
     """
     stages = one_stage(
-        f"cb-focal(beta={beta},gamma={gamma})",
         lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="focal", gamma=gamma),
         prepare=heads.prior_bias,
         no_decay=("head.bias",),

@@ -1,0 +1,53 @@
+"""What a method trains on: labelled rows, rows without labels, and rows withheld for tuning; never the test part."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from longtail.data.splits import Part, Splits
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The rows that a stage may see.
+
+    Meta sets and thresholds come from `val`, or are taken out of `labeled`.
+    """
+
+    labeled: Part
+    unlabeled: Part | None = None
+    val: Part | None = None
+
+    @classmethod
+    def of(cls, splits: Splits) -> TrainingSet:
+        """The parts of a data set that training may see."""
+        return cls(splits.train, val=splits.val)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The C class names in index order."""
+        return self.labeled.classes
+
+    @property
+    def class_counts(self) -> Tensor:
+        """(C,) of the labelled rows."""
+        return self.labeled.class_counts
+
+    def to(self, device: str | torch.device) -> TrainingSet:
+        """The same rows on another device."""
+        parts = (self.labeled, self.unlabeled, self.val)
+        return TrainingSet(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over every value that training can see."""
+        digest = hashlib.sha256()
+        for part in (self.labeled, self.unlabeled, self.val):
+            digest.update(b"part")
+            if part is not None:
+                part.update_hash(digest)
+        return digest.hexdigest()

@@ -1,0 +1,119 @@
+"""What a learner is: the one abstract module that the engine trains, and what it leaves for prediction."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from longtail.facts.types import Batch, Progress, Step, TrainingData, as_outputs
+
+
+class Inference(NamedTuple):
+    """What a learner leaves for prediction: link(scale * logits - offsets) of one network.
+
+    `link` is "softmax" or "sigmoid"; `offsets` (C,) are taken off the scaled logits (a prior learnt in training).
+    """
+
+    network: nn.Module
+    scale: float = 1.0
+    link: str = "softmax"
+    offsets: Tensor | None = None
+
+    def scores(self, inputs: Tensor) -> Tensor:
+        """What to rank classes and adjust by, (B, C)."""
+        logits = as_outputs(self.network(inputs)).logits
+        scaled = logits if self.scale == 1.0 else self.scale * logits
+        return scaled if self.offsets is None else scaled - self.offsets.to(scaled.dtype)
+
+
+class Learner(nn.Module, ABC):
+    """A network with everything that is learnt or remembered beside it: abstract here, final below.
+
+    A subclass says how a training step is made and what is left for prediction. Its constructor's arguments are its
+    slots and stand under their own names, so that `varied` can exchange one and keep every other. Whatever must survive
+    an interruption is a parameter or a buffer, and nothing of a step is kept on the learner.
+    """
+
+    holding = False
+    no_decay: Collection[str] = ()
+    """Names of the network's parameters that weight decay leaves alone."""
+
+    @abstractmethod
+    def training_step(self, batch: Batch, progress: Progress) -> Step:
+        """The scalar to descend and what is behind it."""
+
+    @abstractmethod
+    def inference(self) -> Inference:
+        """What predicts: the network itself, its moving average, a learnt prior."""
+
+    def forward(self, batch: Batch, progress: Progress) -> Step:
+        """The training step under the name that `torch.func.functional_call` reaches."""
+        return self.training_step(batch, progress)
+
+    def start_epoch(self, data: TrainingData, progress: Progress) -> None:
+        """The one place that may look at the whole training part."""
+
+    def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
+        """What follows every step: moving averages, memories."""
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor) -> Tensor:
+        """Scores (B, C) to rank classes and adjust by; call it in evaluation mode."""
+        return self.inference().scores(inputs)
+
+    def varied(self, **slots: Any) -> Self:
+        """The same parts, but for the slots that are named: nothing is left behind.
+
+        Raises:
+            TypeError: no such slot.
+        """
+        names = list(inspect.signature(type(self)).parameters)
+        unknown = [name for name in slots if name not in names]
+        if unknown:
+            raise TypeError(
+                f"slots of {type(self).__name__} are {', '.join(names)}, got {', '.join(unknown)}; choose among these"
+            )
+        return type(self)(**{name: slots.get(name, getattr(self, name)) for name in names})
+
+    def trainable(self) -> list[dict[str, Any]]:
+        """What the optimiser moves, as parameter groups: with weight decay and without.
+
+        Raises:
+            ValueError: `no_decay` names no parameter of the network.
+        """
+        named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
+        exempt = {f"network.{name}" for name in self.no_decay}
+        unknown = exempt - {n for n, _ in self.named_parameters()}
+        if unknown:
+            raise ValueError(
+                f"no_decay must name parameters of the network, got {', '.join(sorted(unknown))}; "
+                "see network.named_parameters()"
+            )
+        decayed = {"params": [p for n, p in named if n not in exempt]}
+        free = {"params": [p for n, p in named if n in exempt], "weight_decay": 0.0}
+        return [group for group in (decayed, free) if group["params"]]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, no buffer moves, be it of batch norms, targets or weights: for the further passes of a step."""
+        norms: list[Any] = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        tracking = [m.track_running_stats for m in norms]
+        holders: list[Any] = [m for m in self.modules() if hasattr(m, "holding")]
+        before = [m.holding for m in holders]
+        try:
+            for norm in norms:
+                norm.track_running_stats = False  # in train mode: batch statistics, nothing recorded
+            for holder in holders:
+                holder.holding = True
+            yield
+        finally:
+            for norm, value in zip(norms, tracking, strict=True):
+                norm.track_running_stats = value
+            for holder, value in zip(holders, before, strict=True):
+                holder.holding = value
