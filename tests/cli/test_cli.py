@@ -371,7 +371,7 @@ class TestExitCodes:
         self, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken() -> Method:
-            return Method(one_stage("broken", lambda counts: 1 / 0), GOOD_1952)  # type: ignore[arg-type, return-value]
+            return Method(one_stage(lambda counts: 1 / 0), GOOD_1952)  # type: ignore[arg-type, return-value]
 
         monkeypatch.setitem(catalog.CATALOG, "broken", broken)
         assert compare(methods="ce,broken,ldam") == 1

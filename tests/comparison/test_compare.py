@@ -236,7 +236,7 @@ def broken(*seeds: int) -> Callable[[], Method]:
         from longtail.engine.randomness import derived
 
         starts = {derived(seed, 0, 0, "build") for seed in seeds}
-        return Method(one_stage(f"broken{seeds}", loss), GOOD_1952)
+        return Method(one_stage(loss, spec=f"broken{seeds}"), GOOD_1952)
 
     return builder
 

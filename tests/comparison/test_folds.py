@@ -286,7 +286,7 @@ class TestAgain:
         def loss(counts: Any) -> Any:
             raise RuntimeError("out of order")
 
-        monkeypatch.setitem(catalog.CATALOG, "broken", lambda: Method(one_stage("broken", loss), GOOD_1952))
+        monkeypatch.setitem(catalog.CATALOG, "broken", lambda: Method(one_stage(loss), GOOD_1952))
         result = run(methods="broken,ldam", seeds=1)
         assert result.summary["failed"] == [{"method": "broken", "seed": 0, "error": "RuntimeError: out of order"}]
         assert {row["method"] for row in result.rows} == {"ce", "ldam"}

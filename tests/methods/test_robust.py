@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from longtail import instance_weights
-from longtail.catalogue.compose import with_weights
+from longtail.catalogue.compose import weighed
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import GOOD_1952
 from longtail.data import Splits, TrainingSet, load
@@ -307,9 +307,9 @@ class TestRefusals:
     def test_a_learner_of_another_kind_or_with_weights_is_refused_when_it_is_built(self) -> None:
         learner = method("absgd").stages(RECIPE)[0].build(TrainingSet(SPLITS.train), None).learner
         with pytest.raises(ValueError, match="got one with weights; choose another base"):
-            with_weights(learner, nn.Identity())
+            weighed(learner, nn.Identity())
         with pytest.raises(ValueError, match="got Linear; choose another base"):
-            with_weights(nn.Linear(2, 2), nn.Identity())  # type: ignore[arg-type]
+            weighed(nn.Linear(2, 2), nn.Identity())  # type: ignore[arg-type]
 
 
 class TestRecorded:
@@ -319,11 +319,11 @@ class TestRecorded:
                 return 1.0 + index.to(losses.dtype)
 
         def stages(recipe: Recipe) -> Any:
-            (stage,) = one_stage("plain", lambda counts: CrossEntropyLoss())(recipe)
+            (stage,) = one_stage(lambda counts: CrossEntropyLoss())(recipe)
 
             def build(data: Any, left: Any) -> Any:
-                learner, drawn = stage.build(data, left)
-                return with_weights(learner, ByRow()), drawn
+                built = stage.build(data, left)
+                return built._replace(learner=weighed(built.learner, ByRow()))
 
             return [replace(stage, build=build)]
 

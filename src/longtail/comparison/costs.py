@@ -48,7 +48,7 @@ class Short:
     ) -> Short:
         """Rows evenly over all, so that every class has its share."""
         size = STEPS * recipe.batch_size
-        rows = max(size, FITTED // len(splits.classes)) if fits(method, recipe) else size
+        rows = max(size, FITTED // len(splits.classes)) if fits(method) else size
         # what leads back to a source plays no part
         short = replace(
             splits, train=splits.train.take(_spread(len(splits.train), rows)),
@@ -77,7 +77,7 @@ class Cost:
 
 
 def fits(method: Method) -> bool:
-    """Whether a method is an estimator of scikit-learn, whose only epoch is the whole fit: no step of it can be varied."""
+    """Whether a method is an estimator, whose only epoch is the whole fit: it has no steps that could be varied."""
     return not method.slots
 
 

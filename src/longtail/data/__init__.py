@@ -7,6 +7,20 @@ from longtail.data.read.dispatch import pool
 from longtail.data.rows import Examples
 from longtail.data.split.holdout import split
 from longtail.data.splits import Part, Splits, held_out
+from longtail.data.together import Together, together
 from longtail.data.training_set import TrainingSet
 
-__all__ = ["Examples", "MappedExamples", "Part", "Pool", "Splits", "TrainingSet", "held_out", "load", "pool", "split"]
+__all__ = [
+    "Examples",
+    "MappedExamples",
+    "Part",
+    "Pool",
+    "Splits",
+    "Together",
+    "TrainingSet",
+    "held_out",
+    "load",
+    "pool",
+    "split",
+    "together",
+]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from longtail.data.rows import Augment, counted, steps, visited
+from longtail.data.rows import Augment, Policy, counted, known_views, steps, viewed, visited
 from longtail.facts import children
 from longtail.facts.types import Batch, Draw
 
@@ -38,7 +38,7 @@ class MappedExamples:
         rows: (N,) int64, which rows of the data set these are; None means the first N.
         workers: processes that read ahead; 0 reads in this one. Batches are the same with any number. Where several
             trainings stand side by side leave it at 0, since they fill the cores already.
-        sample_weight, batch_size, draw, augment: as in `Examples`.
+        sample_weight, batch_size, draw, augment, policy, views: as in `Examples`.
         device: where batches are wanted.
 
     Raises:
@@ -55,6 +55,8 @@ class MappedExamples:
     batch_size: int = 128
     draw: Draw | None = None
     augment: Augment | None = None
+    policy: Policy = field(default_factory=dict)
+    views: tuple[str, ...] = ()
     device: str | torch.device = "cpu"
 
     def __post_init__(self) -> None:
@@ -91,9 +93,9 @@ class MappedExamples:
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return replace(self, rows=behind, targets=self.targets[rows], sample_weight=weight)
 
-    def drawn(self, batch_size: int, draw: Draw | None = None) -> MappedExamples:
-        """The same rows with another way to visit them."""
-        return replace(self, batch_size=batch_size, draw=draw)
+    def drawn(self, batch_size: int, draw: Draw | None = None, views: Sequence[str] = ()) -> MappedExamples:
+        """The same rows with another way to visit and to see them, as `Examples.drawn`."""
+        return replace(self, batch_size=batch_size, draw=draw, views=known_views(views, self.policy))
 
     def to(self, device: str | torch.device) -> MappedExamples:
         """The same rows with batches on another device; targets move now, inputs batch by batch."""
@@ -105,11 +107,10 @@ class MappedExamples:
         order = torch.split(visited(self.draw, len(self), progress, generator), self.batch_size)
         for rows, inputs in zip(order, self._read(order), strict=True):
             index = rows.to(self.targets.device)
-            batch = Batch(inputs=inputs, targets=self.targets[index], index=index)
+            seen = viewed(inputs, self.augment, self.policy, self.views, generator)
+            batch = Batch(inputs=seen, targets=self.targets[index], index=index)
             if self.sample_weight is not None:
                 batch["sample_weight"] = self.sample_weight[index]
-            if self.augment is not None:
-                batch["inputs"] = self.augment(inputs, generator)
             yield batch
 
     def chunks(self, size: int) -> Iterator[Tensor]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from longtail.facts.types import Batch, Draw
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """(inputs of a batch, the epoch's generator) -> inputs of the same shape."""
+Policy = Mapping[str, Augment]
+"""View by name -> how these inputs are varied for it; "plain" and "weak" are always there (`viewed`)."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Examples:
 
     `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
     the last partial batch is kept. `augment` changes the inputs of a training batch, on their device.
+    `views` names the views of a batch, which then are a tuple: "plain", "weak" (what `augment` does) and what `policy` adds.
     `sample_weight` (N,) is None where every example counts once; an example of weight k counts as k of them.
     """
 
@@ -31,6 +34,8 @@ class Examples:
     batch_size: int = 128
     draw: Draw | None = None
     augment: Augment | None = None
+    policy: Policy = field(default_factory=dict)
+    views: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -50,9 +55,13 @@ class Examples:
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return replace(self, inputs=self.inputs[rows], targets=self.targets[rows], sample_weight=weight)
 
-    def drawn(self, batch_size: int, draw: Draw | None = None) -> Examples:
-        """The same rows with another way to visit them."""
-        return replace(self, batch_size=batch_size, draw=draw)
+    def drawn(self, batch_size: int, draw: Draw | None = None, views: Sequence[str] = ()) -> Examples:
+        """The same rows with another way to visit and to see them.
+
+        Raises:
+            ValueError: a view that these data do not have.
+        """
+        return replace(self, batch_size=batch_size, draw=draw, views=known_views(views, self.policy))
 
     def to(self, device: str | torch.device) -> Examples:
         """The same rows on another device."""
@@ -65,10 +74,9 @@ class Examples:
         order = visited(self.draw, len(self), progress, generator)
         for rows in torch.split(order.to(self.targets.device), self.batch_size):
             batch = self.batch(rows)
-            if self.augment is not None:
-                inputs = batch["inputs"]
-                assert isinstance(inputs, Tensor)
-                batch["inputs"] = self.augment(inputs, generator)
+            inputs = batch["inputs"]
+            assert isinstance(inputs, Tensor)
+            batch["inputs"] = viewed(inputs, self.augment, self.policy, self.views, generator)
             yield batch
 
     def chunks(self, size: int) -> Iterator[Tensor]:
@@ -96,6 +104,32 @@ class Examples:
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(array.data if array.size else b"")  # no copy of all images
         digest.update("\0".join(self.classes).encode())
+
+
+def known_views(asked: Sequence[str], policy: Policy) -> tuple[str, ...]:
+    """The names of the views asked for.
+
+    Raises:
+        ValueError: one that there is not.
+    """
+    known = list(dict.fromkeys(("plain", "weak", *policy)))
+    for view in asked:
+        if view not in known:
+            raise ValueError(
+                f"views must be among {', '.join(known)} for these data, got {view!r}; choose one of these"
+            )
+    return tuple(asked)
+
+
+def viewed(
+    inputs: Tensor, augment: Augment | None, policy: Policy, views: Sequence[str], generator: torch.Generator
+) -> Tensor | tuple[Tensor, ...]:
+    """The inputs of a batch as training sees them: augmented, or as a tuple of the views that are named."""
+    weak = augment or (lambda plain, _: plain)
+    if not views:
+        return weak(inputs, generator)
+    ways: dict[str, Augment] = {"plain": lambda plain, _: plain, "weak": weak, **policy}
+    return tuple(ways[view](inputs, generator) for view in views)
 
 
 def counted(targets: Tensor, size: int, sample_weight: Tensor | None) -> Tensor:

@@ -117,11 +117,19 @@ class Recipe:
             )
         return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True)
 
-    def network(self, data: Part, head: str = "linear") -> nn.Module:
-        """A fresh network for these inputs, its standardisation fitted on these training rows."""
-        network = build(self.builder(data, head))
+    def network(self, data: Part, head: str = "linear", like: nn.Module | None = None, **head_args: Any) -> nn.Module:
+        """A fresh network for these inputs, its standardisation fitted on these training rows.
+
+        Args:
+            data: the rows.
+            head: name of the head; `head_args` its further arguments.
+            like: the network of an earlier stage, whose standardisation is carried on instead of fitted again.
+        """
+        network = build(self.builder(data, head, **head_args))
         standardize: Any = network.standardize
-        if self.standardize is None:
+        if like is not None:
+            standardize.load_state_dict(like.standardize.state_dict())  # type: ignore[union-attr]
+        elif self.standardize is None:
             standardize.fit(data.chunks)
         else:
             for buffer, values in zip((standardize.mean, standardize.std), self.standardize, strict=True):
@@ -131,13 +139,14 @@ class Recipe:
             body.compile(mode="reduce-overhead", dynamic=False)  # in place: names and state_dict stay the same
         return network
 
-    def builder(self, data: Part, head: str = "linear") -> dict[str, Any]:
+    def builder(self, data: Part, head: str = "linear", **head_args: Any) -> dict[str, Any]:
         """The network's name and arguments, as `build` and meta.json have them."""
         return {
             "name": models.choose(data.input_shape) if self.model == "auto" else self.model,
             "input_shape": list(data.input_shape),
             "num_classes": len(data.classes),
             "head": head,
+            **({"head_args": head_args} if head_args else {}),
             **({"precision": "bfloat16"} if self.precision == "bfloat16" else {}),
             **self.model_args,
         }

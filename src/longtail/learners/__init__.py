@@ -3,6 +3,16 @@
 from longtail.facts.learner import Inference, Learner
 from longtail.learners.estimator import EstimatorLearner
 from longtail.learners.fitted import FittedEstimator
+from longtail.learners.pair import PairLearner
+from longtail.learners.semi import SemiSupervisedLearner
 from longtail.learners.supervised import SupervisedLearner
 
-__all__ = ["EstimatorLearner", "FittedEstimator", "Inference", "Learner", "SupervisedLearner"]
+__all__ = [
+    "EstimatorLearner",
+    "FittedEstimator",
+    "Inference",
+    "Learner",
+    "PairLearner",
+    "SemiSupervisedLearner",
+    "SupervisedLearner",
+]

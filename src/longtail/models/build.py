@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,6 +14,9 @@ from longtail.models.bodies.resnet import resnet32
 from longtail.models.bodies.small import SMALLEST, Body, convnet, linear, mlp
 from longtail.models.bodies.tabular import tabular
 from longtail.models.heads.cosine import CosineClassifier
+from longtail.models.heads.experts import Experts
+from longtail.models.heads.nearest import NearestClassMean
+from longtail.models.heads.projection import Projection
 from longtail.models.network import Network
 from longtail.models.standardize import Standardize
 
@@ -26,7 +29,14 @@ BUILDERS: dict[str, Callable[..., Body]] = {
 }
 """name -> what makes the body; `build` names its further arguments."""
 
-HEADS: dict[str, Callable[[int, int], nn.Module]] = {"linear": nn.Linear, "cosine": CosineClassifier}
+HEADS: dict[str, Callable[..., nn.Module]] = {
+    "linear": nn.Linear,
+    "cosine": CosineClassifier,
+    "experts": Experts,
+    "ncm": NearestClassMean,
+    "projection": Projection,
+}
+"""name -> (D, C, further arguments) -> head. Every structure has a name, so that whatever is trained loads again."""
 
 
 def build(
@@ -35,6 +45,7 @@ def build(
     input_shape: Sequence[int],
     num_classes: int,
     head: str = "linear",
+    head_args: Mapping[str, Any] | None = None,
     precision: str = "float32",
     **args: Any,
 ) -> Network:
@@ -44,7 +55,8 @@ def build(
         name: "linear", "mlp", "convnet", "resnet32" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
-        head: "linear", or "cosine" for margin losses.
+        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean) or "projection".
+        head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), tabular(numeric, categories, hidden, dropout).
             All arguments are plain JSON.
@@ -53,12 +65,7 @@ def build(
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.
     """
     make, make_head = _known("name", name, BUILDERS), _known("head", head, HEADS)
-    accepted = list(inspect.signature(make).parameters)[1:]
-    for argument in args:
-        if argument not in accepted:
-            raise ValueError(
-                f"arguments of {name} must be among {', '.join(accepted) or 'none'}, got {argument!r}; leave it out"
-            )
+    _accepted(name, make, 1, args)
     shape = tuple(int(size) for size in input_shape)
     if len(shape) not in (1, 2, 3) or min(shape) < 1:
         raise ValueError(f"input_shape must be (D,), (H, W) or (C, H, W), got {shape}; it leaves out N")
@@ -66,7 +73,8 @@ def build(
         raise ValueError(f"num_classes must be >= 2, got {num_classes}; there is nothing to tell apart")
     body, features = make(shape, **args)
     standardize = Standardize(1 if len(shape) == 2 else shape[0])
-    classifier = make_head(features, num_classes)
+    _accepted(f"head {head}", make_head, 2, head_args or {})
+    classifier = make_head(features, num_classes, **(head_args or {}))
     if name == "resnet32" and isinstance(classifier, nn.Linear):
         nn.init.kaiming_normal_(classifier.weight)  # the code's rule for every Linear; its bias keeps torch's own
     network = Network(standardize, body, classifier, precision)
@@ -74,6 +82,16 @@ def build(
     if name == "resnet32":
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def _accepted(name: str, make: Callable[..., Any], given: int, args: Mapping[str, Any]) -> None:
+    """Raise ValueError where an argument is none of those that follow the first `given`."""
+    accepted = list(inspect.signature(make).parameters)[given:]
+    for argument in args:
+        if argument not in accepted:
+            raise ValueError(
+                f"arguments of {name} must be among {', '.join(accepted) or 'none'}, got {argument!r}; leave it out"
+            )
 
 
 def choose(input_shape: Sequence[int]) -> str:

@@ -18,7 +18,8 @@ class Network(nn.Module):
     Args:
         standardize: the inputs' scale; `network.standardize.fit(training_inputs)` before training.
         body: standardised inputs -> features (N, D).
-        head: features -> logits (N, C).
+        head: features -> logits (N, C), or (N, E, C) of E experts, whose mean are the logits and which stand in
+            `extra["experts"]`.
         precision: "bfloat16" runs the body under autocast; standardisation and head stay in float32 (a margin of
             0.01 on a cosine is below bfloat16's resolution).
     """
@@ -37,4 +38,7 @@ class Network(nn.Module):
             features = self.body(x)
         # a head of the user's own may be in another dtype; in plain float32 this is no copy
         features = features.to(x.dtype)
-        return Outputs(self.head(features), features)
+        logits = self.head(features)
+        if logits.ndim == 3:
+            return Outputs(logits.mean(1), features, {"experts": logits})
+        return Outputs(logits, features)

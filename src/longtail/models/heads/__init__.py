@@ -5,13 +5,17 @@ from __future__ import annotations
 from longtail.models.heads.bias import fold_into_bias, prior_bias
 from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.exchange import find_head, swap_head
+from longtail.models.heads.experts import Experts
 from longtail.models.heads.nearest import NearestClassMean
+from longtail.models.heads.projection import Projection
 from longtail.models.heads.scale import LearnableScale, rescale_head
 
 __all__ = [
     "CosineClassifier",
+    "Experts",
     "LearnableScale",
     "NearestClassMean",
+    "Projection",
     "find_head",
     "fold_into_bias",
     "prior_bias",

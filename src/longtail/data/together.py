@@ -1,0 +1,87 @@
+"""Several sources in one batch: rows with labels, rows without, a clean meta set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from longtail.data.splits import Part
+from longtail.facts.types import Batch, TrainingData
+
+
+@dataclass(frozen=True)
+class Together:
+    """The batches of `main`, each with a sub-batch of every other source; see `together`."""
+
+    main: TrainingData
+    unlabeled: Part | None = None
+    meta: Part | None = None
+    count: int | None = None
+
+    @property
+    def class_counts(self) -> Tensor:
+        """(C,) of the main source."""
+        return self.main.class_counts
+
+    def __len__(self) -> int:
+        return len(self.main)
+
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.main.steps() if self.count is None else self.count
+
+    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
+        """The batches of one epoch.
+
+        The main source draws from the generator as it would alone, every other from one of its own that follows from
+        it, so that a method that adds a source still sees the rows that others see.
+        """
+        with ExitStack() as open_ones:
+            main = self.main.batches(progress, generator)
+            if self.count is not None:
+                main = _endless(self.main, progress, generator)
+            others = {
+                name: open_ones.enter_context(closing(_endless(source, progress, _child(generator, name))))
+                for name, source in (("unlabeled", self.unlabeled), ("meta", self.meta))
+                if source is not None
+            }
+            for _, batch in zip(range(self.steps()), main, strict=False):
+                yield Batch(**batch, **{name: next(batches) for name, batches in others.items()})  # type: ignore[typeddict-item]
+
+
+def together(
+    main: TrainingData, *, unlabeled: Part | None = None, meta: Part | None = None, steps: int | None = None
+) -> Together:
+    """One loader over several sources: semi-supervised learning, meta sets, a second sampler.
+
+    Args:
+        main: what an epoch is a pass over.
+        unlabeled, meta: sub-batches of their own size, whole batches only, begun anew as often as needed.
+        steps: of an epoch, in place of a pass over `main`, which is then begun anew as well.
+
+    Raises:
+        ValueError: steps below 1.
+    """
+    if steps is not None and (isinstance(steps, bool) or steps < 1):
+        raise ValueError(f"steps must be an integer >= 1, got {steps!r}; leave it out for a pass over the main source")
+    return Together(main, unlabeled, meta, steps)
+
+
+def _endless(source: TrainingData, progress: float, generator: torch.Generator) -> Generator[Batch, None, None]:
+    """Whole batches, pass after pass; a source that has no whole one gives what it has."""
+    while True:
+        largest = 0
+        for batch in source.batches(progress, generator):
+            largest = max(largest, len(batch["index"]))
+            if len(batch["index"]) == largest:
+                yield batch
+
+
+def _child(generator: torch.Generator, name: str) -> torch.Generator:
+    digest = hashlib.sha256(f"{generator.initial_seed()}/{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -1,0 +1,45 @@
+"""Learning from two views of the same example, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from longtail.facts.learner import Inference, Learner
+from longtail.facts.types import Batch, Progress, Step, as_outputs
+
+PairCriterion = Callable[[Tensor, Tensor, Progress], Tensor]
+"""(projections (B, P) of the first view, of the second, progress) -> losses (B,)."""
+
+
+@final
+class PairLearner(Learner):
+    """A network whose head projects; the projections of two views of a batch are compared.
+
+    Args:
+        network: inputs -> projections (B, P) as `logits`, and the features under them.
+        criterion: compares the two views.
+        no_decay: names of the network's parameters that weight decay leaves alone.
+    """
+
+    def __init__(self, network: nn.Module, criterion: PairCriterion, *, no_decay: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.network = network
+        self.criterion = criterion
+        self.no_decay = frozenset(no_decay)
+        self.holding = False
+
+    def training_step(self, batch: Batch, progress: Progress) -> Step:
+        """The mean of the criterion over the batch; one pass for both views, so that they share batch statistics."""
+        first, second = batch["inputs"]
+        outputs = as_outputs(self.network(torch.cat([first, second])))
+        z1, z2 = outputs.logits.chunk(2)
+        losses = self.criterion(z1, z2, progress)
+        return Step(losses.mean(), losses)
+
+    def inference(self) -> Inference:
+        """The encoder; its logits are projections, and a probe on its features makes classes of them."""
+        return Inference(self.network)

@@ -1,0 +1,102 @@
+"""Learning from labelled rows and rows without labels: consistency between a weak and a strong view."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from longtail.facts.learner import Inference, Learner
+from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
+from longtail.losses import Loss
+
+
+@final
+class SemiSupervisedLearner(Learner):
+    """A network, and its moving average, which predicts.
+
+    loss = loss(labelled) + consistency x mean over all unlabelled rows of m_i l(strong_i, t_i), where `targets` say t_i
+    and m_i from the weak view; a mask m divides by all rows, as in FixMatch.
+
+    Args:
+        network: inputs -> `Outputs` with logits (B, C).
+        loss: of the labelled rows, and per example of the strong view.
+        targets: (unlabelled batch, weak outputs, progress) -> what the strong view is taught, and a weight.
+        consistency: weight of the unlabelled part.
+        decay: of the moving average of parameters; buffers are copied.
+        average: the moving average, by default a copy of the network as it is.
+        no_decay: names of the network's parameters that weight decay leaves alone.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        targets: nn.Module,
+        *,
+        consistency: float = 1.0,
+        decay: float = 0.999,
+        average: nn.Module | None = None,
+        no_decay: Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.targets = targets
+        self.consistency = consistency
+        self.decay = decay
+        self.average = (copy.deepcopy(network) if average is None else average).requires_grad_(False)
+        self.no_decay = frozenset(no_decay)
+        self.holding = False
+
+    def training_step(self, batch: Batch, progress: Progress) -> Step:
+        """One pass for all three parts, so that they share batch statistics."""
+        rest = batch["unlabeled"]
+        weak, strong = rest["inputs"]
+        inputs = batch["inputs"]
+        assert isinstance(inputs, Tensor)
+        sizes = (len(inputs), len(weak), len(strong))
+        labelled, weakly, strongly = _parted(as_outputs(self.network(torch.cat([inputs, weak, strong]))), sizes)
+        weight = batch.get("sample_weight")
+        loss, losses = self.loss.with_losses(
+            labelled.logits, batch["targets"], sample_weight=weight, features=labelled.features, progress=progress
+        )
+        taught, mask = self.targets(rest, weakly, progress)
+        unlabelled = self.loss.per_example(
+            strongly.logits, taught, sample_weight=mask, features=strongly.features, progress=progress
+        ).mean()
+        log = {"consistency": unlabelled.detach()}
+        return Step(loss + self.consistency * unlabelled, losses, log, weakly)
+
+    def start_epoch(self, data: TrainingData, progress: Progress) -> None:
+        """Let the targets solve what they solve over the whole set."""
+        self.targets.refresh(data, progress)  # type: ignore[operator]
+
+    @torch.no_grad()
+    def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
+        """Move the average; the targets note what the weak views said."""
+        if self.holding:
+            return
+        for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now, 1.0 - self.decay)
+        for old, new in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            old.copy_(new)
+        self.targets.observe(batch["unlabeled"], step.outputs, progress)  # type: ignore[operator]
+
+    def inference(self) -> Inference:
+        """The moving average, with the loss's scale and link."""
+        return Inference(self.average, float(self.loss.scores(torch.ones(1, 1), progress=1.0)), self.loss.link)
+
+
+def _parted(outputs: Outputs, sizes: tuple[int, int, int]) -> tuple[Outputs, Outputs, Outputs]:
+    """Labelled, weak (detached) and strong outputs."""
+
+    def part(value: Any) -> list[Any]:
+        return [None] * 3 if value is None else list(value.split(sizes))
+
+    labelled, weak, strong = map(Outputs, part(outputs.logits), part(outputs.features))
+    detached = Outputs(weak.logits.detach(), None if weak.features is None else weak.features.detach())
+    return labelled, detached, strong

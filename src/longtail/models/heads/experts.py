@@ -1,0 +1,46 @@
+"""Several classifiers on one body: experts, whose mean is the prediction."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from longtail.facts.knobs import Choice, Range
+from longtail.models.heads.cosine import CosineClassifier
+
+KINDS = {"linear": nn.Linear, "cosine": CosineClassifier}
+KIND = Choice(tuple(KINDS))
+
+
+@final
+class Experts(nn.Module):
+    """features (N, D) -> logits (N, E, C) of E experts; the network averages them and keeps them in `extra["experts"]`.
+
+    Args:
+        in_features, out_features: D and C.
+        experts: E.
+        kind: what each expert classifies with, "linear" or "cosine".
+        hidden: width of a layer with a ReLU of each expert's own before its classifier; 0 for none.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, experts: int = 3, kind: str = "cosine", hidden: int = 0
+    ) -> None:
+        super().__init__()
+        Range(1, integer=True).check("experts", experts)
+        Range(0, integer=True).check("hidden", hidden)
+        KIND.check("kind", kind)
+        self.in_features, self.out_features = in_features, out_features
+        self.experts = nn.ModuleList(_expert(in_features, out_features, KINDS[kind], hidden) for _ in range(experts))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, E, C)."""
+        return torch.stack([expert(features) for expert in self.experts], dim=1)
+
+
+def _expert(in_features: int, out_features: int, kind: type[nn.Module], hidden: int) -> nn.Module:
+    if hidden == 0:
+        return kind(in_features, out_features)
+    return nn.Sequential(nn.Linear(in_features, hidden), nn.ReLU(), kind(hidden, out_features))
