@@ -167,7 +167,10 @@ def test_a_network_is_compiled_and_exported_whole():
             "name must be one of linear, mlp, convnet, resnet32, tabular, got 'convnett'; did you mean \"convnet\"",
         ),
         ({"name": "resnet"}, "name must be one of"),
-        ({"head": "cosin"}, "head must be one of linear, cosine, got 'cosin'; did you mean \"cosine\""),
+        (
+            {"head": "cosin"},
+            "head must be one of linear, cosine, experts, ncm, projection, got 'cosin'; did you mean \"cosine\"",
+        ),
         ({"name": "mlp", "width": 3}, "arguments of mlp must be among hidden, dropout, got 'width'"),
         ({"name": "linear", "width": 3}, "arguments of linear must be among none"),
         ({"input_shape": (64,)}, r"input_shape must be .* >= 8 for a convnet, got \(64,\); use mlp"),

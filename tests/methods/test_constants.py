@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from longtail.data import Examples
+from longtail.data import Examples, TrainingSet
 from longtail.engine import Recipe
 from longtail.learners import SupervisedLearner
 from longtail.methods import method
@@ -23,7 +23,7 @@ LOGITS = [[0.3, -0.2, 0.9], [0.1, 0.8, -0.5], [-0.7, 0.2, 0.4]]
 def built(spec: str, epochs: int = 200) -> tuple[SupervisedLearner, Examples]:
     (stage,) = method(spec).stages(Recipe(epochs=epochs))
     torch.manual_seed(0)
-    learner, data = stage.build(DATA, None)
+    learner, data, _ = stage.build(TrainingSet(DATA), None)
     assert isinstance(learner, SupervisedLearner)
     assert isinstance(data, Examples)
     return learner, data

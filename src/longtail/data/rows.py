@@ -23,7 +23,7 @@ class Examples:
 
     `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
     the last partial batch is kept. `augment` changes the inputs of a training batch, on their device.
-    `views` names the views of a batch, which then are a tuple: "plain", "weak" (what `augment` does) and what `policy` adds.
+    `views` names the views of a batch, which are a tuple then: "plain", "weak" (what `augment` does), or of `policy`.
     `sample_weight` (N,) is None where every example counts once; an example of weight k counts as k of them.
     """
 
