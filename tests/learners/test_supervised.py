@@ -180,6 +180,19 @@ def test_weights_are_told_targets_rows_what_is_kept_and_progress() -> None:
     assert weights.given["progress"] == 0.25
 
 
+def test_losses_of_a_criterion_are_divided_by_the_rows_that_count() -> None:
+    def criterion(outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Any) -> Tensor:
+        return loss.per_example(outputs.logits, targets, sample_weight=weight)
+
+    loss = CrossEntropyLoss(normalize="batch")
+    data = batch()
+    data["targets"][:2] = -100
+    data["sample_weight"] = torch.arange(N) / 2
+    for given in (batch(), data):
+        alone = SupervisedLearner(linear(), loss).training_step(given, 0.0)
+        assert SupervisedLearner(linear(), loss, criterion=criterion).training_step(given, 0.0).loss.equal(alone.loss)
+
+
 class TestHeld:
     def test_no_buffer_moves_while_the_batch_s_own_statistics_are_used(self) -> None:
         network, targets, weights = Deep(), Trust(), Counting()
@@ -214,6 +227,22 @@ class TestHeld:
         learner.training_step(batch(), 0.0)
         assert learner.network.body[1].num_batches_tracked.item() == 1  # type: ignore[index, union-attr, operator]
         assert learner.weights.calls.item() == 1  # type: ignore[union-attr, operator]
+
+    def test_made_again_a_step_keeps_the_weights_that_it_found(self) -> None:
+        learner = SupervisedLearner(linear(), CrossEntropyLoss(), weights=ABSGD(2.0, 0.5))
+        data = batch()
+        first = learner.training_step(data, 0.0)
+        with learner.held():
+            peeked = learner.training_step(data, 0.0)  # as if it were the next batch
+        with learner.held(again=True):
+            again = learner.training_step(data, 0.0)
+            with torch.no_grad():
+                learner.network.weight.mul_(2.0)
+            moved = learner.training_step(data, 0.0)
+        assert not peeked.loss.equal(first.loss)
+        assert again.loss.equal(first.loss)
+        assert moved.loss.equal((first.log["weights"] * moved.losses).mean())
+        assert not learner.training_step(data, 0.0).log["weights"].equal(first.log["weights"])  # over again
 
 
 class TestTrainable:

@@ -1,12 +1,12 @@
 """Corrections over a base method: weights on its losses, another kind of step; nothing of the base is lost.
 
-A correction takes up a slot (`Method.slots`) and declares it (`Method.taken`). Where the base has none to take up, it
-is refused when the spec is resolved.
+A correction takes up slots (`Method.slots`) and declares them (`Method.taken`). Where the base has none to take up, it
+is refused when the spec is resolved; where a slot turns out to be filled nevertheless, when the stage is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -17,13 +17,19 @@ from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Stage
 from longtail.facts.knobs import Choice, Knob, Range
 from longtail.facts.learner import Learner
+from longtail.facts.types import Update
 from longtail.instance_weights.ranges import START
 from longtail.learners import SupervisedLearner
+from longtail.updates import Descend
 
 MakeWeights = Callable[[Part], nn.Module]
 """Labelled rows -> weights, where they are remembered per example or per class."""
 Change = Callable[[Built, TrainingSet], Built]
-"""What a stage of the base trains, and the rows -> what is trained instead."""
+"""What a stage of the base trains, and all rows -> what is trained instead."""
+MakeUpdate = Callable[[TrainingSet], Update]
+"""All rows -> the kind of step."""
+Rows = Callable[[TrainingSet], TrainingSet]
+"""All rows -> those that the base is built on, where the correction keeps some to itself (a meta set)."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +46,25 @@ class NonZero(Range):
 
 @dataclass(frozen=True)
 class BaseMethod(Choice):
-    """A knob that names a method: one that trains a network on labels by steps and has that slot to take up.
+    """A knob that names a method: one that trains a network by steps and has these slots to take up.
 
     `resolve` makes a `Method` of the name before it asks this rule and calls the builder.
+
+    Args:
+        words: some methods that fit.
+        slots: what the correction takes up.
+        task: of the base; None takes any.
+        such: how messages say it by example.
     """
 
     words: tuple[str, ...] = ("ce", "ce-drw", "focal-drw", "ldam-drw")  # only the first of many
-    slot: str = "weights"
-    task: str = "supervised"
+    slots: tuple[str, ...] = ("weights",)
+    task: str | None = "supervised"
+    such: tuple[str, ...] = ("ce", "ldam-drw(scale=20)")
 
     def __str__(self) -> str:
-        return f'a {self.task} method that trains a network, such as "ce" or "ldam-drw(scale=20)"'
+        examples = " or ".join(f'"{spec}"' for spec in self.such)
+        return f"a {self.task + ' ' if self.task else ''}method that trains a network, such as {examples}"
 
     def check(self, name: str, value: Any) -> None:
         """Raise ValueError where the correction cannot act on the method.
@@ -60,7 +74,7 @@ class BaseMethod(Choice):
         """
         if not isinstance(value, Method):
             raise TypeError(f"{name} must be a Method, got {value!r}; resolve the spec of the whole method")
-        why = value.lacks(self.slot) if value.task == self.task else f"which is {value.task}"
+        why = value.lacks(*self.slots) if self.task in (None, value.task) else f"which is {value.task}"
         if why is not None:
             raise ValueError(f"{name} must be {self}, got {value.spec!r}, {why}; choose one of longtail methods")
 
@@ -73,24 +87,28 @@ PLAIN: Any = "ce"
 """The default of a base: a spec, like any that is asked for; what a builder gets is the `Method`."""
 
 
-def over(base: Method, slot: str, change: Change, **more: Any) -> Method:
+def over(
+    base: Method, slots: str | Collection[str], change: Change, *, rows: Rows | None = None, **more: Any
+) -> Method:
     """The base with `change` made to every one of its stages; whatever else it is stays.
 
     Args:
         base: the method underneath.
-        slot: what the change takes up.
+        slots: what the change takes up.
         change: applied to what each stage has built.
+        rows: which rows the stages are built on; None for all.
         more: fields of the method to replace, such as `reference`.
     """
-    return replace(base, stages=changed(base, change), taken=base.taken | {slot}, **more)
+    taken = base.taken | ({slots} if isinstance(slots, str) else set(slots))
+    return replace(base, stages=changed(base, change, rows), taken=taken, **more)
 
 
-def changed(base: Method, change: Change) -> MakeStages:
-    """The stages of `base`, each with the change made to what it builds."""
+def changed(base: Method, change: Change, rows: Rows | None = None) -> MakeStages:
+    """The stages of `base`, each built on `rows` of the data and with the change made to what it builds."""
 
     def of(stage: Stage) -> Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
-            return change(stage.build(data, previous), data)
+            return change(stage.build(data if rows is None else rows(data), previous), data)
 
         return replace(stage, spec=f"{stage.spec} x {SELF}", build=build)
 
@@ -104,6 +122,22 @@ def weighing(make: MakeWeights) -> Change:
     those weights.
     """
     return lambda built, data: built._replace(learner=weighed(built.learner, make(data.labeled)))
+
+
+def stepping(make: MakeUpdate) -> Change:
+    """Another kind of step, made when the stage is built.
+
+    Raises:
+        ValueError: the base takes steps of its own kind, which would be lost.
+    """
+
+    def change(built: Built, data: TrainingSet) -> Built:
+        if type(built.update) is not Descend:
+            kind = type(built.update).__name__
+            raise ValueError(f"base must take plain gradient steps, got {kind}; choose another base")
+        return built._replace(update=make(data))
+
+    return change
 
 
 def weighed(learner: Learner | None, weights: nn.Module, frozen: Sequence[str] = ()) -> SupervisedLearner:

@@ -32,6 +32,10 @@ ALREADY = {
     "weights": "which weighs its examples already",
     "update": "which takes steps of its own kind already",
     "criterion": "which has a criterion of its own already",
+    "optimizer": "which has an optimiser of its own already",
+    "targets": "which estimates its targets already",
+    "start": "which starts from the network of another training already",
+    "classifier": "which trains its classifier a second time already",
 }
 """Slot -> what is said of a method that has taken it up."""
 SLOTS = frozenset(ALREADY)
@@ -50,7 +54,8 @@ class Method:
         task: the kind of labels it learns from.
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it takes all.
-        slots: what a correction over this method can take up; a correction over it refuses before training otherwise.
+        slots: what a correction over this method can take up (`ALREADY` lists them); one that takes up another is refused
+            before anything is trained.
         taken: the slots that it has taken up itself, or one of those below it.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         trains: what is trained, in words.
@@ -87,13 +92,17 @@ class Method:
 
         return replace(self, key=key, spec=spec, stages=stages)
 
-    def lacks(self, slot: str) -> str | None:
-        """Why a correction cannot take up that slot, or None where it can."""
+    def lacks(self, *slots: str) -> str | None:
+        """Why a correction cannot take up these slots, or None where it can."""
         if self.posthoc is not None:
             return "which only corrects the scores of another training"
-        if slot in self.taken:
-            return ALREADY[slot]
-        return None if slot in self.slots else "whose training is not one of gradient steps on labelled examples"
+        if not self.slots:
+            return "whose training is not one of gradient steps on labelled examples"
+        taken = [slot for slot in slots if slot in self.taken]
+        if taken:
+            return ALREADY[taken[0]]
+        missing = [slot for slot in slots if slot not in self.slots]
+        return f"which has no {missing[0]} to take up" if missing else None
 
     def under(self, recipe: Recipe) -> Recipe:
         """The recipe it is trained with: the common one, or with its own paper's changes."""

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from longtail.data.rows import Augment, Policy, counted, known_views, steps, viewed, visited
+from longtail.data.kinds import GIVEN, NONE, counted, kind
+from longtail.data.rows import Augment, Policy, known_views, steps, viewed, visited
 from longtail.facts import children
 from longtail.facts.types import Batch, Draw
 
@@ -32,6 +33,7 @@ class MappedExamples:
             for the same row every time: chance belongs into `augment`, which gets the epoch's generator, so that
             neither the number of workers nor an interruption changes a batch. With workers it is pickled or forked.
         targets: (N,) int64, known without reading an image; held against the data set's own when a row is read.
+            Candidate sets (N, C) bool and (N, 0), as in `Examples`, stand in place of the data set's own.
         classes: the names of the C classes.
         identity: names the content, for instance a hash of the files' names, sizes and times. Pixels are not read
             for the hash of the data, so whoever changes the images must change this.
@@ -64,7 +66,9 @@ class MappedExamples:
             raise ValueError("identity must not be empty; pass what names the content, such as a hash of file names")
         if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 0:
             raise ValueError(f"workers must be an integer >= 0, got {self.workers!r}; 0 reads in this process")
-        if len(self.targets) and not 0 <= int(self.targets.min()) <= int(self.targets.max()) < len(self.classes):
+        if self.kind != GIVEN or not len(self.targets):
+            return
+        if not 0 <= int(self.targets.min()) <= int(self.targets.max()) < len(self.classes):
             raise ValueError(
                 f"targets must be in [0, {len(self.classes)}), got {int(self.targets.min())} to "
                 f"{int(self.targets.max())}; name all classes"
@@ -83,8 +87,21 @@ class MappedExamples:
         return _checked(_Reader(self)[[0]])[0]
 
     @property
+    def kind(self) -> str:
+        """What is known of the labels: "given" (one a row), "candidates" (a set a row) or "none"."""
+        return kind(self.targets, len(self.classes))
+
+    @property
+    def counts_known(self) -> bool:
+        """Whether `class_counts` are counts; of candidate sets they are only expected."""
+        return self.kind == GIVEN
+
+    @property
     def class_counts(self) -> Tensor:
-        """(C,) int64, zeros included; where examples have weights, their float64 sums."""
+        """(C,) int64, zeros included; where examples have weights, their float64 sums.
+
+        Of candidate sets, expected counts: each set counts in equal shares to its classes. Refused without labels.
+        """
         return counted(self.targets, len(self.classes), self.sample_weight)
 
     def take(self, rows: Tensor) -> MappedExamples:
@@ -108,7 +125,9 @@ class MappedExamples:
         for rows, inputs in zip(order, self._read(order), strict=True):
             index = rows.to(self.targets.device)
             seen = viewed(inputs, self.augment, self.policy, self.views, generator)
-            batch = Batch(inputs=seen, targets=self.targets[index], index=index)
+            batch = Batch(inputs=seen, index=index)
+            if self.kind != NONE:
+                batch["targets"] = self.targets[index]
             if self.sample_weight is not None:
                 batch["sample_weight"] = self.sample_weight[index]
             yield batch
@@ -158,7 +177,7 @@ class _Reader(Dataset[Any]):
     def __init__(self, examples: MappedExamples, like: Tensor | None = None) -> None:
         self.dataset = examples.dataset
         self.rows = None if examples.rows is None else examples.rows.cpu()
-        self.targets = examples.targets.cpu()
+        self.targets = examples.targets.cpu() if examples.kind == GIVEN else None
         self.like = like
 
     def __getitem__(self, rows: list[int]) -> Tensor | str:
@@ -185,7 +204,7 @@ class _Reader(Dataset[Any]):
             inputs = inputs.to(torch.float32)
             if not bool(torch.isfinite(inputs).all()):
                 return f"row {behind} must be finite, got NaN or infinity; impute or leave out this row"
-        if int(label) != int(self.targets[row]):
+        if self.targets is not None and int(label) != int(self.targets[row]):
             return f"row {behind} has label {int(label)}, targets say {int(self.targets[row])}; pass the data set's own"
         like = inputs if self.like is None else self.like
         if (inputs.shape, inputs.dtype) != (like.shape, like.dtype):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from longtail.data.kinds import GIVEN, NONE, counted, kind
 from longtail.facts.types import Batch, Draw
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -21,6 +22,8 @@ Policy = Mapping[str, Augment]
 class Examples:
     """N examples: inputs (N, D) or (N, C, H, W), targets (N,) int64 in [0, C), and the names of the C classes.
 
+    Targets may also be candidate sets (N, C) bool, the true class among them, or, of rows without labels, (N, 0)
+    (`kinds.unknown`): `kind` says which.
     `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
     the last partial batch is kept. `augment` changes the inputs of a training batch, on their device.
     `views` names the views of a batch, which are a tuple then: "plain", "weak" (what `augment` does), or of `policy`.
@@ -46,8 +49,21 @@ class Examples:
         return tuple(self.inputs.shape[1:])
 
     @property
+    def kind(self) -> str:
+        """What is known of the labels: "given" (one a row), "candidates" (a set a row) or "none"."""
+        return kind(self.targets, len(self.classes))
+
+    @property
+    def counts_known(self) -> bool:
+        """Whether `class_counts` are counts; of candidate sets they are only expected."""
+        return self.kind == GIVEN
+
+    @property
     def class_counts(self) -> Tensor:
-        """(C,) int64, zeros included; where examples have weights, their float64 sums."""
+        """(C,) int64, zeros included; where examples have weights, their float64 sums.
+
+        Of candidate sets, expected counts: each set counts in equal shares to its classes. Refused without labels.
+        """
         return counted(self.targets, len(self.classes), self.sample_weight)
 
     def take(self, rows: Tensor) -> Examples:
@@ -89,7 +105,9 @@ class Examples:
 
     def batch(self, rows: Tensor) -> Batch:
         """One batch of the given rows."""
-        batch = Batch(inputs=self.inputs[rows], targets=self.targets[rows], index=rows)
+        batch = Batch(inputs=self.inputs[rows], index=rows)
+        if self.kind != NONE:
+            batch["targets"] = self.targets[rows]
         if self.sample_weight is not None:
             batch["sample_weight"] = self.sample_weight[rows]
         return batch
@@ -130,15 +148,6 @@ def viewed(
         return weak(inputs, generator)
     ways: dict[str, Augment] = {"plain": lambda plain, _: plain, "weak": weak, **policy}
     return tuple(ways[view](inputs, generator) for view in views)
-
-
-def counted(targets: Tensor, size: int, sample_weight: Tensor | None) -> Tensor:
-    """Examples per class (C,), a row of weight k counting as k: int64, or float64 where there are weights."""
-    if sample_weight is None:
-        return torch.bincount(targets, minlength=size)
-    # on the CPU: a GPU adds in another order every time
-    sums = torch.bincount(targets.cpu(), weights=sample_weight.cpu().double(), minlength=size)
-    return sums.to(targets.device)
 
 
 def visited(draw: Draw | None, size: int, progress: float, generator: torch.Generator) -> Tensor:

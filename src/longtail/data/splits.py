@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.kinds import CANDIDATES, GIVEN, NONE, counted
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
@@ -35,8 +36,9 @@ class Splits:
 
     `facts` say how it came about (name, ratio, profile, shares held out) and belong to its identity; `notes`
     are sentences for the reader of a table. `preparation` made the inputs from raw rows, fitted on `train` alone;
-    it goes with the model, so that new rows are prepared alike. `test_rows` (M,) int64 are the rows of `origin`, the
-    data as they were read, that the test part holds; None where that is not known. They decide nothing.
+    it goes with the model, so that new rows are prepared alike. `unlabeled` are training rows without labels.
+    `test_rows` (M,) int64 are the rows of `origin`, the data as they were read, that the test part holds; None where
+    that is not known. They decide nothing.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Splits:
     preparation: Preparation | None = None
     origin: Origin | None = None
     test_rows: Tensor | None = None
+    unlabeled: Part | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -56,7 +59,10 @@ class Splits:
 
     @property
     def class_counts(self) -> Tensor:
-        """(C,) of the training part: int64, or float64 sums of weights where rows have weights."""
+        """(C,) of the training part: int64, or float64 sums of weights where rows have weights.
+
+        Of candidate sets, expected counts: `train.counts_known` says which.
+        """
         return self.train.class_counts
 
     @property
@@ -72,15 +78,19 @@ class Splits:
             digest.update(b"part")
             if part is not None:
                 part.update_hash(digest)
+        if self.unlabeled is not None:
+            digest.update(b"unlabeled")
+            self.unlabeled.update_hash(digest)
         return digest.hexdigest()
 
     def checked(self) -> Splits:
         """Itself, once everything a training needs holds.
 
         Raises:
-            ValueError: one class only, a class without training examples, NaN features, no test examples.
+            ValueError: one class only, a class without training examples, NaN features, no test examples, a part whose
+                labels are of another kind than its name says.
         """
-        counts = torch.bincount(self.train.targets, minlength=len(self.classes))
+        counts = counted(self.train.targets, len(self.classes), None)
         if len(self.classes) < 2:
             raise ValueError(
                 f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart"
@@ -91,7 +101,9 @@ class Splits:
                 f"every class must have a training example, got none of class {', '.join(map(repr, empty[:5]))}; "
                 "drop the class from the labels or add an example of it"
             )
-        for name, part in (("training", self.train), ("validation", self.val), ("test", self.test)):
+        self._check_kinds()
+        parts = (self.train, self.val, self.test, self.unlabeled)
+        for name, part in zip(("training", "validation", "test", "unlabelled"), parts, strict=True):
             if part is not None:
                 if len(part) == 0:
                     raise ValueError(f"the {name} part must not be empty, got 0 examples; hold out a larger share")
@@ -108,6 +120,25 @@ class Splits:
             )
         # asked twice, it says so once
         return replace(self, notes=tuple(dict.fromkeys((*self.notes, *self._unmeasured()))))
+
+    def _check_kinds(self) -> None:
+        """Each part has the labels that its name says."""
+        if self.train.kind == CANDIDATES and bool((none := ~self.train.targets.any(1)).any()):
+            raise ValueError(
+                f"every row must have a candidate, got none in training row {int(none.nonzero()[0])}; "
+                "leave it out or name its classes"
+            )
+        if self.unlabeled is not None and self.unlabeled.kind != NONE:
+            raise ValueError(
+                f"unlabeled must be rows without labels, got rows whose labels are {self.unlabeled.kind}; "
+                "give them the targets of data.kinds.unknown"
+            )
+        for name, part in (("validation", self.val), ("test", self.test)):
+            if part is not None and part.kind != GIVEN:
+                raise ValueError(
+                    f"the {name} part must have one label a row, got labels that are {part.kind}; "
+                    "hold out rows whose class is known"
+                )
 
     def _unmeasured(self) -> list[str]:
         """What the test part cannot say, in words."""

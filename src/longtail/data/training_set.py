@@ -25,7 +25,7 @@ class TrainingSet:
     @classmethod
     def of(cls, splits: Splits) -> TrainingSet:
         """The parts of a data set that training may see."""
-        return cls(splits.train, val=splits.val)
+        return cls(splits.train, splits.unlabeled, splits.val)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -34,8 +34,13 @@ class TrainingSet:
 
     @property
     def class_counts(self) -> Tensor:
-        """(C,) of the labelled rows."""
+        """(C,) of the labelled rows; expected counts where their labels are candidate sets."""
         return self.labeled.class_counts
+
+    @property
+    def counts_known(self) -> bool:
+        """Whether `class_counts` are counts."""
+        return self.labeled.counts_known
 
     def to(self, device: str | torch.device) -> TrainingSet:
         """The same rows on another device."""

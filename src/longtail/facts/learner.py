@@ -100,20 +100,29 @@ class Learner(nn.Module, ABC):
         return [group for group in (decayed, free) if group["params"]]
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Inside, no buffer moves, be it of batch norms, targets or weights: for the further passes of a step."""
+    def held(self, *, again: bool = False) -> Iterator[None]:
+        """Inside, no buffer moves, be it of batch norms, targets or weights: for the further passes of a step.
+
+        Args:
+            again: the pass comes after the one that moved them, on the same batch: its instance weights are those that
+                were found there, so that both are of one loss (the second pass of SAM).
+        """
         norms: list[Any] = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         tracking = [m.track_running_stats for m in norms]
         holders: list[Any] = [m for m in self.modules() if hasattr(m, "holding")]
-        before = [m.holding for m in holders]
+        before = [(m.holding, getattr(m, "repeating", None)) for m in holders]
         try:
             for norm in norms:
                 norm.track_running_stats = False  # in train mode: batch statistics, nothing recorded
             for holder in holders:
                 holder.holding = True
+                if again and hasattr(holder, "repeating"):
+                    holder.repeating = True
             yield
         finally:
             for norm, value in zip(norms, tracking, strict=True):
                 norm.track_running_stats = value
-            for holder, value in zip(holders, before, strict=True):
-                holder.holding = value
+            for holder, (holding, repeating) in zip(holders, before, strict=True):
+                holder.holding = holding
+                if repeating is not None:
+                    holder.repeating = repeating

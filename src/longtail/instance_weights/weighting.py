@@ -27,6 +27,7 @@ class InstanceWeighting(nn.Module, ABC):
         super().__init__()
         self.last: Tensor | None = None
         self.holding = False  # True inside `learner.held()`: the state stays as it is
+        self.repeating = False  # True inside `learner.held(again=True)`: so do the weights
 
     @abstractmethod
     def weights(
@@ -53,6 +54,8 @@ class InstanceWeighting(nn.Module, ABC):
     ) -> Tensor:
         """The weights alone, (N,), detached, 0 where not kept; the state moves as in a call."""
         _checked(losses, kept)
+        if self.repeating and self.last is not None:
+            return self.last
         found = self.weights(losses.detach(), targets=targets, index=index, kept=kept, progress=progress)
         self.last = found if kept is None else torch.where(kept, found, 0.0)
         return self.last

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
 from longtail.losses import Loss
+from longtail.losses.reduction import reduce
 from longtail.targets import Given
 
 Criterion = Callable[[Outputs, Tensor, Tensor | None, Progress], Tensor]
@@ -27,8 +28,8 @@ class SupervisedLearner(Learner):
         targets: what each example should be taught now; the given labels by default.
         weights: `InstanceWeights` over the per-example losses. Without them the loss reduces itself and its
             `normalize` applies; with them it does not.
-        criterion: in place of `loss.per_example`, for what reads more than logits; its mean is descended, or its losses
-            are weighed.
+        criterion: in place of `loss.per_example`, for what reads more than logits. Its losses are weighed or, without
+            weights, summed and divided by the rows that count, one of weight k as k (`normalize="batch"`).
         no_decay: names of the network's parameters that weight decay leaves alone.
         frozen: names of the network's modules that stand still while the rest is trained: no gradient.
         moving_norms: whether batch norms of frozen modules go on moving their running statistics, as in the released
@@ -92,9 +93,10 @@ class SupervisedLearner(Learner):
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             return Step(*self.loss.with_losses(outputs.logits, targets, **parts), outputs=said)
         losses = self._losses(outputs, targets, weight, progress)
-        if self.weights is None:
-            return Step(losses.mean(), losses, outputs=said)
         kept = self.loss.kept(targets)
+        if self.weights is None:
+            share = kept if weight is None else torch.where(kept, weight, 0.0)
+            return Step(reduce(losses, None, share, "mean", "batch"), losses, outputs=said)
         loss = self.weights(losses, targets=targets, index=batch["index"], kept=kept, progress=progress)
         weights = getattr(self.weights, "last", None)
         return Step(loss, losses, {} if weights is None else {"weights": weights}, said)

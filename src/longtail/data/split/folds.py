@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.kinds import counted
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool
-from longtail.data.rows import counted
 from longtail.data.split.grouping import TRAINED, Grouped, Rows, dealt_groups, dealt_rows
 from longtail.data.split.holdout import (
     assembled,

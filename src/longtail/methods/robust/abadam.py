@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from longtail import instance_weights
-from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, over, weighing
+from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, over, weighing
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import QI_2023
 from longtail.engine import Recipe, Stage
 from longtail.facts.knobs import PositiveFloat
 from longtail.methods.robust.weights import TWO_STAGES, example
 from longtail.optim import UncorrectedAdam
+
+Base = Annotated[Method, BaseMethod(slots=("weights", "optimizer"))]
 
 
 def abadam(
@@ -36,7 +38,8 @@ def abadam(
     and with weight decay in the gradient. The learning rate is `lr` over the recipe's warm-up and decay.
     """
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
-    method = over(base, "weights", weighing(lambda rows: instance_weights.ABSGD(lam, gamma, init=init)))
+    weights = weighing(lambda rows: instance_weights.ABSGD(lam, gamma, init=init))
+    method = over(base, ("weights", "optimizer"), weights)
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         adam = _adam(lr, recipe.weight_decay, stock)

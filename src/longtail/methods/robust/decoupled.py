@@ -10,7 +10,7 @@ from typing import Annotated
 from torch import nn
 
 from longtail import instance_weights
-from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, weighed
+from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, weighed
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import QI_2023
 from longtail.data import TrainingSet
@@ -20,6 +20,7 @@ from longtail.facts.learner import Learner
 from longtail.learners import SupervisedLearner
 from longtail.methods.robust.weights import example
 
+Base = Annotated[Method, BaseMethod(slots=("weights", "classifier"))]
 Trained = Annotated[str, Choice(("classifier", "block"))]
 More = Annotated[float, Range(0, 1, open_low=True)]
 
@@ -70,7 +71,9 @@ def absgd_decoupled(
         )
         return [*first, last, second]
 
-    return replace(base, stages=stages, taken=base.taken | {"weights"}, reference=QI_2023, example=example)
+    return replace(
+        base, stages=stages, taken=base.taken | {"weights", "classifier"}, reference=QI_2023, example=example
+    )
 
 
 def still(network: nn.Module, trained: str) -> list[str]:

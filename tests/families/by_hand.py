@@ -1,0 +1,192 @@
+"""Every correction written out by hand over any base: what composition by the catalogue is held to.
+
+Nothing here goes through `catalogue.compose` or `Learner.varied`: a learner is made anew, with every slot named.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from fixmatch_darp import Refined
+from proden_records import Records
+from sam_mwn import SAM, MetaWeightNet, balanced
+from simclr_ts_probe_ssp import nt_xent
+
+from longtail import instance_weights, losses, sampling
+from longtail.catalogue.method import Method
+from longtail.data import Part, TrainingSet, together
+from longtail.engine import Built, Recipe, Stage, Training
+from longtail.facts.learner import Learner
+from longtail.facts.schedules import switch
+from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
+from longtail.optim import UncorrectedAdam
+
+Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
+
+
+def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
+    """The learner made anew with other parts in some slots."""
+    kept = {
+        "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
+        "criterion": learner.criterion, "no_decay": learner.no_decay, "frozen": learner.frozen,
+        "moving_norms": learner.moving_norms,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(SupervisedLearner).parameters), "a new slot: name it here"
+    return SupervisedLearner(**{**kept, **slots})
+
+
+def each_stage(change: Callable[[Stage, TrainingSet, Learner | None], Built]) -> Hand:
+    def of(stage: Stage) -> Stage:
+        return replace(stage, build=lambda data, previous: change(stage, data, previous))
+
+    return lambda base, recipe, data: [of(stage) for stage in base.stages(recipe)]
+
+
+def weights(make: Callable[[Part], Any]) -> Hand:
+    def change(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+        learner, rows, update = stage.build(data, previous)
+        return Built(supervised(learner, weights=make(data.labeled)), rows, update)
+
+    return each_stage(change)
+
+
+def absgd(rows: Part) -> Any:
+    return instance_weights.ABSGD(switch(0.8, math.inf, 5.0), 0.5)
+
+
+def abadam(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
+    def of(stage: Stage) -> Stage:
+        def lr(progress: float) -> Any:
+            return 1e-3 / recipe.lr * stage.lr(progress)
+
+        return replace(stage, optimizer=lambda p: UncorrectedAdam(p, lr=1e-3, weight_decay=recipe.weight_decay), lr=lr)
+
+    return [of(stage) for stage in weights(absgd)(base, recipe, data)]
+
+
+def absgd_decoupled(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
+    *_, last = base.stages(recipe)
+
+    def build(data: TrainingSet, previous: Learner | None) -> Built:
+        learner, rows, update = last.build(data, previous)
+        slots = {"network": copy.deepcopy(previous.network), "frozen": [*learner.frozen, "body"]}
+        return Built(supervised(learner, weights=instance_weights.ABSGD(10.0, 0.5), **slots), rows, update)
+
+    again = replace(recipe, epochs=max(1, round(0.3 * recipe.epochs)))
+    return [*base.stages(recipe), replace(last, build=build, epochs=again.epochs, lr=again.learning_rate)]
+
+
+def sam(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, _ = stage.build(data, previous)
+    return Built(learner, rows, SAM(0.05))
+
+
+def mwn(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    meta, stay = balanced(data.labeled, 2)
+    learner, rows, _ = stage.build(TrainingSet(data.labeled.take(stay)), previous)
+    update = MetaWeightNet(1e-2)
+    return Built(learner, together(rows, meta=data.labeled.take(meta).drawn(len(meta))), update)
+
+
+def darp(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    counts = data.labeled.class_counts
+    targets = Refined(learner.targets, len(data.unlabeled), counts, start=0.4, period=2, keep=2.0)
+    found = SemiSupervisedLearner(
+        learner.network, learner.loss, targets, consistency=learner.consistency, decay=learner.decay,
+        average=learner.average, no_decay=learner.no_decay,
+    )  # fmt: skip
+    return Built(found, rows, update)
+
+
+def records(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    targets = Records(learner.targets, 8, len(data.classes), momentum=0.9, tau=1.0)
+    return Built(supervised(learner, targets=targets), rows, update)
+
+
+def ssp(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
+    first, *rest = base.stages(recipe)
+
+    def contrast(data: TrainingSet, previous: Learner | None) -> Built:
+        network = recipe.network(data.labeled, "projection", dim=8)
+        learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
+        return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
+
+    def build(data: TrainingSet, previous: Learner | None) -> Built:
+        learner, rows, update = first.build(data, None)
+        with torch.no_grad():
+            for part in ("standardize", "body"):
+                mine, theirs = (getattr(n, part).state_dict() for n in (learner.network, previous.network))
+                for name, tensor in mine.items():
+                    tensor.copy_(theirs[name])
+        return Built(learner, rows, update)
+
+    encoder = Stage("encoder", "by hand", contrast, recipe.epochs, recipe.make_optimizer, recipe.learning_rate)
+    return [encoder, replace(first, build=build), *rest]
+
+
+def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int) -> Hand:
+    """The base trained to its end by itself; then a second training from a copy of what it left."""
+
+    def hand(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
+        stages = base.stages(recipe)
+        first = Training(stages, data)
+        list(first)
+
+        def left(data: TrainingSet, previous: Learner | None) -> Built:
+            return Built(copy.deepcopy(first.learner), data.labeled)
+
+        again = replace(recipe, epochs=max(epochs, 1))
+        last = Stage(
+            "again", "by hand", lambda data, previous: make(recipe, data, previous), epochs,
+            again.make_optimizer, again.learning_rate,
+        )  # fmt: skip
+        return [*(replace(stage, build=left, epochs=0) for stage in stages), last]
+
+    return hand
+
+
+def _with_features_of(previous: Any, network: Any) -> Any:
+    """What the features are of goes with them: the standardisation that the body was trained under."""
+    network.standardize = copy.deepcopy(previous.network.standardize)
+    network.body = copy.deepcopy(previous.network.body)
+    return network
+
+
+def crt(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    network = _with_features_of(previous, recipe.network(data.labeled))
+    learner = SupervisedLearner(network, losses.CrossEntropyLoss(), frozen=["body"], moving_norms=True)
+    draw = sampling.ClassBalancedSampler(data.labeled.targets)
+    return Built(learner, data.labeled.drawn(recipe.batch_size, draw))
+
+
+def ncm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    network = _with_features_of(previous, recipe.network(data.labeled, "ncm"))
+    body = previous.network.eval()
+    with torch.no_grad():
+        network.head.fit(body(data.labeled.inputs).features, data.labeled.targets)
+    return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), data.labeled)
+
+
+HAND: dict[str, Hand] = {
+    "absgd": weights(absgd),
+    "absgd-decoupled": absgd_decoupled,
+    "abadam": abadam,
+    "term": weights(lambda rows: instance_weights.TERM(1.0, by_class=True, within=0.0)),
+    "eg": weights(lambda rows: instance_weights.EG(1.0)),
+    "small-loss": weights(lambda rows: instance_weights.SmallLoss(0.8)),
+    "sam": each_stage(sam),
+    "mwn": each_stage(mwn),
+    "darp": each_stage(darp),
+    "records": each_stage(records),
+    "ssp": ssp,
+    "crt": over_features(crt, 2),
+    "ncm": over_features(ncm, 0),
+}

@@ -1,0 +1,136 @@
+"""FixMatch, and DARP, which makes the pseudo-labels of any base meet the expected class totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from longtail import losses
+from longtail.catalogue.compose import BaseMethod, over
+from longtail.catalogue.method import SELF, Method
+from longtail.catalogue.references import Reference
+from longtail.data import TrainingSet, together
+from longtail.engine import Built, Recipe, Stage
+from longtail.facts.knobs import NonNegativeFloat, Range, UnitFloat
+from longtail.facts.learner import Learner
+from longtail.facts.types import Batch, Outputs, Progress, TrainingData
+from longtail.learners import SemiSupervisedLearner
+
+Count = Annotated[int, Range(1, integer=True)]
+FIXMATCH = ("fixmatch",)
+Base = Annotated[Method, BaseMethod(FIXMATCH, slots=("targets",), task="semi-supervised", such=FIXMATCH)]
+SOHN_2020 = Reference("sohn2020fixmatch", "Kihyuk Sohn", "FixMatch", "NeurIPS", 2020)
+KIM_2020 = Reference("kim2020distribution", "Jaehyung Kim", "Distribution Aligning Refinery", "NeurIPS", 2020)
+
+
+class Confident(nn.Module):
+    """The class that the weak view is sure of, where it is."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+
+    def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor]:
+        top, label = outputs.logits.softmax(1).max(1)
+        return label, (top >= self.threshold).to(top.dtype)
+
+    def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
+        pass
+
+    def refresh(self, data: TrainingData, progress: Progress) -> None:
+        pass
+
+
+def fixmatch(
+    *, threshold: NonNegativeFloat = 0.6, consistency: NonNegativeFloat = 1.0, decay: UnitFloat = 0.5, mu: Count = 1
+) -> Method:
+    """FixMatch: the strong view is taught what the weak view is sure of; a moving average predicts.
+
+    loss = CE(labelled) + consistency x mean of [max q >= threshold] CE(strong, argmax q), q of the weak view.
+    """
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            if data.unlabeled is None:
+                raise ValueError("unlabeled must be there for fixmatch, got no rows without labels; give some")
+            learner = SemiSupervisedLearner(
+                recipe.network(data.labeled), losses.CrossEntropyLoss(), Confident(threshold),
+                consistency=consistency, decay=decay,
+            )  # fmt: skip
+            rest = data.unlabeled.drawn(mu * recipe.batch_size, views=("weak", "strong"))
+            return Built(learner, together(data.labeled.drawn(recipe.batch_size), unlabeled=rest, steps=rest.steps()))
+
+        return [Stage("train", SELF, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate)]
+
+    return Method(stages, SOHN_2020, task="semi-supervised", slots=frozenset({"update", "targets"}))
+
+
+class Refined(nn.Module):
+    """min sum_m w_m KL(y_m || p_m) with rows that sum to 1 and columns to the totals, w_m = 1 / H(p_m).
+
+    y_mk = p_mk exp(b_k / w_m) / row sum; b by Newton's method. What is refined goes on to the targets underneath.
+    """
+
+    def __init__(self, inner: Any, size: int, counts: Tensor, *, start: float, period: int, keep: float) -> None:
+        super().__init__()
+        self.inner, self.start, self.period, self.keep = inner, start, period, keep
+        self.holding = False
+        classes = len(counts)
+        self.register_buffer("seen", torch.full((size, classes), 1 / classes))
+        self.register_buffer("refined", torch.full((size, classes), 1 / classes))
+        self.register_buffer("totals", counts.double() / counts.sum() * size)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor]:
+        if not self.holding:
+            self.seen[batch["index"]] = outputs.logits.detach().softmax(1)
+            if progress >= self.start and int(self.step) % self.period == 0:
+                self.refined.copy_(self.solved())
+            self.step += 1
+        if progress < self.start:
+            return self.inner(batch, outputs, progress)
+        return self.inner(batch, outputs._replace(logits=self.refined[batch["index"]].log()), progress)
+
+    def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
+        self.inner.observe(batch, outputs, progress)
+
+    def refresh(self, data: TrainingData, progress: Progress) -> None:
+        self.inner.refresh(data, progress)
+
+    @torch.no_grad()
+    def solved(self) -> Tensor:
+        s, kept = self.seen.double(), torch.zeros_like(self.seen, dtype=torch.bool)
+        for j, total in enumerate(self.totals.tolist()):
+            kept[s[:, j].topk(min(int(self.keep * total), len(s))).indices, j] = True
+        a = torch.where(kept, s, 0.0)
+        a = a * (self.totals + 1e-6) / (a.sum(0) + 1e-6) + 1e-6
+        a = a / a.sum(1, keepdim=True)
+        h = -(a * (a + 1e-6).log()).sum(1, keepdim=True)
+        b = torch.zeros_like(self.totals)
+        for _ in range(20):
+            y = (a.log() + b * h).softmax(1)
+            slope = torch.diag((h * y).sum(0)) - (h * y).T @ y
+            b = b + torch.linalg.solve(slope + 1e-3 * torch.eye(len(b), dtype=b.dtype), self.totals - y.sum(0))
+        return (a.log() + b * h).softmax(1).to(self.seen.dtype)
+
+
+def darp(
+    *, base: Base = "fixmatch", start: UnitFloat = 0.4, period: Count = 2, keep: Annotated[float, Range(1)] = 2.0
+) -> Method:
+    """DARP: pseudo-labels refined so that their class totals are the expected ones; start = 1 is `base`.
+
+    loss = that of `base`, its weak view's q replaced by the nearest y with the class totals of the labelled rows.
+    """
+
+    def change(built: Built, data: TrainingSet) -> Built:
+        knobs = {"start": start, "period": period, "keep": keep}
+        targets = Refined(built.learner.targets, len(data.unlabeled), data.class_counts, **knobs)
+        return built._replace(learner=built.learner.varied(targets=targets))
+
+    return over(base, "targets", change, reference=KIM_2020)
+
+
+METHODS = {"fixmatch": fixmatch, "darp": darp}

@@ -1,0 +1,137 @@
+"""Other kinds of step over any base: sharpness-aware minimisation, and Meta-Weight-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from longtail.catalogue.compose import PLAIN, BaseMethod, over, stepping
+from longtail.catalogue.method import Method
+from longtail.catalogue.references import Reference
+from longtail.data import Part, TrainingSet, together
+from longtail.engine import Built
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
+from longtail.facts.learner import Learner
+from longtail.facts.types import Batch, Progress, Step
+
+AnyTask = Annotated[Method, BaseMethod(slots=("update",), task=None)]
+Base = Annotated[Method, BaseMethod(slots=("weights", "update"))]
+Count = Annotated[int, Range(1, integer=True)]
+FORET_2021 = Reference("foret2021sharpness", "Pierre Foret", "Sharpness-Aware Minimization", "ICLR", 2021)
+SHU_2019 = Reference("shu2019meta", "Jun Shu", "Meta-Weight-Net", "NeurIPS", 2019)
+
+
+class SAM:
+    """e = rho g / ||g||, then the step with the gradient at w + e."""
+
+    def __init__(self, rho: float) -> None:
+        self.rho = rho
+
+    def __call__(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
+        chance = torch.get_rng_state()
+        optimizer.zero_grad(set_to_none=True)
+        step = learner.training_step(batch, progress)
+        step.loss.backward()
+        moved = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        before = [p.detach().clone() for p in moved]
+        with torch.no_grad():
+            norm = torch.stack([p.grad.norm() for p in moved]).norm() + 1e-12
+            for p in moved:
+                p.add_(p.grad * (self.rho / norm))
+        optimizer.zero_grad(set_to_none=True)
+        torch.set_rng_state(chance)
+        with learner.held(again=True):
+            learner.training_step(batch, progress).loss.backward()
+        with torch.no_grad():
+            for p, w in zip(moved, before, strict=True):
+                p.copy_(w)
+        optimizer.step()
+        return step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        pass
+
+
+def sam(*, base: AnyTask = PLAIN, rho: NonNegativeFloat = 0.05) -> Method:
+    """SAM: the loss of `base` at the worst point nearby; rho = 0 is `base`.
+
+    loss = max over ||e|| <= rho of that of `base` at w + e.
+    """
+    return over(base, "update", stepping(lambda data: SAM(rho)), reference=FORET_2021)
+
+
+class MetaWeightNet(nn.Module):
+    """loss -> weight by a net that lowers the loss on a balanced meta set: virtual step, meta step, real step."""
+
+    def __init__(self, lr: float, hidden: int = 16) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(1, hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.Sigmoid())
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=lr)
+
+    def weigh(self, losses: Tensor) -> Tensor:
+        found = self.net(losses.detach()[:, None])[:, 0]
+        return found / found.sum().clamp(min=1e-8) * len(found)
+
+    def forward(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
+        chance = torch.get_rng_state()
+        weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
+        with learner.held():
+            losses = functional_call(learner, weights, (batch, progress)).losses
+            grads = torch.autograd.grad((self.weigh(losses) * losses).mean(), list(weights.values()), create_graph=True)
+            lr = optimizer.param_groups[0]["lr"]
+            virtual = {name: p - lr * g for (name, p), g in zip(weights.items(), grads, strict=True)}
+            meta = functional_call(learner, virtual, (batch["meta"], progress)).loss
+        self.optimizer.zero_grad(set_to_none=True)
+        for p, g in zip(self.net.parameters(), torch.autograd.grad(meta, list(self.net.parameters())), strict=True):
+            p.grad = g
+        self.optimizer.step()
+        torch.set_rng_state(chance)
+        optimizer.zero_grad(set_to_none=True)
+        step = learner.training_step(batch, progress)
+        found = self.weigh(step.losses).detach()
+        loss = (found * step.losses).mean()
+        loss.backward()
+        optimizer.step()
+        return step._replace(loss=loss, log={**step.log, "weights": found})
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return self.optimizer.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+def balanced(rows: Part, per_class: int) -> tuple[Tensor, Tensor]:
+    """Rows of the meta set, and those that stay; a class of one row lends it."""
+    each = [torch.nonzero(rows.targets == j).flatten() for j in range(len(rows.classes))]
+    meta = [found[: max(1, min(per_class, len(found) - 1))] for found in each]
+    stay = [found[0 if len(found) == 1 else len(out) :] for found, out in zip(each, meta, strict=True)]
+    return torch.cat(meta), torch.cat(stay).sort().values
+
+
+def mwn(*, base: Base = PLAIN, per_class: Count = 2, lr: PositiveFloat = 1e-2) -> Method:
+    """Meta-Weight-Net: weights by a small net of the loss, learnt on a balanced meta set that `base` never sees.
+
+    loss = mean of V(l_i) l_i / mean of V(l), l those of `base`.
+    """
+
+    def rest(data: TrainingSet) -> TrainingSet:
+        return replace(data, labeled=data.labeled.take(balanced(data.labeled, per_class)[1]))
+
+    def change(built: Built, data: TrainingSet) -> Built:
+        meta = data.labeled.take(balanced(data.labeled, per_class)[0])
+        found = stepping(lambda data: MetaWeightNet(lr))(built, data)
+        return found._replace(data=together(built.data, meta=meta.drawn(len(meta))))
+
+    return over(base, ("weights", "update"), change, rows=rest, reference=SHU_2019)
+
+
+METHODS = {"sam": sam, "mwn": mwn}

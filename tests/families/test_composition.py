@@ -1,0 +1,167 @@
+"""Every correction over every method: equal to the composition written by hand, or refused before training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+import toys
+from by_hand import HAND
+from toys import TOYS, splits
+
+from longtail.catalogue.compose import BaseMethod
+from longtail.catalogue.method import Method
+from longtail.catalogue.resolve import resolve
+from longtail.data import TrainingSet
+from longtail.engine import Built, Stage, Training
+from longtail.facts import knobs
+from longtail.methods import method
+from longtail.methods.menu import CATALOG, ESTIMATORS
+
+ALL = {**CATALOG, **TOYS}
+RECIPE = replace(toys.RECIPE, batch_size=12)
+SMALL = {task: TrainingSet.of(splits(task, (14, 6, 4))) for task in toys.SPLITS}
+RULES = {
+    key: knob.rule
+    for key, builder in ALL.items()
+    for knob in knobs.declared(builder).values()
+    if isinstance(knob.rule, BaseMethod)
+}
+"""Correction -> what it asks of its base."""
+
+POSTHOC = {"logit-adjusted-posthoc", "ce-threshold"}
+WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
+ENCODERS = {"simclr", "simclr-ts"}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - {"fixmatch", "darp", "proden", "records"}
+LEGAL = {
+    **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - {"ssp"}),
+    "mwn": SUPERVISED - WEIGHING - {"ssp", "sam"},
+    "absgd-decoupled": SUPERVISED - WEIGHING - {"ssp", "crt", "ncm"},
+    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn"},
+    "darp": {"fixmatch"},
+    "records": {"proden"},
+    "ssp": SUPERVISED - {"ssp"},
+    "crt": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
+    "ncm": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
+}
+"""Correction -> bases that have all that it takes up."""
+UNLIKE = {"ce", "sigmoid-ce", "cb-rs", "ldam-drw", "absgd", "absgd-decoupled", "abadam", "ce-threshold", "trees", *TOYS}
+"""Methods that differ in what they are made of; the others are like one of them and tried in the full suite."""
+PAIRS = [
+    pytest.param(correction, base, marks=[] if base in UNLIKE else [pytest.mark.slow])
+    for correction in RULES
+    for base in ALL
+]
+
+
+def task_of(found: Method) -> TrainingSet:
+    return SMALL[found.task]
+
+
+def left(stages: Sequence[Stage], data: TrainingSet) -> dict[str, torch.Tensor]:
+    """All that the last learner knows after training, as tensors."""
+    training = Training(stages, data)
+    list(training)
+    return {name: t for name, t in training.learner.state_dict().items() if isinstance(t, torch.Tensor)}
+
+
+@cache
+def resulting(spec: str) -> dict[str, torch.Tensor]:
+    found = resolve(spec, ALL)
+    return left(found.stages(RECIPE), task_of(found))
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(t.equal(other[name]) for name, t in one.items())
+
+
+def networks(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: t for name, t in state.items() if name.startswith("network.")}
+
+
+def test_every_correction_is_written_by_hand_and_says_what_it_takes_up() -> None:
+    assert set(RULES) == set(HAND) == set(LEGAL)
+    for key, rule in RULES.items():
+        assert set(rule.slots) & method(key).taken == set(rule.slots), key
+
+
+@pytest.mark.parametrize(("correction", "base"), PAIRS, ids=lambda key: key)
+def test_a_pair_is_equal_to_by_hand_or_refused(correction: str, base: str) -> None:
+    spec = f"{correction}(base={base!r})"
+    if base not in LEGAL[correction]:
+        with pytest.raises(ValueError, match=f"base must be .*, got '{base}', wh(ich|ose) .*; choose one of longtail"):
+            method(spec)
+        return
+    composed, plain = method(spec), method(base)
+    assert composed.task == plain.task
+    assert composed.taken == plain.taken | set(RULES[correction].slots)
+    by_hand = left(HAND[correction](plain, RECIPE, task_of(plain)), task_of(plain))
+    assert same(resulting(spec), by_hand)
+    # and neither of the two is lost
+    assert not same(networks(resulting(spec)), networks(resulting(base)))
+    default = f"{correction}(base={knobs.declared(ALL[correction])['base'].default!r})"
+    if spec != default:
+        assert not same(networks(resulting(spec)), networks(resulting(default)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("sam(base=\"absgd(base='ride', lam=5)\")", "absgd(base=\"sam(base='ride')\", lam=5)"),
+        ("sam(base=\"eg(base='ldam-drw')\")", "eg(base=\"sam(base='ldam-drw')\")"),
+        ("sam(base=\"darp(base='fixmatch')\")", "darp(base=\"sam(base='fixmatch')\")"),
+        ("sam(base=\"records(base='proden')\")", "records(base=\"sam(base='proden')\")"),
+        ("crt(base=\"ssp(base='ldam-drw')\")", "ssp(base=\"crt(base='ldam-drw')\")"),
+    ],
+)
+def test_corrections_in_different_slots_do_not_mind_their_order(one: str, other: str) -> None:
+    assert same(resulting(one), resulting(other))
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("absgd(base=\"sam(base='term')\")", "which weighs its examples already"),
+        ("sam(base=\"crt(base='sam')\")", "which takes steps of its own kind already"),
+        ("absgd(base=\"ssp(base='ldam-drw')\")", "which has no weights to take up"),
+        ("absgd-decoupled(base=\"absgd(base='ncm')\")", "which weighs its examples already"),
+        ("sam(base=\"absgd(base='trees')\")", "whose training is not one of gradient steps"),
+        ("darp(base=\"sam(base='ce')\")", "which is supervised"),
+    ],
+)
+def test_what_is_taken_far_below_is_taken(spec: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        method(spec)
+
+
+class TestWhatIsNotDeclared:
+    """A leaf that forgets to say what it takes up is refused when it is built, and nothing of it is lost."""
+
+    @staticmethod
+    def built(correction: str, base: Built) -> Built:
+        stage = Stage("train", "careless", lambda data, previous: base, 1, RECIPE.make_optimizer, RECIPE.learning_rate)
+        careless = Method(lambda recipe: [stage], method("ce").reference).named("careless", "careless")
+        (found,) = ALL[correction](base=careless).stages(RECIPE)
+        return found.build(SMALL["supervised"], None)
+
+    def test_an_update_of_its_own(self) -> None:
+        base = method("sam").stages(RECIPE)[0].build(SMALL["supervised"], None)
+        for correction in ("sam", "mwn"):
+            with pytest.raises(ValueError, match="base must take plain gradient steps, got SAM; choose another base"):
+                self.built(correction, base)
+
+    def test_weights_of_its_own(self) -> None:
+        base = method("absgd").stages(RECIPE)[0].build(SMALL["supervised"], None)
+        with pytest.raises(ValueError, match="SupervisedLearner without weights, got one with weights"):
+            self.built("term", base)
+
+    def test_another_kind_of_learner(self) -> None:
+        base = method("simclr").stages(RECIPE)[0].build(SMALL["supervised"], None)
+        with pytest.raises(ValueError, match="without weights, got PairLearner; choose another base"):
+            self.built("absgd", base)
+        found: Any = self.built("sam", base)
+        assert found.learner is base.learner

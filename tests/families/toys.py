@@ -1,0 +1,116 @@
+"""The trial methods together, tiny data for each task, and a training that can be killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import crt_ncm
+import fixmatch_darp
+import numpy as np
+import proden_records
+import ride
+import sam_mwn
+import simclr_ts_probe_ssp
+import torch
+from torch import Tensor
+
+from longtail.data import Splits, load
+from longtail.data.kinds import unknown
+from longtail.engine import Recipe, Training, packing
+from longtail.methods import menu, method
+from longtail.runs.train import train
+
+LEAVES = (crt_ncm, sam_mwn, fixmatch_darp, proden_records, simclr_ts_probe_ssp, ride)
+TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
+RECIPE = Recipe(epochs=5, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,), "dropout": 0.1})
+
+
+def noisy(inputs: Tensor, generator: torch.Generator) -> Tensor:
+    return inputs + 0.5 * torch.randn(inputs.shape, generator=generator)
+
+
+def splits(task: str, sizes: tuple[int, ...] = (40, 20, 8)) -> Splits:
+    """Gaussian classes; what is known of the labels is the task's."""
+    generator = np.random.default_rng(0)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    found = load(generator.normal(size=(len(y), 4)) + 1.5 * y[:, None], y)
+    rows = replace(found.train, policy={"strong": noisy, "contrast": noisy})
+    if task == "semi-supervised":
+        labelled = torch.arange(len(rows)) % 3 == 0
+        rest = rows.take(torch.nonzero(~labelled).flatten())
+        rest = replace(rest, targets=unknown(len(rest)))
+        return replace(found, train=rows.take(torch.nonzero(labelled).flatten()), unlabeled=rest).checked()
+    if task == "partial":
+        candidates = torch.from_numpy(generator.random((len(rows), len(sizes))) < 0.4)
+        candidates[torch.arange(len(rows)), rows.targets] = True
+        rows = replace(rows, targets=candidates)
+    return replace(found, train=rows).checked()
+
+
+SPLITS = {task: splits(task) for task in ("supervised", "semi-supervised", "partial", "self-supervised")}
+
+
+def register(catalogue: dict[str, Any] = menu.CATALOG) -> None:
+    catalogue.update(TOYS)
+
+
+def run(spec: str, folder: Path, pause: tuple[str, int] | None = None) -> None:
+    """Train with a folder, in a process of its own; pause after that stage and epoch, for the process to be killed."""
+    register()
+
+    def hook(record: dict[str, Any]) -> None:
+        wait(folder.with_suffix(".paused"), pause, record)
+
+    train(spec, SPLITS[method(spec).task], folder=folder, recipe=RECIPE, threads=1, on_epoch=hook)
+
+
+def run_without_folder(spec: str, path: Path, pause: tuple[str, int] | None = None) -> None:
+    """Train by the caller's own loop, which keeps the checkpoints; what the learner knows goes to `path` in the end."""
+    register()
+    found = method(spec)
+    checkpoint = path.with_suffix(".checkpoint")
+    resume = packing.load(checkpoint) if checkpoint.exists() else None
+    training = Training(found.stages(RECIPE), SPLITS[found.task].train, resume=resume)
+    for record in training:
+        packing.save(checkpoint, training.state())
+        wait(path.with_suffix(".paused"), pause, record)
+    packing.save(path, training.learner.state_dict())
+
+
+def wait(marker: Path, pause: tuple[str, int] | None, record: dict[str, Any]) -> None:
+    if pause == (record["stage"], record["epoch"]):
+        marker.touch()
+        time.sleep(600)
+
+
+SERVER = multiprocessing.get_context("forkserver")
+"""Real processes that need not import everything anew; an optimiser's first step imports torch._dynamo."""
+SERVER.set_forkserver_preload(["longtail.runs.train", "longtail.methods", "torch._dynamo"])
+
+
+def finish(target: Any, *arguments: Any) -> None:
+    process = SERVER.Process(target=target, args=arguments)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0, process.exitcode
+
+
+def kill(target: Any, spec: str, place: Path, pause: tuple[str, int]) -> None:
+    """SIGKILL once the stage's epoch and its checkpoint are on disk."""
+    process = SERVER.Process(target=target, args=(spec, place, pause))
+    process.start()
+    marker, deadline = place.with_suffix(".paused"), time.monotonic() + 120
+    while not marker.exists():
+        assert process.is_alive(), process.exitcode
+        assert time.monotonic() < deadline, "the moment never came"
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
