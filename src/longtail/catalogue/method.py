@@ -54,8 +54,8 @@ class Method:
         task: the kind of labels it learns from.
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it takes all.
-        slots: what a correction over this method can take up (`ALREADY` lists them); one that takes up another is refused
-            before anything is trained.
+        slots: what a correction over this method can take up, of those in `ALREADY`; one that takes up another is
+            refused before training.
         taken: the slots that it has taken up itself, or one of those below it.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         trains: what is trained, in words.

@@ -28,6 +28,7 @@ class InstanceWeighting(nn.Module, ABC):
         self.last: Tensor | None = None
         self.holding = False  # True inside `learner.held()`: the state stays as it is
         self.repeating = False  # True inside `learner.held(again=True)`: so do the weights
+        self._found: Tensor | None = None  # those of the call that moved the state
 
     @abstractmethod
     def weights(
@@ -54,10 +55,13 @@ class InstanceWeighting(nn.Module, ABC):
     ) -> Tensor:
         """The weights alone, (N,), detached, 0 where not kept; the state moves as in a call."""
         _checked(losses, kept)
-        if self.repeating and self.last is not None:
+        if self.repeating and self._found is not None:
+            self.last = self._found
             return self.last
         found = self.weights(losses.detach(), targets=targets, index=index, kept=kept, progress=progress)
         self.last = found if kept is None else torch.where(kept, found, 0.0)
+        if not self.holding:
+            self._found = self.last
         return self.last
 
     def forward(
