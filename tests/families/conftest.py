@@ -8,6 +8,7 @@ import pytest
 import toys
 
 from longtail.methods import menu
+from longtail.runs.run import Run
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -15,3 +16,16 @@ def registered() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(menu, "CATALOG", {**menu.CATALOG, **toys.TOYS})
         yield
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """One run of every spec, made when it is first asked for."""
+    root = tmp_path_factory.mktemp("runs")
+
+    class Runs(dict[str, Run]):
+        def __missing__(self, spec: str) -> Run:
+            self[spec] = toys.trained(spec, root / str(len(self)))
+            return self[spec]
+
+    return Runs()

@@ -12,10 +12,12 @@ import torch
 import toys
 from toys import RECIPE, SPLITS
 
+from longtail.comparison import compare
 from longtail.data import TrainingSet
 from longtail.engine import Built, Stage, Training, packing
 from longtail.facts.learner import Learner
 from longtail.methods import method
+from longtail.runs.run import read_json
 from longtail.runs.train import train
 
 SPEC = "ssp(base='crt')"
@@ -182,3 +184,13 @@ class TestTheStore:
         assert [record["loss"] for record in there] == expected
         assert there.reused == [first] * len(shared)
         assert same(there.learner.state_dict(), alone.learner.state_dict())
+
+    def test_a_comparison_runs_no_common_beginning_twice(self, tmp_path: Path) -> None:
+        rows = SPLITS["supervised"].train
+        asked = "sam,crt,ncm,crt(base='sam'),absgd-decoupled"
+        compare(rows.inputs, rows.targets, methods=asked, seeds=1, jobs=1, epochs=3, out=tmp_path)
+        found = {r["method"]: r["reuses"] for r in map(read_json, tmp_path.glob("*/seed-0/run.json"))}
+        whose = {spec: None if owner is None else owner.rpartition("-")[0] for spec, owner in found.items()}
+        assert {spec: owner and owner.split("-")[0] for spec, owner in whose.items()} == {
+            "ce": None, "sam": None, "crt": "ce", "ncm": "ce", "absgd-decoupled": "ce", "crt(base='sam')": "sam",
+        }  # fmt: skip

@@ -20,10 +20,11 @@ import simclr_ts_probe_ssp
 import torch
 from torch import Tensor
 
-from longtail.data import Splits, load
+from longtail.data import Examples, Splits, load
 from longtail.data.kinds import unknown
 from longtail.engine import Recipe, Training, packing
 from longtail.methods import menu, method
+from longtail.runs.run import Run
 from longtail.runs.train import train
 
 LEAVES = (crt_ncm, sam_mwn, fixmatch_darp, proden_records, simclr_ts_probe_ssp, ride)
@@ -53,11 +54,25 @@ def splits(task: str, sizes: tuple[int, ...] = (40, 20, 8)) -> Splits:
     return replace(found, train=rows).checked()
 
 
+def images() -> Examples:
+    """Rows of three classes as pictures of 8 x 8."""
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.repeat_interleave(torch.arange(3), torch.tensor([20, 9, 5]))
+    pixels = torch.rand(len(targets), 1, 8, 8, generator=generator) + 0.2 * targets[:, None, None, None]
+    return Examples(pixels, targets, ("a", "b", "c"), policy={"contrast": noisy})
+
+
 SPLITS = {task: splits(task) for task in ("supervised", "semi-supervised", "partial", "self-supervised")}
 
 
 def register(catalogue: dict[str, Any] = menu.CATALOG) -> None:
     catalogue.update(TOYS)
+
+
+def trained(spec: str, folder: Path, **options: Any) -> Run:
+    """The method trained on its task's data in this process."""
+    options = {"recipe": RECIPE, "threads": 1, **options}
+    return train(spec, SPLITS[method(spec).task], folder=folder, **options)
 
 
 def run(spec: str, folder: Path, pause: tuple[str, int] | None = None) -> None:
@@ -67,7 +82,7 @@ def run(spec: str, folder: Path, pause: tuple[str, int] | None = None) -> None:
     def hook(record: dict[str, Any]) -> None:
         wait(folder.with_suffix(".paused"), pause, record)
 
-    train(spec, SPLITS[method(spec).task], folder=folder, recipe=RECIPE, threads=1, on_epoch=hook)
+    trained(spec, folder, on_epoch=hook)
 
 
 def run_without_folder(spec: str, path: Path, pause: tuple[str, int] | None = None) -> None:

@@ -1,0 +1,120 @@
+"""Without strength a method is its base, bit for bit; with it, it is applied: each checked by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toys
+from ride import apart
+from toys import RECIPE, SPLITS
+
+from longtail import losses
+from longtail.data import TrainingSet, together
+from longtail.engine import Built, Recipe, Stage, Training
+from longtail.facts.schedules import switch
+from longtail.learners import SupervisedLearner
+from longtail.methods import method
+from longtail.runs.run import Run
+
+
+@pytest.mark.parametrize(
+    ("strengthless", "base", "full"),
+    [
+        ("sam(rho=0)", "ce", "sam"),
+        ("sam(base='ldam-drw', rho=0)", "ldam-drw", "sam(base='ldam-drw')"),
+        ("sam(base='absgd(lam=5)', rho=0)", "absgd(lam=5)", "sam(base='absgd(lam=5)')"),
+        ("sam(base='eg(persistent=True)', rho=0)", "eg(persistent=True)", "sam(base='eg(persistent=True)')"),
+        ("sam(base='small-loss', rho=0)", "small-loss", "sam(base='small-loss')"),
+        ("sam(base='fixmatch', rho=0)", "fixmatch", "sam(base='fixmatch')"),
+        ("sam(base='darp', rho=0)", "darp", "sam(base='darp')"),
+        ("sam(base='records', rho=0)", "records", "sam(base='records')"),
+        ("sam(base='simclr', rho=0)", "simclr", "sam(base='simclr')"),
+        ("sam(base='crt', rho=0)", "crt", "sam(base='crt')"),
+        ("sam(base='ride', rho=0)", "ride", "sam(base='ride')"),
+        ("fixmatch(threshold=2)", "fixmatch(consistency=0)", "fixmatch"),
+        ("darp(start=1)", "fixmatch", "darp"),
+        ("records(tau=0)", "proden", "records"),
+        ("simclr-ts(low=0.2, high=0.2)", "simclr", "simclr-ts"),
+        ("ride(experts=1, at=1)", "ldam", "ride(experts=2, at=1)"),
+        ("absgd(base='ride', lam=inf)", "ride", "absgd(base='ride')"),
+    ],
+)
+def test_without_strength_it_is_its_base_bit_for_bit_and_with_it_not(
+    runs: dict[str, Run], strengthless: str, base: str, full: str
+) -> None:
+    plain = runs[base].predictions()["scores"]
+    assert runs[strengthless].predictions()["scores"].equal(plain)
+    assert not runs[full].predictions()["scores"].equal(plain)
+
+
+def by_hand(build: Any, task: str, recipe: Recipe = RECIPE) -> Training:
+    stage = Stage("train", "by hand", build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate)
+    training = Training([stage], TrainingSet.of(SPLITS[task]))
+    list(training)
+    return training
+
+
+def test_one_expert_is_ldam_with_deferred_weights_divided_by_the_batch(runs: dict[str, Run]) -> None:
+    def build(data: TrainingSet, previous: Any) -> Built:
+        knobs = {"class_weight": "effective", "reweight": switch(0.8, 0.0, 1.0), "normalize": "batch"}
+        network = RECIPE.network(data.labeled, "cosine")
+        learner = SupervisedLearner(network, losses.LDAMLoss(data.class_counts, **knobs))
+        return Built(learner, data.labeled.drawn(RECIPE.batch_size))
+
+    learner = by_hand(build, "supervised").learner.eval()
+    assert learner.predict(SPLITS["supervised"].test.inputs).equal(runs["ride(experts=1)"].predictions()["scores"])
+
+
+def test_fixmatch_without_consistency_is_plain_training_on_the_labelled_rows(tmp_path: Path) -> None:
+    calm = Recipe(epochs=5, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,)})
+    run = toys.trained("fixmatch(consistency=0, decay=0)", tmp_path, recipe=calm)
+
+    def build(data: TrainingSet, previous: Any) -> Built:
+        assert data.unlabeled is not None
+        learner = SupervisedLearner(calm.network(data.labeled), losses.CrossEntropyLoss())
+        steps = data.unlabeled.drawn(calm.batch_size).steps()
+        return Built(learner, together(data.labeled.drawn(calm.batch_size), steps=steps))
+
+    learner = by_hand(build, "semi-supervised", calm).learner.eval()
+    # one pass for three parts adds in another order
+    torch.testing.assert_close(
+        learner.predict(SPLITS["supervised"].test.inputs), run.predictions()["scores"], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_absgd_over_experts_weighs_the_experts_own_losses() -> None:
+    (stage,) = method("absgd(base='ride', lam=2, gamma=1)").stages(RECIPE)
+    learner = stage.build(TrainingSet.of(SPLITS["supervised"]), None).learner.eval()
+    rows = SPLITS["supervised"].train
+    batch = rows.batch(torch.arange(0, len(rows), 3))
+    step = learner.training_step(batch, 0.9)
+    z = learner.network(batch["inputs"]).extra["experts"]
+    each = [learner.loss.per_example(e, batch["targets"], progress=0.9) for e in z.unbind(1)]
+    shares = 0.05 * 3 * rows.class_counts / len(rows) + 0.95
+    own = torch.stack(each).sum(0) - 0.45 * apart(30.0 * z, shares / shares.max())
+    torch.testing.assert_close(step.losses, own)
+    weights = (own / 2).exp() / (own / 2).exp().mean()
+    torch.testing.assert_close(step.loss, (weights.detach() * own).mean())
+
+
+def test_the_moving_average_predicts(runs: dict[str, Run]) -> None:
+    slow, fast = runs["fixmatch(decay=0.9)"], runs["fixmatch"]
+    assert [r["loss"] for r in slow.records] == [r["loss"] for r in fast.records]
+    assert not slow.predictions()["scores"].equal(fast.predictions()["scores"])
+
+
+def test_the_prior_that_records_has_learnt_is_taken_off_in_prediction(runs: dict[str, Run]) -> None:
+    found = method("records")
+    training = Training(found.stages(RECIPE), TrainingSet.of(SPLITS["partial"]))
+    list(training)
+    arrays = runs["records"].predictions()
+    offsets = training.learner.targets.offsets()
+    expected = arrays["scores"] - offsets.log_softmax(0)
+    torch.testing.assert_close(arrays["adjusted_scores"], expected)
+    assert offsets.exp().sum().item() == pytest.approx(1.0, abs=1e-5)
+    assert float(offsets.exp().max() - offsets.exp().min()) > 0.05  # it has learnt something
+    inference = training.learner.eval().inference().scores(SPLITS["partial"].test.inputs)
+    assert inference.argmax(1).equal(arrays["adjusted_scores"].argmax(1))

@@ -1,0 +1,111 @@
+"""The semi-supervised and the pair learner: their formulas, what they remember, and what they leave."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from longtail.facts.types import Batch, Outputs
+from longtail.learners import PairLearner, SemiSupervisedLearner
+from longtail.losses import CrossEntropyLoss, LDAMLoss
+
+
+class Half(nn.Module):
+    """The weak view's class, at half weight; keeps what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, Any, Outputs]] = []
+
+    def forward(self, batch: Batch, outputs: Outputs, progress: Any) -> tuple[Tensor, Tensor]:
+        self.told.append(("call", batch, outputs))
+        return outputs.logits.argmax(1), torch.full((len(batch["index"]),), 0.5)
+
+    def observe(self, batch: Batch, outputs: Outputs, progress: Any) -> None:
+        self.told.append(("observe", batch, outputs))
+
+    def refresh(self, data: Any, progress: Any) -> None:
+        self.told.append(("refresh", data, progress))
+
+
+def batch() -> Batch:
+    torch.manual_seed(1)
+    rest = Batch(inputs=(torch.randn(6, 4), torch.randn(6, 4)), index=torch.arange(6))
+    targets = torch.tensor([0, 1, 2, 0, 0])
+    return Batch(inputs=torch.randn(5, 4), targets=targets, index=torch.arange(5), unlabeled=rest)
+
+
+def semi(**slots: Any) -> SemiSupervisedLearner:
+    torch.manual_seed(0)
+    return SemiSupervisedLearner(nn.Linear(4, 3), CrossEntropyLoss(), Half(), **slots)
+
+
+def test_the_loss_is_the_labelled_one_and_the_mean_over_all_unlabelled_rows() -> None:
+    learner, data = semi(consistency=2.0), batch()
+    step = learner.training_step(data, 0.0)
+    weak, strong = (learner.network(x) for x in data["unlabeled"]["inputs"])
+    labelled = F.cross_entropy(learner.network(data["inputs"]), data["targets"])
+    unlabelled = 0.5 * F.cross_entropy(strong, weak.argmax(1))  # masks divide by all rows
+    torch.testing.assert_close(step.loss, labelled + 2.0 * unlabelled)
+    torch.testing.assert_close(step.log["consistency"], unlabelled.detach())
+
+
+def test_targets_are_told_the_weak_view_without_its_graph_and_again_after_the_update() -> None:
+    learner, data = semi(), batch()
+    learner.start_epoch([], 0.0)  # type: ignore[arg-type]
+    step = learner.training_step(data, 0.0)
+    learner.after_update(data, step, 0.0)
+    words, batches, outputs = zip(*learner.targets.told, strict=True)  # type: ignore[arg-type]
+    assert words == ("refresh", "call", "observe")
+    assert batches[1] is batches[2] is data["unlabeled"]
+    assert not outputs[1].logits.requires_grad
+    assert outputs[2].logits.equal(outputs[1].logits)
+
+
+def test_the_average_follows_and_predicts() -> None:
+    learner, data = semi(decay=0.75), batch()
+    before = copy.deepcopy(learner.network)
+    with torch.no_grad():
+        learner.network.weight += 1.0
+    step = learner.training_step(data, 0.0)
+    with learner.held():
+        learner.after_update(data, step, 0.0)
+    assert learner.average.weight.equal(before.weight)
+    learner.after_update(data, step, 0.0)
+    torch.testing.assert_close(learner.average.weight, before.weight + 0.25)
+    assert learner.predict(data["inputs"]).equal(learner.average(data["inputs"]))
+    assert {id(p) for p in learner.trainable()[0]["params"]} == {id(p) for p in learner.network.parameters()}
+
+
+def test_scores_are_scaled_as_the_loss_says() -> None:
+    learner = SemiSupervisedLearner(nn.Linear(4, 3), LDAMLoss([5, 3, 2], scale=10.0), Half())
+    data = batch()
+    torch.testing.assert_close(learner.predict(data["inputs"]), 10.0 * learner.average(data["inputs"]))
+
+
+def test_another_target_leaves_everything_else(  # a slot that is forgotten is dropped without a word
+) -> None:
+    learner = semi(consistency=2.0, decay=0.5, no_decay=("bias",))
+    other = learner.varied(targets=Half())
+    assert other.targets is not learner.targets
+    for slot in ("network", "loss", "consistency", "decay", "average", "no_decay"):
+        assert getattr(other, slot) is getattr(learner, slot)
+
+
+def test_a_pair_is_compared_in_one_pass() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    learner = PairLearner(network, lambda z1, z2, progress: (z1 - z2).square().sum(1) * progress)
+    first, second = torch.randn(2, 6, 4).unbind()
+    step = learner.training_step(Batch(inputs=(first, second), index=torch.arange(6)), 0.5)
+    z1, z2 = copy.deepcopy(network)(torch.cat([first, second])).chunk(2)  # of the statistics of both
+    assert step.losses is not None
+    torch.testing.assert_close(step.losses, 0.5 * (z1 - z2).square().sum(1))
+    assert step.loss.item() == pytest.approx(step.losses.mean().item())
+    assert int(network[1].num_batches_tracked) == 1
+    assert learner.inference().network is network
