@@ -20,7 +20,7 @@ CONFIG = {"method": "ce", "threads": 1}
 def state(finished: int) -> dict[str, Any]:
     return {
         "stage": 0, "epoch": finished, "finished": finished, "records": [], "hash": "aa",
-        "learner": {"weight": torch.arange(float(finished))}, "left": None, "update": {}, "optimizer": None,
+        "before": [], "learner": {"weight": torch.arange(float(finished))}, "update": {}, "optimizer": None,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from longtail.data import TrainingSet
 from longtail.engine import Built, Stage, Training, packing
 from longtail.facts.learner import Learner
 from longtail.methods import method
-from longtail.runs.run import read_json
 from longtail.runs.train import train
 
 SPEC = "ssp(base='crt')"
@@ -189,7 +189,10 @@ class TestTheStore:
         rows = SPLITS["supervised"].train
         asked = "sam,crt,ncm,crt(base='sam'),absgd-decoupled"
         compare(rows.inputs, rows.targets, methods=asked, seeds=1, jobs=1, epochs=3, out=tmp_path)
-        found = {r["method"]: r["reuses"] for r in map(read_json, tmp_path.glob("*/seed-0/run.json"))}
+        found = {
+            r["method"]: r["reuses"]
+            for r in (json.loads(path.read_text()) for path in tmp_path.glob("*/seed-0/run.json"))
+        }
         whose = {spec: None if owner is None else owner.rpartition("-")[0] for spec, owner in found.items()}
         assert {spec: owner and owner.split("-")[0] for spec, owner in whose.items()} == {
             "ce": None, "sam": None, "crt": "ce", "ncm": "ce", "absgd-decoupled": "ce", "crt(base='sam')": "sam",
