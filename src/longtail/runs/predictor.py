@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from longtail import posthoc as rules
 from longtail.data.prepare import fresh
-from longtail.data.prepare.preparation import Preparation, restored
+from longtail.data.prepare.preparation import Preparation
+from longtail.data.prepare.restored import restored
 from longtail.runs import priors, saved
 from longtail.runs.predictions import Predictions
 from longtail.engine.recipe import build
