@@ -15,7 +15,7 @@ import pytest
 
 from longtail import __version__
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import GOOD_1952
+from longtail.catalogue.references import cited
 from longtail.cli import run
 from longtail.methods import menu as catalog
 
@@ -371,7 +371,7 @@ class TestExitCodes:
         self, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken() -> Method:
-            return Method(one_stage(lambda counts: 1 / 0), GOOD_1952)  # type: ignore[arg-type, return-value]
+            return Method(one_stage(lambda counts: 1 / 0), cited("good1952rational"))  # type: ignore[arg-type, return-value]
 
         monkeypatch.setitem(catalog.CATALOG, "broken", broken)
         assert compare(methods="ce,broken,ldam") == 1

@@ -224,7 +224,7 @@ def broken(*seeds: int) -> Callable[[], Method]:
 
     def builder() -> Method:
         from longtail.catalogue.method import one_stage
-        from longtail.catalogue.references import GOOD_1952
+        from longtail.catalogue.references import cited
 
         def loss(counts: Any) -> Any:
             import torch
@@ -236,7 +236,7 @@ def broken(*seeds: int) -> Callable[[], Method]:
         from longtail.engine.randomness import derived
 
         starts = {derived(seed, 0, 0, "build") for seed in seeds}
-        return Method(one_stage(loss, spec=f"broken{seeds}"), GOOD_1952)
+        return Method(one_stage(loss, spec=f"broken{seeds}"), cited("good1952rational"))
 
     return builder
 

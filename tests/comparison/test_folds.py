@@ -280,13 +280,13 @@ class TestAgain:
 
     def test_a_failing_method_leaves_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from longtail.catalogue.method import Method, one_stage
-        from longtail.catalogue.references import GOOD_1952
+        from longtail.catalogue.references import cited
         from longtail.methods import menu as catalog
 
         def loss(counts: Any) -> Any:
             raise RuntimeError("out of order")
 
-        monkeypatch.setitem(catalog.CATALOG, "broken", lambda: Method(one_stage(loss), GOOD_1952))
+        monkeypatch.setitem(catalog.CATALOG, "broken", lambda: Method(one_stage(loss), cited("good1952rational")))
         result = run(methods="broken,ldam", seeds=1)
         assert result.summary["failed"] == [{"method": "broken", "seed": 0, "error": "RuntimeError: out of order"}]
         assert {row["method"] for row in result.rows} == {"ce", "ldam"}

@@ -16,7 +16,7 @@ from torch import nn
 from longtail import instance_weights
 from longtail.catalogue.compose import weighed
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import GOOD_1952
+from longtail.catalogue.references import cited
 from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe
 from longtail.engine.watch import FinitenessError
@@ -327,7 +327,7 @@ class TestRecorded:
 
             return [replace(stage, build=build)]
 
-        record = next(Fit(Method(stages, GOOD_1952).named("x", "x"), SPLITS, recipe=RECIPE))
+        record = next(Fit(Method(stages, cited("good1952rational")).named("x", "x"), SPLITS, recipe=RECIPE))
         y = SPLITS.train.targets.numpy()
         expected = [float(np.mean(1.0 + np.flatnonzero(y == j))) for j in range(3)]
         assert record["mean_weights"] == pytest.approx(expected)

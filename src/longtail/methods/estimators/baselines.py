@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from longtail import posthoc
 from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method, Misfit
-from longtail.catalogue.references import COX_1958, FRIEDMAN_2001, MENON_2021, Reference
+from longtail.catalogue.references import Reference, cited
 from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
@@ -43,7 +43,12 @@ def logistic(*, C: PositiveFloat = 1.0) -> Method:
     Cox 1958, for two classes, where scikit-learn has one weight vector and the sigmoid. A code that no
     training row has is no category: all its columns are 0. It is refused for training rows x classes > 100,000,000.
     """
-    return _method(f"logistic(C={float(C)})", partial(classifiers.logistic, C=C), classifiers.many_scores, COX_1958)
+    return _method(
+        f"logistic(C={float(C)})",
+        partial(classifiers.logistic, C=C),
+        classifiers.many_scores,
+        cited("cox1958regression"),
+    )
 
 
 def logistic_cw(*, C: PositiveFloat = 1.0) -> Method:
@@ -57,7 +62,7 @@ def logistic_cw(*, C: PositiveFloat = 1.0) -> Method:
         f"logistic-cw(C={float(C)})",
         partial(classifiers.logistic, C=C),
         classifiers.many_scores,
-        COX_1958,
+        cited("cox1958regression"),
         balanced=True,
     )
 
@@ -120,7 +125,9 @@ def _trees(name: str, rate: float, iterations: int, leaves: int, *, balanced: bo
     knobs: dict[str, Any] = {"learning_rate": float(rate), "max_iter": int(iterations), "max_leaf_nodes": int(leaves)}
     text = f"{name}({','.join(f'{knob}={value}' for knob, value in knobs.items())})"
     options = {"balanced": balanced, "gentler": classifiers.slower}
-    return _method(text, partial(classifiers.boosting, **knobs), classifiers.many_classes, FRIEDMAN_2001, **options)
+    return _method(
+        text, partial(classifiers.boosting, **knobs), classifiers.many_classes, cited("friedman2001greedy"), **options
+    )
 
 
 def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Reference, **options: Any) -> Method:
@@ -145,4 +152,4 @@ def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Refe
 
 def _adjusted(plain: Method, tau: float) -> Method:
     rule = partial(posthoc.LogitAdjustment, tau=tau)
-    return replace(plain, posthoc=rule, prior=None, reference=MENON_2021)
+    return replace(plain, posthoc=rule, prior=None, reference=cited("menon2021long"))

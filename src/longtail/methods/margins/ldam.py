@@ -5,7 +5,7 @@ from __future__ import annotations
 from longtail import losses
 from longtail.catalogue.implied import weighted
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import CAO_2019
+from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
 from longtail.facts.schedules import switch
 from longtail.methods.supervised.deferred import START, ClassWeight
@@ -23,7 +23,7 @@ def ldam(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = 30.0) -> 
         lambda counts: losses.LDAMLoss(counts, max_margin=max_margin, scale=scale),
         head="cosine",
     )
-    return Method(stages, CAO_2019)
+    return Method(stages, cited("cao2019learning"))
 
 
 def ldam_drw(
@@ -51,4 +51,4 @@ def ldam_drw(
         ),
         head="cosine",
     )
-    return Method(stages, CAO_2019, prior=weighted(class_weight, at))
+    return Method(stages, cited("cao2019learning"), prior=weighted(class_weight, at))

@@ -11,7 +11,7 @@ import torch
 from longtail import instance_weights
 from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, over, weighing
 from longtail.catalogue.method import Method
-from longtail.catalogue.references import QI_2023
+from longtail.catalogue.references import cited
 from longtail.engine import Recipe, Stage
 from longtail.facts.knobs import PositiveFloat
 from longtail.methods.robust.weights import TWO_STAGES, example
@@ -45,7 +45,7 @@ def abadam(
         adam = _adam(lr, recipe.weight_decay, stock)
         return [replace(stage, optimizer=adam, lr=_scaled(stage.lr, lr / recipe.lr)) for stage in method.stages(recipe)]
 
-    return replace(method, stages=stages, reference=QI_2023, example=example)
+    return replace(method, stages=stages, reference=cited("qi2023attentional"), example=example)
 
 
 def _scaled(rate: Callable[[float], Any], factor: float) -> Callable[[float], Any]:

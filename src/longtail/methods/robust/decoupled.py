@@ -12,7 +12,7 @@ from torch import nn
 from longtail import instance_weights
 from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, weighed
 from longtail.catalogue.method import SELF, Method
-from longtail.catalogue.references import QI_2023
+from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import Choice, Range
@@ -72,7 +72,11 @@ def absgd_decoupled(
         return [*first, last, second]
 
     return replace(
-        base, stages=stages, taken=base.taken | {"weights", "classifier"}, reference=QI_2023, example=example
+        base,
+        stages=stages,
+        taken=base.taken | {"weights", "classifier"},
+        reference=cited("qi2023attentional"),
+        example=example,
     )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from longtail import instance_weights
 from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, over, weighing, worked_example
 from longtail.catalogue.method import Method
-from longtail.catalogue.references import HAN_2018, LI_2021, MAJIDI_2021, QI_2023
+from longtail.catalogue.references import cited
 from longtail.data import Part
 from longtail.facts.knobs import Knob, NonNegativeFloat, Positive, PositiveFloat, Range, UnitFloat
 from longtail.facts.schedules import Switch
@@ -61,7 +61,7 @@ def absgd(
         return instance_weights.ABSGD(lam, gamma, init=init, alpha=alpha, uniform=uniform)
 
     make()  # knobs that do not go together are refused now
-    return over(base, "weights", weighing(make), reference=QI_2023, example=example)
+    return over(base, "weights", weighing(make), reference=cited("qi2023attentional"), example=example)
 
 
 def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: TiltWithin = 0.0) -> Method:
@@ -81,7 +81,7 @@ def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: Ti
         return instance_weights.TERM(t, by_class=by_class, within=within)
 
     make()
-    return over(base, "weights", weighing(make), reference=LI_2021)
+    return over(base, "weights", weighing(make), reference=cited("li2021tilted"))
 
 
 def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
@@ -97,7 +97,7 @@ def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, mem
     def make(data: Part) -> nn.Module:
         return instance_weights.EG(tau, persistent, size=len(data) if persistent else None, memory=memory)
 
-    return over(base, "weights", weighing(make), reference=MAJIDI_2021)
+    return over(base, "weights", weighing(make), reference=cited("majidi2021exponentiated"))
 
 
 def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
@@ -112,7 +112,7 @@ def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
     def make(data: Part | None = None) -> nn.Module:
         return instance_weights.SmallLoss(keep)
 
-    return over(base, "weights", weighing(make), reference=HAN_2018)
+    return over(base, "weights", weighing(make), reference=cited("han2018co"))
 
 
 def example() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from longtail import losses, sampling
 from longtail.catalogue.implied import uniform, weighted
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import CAO_2019
+from longtail.catalogue.references import cited
 from longtail.facts.knobs import Choice, NonNegativeFloat, UnitFloat
 from longtail.facts.schedules import switch
 
@@ -28,7 +28,7 @@ def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") ->
     stages = one_stage(
         lambda counts: losses.CrossEntropyLoss(counts, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)),
     )
-    return Method(stages, CAO_2019, prior=weighted(class_weight, at))
+    return Method(stages, cited("cao2019learning"), prior=weighted(class_weight, at))
 
 
 def ce_drs(*, at: UnitFloat = START) -> Method:
@@ -42,7 +42,7 @@ def ce_drs(*, at: UnitFloat = START) -> Method:
         lambda counts: losses.CrossEntropyLoss(),
         draw=lambda targets: sampling.Deferred(sampling.ClassBalancedSampler(targets), at=at),
     )
-    return Method(stages, CAO_2019, prior=uniform if at < 1 else None)
+    return Method(stages, cited("cao2019learning"), prior=uniform if at < 1 else None)
 
 
 def focal_drw(
@@ -68,4 +68,4 @@ def focal_drw(
             weight_in_modulator=weight_in_modulator,
         ),
     )
-    return Method(stages, CAO_2019, prior=weighted(class_weight, at))
+    return Method(stages, cited("cao2019learning"), prior=weighted(class_weight, at))

@@ -7,7 +7,7 @@ from functools import partial
 from longtail import losses, posthoc
 from longtail.catalogue.implied import to_the, uniform
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import MENON_2021, REN_2020, ZHOU_2006
+from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat
 from longtail.methods.supervised.plain import PLAIN
 
@@ -25,7 +25,7 @@ def logit_adjusted(*, tau: NonNegativeFloat = 1.0) -> Method:
     """
     shared = f"logit-adjusted(tau={float(tau)})"  # with balanced-softmax
     stages = one_stage(lambda counts: losses.LogitAdjustedLoss(counts, tau=tau), spec=shared)
-    return Method(stages, MENON_2021, own=OWN, prior=uniform if tau == 1 else to_the(1.0 - tau))
+    return Method(stages, cited("menon2021long"), own=OWN, prior=uniform if tau == 1 else to_the(1.0 - tau))
 
 
 def logit_adjusted_posthoc(*, tau: NonNegativeFloat = 1.0) -> Method:
@@ -35,7 +35,7 @@ def logit_adjusted_posthoc(*, tau: NonNegativeFloat = 1.0) -> Method:
 
     Menon et al. 2021, eq. 9.
     """
-    return Method(PLAIN, MENON_2021, posthoc=partial(posthoc.LogitAdjustment, tau=tau), own=OWN)
+    return Method(PLAIN, cited("menon2021long"), posthoc=partial(posthoc.LogitAdjustment, tau=tau), own=OWN)
 
 
 def balanced_softmax() -> Method:
@@ -45,7 +45,7 @@ def balanced_softmax() -> Method:
 
     Ren et al. 2020, section 3.1. Their published numbers use another recipe (AutoAugment, batch 512).
     """
-    return Method(logit_adjusted(tau=1.0).stages, REN_2020, prior=uniform)
+    return Method(logit_adjusted(tau=1.0).stages, cited("ren2020balanced"), prior=uniform)
 
 
 def ce_threshold() -> Method:
@@ -55,4 +55,4 @@ def ce_threshold() -> Method:
 
     Threshold moving (Zhou and Liu 2006) with row costs pi^(-tau). It needs a validation part (--val 0.2).
     """
-    return Method(PLAIN, ZHOU_2006, posthoc=posthoc.TunedLogitAdjustment, needs_val=True)
+    return Method(PLAIN, cited("zhou2006training"), posthoc=posthoc.TunedLogitAdjustment, needs_val=True)

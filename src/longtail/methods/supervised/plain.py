@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longtail import losses
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import CUI_2019, GOOD_1952, LIN_2017
+from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat
 from longtail.models import heads
 
@@ -19,7 +19,7 @@ def ce() -> Method:
 
     Works when the classes are balanced or accuracy is what counts; on a long tail the rare classes' recall falls.
     """
-    return Method(PLAIN, GOOD_1952)
+    return Method(PLAIN, cited("good1952rational"))
 
 
 def sigmoid_ce() -> Method:
@@ -35,7 +35,7 @@ def sigmoid_ce() -> Method:
         prepare=heads.prior_bias,
         no_decay=("head.bias",),
     )
-    return Method(stages, CUI_2019)
+    return Method(stages, cited("cui2019class"))
 
 
 def focal(*, gamma: NonNegativeFloat = 2.0) -> Method:
@@ -46,4 +46,4 @@ def focal(*, gamma: NonNegativeFloat = 2.0) -> Method:
     Lin et al. 2017, eq. 4, with softmax in place of their sigmoid, as long-tailed benchmarks use it. It says
     nothing about class sizes: on a long tail alone it does little. LDAM's code uses gamma = 1.
     """
-    return Method(one_stage(lambda counts: losses.FocalLoss(gamma=gamma)), LIN_2017)
+    return Method(one_stage(lambda counts: losses.FocalLoss(gamma=gamma)), cited("lin2017focal"))

@@ -7,7 +7,7 @@ from typing import Annotated
 from longtail import losses, sampling
 from longtail.catalogue.implied import effective, to_the, uniform
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import MAHAJAN_2018, SHEN_2016
+from longtail.catalogue.references import cited
 from longtail.facts.class_weights import BETA
 from longtail.facts.knobs import Choice
 
@@ -23,7 +23,7 @@ def cb_rs(*, sampler: Annotated[str, Choice(("balanced", "effective"))] = "balan
     """
     make = sampling.ClassBalancedSampler if sampler == "balanced" else sampling.EffectiveNumberSampler
     stages = one_stage(lambda counts: losses.CrossEntropyLoss(), draw=make)
-    return Method(stages, SHEN_2016, prior=uniform if sampler == "balanced" else effective(BETA))
+    return Method(stages, cited("shen2016relay"), prior=uniform if sampler == "balanced" else effective(BETA))
 
 
 def sqrt_rs() -> Method:
@@ -34,4 +34,4 @@ def sqrt_rs() -> Method:
     Half-way between the data as they are and class-balanced re-sampling. Mahajan et al. 2018, section 2.2.
     """
     stages = one_stage(lambda counts: losses.CrossEntropyLoss(), draw=sampling.SquareRootSampler)
-    return Method(stages, MAHAJAN_2018, prior=to_the(0.5))
+    return Method(stages, cited("mahajan2018exploring"), prior=to_the(0.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from longtail import losses
 from longtail.catalogue.implied import effective
 from longtail.catalogue.method import Method, one_stage
-from longtail.catalogue.references import CUI_2019
+from longtail.catalogue.references import cited
 from longtail.facts.class_weights import BETA, Beta
 from longtail.facts.knobs import NonNegativeFloat
 from longtail.models import heads
@@ -22,7 +22,7 @@ def cb_ce(*, beta: Beta = BETA) -> Method:
     Cui et al. 2019, section 4.1. Weighted from the start it often hurts the features; see ce-drw.
     """
     stages = one_stage(lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="softmax"))
-    return Method(stages, CUI_2019, own=OWN, prior=effective(beta))
+    return Method(stages, cited("cui2019class"), own=OWN, prior=effective(beta))
 
 
 def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
@@ -39,4 +39,4 @@ def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
         prepare=heads.prior_bias,
         no_decay=("head.bias",),
     )
-    return Method(stages, CUI_2019, own=OWN, prior=effective(beta))
+    return Method(stages, cited("cui2019class"), own=OWN, prior=effective(beta))
