@@ -158,12 +158,12 @@ class _PeakMemory:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.process = _high_water()
+        self.process = high_water()
         if self._cuda:
             self.device_bytes = torch.cuda.max_memory_reserved(self._device)
 
 
-def _high_water() -> int:
+def high_water() -> int:
     """Bytes of the peak resident set, since the peak was last forgotten where the system can."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []

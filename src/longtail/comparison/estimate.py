@@ -9,7 +9,7 @@ from typing import Any
 
 from longtail.comparison.audit import audit
 from longtail.comparison.comparison import Prepared
-from longtail.comparison.costs import Cost, Short, cost, fits, held_bytes
+from longtail.comparison.costs import Cost, Short, cost, fits, held_bytes, high_water
 from longtail.comparison.plan import REFERENCE, Plan, Task, plan
 from longtail.data import Examples
 from longtail.engine.machine import cores
@@ -52,7 +52,9 @@ def estimate(
     }  # fmt: skip
     running = sum(_makespan([each[task] for task in wave], side_by_side) for wave in waves)
     trainings = sum(left[task] for task in tasks if trains[task])
-    memory = max(c.memory for c in costs.values()) + held_bytes(prepared.splits)
+    memory = max(c.memory for c in costs.values())
+    if side_by_side > 1:
+        memory = high_water() + side_by_side * (memory + held_bytes(prepared.splits))
     return {
         "data": prepared.splits.name,
         "train": len(prepared.splits.train),
@@ -68,7 +70,7 @@ def estimate(
         "jobs": side_by_side,
         "seconds": before + hashing + start_up * bool(tasks) + running + ENDING + _drawing(prepared),
         "seconds_per_training": sum(each[task] for task in tasks if trains[task]) / max(trainings, 1),
-        "memory": memory * (1 if side_by_side == 1 else 1 + side_by_side),
+        "memory": memory,
         "gpu_memory": (max(c.on_gpu for c in costs.values()) + _resident(prepared)) * side_by_side,
         "out": str(prepared.out),
     }
@@ -101,8 +103,8 @@ def _measured(
     epochs = 2 if slow else min(MOST, max(FEWEST, int(AIM / max(_epoch(cold[0], prepared), 1e-3))))
     wanted = {REFERENCE} | {owner[task.spec] for task in tasks}
     asked = [m.spec for m in found.methods if m.spec in wanted and not (slow and not fits(m))]
-    asked += asked[: max(0, side - len(asked))]  # nobody is measured alone
-    warm = dict(zip(asked, _side_by_side(shorts(asked, epochs), side), strict=True))
+    company = [REFERENCE] * (side - 1)  # so that none of them is the last and measured alone
+    warm = dict(zip(asked, _side_by_side(shorts([*asked, *company], epochs), side), strict=False)) if asked else {}
     reference = warm.get(REFERENCE, cold[0])
     costs = {m.spec: warm.get(owner[m.spec], reference) for m in found.methods}
     return costs, start_up + max(0.0, cold[0].fixed - reference.fixed)
