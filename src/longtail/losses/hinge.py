@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-import torch
 from torch import Tensor
 
 from longtail import functional
 from longtail.facts.knobs import NonNegative, Positive
 from longtail.facts.types import Progress
-from longtail.losses.scaled import Scaled
+from longtail.losses.rare_margins import RareMargins
 from longtail.losses.signature import Common
 
 
-class LDAMHingeLoss(Scaled):
+class LDAMHingeLoss(RareMargins):
     """l(z, y) = s max( max_{j != y} z_j - z_y + Delta_y, 0 ).
 
     Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4), as in `LDAMLoss`, whose loss is the smooth form of this
@@ -43,14 +42,7 @@ class LDAMHingeLoss(Scaled):
     ) -> None:
         super().__init__(class_counts, {"max_margin": max_margin, "scale": scale}, **common)
 
-    def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
-        """Delta / max_margin, so that the margin may move with progress."""
-        counts = self.counted(counts)
-        relative = functional.ldam_margins(counts, 1.0, zero_count=self.zero_count, dtype=torch.float64)
-        return {"relative_margins": relative}
-
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """The hinge on the true class's lead, times s."""
-        margins = self.knob("max_margin", progress) * self.constant("relative_margins", logits)
-        scale = self.knob("scale", progress)
+        margins, scale = self.margins(logits, progress), self.knob("scale", progress)
         return functional.hinge(logits, targets, margins, scale, ignore_index=self.ignore_index)

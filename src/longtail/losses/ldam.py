@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-import torch
 from torch import Tensor
 
 from longtail import functional
 from longtail.facts.knobs import NonNegative, Positive
 from longtail.facts.types import Progress
-from longtail.losses.scaled import Scaled
+from longtail.losses.rare_margins import RareMargins
 from longtail.losses.signature import Common
 
 
-class LDAMLoss(Scaled):
+class LDAMLoss(RareMargins):
     """l(z, y) = -log( e^(s (z_y - Delta_y)) / (e^(s (z_y - Delta_y)) + sum_{j != y} e^(s z_j)) ).
 
     Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4): rare classes must be right by more. The logits are
@@ -44,14 +43,7 @@ class LDAMLoss(Scaled):
     ) -> None:
         super().__init__(class_counts, {"max_margin": max_margin, "scale": scale}, **common)
 
-    def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
-        """Delta / max_margin, so that the margin may move with progress."""
-        counts = self.counted(counts)
-        relative = functional.ldam_margins(counts, 1.0, zero_count=self.zero_count, dtype=torch.float64)
-        return {"relative_margins": relative}
-
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """Cross-entropy of s z with the true class's cosine lowered by its margin."""
-        margins = self.knob("max_margin", progress) * self.constant("relative_margins", logits)
-        scale = self.knob("scale", progress)
+        margins, scale = self.margins(logits, progress), self.knob("scale", progress)
         return functional.ldam(logits, targets, margins, scale, ignore_index=self.ignore_index)
