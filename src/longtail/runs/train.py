@@ -118,7 +118,7 @@ class Fit(Iterator[Record]):
             raise ValueError(
                 f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2"
             )
-        if (reason := self.method.refuses(splits.train)) is not None:
+        if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
             raise ValueError(reason)
         self.splits = splits
         self.seed = seed
