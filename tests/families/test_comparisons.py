@@ -88,6 +88,12 @@ class TestTheReference:
             assert not re.search(r"\bce\b", text)
         assert re.search(r"\bce\b", tables.verdict_lines({**alone, "verdict": None})[0]) is None
 
+    def test_stands_beside_an_imbalance_only_where_that_is_known(
+        self, found: dict[str, comparisons.Comparison]
+    ) -> None:
+        assert "(ratio unknown)" in tables.about(found["partial"].summary)[0]
+        assert "(ratio unknown)" not in tables.about(found["semi-supervised"].summary)[0]
+
     def test_that_is_not_in_the_catalogue_is_one_error_before_anything_is_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -150,7 +156,9 @@ class TestRefused:
     def test_a_method_of_another_task_in_one_line_before_anything_is_written(
         self, tmp_path: Path, task: str, spec: str, why: str
     ) -> None:
-        with pytest.raises(ValueError, match=f"^method '{spec}' [^\n]*{why}[^\n]*; choose [^\n]*$"):
+        with pytest.raises(
+            ValueError, match=f"^method '{spec}' [^\n]*{why}[^\n]*; see longtail methods --task [a-z-]+$"
+        ):
             compared(task, methods=spec, out=tmp_path / "out")
         assert not (tmp_path / "out").exists()
 

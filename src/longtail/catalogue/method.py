@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
 from longtail.catalogue.references import Reference
-from longtail.catalogue.tasks import SUPERVISED, TASKS, lacking
+from longtail.catalogue.tasks import SUPERVISED, TASKS, lacking, task_of
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
@@ -121,7 +121,8 @@ class Method:
             unlabeled: further rows without labels.
         """
         if (why := lacking(self.task, rows, unlabeled)) is not None:
-            return f"method {self.key!r} is {self.task} and {why}; choose a method for these data"
+            way_out = f"see longtail methods --task {task_of(rows, unlabeled)}"
+            return f"method {self.key!r} is {self.task} and {why}; {way_out}"
         why = None if self.misfit is None else self.misfit(rows)
         return None if why is None else f"method {self.key!r} {why}"
 

@@ -43,6 +43,7 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
             "notes": list(dict.fromkeys((*plan.data.notes, *getattr(plan.splits.preparation, "notes", ())))),
             "classes": list(plan.data.classes),
             "class_counts": counts,
+            "counts_known": plan.splits.train.counts_known,
             "test_counts": _plain(plan.data.test_counts),
             "test_rows": rows_tested(plan.data),
             "groups": {

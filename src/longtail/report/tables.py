@@ -59,12 +59,13 @@ def about(summary: Summary) -> list[str]:
     """What was measured, in lines: data, groups, seeds, selection, reuse, what is missing."""
     data, seeds = summary["data"], summary["seeds"]
     counts = sorted(data["class_counts"], reverse=True)
-    ratio = counts[0] / counts[-1]
+    # of candidate sets the counts are only expected, evener than the true ones
+    ratio = f"{counts[0] / counts[-1]:.4g}" if data.get("counts_known", True) else "unknown"
     # sums of sample weights need not be whole
     trained, tested = sum(counts), sum(data["test_counts"])
     lines = [
         f"{data['name']}: {trained:.9g} training examples, {len(counts)} classes of {counts[0]:.6g} to "
-        f"{counts[-1]:.6g} (ratio {ratio:.4g}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
+        f"{counts[-1]:.6g} (ratio {ratio}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
         f"{summary['recipe']['epochs']} epochs, {summary['select']}.",
         f"Groups: {group_rule(data['groups']['rule'], counts)}. vs {summary['reference']}: paired difference in "
         "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
