@@ -93,5 +93,6 @@ def _unfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part | 
     rows = data if data is None or isinstance(data, TrainingSet) else TrainingSet(data)
     why = None if rows is None else one.refuses(rows.labeled, rows.unlabeled)
     if why is None and task is not None and role(task, one.task, one.spec) is None:
-        return f"method {one.key!r} is {one.task} and has no part in a {task} comparison; see longtail methods --task {task}"
+        why = f"method {one.key!r} is {one.task} and has no part in a {task} comparison"
+        return f"{why}; see longtail methods --task {task}"
     return why
