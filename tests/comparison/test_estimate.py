@@ -80,7 +80,7 @@ def test_what_was_measured_is_scaled_by_rows_epochs_and_looks(tmp_path: Path) ->
     found = prepared(tmp_path, methods="ce", epochs=50)
     short = Short.of(method("ce"), found.splits, found.recipe, "cpu", 3, 5, folds=False)
     assert short.epochs == 3
-    larger = Short(**{**vars(short), "train": 2 * len(short.splits.train), "test": 3 * len(short.splits.test)})
+    larger = Short(**{**vars(short), "larger": 2.0, "longer": 3.0})
     walls: Any = [
         ({"stage": "train", "seconds": 9.0}, 12.0),  # it also builds and warms up
         ({"stage": "train", "seconds": 1.0}, 1.5),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -32,6 +33,27 @@ def test_the_metric_stands_first_and_another_beside_it(metric: str, second: str)
     assert header[1] == tables.SHORT[metric]
     assert header[6] == second
     assert len(header) == len(tables.cells(summary(metric=metric))[0])
+
+
+def test_the_reference_has_the_name_that_the_summary_gives() -> None:
+    rows = [summary()["rows"][0], row("cc", 0.75, [0.8] * 3, difference=None, comparable=False, recipe_changes={})]
+    found = summary(reference="cc", rows=rows, verdict={**summary()["verdict"], "sentence": "ldam leads cc."})
+    assert tables.header(found)[2] == "vs cc"
+    assert "Groups: thirds. vs cc: paired" in tables.about(found)[1]
+    assert "1.50x the time of cc." in tables.verdict_lines(found)[-1]
+    untold = "No verdict: it needs finished runs of cc and of another method under the recipe of cc."
+    assert tables.verdict_lines({**found, "verdict": None}) == [untold]
+    for text in (tables.plain(found), tables.markdown(found), tables.html(found), tables.comma_separated(found)):
+        assert not re.search(r"\bce\b|_ce_", text)
+
+
+def test_context_is_marked_and_explained() -> None:
+    beside = row("ce", 0.9, [0.9] * 3, difference=None, role="context")
+    found = summary(task="self-supervised", rows=[*summary()["rows"], beside])
+    assert [line[0] for line in tables.cells(found)] == ["ldam", "ce", "ce §"]
+    line = "§ context: no self-supervised method, so outside the ranking and the verdict (ce)."
+    assert line in tables.about(found)
+    assert not [line for line in tables.about(summary()) if line.startswith("§")]
 
 
 def test_what_is_not_known_is_a_dash() -> None:

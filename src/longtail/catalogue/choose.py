@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from longtail.catalogue.method import Builders, Method
 from longtail.catalogue.resolve import resolve, split
-from longtail.data import Part
+from longtail.catalogue.tasks import role
+from longtail.data import Part, TrainingSet
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def choose(
     *,
     val: bool = False,
     table: bool = False,
-    data: Part | None = None,
+    task: str | None = None,
+    data: TrainingSet | Part | None = None,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked.
 
@@ -56,7 +58,9 @@ def choose(
         val: whether a validation part will be there; without one, presets leave out methods that need it and
             naming such a method is an error.
         table: whether the data are a table, for which "quick" and "all" include scikit-learn's classifiers.
-        data: the training part, once it is there: presets leave out methods that it does not fit (too many classes
+        task: of the comparison, once the data are there: presets mean their methods of that task, and naming one that
+            has no part in a comparison of it is an error.
+        data: what is trained on, once it is there: presets leave out methods that it does not fit (too many classes
             for trees, say) and naming such a method is an error.
 
     Raises:
@@ -67,7 +71,9 @@ def choose(
         named = not (isinstance(item, str) and item in presets.keys)
         names: Iterable[str | Method] = (item,) if named else presets.of(str(item), val=val, table=table)
         for one in (resolve(name, builders) for name in names):
-            why = _unfit(one, val, data)
+            if not named and task not in (None, one.task):
+                continue
+            why = _unfit(one, val, task, data)
             if why is None:
                 found.setdefault(one.spec, one)
             elif named:
@@ -75,11 +81,18 @@ def choose(
             elif not one.needs_val:
                 log.warning("%s; left out", why)
     if not found:
+        if task is not None and asked:
+            raise ValueError(f"methods must not be empty, got none that is {task}; name methods in place of a preset")
         raise ValueError("methods must not be empty, got none; try quick")
     return list(found.values())
 
 
-def _unfit(one: Method, val: bool, data: Part | None) -> str | None:
+def _unfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part | None) -> str | None:
     if one.needs_val and not val:
         return f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)"
-    return None if data is None else one.refuses(data)
+    rows = data if data is None or isinstance(data, TrainingSet) else TrainingSet(data)
+    why = None if rows is None else one.refuses(rows.labeled, rows.unlabeled)
+    if why is None and task is not None and role(task, one.task, one.spec) is None:
+        why = f"method {one.key!r} is {one.task} and has no part in a {task} comparison"
+        return f"{why}; see longtail methods --task {task}"
+    return why

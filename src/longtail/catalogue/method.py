@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
 from longtail.catalogue.references import Reference
+from longtail.catalogue.tasks import SUPERVISED, TASKS, lacking, task_of
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
@@ -51,7 +52,7 @@ class Method:
         posthoc: class counts -> a rule on the scores of the trained model, or None.
         prior: class counts -> the prior that the scores speak of (see `methods.implied`); None means the counts.
         needs_val: whether the rule is fitted on a validation part.
-        task: the kind of labels it learns from.
+        task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it takes all.
         slots: what a correction over this method can take up, of those in `ALREADY`; one that takes up another is
@@ -68,7 +69,7 @@ class Method:
     posthoc: MakeRule | None = None
     prior: Implied | None = None
     needs_val: bool = False
-    task: str = "supervised"
+    task: str = SUPERVISED
     inputs: str = "any"
     misfit: Misfit | None = None
     slots: frozenset[str] = SLOTS
@@ -78,6 +79,10 @@ class Method:
     example: Example = None
     key: str = ""
     spec: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}, got {self.task!r}; choose the nearest of these")
 
     def named(self, key: str, spec: str, text: str = "") -> Method:
         """The same method under its resolved name.
@@ -108,9 +113,17 @@ class Method:
         """The recipe it is trained with: the common one, or with its own paper's changes."""
         return replace(recipe, **self.own) if recipe.kind == "own" else recipe
 
-    def refuses(self, data: Part) -> str | None:
-        """Why it cannot learn from this training part, in one line with the way out; None where it can."""
-        why = None if self.misfit is None else self.misfit(data)
+    def refuses(self, rows: Part, unlabeled: Part | None = None) -> str | None:
+        """Why it cannot learn from these training rows, in one line with the way out; None where it can.
+
+        Args:
+            rows: with the labels that are trained with, whatever is known of them.
+            unlabeled: further rows without labels.
+        """
+        if (why := lacking(self.task, rows, unlabeled)) is not None:
+            way_out = f"see longtail methods --task {task_of(rows, unlabeled)}"
+            return f"method {self.key!r} is {self.task} and {why}; {way_out}"
+        why = None if self.misfit is None else self.misfit(rows)
         return None if why is None else f"method {self.key!r} {why}"
 
     @property

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longtail.report import picture, tables
+from longtail.report.rows import context
 
 WIDE = 118
 """Columns for output that is not a terminal, so that a table in a log keeps its lines."""
@@ -54,6 +55,7 @@ def _ranked(summary: dict[str, Any], out: Console) -> Table:
         table.add_column(names[i], justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="fold")
     for row, cells in zip(summary["rows"], lines, strict=True):
         style = "green" if row["method"] in winners else "bold" if row["method"] == summary["reference"] else ""
+        style = "dim" if context(row) else style
         table.add_row(*(Text(cells[i]) for i in shown), style=style)
     if len(shown) < len(names):
         missing = ", ".join(name for i, name in enumerate(names) if i not in shown)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import SUPERVISED, task_of
 from longtail.comparison.audit import audit, mend
 from longtail.comparison.cautions import warn_of_small
 from longtail.comparison.execute import OnBegin, OnOutcome, OutputError, check_limits, execute
 from longtail.comparison.opening import folds_of, splits_of
 from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
-from longtail.data import Splits, load
+from longtail.data import Splits, TrainingSet, load
 from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
 from longtail.engine import Recipe, packing
@@ -26,6 +27,7 @@ from longtail.engine.default_recipe import default_recipe
 from longtail.engine.lock import held
 from longtail.facts.places import apart
 from longtail.facts.wording import told
+from longtail.methods import added
 from longtail.methods import methods as chosen
 from longtail.report import files, tables
 
@@ -42,7 +44,7 @@ class Comparison:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One dict per method, best first: mean, std, difference to ce with its interval, recall per class."""
+        """One dict per method, best first: role, mean, std, difference to the reference, recall per class."""
         rows: list[dict[str, Any]] = self.summary["rows"]
         return rows
 
@@ -76,6 +78,7 @@ def compare(
     folds: int | None = None,
     out: str | Path | None = None,
     metric: str = "balanced_accuracy",
+    task: str | None = None,
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
@@ -90,12 +93,14 @@ def compare(
         data: "digits", a path to .npz or .npy, features (N, D) or images (N, H, W[, 3]) as tensor, array or frame, or a
             TensorDataset of inputs and labels.
         y: the labels, where `data` is arrays; for a frame also the name of the label column.
-        methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)"; ce is always among them.
+        methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)"; of a preset those of the
+            task, and the reference of the task (ce where every row has a label) is always among them.
         seeds: how many; they vary initialisation and order, the split is fixed.
         folds: test every example once, by k-fold cross-validation, for data too small to hold a test part out; then
             every seed draws its own folds. None holds one test part out.
         out: folder for every run; the same call resumes there. None keeps nothing.
         metric: balanced_accuracy, accuracy or macro_f1.
+        task: None where it follows from what is known of the labels; "self-supervised" uses them to judge only.
         jobs: runs at a time (None: one per core).
         budget: seconds after which no further run begins.
         evaluations: how often the test part is looked at during a training, for the record; decides nothing.
@@ -108,7 +113,7 @@ def compare(
         OutputError: the output folder cannot be written any more; finished runs are kept.
     """
     check_limits(jobs, budget, evaluations)
-    found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, **options)
+    found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, task=task, **options)
     run = partial(
         compare_prepared,
         seeds=seeds,
@@ -155,7 +160,9 @@ def _compared(
     on_begin: OnBegin | None,
     on_outcome: OnOutcome | None,
 ) -> Comparison:
-    made = plan(found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds)
+    made = plan(
+        found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds, found.task
+    )  # fmt: skip
     packing.sweep(made.out)
     mend(made, audit(made))
     claim(made)
@@ -190,6 +197,7 @@ class Prepared:
     out: Path
     device: str
     folds: Folds | None = None
+    task: str = SUPERVISED
 
 
 def prepare(
@@ -202,6 +210,7 @@ def prepare(
     out: str | Path | None = None,
     device: str = "cpu",
     folds: int | None = None,
+    task: str | None = None,
     **options: Any,
 ) -> Prepared:
     """Check everything a comparison needs, the cheap things first: names and numbers before data are loaded."""
@@ -229,9 +238,12 @@ def prepare(
     splits = splits_of(data, y, options) if made is None else made.splits(0, 0)
     warn_of_small(made or splits)
     table = getattr(splits.preparation, "kind", None) == "table"
-    resolved = chosen(methods, val=splits.val is not None, table=table, data=splits.train)
+    found = task_of(splits.train, splits.unlabeled, task)
+    added(found)
+    trained = TrainingSet.of(splits)
+    resolved = chosen(methods, val=splits.val is not None, table=table, task=found, data=trained)
     recipe = default_recipe(splits, **recipe_options)
     recipe.check(splits.train)
     return Prepared(
-        splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device, made
+        splits, resolved, recipe, Path(out) if out is not None else Path("runs") / splits.name, device, made, found
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import TASKS
 from longtail.comparison.execute import THREADS
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
@@ -30,7 +31,10 @@ FITTED = 200_000
 
 @dataclass(frozen=True)
 class Short:
-    """A training that is small enough to be measured, and how much larger the one is that it stands for."""
+    """A training that is small enough to be measured, and how much larger the one is that it stands for.
+
+    `larger` is how many times as many steps its epochs have, `longer` how many times as many rows its test part.
+    """
 
     spec: str
     splits: Splits
@@ -39,8 +43,8 @@ class Short:
     epochs: int
     evaluations: int
     folds: bool
-    train: int
-    test: int
+    larger: float
+    longer: float
 
     @classmethod
     def of(
@@ -50,13 +54,18 @@ class Short:
         size = STEPS * recipe.batch_size
         rows = max(size, FITTED // len(splits.classes)) if fits(method) else size
         # what leads back to a source plays no part
+        rest = None if splits.unlabeled is None else splits.unlabeled.take(_spread(len(splits.unlabeled), size))
         short = replace(
-            splits, train=splits.train.take(_spread(len(splits.train), rows)),
+            splits, train=splits.train.take(_spread(len(splits.train), rows)), unlabeled=rest,
             test=splits.test.take(_spread(len(splits.test), size)), origin=None, test_rows=None,
         )  # fmt: skip
+        larger = len(splits.train) / len(short.train)
+        if rest is not None and splits.unlabeled is not None and TASKS[method.task].unlabeled:
+            # an epoch may be a pass over these rows as well as over the labelled ones
+            larger = max(larger, len(splits.unlabeled) / len(rest))
         return cls(
             method.spec, short, recipe, device, min(epochs, recipe.epochs), evaluations, folds,
-            len(splits.train), len(splits.test),
+            larger, len(splits.test) / len(short.test),
         )  # fmt: skip
 
 
@@ -108,7 +117,6 @@ def cost(short: Short) -> Cost:
 def _scaled(short: Short, walls: list[tuple[Record, float]], total: float) -> tuple[float, float, float]:
     """Of the training that is stood for: seconds of steps, of what is beside them in each epoch, of what comes once."""
     method = resolve(short.spec)
-    larger, longer = short.train / len(short.splits.train), short.test / len(short.splits.test)
     training = rest = spent = 0.0
     for stage in method.stages(method.under(short.recipe)):
         mine = [
@@ -119,12 +127,12 @@ def _scaled(short: Short, walls: list[tuple[Record, float]], total: float) -> tu
         if mine:
             steady = mine[1:] or mine  # the first one also builds and warms up
             steps, beside = (statistics.fmean(column) for column in zip(*steady, strict=True))
-            training += stage.epochs * steps * larger
+            training += stage.epochs * steps * short.larger
             rest += stage.epochs * beside
             spent += len(mine) * (steps + beside)
     look = max((r.get("evaluation_seconds", 0.0) for r, _ in walls), default=0.0)
     looks = min(short.evaluations, short.recipe.epochs)
-    return training, rest, max(total - spent + look * (longer * (looks + 1) - 2), 0.0)
+    return training, rest, max(total - spent + look * (short.longer * (looks + 1) - 2), 0.0)
 
 
 def _spread(total: int, size: int) -> torch.Tensor:
@@ -134,7 +142,7 @@ def _spread(total: int, size: int) -> torch.Tensor:
 
 def held_bytes(splits: Splits) -> int:
     """Bytes of the inputs that live in memory; rows behind a map-style data set do not."""
-    parts = (splits.train, splits.test, splits.val)
+    parts = (splits.train, splits.test, splits.val, splits.unlabeled)
     return sum(part.inputs.nbytes for part in parts if isinstance(part, Examples))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from longtail.comparison.audit import audit
 from longtail.comparison.comparison import Prepared
 from longtail.comparison.costs import Cost, Short, cost, fits, held_bytes, high_water
-from longtail.comparison.plan import REFERENCE, Plan, Task, plan
+from longtail.comparison.plan import Plan, Task, plan
 from longtail.data import Examples
 from longtail.engine.machine import cores
 from longtail.report import picture
@@ -20,7 +20,7 @@ AIM = 0.3
 """Seconds that a measured training should take in epochs, in FEWEST to MOST of them."""
 FEWEST, MOST = 3, 12
 SLOW = 2.0
-"""Seconds of two short epochs from which a network's loss makes no difference: ce stands for all networks."""
+"""Seconds of two short epochs from which a loss makes no difference: the reference stands for networks of its task."""
 ENDING = 2.0
 """Seconds that intervals, table and the end of the workers take, measured on two cores; drawing is measured."""
 
@@ -35,7 +35,8 @@ def estimate(
     command itself takes again.
     """
     found = plan(
-        prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device, prepared.folds
+        prepared.splits, prepared.methods, seeds, prepared.recipe, metric, prepared.out, prepared.device,
+        prepared.folds, prepared.task,
     )  # fmt: skip
     again = audit(found)
     waves = found.waves(again)
@@ -97,15 +98,16 @@ def _measured(
         return [Short.of(known[spec], data, *how, folds=prepared.folds is not None) for spec in specs]
 
     start = time.perf_counter()
-    cold = _side_by_side(shorts([REFERENCE] * side, 2), side)
+    cold = _side_by_side(shorts([found.reference] * side, 2), side)
     start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
     slow = cold[0].measured - cold[0].fixed > SLOW
     epochs = 2 if slow else min(MOST, max(FEWEST, int(AIM / max(_epoch(cold[0], prepared), 1e-3))))
-    wanted = {REFERENCE} | {owner[task.spec] for task in tasks}
-    asked = [m.spec for m in found.methods if m.spec in wanted and not (slow and not fits(m))]
-    company = [REFERENCE] * (side - 1)  # so that none of them is the last and measured alone
+    wanted = {found.reference} | {owner[task.spec] for task in tasks}
+    task = next(m.task for m in found.methods if m.spec == found.reference)
+    asked = [m.spec for m in found.methods if m.spec in wanted and not (slow and m.task == task and not fits(m))]
+    company = [found.reference] * (side - 1)  # so that none of them is the last and measured alone
     warm = dict(zip(asked, _side_by_side(shorts([*asked, *company], epochs), side), strict=False)) if asked else {}
-    reference = warm.get(REFERENCE, cold[0])
+    reference = warm.get(found.reference, cold[0])
     costs = {m.spec: warm.get(owner[m.spec], reference) for m in found.methods}
     return costs, start_up + max(0.0, cold[0].fixed - reference.fixed)
 
@@ -147,12 +149,14 @@ def _drawing(prepared: Prepared) -> float:
     start, size = time.perf_counter(), len(prepared.splits.classes)
     data = {"classes": list(prepared.splits.classes), "class_counts": prepared.splits.class_counts.tolist(),
             "test_counts": prepared.splits.test_counts.tolist()}  # fmt: skip
-    rows = [{"method": name, "recall": [1.0] * size, "recall_interval": [[0.5, 1.0]] * size} for name in ("ce", "best")]
-    picture.svg({"data": data, "rows": rows, "reference": "ce", "gain": {"method": "best"}})
+    rows = [
+        {"method": name, "recall": [1.0] * size, "recall_interval": [[0.5, 1.0]] * size} for name in ("first", "best")
+    ]
+    picture.svg({"data": data, "rows": rows, "reference": "first", "gain": {"method": "best"}})
     return time.perf_counter() - start
 
 
 def _resident(prepared: Prepared) -> int:
-    """Bytes of the training part that live on the GPU; rows behind a map-style data set do not."""
-    train = prepared.splits.train
-    return train.inputs.nbytes if prepared.device != "cpu" and isinstance(train, Examples) else 0
+    """Bytes of the training rows that live on the GPU; rows behind a map-style data set do not."""
+    parts = (prepared.splits.train, prepared.splits.unlabeled)
+    return 0 if prepared.device == "cpu" else sum(part.inputs.nbytes for part in parts if isinstance(part, Examples))

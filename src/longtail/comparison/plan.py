@@ -12,11 +12,12 @@ from typing import Any
 
 from longtail.catalogue.method import Method
 from longtail.catalogue.spec import folder_name
+from longtail.catalogue.tasks import SUPERVISED, TASKS, role
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe, packing
 from longtail.facts.documents import DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed
-from longtail.methods import methods
+from longtail.methods import added, methods
 from longtail.runs import sources
 from longtail.runs.run import first_difference
 
@@ -24,8 +25,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 2
 """Of config.json; 1 had no checksum."""
-REFERENCE = "ce"
-IDENTITY = ("data", "recipe")
+IDENTITY = ("data", "recipe", "task")
 CONFIG = "config.json"
 WAY_OUT = "delete that file and run the same command again; finished runs are checked and kept"
 _RULES: dict[str, Rule] = {
@@ -53,7 +53,8 @@ class Task:
 class Plan:
     """Every run of a comparison, ordered by seed, so that an early stop leaves whole seeds behind.
 
-    With `folds` every run is cross-validated, and `splits` are only one fold of them, as an example.
+    With `folds` every run is cross-validated, and `splits` are only one fold of them, as an example. The `task` says
+    what the methods are compared with (`catalogue.tasks`).
     """
 
     out: Path
@@ -64,6 +65,18 @@ class Plan:
     metric: str
     device: str
     folds: Folds | None = None
+    task: str = SUPERVISED
+
+    @property
+    def reference(self) -> str:
+        """The method that the others are compared with."""
+        return TASKS[self.task].reference
+
+    def role(self, spec: str) -> str:
+        """Whether a method is the "reference", compared with it ("method"), or only shown beside them ("context")."""
+        found = role(self.task, next(m.task for m in self.methods if m.spec == spec), spec)
+        assert found is not None, spec  # others are refused before a plan is made
+        return found
 
     @property
     def data(self) -> Splits | Folds:
@@ -134,31 +147,26 @@ class Plan:
             "schema_version": SCHEMA,
             "data": {"name": self.data.name, "facts": self.data.facts, "hash": self.data.hash},
             "recipe": self.recipe.to_json(),
+            "task": self.task,
             "methods": [m.spec for m in self.methods],
             "seeds": list(self.seeds),
         }
 
 
 def plan(
-    splits: Splits,
-    asked: Sequence[Method],
-    seeds: int,
-    recipe: Recipe,
-    metric: str,
-    out: Path,
-    device: str,
-    folds: Folds | None = None,
-) -> Plan:
+    splits: Splits, asked: Sequence[Method], seeds: int, recipe: Recipe, metric: str, out: Path, device: str,
+    folds: Folds | None = None, task: str = SUPERVISED,
+) -> Plan:  # fmt: skip
     """Say what has to run in the output folder; nothing is written.
 
-    More methods or seeds extend a folder; other data, another recipe or other folds are refused.
+    More methods or seeds extend a folder; other data, another recipe, task or other folds are refused.
 
     Raises:
-        ValueError: the folder holds another comparison.
+        ValueError: the folder holds another comparison, or the task's reference is not in the catalogue.
     """
     # the reference first: others share its training, not it theirs
-    chosen = {m.spec: m for m in [*methods([REFERENCE]), *asked]}
-    found = Plan(out, splits, tuple(chosen.values()), tuple(range(seeds)), recipe, metric, device, folds)
+    chosen = {m.spec: m for m in [*added(task), *asked]}
+    found = Plan(out, splits, tuple(chosen.values()), tuple(range(seeds)), recipe, metric, device, folds, task)
     stored = _stored(found)
     if stored is None:
         return found
@@ -213,7 +221,8 @@ def claim(found: Plan) -> None:
 
 
 def _same(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
-    difference = first_difference(stored, asked, IDENTITY)
+    # before there were tasks, all comparisons were supervised
+    difference = first_difference({"task": SUPERVISED, **stored}, asked, IDENTITY)
     if difference is not None:
         where, theirs, ours = difference
         raise ValueError(

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from longtail.catalogue.tasks import CONTEXT, METHOD
 from longtail.comparison.evidence.decisions import decisions_of
 from longtail.comparison.evidence.differences import Differences, compare_to_reference
 from longtail.comparison.evidence.tested import recall_intervals, rows_tested, varies
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining
 from longtail.comparison.execute import Outcome
-from longtail.comparison.plan import METRICS, REFERENCE, Plan, Task
+from longtail.comparison.plan import METRICS, Plan, Task
 from longtail.facts.groups import groups
 from longtail.runs.run import Run
 
@@ -42,6 +43,7 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
             "notes": list(dict.fromkeys((*plan.data.notes, *getattr(plan.splits.preparation, "notes", ())))),
             "classes": list(plan.data.classes),
             "class_counts": counts,
+            "counts_known": plan.splits.train.counts_known,
             "test_counts": _plain(plan.data.test_counts),
             "test_rows": rows_tested(plan.data),
             "groups": {
@@ -53,7 +55,8 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
         },
         "recipe": plan.recipe.to_json(),
         "metric": plan.metric,
-        "reference": REFERENCE,
+        "task": plan.task,
+        "reference": plan.reference,
         "seeds": list(plan.seeds),
         "folds": None if plan.folds is None else plan.folds.k,
         "select": "last epoch",
@@ -63,7 +66,8 @@ def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
         "missing": [{"method": t.spec, "seed": t.seed} for t in plan.tasks if not t.finished],
     }
     _compare(plan, summary, rows, finished)
-    rows.sort(key=lambda row: -(row["mean"][plan.metric] or 0.0))
+    # what is only shown beside the others has no place in their ranking
+    rows.sort(key=lambda row: (row["role"] == CONTEXT, -(row["mean"][plan.metric] or 0.0)))
     summary["rows"] = rows
     summary["gain"] = _gain(summary)
     return summary
@@ -88,9 +92,10 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "method": spec,
         "key": runs[0]["key"],
         "paper": runs[0]["reference"],
+        "role": plan.role(spec),
         "retrains": runs[0]["retrains"],
         "recipe_changes": plan.changes(spec),
-        "comparable": plan.changes(spec) == plan.changes(REFERENCE),
+        "comparable": plan.changes(spec) == plan.changes(plan.reference),
         "reuses": _reused(plan, spec, next(iter(tasks)), finished),
         "mean": {name: _mean(values) for name, values in table.items()},
         "std": {name: _std(values) for name, values in table.items()},
@@ -133,16 +138,16 @@ def _compare(
     """Put the paired differences into the rows, and the verdicts beside them."""
     summary["verdict"] = summary["retraining"] = None
     # under another recipe a difference would be the recipe's as much as the method's
-    alike = {row["method"]: finished[row["method"]] for row in rows if row["comparable"]}
+    alike = {row["method"]: finished[row["method"]] for row in rows if row["comparable"] and row["role"] != CONTEXT}
     # where runs failed, a method may share no seed with the reference
-    paired = _sharing_a_seed(alike, [REFERENCE])
+    paired = _sharing_a_seed(alike, [plan.reference])
     if len(paired) < 2:
         return
     folders = {spec: {seed: task.folder for seed, task in finished[spec].items()} for spec in paired}
     predictions, targets, weight = decisions_of(folders)
     size = len(plan.data.classes)
     differences = compare_to_reference(
-        predictions, targets, REFERENCE, plan.metric, num_classes=size, sample_weight=weight
+        predictions, targets, plan.reference, plan.metric, num_classes=size, sample_weight=weight
     )
     said = verdict(differences)
     by_method = {d.method: d for d in differences}
@@ -157,9 +162,9 @@ def _compare(
         "statistics": _statistics(differences),
     }
     posthoc = [row["method"] for row in rows if not row["retrains"] and row["method"] in predictions]
-    comparable = {spec: predictions[spec] for spec in _sharing_a_seed(predictions, [REFERENCE, *posthoc])}
+    comparable = {spec: predictions[spec] for spec in _sharing_a_seed(predictions, [plan.reference, *posthoc])}
     second = verdict_on_retraining(
-        comparable, targets, plain=REFERENCE, posthoc=posthoc, metric=plan.metric, num_classes=size,
+        comparable, targets, plain=plan.reference, posthoc=posthoc, metric=plan.metric, num_classes=size,
         sample_weight=weight,
     )  # fmt: skip
     if second is not None:
@@ -185,12 +190,13 @@ def _statistics(differences: Differences) -> dict[str, Any]:
 def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
     """What the leader gives and costs: recall of the rarest and of the largest classes, and time."""
     rows = {row["method"]: row for row in summary["rows"]}
-    rest = [row for row in summary["rows"] if row["method"] != REFERENCE and row["comparable"]]
-    if REFERENCE not in rows or not rest:
+    reference = summary["reference"]
+    rest = [row for row in summary["rows"] if row["role"] == METHOD and row["comparable"]]
+    if reference not in rows or not rest:
         return None
     winners = summary["verdict"]["winners"] if summary["verdict"] else []
     best = rows[winners[0]] if winners else rest[0]
-    plain, found = rows[REFERENCE], summary["data"]["groups"]
+    plain, found = rows[reference], summary["data"]["groups"]
     if not found["few"]:  # below three classes
         ranked = np.argsort([-count for count in summary["data"]["class_counts"]], kind="stable").tolist()
         found = {"many": ranked[:1], "few": ranked[-1:]}

@@ -5,9 +5,9 @@ from typing import Any
 from longtail import aliases
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import Reference
-from longtail.methods.menu import PRESETS, catalogue, explained, method, methods, overview
+from longtail.methods.menu import PRESETS, added, catalogue, explained, method, methods, overview
 
-__all__ = ["PRESETS", "Method", "Reference", "catalogue", "explained", "method", "methods", "overview"]
+__all__ = ["PRESETS", "Method", "Reference", "added", "catalogue", "explained", "method", "methods", "overview"]
 
 
 def __getattr__(name: str) -> Any:

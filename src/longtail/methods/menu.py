@@ -11,7 +11,8 @@ from longtail.catalogue.choose import Presets, choose
 from longtail.catalogue.describe import explanation, rows
 from longtail.catalogue.method import Builder, Builders, Method
 from longtail.catalogue.resolve import resolve
-from longtail.data import Part
+from longtail.catalogue.tasks import TASKS
+from longtail.data import Part, TrainingSet
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.margins import ldam
 from longtail.methods.robust import abadam, decoupled
@@ -91,10 +92,31 @@ def method(spec: str | Method) -> Method:
 
 
 def methods(
-    asked: str | Iterable[str | Method] = "quick", *, val: bool = False, table: bool = False, data: Part | None = None
+    asked: str | Iterable[str | Method] = "quick",
+    *,
+    val: bool = False,
+    table: bool = False,
+    task: str | None = None,
+    data: TrainingSet | Part | None = None,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`."""
-    return choose(asked, catalogue(), PRESETS, val=val, table=table, data=data)
+    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data)
+
+
+def added(task: str) -> list[Method]:
+    """The methods that stand in every comparison of a task: its reference first, then what is shown as context.
+
+    Raises:
+        ValueError: one of them is not in the catalogue.
+    """
+    found = catalogue()
+    keys = (TASKS[task].reference, *TASKS[task].shown)
+    if missing := [key for key in keys if key not in found]:
+        raise ValueError(
+            f"{task} methods are compared with {missing[0]!r}, which is not among the methods; install a package that "
+            f"adds it by the entry points {ENTRY_POINTS}, or train each method by itself"
+        )
+    return [resolve(key, found) for key in keys]
 
 
 def overview(task: str | None = None) -> list[dict[str, Any]]:

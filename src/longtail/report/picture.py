@@ -16,11 +16,13 @@ from longtail.report.bars import WIDTH, grouped, label
 from longtail.report.bars import bars as bars
 from longtail.report.bars import bars_svg as bars_svg
 from longtail.report.names import fitted, shown
-from longtail.report.tables import percent
+from longtail.report.rows import context, percent
 
 Summary = dict[str, Any]
 PALE = 0.45
 """Opacity of a bar that rests on few test examples."""
+COLOURS = ("#9aa5b1", "#d1495b", "#2f6690", "#e0a458", "#4a7c59")
+"""Of the reference, the best method, and what is context."""
 SHORTEST = 10
 """Columns of a bar in a narrow terminal."""
 LETTER, WIDEST = 0.085, 14.0
@@ -34,9 +36,10 @@ def ranked(summary: Summary) -> list[int]:
 
 
 def series(summary: Summary) -> tuple[list[str], list[int], dict[str, list[float | None]]]:
-    """Class names and sizes from the largest class to the smallest, and the recall of ce and the best other."""
+    """Class names and sizes, largest class first, and recalls: of the reference, the best other and what is context."""
     data, gain, order = summary["data"], summary["gain"], ranked(summary)
     told = [summary["reference"], gain["method"]] if gain else [row["method"] for row in summary["rows"][:1]]
+    told += [row["method"] for row in summary["rows"] if context(row) and row["method"] not in told]
     rows = {row["method"]: row["recall"] for row in summary["rows"]}
     recall = {name: [rows[name][j] for j in order] for name in told if name in rows}
     return [data["classes"][j] for j in order], [data["class_counts"][j] for j in order], recall
@@ -141,7 +144,7 @@ def _drawn(summary: Summary) -> str | None:
         for i, (name, values) in enumerate(recall.items()):
             heights = [100 * v if v is not None else 0 for v in values]
             places = [j + (i - (len(recall) - 1) / 2) * width for j in range(len(names))]
-            drawn = axes.bar(places, heights, width, label=name, color=("#9aa5b1", "#d1495b")[i])
+            drawn = axes.bar(places, heights, width, label=name, color=COLOURS[i % len(COLOURS)])
             for bar, pale in zip(drawn, pales, strict=True):
                 bar.set(alpha=PALE if pale else None)
             _errors(axes, places, heights, [interval(summary, name, j) for j in order], [few or pale for pale in pales])

@@ -11,14 +11,12 @@ from typing import Any
 from longtail.facts.wording import visible
 from longtail.report import thin
 from longtail.report.names import shown
+from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread
 
 Summary = dict[str, Any]
 
 NAMES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1"}
 SHORT = {"balanced_accuracy": "bal. acc.", "accuracy": "accuracy", "macro_f1": "macro F1"}
-UNKNOWN = "–"
-
-
 GROUPS = ("many", "medium", "few")
 
 
@@ -36,7 +34,8 @@ def header(summary: Summary) -> list[str]:
     every = [] if shots else range(len(summary["data"]["classes"]))
     means = {m: thin.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
     marked = (thin.marked(group, found[group], summary) for group in shots)
-    return ["method", means[metric], "vs ce", *marked, *(means[m] for m in others), "ECE", "seconds"]
+    versus = f"vs {summary['reference']}"
+    return ["method", means[metric], versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
 
 
 def cells(summary: Summary) -> list[list[str]]:
@@ -48,6 +47,7 @@ def cells(summary: Summary) -> list[list[str]]:
         mean = row["mean"]
         name = visible(row["method"]) + (" *" if shares(row) else "")
         name += "" if row.get("comparable", True) else " †"
+        name += f" {CONTEXT_MARK}" if context(row) else ""
         line = [name, spread(mean[metric], row["std"][metric] if row.get("varies", True) else None), difference(row)]
         line += [percent(mean[group]) for group in shot_groups(summary)]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
@@ -55,43 +55,20 @@ def cells(summary: Summary) -> list[list[str]]:
     return lines
 
 
-def shares(row: dict[str, Any]) -> bool:
-    """Whether a row's training is another row's; a post-hoc method under its own recipe has one to itself."""
-    return bool(row["reuses"]) or (not row["retrains"] and row.get("comparable", True))
-
-
-def percent(value: float | None) -> str:
-    """A fraction in percent, one decimal."""
-    return UNKNOWN if value is None else f"{100 * value:.1f}"
-
-
-def spread(mean: float | None, std: float | None) -> str:
-    """mean ± standard deviation, in percent."""
-    return percent(mean) if std is None or mean is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
-
-
-def difference(row: dict[str, Any]) -> str:
-    """The paired difference to ce with its simultaneous interval, in points."""
-    found = row.get("difference")
-    if found is None:
-        return ""
-    low, high = (f"{100 * found[end]:+.1f}" for end in ("low", "high"))
-    return f"{100 * found['mean']:+.1f} [{low}, {high}]"
-
-
 def about(summary: Summary) -> list[str]:
     """What was measured, in lines: data, groups, seeds, selection, reuse, what is missing."""
     data, seeds = summary["data"], summary["seeds"]
     counts = sorted(data["class_counts"], reverse=True)
-    ratio = counts[0] / counts[-1]
+    # of candidate sets the counts are only expected, evener than the true ones
+    ratio = f"{counts[0] / counts[-1]:.4g}" if data.get("counts_known", True) else "unknown"
     # sums of sample weights need not be whole
     trained, tested = sum(counts), sum(data["test_counts"])
     lines = [
         f"{data['name']}: {trained:.9g} training examples, {len(counts)} classes of {counts[0]:.6g} to "
-        f"{counts[-1]:.6g} (ratio {ratio:.4g}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
+        f"{counts[-1]:.6g} (ratio {ratio}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
         f"{summary['recipe']['epochs']} epochs, {summary['select']}.",
-        f"Groups: {group_rule(data['groups']['rule'], counts)}. vs ce: paired difference in points with its "
-        "simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
+        f"Groups: {group_rule(data['groups']['rule'], counts)}. vs {summary['reference']}: paired difference in "
+        "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
     shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
@@ -100,6 +77,11 @@ def about(summary: Summary) -> list[str]:
     if apart:
         lines.append(
             f"† trained under its own paper's recipe, not comparable with the other rows ({'; '.join(apart)})."
+        )
+    if beside := [row["method"] for row in summary["rows"] if context(row)]:
+        lines.append(
+            f"{CONTEXT_MARK} context: no {summary['task']} method, so outside the ranking and the verdict "
+            f"({', '.join(beside)})."
         )
     still = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
     if still:
@@ -130,16 +112,12 @@ def group_rule(rule: str, counts: Sequence[float]) -> str:
     return f"{rule}, but every class has {counts[0]:.6g}: which group it is in says nothing"
 
 
-def changed(row: dict[str, Any]) -> str:
-    """What a row's recipe has otherwise than the common one, as in "weight_decay 0.0001, drop 0.1"."""
-    return ", ".join(f"{name} {value}" for name, value in row["recipe_changes"].items()) or "the common recipe"
-
-
 def verdict_lines(summary: Summary) -> list[str]:
     """The verdict, whether retraining was needed for it, and what the leader gains and costs."""
     if summary["verdict"] is None:
-        alike = "" if all(row.get("comparable", True) for row in summary["rows"]) else " under the recipe of ce"
-        return [f"No verdict: it needs finished runs of ce and of another method{alike}."]
+        apart, reference = not all(row.get("comparable", True) for row in summary["rows"]), summary["reference"]
+        alike = f" under the recipe of {reference}" if apart else ""
+        return [f"No verdict: it needs finished runs of {reference} and of another method{alike}."]
     lines = [visible(summary["verdict"]["sentence"])]
     if summary["retraining"] is not None:
         lines.append(visible(summary["retraining"]["sentence"]))
@@ -157,7 +135,7 @@ def gain_line(summary: Summary) -> str | None:
     if gain is None or gain["few"][0] is None or gain["many"][0] is None or min(counts) == max(counts):
         return None
     seconds, method = gain["seconds"], gain["method"]
-    extra = f"{seconds[1] / seconds[0]:.2f}x the time of ce" if seconds[0] > 0 else "no extra time"
+    extra = f"{seconds[1] / seconds[0]:.2f}x the time of {summary['reference']}" if seconds[0] > 0 else "no extra time"
     rarest, largest = gain["few_classes"], gain["many_classes"]
     told = [
         f"of the {f'{rarest} rarest classes' if rarest > 1 else 'rarest class'} {_moved(gain['few'])}",
@@ -171,7 +149,7 @@ def gain_line(summary: Summary) -> str | None:
 
 
 Ends = Sequence[float]
-"""A recall of ce, and of the method that is told about."""
+"""A recall of the reference, and of the method that is told about."""
 
 
 def _moved(ends: Ends) -> str:
@@ -227,22 +205,13 @@ def comma_separated(summary: Summary) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     ends = ("mean", "low", "high")
-    writer.writerow(
-        [
-            "method",
-            "paper",
-            *names,
-            *(f"{n}_std" for n in names),
-            *(f"vs_ce_{e}" for e in ends),
-            "seconds",
-            "seeds",
-            "recipe",
-        ]
-    )
+    head = ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_{summary['reference']}_{e}" for e in ends)]
+    writer.writerow([*head, "seconds", "seeds", "recipe", "role"])
     for row in summary["rows"]:
         found = row.get("difference") or {}
         writer.writerow(
             [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(found.get(e) for e in ends),
-             row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common"]
+             row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common",
+             row.get("role", "method")]
         )  # fmt: skip
     return file.getvalue()

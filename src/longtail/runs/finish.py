@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from longtail import posthoc
+from longtail.catalogue.method import Method
 from longtail.data import Part, Splits
 from longtail.data.split.folds import Folds
-from longtail.runs.predictor import Predictor
 from longtail.engine import Recipe
-from longtail.runs import finished
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
-from longtail.catalogue.method import Method
 from longtail.facts.learner import Learner
+from longtail.runs import finished
+from longtail.runs.predictor import Predictor
 from longtail.version import __version__
 
 

@@ -17,12 +17,12 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from longtail.engine import packing
 from longtail.facts import documents
 from longtail.facts.documents import DamagedError, Rule, is_amount, is_list_of
-from longtail.engine import packing
+from longtail.metrics import evaluate
 from longtail.runs import priors
 from longtail.runs.saved import LINKS
-from longtail.metrics import evaluate
 
 SCHEMA = 2
 """Of config.json and run.json; 1 had no checksums, so that nothing of it can be believed."""

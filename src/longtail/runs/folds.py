@@ -9,17 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from longtail.catalogue.method import Method
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe, packing
-from longtail.runs.run import Run
-from longtail.runs import finished, sources
-from longtail.engine.lock import held
-from longtail.runs.run import claim, standing
-from longtail.methods.menu import method as resolve
-from longtail.catalogue.method import Method
-from longtail.runs.finish import configuration, described
 from longtail.engine.default_recipe import default_recipe, usual_threads
+from longtail.engine.lock import held
+from longtail.methods.menu import method as resolve
+from longtail.runs import finished, sources
+from longtail.runs.finish import configuration, described
+from longtail.runs.run import Run, claim, standing
 from longtail.runs.train import train
 
 

@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from longtail.facts.documents import Rule, checksum, misfit
 from longtail.engine import packing
-from longtail.runs.finished import LINES
+from longtail.facts.documents import Rule, checksum, misfit
 from longtail.facts.types import Record
+from longtail.runs.finished import LINES
 
 log = logging.getLogger(__name__)
 
 STATE = Path("checkpoint") / "state.safetensors"
 _STATE: dict[str, Rule] = {
-    "stage": int, "epoch": int, "finished": int, "records": list, "hash": str, "learner": dict, "before": list, "config": str,
-    "lines": str,
+    "stage": int, "epoch": int, "finished": int, "records": list, "hash": str, "learner": dict, "before": list,
+    "config": str, "lines": str,
 }  # fmt: skip
 
 

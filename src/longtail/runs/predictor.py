@@ -14,11 +14,11 @@ from longtail import posthoc as rules
 from longtail.data.prepare import fresh
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.prepare.restored import restored
+from longtail.engine.recipe import build
+from longtail.facts.types import as_outputs
+from longtail.models.fused import fold
 from longtail.runs import priors, saved
 from longtail.runs.predictions import Predictions
-from longtail.engine.recipe import build
-from longtail.models.fused import fold
-from longtail.facts.types import as_outputs
 
 EVALUATED = 256
 """Rows that are evaluated at a time: enough to fill the units, few enough to stay in the caches."""

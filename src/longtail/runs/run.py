@@ -18,15 +18,15 @@ from typing import Any
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
-from longtail.facts import documents
 from longtail.data.origin import Place
-from longtail.facts.documents import DamagedError, OutdatedError
-from longtail.runs import finished, sources
 from longtail.engine import packing
+from longtail.facts import documents
+from longtail.facts.documents import DamagedError, OutdatedError
+from longtail.facts.types import Record
+from longtail.runs import finished, sources
 from longtail.runs.finished import CONFIG, LINES, PREDICTIONS, RUN
 from longtail.runs.journal import STATE
 from longtail.runs.predictor import Predictor
-from longtail.facts.types import Record
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from longtail.engine import packing
 from longtail.facts.documents import SEAL as SUM
 from longtail.facts.documents import checksum, parse, sealed
-from longtail.engine import packing
 from longtail.facts.places import regular
-from longtail.version import __version__
 from longtail.facts.wording import told, visible
+from longtail.version import __version__
 
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are not read."""

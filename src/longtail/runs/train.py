@@ -10,22 +10,21 @@ from typing import Any
 
 import torch
 
+from longtail.catalogue.method import Method
 from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe, Training, memory
-from longtail.runs.run import Run
-from longtail.runs import finished, run, sources
-from longtail.runs.journal import Journal
-from longtail.engine.lock import held
-from longtail.runs.predictor import EVALUATED
-from longtail.runs.run import claim
-from longtail.methods.menu import method as resolve
-from longtail.catalogue.method import Method
-from longtail.runs.finish import configuration, predictions, predictor_of
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.metrics import evaluate
-from longtail.models.fused import fused
+from longtail.engine.lock import held
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
+from longtail.methods.menu import method as resolve
+from longtail.metrics import evaluate
+from longtail.models.fused import fused
+from longtail.runs import finished, run, sources
+from longtail.runs.finish import configuration, predictions, predictor_of
+from longtail.runs.journal import Journal
+from longtail.runs.predictor import EVALUATED
+from longtail.runs.run import Run, claim
 
 OnEpoch = Callable[[Record], None]
 
@@ -118,7 +117,7 @@ class Fit(Iterator[Record]):
             raise ValueError(
                 f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2"
             )
-        if (reason := self.method.refuses(splits.train)) is not None:
+        if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
             raise ValueError(reason)
         self.splits = splits
         self.seed = seed

@@ -1,0 +1,43 @@
+"""One row of a comparison as text: its numbers, and what is to be marked of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+UNKNOWN = "–"
+CONTEXT_MARK = "§"
+"""Of rows that take no part in the verdict."""
+
+
+def shares(row: dict[str, Any]) -> bool:
+    """Whether a row's training is another row's; a post-hoc method under its own recipe has one to itself."""
+    return bool(row["reuses"]) or (not row["retrains"] and row.get("comparable", True))
+
+
+def context(row: dict[str, Any]) -> bool:
+    """Whether a row is only shown beside the methods that are compared."""
+    return bool(row.get("role") == "context")
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent, one decimal."""
+    return UNKNOWN if value is None else f"{100 * value:.1f}"
+
+
+def spread(mean: float | None, std: float | None) -> str:
+    """mean ± standard deviation, in percent."""
+    return percent(mean) if std is None or mean is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
+
+
+def difference(row: dict[str, Any]) -> str:
+    """The paired difference to the reference with its simultaneous interval, in points."""
+    found = row.get("difference")
+    if found is None:
+        return ""
+    low, high = (f"{100 * found[end]:+.1f}" for end in ("low", "high"))
+    return f"{100 * found['mean']:+.1f} [{low}, {high}]"
+
+
+def changed(row: dict[str, Any]) -> str:
+    """What a row's recipe has otherwise than the common one, as in "weight_decay 0.0001, drop 0.1"."""
+    return ", ".join(f"{name} {value}" for name, value in row["recipe_changes"].items()) or "the common recipe"
