@@ -5,6 +5,8 @@ import pkgutil
 import subprocess
 import sys
 
+import pytest
+
 import longtail as lt
 
 
@@ -26,6 +28,7 @@ def test_import_loads_nothing_heavy() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_loss_loads_only_torch_and_numpy() -> None:
     found = loaded_after("import longtail as lt; lt.losses.CrossEntropyLoss()")
     assert "torch" in found
