@@ -20,7 +20,7 @@ demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits
 test: $(VENV)/dev.stamp  ## the whole test suite
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q
 
-test-fast: $(VENV)/dev.stamp  ## without the tests that train or kill processes
+test-fast: $(VENV)/dev.stamp  ## without the tests that compile, start processes or train for long
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q -m "not slow"
 
 lint: $(VENV)/dev.stamp

@@ -6,7 +6,9 @@ in tests/integrations or of a guide page is a failure, except where there is no 
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 
 # before torch is imported anywhere: many small trainings side by side, one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,6 +31,29 @@ def versions() -> str:
             return f"{package} absent"
 
     return "tried inside of: " + ", ".join(map(of, INTEGRATIONS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """Importing makes nothing but what stays: no garbage to look for meanwhile."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+FROZEN = 0
+"""How many modules were loaded when the garbage collector last put everything aside."""
+
+
+def pytest_runtest_logstart() -> None:
+    """What was imported stays: the collector need not go through all of it each time a lock is looked for."""
+    global FROZEN
+    if len(sys.modules) > FROZEN + 20:
+        gc.collect()
+        gc.freeze()
+        FROZEN = len(sys.modules)
 
 
 def pytest_report_header() -> str:

@@ -87,6 +87,7 @@ assert heads.CosineClassifier is lt.models.heads.CosineClassifier and types.Lear
 """
 
 
+@pytest.mark.slow
 def test_what_packages_handed_on_they_still_do() -> None:
     pytest.importorskip("datasets")
     # in a process of its own: once `longtail.methods.train` was imported as a module, its package has that
@@ -95,6 +96,7 @@ def test_what_packages_handed_on_they_still_do() -> None:
         lt.engine.Runs  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_former_name_that_is_imported_first_gives_the_same_module() -> None:
     code = "import longtail.schedules as a, longtail.facts.schedules as b; assert a is b; import longtail.schedules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -242,6 +242,7 @@ def test_counts_that_look_like_labels_are_never_refused_for_it(caplog) -> None:
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_reading_counts_by_key_imports_no_pandas() -> None:
     code = "import sys, longtail as lt; lt.losses.LogitAdjustedLoss({0: 1, 1: 2}); assert 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -75,6 +75,7 @@ def test_cosines_pass_gradcheck_also_for_dense_features():
     assert torch.autograd.gradcheck(cosines, (features, head.weight))
 
 
+@pytest.mark.slow
 def test_a_cosine_head_is_copied_saved_compiled_and_moved_in_dtype():
     head = CosineClassifier(4, 3)
     features = torch.randn(2, 4)

@@ -5,6 +5,8 @@ import pkgutil
 import subprocess
 import sys
 
+import pytest
+
 import longtail as lt
 
 
@@ -14,6 +16,7 @@ def loaded_after(statement: str) -> set[str]:
     return set(out.stdout.split())
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_heavy() -> None:
     assert not loaded_after("import longtail") & {
         "torch",
@@ -26,16 +29,19 @@ def test_import_loads_nothing_heavy() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_loss_loads_only_torch_and_numpy() -> None:
     found = loaded_after("import longtail as lt; lt.losses.CrossEntropyLoss()")
     assert "torch" in found
     assert not found & {"sklearn", "scipy", "pandas", "typer", "rich", "matplotlib", "joblib"}
 
 
+@pytest.mark.slow
 def test_report_runs_without_torch() -> None:
     assert "torch" not in loaded_after("import longtail.report.tables, longtail.report.picture, longtail.report.files")
 
 
+@pytest.mark.slow
 def test_help_loads_neither_torch_nor_numpy() -> None:
     assert not loaded_after("import longtail.cli") & {"torch", "numpy", "sklearn", "pandas"}
 
@@ -68,6 +74,7 @@ def test_dir_lists_every_submodule_and_name_and_nothing_else() -> None:
     assert not public & {"Any", "TYPE_CHECKING", "annotations", "import_module"}
 
 
+@pytest.mark.slow
 def test_dir_loads_nothing() -> None:
     assert not loaded_after("import longtail; dir(longtail)") & {"torch", "numpy"}
 

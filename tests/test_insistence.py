@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each is a pytest of its own
+
 ABSENT = "import pytest\npytest.importorskip('longtail_absent')\n\ndef test_never() -> None: ...\n"
 SKIPPED = "import pytest\n\ndef test_skipped() -> None:\n    pytest.skip('{reason}')\n"
 

@@ -25,6 +25,7 @@ def make(*arguments: str, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_each_interpreter_has_an_environment_of_its_own(tmp_path: Path) -> None:
     other = tmp_path / "python3.99"
     other.write_text("#!/bin/sh\ncase $2 in *platform*) echo 3.99.1t;; esac\n")

@@ -151,6 +151,7 @@ def test_every_network_learns(name):
     assert (model.eval()(images).logits.argmax(1) == targets).double().mean() > 0.95
 
 
+@pytest.mark.slow
 def test_a_network_is_compiled_and_exported_whole():
     model = models.build("convnet", input_shape=(1, 8, 8), num_classes=3).eval()
     x = torch.randn(2, 1, 8, 8)

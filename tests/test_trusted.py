@@ -79,6 +79,7 @@ def test_one_fit_has_one_text_and_saving_changes_nothing(make: Any, use: Any) ->
     assert use(fitted).tobytes() == before.tobytes()
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes_and_reads_them(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(trusted.dumps(trees()))
     code = (

@@ -165,6 +165,7 @@ class TestHostileNames:
         assert run(["inspect", "hostile.npz", "--json"]) == 0
         assert sorted(json.loads(capsys.readouterr().out)["classes"]) == sorted(HOSTILE)
 
+    @pytest.mark.slow
     def test_a_terminal_that_knows_only_ascii_shows_them_too(self, here: Path) -> None:
         y = np.repeat([0, 1], 20)
         np.savez("cats.npz", X=np.random.default_rng(0).normal(size=(40, 2)), y=np.array(["猫", "naïve"])[y])
@@ -269,6 +270,7 @@ class TestOneOrderedAdvice:
             assert run([*words, *(["--dry-run"] if words[0] == "compare" else [])]) == 0, capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compare_says_on_standard_error_what_inspect_finds(here: Path) -> None:
     pytest.importorskip("datasets")
     table_of_row_numbers(here / "t.csv")

@@ -102,6 +102,7 @@ def test_lines_have_no_control_characters_and_names_are_escaped(capsys: pytest.C
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", err)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar_with_the_name(file: Path, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     code = "import sys; from longtail.cli import run; sys.exit(run(sys.argv[1:]))"

@@ -55,6 +55,7 @@ def test_it_prints_ours_beside_the_published_and_resumes(here: Path, capsys: Cap
     assert next(here.glob("runs/*/ce-*/seed-0/run.json")).stat() == stamp
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_time_and_memory_and_writes_nothing(here: Path, capsys: Capture) -> None:
     assert run(["reproduce", "cifar10-lt-10", "--data-dir", "data", "--dry-run", "--jobs", "1"]) == 0
     out = capsys.readouterr().out

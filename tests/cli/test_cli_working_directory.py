@@ -78,6 +78,7 @@ def test_a_plug_in_that_the_user_named_is_found_by_the_workers_too(trap: Path, t
     assert ran(trap) == []
 
 
+@pytest.mark.slow
 def test_a_library_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     for before in (None, "yes"):
         monkeypatch.delenv(children.SAFE, raising=False)

@@ -32,6 +32,7 @@ def holder(folder: Path, *more: str) -> tuple[subprocess.Popen[str], int]:
     return process, int(process.stdout.readline())
 
 
+@pytest.mark.slow
 def test_another_process_is_refused_with_the_holders_name(tmp_path: Path) -> None:
     process, _ = holder(tmp_path)
     try:
@@ -47,6 +48,7 @@ def test_another_process_is_refused_with_the_holders_name(tmp_path: Path) -> Non
         pass
 
 
+@pytest.mark.slow
 def test_a_child_does_not_keep_the_lock_of_a_killed_holder(tmp_path: Path) -> None:
     process, child = holder(tmp_path, "fork")
     try:

@@ -62,6 +62,7 @@ def test_a_frame_and_its_csv_predict_alike_to_the_byte(model: Path, tmp_path: Pa
     assert here.csv() == there.csv()
 
 
+@pytest.mark.slow
 def test_a_moved_folder_predicts_the_same_bytes_in_a_new_process(model: Path, tmp_path: Path) -> None:
     frame().to_csv(tmp_path / "new.csv", index=False)
     moved = Path(shutil.copytree(model, tmp_path / "elsewhere"))

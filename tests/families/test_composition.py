@@ -11,7 +11,8 @@ import pytest
 import torch
 import toys
 from by_hand import HAND
-from toys import TOYS, splits
+from tests.methods.task_data import splits
+from toys import TOYS
 
 from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.method import Method

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import toys
+from tests.methods.task_data import by_task
 from toys import LEAVES, RECIPE, SPLITS, TOYS
 
 from longtail.catalogue.describe import table
@@ -80,6 +81,13 @@ class TestEveryTrial:
                 value = knob.default + 1 if isinstance(knob.default, int) else knob.default / 2
             other = method(f"{key}({name}={value!r})")
             assert [stage.spec for stage in other.stages(RECIPE)] != plain, name
+
+
+def test_a_new_leaf_of_any_task_stands_in_the_contract_of_that_task() -> None:
+    groups = by_task(menu.CATALOG)
+    assert all(key in groups[method(key).task] for key in TOYS)
+    assert all(groups.values())
+    assert {key for keys in groups.values() for key in keys} == set(menu.CATALOG)
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)

@@ -6,22 +6,19 @@ import multiprocessing
 import os
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import crt_ncm
 import fixmatch_darp
-import numpy as np
 import proden_records
 import ride
 import sam_mwn
 import simclr_ts_probe_ssp
 import torch
-from torch import Tensor
+from tests.methods.task_data import KNOWN, noisy, splits
 
-from longtail.data import Examples, Splits, load
-from longtail.data.kinds import unknown
+from longtail.data import Examples
 from longtail.engine import Recipe, Training, packing
 from longtail.methods import menu, method
 from longtail.runs.run import Run
@@ -32,28 +29,6 @@ TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()
 RECIPE = Recipe(epochs=5, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,), "dropout": 0.1})
 
 
-def noisy(inputs: Tensor, generator: torch.Generator) -> Tensor:
-    return inputs + 0.5 * torch.randn(inputs.shape, generator=generator)
-
-
-def splits(task: str, sizes: tuple[int, ...] = (40, 20, 8)) -> Splits:
-    """Gaussian classes; what is known of the labels is the task's."""
-    generator = np.random.default_rng(0)
-    y = np.repeat(np.arange(len(sizes)), sizes)
-    found = load(generator.normal(size=(len(y), 4)) + 1.5 * y[:, None], y)
-    rows = replace(found.train, policy={"strong": noisy, "contrast": noisy})
-    if task == "semi-supervised":
-        labelled = torch.arange(len(rows)) % 3 == 0
-        rest = rows.take(torch.nonzero(~labelled).flatten())
-        rest = replace(rest, targets=unknown(len(rest)))
-        return replace(found, train=rows.take(torch.nonzero(labelled).flatten()), unlabeled=rest).checked()
-    if task == "partial":
-        candidates = torch.from_numpy(generator.random((len(rows), len(sizes))) < 0.4)
-        candidates[torch.arange(len(rows)), rows.targets] = True
-        rows = replace(rows, targets=candidates)
-    return replace(found, train=rows).checked()
-
-
 def images() -> Examples:
     """Rows of three classes as pictures of 8 x 8."""
     generator = torch.Generator().manual_seed(0)
@@ -62,7 +37,7 @@ def images() -> Examples:
     return Examples(pixels, targets, ("a", "b", "c"), policy={"contrast": noisy})
 
 
-SPLITS = {task: splits(task) for task in ("supervised", "semi-supervised", "partial", "self-supervised")}
+SPLITS = {task: splits(task) for task in KNOWN}
 
 
 def register(catalogue: dict[str, Any] = menu.CATALOG) -> None:

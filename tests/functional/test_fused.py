@@ -188,6 +188,7 @@ def test_whoever_looks_inside_gets_the_formula(name: str) -> None:
         torch.testing.assert_close(each, slope)
 
 
+@pytest.mark.slow
 def test_a_whole_graph_compiles_at_sizes_that_go_in_pieces() -> None:
     torch._dynamo.reset()
     z, y = batch(3)

@@ -112,6 +112,7 @@ def test_dense_features_arrays_and_narrow_dtypes_are_taken():
     torch.testing.assert_close(head(x.bfloat16()), head(x.bfloat16().float()))
 
 
+@pytest.mark.slow
 def test_means_take_the_place_of_a_head_and_are_saved_copied_compiled_and_exported():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 4))

@@ -146,6 +146,7 @@ def test_a_state_of_before_s_knew_its_lam_goes_on_where_that_lam_is_known() -> N
     ABSGD(switch(0.5, 2.0, 5.0)).load_state_dict(old)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_it_compiles_whole_and_a_moving_tensor_progress_compiles_once(accumulate: int) -> None:
     def build() -> ABSGD:
@@ -162,6 +163,7 @@ def test_it_compiles_whole_and_a_moving_tensor_progress_compiles_once(accumulate
     assert counters["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [

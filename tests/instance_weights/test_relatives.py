@@ -185,7 +185,7 @@ RELATIVES = {
 
 @pytest.mark.parametrize("build", RELATIVES.values(), ids=RELATIVES)
 def test_every_relative_keeps_the_protocol(build) -> None:
-    """Weights without a graph; indifferent to the order of the batch; nothing kept is 0; half precision; compiled."""
+    """Weights without a graph; indifferent to the order of the batch; nothing kept is 0; half precision."""
     weights: InstanceWeighting = build()
     assert isinstance(weights, InstanceWeights)
     facts = {"targets": torch.tensor(CLASSES), "index": torch.arange(10), "progress": 0.7}
@@ -200,9 +200,15 @@ def test_every_relative_keeps_the_protocol(build) -> None:
     assert weights(losses, kept=torch.zeros(10, dtype=torch.bool), **facts).item() == 0
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
         assert build()((1e4 * some()).to(dtype), **facts).isfinite()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", RELATIVES.values(), ids=RELATIVES)
+def test_every_relative_compiles_whole(build) -> None:
+    facts = {"targets": torch.tensor(CLASSES), "index": torch.arange(10), "progress": 0.7}
     torch._dynamo.reset()
     compiled = torch.compile(build(), backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(losses.detach(), **facts), build()(losses.detach(), **facts))
+    torch.testing.assert_close(compiled(some(), **facts), build()(some(), **facts))
 
 
 @pytest.mark.parametrize(

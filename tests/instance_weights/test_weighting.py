@@ -73,6 +73,7 @@ def test_the_mean_has_no_state_to_save_and_copies():
     assert torch.equal(deepcopy(weights).last, weights.last)
 
 
+@pytest.mark.slow
 def test_it_compiles_whole():
     compiled = torch.compile(Mean(), backend="aot_eager", fullgraph=True)
     losses = torch.rand(5)

@@ -15,8 +15,8 @@ from torch._dynamo.utils import counters
 import longtail as lt
 
 COMPILER = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
+pytestmark = pytest.mark.slow
 INDUCTOR = [
-    pytest.mark.slow,
     pytest.mark.skipif(COMPILER is None, reason="no C++ compiler for inductor"),
     pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning"),  # torch's own
 ]

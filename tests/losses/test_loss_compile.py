@@ -15,6 +15,8 @@ from longtail.facts.schedules import cosine, linear, switch
 
 SCHEDULES = {"switch": switch(0.8, 0.0, 1.0), "linear": linear(0.0, 1.0), "cosine": cosine(0.0, 1.0)}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
@@ -34,7 +36,6 @@ def test_a_moving_progress_does_not_keep_compiling(kind: str, schedule: str) -> 
     assert 1 <= counters["stats"]["unique_graphs"] <= (3 if kind == "float" else 1)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # inductor's own
 @pytest.mark.skipif(shutil.which("c++") is None, reason="inductor needs a C++ compiler")
 def test_every_loss_compiles_with_inductor() -> None:

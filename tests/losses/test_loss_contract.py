@@ -10,8 +10,12 @@ from tests.losses.loss_cases import CASES, NAMES, ROWS, batch
 
 from longtail import losses
 
+COMPILES = "`torch.compile(fullgraph=True)`"
 
-@pytest.mark.parametrize("feature", FEATURES)
+
+@pytest.mark.parametrize(
+    "feature", [pytest.param(f, marks=pytest.mark.slow if f == COMPILES else ()) for f in FEATURES]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_loss_keeps_the_contract(name: str, feature: str) -> None:
     assert answer(name, feature)

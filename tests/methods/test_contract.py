@@ -1,9 +1,14 @@
-"""What holds for every method of the catalogue: it trains, repeats, resumes, saves, and says what it is."""
+"""What holds for every method of the catalogue: it trains, repeats, resumes, saves, and says what it is.
+
+Data come from a method's task, expected epochs from its own stages: a new leaf of any task is picked up.
+"""
 
 from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +16,54 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.methods import task_data
+from tests.methods.task_data import by_task
 
-from longtail.data import Splits, load
+from longtail.catalogue.compose import BaseMethod
+from longtail.data import Splits
 from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 from longtail.methods import method
 from longtail.methods.menu import CATALOG, ESTIMATORS
+from longtail.methods.supervised import plain
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train
 
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})  # deferred methods switch at 4
+GROUPS = by_task(CATALOG)
 
 
-def gaussians() -> Splits:
-    generator = np.random.default_rng(0)
-    y = np.repeat(np.arange(3), (40, 20, 8))
-    return load(generator.normal(size=(len(y), 4)) + 2 * y[:, None], y, val=0.2)
+@cache
+def splits(task: str) -> Splits:
+    return task_data.splits(task, apart=2.0, val=0.2)
 
 
-SPLITS = gaussians()
+def epochs(key: str) -> list[tuple[str, int]]:
+    """Each stage and epoch of a method, in order."""
+    return [(stage.name, epoch) for stage in method(key).stages(RECIPE) for epoch in range(1, stage.epochs + 1)]
 
 
-SECOND = {"absgd-decoupled": [1, 2]}
-"""The epochs of a second stage."""
+def told(run: Run) -> list[tuple[str, int]]:
+    return [(record["stage"], record["epoch"]) for record in run.records]
 
 
-def epochs(key: str) -> list[int]:
-    """The epochs of a method: networks have the recipe's, a scikit-learn classifier is fitted in one."""
-    return [1] if key in ESTIMATORS else [1, 2, 3, 4, 5, *SECOND.get(key, [])]
+def data(key: str) -> Splits:
+    return splits(method(key).task)
+
+
+def gone_on(key: str, folder: Path, cut: int) -> Run:
+    """Left alone after so many epochs, and asked for again."""
+    begun = Fit(key, data(key), folder=folder, recipe=RECIPE)
+    assert len([next(begun) for _ in range(cut)]) == cut
+    del begun
+    assert not (folder / "run.json").exists()
+    return train(key, data(key), folder=folder, recipe=RECIPE)
+
+
+def last_but_one(key: str) -> int:
+    """The epoch before the last: inside the last stage, and after whatever a deferred method switches."""
+    return max(len(epochs(key)) - 1, min(len(epochs(key)), 1))
 
 
 def predictions(folder: Path) -> bytes:
@@ -53,25 +77,27 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
     class Runs(dict[str, Run]):
         def __missing__(self, key: str) -> Run:
-            self[key] = train(key, SPLITS, folder=root / key, recipe=RECIPE)
+            self[key] = train(key, data(key), folder=root / key, recipe=RECIPE)
             return self[key]
 
     return Runs()
 
 
-@pytest.mark.parametrize("key", CATALOG)
+@pytest.mark.parametrize(
+    "key", [pytest.param(key, id=f"{task}-{key}") for task, keys in GROUPS.items() for key in keys]
+)
 class TestEveryMethod:
     def test_trains_and_stays_finite(self, runs: dict[str, Run], key: str) -> None:
         run = runs[key]
-        assert [r["epoch"] for r in run.records] == epochs(key)
+        assert told(run) == epochs(key)
         assert all(np.isfinite(r["loss"]) for r in run.records)
         arrays = run.predictions()
-        size = len(SPLITS.test)
-        assert arrays["scores"].shape == (size, 3)
+        test = data(key).test
+        assert arrays["scores"].shape == (len(test), len(test.classes))
         assert arrays["scores"].dtype == torch.float32
         assert arrays["scores"].isfinite().all()
-        assert arrays["targets"].equal(SPLITS.test.targets)
-        assert arrays["index"].equal(SPLITS.test_rows)
+        assert arrays["targets"].equal(test.targets)
+        assert arrays["index"].equal(data(key).test_rows)
         assert ("adjusted_scores" in arrays) == (method(key).posthoc is not None)
         assert 0 < run.scores["balanced_accuracy"] <= 1
 
@@ -79,36 +105,36 @@ class TestEveryMethod:
         self, runs: dict[str, Run], key: str, tmp_path: Path
     ) -> None:
         torch.rand(3)  # the global generator stands elsewhere now
-        train(key, SPLITS, folder=tmp_path / "again", recipe=RECIPE)
+        train(key, data(key), folder=tmp_path / "again", recipe=RECIPE)
         assert predictions(tmp_path / "again") == predictions(runs[key].folder)
-        train(key, SPLITS, folder=tmp_path / "other", recipe=RECIPE, seed=1)
+        train(key, data(key), folder=tmp_path / "other", recipe=RECIPE, seed=1)
         # a scikit-learn classifier takes chance only where it stops early (tests/methods/test_estimators.py)
         same = predictions(tmp_path / "other") == predictions(runs[key].folder)
         assert same == (key in ESTIMATORS)
 
-    @pytest.mark.parametrize("cut", [2, 4, 5])
-    def test_interrupted_and_gone_on_it_ends_the_same(
-        self, runs: dict[str, Run], key: str, tmp_path: Path, cut: int
-    ) -> None:
-        begun = Fit(key, SPLITS, folder=tmp_path, recipe=RECIPE)
-        for _ in epochs(key)[:cut]:
-            next(begun)
-        del begun
-        assert not (tmp_path / "run.json").exists()
-        run = train(key, SPLITS, folder=tmp_path, recipe=RECIPE)
-        assert predictions(tmp_path) == predictions(runs[key].folder)
-        assert [r["epoch"] for r in run.records] == epochs(key)
-        assert run.scores == runs[key].scores
+    def test_interrupted_and_gone_on_it_ends_the_same(self, runs: dict[str, Run], key: str, tmp_path: Path) -> None:
+        self.ends_the_same(runs[key], gone_on(key, tmp_path, last_but_one(key)))
+
+    @pytest.mark.slow
+    def test_wherever_it_is_interrupted_it_ends_the_same(self, runs: dict[str, Run], key: str, tmp_path: Path) -> None:
+        for cut in {*range(1, len(epochs(key)) + 1)} - {last_but_one(key)}:
+            self.ends_the_same(runs[key], gone_on(key, tmp_path / str(cut), cut))
+
+    @staticmethod
+    def ends_the_same(whole: Run, run: Run) -> None:
+        assert predictions(run.folder) == predictions(whole.folder)
+        assert told(run) == told(whole)
+        assert run.scores == whole.scores
 
     def test_what_it_saved_predicts_the_same(self, runs: dict[str, Run], key: str) -> None:
         loaded = Run.load(runs[key].folder)
         arrays = load_file(runs[key].folder / "predictions.safetensors")
-        scores = loaded.predictor.scores(SPLITS.test.inputs)
+        scores = loaded.predictor.scores(data(key).test.inputs)
         assert scores.equal(arrays["scores"])
         decided = loaded.predictor.adjusted(scores)
         assert decided.equal(arrays.get("adjusted_scores", arrays["scores"]))
-        names = loaded.predict(SPLITS.test.inputs)
-        assert names == [SPLITS.classes[j] for j in decided.argmax(1)]
+        names = loaded.predict(data(key).test.inputs)
+        assert names == [data(key).classes[j] for j in decided.argmax(1)]
 
     def test_says_what_it_is_with_an_equation_and_where_it_comes_from(self, runs: dict[str, Run], key: str) -> None:
         text = inspect.getdoc(CATALOG[key]) or ""
@@ -148,11 +174,44 @@ class TestEveryMethod:
 def changed(knob: knobs.Declared) -> Any:
     if isinstance(knob.default, bool):
         return not knob.default
+    if isinstance(knob.rule, BaseMethod):
+        return another_base(knob.rule, knob.default)
     if isinstance(knob.rule, knobs.Choice):
         return next(word for word in knob.rule.words if word != knob.default)
     if isinstance(knob.default, Schedule):
         return 2.0
     return knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
+
+
+def another_base(rule: BaseMethod, default: str) -> str:
+    """A method of the catalogue that the rule takes, or a correction over the default."""
+    for spec in (*rule.words, *CATALOG, *(f"{key}(base={default!r})" for key in CATALOG)):
+        try:
+            rule.check("base", method(spec))
+        except ValueError:
+            continue
+        if spec != default:
+            return spec
+    raise LookupError(f"no method but {default!r} fits {rule}; add one to the words of its rule")
+
+
+class TestGroups:
+    def test_every_method_stands_in_the_group_of_its_task(self) -> None:
+        assert sorted(key for keys in GROUPS.values() for key in keys) == sorted(CATALOG)
+        assert all(method(key).task == task for task, keys in GROUPS.items() for key in keys)
+
+    @pytest.mark.parametrize("task", task_data.KNOWN)
+    def test_every_task_has_data_of_its_kind(self, task: str) -> None:
+        found = splits(task)
+        assert (found.unlabeled is not None) == (task == "semi-supervised")
+        assert (found.train.kind == "candidates") == (task == "partial")
+        assert found.val is not None
+
+    def test_a_method_of_a_task_without_data_fails_and_says_so(self) -> None:
+        groups = by_task({**CATALOG, "ranked": lambda: replace(plain.ce(), task="ordinal")})
+        assert groups["ordinal"] == ["ranked"]
+        with pytest.raises(LookupError, match="no test data for task 'ordinal': say in KNOWN of"):
+            splits("ordinal")
 
 
 def test_methods_that_train_differently_have_different_texts() -> None:
@@ -166,78 +225,3 @@ def test_methods_that_train_differently_have_different_texts() -> None:
         ["logistic", "logistic-posthoc"],
         ["trees", "trees-posthoc"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ("logit-adjusted", "balanced-softmax"),
-        ("balanced-softmax", "logit-adjusted(tau=1)"),
-        ("ce", "logit-adjusted-posthoc"),
-        ("ce", "logit-adjusted-posthoc(tau=2)"),
-        ("ce", "ce-threshold"),
-        ("logistic", "logistic-posthoc(tau=2)"),
-        ("logistic(C=0.1)", "logistic-posthoc(C=0.1)"),
-        ("trees", "trees-posthoc"),
-        ("trees(max_iter=5)", "trees-posthoc(max_iter=5)"),
-    ],
-)
-def test_one_training_serves_both(tmp_path: Path, first: str, second: str) -> None:
-    options = {"recipe": RECIPE, "store": tmp_path / "stages"}
-    one = train(first, SPLITS, folder=tmp_path / "one" / "seed-0", **options)
-    other = train(second, SPLITS, folder=tmp_path / "other" / "seed-0", **options)
-    assert one.result["reuses"] is None
-    assert other.result["reuses"] == "one/seed-0"
-    assert len(list((tmp_path / "stages").iterdir())) == 1
-    assert other.records == one.records
-    assert other.predictions()["scores"].equal(one.predictions()["scores"])
-
-
-def test_one_training_interrupted_while_it_is_copied_leaves_every_record_once(tmp_path: Path) -> None:
-    options = {"recipe": RECIPE, "store": tmp_path / "stages"}
-    one = train("ce", SPLITS, folder=tmp_path / "one" / "seed-0", **options)
-    begun = Fit("ce-threshold", SPLITS, folder=tmp_path / "other" / "seed-0", **options)
-    assert [next(begun)["epoch"], next(begun)["epoch"]] == [1, 2]
-    del begun
-    other = train("ce-threshold", SPLITS, folder=tmp_path / "other" / "seed-0", **options)
-    assert other.records == one.records
-    assert other.result["reuses"] == "one/seed-0"
-
-
-class TestFit:
-    def test_iterates_over_records_and_keeps_the_learner(self) -> None:
-        training = Fit("ldam-drw", SPLITS, recipe=RECIPE)
-        with pytest.raises(RuntimeError, match="no epoch has run in this process; iterate"):
-            _ = training.learner
-        records = list(training)
-        assert "scores" not in records[0]
-        assert set(records[-1]["scores"]) == {"accuracy", "balanced_accuracy", "macro_f1"}
-        assert training.learner.predict(SPLITS.test.inputs).shape == (len(SPLITS.test), 3)
-        with pytest.raises(RuntimeError, match="has no folder; iterate to its end with folder="):
-            _ = training.run
-
-    def test_evaluates_when_asked(self) -> None:
-        training = Fit("ce", SPLITS, recipe=RECIPE, evaluations=RECIPE.epochs)
-        assert all(r["scores"]["accuracy"] >= 0 for r in training)
-
-    def test_a_finished_folder_trains_nothing(self, tmp_path: Path) -> None:
-        run = train("ce", SPLITS, folder=tmp_path, recipe=RECIPE)
-        stamp = (tmp_path / "run.json").stat().st_mtime_ns
-        again = Fit("ce", SPLITS, folder=tmp_path, recipe=RECIPE)
-        assert list(again) == []
-        assert again.run.result == run.result
-        assert (tmp_path / "run.json").stat().st_mtime_ns == stamp
-
-    def test_the_callers_thread_count_is_restored(self, tmp_path: Path) -> None:
-        before = torch.get_num_threads()
-        train("ce", SPLITS, folder=tmp_path, recipe=RECIPE, threads=before + 1)
-        assert torch.get_num_threads() == before
-
-    def test_a_missing_validation_part_is_one_line(self) -> None:
-        with pytest.raises(ValueError, match="'ce-threshold' needs a validation part, got none; load the data with"):
-            Fit("ce-threshold", load("digits"))
-
-    def test_the_folder_of_another_configuration_is_refused(self, tmp_path: Path) -> None:
-        train("ce", SPLITS, folder=tmp_path, recipe=RECIPE)
-        with pytest.raises(ValueError, match="another configuration: seed is 0 there, 1 was asked"):
-            train("ce", SPLITS, folder=tmp_path, recipe=RECIPE, seed=1)

@@ -113,6 +113,7 @@ class TestOnATable:
             assert found.shape == (3, 3)
             assert found.sum(1).tolist() == pytest.approx([1, 1, 1])
 
+    @pytest.mark.slow
     def test_a_saved_model_predicts_the_same_bytes_in_a_new_process_and_a_moved_folder(self, tmp_path: Path) -> None:
         code = (
             "import sys, test_estimators as t; from longtail.engine import Predictor;"

@@ -234,6 +234,7 @@ def test_a_refused_batch_leaves_no_trace() -> None:
     assert tally.result() == before
 
 
+@pytest.mark.slow
 def test_the_metrics_load_without_torch() -> None:
     code = "import sys; import longtail.metrics; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -107,6 +107,7 @@ def test_it_is_rebuilt_from_json_and_its_weights() -> None:
     assert again.eval()(rows()).logits.equal(network(rows()).logits)
 
 
+@pytest.mark.slow
 def test_it_is_copied_compiled_exported_and_cast() -> None:
     network, x = made().eval(), rows()
     expected = network(x).logits

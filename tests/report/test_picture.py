@@ -135,6 +135,7 @@ class TestSVG:
         assert "🦊" in drawn
         assert "猫" in drawn
 
+    @pytest.mark.slow
     def test_a_cache_that_cannot_be_written_is_not_told(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib")
         (tmp_path / "file").write_text("no folder")

@@ -1,0 +1,76 @@
+"""Tiny data for every task, and the methods that are tried on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.catalogue.method import Builders
+from longtail.catalogue.resolve import resolve
+from longtail.data import Examples, Splits, load
+from longtail.data.kinds import unknown
+
+SIZES = (40, 20, 8)
+
+
+def noisy(inputs: Tensor, generator: torch.Generator) -> Tensor:
+    return inputs + 0.5 * torch.randn(inputs.shape, generator=generator)
+
+
+def partly_labelled(found: Splits, generator: np.random.Generator) -> Splits:
+    """Every third training row keeps its label."""
+    labelled = torch.arange(len(found.train)) % 3 == 0
+    rest = found.train.take(torch.nonzero(~labelled).flatten())
+    rest = replace(rest, targets=unknown(len(rest)))
+    return replace(found, train=found.train.take(torch.nonzero(labelled).flatten()), unlabeled=rest)
+
+
+def candidate_sets(found: Splits, generator: np.random.Generator) -> Splits:
+    """Each other class is a candidate with probability 0.4."""
+    rows = found.train
+    candidates = torch.from_numpy(generator.random((len(rows), len(rows.classes))) < 0.4)
+    candidates[torch.arange(len(rows)), rows.targets] = True
+    return replace(found, train=replace(rows, targets=candidates))
+
+
+def as_they_are(found: Splits, generator: np.random.Generator) -> Splits:
+    return found
+
+
+KNOWN = {
+    "supervised": as_they_are,
+    "semi-supervised": partly_labelled,
+    "partial": candidate_sets,
+    "self-supervised": as_they_are,
+}
+"""Task -> what it leaves of the labels of the training rows."""
+
+
+def splits(task: str, sizes: tuple[int, ...] = SIZES, *, apart: float = 1.5, val: float | None = None) -> Splits:
+    """Gaussian classes with the views that some methods ask for; what is known of the labels is the task's.
+
+    Raises:
+        LookupError: no data are made for this task.
+    """
+    if task not in KNOWN:
+        raise LookupError(
+            f"no test data for task {task!r}: say in KNOWN of tests/methods/task_data.py what is known of its labels, "
+            f"as for {', '.join(KNOWN)}"
+        )
+    generator = np.random.default_rng(0)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    found = load(generator.normal(size=(len(y), 4)) + apart * y[:, None], y, val=val)
+    assert isinstance(found.train, Examples)
+    found = replace(found, train=replace(found.train, policy={"strong": noisy, "contrast": noisy}))
+    return KNOWN[task](found, generator).checked()
+
+
+def by_task(builders: Builders) -> dict[str, list[str]]:
+    """Task -> the methods of a catalogue that are for it; a task without data is there too, and fails where used."""
+    found: dict[str, list[str]] = {task: [] for task in KNOWN}
+    for key in builders:
+        found.setdefault(resolve(key, builders).task, []).append(key)
+    return found
