@@ -135,7 +135,9 @@ def test_choose_takes_the_convnet_for_images_it_can_see(shape, name):
     models.build(models.choose(shape), input_shape=shape, num_classes=2)(torch.zeros(2, *shape))
 
 
-@pytest.mark.parametrize("name", models.BUILDERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "resnet32" else ()) for name in models.BUILDERS]
+)
 def test_every_network_learns(name):
     torch.manual_seed(0)
     targets = torch.arange(200) % 2

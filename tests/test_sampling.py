@@ -251,6 +251,7 @@ def test_a_single_example_and_a_single_class_are_drawn():
     assert set(sampling.ClassBalancedSampler([3, 3]).draw(0.0, generator()).tolist()) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_five_million_rows_are_set_up_and_drawn():
     labels = torch.from_numpy(np.random.default_rng(0).zipf(1.5, 5_000_000).clip(max=1000)) - 1
     sampler = sampling.ClassBalancedSampler(labels, num_samples=200_000)

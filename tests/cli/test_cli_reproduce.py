@@ -91,6 +91,7 @@ def test_bad_input_is_one_line(here: Path, capsys: Capture, arguments: list[str]
     assert not (here / "runs").exists()
 
 
+@pytest.mark.slow
 def test_compare_and_train_take_the_same_options(here: Path, capsys: Capture) -> None:
     common = ["--data-dir", "data", "--ratio", "10", "--epochs", "2", "--model", "linear", "--precision", "float32"]
     more = ["--recipe", "own", "--evaluations", "2"]

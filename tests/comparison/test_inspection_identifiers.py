@@ -43,6 +43,7 @@ class TestCounters:
         for targets in (SORTED, mixed()):
             assert kinds(first + step * np.arange(len(targets)), targets) == ["counter"]
 
+    @pytest.mark.slow
     def test_in_single_precision_and_beyond_a_million_too(self) -> None:
         assert kinds(np.arange(2_000_000, dtype=np.float32), mixed(2_000_000)) == ["counter"]
 

@@ -84,6 +84,7 @@ def test_every_resample_of_macro_f1_is_scikit_learns_weighted_one() -> None:
             assert values[b, r] == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_macro_f1_varies_as_in_a_plain_bootstrap_within_classes() -> None:
     y, p = noisy(4, [0.6, 0.75], n=1500, seeds=1)
     rng = np.random.default_rng(5)
@@ -157,6 +158,7 @@ def test_seeds_widen_the_interval_by_their_variance() -> None:
         assert row.se == pytest.approx(math.sqrt(expected), rel=0.04)
 
 
+@pytest.mark.slow
 def test_where_seeds_are_all_that_varies_the_critical_value_is_dunnetts() -> None:
     rng = np.random.default_rng(9)
     n, methods, seeds = 5000, 5, 4
@@ -285,6 +287,7 @@ def draw_world(rng: np.random.Generator, lead: float = 0.0):
     return y, {"ce" if m == 0 else f"m{m}": predictions_that_are_right(right[m], y, classes) for m in range(methods)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
 def test_equal_methods_rarely_make_a_winner(metric: str) -> None:
     """Family-wise: at least one false winner in at most 8 % of 200 comparisons of five methods with ce."""

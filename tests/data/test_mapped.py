@@ -106,7 +106,13 @@ def trained(part: Examples | MappedExamples, folder: Path, method: str, **change
 
 
 @pytest.mark.parametrize("method", ["ldam-drw", "cb-rs"])
-@pytest.mark.parametrize("changes", [{}, {"model": "convnet", "model_args": {}}], ids=["resnet32", "convnet"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="resnet32", marks=pytest.mark.slow),
+        pytest.param({"model": "convnet", "model_args": {}}, id="convnet"),
+    ],
+)
 def test_training_ends_with_the_same_bytes(tmp_path: Path, method: str, changes: dict[str, Any]) -> None:
     expected = trained(held(), tmp_path / "memory", method, **changes)
     for workers in (0, 2):

@@ -114,6 +114,7 @@ def test_probabilities_follow_the_prior_by_bayes_rule(model: Path) -> None:
     np.testing.assert_allclose(predictor.predictions(frame(), raw=True).probabilities.numpy(), uniform, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_on_gaussians_every_method_gives_the_posterior_of_the_prior_asked_for(tmp_path: Path) -> None:
     """Two Gaussians whose posterior is known: after the correction, plain and re-balanced training agree with it."""
     draw = np.random.default_rng(0)

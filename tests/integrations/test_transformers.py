@@ -118,6 +118,7 @@ def test_progress_knows_the_epochs_of_max_steps(tmp_path: Path) -> None:
     assert [progress for _, progress in calls] == [0.0] * 4 + [0.5] * 4
 
 
+@pytest.mark.slow
 def test_a_resumed_training_has_the_same_progress_and_weights(tmp_path: Path) -> None:
     """From the middle of the second epoch, through the Trainer's own checkpoint."""
     saving = {"save_strategy": "steps", "save_steps": 6}
@@ -131,6 +132,7 @@ def test_a_resumed_training_has_the_same_progress_and_weights(tmp_path: Path) ->
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_bert_learns_the_same_with_and_without_accumulation(tmp_path: Path) -> None:
     """A model of the library's own, with its own output object."""
     trained = []

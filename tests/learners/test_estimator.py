@@ -123,6 +123,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
     assert not one.equal(other)
 
 
+@pytest.mark.slow
 def test_threads_change_nothing_and_are_put_back() -> None:
     train = data()
     before = torch.get_num_threads()
