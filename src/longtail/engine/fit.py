@@ -112,7 +112,7 @@ class Training(Iterator[Record]):
             "records": packing.cloned(self._records),
             "hash": self.stage_hash(self._stage),
             "learner": packing.cloned(self.learner.state_dict()),
-            "before": self._before,
+            "before": list(self._before),
             "update": None if self._built is None else packing.cloned(self._built.update.state_dict()),
             "optimizer": None if self._optimizer is None else packing.cloned(self._optimizer.state_dict()),
         }
