@@ -96,6 +96,28 @@ def test_what_packages_handed_on_they_still_do() -> None:
         lt.engine.Runs  # noqa: B018
 
 
+FUNCTIONS = """
+import longtail.methods.train, longtail.comparison.inspection.shape, longtail.data.splitting
+from longtail.data import pool, split
+from longtail.inspection import shape
+from longtail.methods import fit, train
+assert not any(type(one).__name__ == "module" for one in (fit, pool, shape, split, train))
+"""
+
+
+@pytest.mark.slow
+def test_a_module_of_a_former_name_does_not_take_the_place_of_a_function() -> None:
+    pytest.importorskip("datasets")
+    subprocess.run([sys.executable, "-c", FUNCTIONS], check=True)
+
+
+@pytest.mark.slow
+def test_the_package_itself_imports_nothing_that_could_lie_in_the_working_directory() -> None:
+    code = "import sys; before = set(sys.modules); import longtail; print(*sorted(set(sys.modules) - before))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"random", "tempfile", "json", "importlib.resources"} & set(loaded)
+
+
 @pytest.mark.slow
 def test_a_former_name_that_is_imported_first_gives_the_same_module() -> None:
     code = "import longtail.schedules as a, longtail.facts.schedules as b; assert a is b; import longtail.schedules"

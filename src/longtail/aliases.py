@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -124,14 +123,19 @@ def name(package: str, wanted: str) -> Any:
     return getattr(import_module(f"longtail.{home}"), wanted)
 
 
-class Moved(MetaPathFinder, Loader):
-    """Finds a module under its former name and hands out the module itself."""
+class Moved:
+    """Finds a module under its former name and hands out the module itself: a finder and a loader.
+
+    It derives from neither of `importlib.abc`, which would import half of the standard library before `python -m
+    longtail` has taken the working directory off the path.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """A specification for a former name; None for every other."""
-        return None if place(fullname) is None else ModuleSpec(fullname, self)
+        loader: Any = self
+        return None if place(fullname) is None else ModuleSpec(fullname, loader)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module, imported under its present name."""
@@ -143,8 +147,23 @@ class Moved(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Put back the specification that the import of the former name has overwritten; the module has run already."""
-        assert module.__spec__ is not None
-        module.__spec__ = module.__spec__.loader_state
+        former = module.__spec__
+        assert former is not None
+        module.__spec__ = former.loader_state
+        package = sys.modules.get(former.name.rpartition(".")[0])
+        if type(package) is ModuleType:  # whose attribute is set next
+            package.__class__ = Package
+
+
+class Package(ModuleType):
+    """A package that hands out `shape`, the function, also after `shape`, the module, was imported by a former name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        handed_on = name in NAMES.get(self.__name__.removeprefix("longtail."), {}) or (
+            name in self.__dict__ and not isinstance(self.__dict__[name], ModuleType)
+        )
+        if not (handed_on and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
 
 
 def install() -> None:

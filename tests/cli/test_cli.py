@@ -348,7 +348,8 @@ class TestFullDisk:
         assert found.returncode == 2, found.stderr
         assert found.stdout == ""
         assert found.stderr.splitlines()[-1].startswith("longtail: error: cannot write out/ldam-")
-        assert [line.startswith("longtail: comparing: ") for line in found.stderr.splitlines()] == [True, False]
+        told = [line for line in found.stderr.splitlines() if "test examples" not in line]  # of the data
+        assert [line.startswith("longtail: comparing: ") for line in told] == [True, False]
         assert "File too large" in found.stderr
         assert "finished runs are kept" in found.stderr
         assert {p: p.stat().st_mtime_ns for p in (here / "out").glob("*/seed-*/run.json")} == finished

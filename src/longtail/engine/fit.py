@@ -223,9 +223,23 @@ class Training(Iterator[Record]):
         return lr
 
     def _stored(self, index: int) -> dict[str, Any] | None:
+        """The finished stage, where it is in the store with the looks at the test part that this training takes."""
         if self._store is None:
             return None
-        return stages_kept.stored(self._store, self.stage_hash(index), self.stages[index].epochs)
+        stage = self.stages[index]
+        found = stages_kept.stored(self._store, self.stage_hash(index), stage.epochs)
+        if found is None:
+            return None
+        if index < len(self.stages) - 1:  # whoever trained it may have looked at it as its last
+            looks = ("scores", "evaluation_seconds")
+            records = [{k: v for k, v in record.items() if k not in looks} for record in found["records"]]
+            return {**found, "records": records}
+        wanted = self._evaluate is not None and stage.epochs
+        lacking = wanted and any(
+            self._evaluate_at((epoch + 1) / stage.epochs) and "scores" not in record
+            for epoch, record in enumerate(found["records"])
+        )
+        return None if lacking else found
 
     def _keep(self, index: int) -> None:
         """A finished stage stands in the store for every method that has it in common."""
