@@ -45,7 +45,15 @@ class CosineClassifier(nn.Module):
         self.weight.copy_(unit(self.weight))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Cosines (..., C), in the features' dtype."""
+        """Cosines (..., C), in the features' dtype.
+
+        Raises:
+            TypeError: a list or a tuple.
+        """
+        if isinstance(features, list | tuple):  # no check for Tensor, which a symbolic trace does not pass
+            raise TypeError(
+                f"features must be a tensor (..., D), got a {type(features).__name__}; use torch.tensor(...)"
+            )
         return F.linear(unit(features), unit(self.weight))
 
     def extra_repr(self) -> str:
