@@ -54,7 +54,7 @@ def make_images(folder: Path, count: int) -> None:
 
 def read_images(folder: Path, share: float) -> dict[str, Any]:
     """In a process of its own: seconds and peak memory of one reading."""
-    from longtail.data.read.images.folder import image_pool
+    from longtail.data.read.images.image_folder import image_pool
 
     start, before = time.perf_counter(), peak()
     pool = image_pool(folder, size=SIZE, share=share)

@@ -1,7 +1,7 @@
 """Where the time of a ResNet-32 step and of an evaluation goes: the profiler's tables, before and after.
 
 Before: memory given back to the system after every operation, evaluation 1,024 rows at a time with its batch norms.
-After: freed memory kept (`longtail.engine.memory`), 256 rows at a time, batch norms folded into the convolutions.
+After: freed memory kept (`longtail.engine.malloc`), 256 rows at a time, batch norms folded into the convolutions.
 """
 
 from __future__ import annotations

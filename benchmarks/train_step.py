@@ -32,11 +32,11 @@ from benchmarks.machine import facts
 from longtail.data import Examples
 from longtail.data.read.cifar import MEAN, STD
 from longtail.data.views import CropFlip
-from longtail.engine import memory
+from longtail.engine import malloc
 from longtail.engine.default_recipe import LDAM
+from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.precision import resolved
 from longtail.engine.recipe import build
-from longtail.engine.watch import Watch
 from longtail.learners import SupervisedLearner
 from longtail.runs.predictor import Predictor
 from longtail.updates import Descend
@@ -67,7 +67,7 @@ def ours(data: Examples, precision: str, device: str, *, compiled: bool = False)
     learner = SupervisedLearner(network(precision, device), lt.losses.LDAMLoss(counts).to(device))
     if compiled:
         learner.network.body.compile(mode="reduce-overhead", dynamic=False)
-    optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), Watch(CLASSES, device)
+    optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), EpochMonitor(CLASSES, device)
 
     def forever() -> Iterator[object]:
         generator = torch.Generator().manual_seed(1)
@@ -167,7 +167,7 @@ class Variant:
     arguments: tuple[tuple[str, bool], ...] = ()
 
     def settings(self) -> AbstractContextManager[None]:
-        return memory.kept() if self.kept else nullcontext()
+        return malloc.keep_freed_memory() if self.kept else nullcontext()
 
     def step(self, device: str) -> Stepper:
         return self.make(pool(), self.precision, device, **dict(self.arguments))

@@ -24,8 +24,8 @@ from benchmarks.train_step import BATCH, CLASSES, Stepper, Variant, measure, net
 from longtail import instance_weights, losses, optim
 from longtail.data import Examples
 from longtail.engine.default_recipe import LDAM
+from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.precision import resolved
-from longtail.engine.watch import Watch
 from longtail.facts.schedules import switch
 from longtail.learners import SupervisedLearner
 from longtail.updates import Descend
@@ -33,7 +33,7 @@ from longtail.updates import Descend
 
 def _ours(data: Examples, precision: str, device: str, weights: torch.nn.Module | None) -> Stepper:
     learner = SupervisedLearner(network(precision, device), losses.CrossEntropyLoss(), weights=weights).to(device)
-    optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), Watch(CLASSES, device)
+    optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), EpochMonitor(CLASSES, device)
     data = data.to(device)
     generator = torch.Generator().manual_seed(1)
     batches = iter(data.batches(0.5, generator))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from longtail.facts.documents import SEAL, file_checksum, sealed
+from longtail.facts.json_documents import SEAL, file_checksum, sealed
 
 Document = dict[str, Any]
 

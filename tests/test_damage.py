@@ -105,8 +105,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place
     os.chdir(root)
     found: dict[str, Place] = {}
     fast = pytest.MonkeyPatch()
-    fast.setattr("longtail.report.picture.svg", lambda summary: None)  # most of the time, and no part of a table
-    fast.setattr("longtail.methods.menu.entry_points", lambda **group: ())
+    fast.setattr("longtail.report.recall_plot.svg", lambda summary: None)  # most of the time, and no part of a table
+    fast.setattr("longtail.methods.registry.entry_points", lambda **group: ())
     for kind, command in COMMANDS.items():
         assert said([*command, "--out", f"{kind}-finished"]).code == 0
         with pytest.MonkeyPatch.context() as patch:

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from longtail.comparison import compare
-from longtail.engine.lock import held
+from longtail.engine.lock import exclusive
 from tiny_cifar import NAMES, png, save, write
 
 EPOCHS = 6
@@ -445,7 +445,7 @@ def _eventually(happened, seconds: float = 60):
 
 @pytest.fixture
 def someone_holds(tmp_path: Path) -> Iterator[Path]:
-    with held(tmp_path / "out"):
+    with exclusive(tmp_path / "out"):
         yield tmp_path / "out"
 
 

@@ -38,7 +38,9 @@ def test_a_loss_loads_only_torch_and_numpy() -> None:
 
 @pytest.mark.slow
 def test_report_runs_without_torch() -> None:
-    assert "torch" not in loaded_after("import longtail.report.tables, longtail.report.picture, longtail.report.files")
+    assert "torch" not in loaded_after(
+        "import longtail.report.tables, longtail.report.recall_plot, longtail.report.files"
+    )
 
 
 @pytest.mark.slow

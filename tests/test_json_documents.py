@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from longtail.facts import documents
-from longtail.facts.documents import DamagedError, OutdatedError, Rule
+from longtail.facts import json_documents
+from longtail.facts.json_documents import DamagedError, OutdatedError, Rule
 
 WRONG = {
     "nothing": (b"", "is damaged"),
@@ -38,7 +38,7 @@ def test_whatever_is_no_object_is_one_short_line_with_the_way_out(tmp_path: Path
     path = tmp_path / "x.json"
     path.write_bytes(content)
     with pytest.raises(DamagedError) as found:
-        documents.read(path, "make it anew")
+        json_documents.read(path, "make it anew")
     line = str(found.value)
     assert told in line
     assert line.startswith(f"{path} is damaged (")
@@ -48,7 +48,7 @@ def test_whatever_is_no_object_is_one_short_line_with_the_way_out(tmp_path: Path
 
 
 def test_a_missing_file_is_said_to_be() -> None:
-    for reader in (documents.read, documents.read_lines):
+    for reader in (json_documents.read, json_documents.read_lines):
         with pytest.raises(DamagedError, match=r"^gone.json is missing; make it anew$"):
             reader(Path("gone.json"), "make it anew")
 
@@ -56,16 +56,16 @@ def test_a_missing_file_is_said_to_be() -> None:
 def test_of_lines_the_damaged_one_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"a": 1}\n{"a": 2}\n')
-    assert documents.read_lines(path, "") == [{"a": 1}, {"a": 2}]
+    assert json_documents.read_lines(path, "") == [{"a": 1}, {"a": 2}]
     for line, told in (("[]", "line 2: no object"), ("NaN", "line 2: NaN is no number"), ("", "line 2: Expecting")):
         path.write_text(f'{{"a": 1}}\n{line}\n{{"a": 2}}\n')
         with pytest.raises(DamagedError, match=told):
-            documents.read_lines(path, "")
+            json_documents.read_lines(path, "")
 
 
 SOUND: dict[str, Any] = {"schema_version": 2, "name": "ä\udcff", "seeds": [0, 1], "inner": {"seconds": 1.5, "x": None}}
 RULES: dict[str, Rule] = {
-    "name": str, "seeds": documents.is_list_of(int), "inner.seconds": documents.is_amount, "inner.more?": str,
+    "name": str, "seeds": json_documents.is_list_of(int), "inner.seconds": json_documents.is_amount, "inner.more?": str,
 }  # fmt: skip
 
 
@@ -76,30 +76,30 @@ def written(path: Path, document: Any) -> Path:
 
 class TestASeal:
     def test_leaves_what_was_written(self, tmp_path: Path) -> None:
-        path = written(tmp_path / "x.json", documents.sealed(SOUND))
-        assert documents.read_sealed(path, 2, RULES, "") == SOUND
+        path = written(tmp_path / "x.json", json_documents.sealed(SOUND))
+        assert json_documents.read_sealed(path, 2, RULES, "") == SOUND
 
     def test_tells_of_every_change_of_a_character(self, tmp_path: Path) -> None:
-        path = written(tmp_path / "x.json", documents.sealed(SOUND))
+        path = written(tmp_path / "x.json", json_documents.sealed(SOUND))
         whole = path.read_bytes()
         for i in range(len(whole)):
             path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
             with pytest.raises(DamagedError):
-                documents.read_sealed(path, 2, RULES, "")
+                json_documents.read_sealed(path, 2, RULES, "")
 
     def test_taken_away_is_an_old_document_only_under_an_old_version(self, tmp_path: Path) -> None:
         path = written(tmp_path / "x.json", SOUND)
         with pytest.raises(DamagedError, match="its checksum is off") as found:
-            documents.read_sealed(path, 2, RULES, "")
+            json_documents.read_sealed(path, 2, RULES, "")
         assert not isinstance(found.value, OutdatedError)
         written(path, {**SOUND, "schema_version": 1})
         with pytest.raises(OutdatedError, match="was written by an older version of longtail, without checksums"):
-            documents.read_sealed(path, 2, RULES, "")
+            json_documents.read_sealed(path, 2, RULES, "")
 
     def test_of_a_newer_version_is_no_damage(self, tmp_path: Path) -> None:
-        path = written(tmp_path / "x.json", documents.sealed({**SOUND, "schema_version": 3}))
+        path = written(tmp_path / "x.json", json_documents.sealed({**SOUND, "schema_version": 3}))
         with pytest.raises(ValueError, match="written by a newer version of longtail; update longtail") as found:
-            documents.read_sealed(path, 2, RULES, "")
+            json_documents.read_sealed(path, 2, RULES, "")
         assert not isinstance(found.value, DamagedError)
 
     @pytest.mark.parametrize(
@@ -117,23 +117,26 @@ class TestASeal:
         ],
     )
     def test_does_not_make_a_misfit_fit(self, tmp_path: Path, change: dict[str, Any], told: str) -> None:
-        path = written(tmp_path / "x.json", documents.sealed({**SOUND, **change}))
+        path = written(tmp_path / "x.json", json_documents.sealed({**SOUND, **change}))
         with pytest.raises(DamagedError, match=told):
-            documents.read_sealed(path, 2, RULES, "")
+            json_documents.read_sealed(path, 2, RULES, "")
 
 
 def test_an_amount_is_a_finite_number_from_0_on() -> None:
-    assert all(map(documents.is_amount, (0, 1.5, 10**20)))
-    assert not any(map(documents.is_amount, (-1, math.inf, math.nan, True, "1", None)))
+    assert all(map(json_documents.is_amount, (0, 1.5, 10**20)))
+    assert not any(map(json_documents.is_amount, (-1, math.inf, math.nan, True, "1", None)))
 
 
 def test_the_checksum_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
-    assert documents.file_checksum(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        json_documents.file_checksum(tmp_path / "x")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.json")
-    for reader in (documents.read, documents.read_lines):
+    for reader in (json_documents.read, json_documents.read_lines):
         with pytest.raises(DamagedError, match="no regular file"):
             reader(tmp_path / "x.json", "make it anew")

@@ -73,10 +73,57 @@ MOVED = {
         for name in ("differences", "layout", "resampling", "unstable", "verdict", "decisions", "tested")
     },
     "comparison.inspection": "inspection",
+    # names that did not say what is inside
+    "methods.menu": "methods.registry",
+    "data.prepare.fresh": "data.prepare.new_rows",
+    "data.read.tables.settled": "data.read.tables.column_types",
+    "data.read.tables.pooling": "data.read.tables.table_pool",
+    "data.read.tables.layout": "data.read.tables.dialect",
+    "data.read.optional": "data.read.optional_packages",
+    "data.read.images.tree": "data.read.images.file_tree",
+    "data.read.images.listing": "data.read.images.class_folders",
+    "data.read.images.assemble": "data.read.images.labelled_images",
+    "data.read.images.features": "data.read.images.embeddings",
+    "data.read.images.columns": "data.read.images.metadata_columns",
+    "data.read.images.folder": "data.read.images.image_folder",
+    "inspection.telling": "inspection.leakage",
+    "inspection.mending": "inspection.repairs",
+    "inspection.content": "inspection.duplicates",
+    "inspection.view": "inspection.subject",
+    "inspection.labels": "inspection.class_names",
+    "engine.watch": "engine.epoch_monitor",
+    "engine.packing": "engine.state_files",
+    "engine.store": "engine.stage_store",
+    "engine.memory": "engine.malloc",
+    "facts.places": "facts.paths",
+    "facts.children": "facts.subprocesses",
+    "facts.wording": "facts.messages",
+    "facts.documents": "facts.json_documents",
+    "runs.finish": "runs.outputs",
+    "runs.finished": "runs.manifest",
+    "runs.saved": "runs.model_files",
+    "runs.folds": "runs.cross_validation",
+    "comparison.opening": "comparison.input_data",
+    "comparison.cautions": "comparison.data_warnings",
+    "comparison.measured": "comparison.ledger_rows",
+    "comparison.evidence.tested": "comparison.evidence.recall_intervals",
+    "comparison.evidence.unstable": "comparison.evidence.seed_variance",
+    "report.thin": "report.small_classes",
+    "report.picture": "report.recall_plot",
+    "report.bars": "report.class_size_plot",
+    "report.weights": "report.weight_plot",
+    "report.names": "report.printable",
+    "cli.sharing": "cli.option_groups",
+    "cli.planned": "cli.plan_output",
+    "cli.screen": "cli.comparison_output",
+    "functional.fused": "functional.closed_form",
+    "models.fused": "models.conv_bn_fusion",
+    "sampling.order": "sampling.shuffle",
 }
-"""Module or package as it was called -> as it is called, both below `longtail`."""
+"""Module or package as it was called -> as it is called, both below `longtail`; a name may have moved twice."""
 
 NAMES = {
+    "comparison": {"Outcome": "comparison.execute:TaskResult"},
     "methods": {"fit": "runs.train", "train": "runs.train"},
     "engine": {"Run": "runs.run", "Predictor": "runs.predictor"},
     "facts.types": {"Learner": "facts.learner"},
@@ -84,7 +131,7 @@ NAMES = {
         "FeaturePreparation": "data.prepare.images",
         "ImagePreparation": "data.prepare.images",
         "hub_pool": "data.read.hub",
-        "image_pool": "data.read.images.folder",
+        "image_pool": "data.read.images.image_folder",
     },
     "data.read.tables": {
         "Column": "data.prepare.columns",
@@ -94,10 +141,10 @@ NAMES = {
         "TablePreparation": "data.prepare.table",
         "is_table": "data.read.tables.sources",
         "read_table": "data.read.tables.read",
-        "table_pool": "data.read.tables.pooling",
+        "table_pool": "data.read.tables.table_pool",
     },
 }
-"""What a package used to hand on -> the module that has it now."""
+"""What a package used to export -> the module that has it now, with `:Name` where it is called otherwise."""
 
 
 def place(module: str) -> str | None:
@@ -107,7 +154,8 @@ def place(module: str) -> str | None:
         return None
     for end in range(len(parts), 1, -1):
         if (moved := MOVED.get(".".join(parts[1:end]))) is not None:
-            return ".".join(["longtail", moved, *parts[end:]])
+            now = ".".join(["longtail", moved, *parts[end:]])
+            return place(now) or now
     return None
 
 
@@ -120,7 +168,8 @@ def name(package: str, wanted: str) -> Any:
     home = NAMES.get(package.removeprefix("longtail."), {}).get(wanted)
     if home is None:
         raise AttributeError(f"module {package!r} has no attribute {wanted!r}")
-    return getattr(import_module(f"longtail.{home}"), wanted)
+    module, _, now = home.partition(":")
+    return getattr(import_module(f"longtail.{module}"), now or wanted)
 
 
 class Moved:

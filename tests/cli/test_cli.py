@@ -17,7 +17,7 @@ from longtail import __version__
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.cli import run
-from longtail.methods import menu as catalog
+from longtail.methods import registry as catalog
 
 Capture = pytest.CaptureFixture[str]
 QUICKLY = ["--epochs", "2", "--seeds", "1", "--jobs", "1", "--model", "linear"]
@@ -431,9 +431,9 @@ class TestScreen:
     ) -> None:
         from rich.console import Console
 
-        from longtail.cli import screen
+        from longtail.cli import comparison_output
 
-        monkeypatch.setattr(screen, "console", lambda **to: Console(**to, width=width, highlight=False))
+        monkeypatch.setattr(comparison_output, "console", lambda **to: Console(**to, width=width, highlight=False))
         assert compare(methods="ce,logit-adjusted-posthoc") == 0
         table = capsys.readouterr().out.split("\nclass ")[0]
         assert "…" not in table

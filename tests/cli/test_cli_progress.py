@@ -85,10 +85,10 @@ def test_lines_come_now_and_then_and_say_where_it_is(
         on["on_begin"](tasks[1])
         on["on_begin"](tasks[2])
         assert "1 of 3 runs finished, running ldam, seed 0 and 1 more, 0 s" in told("and 1 more")
-        on["on_outcome"](outcome(tasks[1], "ValueError: no"))
+        on["on_result"](outcome(tasks[1], "ValueError: no"))
         assert told("FAILED").count("FAILED ldam, seed 0: ValueError: no\n") == 1
         assert "1 of 3 runs finished, running focal, seed 0, 0 s" in told("running focal")
-        on["on_outcome"](outcome(tasks[2]))
+        on["on_result"](outcome(tasks[2]))
         assert "2 of 3 runs finished, computing the table" in told("computing")
     assert capsys.readouterr().err.endswith("longtail: comparing: 2 of 3 runs finished, 0 s\n")
 

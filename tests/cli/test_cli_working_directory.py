@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from longtail.facts import children
+from longtail.facts import subprocesses
 
 NAMES = (
     "numpy", "random", "joblib", "json", "torch", "datasets", "pandas", "sitecustomize", "usercustomize",
@@ -81,12 +81,12 @@ def test_a_plug_in_that_the_user_named_is_found_by_the_workers_too(trap: Path, t
 @pytest.mark.slow
 def test_a_library_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     for before in (None, "yes"):
-        monkeypatch.delenv(children.SAFE, raising=False)
+        monkeypatch.delenv(subprocesses.SAFE, raising=False)
         if before is not None:
-            monkeypatch.setenv(children.SAFE, before)
-        with children.safe():
+            monkeypatch.setenv(subprocesses.SAFE, before)
+        with subprocesses.safe():
             told: Any = subprocess.run(
                 [sys.executable, "-c", "import sys; print(sys.flags.safe_path)"], capture_output=True, text=True
             )
         assert told.stdout.strip() == "True"
-        assert os.environ.get(children.SAFE) == before
+        assert os.environ.get(subprocesses.SAFE) == before

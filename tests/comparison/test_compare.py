@@ -13,10 +13,10 @@ import pytest
 
 import longtail as lt
 from longtail.catalogue.method import Method
-from longtail.comparison import Outcome, OutputError, compare, prepare
+from longtail.comparison import OutputError, TaskResult, compare, prepare
 from longtail.comparison import execute as execution
 from longtail.comparison.estimate import estimate
-from longtail.methods import menu as catalog
+from longtail.methods import registry as catalog
 from longtail.methods.supervised import plain
 
 Rows = dict[Path, int]
@@ -169,8 +169,8 @@ class TestAgain:
     def test_finished_runs_are_skipped(self, tmp_path: Path) -> None:
         first = run(tmp_path)
         before = stamps(tmp_path)
-        begun: list[Outcome] = []
-        again = run(tmp_path, on_outcome=begun.append)
+        begun: list[TaskResult] = []
+        again = run(tmp_path, on_result=begun.append)
         assert begun == []
         assert stamps(tmp_path) == before
         assert again.summary == first.summary
@@ -190,8 +190,8 @@ class TestAgain:
         before = stamps(tmp_path)
         gone = next(path for path in before if path.parent.parent.name.startswith("ldam"))
         (gone).unlink()
-        begun: list[Outcome] = []
-        run(tmp_path, on_outcome=begun.append)
+        begun: list[TaskResult] = []
+        run(tmp_path, on_result=begun.append)
         assert [(o.task.spec, o.error) for o in begun] == [("ldam-drw", None)]
 
     @pytest.mark.parametrize(
@@ -351,16 +351,16 @@ class TestLimits:
     def test_a_folder_that_fills_up_keeps_what_is_finished(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from longtail.engine import packing
+        from longtail.engine import state_files
 
-        write = packing.write_bytes
+        write = state_files.write_bytes
 
         def filling(path: Path, data: bytes) -> None:
             if path.name == "state.safetensors" and list(tmp_path.glob("*/seed-0/run.json")):
                 raise OSError(28, "No space left on device", str(path))
             write(path, data)
 
-        monkeypatch.setattr(packing, "write_bytes", filling)
+        monkeypatch.setattr(state_files, "write_bytes", filling)
         message = r"cannot write .*state.safetensors \(No space left on device\); finished runs are kept, make room"
         with pytest.raises(OutputError, match=message):
             run(tmp_path)

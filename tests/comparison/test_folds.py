@@ -20,13 +20,13 @@ import torch
 from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score, f1_score
 
-from longtail.comparison import Outcome, compare, prepare
+from longtail.comparison import TaskResult, compare, prepare
 from longtail.comparison.estimate import estimate
 from longtail.data import Examples
 from longtail.data.pool import Pool
 from longtail.data.split.folds import Folds
-from longtail.engine import Recipe, packing
-from longtail.runs.folds import train_folds
+from longtail.engine import Recipe, state_files
+from longtail.runs.cross_validation import train_folds
 from longtail.runs.run import Run
 
 COUNTS = (40, 17, 8, 3, 1)
@@ -231,7 +231,7 @@ class TestAgain:
     def test_finished_runs_are_skipped(self, done: tuple[Any, Path]) -> None:
         first, out = done
         before, begun = stamps(out), []
-        again = run(out, on_outcome=begun.append)
+        again = run(out, on_result=begun.append)
         assert begun == []
         assert stamps(out) == before
         assert again.summary == first.summary
@@ -242,8 +242,8 @@ class TestAgain:
         (gone / "run.json").unlink()
         (gone / "fold-2" / "run.json").unlink()
         before = stamps(tmp_path)
-        begun: list[Outcome] = []
-        run(tmp_path, on_outcome=begun.append)
+        begun: list[TaskResult] = []
+        run(tmp_path, on_result=begun.append)
         assert [(o.task.spec, o.task.seed) for o in begun] == [("ldam", 1)]
         assert {path: stamps(tmp_path)[path] for path in before} == before
         assert predictions(tmp_path) == predictions(done[1])
@@ -281,7 +281,7 @@ class TestAgain:
     def test_a_failing_method_leaves_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from longtail.catalogue.method import Method, one_stage
         from longtail.catalogue.references import cited
-        from longtail.methods import menu as catalog
+        from longtail.methods import registry as catalog
 
         def loss(counts: Any) -> Any:
             raise RuntimeError("out of order")
@@ -346,7 +346,7 @@ class TestBefore:
 
 def dies(before: Callable[[Path], bool]) -> Callable[[Path, bytes], None]:
     """A writer that is no more as soon as it would write such a file."""
-    write = packing.write_bytes
+    write = state_files.write_bytes
 
     def writing(path: Path, data: bytes) -> None:
         if before(path):
@@ -360,7 +360,7 @@ def dies(before: Callable[[Path], bool]) -> Callable[[Path, bytes], None]:
 def test_wherever_it_is_stopped_the_same_call_ends_with_the_same_bytes(
     name: str, tmp_path: Path, done: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "write_bytes", dies(lambda path: str(path).endswith(name)))
+    monkeypatch.setattr(state_files, "write_bytes", dies(lambda path: str(path).endswith(name)))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path)
     monkeypatch.undo()

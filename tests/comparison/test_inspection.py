@@ -12,7 +12,7 @@ import torch
 
 from longtail.data import Examples, MappedExamples, Pool, load, pool, split
 from longtail.inspection import gini, inspection
-from longtail.inspection.content import Contents
+from longtail.inspection.duplicates import Contents
 
 TABULAR = Path("../shared/data/tabular")
 

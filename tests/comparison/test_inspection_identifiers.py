@@ -223,7 +223,7 @@ class TestCompare:
         assert "1 class has fewer than 10 test examples" in caplog.text
 
     def test_a_glance_at_a_table_finds_what_the_whole_shows(self) -> None:
-        from longtail.inspection.view import columns_of, flagged_of
+        from longtail.inspection.subject import columns_of, flagged_of
 
         pd = pytest.importorskip("pandas")
         draw, size = np.random.default_rng(0), 3000

@@ -10,7 +10,7 @@ from scipy.stats import norm, t
 
 from longtail.comparison.evidence import differences
 from longtail.comparison.evidence.differences import Differences, compare_to_reference
-from longtail.comparison.evidence.unstable import own_interval
+from longtail.comparison.evidence.seed_variance import own_interval
 from longtail.comparison.evidence.verdict import verdict
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 import longtail as lt
 from longtail.data import load
-from longtail.data.read.images.features import stored
+from longtail.data.read.images.embeddings import stored
 
 
 def archive() -> bytes:

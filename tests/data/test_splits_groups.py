@@ -14,7 +14,7 @@ from longtail.data import Examples
 from longtail.data.pool import Pool
 from longtail.data.split.folds import Folds
 from longtail.data.split.holdout import split
-from longtail.data.split.limits import held_size
+from longtail.data.split.limits import held_out_size
 from longtail.data.splits import held_out, validation_limits
 
 
@@ -232,7 +232,7 @@ class TestLimits:
 
     def test_cross_validation_tests_every_class_of_two(self) -> None:
         assert [row.tested for row in validation_limits([9, 2, 1], 1)] == [9, 2, 0]
-        assert held_size(9, 0.99) == 8
+        assert held_out_size(9, 0.99) == 8
 
     @pytest.mark.parametrize("share", [0, -0.1, 1.1])
     def test_a_share_outside_is_refused(self, share: float) -> None:

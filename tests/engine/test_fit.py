@@ -10,7 +10,7 @@ import pytest
 import torch
 from engine_toys import copied, gaussians, one, retrained_head, stage, two_stages
 
-from longtail.engine import Training, fit, packing
+from longtail.engine import Training, fit, state_files
 from longtail.engine.stage import Stage
 
 DATA = gaussians()
@@ -127,8 +127,8 @@ def test_resumed_after_any_epoch_is_as_if_undisturbed(
     expected = outcome(training)
     for cut, state in enumerate(states, start=1):
         if through_file:
-            packing.save(tmp_path / "state", state)
-            state = packing.load(tmp_path / "state")
+            state_files.save(tmp_path / "state", state)
+            state = state_files.load(tmp_path / "state")
         resumed = fit(stages, DATA, resume=state)
         rest = list(resumed)
         assert told(rest) == told(records[cut:]), cut
@@ -148,7 +148,7 @@ def test_a_state_in_memory_serves_more_than_once() -> None:
         list(resumed)
         ends.append(outcome(resumed))
     assert ends == [outcome(training)] * 2
-    packing.pack(state)
+    state_files.pack(state)
     assert str(state) == str(before)
 
 

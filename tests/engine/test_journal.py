@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from longtail.engine import packing
+from longtail.engine import state_files
 from longtail.runs.journal import LINES, STATE, Journal, append_record
 
 CONFIG = {"method": "ce", "threads": 1}
@@ -67,7 +67,7 @@ def test_without_a_checkpoint_every_line_goes(folder: Path) -> None:
 
 
 def another_checkpoint(folder: Path, **changes: Any) -> None:
-    packing.save(folder / STATE, {**packing.load(folder / STATE), **changes})
+    state_files.save(folder / STATE, {**state_files.load(folder / STATE), **changes})
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -77,8 +77,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a lost line": (lambda f: (f / LINES).write_text('{"epoch": 1}\n{"epoch": 2}\n'), "has lost lines"),
     "no line": (lambda f: (f / LINES).unlink(), "has lost lines"),
     "a checkpoint of another run": (lambda f: another_checkpoint(f, config="x"), "is of another run"),
-    "another kind of file": (lambda f: packing.save(f / STATE, {"owner": "x"}), "no checkpoint of a run"),
-    "a list": (lambda f: packing.save(f / STATE, [1]), "no checkpoint of a run"),
+    "another kind of file": (lambda f: state_files.save(f / STATE, {"owner": "x"}), "no checkpoint of a run"),
+    "a list": (lambda f: state_files.save(f / STATE, [1]), "no checkpoint of a run"),
     "half a checkpoint": (lambda f: (f / STATE).write_bytes((f / STATE).read_bytes()[:-1]), "is damaged"),
 }  # fmt: skip
 

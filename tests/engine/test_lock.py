@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from longtail.engine.lock import held
+from longtail.engine.lock import exclusive
 
 HOLD = """
 import os, sys, time
@@ -39,12 +39,12 @@ def test_another_process_is_refused_with_the_holders_name(tmp_path: Path) -> Non
         told = (
             f"is in use by process {process.pid} on host {platform.node()}; wait for it or stop it, then run the same"
         )
-        with pytest.raises(ValueError, match=told), held(tmp_path):
+        with pytest.raises(ValueError, match=told), exclusive(tmp_path):
             pass
     finally:
         process.kill()
         process.communicate()
-    with held(tmp_path):  # the kernel has let go
+    with exclusive(tmp_path):  # the kernel has let go
         pass
 
 
@@ -55,7 +55,7 @@ def test_a_child_does_not_keep_the_lock_of_a_killed_holder(tmp_path: Path) -> No
         process.kill()
         process.wait()
         os.kill(child, 0)  # it lives
-        with held(tmp_path):
+        with exclusive(tmp_path):
             pass
     finally:
         os.kill(child, signal.SIGKILL)
@@ -64,9 +64,9 @@ def test_a_child_does_not_keep_the_lock_of_a_killed_holder(tmp_path: Path) -> No
 
 def test_one_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:
     told = "this very process; finish or close the other training"
-    with held(tmp_path), pytest.raises(ValueError, match=told), held(tmp_path):
+    with exclusive(tmp_path), pytest.raises(ValueError, match=told), exclusive(tmp_path):
         pass
-    with held(tmp_path):
+    with exclusive(tmp_path):
         pass
 
 
@@ -79,12 +79,12 @@ def test_a_dropped_holder_of_this_process_lets_go(tmp_path: Path) -> None:
             next(self.epochs)
 
         def run(self) -> Iterator[int]:
-            with held(tmp_path):
+            with exclusive(tmp_path):
                 yield 1
 
     begun = Training()
     del begun
-    with held(tmp_path):
+    with exclusive(tmp_path):
         pass
 
 
@@ -97,5 +97,5 @@ def test_where_locks_are_unknown_a_warning_is_logged(
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    with held(tmp_path):
+    with exclusive(tmp_path):
         assert "cannot be locked (Operation not supported)" in caplog.text

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from longtail import models
-from longtail.engine import memory
-from longtail.models.fused import fold, fused
+from longtail.engine import malloc
+from longtail.models.conv_bn_fusion import fuse_batch_norms, fused_batch_norms
 from longtail.runs.predictor import Predictor
 
 
@@ -32,14 +32,14 @@ INPUTS = torch.randint(0, 256, (6, 3, 16, 16), dtype=torch.uint8, generator=torc
 def test_kept_memory_changes_no_value() -> None:
     network = trained()
     plain = network(INPUTS).logits
-    with memory.kept():
+    with malloc.keep_freed_memory():
         assert network(INPUTS).logits.equal(plain)
     assert network(INPUTS).logits.equal(plain)
 
 
 def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_glibc", lambda: None)
-    with memory.kept():
+    monkeypatch.setattr(malloc, "_glibc", lambda: None)
+    with malloc.keep_freed_memory():
         assert trained()(INPUTS).logits.shape == (6, 4)
 
 
@@ -47,19 +47,19 @@ def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_folding_gives_the_same_scores_in_float64(name: str) -> None:
     network = trained(name).double().eval()
     expected = network(INPUTS).logits
-    with fused(network):
+    with fused_batch_norms(network):
         assert not [m for m in network.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         torch.testing.assert_close(network(INPUTS).logits, expected, rtol=1e-9, atol=1e-9)
     assert network(INPUTS).logits.equal(expected)  # and everything is back in its place
-    torch.testing.assert_close(fold(copy.deepcopy(network))(INPUTS).logits, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(fuse_batch_norms(copy.deepcopy(network))(INPUTS).logits, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_folding_leaves_training_and_foreign_networks_alone() -> None:
     network = trained().train()
-    with fused(network):
+    with fused_batch_norms(network):
         assert [m for m in network.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     foreign = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).eval()
-    with fused(foreign):
+    with fused_batch_norms(foreign):
         assert isinstance(foreign[1], torch.nn.BatchNorm2d)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from longtail.engine import packing
+from longtail.engine import state_files
 
 
 def same(left: Any, right: Any) -> bool:
@@ -36,32 +36,32 @@ TREE = {
 
 
 def test_a_nested_state_comes_back_as_it_was(tmp_path: Path) -> None:
-    packing.save(tmp_path / "state", TREE)
-    assert same(packing.load(tmp_path / "state"), TREE)
+    state_files.save(tmp_path / "state", TREE)
+    assert same(state_files.load(tmp_path / "state"), TREE)
 
 
 def test_keys_that_look_alike_stay_apart(tmp_path: Path) -> None:
     tree = {"a.b": torch.tensor(1), "a": {"b": torch.tensor(2)}, 0: torch.tensor(3), "0": torch.tensor(4)}
-    packing.save(tmp_path / "state", tree)
-    assert same(packing.load(tmp_path / "state"), tree)
+    state_files.save(tmp_path / "state", tree)
+    assert same(state_files.load(tmp_path / "state"), tree)
 
 
 def test_tensors_that_share_memory_or_lie_across_it_are_saved(tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4)
     tree = {"whole": base, "again": base, "turned": base.T, "part": base[1:, ::2]}
-    packing.save(tmp_path / "state", tree)
-    assert same(packing.load(tmp_path / "state"), {k: v.contiguous() for k, v in tree.items()})
+    state_files.save(tmp_path / "state", tree)
+    assert same(state_files.load(tmp_path / "state"), {k: v.contiguous() for k, v in tree.items()})
 
 
 def test_anything_else_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match=r"state at \.a\.0 must be tensors and plain values, got set"):
-        packing.pack({"a": [{1, 2}]})
+        state_files.pack({"a": [{1, 2}]})
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "garbled", "another kind of file", "no skeleton"])
 def test_a_damaged_file_is_one_line(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "state"
-    packing.save(path, TREE)
+    state_files.save(path, TREE)
     whole = path.read_bytes()
     if damage == "no skeleton":
         from safetensors.torch import save
@@ -72,33 +72,33 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, damage: str) -> None:
             {"empty": b"", "cut": whole[:-20], "garbled": b"\xff" * len(whole), "another kind of file": b"{}"}[damage]
         )
     with pytest.raises(ValueError, match=r"state is damaged \(.*\); delete it and run the same command again") as found:
-        packing.load(path)
+        state_files.load(path)
     assert "\n" not in str(found.value)
 
 
 def test_a_changed_header_is_noticed_where_the_bytes_of_the_tensors_are_not(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    packing.save(path, {"weight": torch.arange(6.0).reshape(2, 3)})
+    state_files.save(path, {"weight": torch.arange(6.0).reshape(2, 3)})
     whole = path.read_bytes()
     for there, other in ((b"[2,3]", b"[3,2]"), (b'"F32"', b'"I32"'), (b'"checksum"', b'"checksam"')):
         assert whole.count(there) == 1
         path.write_bytes(whole.replace(there, other))
         with pytest.raises(ValueError, match=r"is damaged \("):
-            packing.load(path)
+            state_files.load(path)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_half_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state"
-    packing.write_bytes(path, b"old")
+    state_files.write_bytes(path, b"old")
 
     def full(source: object, target: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(packing.os, "replace", full)
+    monkeypatch.setattr(state_files.os, "replace", full)
     with pytest.raises(OSError, match="No space left on device") as found:
-        packing.write_bytes(path, b"new")
+        state_files.write_bytes(path, b"new")
     assert found.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -106,13 +106,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_half_one(
 
 def test_json_is_strict(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        packing.write_json(tmp_path / "x.json", {"a": math.nan})
+        state_files.write_json(tmp_path / "x.json", {"a": math.nan})
     assert not list(tmp_path.iterdir())
 
 
 def test_a_clone_no_longer_follows() -> None:
     tree = {"a": [torch.zeros(2)], "b": (1, {"c": torch.ones(1)})}
-    clone = packing.cloned(tree)
+    clone = state_files.cloned(tree)
     tree["a"][0].add_(1)
     tree["b"][1]["c"].add_(1)  # type: ignore[index]
     assert same(clone, {"a": [torch.zeros(2)], "b": (1, {"c": torch.ones(1)})})

@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_frame_and_its_csv_predict_alike_to_the_byte(model: Path, tmp_path: Path) -> None:
     table = frame()
     table.to_csv(tmp_path / "new.csv", index=False)
-    from longtail.data.prepare.fresh import rows
+    from longtail.data.prepare.new_rows import rows
 
     predictor = lt.load(model)
     here = predictor.predictions(table.drop(columns="kind"))

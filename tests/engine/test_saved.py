@@ -12,7 +12,7 @@ import pytest
 from forging import Meta, edited, forged, frame, refused, trained_in
 
 import longtail as lt
-from longtail.runs import saved
+from longtail.runs import model_files
 
 skops = pytest.importorskip("skops.io")
 
@@ -176,7 +176,7 @@ class TestTheWayOut:
 
 def test_the_checksum_is_of_the_other_content() -> None:
     meta = {"b": [1, 2.5, "ä\ud800"], "a": {"y": None, "x": (True,)}}
-    assert saved.checksum(meta) == saved.checksum(
+    assert model_files.checksum(meta) == model_files.checksum(
         {"a": {"x": [True], "y": None}, "b": [1, 2.5, "ä\ud800"], "sha256": 0}
     )
-    assert saved.checksum(meta) != saved.checksum({**meta, "b": [2.5, 1, "ä\ud800"]})
+    assert model_files.checksum(meta) != model_files.checksum({**meta, "b": [2.5, 1, "ä\ud800"]})

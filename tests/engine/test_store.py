@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from longtail.engine import packing, store
-from longtail.engine.store import NAME, keep, stored
+from longtail.engine import stage_store, state_files
+from longtail.engine.stage_store import NAME, keep, stored
 
 RECORDS = [{"epoch": 1}, {"epoch": 2}]
 
@@ -34,8 +34,8 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
     "in the place of another": lambda mine, other: mine.write_bytes(other.read_bytes()),
     "half": lambda mine, other: mine.write_bytes(mine.read_bytes()[:-1]),
     "a changed weight": lambda mine, other: mine.write_bytes(mine.read_bytes()[:-1] + b"\x55"),
-    "another kind of file": lambda mine, other: packing.save(mine, {"stage": 0}),
-    "of another length": lambda mine, other: packing.save(mine, {**packing.load(mine), "records": RECORDS[:1]}),
+    "another kind of file": lambda mine, other: state_files.save(mine, {"stage": 0}),
+    "of another length": lambda mine, other: state_files.save(mine, {**state_files.load(mine), "records": RECORDS[:1]}),
 }
 
 
@@ -45,7 +45,7 @@ def test_what_is_not_it_is_said_and_gone(
 ) -> None:
     mine = kept / "aa" / NAME
     damage(mine, kept / "bb" / NAME)
-    assert store.stored(kept, "aa", epochs=2) is None
+    assert stage_store.stored(kept, "aa", epochs=2) is None
     (line,) = caplog.messages
     assert line.startswith(f"{mine} is ")
     assert line.endswith("; training this stage again")

@@ -10,7 +10,7 @@ from engine_toys import gaussians, stage
 
 from longtail.data import Examples, TrainingSet
 from longtail.engine import Built, fit
-from longtail.engine.watch import FinitenessError, Watch
+from longtail.engine.epoch_monitor import EpochMonitor, FinitenessError
 from longtail.facts.types import Batch, Step
 
 
@@ -66,27 +66,27 @@ def batch(targets: list[int]) -> Batch:
 
 class TestWatch:
     def test_a_finite_epoch_passes_and_its_mean_is_told(self) -> None:
-        watch = Watch(3, "cpu")
+        watch = EpochMonitor(3, "cpu")
         watch.note(step([1.0, 3.0]), batch([0, 1]))
         watch.note(step([4.0]), batch([2]))
         watch.check("train", 0, ("a", "b", "c"))
         assert watch.mean() == 3.0
 
     def test_only_the_first_broken_step_tells_the_class(self) -> None:
-        watch = Watch(3, "cpu")
+        watch = EpochMonitor(3, "cpu")
         watch.note(step([1.0, torch.inf]), batch([0, 1]))
         watch.note(step([torch.nan, torch.nan]), batch([0, 2]))
         with pytest.raises(FinitenessError, match="epoch 6, first in class b;"):
             watch.check("train", 5, ("a", "b", "c"))
 
     def test_losses_that_do_not_decompose_name_no_class(self) -> None:
-        watch = Watch(3, "cpu")
+        watch = EpochMonitor(3, "cpu")
         watch.note(Step(torch.tensor(torch.nan)), batch([0, 1]))
         with pytest.raises(FinitenessError, match="in the batch's mean"):
             watch.check("train", 0, ("a", "b", "c"))
 
     def test_an_example_that_stands_outside_the_mean_still_counts(self) -> None:
-        watch = Watch(3, "cpu")
+        watch = EpochMonitor(3, "cpu")
         watch.note(Step(torch.tensor(1.0), torch.tensor([1.0, torch.nan])), batch([0, 2]))
         with pytest.raises(FinitenessError, match="first in class c"):
             watch.check("train", 0, ("a", "b", "c"))

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 import toys
 
-from longtail.methods import menu
+from longtail.methods import registry
 from longtail.runs.run import Run
 
 
 @pytest.fixture(autouse=True, scope="module")
 def registered() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(menu, "CATALOG", {**menu.CATALOG, **toys.TOYS})
+        patch.setattr(registry, "CATALOG", {**registry.CATALOG, **toys.TOYS})
         yield
 
 

@@ -20,9 +20,9 @@ from longtail.catalogue.references import Reference
 from longtail.catalogue.tasks import TASKS, task_of
 from longtail.comparison import comparison as comparisons
 from longtail.comparison.estimate import estimate
-from longtail.facts import documents
-from longtail.methods import menu, method
-from longtail.report import picture, tables
+from longtail.facts import json_documents
+from longtail.methods import method, registry
+from longtail.report import recall_plot, tables
 
 ASKED = {
     "supervised": "ce-drw,sam",
@@ -47,7 +47,7 @@ def compared(task: str, **options: Any) -> comparisons.Comparison:
 def with_cc(registered: None) -> Iterator[None]:
     """The reference of partial labels, which PRODEN stands in for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(menu.CATALOG, "cc", proden)
+        patch.setitem(registry.CATALOG, "cc", proden)
         yield
 
 
@@ -81,10 +81,15 @@ class TestTheReference:
         summary, reference = found[task].summary, TASKS[task].reference
         assert f"vs {reference}" in tables.header(summary)
         assert f"vs_{reference}_mean" in tables.comma_separated(summary).splitlines()[0]
-        assert next(iter(picture.series(summary)[2])) == reference
+        assert next(iter(recall_plot.series(summary)[2])) == reference
         rows = [row for row in summary["rows"] if row["role"] != "context"]
         alone = {**summary, "rows": rows}
-        for text in (tables.markdown(alone), tables.comma_separated(alone), picture.text(alone), tables.plain(alone)):
+        for text in (
+            tables.markdown(alone),
+            tables.comma_separated(alone),
+            recall_plot.text(alone),
+            tables.plain(alone),
+        ):
             assert not re.search(r"\bce\b", text)
         assert re.search(r"\bce\b", tables.verdict_lines({**alone, "verdict": None})[0]) is None
 
@@ -97,7 +102,7 @@ class TestTheReference:
     def test_that_is_not_in_the_catalogue_is_one_error_before_anything_is_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.delitem(menu.CATALOG, "cc")
+        monkeypatch.delitem(registry.CATALOG, "cc")
         with pytest.raises(ValueError, match=r"^partial methods are compared with 'cc', which is not among .*$"):
             compared("partial", out=tmp_path / "out")
         assert not (tmp_path / "out").exists()
@@ -122,8 +127,8 @@ class TestContext:
         assert [line for line in tables.about(summary) if line.startswith("§ context") and "(ce)" in line]
         assert tables.comma_separated(summary).splitlines()[-1].endswith(",context")
         assert "| ce § |" in tables.markdown(summary)
-        assert list(picture.series(summary)[2]) == ["simclr", "simclr-ts", "ce"]
-        assert " ce " in picture.text(summary)
+        assert list(recall_plot.series(summary)[2]) == ["simclr", "simclr-ts", "ce"]
+        assert " ce " in recall_plot.text(summary)
 
     def test_has_no_part_in_verdict_gain_or_simultaneous_family(self, found: dict[str, comparisons.Comparison]) -> None:
         summary = found["self-supervised"].summary
@@ -192,7 +197,7 @@ class TestRefused:
             compared("self-supervised", methods="simclr", seeds=1, out=out)
         # a folder of before there were tasks
         old = {name: value for name, value in config.items() if name not in ("task", "checksum")}
-        (out / "config.json").write_text(json.dumps(documents.sealed(old)))
+        (out / "config.json").write_text(json.dumps(json_documents.sealed(old)))
         assert compared("supervised", methods="ce", seeds=1, out=out).ok
         with pytest.raises(ValueError, match=r"task is 'supervised' there"):
             compared("self-supervised", methods="simclr", seeds=1, out=out)
@@ -211,7 +216,7 @@ class TestPresets:
         ],
     )
     def test_mean_their_methods_of_the_task(self, task: str, keys: list[str]) -> None:
-        chosen = choose("quick", menu.catalogue(), self.PRESETS, task=task)
+        chosen = choose("quick", registry.catalogue(), self.PRESETS, task=task)
         assert [one.key for one in chosen] == keys
 
     def test_without_any_of_the_task_are_refused(self) -> None:
@@ -219,7 +224,7 @@ class TestPresets:
             lt.compare(SPLITS["semi-supervised"], methods="estimators")
 
     def test_leave_named_supervised_methods_beside_semi_supervised_ones(self) -> None:
-        chosen = choose("quick,focal", menu.catalogue(), self.PRESETS, task="semi-supervised")
+        chosen = choose("quick,focal", registry.catalogue(), self.PRESETS, task="semi-supervised")
         assert [one.key for one in chosen] == ["fixmatch", "focal"]
 
 

@@ -21,7 +21,7 @@ from longtail.data import TrainingSet
 from longtail.engine import Built, Stage, Training
 from longtail.facts import knobs
 from longtail.methods import method
-from longtail.methods.menu import CATALOG, ESTIMATORS
+from longtail.methods.registry import CATALOG, ESTIMATORS
 
 ALL = {**CATALOG, **TOYS}
 RECIPE = replace(toys.RECIPE, batch_size=12)

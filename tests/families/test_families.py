@@ -16,7 +16,7 @@ from toys import LEAVES, RECIPE, SPLITS, TOYS
 
 from longtail.catalogue.describe import table
 from longtail.facts import knobs
-from longtail.methods import menu, method
+from longtail.methods import method, registry
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run
 
@@ -84,10 +84,10 @@ class TestEveryTrial:
 
 
 def test_a_new_leaf_of_any_task_stands_in_the_contract_of_that_task() -> None:
-    groups = by_task(menu.CATALOG)
+    groups = by_task(registry.CATALOG)
     assert all(key in groups[method(key).task] for key in TOYS)
     assert all(groups.values())
-    assert {key for keys in groups.values() for key in keys} == set(menu.CATALOG)
+    assert {key for keys in groups.values() for key in keys} == set(registry.CATALOG)
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
@@ -96,12 +96,12 @@ def test_an_installed_package_adds_it_by_its_entry_points(monkeypatch: pytest.Mo
         def __init__(self, name: str) -> None:
             self.name, self.value, self.load = name, f"package:{name}", lambda: leaf.METHODS[name]
 
-    ours = {key: builder for key, builder in menu.CATALOG.items() if key not in TOYS}
-    monkeypatch.setattr(menu, "CATALOG", ours)
-    monkeypatch.setattr(menu, "entry_points", lambda group: [Point(name) for name in leaf.METHODS])
+    ours = {key: builder for key, builder in registry.CATALOG.items() if key not in TOYS}
+    monkeypatch.setattr(registry, "CATALOG", ours)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Point(name) for name in leaf.METHODS])
     if leaf.__name__ in ("fixmatch_darp", "proden_records"):
         assert method(list(leaf.METHODS)[1]).spec == list(leaf.METHODS)[1]  # over the other of the same package
-    told = {row["method"]: row for row in menu.overview()}
+    told = {row["method"]: row for row in registry.overview()}
     for name in leaf.METHODS:
         assert told[name]["task"] == method(name).task
         assert told[name]["paper"] == method(name).reference.short

@@ -15,7 +15,7 @@ from toys import RECIPE, SPLITS
 
 from longtail.comparison import compare
 from longtail.data import TrainingSet
-from longtail.engine import Built, Stage, Training, packing
+from longtail.engine import Built, Stage, Training, state_files
 from longtail.facts.learner import Learner
 from longtail.methods import method
 from longtail.runs.train import train
@@ -63,7 +63,7 @@ def test_there_are_three_and_each_learns_from_the_one_before(undisturbed: Traini
     left: list[State] = []
 
     def noting(index: int, previous: Learner | None) -> None:
-        left.append({} if previous is None else packing.cloned(previous.state_dict()))
+        left.append({} if previous is None else state_files.cloned(previous.state_dict()))
 
     list(Training(watched(noting), DATA))
     encoder, body = (undisturbed.state()["before"][k] for k in (0, 1))
@@ -80,7 +80,7 @@ def test_what_a_stage_left_is_not_mutated_by_the_next() -> None:
 
     def keeping(index: int, previous: Learner | None) -> None:
         if previous is not None:
-            left[index] = previous, packing.cloned(previous.state_dict())
+            left[index] = previous, state_files.cloned(previous.state_dict())
 
     list(Training(watched(keeping), DATA))
     assert sorted(left) == [1, 2]
@@ -121,10 +121,10 @@ class TestKilled:
         path = tmp_path / "learnt"
         toys.kill(toys.run_without_folder, SPEC, path, moment)
         assert not path.exists()
-        stopped = packing.load(path.with_suffix(".checkpoint"))
+        stopped = state_files.load(path.with_suffix(".checkpoint"))
         assert (stages()[stopped["stage"]].name, stopped["epoch"]) == moment
         toys.finish(toys.run_without_folder, SPEC, path)
-        assert same(packing.load(path), packing.cloned(dict(undisturbed.learner.state_dict())))
+        assert same(state_files.load(path), state_files.cloned(dict(undisturbed.learner.state_dict())))
 
 
 class TestTheStore:

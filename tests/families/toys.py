@@ -19,8 +19,8 @@ import torch
 from tests.methods.task_data import KNOWN, noisy, splits
 
 from longtail.data import Examples
-from longtail.engine import Recipe, Training, packing
-from longtail.methods import menu, method
+from longtail.engine import Recipe, Training, state_files
+from longtail.methods import method, registry
 from longtail.runs.run import Run
 from longtail.runs.train import train
 
@@ -40,7 +40,7 @@ def images() -> Examples:
 SPLITS = {task: splits(task) for task in KNOWN}
 
 
-def register(catalogue: dict[str, Any] = menu.CATALOG) -> None:
+def register(catalogue: dict[str, Any] = registry.CATALOG) -> None:
     catalogue.update(TOYS)
 
 
@@ -65,12 +65,12 @@ def run_without_folder(spec: str, path: Path, pause: tuple[str, int] | None = No
     register()
     found = method(spec)
     checkpoint = path.with_suffix(".checkpoint")
-    resume = packing.load(checkpoint) if checkpoint.exists() else None
+    resume = state_files.load(checkpoint) if checkpoint.exists() else None
     training = Training(found.stages(RECIPE), SPLITS[found.task].train, resume=resume)
     for record in training:
-        packing.save(checkpoint, training.state())
+        state_files.save(checkpoint, training.state())
         wait(path.with_suffix(".paused"), pause, record)
-    packing.save(path, training.learner.state_dict())
+    state_files.save(path, training.learner.state_dict())
 
 
 def wait(marker: Path, pause: tuple[str, int] | None, record: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from longtail import functional
-from longtail.functional import fused
+from longtail.functional import closed_form
 from longtail.functional.softmax import adjusted_cross_entropy
 
 C = 7
@@ -47,8 +47,8 @@ all_losses = pytest.mark.parametrize("name", LOSSES)
 
 @pytest.fixture(params=[1, 3, 1000], ids=lambda n: f"{n} positions a piece", autouse=True)
 def positions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(fused, "SMALL", 0)
-    monkeypatch.setattr(fused, "PIECE", request.param * C * 8 // torch.get_num_threads())
+    monkeypatch.setattr(closed_form, "SMALL", 0)
+    monkeypatch.setattr(closed_form, "PIECE", request.param * C * 8 // torch.get_num_threads())
     return request.param
 
 
@@ -57,7 +57,7 @@ def by_formula(monkeypatch: pytest.MonkeyPatch) -> Callable[[Loss], Loss]:
     def turn(loss: Loss) -> Loss:
         def formula(z: Tensor, y: Tensor) -> Tensor:
             with monkeypatch.context() as m:
-                m.setattr(fused, "_plain", lambda *_: False)
+                m.setattr(closed_form, "_plain", lambda *_: False)
                 return loss(z, y)
 
         return formula

@@ -17,13 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from longtail.data import Examples
-from longtail.engine import packing
+from longtail.engine import state_files
 from longtail.engine.randomness import seeded
 from longtail.facts import trusted
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Update
 from longtail.learners import EstimatorLearner, FittedEstimator
-from longtail.learners.estimator import Look, still
+from longtail.learners.estimator import EvaluateOnly, no_optimizer
 from longtail.methods.estimators.classifiers import slower
 from longtail.runs.predictor import Predictor
 
@@ -141,9 +141,9 @@ def test_threads_change_nothing_and_are_put_back() -> None:
 @each
 def test_its_state_goes_through_a_file_into_a_fresh_learner(make: Any, tmp_path: Any) -> None:
     learner, inputs = fitted(make), data().inputs
-    packing.save(tmp_path / "state", learner.state_dict())
+    state_files.save(tmp_path / "state", learner.state_dict())
     fresh = EstimatorLearner(make, C)
-    fresh.load_state_dict(packing.load(tmp_path / "state"))
+    fresh.load_state_dict(state_files.load(tmp_path / "state"))
     assert fresh.predict(inputs).equal(learner.predict(inputs))
     assert fresh.state_dict()["network.fitted"].equal(learner.network.fitted)
     unfitted = EstimatorLearner(make, C)
@@ -167,7 +167,7 @@ def test_a_step_says_the_weighted_log_loss_and_moves_nothing() -> None:
     train = data(weight=torch.arange(70).float())
     learner = fitted(train=train)
     before = learner.network.fitted.clone()
-    update, optimizer = Look(), still(learner.trainable())
+    update, optimizer = EvaluateOnly(), no_optimizer(learner.trainable())
     batch = train.batch(torch.arange(5, 60))
     step = update(learner, batch, optimizer, 0.0)
     scores = learner.predict(train.inputs)
@@ -184,7 +184,7 @@ def test_a_step_says_the_weighted_log_loss_and_moves_nothing() -> None:
 def test_it_is_a_learner_and_its_update_an_update() -> None:
     learner = fitted()
     assert isinstance(learner, Learner)
-    assert isinstance(Look(), Update)
+    assert isinstance(EvaluateOnly(), Update)
     assert learner.inference() == Inference(learner.network, 1.0, "softmax")
     before = learner.network.fitted.clone()
     with learner.held():

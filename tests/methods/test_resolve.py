@@ -9,7 +9,7 @@ import pytest
 from longtail.catalogue.describe import table
 from longtail.catalogue.resolve import split
 from longtail.methods import PRESETS, catalogue, explained, method, methods, overview
-from longtail.methods import menu as catalog
+from longtail.methods import registry as catalog
 
 BAD = {
     "ldam-dwr": r"unknown method 'ldam-dwr'; did you mean ldam-drw\(max_margin=0.5, scale=30.0, at=0.8, .*\)\? see",

@@ -19,12 +19,12 @@ from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe
-from longtail.engine.watch import FinitenessError
+from longtail.engine.epoch_monitor import FinitenessError
 from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
 from longtail.methods import explained, method
-from longtail.methods.menu import CATALOG
-from longtail.methods.robust.decoupled import still
+from longtail.methods.registry import CATALOG
+from longtail.methods.robust.decoupled import frozen_modules
 from longtail.models import build
 from longtail.optim import UncorrectedAdam
 from longtail.runs.run import Run
@@ -235,7 +235,7 @@ class TestDecoupled:
 
     def test_the_last_block_of_a_resnet_is_one_residual_block(self) -> None:
         network = build("resnet32", input_shape=[3, 32, 32], num_classes=10)
-        frozen = still(network, "block")
+        frozen = frozen_modules(network, "block")
         names = {name for name, _ in network.named_parameters() if not any(name.startswith(f"{f}.") for f in frozen)}
         assert {name.rsplit(".", 2)[0] if "conv" in name or "bn" in name else "head" for name in names} == {
             "body.17",
@@ -247,7 +247,7 @@ class TestDecoupled:
         with pytest.raises(
             ValueError, match='fewer than two layers of weights, got "block"; write trained="classifier"'
         ):
-            still(build("linear", input_shape=[4], num_classes=3), "block")
+            frozen_modules(build("linear", input_shape=[4], num_classes=3), "block")
 
 
 class TestFrozen:

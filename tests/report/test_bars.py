@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from rich.cells import cell_len
 
-from longtail.report.bars import BINS, bars, bars_svg
-from longtail.report.names import fitted, listed, shown
+from longtail.report.class_size_plot import BINS, bars, bars_svg
+from longtail.report.printable import fitted, listed, shown
 
 HOSTILE = [
     "<script>alert(1)</script>", "a & b", "\"'/><rect onload='x'/>", "\x1b[31mred\x00\x07", "\u202eevil\u200b",

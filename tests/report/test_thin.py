@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from report_summary import METRICS, row, summary
 
-from longtail.comparison.evidence.tested import recall_intervals, varies
-from longtail.report import picture, tables, thin
+from longtail.comparison.evidence.recall_intervals import recall_intervals, varies
+from longtail.report import recall_plot, small_classes, tables
 
 
 def with_tests(*tested: int, **changes: Any) -> dict[str, Any]:
@@ -40,11 +40,11 @@ def test_without_groups_the_means_over_classes_are_marked() -> None:
 def test_rows_count_and_not_what_they_weigh() -> None:
     found = summary()
     found["data"] |= {"test_counts": [3.5, 3.5, 3.5], "test_rows": [70, 70, 70]}
-    assert thin.thin(found) == set()
+    assert small_classes.small_classes(found) == set()
 
 
 def test_their_bars_have_the_number_tested_a_mark_and_an_interval() -> None:
-    lines = picture.text(with_tests(30, 10, 4)).splitlines()
+    lines = recall_plot.text(with_tests(30, 10, 4)).splitlines()
     assert lines[0] == "class  examples  tested    recall, %"
     assert lines[1].split()[:4] == ["a", "100", "30", "ce"]
     assert lines[5].split()[:5] == ["c", "33", "4", "‡", "ce"]
@@ -52,13 +52,13 @@ def test_their_bars_have_the_number_tested_a_mark_and_an_interval() -> None:
     assert lines[6].endswith("90.0 [42, 99]")
     assert lines[-1] == "‡ fewer than 10 test examples; [95 % interval of the recall]"
     assert not any("[" in line for line in lines[:5])
-    assert "tested" not in picture.text(summary())
-    picture.text(with_tests(30, 10, 4), ascii_only=True).encode("ascii")
+    assert "tested" not in recall_plot.text(summary())
+    recall_plot.text(with_tests(30, 10, 4), ascii_only=True).encode("ascii")
 
 
 def test_a_run_of_classes_is_marked_where_one_of_them_is() -> None:
     rows = [row(name, 0.5, [0.5] * 25) for name in ("ldam", "ce")]
-    lines = picture.text(with_tests(*[50 - 2 * j for j in range(25)], classes=25, rows=rows)).splitlines()[1:-1:2]
+    lines = recall_plot.text(with_tests(*[50 - 2 * j for j in range(25)], classes=25, rows=rows)).splitlines()[1:-1:2]
     assert [" ‡ " in line for line in lines] == [False] * 8 + [True] * 2
     assert lines[-1].split()[:5] == ["w", "..", "y", "4-4", "2-6"]
 
@@ -66,14 +66,14 @@ def test_a_run_of_classes_is_marked_where_one_of_them_is() -> None:
 def test_bars_become_shorter_where_the_terminal_is_narrow() -> None:
     found = with_tests(30, 10, 4, rows=[row("logit-adjusted-posthoc", 0.9, [1.0, 0.9, 0.8]), row("ce", 0.5, [1.0] * 3)])
     for room in (76, 80, 118):
-        assert max(map(len, picture.text({**found, "gain": None}, room=room).splitlines())) <= room
-    assert picture.text(found, room=118) == picture.text(found)
+        assert max(map(len, recall_plot.text({**found, "gain": None}, room=room).splitlines())) <= room
+    assert recall_plot.text(found, room=118) == recall_plot.text(found)
 
 
 class TestSVG:
     def drawn(self, *tested: int, **changes: Any) -> ElementTree.Element:
         pytest.importorskip("matplotlib")
-        text = picture.svg(with_tests(*tested, **changes))
+        text = recall_plot.svg(with_tests(*tested, **changes))
         assert text is not None
         return ElementTree.fromstring(text)
 

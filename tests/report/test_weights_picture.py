@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from longtail.cli import run
-from longtail.report.weights import leave, weights_svg
+from longtail.report.weight_plot import weights_svg, write_plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -124,4 +124,4 @@ def test_train_and_compare_leave_it_and_it_is_not_drawn_twice(
 
 
 def test_a_folder_without_a_run_has_none(tmp_path: Path) -> None:
-    assert leave(tmp_path) is None
+    assert write_plot(tmp_path) is None

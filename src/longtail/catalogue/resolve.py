@@ -11,7 +11,7 @@ from longtail.catalogue import spec as specs
 from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.method import Builder, Builders, Method
 from longtail.facts import knobs
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 
 def resolve(spec: str | Method, builders: Builders) -> Method:
@@ -31,12 +31,12 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
     if isinstance(spec, Method):
         return spec
     if not isinstance(spec, str):
-        raise TypeError(f'method must be a spec string or a Method, got {told(spec)}; as in "ldam-drw(scale=20)"')
+        raise TypeError(f'method must be a spec string or a Method, got {quoted(spec)}; as in "ldam-drw(scale=20)"')
     name, values = specs.parse(spec)
     if name not in builders:
         near = _nearest(name, builders)
         hint = f"did you mean {signature(near, builders[near])}? " if near else ""
-        raise ValueError(f"unknown method {told(name)}; {hint}see longtail methods")
+        raise ValueError(f"unknown method {quoted(name)}; {hint}see longtail methods")
     builder = builders[name]
     declared = knobs.declared(builder)
     for knob in values:
@@ -44,7 +44,7 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
             near = _nearest(knob, declared)
             hint = f"did you mean {near!r}? " if near else ""
             accepted = signature(name, builder)
-            raise ValueError(f"method {name!r} has no knob {told(knob)}; {hint}it accepts {accepted}")
+            raise ValueError(f"method {name!r} has no knob {quoted(knob)}; {hint}it accepts {accepted}")
     for knob, value in values.items():
         _typed(name, knob, value, declared[knob].default)
     defaults = {k: d.default for k, d in declared.items()}
@@ -72,7 +72,9 @@ def _typed(name: str, knob: str, value: Any, default: Any) -> None:
     """A knob without a declared rule still has the type of its default."""
     if isinstance(default, bool) != isinstance(value, bool) and isinstance(default, bool | int | float):
         kind = "True or False" if isinstance(default, bool) else "a number"
-        raise ValueError(f"{knob} of method {told(name)} must be {kind}, got {told(value)}; its default is {default!r}")
+        raise ValueError(
+            f"{knob} of method {quoted(name)} must be {kind}, got {quoted(value)}; its default is {default!r}"
+        )
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:

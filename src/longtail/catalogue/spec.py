@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
+from longtail.facts.messages import quoted
 from longtail.facts.schedules import BY_NAME, Schedule
-from longtail.facts.wording import told
 
 _SHAPE = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9_-]*)\s*(?:\((.*)\))?\s*$", re.DOTALL)
 
@@ -30,7 +30,7 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
     match = _SHAPE.match(spec)
     if match is None:
         raise ValueError(
-            f'method must be "name" or "name(knob=value, ...)", got {told(spec)}; as in "ldam-drw(scale=20)"'
+            f'method must be "name" or "name(knob=value, ...)", got {quoted(spec)}; as in "ldam-drw(scale=20)"'
         )
     name, body = match.groups()
     if not body or not body.strip():
@@ -38,17 +38,17 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
     try:
         call = ast.parse(f"f({body})", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(f'the knobs of {told(spec)} cannot be read; write them as in "ldam-drw(scale=20)"') from None
+        raise ValueError(f'the knobs of {quoted(spec)} cannot be read; write them as in "ldam-drw(scale=20)"') from None
     if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
-        raise ValueError(f'the knobs of {told(spec)} must be named; write them as in "ldam-drw(scale=20)"')
+        raise ValueError(f'the knobs of {quoted(spec)} must be named; write them as in "ldam-drw(scale=20)"')
     names = [str(k.arg) for k in call.keywords]
     twice = next((n for n in names if names.count(n) > 1), None)
     if twice is not None:
-        raise ValueError(f"knob {told(twice)} is given twice in {told(spec)}; give it once")
+        raise ValueError(f"knob {quoted(twice)} is given twice in {quoted(spec)}; give it once")
     try:
         return name, {str(k.arg): _value(k.value, spec) for k in call.keywords}
     except RecursionError:  # how deep the parser itself goes differs from version to version
-        raise ValueError(f'the knobs of {told(spec)} cannot be read; write them as in "ldam-drw(scale=20)"') from None
+        raise ValueError(f'the knobs of {quoted(spec)} cannot be read; write them as in "ldam-drw(scale=20)"') from None
 
 
 def _value(node: ast.expr, spec: str) -> Any:
@@ -65,14 +65,14 @@ def _value(node: ast.expr, spec: str) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return _schedule(node, node.func.id, spec)
     raise ValueError(
-        f"the value {told(ast.unparse(node))} in {told(spec)} must be a number, a word in quotes, inf or a schedule "
-        f"({', '.join(sorted(BY_NAME))}); correct it"
+        f"the value {quoted(ast.unparse(node))} in {quoted(spec)} must be a number, a word in quotes, inf or a "
+        f"schedule ({', '.join(sorted(BY_NAME))}); correct it"
     )
 
 
 def _schedule(node: ast.Call, name: str, spec: str) -> Schedule:
     if name not in BY_NAME:
-        raise ValueError(f"{told(name)} in {told(spec)} is not a schedule; known are {', '.join(sorted(BY_NAME))}")
+        raise ValueError(f"{quoted(name)} in {quoted(spec)} is not a schedule; known are {', '.join(sorted(BY_NAME))}")
     args = [_value(a, spec) for a in node.args]
     kwargs = {str(k.arg): _value(k.value, spec) for k in node.keywords}
     kind: Any = BY_NAME[name]
@@ -81,7 +81,7 @@ def _schedule(node: ast.Call, name: str, spec: str) -> Schedule:
     except TypeError as error:
         call = ", ".join(f.name if f.default is MISSING else f"{f.name}={f.default!r}" for f in fields(kind))
         raise ValueError(
-            f"{told(ast.unparse(node))} must be {name}({call}), but: {error}; give every argument once"
+            f"{quoted(ast.unparse(node))} must be {name}({call}), but: {error}; give every argument once"
         ) from None
     try:
         made: Any = kind(*args, **kwargs)

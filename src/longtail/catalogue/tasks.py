@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from longtail.data import Part
 from longtail.data.kinds import CANDIDATES, GIVEN, NONE
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 SUPERVISED, SEMI_SUPERVISED, PARTIAL, SELF_SUPERVISED = "supervised", "semi-supervised", "partial", "self-supervised"
 METHOD, REFERENCE, CONTEXT = "method", "reference", "context"
@@ -59,7 +59,7 @@ def task_of(rows: Part, unlabeled: Part | None = None, asked: str | None = None)
     follows = PARTIAL if rows.kind == CANDIDATES else SUPERVISED if unlabeled is None else SEMI_SUPERVISED
     possible = [follows] if follows == PARTIAL else [follows, SELF_SUPERVISED]
     if asked is not None and asked not in possible:
-        raise ValueError(f"task must be {' or '.join(possible)} with these data, got {told(asked)}; leave it out")
+        raise ValueError(f"task must be {' or '.join(possible)} with these data, got {quoted(asked)}; leave it out")
     return asked or follows
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from longtail.cli import compare, explain, inspect, methods, predict, reproduce, terminal, train
-from longtail.facts import children, wording
+from longtail.facts import messages, subprocesses
 
 app = typer.Typer(
     name="longtail",
@@ -74,7 +74,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str, code: int = 2) -> int:
-    print(f"longtail: error: {wording.line(message)}", file=sys.stderr)
+    print(f"longtail: error: {messages.line(message)}", file=sys.stderr)
     return code
 
 
@@ -87,6 +87,6 @@ def _check_working_directory() -> None:
 
 def main() -> None:
     """The `longtail` command."""
-    children.always_safe()
+    subprocesses.always_safe()
     terminal.take_anything()
     sys.exit(run())

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.sharing import DATA, TRAINING, recipe, taking
+from longtail.cli.option_groups import DATA, TRAINING, recipe, taking
 
 
 @taking(reading=DATA, training=TRAINING)
@@ -45,18 +45,18 @@ def compare(
         **reading, **recipe(training),
     }  # fmt: skip
     if dry_run:
-        from longtail.cli import planned
+        from longtail.cli import plan_output
         from longtail.comparison.estimate import estimate
 
         prepared = prepare(data, **wanted)
-        return planned.show(estimate(prepared, seeds, metric, jobs, evaluations, planned.age()), json)
+        return plan_output.show(estimate(prepared, seeds, metric, jobs, evaluations, plan_output.age()), json)
     return _run(data, wanted, {"jobs": jobs, "budget": limit, "evaluations": evaluations}, json)
 
 
 def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) -> int:
     from longtail import comparison
-    from longtail.cli import progress, screen
-    from longtail.facts.wording import visible
+    from longtail.cli import comparison_output, progress
+    from longtail.facts.messages import visible
 
     with progress.watched("comparing") as callbacks:
         prepared = comparison.prepare(data, **wanted)
@@ -66,9 +66,9 @@ def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) 
     if json:
         print(jsonlib.dumps(result.summary, indent=2))
     else:
-        screen.comparison(result.summary)
+        comparison_output.comparison(result.summary)
         files = f"Files: {result.out}/comparison.json, .csv, .md{_picture(result)}"
-        screen.console().print(visible(files), style="dim", markup=False)
+        comparison_output.console().print(visible(files), style="dim", markup=False)
     return 0 if result.ok else 1
 
 

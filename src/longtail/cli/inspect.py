@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.sharing import DATA, as_written, taking
+from longtail.cli.option_groups import DATA, as_written, taking
 from longtail.cli.terminal import say
 
 FailOn = Annotated[
@@ -41,7 +41,7 @@ def inspect(
 
     wanted = rules.rules(fail_on)
     if svg is not None:
-        from longtail.facts.places import apart
+        from longtail.facts.paths import apart
 
         _check_writable(svg)
         apart(svg, data, "--svg", inside=True)
@@ -79,17 +79,17 @@ def _inspected(data: str, reading: dict[str, Any]) -> dict[str, Any]:
 def _show(found: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from longtail.cli import screen
-    from longtail.report import picture, tables
+    from longtail.cli import comparison_output
+    from longtail.report import recall_plot, tables
 
-    out, blocks = screen.console(), screen.draws_blocks()
+    out, blocks = comparison_output.console(), comparison_output.draws_blocks()
 
     def line(text: str, style: str = "") -> None:
         # what a class is called is neither markup nor an emoji nor an order to the terminal
         out.print(Text(_shown(text, blocks), style=style))
 
     line(found["headline"], "bold")
-    out.print(Text(picture.bars(found["classes"], found["class_counts"], ascii_only=not blocks)))
+    out.print(Text(recall_plot.bars(found["classes"], found["class_counts"], ascii_only=not blocks)))
     members = {g: found["groups"][g] for g in ("many", "medium", "few")}
     sizes = ", ".join(f"{len(names)} {g}" for g, names in members.items() if names)
     rule = tables.group_rule(found["groups"]["rule"], found["class_counts"])
@@ -108,7 +108,7 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _shown(text: str, blocks: bool) -> str:
-    from longtail.report.names import shown
+    from longtail.report.printable import shown
 
     return shown(text, longest=len(text) * 10, ascii_only=not blocks)
 
@@ -121,11 +121,11 @@ def _check_writable(svg: Path) -> None:
 
 
 def _draw(svg: Path, found: dict[str, Any]) -> None:
-    from longtail.report import picture
+    from longtail.report import recall_plot
 
     place = {name: j for j, name in enumerate(found["classes"])}
     groups = {g: [place[name] for name in found["groups"][g]] for g in ("many", "medium", "few")}
-    drawn = picture.bars_svg(
+    drawn = recall_plot.bars_svg(
         found["classes"], found["class_counts"], found["headline"], groups, rule=found["groups"]["rule"]
     )
     temporary = svg.with_name(f"{svg.name}.tmp")

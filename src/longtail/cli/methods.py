@@ -26,14 +26,14 @@ def methods(
         return 0
     from rich.table import Table
 
-    from longtail.cli import screen
+    from longtail.cli import comparison_output
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("method", "paper", "what it is"):
         table.add_column(name, no_wrap=name != "what it is")
     for row in rows:
         table.add_row(row["method"], row["paper"], row["summary"])
-    out = screen.console()
+    out = comparison_output.console()
     out.print(table)
     out.print(
         "\nPresets: quick, all, estimators (which quick and all hold for tables). "

@@ -43,8 +43,8 @@ def predict(
     """
     if raw and target_prior is not None:
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
-    from longtail.data.prepare.fresh import rows
-    from longtail.facts.places import apart
+    from longtail.data.prepare.new_rows import rows
+    from longtail.facts.paths import apart
     from longtail.runs.predictions import checked
     from longtail.runs.predictor import Predictor
 
@@ -116,11 +116,11 @@ def prior(text: str | None) -> Any:
     if text is None or text in ("training", "uniform"):
         return text
     if text.endswith(".json"):
-        from longtail.facts import documents
-        from longtail.facts.places import regular
+        from longtail.facts import json_documents
+        from longtail.facts.paths import regular
 
         try:
-            found = documents.parse(regular(text, "--target-prior").read_bytes())
+            found = json_documents.parse(regular(text, "--target-prior").read_bytes())
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ValueError(

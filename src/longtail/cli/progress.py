@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from longtail.cli.terminal import say
-from longtail.facts.wording import visible
-from longtail.report.names import shown
+from longtail.facts.messages import visible
+from longtail.report.printable import shown
 
 FIRST, LATER = 10.0, 60.0
 """Seconds between two lines: at first, and at most; each wait is twice the one before."""
@@ -104,7 +104,7 @@ class Bar:
             TimeRemainingColumn,
         )
 
-        from longtail.cli import screen
+        from longtail.cli import comparison_output
 
         self._what = what
         self._bar = Progress(
@@ -115,7 +115,7 @@ class Bar:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=screen.console(stderr=True),
+            console=comparison_output.console(stderr=True),
             transient=True,
         )
         self._bar.start()
@@ -179,7 +179,7 @@ def watched(what: str) -> Iterator[dict[str, Any]]:
                 finished += 1
             screen.show(_running(running), finished, total)
 
-        yield {"on_plan": planned, "on_begin": begun, "on_outcome": ended}
+        yield {"on_plan": planned, "on_begin": begun, "on_result": ended}
 
 
 def _running(names: list[str]) -> str:

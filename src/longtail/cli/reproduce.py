@@ -46,11 +46,13 @@ def reproduce(
         "precision": precision, "compile": compile or None, "out": out, "device": o.device(device),
     }  # fmt: skip
     if dry_run:
-        from longtail.cli import planned
+        from longtail.cli import plan_output
         from longtail.comparison.estimate import estimate
 
         _, prepared = reproduction.prepare_benchmark(benchmark, **asked)
-        return planned.show(estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, planned.age()), json)
+        return plan_output.show(
+            estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, plan_output.age()), json
+        )
     from longtail.cli import progress
 
     with progress.watched(f"reproducing {benchmark}") as callbacks:

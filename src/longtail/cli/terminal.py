@@ -6,7 +6,7 @@ import codecs
 import io
 import sys
 
-from longtail.facts import wording
+from longtail.facts import messages
 
 PLAIN = {
     "±": "+/-", "–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "…": "...", "†": "#", "→": "->", "█": "#", "▌": " ",
@@ -18,7 +18,7 @@ r"""What we write beyond ASCII, in ASCII; anything else, a class called ñ, is s
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(PLAIN.get(c) or wording.escaped(c) for c in error.object[error.start : error.end]), error.end
+    return "".join(PLAIN.get(c) or messages.escaped(c) for c in error.object[error.start : error.end]), error.end
 
 
 def take_anything() -> None:
@@ -41,5 +41,5 @@ def as_it_is(text: str) -> None:
 
 def say(text: str, *, error: bool = False) -> None:
     """Print lines of which each holds only what can be seen."""
-    lines = "\n".join(wording.visible(line) for line in text.split("\n"))
+    lines = "\n".join(messages.visible(line) for line in text.split("\n"))
     print(lines, file=sys.stderr if error else sys.stdout)

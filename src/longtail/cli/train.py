@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.sharing import DATA, TRAINING, recipe, taking
+from longtail.cli.option_groups import DATA, TRAINING, recipe, taking
 from longtail.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def train(
     from longtail.data import load
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
-    from longtail.facts.places import apart
+    from longtail.facts.paths import apart
     from longtail.methods import method as resolve
-    from longtail.report import weights
-    from longtail.report.names import shown
+    from longtail.report import weight_plot
+    from longtail.report.printable import shown
     from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
@@ -70,7 +70,7 @@ def train(
         text = f"would train {chosen.spec}, seed {seed}, for {shared.epochs} epochs on {splits.name} into {folder}"
         say(jsonlib.dumps(plan, indent=2) if json else text)
         return 0
-    picture = weights.leave(folder)
+    picture = weight_plot.write_plot(folder)
     if json:
         print(jsonlib.dumps(fit.run.result, indent=2))
         return 0

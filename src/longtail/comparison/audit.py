@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from longtail.comparison.plan import Plan, Task
-from longtail.facts.documents import DamagedError, OutdatedError
+from longtail.facts.json_documents import DamagedError, OutdatedError
 from longtail.runs import run
-from longtail.runs.finish import described
+from longtail.runs.outputs import described
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def audit(plan: Plan) -> dict[Path, DamagedError]:
     broken = {}
     for task in plan.tasks:
         try:
-            run.found(task.folder, _asked(plan, task))
+            run.finished_run(task.folder, _asked(plan, task))
         except DamagedError as error:
             broken[task.folder] = error
     return broken

@@ -14,19 +14,19 @@ from typing import Any
 from longtail.catalogue.method import Method
 from longtail.catalogue.tasks import SUPERVISED, task_of
 from longtail.comparison.audit import audit, mend
-from longtail.comparison.cautions import warn_of_small
-from longtail.comparison.execute import OnBegin, OnOutcome, OutputError, check_limits, execute
-from longtail.comparison.opening import folds_of, splits_of
+from longtail.comparison.data_warnings import warn_of_small
+from longtail.comparison.execute import OnBegin, OnResult, OutputError, check_limits, execute
+from longtail.comparison.input_data import folds_of, splits_of
 from longtail.comparison.plan import METRICS, Plan, claim, plan, writable
 from longtail.comparison.result import summarise
 from longtail.data import Splits, TrainingSet, load
 from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
-from longtail.engine import Recipe, packing
+from longtail.engine import Recipe, state_files
 from longtail.engine.default_recipe import default_recipe
-from longtail.engine.lock import held
-from longtail.facts.places import apart
-from longtail.facts.wording import told
+from longtail.engine.lock import exclusive
+from longtail.facts.messages import quoted
+from longtail.facts.paths import apart
 from longtail.methods import added
 from longtail.methods import methods as chosen
 from longtail.report import files, tables
@@ -84,7 +84,7 @@ def compare(
     evaluations: int = 1,
     on_plan: Callable[[Plan], None] | None = None,
     on_begin: OnBegin | None = None,
-    on_outcome: OnOutcome | None = None,
+    on_result: OnResult | None = None,
     **options: Any,
 ) -> Comparison:
     """Compare methods of long-tailed learning on data, with intervals and an honest verdict.
@@ -104,7 +104,7 @@ def compare(
         jobs: runs at a time (None: one per core).
         budget: seconds after which no further run begins.
         evaluations: how often the test part is looked at during a training, for the record; decides nothing.
-        on_plan, on_begin, on_outcome: called when the plan stands, before every run and after it.
+        on_plan, on_begin, on_result: called when the plan stands, before every run and after it.
         options: label, classes, data_dir, sample_weight, ratio, profile, val, test, name (see `data.load`) and
             epochs, batch_size, lr, optimizer, model, precision, kind, ... (see `Recipe`), and device.
 
@@ -123,7 +123,7 @@ def compare(
         evaluations=evaluations,
         on_plan=on_plan,
         on_begin=on_begin,
-        on_outcome=on_outcome,
+        on_result=on_result,
     )
     if out is not None:
         return run(found)
@@ -141,12 +141,12 @@ def compare_prepared(
     evaluations: int = 1,
     on_plan: Callable[[Plan], None] | None = None,
     on_begin: OnBegin | None = None,
-    on_outcome: OnOutcome | None = None,
+    on_result: OnResult | None = None,
 ) -> Comparison:
     """Run what `prepare` checked, and write the comparison's files beside its runs."""
     writable(found.out)
-    with held(found.out):
-        return _compared(found, seeds, metric, jobs, budget, evaluations, on_plan, on_begin, on_outcome)
+    with exclusive(found.out):
+        return _compared(found, seeds, metric, jobs, budget, evaluations, on_plan, on_begin, on_result)
 
 
 def _compared(
@@ -158,18 +158,18 @@ def _compared(
     evaluations: int,
     on_plan: Callable[[Plan], None] | None,
     on_begin: OnBegin | None,
-    on_outcome: OnOutcome | None,
+    on_result: OnResult | None,
 ) -> Comparison:
     made = plan(
         found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds, found.task
     )  # fmt: skip
-    packing.sweep(made.out)
+    state_files.sweep(made.out)
     mend(made, audit(made))
     claim(made)
     if on_plan is not None:
         on_plan(made)
-    told: dict[str, Any] = {"on_begin": on_begin, "on_outcome": on_outcome}
-    outcomes = execute(made, jobs=jobs, budget=budget, evaluations=evaluations, **told)
+    callbacks: dict[str, Any] = {"on_begin": on_begin, "on_result": on_result}
+    outcomes = execute(made, jobs=jobs, budget=budget, evaluations=evaluations, **callbacks)
     summary = summarise(made, outcomes)
     try:
         files.write(made.out, summary)
@@ -215,21 +215,21 @@ def prepare(
 ) -> Prepared:
     """Check everything a comparison needs, the cheap things first: names and numbers before data are loaded."""
     if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-        raise ValueError(f"seeds must be an integer >= 1, got {told(seeds)}; 3 is usual")
+        raise ValueError(f"seeds must be an integer >= 1, got {quoted(seeds)}; 3 is usual")
     if seeds > MOST_SEEDS:
-        raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {told(seeds)}; it is how many there are, 3 is usual")
+        raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {quoted(seeds)}; it is a count, 3 is usual")
     if folds is not None:
         check_folds(folds)
     # the folder that is written where none is named has a name of the data's, which are not read yet
     apart(Path("runs") if out is None else out, data)
     apart(Path("runs") if out is None else out, options.get("data_dir"))
     if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {told(metric)}; choose one of these")
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")
     for name in options:
         if name not in (*DATA, *RECIPE):
             near = difflib.get_close_matches(name, (*DATA, *RECIPE), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join((*DATA, *RECIPE))}"
-            raise TypeError(f"unknown option {told(name)}; {hint}")
+            raise TypeError(f"unknown option {quoted(name)}; {hint}")
     recipe_options = {k: options.pop(k) for k in RECIPE if k in options}
     Recipe(**{k: v for k, v in recipe_options.items() if v is not None})
     # a validation part may also be declared by the data, which are not loaded yet

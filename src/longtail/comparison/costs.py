@@ -140,7 +140,7 @@ def _spread(total: int, size: int) -> torch.Tensor:
     return torch.arange(total) if total <= size else torch.arange(size) * total // size
 
 
-def held_bytes(splits: Splits) -> int:
+def data_bytes(splits: Splits) -> int:
     """Bytes of the inputs that live in memory; rows behind a map-style data set do not."""
     parts = (splits.train, splits.test, splits.val, splits.unlabeled)
     return sum(part.inputs.nbytes for part in parts if isinstance(part, Examples))

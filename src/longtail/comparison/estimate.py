@@ -9,12 +9,12 @@ from typing import Any
 
 from longtail.comparison.audit import audit
 from longtail.comparison.comparison import Prepared
-from longtail.comparison.costs import Cost, Short, cost, fits, held_bytes, high_water
+from longtail.comparison.costs import Cost, Short, cost, data_bytes, fits, high_water
 from longtail.comparison.plan import Plan, Task, plan
 from longtail.data import Examples
 from longtail.engine.machine import cores
-from longtail.report import picture
-from longtail.runs.folds import fold_folder
+from longtail.report import recall_plot
+from longtail.runs.cross_validation import fold_folder
 
 AIM = 0.3
 """Seconds that a measured training should take in epochs, in FEWEST to MOST of them."""
@@ -55,7 +55,7 @@ def estimate(
     trainings = sum(left[task] for task in tasks if trains[task])
     memory = max(c.memory for c in costs.values())
     if side_by_side > 1:
-        memory = high_water() + side_by_side * (memory + held_bytes(prepared.splits))
+        memory = high_water() + side_by_side * (memory + data_bytes(prepared.splits))
     return {
         "data": prepared.splits.name,
         "train": len(prepared.splits.train),
@@ -152,7 +152,7 @@ def _drawing(prepared: Prepared) -> float:
     rows = [
         {"method": name, "recall": [1.0] * size, "recall_interval": [[0.5, 1.0]] * size} for name in ("first", "best")
     ]
-    picture.svg({"data": data, "rows": rows, "reference": "first", "gain": {"method": "best"}})
+    recall_plot.svg({"data": data, "rows": rows, "reference": "first", "gain": {"method": "best"}})
     return time.perf_counter() - start
 
 

@@ -13,9 +13,9 @@ from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.machine import cores
-from longtail.facts import children
-from longtail.facts.wording import told
-from longtail.runs.folds import train_folds
+from longtail.facts import subprocesses
+from longtail.facts.messages import quoted
+from longtail.runs.cross_validation import train_folds
 from longtail.runs.run import ForeignError
 from longtail.runs.train import train
 
@@ -32,7 +32,7 @@ class OutputError(OSError):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TaskResult:
     """How one run ended: `error` is None where it finished.
 
     `output`: its folder cannot be written; `foreign`: it belongs to another configuration.
@@ -45,7 +45,7 @@ class Outcome:
     foreign: bool = False
 
 
-OnOutcome = Callable[[Outcome], None]
+OnResult = Callable[[TaskResult], None]
 OnBegin = Callable[[Task], None]
 
 
@@ -56,8 +56,8 @@ def execute(
     budget: float | None = None,
     evaluations: int = 1,
     on_begin: OnBegin | None = None,
-    on_outcome: OnOutcome | None = None,
-) -> list[Outcome]:
+    on_result: OnResult | None = None,
+) -> list[TaskResult]:
     """Run what is not finished; a run that fails is reported and the others go on.
 
     Args:
@@ -66,7 +66,7 @@ def execute(
         budget: seconds after which no further run is begun (what is missing runs when the command is given again).
         evaluations: how often the test part is looked at during a training, for the record; decides nothing.
         on_begin: called when a run is handed to a worker, perhaps from another thread.
-        on_outcome: called after every run.
+        on_result: called after every run.
 
     Raises:
         OutputError: the output folder cannot be written any more; finished runs are kept.
@@ -74,7 +74,7 @@ def execute(
     """
     check_limits(jobs, budget, evaluations)
     deadline = None if budget is None else time.monotonic() + budget
-    outcomes: list[Outcome] = []
+    outcomes: list[TaskResult] = []
     for wave in plan.waves():
         wanted = min(jobs or (cores() if plan.device == "cpu" else 1), max(len(wave), 1))
         for outcome in _side_by_side(plan, wanted, _until(wave, deadline, on_begin), evaluations):
@@ -83,26 +83,26 @@ def execute(
             if outcome.foreign:
                 raise ForeignError(outcome.error)
             outcomes.append(outcome)
-            if on_outcome is not None:
-                on_outcome(outcome)
+            if on_result is not None:
+                on_result(outcome)
     return outcomes
 
 
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
     """Raise ValueError where jobs or budget allow nothing to run, or the end would not be evaluated."""
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
-        raise ValueError(f"jobs must be an integer >= 1, got {told(jobs)}; leave it out for one per core")
+        raise ValueError(f"jobs must be an integer >= 1, got {quoted(jobs)}; leave it out for one per core")
     if jobs is not None and jobs > MOST_JOBS:
-        raise ValueError(f"jobs must be at most {MOST_JOBS}, got {told(jobs)}; leave it out for one per core")
+        raise ValueError(f"jobs must be at most {MOST_JOBS}, got {quoted(jobs)}; leave it out for one per core")
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0):
-        raise ValueError(f"budget must be > 0 seconds, got {told(budget)}; leave it out for no limit")
+        raise ValueError(f"budget must be > 0 seconds, got {quoted(budget)}; leave it out for no limit")
     if isinstance(evaluations, bool) or not isinstance(evaluations, int) or evaluations < 1:
         raise ValueError(
-            f"evaluations must be an integer >= 1, got {told(evaluations)}; 1 looks at the last epoch only"
+            f"evaluations must be an integer >= 1, got {quoted(evaluations)}; 1 looks at the last epoch only"
         )
 
 
-def _side_by_side(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: int) -> Iterator[Outcome]:
+def _side_by_side(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: int) -> Iterator[TaskResult]:
     arguments = (plan.data, plan.recipe, plan.store, plan.device, evaluations)
     if jobs == 1:
         for task in pending:
@@ -112,7 +112,7 @@ def _side_by_side(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: i
 
     # pre_dispatch: a task is taken from the iterator, and the deadline looked at, only when a worker is free
     parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
-    with children.safe():  # to the end: a worker that is lost is replaced at any time
+    with subprocesses.safe():  # to the end: a worker that is lost is replaced at any time
         yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
 
 
@@ -127,12 +127,12 @@ def _until(tasks: Iterable[Task], deadline: float | None, on_begin: OnBegin | No
 
 def run_task(
     task: Task, data: Splits | Folds, recipe: Recipe, store: Path, device: str, evaluations: int = 1
-) -> Outcome:
+) -> TaskResult:
     """One run, on all its folds where there are any; its failure is an outcome, so that the others go on."""
     start = time.perf_counter()
 
-    def outcome(**ending: Any) -> Outcome:
-        return Outcome(task, time.perf_counter() - start, **ending)
+    def outcome(**ending: Any) -> TaskResult:
+        return TaskResult(task, time.perf_counter() - start, **ending)
 
     try:
         how: dict[str, Any] = {

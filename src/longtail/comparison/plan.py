@@ -15,8 +15,10 @@ from longtail.catalogue.spec import folder_name
 from longtail.catalogue.tasks import SUPERVISED, TASKS, role
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
-from longtail.engine import Recipe, packing
-from longtail.facts.documents import DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed
+from longtail.engine import Recipe, state_files
+from longtail.facts.json_documents import (
+    DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed,
+)  # fmt: skip
 from longtail.methods import added, methods
 from longtail.runs import sources
 from longtail.runs.run import first_difference
@@ -214,7 +216,7 @@ def claim(found: Plan) -> None:
     """
     writable(found.out)
     try:
-        packing.write_json(found.out / CONFIG, sealed(found.config()))
+        state_files.write_json(found.out / CONFIG, sealed(found.config()))
         sources.share(found.out, found.data.origin)
     except OSError as error:
         raise _refused(found.out, error) from None

@@ -10,10 +10,10 @@ from typing import Any
 from longtail.catalogue.method import Method
 from longtail.comparison.benchmarks import Benchmark, benchmark
 from longtail.comparison.comparison import Prepared, compare_prepared, prepare
-from longtail.comparison.execute import OnBegin, OnOutcome, OutputError, check_limits
-from longtail.comparison.measured import measured_rows
+from longtail.comparison.execute import OnBegin, OnResult, OutputError, check_limits
+from longtail.comparison.ledger_rows import measured_rows
 from longtail.comparison.plan import Plan
-from longtail.engine import packing
+from longtail.engine import state_files
 from longtail.engine.default_recipe import LDAM
 from longtail.facts import ledger
 from longtail.methods import catalogue
@@ -61,14 +61,14 @@ def reproduce(
     evaluations: int = EVALUATIONS,
     on_plan: Callable[[Plan], None] | None = None,
     on_begin: OnBegin | None = None,
-    on_outcome: OnOutcome | None = None,
+    on_result: OnResult | None = None,
     **options: Any,
 ) -> Reproduction:
     """Run a benchmark and put the results beside the published ones; the same call resumes.
 
     Args:
         name: `<cifar10|cifar100>-<lt|step>-<ratio>`, such as cifar10-lt-100.
-        jobs, budget, on_plan, on_begin, on_outcome: as in `compare`.
+        jobs, budget, on_plan, on_begin, on_result: as in `compare`.
         evaluations: how often the test part is looked at, evenly over the epochs; "best-test" is the best of these.
         options: see `prepare_benchmark`.
 
@@ -80,7 +80,7 @@ def reproduce(
     wanted, prepared = prepare_benchmark(name, **options)
     return reproduce_prepared(
         wanted, prepared, seeds=options.get("seeds", 1), jobs=jobs, budget=budget, evaluations=evaluations,
-        on_plan=on_plan, on_begin=on_begin, on_outcome=on_outcome,
+        on_plan=on_plan, on_begin=on_begin, on_result=on_result,
     )  # fmt: skip
 
 
@@ -128,8 +128,8 @@ def reproduce_prepared(
     result = compare_prepared(prepared, seeds=seeds, metric=METRIC, evaluations=evaluations, **options)
     found = beside_published(wanted, prepared, result.summary, prepared.out)
     try:
-        packing.write_json(prepared.out / "reproduction.json", found)
-        packing.write_bytes(prepared.out / "reproduction.md", report.markdown(found).encode())
+        state_files.write_json(prepared.out / "reproduction.json", found)
+        state_files.write_bytes(prepared.out / "reproduction.md", report.markdown(found).encode())
     except OSError as error:
         raise OutputError(
             f"cannot write {prepared.out} ({error.strerror}); finished runs are kept, make room"

@@ -12,9 +12,9 @@ from torch import Tensor
 from longtail.catalogue.tasks import CONTEXT, METHOD
 from longtail.comparison.evidence.decisions import decisions_of
 from longtail.comparison.evidence.differences import Differences, compare_to_reference
-from longtail.comparison.evidence.tested import recall_intervals, rows_tested, varies
+from longtail.comparison.evidence.recall_intervals import recall_intervals, rows_tested, varies
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining
-from longtail.comparison.execute import Outcome
+from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import METRICS, Plan, Task
 from longtail.facts.groups import groups
 from longtail.runs.run import Run
@@ -24,7 +24,7 @@ SCHEMA = 1
 AVERAGED = (*METRICS, "g_mean", "many", "medium", "few", "worst_class", "ece", "classwise_ece")
 
 
-def summarise(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
+def summarise(plan: Plan, outcomes: list[TaskResult]) -> dict[str, Any]:
     """The content of comparison.json: everything that a table, a picture or a sentence is made of."""
     finished: dict[str, dict[int, Task]] = defaultdict(dict)
     for task in plan.tasks:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from longtail.data.kinds import GIVEN, NONE, counted, kind
 from longtail.data.rows import Augment, Policy, known_views, steps, viewed, visited
-from longtail.facts import children
+from longtail.facts import subprocesses
 from longtail.facts.types import Batch, Draw
 
 
@@ -161,7 +161,7 @@ class MappedExamples:
             pin_memory=torch.device(self.device).type == "cuda",
             generator=torch.Generator(),
         )
-        with children.safe():  # where workers are not forked
+        with subprocesses.safe():  # where workers are not forked
             found = iter(loader)
         try:
             # asked to its end, the loader ends its workers itself; in __del__ an interrupt would be lost

@@ -16,8 +16,8 @@ from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.rows import Examples
-from longtail.data.split.grouping import Grouped, held_groups
-from longtail.data.split.limits import Limit, check_share, held_size, validation_limits
+from longtail.data.split.grouping import Grouped, held_out_groups
+from longtail.data.split.limits import Limit, check_share, held_out_size, validation_limits
 from longtail.facts import checks
 
 __all__ = ["DATA_SEED", "Limit", "Part", "Splits", "held_out", "validation_limits"]
@@ -166,13 +166,13 @@ def held_out(
     generator = np.random.RandomState(seed)
     labels = targets.cpu().numpy()
     if groups is not None:
-        mask = torch.from_numpy(held_groups(Grouped.of(labels, groups), share, generator))
+        mask = torch.from_numpy(held_out_groups(Grouped.of(labels, groups), share, generator))
         return torch.nonzero(~mask).flatten(), torch.nonzero(mask).flatten()
     out = []
     for j in np.unique(labels):
         rows = np.flatnonzero(labels == j)
         generator.shuffle(rows)
-        out.append(rows[: held_size(len(rows), share)])
+        out.append(rows[: held_out_size(len(rows), share)])
     held = np.sort(np.concatenate(out)) if out else np.empty(0, dtype=np.int64)
     stay = np.setdiff1d(np.arange(len(labels)), held)
     return torch.from_numpy(stay), torch.from_numpy(held)

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from longtail.data import Part, TrainingSet
-from longtail.engine import packing
-from longtail.engine import store as stages_kept
+from longtail.engine import stage_store as stages_kept
+from longtail.engine import state_files
+from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
-from longtail.engine.watch import Watch
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 
@@ -109,12 +109,12 @@ class Training(Iterator[Record]):
             "stage": self._stage,
             "epoch": self._epoch,
             "finished": self._finished + self._epoch,
-            "records": packing.cloned(self._records),
+            "records": state_files.cloned(self._records),
             "hash": self.stage_hash(self._stage),
-            "learner": packing.cloned(self.learner.state_dict()),
+            "learner": state_files.cloned(self.learner.state_dict()),
             "before": list(self._before),
-            "update": None if self._built is None else packing.cloned(self._built.update.state_dict()),
-            "optimizer": None if self._optimizer is None else packing.cloned(self._optimizer.state_dict()),
+            "update": None if self._built is None else state_files.cloned(self._built.update.state_dict()),
+            "optimizer": None if self._optimizer is None else state_files.cloned(self._optimizer.state_dict()),
         }
 
     def _run(self) -> Iterator[Record]:
@@ -132,7 +132,7 @@ class Training(Iterator[Record]):
             self._finished += stage.epochs
             self._left = built.learner
             if index < len(self.stages) - 1:
-                self._before.append(packing.cloned(built.learner.state_dict()))
+                self._before.append(state_files.cloned(built.learner.state_dict()))
 
     def _make(self, index: int, stage: Stage) -> Built:
         with seeded(self.seed, index, 0, "build", self.device):
@@ -170,7 +170,7 @@ class Training(Iterator[Record]):
     def _resumed(self, index: int, built: Built, optimizer: torch.optim.Optimizer | None) -> int:
         """Put the checkpoint's state in place, and say how many epochs of the stage have been reported."""
         assert self._resume is not None
-        state, self._resume = packing.cloned(self._resume), None
+        state, self._resume = state_files.cloned(self._resume), None
         if state["hash"] != self.stage_hash(index):
             raise ValueError("the checkpoint is of another training; use the data, seed and method it was made with")
         if optimizer is not None and state["optimizer"] is None:
@@ -187,7 +187,7 @@ class Training(Iterator[Record]):
         start, epoch = time.perf_counter(), self._epoch
         learner, data, update = built
         progress = epoch / stage.epochs
-        watch = Watch(len(self.data.classes), self.device)
+        watch = EpochMonitor(len(self.data.classes), self.device)
         with seeded(self.seed, index, epoch, "global", self.device):
             learner.train()
             learner.start_epoch(data, progress)
@@ -206,7 +206,7 @@ class Training(Iterator[Record]):
             "examples": watch.examples, "seconds": time.perf_counter() - start,
         }  # fmt: skip
         record |= watch.weighted()
-        self._told = self._told or watch.tell_if_frozen(stage.name, self._epoch)
+        self._told = self._told or watch.warn_if_frozen(stage.name, self._epoch)
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
             learner.train(False)

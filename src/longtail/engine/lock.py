@@ -21,7 +21,7 @@ _descriptors: set[int] = set()
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """Inside, the folder is this training's alone.
 
     An flock on `folder/lock`, which names the holder's process and host. The kernel frees it when the holder ends,

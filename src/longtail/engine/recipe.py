@@ -14,8 +14,8 @@ from longtail import models
 from longtail.data import Part
 from longtail.engine.precision import PRECISIONS
 from longtail.facts.knobs import Range
+from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
-from longtail.facts.wording import told
 from longtail.learners import FittedEstimator
 
 DROPS = (0.8, 0.9)
@@ -95,7 +95,7 @@ class Recipe:
             if not (name == "warmup" and self.warmup is None):
                 rule.check(name, getattr(self, name))
         if self.epochs > MOST_EPOCHS:
-            raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {told(self.epochs)}; 200 is usual")
+            raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {quoted(self.epochs)}; 200 is usual")
         if not isinstance(self.compile, bool):
             raise TypeError(f"compile must be True or False, got {self.compile!r}")
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 _STRICT: ContextVar[bool] = ContextVar("longtail_strict", default=False)
 
@@ -81,7 +81,7 @@ def number(name: str, value: Any, hint: str, *, low: float = -math.inf, high: fl
         ValueError: out of range, NaN or infinite.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {told(value)}; {hint}")
+        raise TypeError(f"{name} must be a number, got {quoted(value)}; {hint}")
     try:
         fits = low <= float(value) <= high and math.isfinite(value)
     except OverflowError:  # an integer of a thousand digits
@@ -89,7 +89,7 @@ def number(name: str, value: Any, hint: str, *, low: float = -math.inf, high: fl
     if not fits:
         span = "" if low == -math.inf else f" >= {low:g} and"
         span = f" in [{low:g}, {high:g}] and" if high < math.inf else span
-        raise ValueError(f"{name} must be{span} finite, got {told(value)}; {hint}")
+        raise ValueError(f"{name} must be{span} finite, got {quoted(value)}; {hint}")
 
 
 def whole(name: str, value: Any, hint: str, *, low: int, high: int = 2**63 - 1) -> None:
@@ -100,10 +100,10 @@ def whole(name: str, value: Any, hint: str, *, low: int, high: int = 2**63 - 1) 
         ValueError: out of range.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer, got {told(value)}; {hint}")
+        raise TypeError(f"{name} must be an integer, got {quoted(value)}; {hint}")
     if not low <= int(value) <= high:
         span = f">= {low}" if int(value) < low else f"<= {high:,}"
-        raise ValueError(f"{name} must be {span}, got {told(value)}; {hint}")
+        raise ValueError(f"{name} must be {span}, got {quoted(value)}; {hint}")
 
 
 def finite(values: Tensor, name: str) -> None:

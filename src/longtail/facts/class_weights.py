@@ -20,7 +20,7 @@ from longtail.facts import checks
 from longtail.facts.arrays import keyed, whole
 from longtail.facts.counts import positive_counts
 from longtail.facts.knobs import Range
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 BETA = 0.9999
 """The effective number's beta in LDAM's code and its forks, and our named weight's."""
@@ -49,9 +49,9 @@ def effective_number(
     beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, proposition 1 and section 4.
     """
     if isinstance(beta, bool) or not isinstance(beta, Real):
-        raise TypeError(f"beta must be a number, got {told(beta)}; 0.9999 is usual")
+        raise TypeError(f"beta must be a number, got {quoted(beta)}; 0.9999 is usual")
     if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {told(beta)}; 0.9999 is usual, beta -> 1 is inverse_frequency")
+        raise ValueError(f"beta must be in [0, 1), got {quoted(beta)}; 0.9999 is usual, beta -> 1 is inverse_frequency")
     n = positive_counts(counts, zero_count)
     if beta == 0:
         return _scaled(torch.ones_like(n), n, dtype)

@@ -14,7 +14,7 @@ from longtail.facts.arrays import COUNT, by_class, like_labels, wonder
 from longtail.facts.labels import class_names as class_names
 from longtail.facts.labels import encode as encode
 from longtail.facts.labels import encoded
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 
 def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[str] | None = None) -> Tensor:
@@ -39,7 +39,7 @@ def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[
         indices, known = encode(labels, classes)
         return torch.bincount(torch.from_numpy(indices), minlength=len(known))
     if isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer):
-        raise TypeError(f"num_classes must be an integer, got {told(num_classes)}; leave it out or count the classes")
+        raise TypeError(f"num_classes must be an integer, got {quoted(num_classes)}; leave it out or count the classes")
     indices, names = encoded(labels, classes)
     size = int(indices.max()) + 1 if names is None else len(names)
     if num_classes < size:
@@ -93,7 +93,7 @@ def positive_counts(counts: Any, zero_count: str | float = "error", name: str = 
         return torch.where(empty, torch.full_like(tensor, float(zero_count)), tensor)
     if zero_count != "error":
         raise ValueError(
-            f'zero_count must be "error", "mask" or a number > 0, got {told(zero_count)}; try "mask" or 1.0'
+            f'zero_count must be "error", "mask" or a number > 0, got {quoted(zero_count)}; try "mask" or 1.0'
         )
     if bool(empty.any()):
         where = torch.nonzero(empty).flatten().tolist()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from longtail.facts.messages import quoted
 from longtail.facts.schedules import Schedule
-from longtail.facts.wording import told
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Range:
         for v in values:
             if isinstance(v, bool) or not isinstance(v, Real):
                 rule = str(self) if str(self).startswith("a") else f"a number {self}"
-                raise TypeError(f"{name} must be {rule}, got {told(value)}; pass a plain number or a schedule")
+                raise TypeError(f"{name} must be {rule}, got {quoted(value)}; pass a plain number or a schedule")
             if not self.holds(_float(v)):
                 also = " and finite" if v == self.high == math.inf and self.low > -math.inf else ""
-                raise ValueError(f"{name} must be {self}{also}, got {told(v)}; choose a value in that range")
+                raise ValueError(f"{name} must be {self}{also}, got {quoted(v)}; choose a value in that range")
 
 
 def _float(value: Real) -> float:
@@ -80,7 +80,7 @@ class Choice:
             return
         if isinstance(value, str) and value in self.words:
             return
-        raise ValueError(f"{name} must be {self}, got {told(value)}; choose one of these")
+        raise ValueError(f"{name} must be {self}, got {quoted(value)}; choose one of these")
 
 
 @dataclass(frozen=True)
@@ -146,5 +146,5 @@ def check(function: Callable[..., Any], values: Mapping[str, Any]) -> None:
         if value is None and knob.default is None:
             continue
         if isinstance(value, Schedule) and not knob.schedulable:
-            raise TypeError(f"{name} cannot be a schedule, got {told(value)}; pass a plain value")
+            raise TypeError(f"{name} cannot be a schedule, got {quoted(value)}; pass a plain value")
         knob.rule.check(name, value)

@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from longtail.facts import identifiers
 from longtail.facts.arrays import whole
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 LABEL_NAMES = ("targets", "labels", "label", "y")
 """Where a dataset may keep its labels, as an attribute or a column, in the order in which we look."""
@@ -39,7 +39,7 @@ def encoded(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarr
     names = [str(c) for c in classes] if classes is not None else own_names
     if names is not None and len(set(names)) < len(names):
         twice = next(c for c in names if names.count(c) > 1)
-        raise ValueError(f"classes must be named once each, got {told(twice)} twice; remove one")
+        raise ValueError(f"classes must be named once each, got {quoted(twice)} twice; remove one")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]  # a column
     if array.ndim != 1:
@@ -57,7 +57,7 @@ def encoded(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarr
     odd = [v for v in array.tolist() if not isinstance(v, str)]
     example = next((v for v in odd if not whole(v)), odd[0])
     raise TypeError(
-        f"labels must be integers or strings, got {array.dtype} with values like {told(example)}; "
+        f"labels must be integers or strings, got {array.dtype} with values like {quoted(example)}; "
         "convert them (missing labels have to be dropped, measurements cut into classes first)"
     )
 
@@ -85,7 +85,7 @@ def _from_strings(array: np.ndarray, names: list[str] | None) -> tuple[np.ndarra
     unknown = [str(c) for c in found if str(c) not in position]
     if unknown:
         known = ", ".join(names[:8])
-        raise ValueError(f"labels must be among the classes, got {told(unknown[0])}; known are {known}")
+        raise ValueError(f"labels must be among the classes, got {quoted(unknown[0])}; known are {known}")
     return np.array([position[str(c)] for c in found], dtype=np.int64)[indices], names
 
 

@@ -18,7 +18,7 @@ from longtail.facts import checks
 from longtail.facts.arrays import by_class
 from longtail.facts.counts import encode
 from longtail.facts.identifiers import MOST_CLASSES
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 PROFILES = ("exp", "step")
 
@@ -29,7 +29,7 @@ def profile(kind: str, n_max: int, num_classes: int, ratio: float) -> Tensor:
         return long_tail(n_max, num_classes, ratio)
     if kind == "step":
         return step(n_max, num_classes, ratio)
-    raise ValueError(f'profile must be one of {", ".join(PROFILES)}, got {told(kind)}; try "exp"')
+    raise ValueError(f'profile must be one of {", ".join(PROFILES)}, got {quoted(kind)}; try "exp"')
 
 
 def long_tail(n_max: int, num_classes: int, ratio: float) -> Tensor:

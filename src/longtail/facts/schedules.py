@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 
 class Schedule(ABC):
@@ -205,7 +205,7 @@ class Warmup(Schedule):
 
 def _number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {told(value)}; schedules do not nest")
+        raise TypeError(f"{name} must be a number, got {quoted(value)}; schedules do not nest")
     try:
         if math.isnan(value):
             raise ValueError(f"{name} must be a number, got nan; write a number or inf")
@@ -215,7 +215,7 @@ def _number(name: str, value: Any) -> None:
 
 def _numbers(name: str, values: Any) -> tuple[Any, ...]:
     if not isinstance(values, tuple | list):
-        raise TypeError(f"{name} must be several numbers, got {told(values)}; write steps((0.8,), (1.0, 0.01))")
+        raise TypeError(f"{name} must be several numbers, got {quoted(values)}; write steps((0.8,), (1.0, 0.01))")
     return tuple(values)
 
 

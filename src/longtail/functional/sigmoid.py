@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longtail.functional.fused import Fused, Piece
+from longtail.functional.closed_form import ClosedForm, Piece
 from longtail.functional.mixtures import IGNORE, Value, is_soft, widen
 
 _FAR = {torch.float32: 80.0, torch.float64: 700.0}
@@ -68,7 +68,7 @@ def _summed(term: Callable[[Tensor], Tensor], z: Tensor, targets: Tensor, ignore
 
 
 @dataclass(frozen=True)
-class _CrossEntropy(Fused):
+class _CrossEntropy(ClosedForm):
     ignore_index: int
 
     def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class _CrossEntropy(Fused):
 
 
 @dataclass(frozen=True)
-class _Focal(Fused):
+class _Focal(ClosedForm):
     ignore_index: int
     gamma: Value
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.facts.counts import log_priors
-from longtail.functional.fused import Fused, Piece, flat
+from longtail.functional.closed_form import ClosedForm, Piece, flat
 from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
 
 
@@ -96,7 +96,7 @@ def adjusted_cross_entropy(
 
 
 @dataclass(frozen=True)
-class _AdjustedCrossEntropy(Fused):
+class _AdjustedCrossEntropy(ClosedForm):
     ignore_index: int
     factor: Value | None
     offset: Tensor | None

@@ -6,11 +6,11 @@ from typing import Any
 
 from longtail.data import Splits
 from longtail.data.pool import Pool
-from longtail.inspection import columns, content, labels, telling
+from longtail.inspection import class_names, columns, duplicates, leakage
 from longtail.inspection.advice import advice
 from longtail.inspection.findings import findings
 from longtail.inspection.shape import gini, shape
-from longtail.inspection.view import View, of_pool, of_splits
+from longtail.inspection.subject import Subject, of_pool, of_splits
 
 __all__ = ["SCHEMA", "gini", "inspection"]
 
@@ -45,30 +45,30 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str =
         "declared_split": seen.declared,
         "foldable": seen.foldable,
         **_contents(seen),
-        "group_leaks": content.group_leaks(seen.groups, seen.parts if seen.declared else None, seen.names),
+        "group_leaks": duplicates.group_leaks(seen.groups, seen.parts if seen.declared else None, seen.names),
         "columns": _columns(seen),
-        "unreadable": {"files": len(seen.skipped), "examples": list(seen.skipped[: content.SHOWN])},
-        "labels": {"twins": labels.twins(splits.classes), "unseen": labels.unseen(splits.classes)},
+        "unreadable": {"files": len(seen.skipped), "examples": list(seen.skipped[: duplicates.SHOWN])},
+        "labels": {"twins": class_names.twins(splits.classes), "unseen": class_names.unseen(splits.classes)},
         "notes": list(dict.fromkeys(seen.notes)),
     }
     return document | {"findings": findings(document), "advice": advice(document, data)}
 
 
-def _contents(seen: View) -> dict[str, Any]:
+def _contents(seen: Subject) -> dict[str, Any]:
     named = seen.names if seen.part_ids is seen.ids else None  # rows of the parts have no names of their own
     return {
-        "duplicates": content.duplicates(seen.ids, seen.names),
-        "conflicts": content.conflicts(seen.ids, seen.targets, seen.classes, seen.names),
-        "leaks": content.leaks(seen.part_ids, seen.parts, seen.declared, named),
+        "duplicates": duplicates.duplicates(seen.ids, seen.names),
+        "conflicts": duplicates.conflicts(seen.ids, seen.targets, seen.classes, seen.names),
+        "leaks": duplicates.leaks(seen.part_ids, seen.parts, seen.declared, named),
     }
 
 
-def _columns(seen: View) -> dict[str, Any] | None:
+def _columns(seen: Subject) -> dict[str, Any] | None:
     if seen.columns is None:
         return None
     return {
         "names": [c.name for c in seen.columns],
         "constant": columns.constant(seen.columns),
-        "leaking": telling.leaking(seen.columns, seen.targets),
+        "leaking": leakage.leaking(seen.columns, seen.targets),
         "identifying": seen.flagged,
     }

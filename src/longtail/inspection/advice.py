@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from longtail.inspection.mending import Step, dropped, mending, with_words
+from longtail.inspection.repairs import Step, dropped, mending, with_words
 from longtail.inspection.shape import FEW_TESTS
-from longtail.report.names import shown
+from longtail.report.printable import shown
 
 Found = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 from longtail.inspection.identifiers import NAMES
 from longtail.inspection.shape import FEW_TESTS
 from longtail.metrics import wilson
-from longtail.report.names import listed, shown
+from longtail.report.printable import listed, shown
 
 Found = dict[str, Any]
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtail.data.prepare.columns import IDENTIFIERS as LEAST_ROWS
-from longtail.inspection import telling
+from longtail.inspection import leakage
 from longtail.inspection.columns import Column
 
 DISTINCT = 0.9
@@ -65,15 +65,15 @@ def identifying(columns: Sequence[Column], targets: NDArray[np.int64]) -> list[d
     Text that differs in every row is not among them: it is left out of training anyway.
     """
     found = []
-    sample = telling.sampled(targets, telling.MOST_ROWS)
+    sample = leakage.sampled(targets, leakage.MOST_ROWS)
     place = Column("row", np.arange(len(targets), dtype=np.float64), True)
-    by_class = sample is not None and telling.score(place, targets, *sample) >= SORTED
+    by_class = sample is not None and leakage.score(place, targets, *sample) >= SORTED
     for column in columns:
         if column.identifies or len(column.values) < LEAST_ROWS:
             continue
         kind, words = _named(column) or (_risen(column, targets) if by_class else None) or ("", "")
         if kind:
-            score = None if sample is None else telling.score(column, targets, *sample)
+            score = None if sample is None else leakage.score(column, targets, *sample)
             found.append({
                 "name": column.name, "kind": kind, "balanced_accuracy": score,
                 "sentence": f"{words}{_given_away(score, by_class and _in_order(column), ',' * (', as ' in words))}",
@@ -166,14 +166,14 @@ def _in_order(column: Column) -> bool:
     few = spaced(len(column.values), GLANCE)
     if abs(_follows(column.values[few])) < FOLLOWS:
         return False
-    return abs(_follows(column.values[spaced(len(column.values), telling.MOST_ROWS)])) >= FOLLOWS
+    return abs(_follows(column.values[spaced(len(column.values), leakage.MOST_ROWS)])) >= FOLLOWS
 
 
 def _in_order_within(column: Column, targets: NDArray[np.int64]) -> bool:
     """Whether they do within the classes, weighed by rows; a measurement that differs by class does not."""
-    rows = spaced(len(targets), telling.MOST_ROWS)
+    rows = spaced(len(targets), leakage.MOST_ROWS)
     judged = [rows[targets[rows] == j] for j in np.unique(targets[rows])]
-    judged = [inside for inside in judged if len(inside) >= telling.LEAST_OF_CLASS]
+    judged = [inside for inside in judged if len(inside) >= leakage.LEAST_OF_CLASS]
     total = sum(map(len, judged))
     return total > 0 and sum(len(r) * abs(_follows(column.values[r])) for r in judged) / total >= FOLLOWS
 

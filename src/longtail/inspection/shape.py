@@ -12,7 +12,7 @@ from longtail.data.split.limits import validation_limits
 from longtail.facts.counts import imbalance_ratio
 from longtail.facts.groups import groups
 from longtail.metrics import wilson
-from longtail.report.names import shown
+from longtail.report.printable import shown
 
 FEW_TESTS = 10
 """Below so many test examples the 95 % interval of a recall is more than 40 points wide at its middle."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from longtail.facts.knobs import Knob, Range
 from longtail.facts.schedules import Schedule
 from longtail.facts.types import Progress
-from longtail.instance_weights.exponents import Exponents, exponents, looked_at, now, widened
+from longtail.instance_weights.exponents import Exponents, exponents, is_inspectable, now, widened
 from longtail.instance_weights.ranges import ANY, GAMMA, START, WAY_OUT, check_lam
 from longtail.instance_weights.weighting import InstanceWeighting, wide
 
@@ -167,7 +167,7 @@ class ABSGD(InstanceWeighting):
 
     def _lam(self, progress: Progress | None) -> float | Tensor:
         lam = now(self.lam, "lam", progress, ANY)
-        if looked_at(lam) and lam == 0:
+        if is_inspectable(lam) and lam == 0:
             raise ValueError(f"lam must not be 0, got 0 from {self.lam!r} at progress {progress}; {WAY_OUT}")
         return lam
 

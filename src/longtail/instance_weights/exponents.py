@@ -54,12 +54,12 @@ def now(knob: float | Schedule, name: str, progress: Progress | None, rule: Rang
     if isinstance(knob, Schedule) and isinstance(progress, int | float) and not 0 <= progress <= 1:
         raise ValueError(f"progress must be in [0, 1], got {progress}; pass epoch / epochs, not the epoch")
     value: float | Tensor = at(knob, progress, name)
-    if isinstance(knob, Schedule) and looked_at(value):
+    if isinstance(knob, Schedule) and is_inspectable(value):
         rule.check(name, float(value))
     return widened(value) if isinstance(value, Tensor) else value
 
 
-def looked_at(value: float | Tensor) -> bool:
+def is_inspectable(value: float | Tensor) -> bool:
     """Whether the value of a knob may be looked at."""
     return not torch.compiler.is_compiling() and (not isinstance(value, Tensor) or checks.is_strict())
 

@@ -94,7 +94,7 @@ class EstimatorLearner(Learner):
         return Inference(self.network)
 
 
-class Look:
+class EvaluateOnly:
     """The update of a learner that is fitted at once: a step is looked at and not taken."""
 
     def __call__(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
@@ -109,7 +109,7 @@ class Look:
         """No state of its own."""
 
 
-def still(parameters: Any) -> torch.optim.Optimizer:
+def no_optimizer(parameters: Any) -> torch.optim.Optimizer:
     """An optimiser for what has no parameters: torch's own refuse an empty list."""
     return torch.optim.SGD([nn.Parameter(torch.empty(0)), *parameters], lr=0.0)
 

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from longtail.report import picture, tables, weights
+from longtail.report import recall_plot, tables, weight_plot
 
 
 def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
@@ -19,7 +19,7 @@ def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
         "comparison.json": json.dumps(summary, indent=2, allow_nan=False) + "\n",
         "comparison.csv": tables.comma_separated(summary),
         "comparison.md": tables.markdown(summary),
-        "recall.svg": picture.svg(summary),
+        "recall.svg": recall_plot.svg(summary),
     }
     written = []
     for name, content in contents.items():
@@ -29,4 +29,4 @@ def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
             os.replace(temporary, folder / name)
             written.append(folder / name)
     runs = [folder / run["folder"] for row in summary["rows"] for run in row["runs"] if "folder" in run]
-    return written + [drawn for drawn in map(weights.leave, runs) if drawn is not None]
+    return written + [drawn for drawn in map(weight_plot.write_plot, runs) if drawn is not None]

@@ -8,9 +8,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from longtail.facts.wording import visible
-from longtail.report import thin
-from longtail.report.names import shown
+from longtail.facts.messages import visible
+from longtail.report import small_classes
+from longtail.report.printable import shown
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread
 
 Summary = dict[str, Any]
@@ -32,8 +32,8 @@ def header(summary: Summary) -> list[str]:
     found, shots = summary["data"]["groups"], shot_groups(summary)
     # without groups it is the means over classes that such a class moves
     every = [] if shots else range(len(summary["data"]["classes"]))
-    means = {m: thin.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
-    marked = (thin.marked(group, found[group], summary) for group in shots)
+    means = {m: small_classes.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
+    marked = (small_classes.marked(group, found[group], summary) for group in shots)
     versus = f"vs {summary['reference']}"
     return ["method", means[metric], versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
 
@@ -86,7 +86,7 @@ def about(summary: Summary) -> list[str]:
     still = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
     if still:
         lines.append(f"No ±: every seed gives the same ({', '.join(still)}).")
-    lines += thin.explained(summary)
+    lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_of_seeds(summary)]]
     lines += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
     failed = {(f["method"], f["seed"]) for f in summary["failed"]}

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from longtail.engine import packing
-from longtail.facts.documents import Rule, checksum, misfit
+from longtail.engine import state_files
+from longtail.facts.json_documents import Rule, checksum, misfit
 from longtail.facts.types import Record
-from longtail.runs.finished import LINES
+from longtail.runs.manifest import LINES
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Journal:
         Raises:
             OSError: the checkpoint cannot be read, or the folder cannot be written.
         """
-        packing.sweep(self.folder)
+        state_files.sweep(self.folder)
         path = self.folder / STATE
         path.parent.mkdir(exist_ok=True)  # refused now rather than after an epoch
         lines = _lines(self.folder)
@@ -59,7 +59,7 @@ class Journal:
         kept = lines[: 0 if state is None else state["finished"]]
         whole, there = b"".join(kept), self.folder / LINES
         if there.exists() and there.stat().st_size != len(whole):  # lines to be written again, or half a line
-            packing.write_bytes(there, whole)
+            state_files.write_bytes(there, whole)
         self._lines = hashlib.sha256(whole)
         return state
 
@@ -68,7 +68,7 @@ class Journal:
         if not path.exists():
             return None, None
         try:
-            state = packing.load(path)
+            state = state_files.load(path)
         except ValueError as error:
             return None, str(error).partition(";")[0]
         if (wrong := misfit(state, _STATE)) is not None:
@@ -90,7 +90,7 @@ class Journal:
         # the line first, then the checkpoint: a line too many is cut on resume, one too few never happens
         self._lines.update(append_record(self.folder, record))
         told = {"config": self._config, "lines": self._lines.hexdigest()}
-        packing.save(self.folder / STATE, {**state, **told})
+        state_files.save(self.folder / STATE, {**state, **told})
 
 
 def append_record(folder: Path, record: Record) -> bytes:

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from longtail import posthoc as rules
-from longtail.data.prepare import fresh
+from longtail.data.prepare import new_rows
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.prepare.restored import restored
 from longtail.engine.recipe import build
 from longtail.facts.types import as_outputs
-from longtail.models.fused import fold
-from longtail.runs import priors, saved
+from longtail.models.conv_bn_fusion import fuse_batch_norms
+from longtail.runs import model_files, priors
 from longtail.runs.predictions import Predictions
 
 EVALUATED = 256
@@ -82,7 +82,7 @@ class Predictor(nn.Module):
         self.network.eval()
         versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
         if self._folded is None or self._folded[0] != versions:
-            self._folded = (versions, fold(copy.deepcopy(self.network)))
+            self._folded = (versions, fuse_batch_norms(copy.deepcopy(self.network)))
         return self._folded[1]
 
     @torch.no_grad()
@@ -100,7 +100,7 @@ class Predictor(nn.Module):
         Raises:
             ValueError, TypeError: data that do not fit the model: other columns, dtypes, shapes or modes, named.
         """
-        return fresh.read(data, self.preparation).inputs
+        return new_rows.read(data, self.preparation).inputs
 
     def probabilities(self, scores: Tensor, target_prior: Any = None, *, raw: bool = False) -> Tensor:
         """Class probabilities (N, C) float64, rows summing to 1.
@@ -153,7 +153,7 @@ class Predictor(nn.Module):
                 "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
             )
         _, prior = priors.target(target_prior, self.classes, self.class_counts.cpu())
-        read = fresh.read(data, self.preparation, skip_bad=skip_bad)
+        read = new_rows.read(data, self.preparation, skip_bad=skip_bad)
         scores = self.scores(read.inputs)
         probabilities = self.probabilities(scores, target_prior, raw=raw).cpu()
         decided = probabilities if target_prior is not None else self.adjusted(scores)
@@ -161,7 +161,7 @@ class Predictor(nn.Module):
         labels = tuple(self.classes[j] for j in decided.argmax(1).tolist())
         notes = (
             *getattr(self.preparation, "unfamiliar", lambda rows: ())(data),
-            *fresh.labels_beside(data, self.label, read.names, self.classes),
+            *new_rows.labels_beside(data, self.label, read.names, self.classes),
         )
         told = "raw" if raw else prior
         return Predictions(labels, probabilities, self.classes, rule, told, read.names, notes, read.skipped)
@@ -191,7 +191,7 @@ class Predictor(nn.Module):
             "preparation": None if preparation is None else preparation.to_json(),
             "label": self.label,
         }
-        return saved.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
+        return model_files.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
     @classmethod
     def load(cls, folder: str | Path, network: nn.Module | None = None) -> Predictor:
@@ -205,13 +205,13 @@ class Predictor(nn.Module):
             ValueError: no model there, one that was damaged or changed, or one of another version.
         """
         folder = Path(folder)
-        meta, state, blobs = saved.read(folder)
+        meta, state, blobs = model_files.read(folder)
         if network is None and meta["network"] is None:
             raise ValueError(f"the network in {folder} is not one of longtail's; pass network= to load it")
         try:
             counts = state["class_counts"]
             if tuple(counts.shape) != (len(meta["classes"]),):
-                raise saved.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
+                raise model_files.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
             predictor = cls(
                 network if network is not None else build(meta["network"]),
                 tuple(map(str, meta["classes"])),
@@ -224,7 +224,7 @@ class Predictor(nn.Module):
             )
             predictor.load_state_dict(state)
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
-            raise saved.damaged(folder, error) from None
+            raise model_files.damaged(folder, error) from None
         return predictor.eval()
 
 

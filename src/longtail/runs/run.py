@@ -19,13 +19,13 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from longtail.data.origin import Place
-from longtail.engine import packing
-from longtail.facts import documents
-from longtail.facts.documents import DamagedError, OutdatedError
+from longtail.engine import state_files
+from longtail.facts import json_documents
+from longtail.facts.json_documents import DamagedError, OutdatedError
 from longtail.facts.types import Record
-from longtail.runs import finished, sources
-from longtail.runs.finished import CONFIG, LINES, PREDICTIONS, RUN
+from longtail.runs import manifest, sources
 from longtail.runs.journal import STATE
+from longtail.runs.manifest import CONFIG, LINES, PREDICTIONS, RUN
 from longtail.runs.predictor import Predictor
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Run:
         path = Path(folder)
         if not (path / RUN).exists():
             raise ValueError(f"{path} holds no finished run (no run.json); run the same command again to finish it")
-        return cls(path, *finished.read(path), network)
+        return cls(path, *manifest.read(path), network)
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Run:
     @property
     def records(self) -> list[Record]:
         """The epoch records, in order."""
-        return documents.read_lines(self.folder / LINES, finished.WAY_OUT)
+        return json_documents.read_lines(self.folder / LINES, manifest.WAY_OUT)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -98,7 +98,7 @@ class Run:
         Raises:
             ValueError: the data came as `Splits`, or sources.json is gone or was changed.
         """
-        return sources.found(self.folder, self.result.get("sources")).places(self.predictions()["index"].tolist())
+        return sources.load_origin(self.folder, self.result.get("sources")).places(self.predictions()["index"].tolist())
 
     def predict(self, inputs: Any) -> list[str]:
         """Class names for rows like those of the training: a frame, features (N, D), images, a path to them."""
@@ -113,7 +113,7 @@ def owner(folder: Path) -> str:
     return "/".join(folder.parts[-3 if folder.name.startswith("fold-") else -2 :])
 
 
-def found(folder: Path, config: Mapping[str, Any]) -> Run | None:
+def finished_run(folder: Path, config: Mapping[str, Any]) -> Run | None:
     """The finished run of this configuration in a folder, or None where it is not finished.
 
     Raises:
@@ -128,7 +128,7 @@ def found(folder: Path, config: Mapping[str, Any]) -> Run | None:
 def standing(folder: Path, config: Mapping[str, Any], *, mend: bool) -> Run | None:
     """As `found`, with None for a damaged run too; `mend`, where the folder is held, says so and reopens it."""
     try:
-        return found(folder, config)
+        return finished_run(folder, config)
     except DamagedError as error:
         if mend:
             log.warning("%s; running it again", error.reason)
@@ -144,7 +144,7 @@ def reopen(folder: Path, error: DamagedError) -> None:
         (folder / name).unlink(missing_ok=True)
     for fold in sorted(folder.glob("fold-*/run.json")):
         try:
-            finished.checked(fold.parent)
+            manifest.checked(fold.parent)
         except DamagedError as inner:
             if inner.reason != error.reason and not isinstance(inner, OutdatedError):
                 log.warning("%s; running it again", inner.reason)
@@ -164,23 +164,25 @@ def claim(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         _same(folder, known, config)
     if (folder / CONFIG).exists():
         try:
-            return finished.configuration(folder)
+            return manifest.configuration(folder)
         except DamagedError as error:
             log.warning("%s; beginning this run anew", error.reason)
             reopen(folder, error)
     folder.mkdir(parents=True, exist_ok=True)
-    packing.write_json(folder / CONFIG, documents.sealed(config))
+    state_files.write_json(folder / CONFIG, json_documents.sealed(config))
     return config
 
 
 def _readable(folder: Path) -> dict[str, Any] | None:
     """A configuration that tells whose the folder is: a sound one, or one of a time without checksums."""
     try:
-        return finished.configuration(folder)
+        return manifest.configuration(folder)
     except OutdatedError:
-        old = documents.read(folder / CONFIG, finished.WAY_OUT)
+        old = json_documents.read(folder / CONFIG, manifest.WAY_OUT)
         return (
-            old if documents.misfit(old, {"method": str, "seed": int, "data": dict, "recipe": dict}) is None else None
+            old
+            if json_documents.misfit(old, {"method": str, "seed": int, "data": dict, "recipe": dict}) is None
+            else None
         )
     except DamagedError:
         return None

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from longtail.data.origin import Origin
-from longtail.engine import packing
+from longtail.engine import state_files
 
 FILE = "sources.json"
 ABOVE = 3
@@ -16,16 +16,16 @@ ABOVE = 3
 def keep(folder: Path, origin: Origin) -> None:
     """Write the file into a run's folder, unless a folder above holds the same."""
     if _holding(folder, origin.digest) is None:
-        packing.write_json(folder / FILE, origin.to_json())
+        state_files.write_json(folder / FILE, origin.to_json())
 
 
 def share(folder: Path, origin: Origin | None) -> None:
     """Write the file into the folder of many runs, unless it has one, which some of them may go by."""
     if origin is not None and not (folder / FILE).exists():
-        packing.write_json(folder / FILE, origin.to_json())
+        state_files.write_json(folder / FILE, origin.to_json())
 
 
-def found(folder: Path, digest: str | None) -> Origin:
+def load_origin(folder: Path, digest: str | None) -> Origin:
     """What the rows of a run's data are, by the digest in its run.json.
 
     Raises:

@@ -12,17 +12,17 @@ import torch
 
 from longtail.catalogue.method import Method
 from longtail.data import Splits, TrainingSet, load
-from longtail.engine import Recipe, Training, memory
+from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.lock import held
+from longtail.engine.lock import exclusive
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
-from longtail.methods.menu import method as resolve
+from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
-from longtail.models.fused import fused
-from longtail.runs import finished, run, sources
-from longtail.runs.finish import configuration, predictions, predictor_of
+from longtail.models.conv_bn_fusion import fused_batch_norms
+from longtail.runs import manifest, run, sources
 from longtail.runs.journal import Journal
+from longtail.runs.outputs import configuration, predictions, predictor_of
 from longtail.runs.predictor import EVALUATED
 from longtail.runs.run import Run, claim
 
@@ -159,7 +159,7 @@ class Fit(Iterator[Record]):
         if self.folder is None:
             yield from self._trained(None)
         elif not self._found(mend=False):  # a finished run is only read, so its folder may be read-only
-            with held(self.folder):
+            with exclusive(self.folder):
                 if self._found(mend=True):  # finished by another process in between
                     return
                 self.config = claim(self.folder, self.config)
@@ -177,7 +177,7 @@ class Fit(Iterator[Record]):
         before = torch.get_num_threads()
         torch.set_num_threads(self.config["threads"])
         try:
-            with memory.kept():
+            with malloc.keep_freed_memory():
                 self._training = self._start(resume)
                 yield from self._epochs(self._training)
                 if self.folder is not None:
@@ -215,7 +215,7 @@ class Fit(Iterator[Record]):
 
     def _score(self, learner: Learner) -> dict[str, float]:
         test = self.splits.test
-        with fused(learner):
+        with fused_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
         found = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
         return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
@@ -225,7 +225,7 @@ class Fit(Iterator[Record]):
         start = time.perf_counter()
         predictor = predictor_of(self.method, self.splits, training.learner, self.device)
         arrays, scores = predictions(predictor, self.splits)
-        predicted = finished.write_predictions(self.folder, arrays)
+        predicted = manifest.write_predictions(self.folder, arrays)
         model = predictor.save(self.folder)
         if (origin := self.splits.origin) is not None:
             sources.keep(self.folder, origin)
@@ -243,5 +243,5 @@ class Fit(Iterator[Record]):
             "sources": None if origin is None else origin.digest,
             "hashes": {"data": self.splits.hash, "predictions": predicted},
         }
-        names = (finished.CONFIG, finished.LINES, finished.PREDICTIONS, *model)
-        return Run(self.folder, self.config, finished.write(self.folder, result, names))
+        names = (manifest.CONFIG, manifest.LINES, manifest.PREDICTIONS, *model)
+        return Run(self.folder, self.config, manifest.write(self.folder, result, names))

@@ -14,8 +14,8 @@ from longtail.sampling.classes import (
     PowerSampler,
     SquareRootSampler,
 )
-from longtail.sampling.order import Deferred, Shuffle
 from longtail.sampling.rows import RowSampler
+from longtail.sampling.shuffle import Deferred, Shuffle
 
 __all__ = [
     "ClassBalancedSampler",

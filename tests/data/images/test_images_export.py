@@ -9,7 +9,7 @@ import torch
 from benchmarks.export_cifar import main
 
 from longtail.data import load
-from longtail.data.read.images.folder import image_pool
+from longtail.data.read.images.image_folder import image_pool
 from tiny_cifar import LARGEST, TESTED, tiny_cifar
 
 

@@ -14,7 +14,7 @@ from pictures import PIL, folder, put
 
 from longtail.data.pool import Pool
 from longtail.data.read import cache
-from longtail.data.read.images.folder import image_pool
+from longtail.data.read.images.image_folder import image_pool
 from longtail.data.views import CropFlip
 
 EVERY = [f"files/{i}.png,a" for i in range(4)]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pictures import image
 
-from longtail.data.read import optional
+from longtail.data.read import optional_packages
 from longtail.data.read.hub import hub_pool
 
 
@@ -46,7 +46,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Any:
             return found
 
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-        monkeypatch.setattr(optional, "_answers", lambda hub: True)
+        monkeypatch.setattr(optional_packages, "_answers", lambda hub: True)
         return calls
 
     return answer
@@ -131,7 +131,7 @@ def test_a_hub_that_does_not_answer_is_not_asked_again(hub: Any, monkeypatch: py
 
     asked: list[bool] = []
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    monkeypatch.setattr(optional, "_answers", lambda hub: False)
+    monkeypatch.setattr(optional_packages, "_answers", lambda hub: False)
     refused("some/animals", "hub:some/animals cannot be read (the hub is not reached", "check the name and the network")
     assert asked == [True]  # what was downloaded before is still read
     assert not datasets.config.HF_HUB_OFFLINE

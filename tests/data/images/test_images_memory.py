@@ -13,7 +13,7 @@ from pictures import folder, put
 from longtail.data import Examples, MappedExamples
 from longtail.data.pool import Pool
 from longtail.data.read.images import memory
-from longtail.data.read.images.folder import image_pool
+from longtail.data.read.images.image_folder import image_pool
 
 # torch finds more readers than cores worth a warning; CI may have one core
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -91,9 +91,9 @@ def test_the_identity_is_names_sizes_times_and_size_and_survives_a_move(photos: 
 
 def test_the_rule_is_a_share_of_all_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "memory", lambda: 4 * 3 * 32 * 32 * 100)
-    assert memory.held(100, 32)
-    assert not memory.held(101, 32)
-    assert not memory.held(1, 32, 0.0)
+    assert memory.fits_in_memory(100, 32)
+    assert not memory.fits_in_memory(101, 32)
+    assert not memory.fits_in_memory(1, 32, 0.0)
 
 
 def test_memory_is_what_the_machine_has_or_the_container_allows(

@@ -10,7 +10,7 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("datasets")
 
 from longtail.data.prepare.table import TablePreparation  # noqa: E402
-from longtail.data.read.tables.pooling import table_pool  # noqa: E402
+from longtail.data.read.tables.table_pool import table_pool  # noqa: E402
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "tabular"
 

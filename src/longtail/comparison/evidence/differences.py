@@ -32,7 +32,7 @@ import numpy as np
 
 from longtail.comparison.evidence.layout import Layout, lay_out
 from longtail.comparison.evidence.resampling import METRICS, metric_values, resampled_differences
-from longtail.comparison.evidence.unstable import outside_the_pool, own_interval, spread_notes
+from longtail.comparison.evidence.seed_variance import outside_the_pool, own_interval, spread_notes
 from longtail.metrics.inputs import checked_weights
 from longtail.metrics.rates import Floats
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from longtail.data.prepare.preparation import Read
 from longtail.data.read.arrays import as_inputs
 from longtail.data.read.images.decode import Bytes, Decoded, Files, Pictures, decode
-from longtail.data.read.images.features import stored
+from longtail.data.read.images.embeddings import stored
+from longtail.data.read.images.file_tree import scan
 from longtail.data.read.images.pixels import RULES
-from longtail.data.read.images.tree import scan
 
 SMALLEST, LARGEST = 4, 1024
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from longtail.facts.places import regular
+from longtail.facts.paths import regular
 
 FEATURES = ("X", "features", "embeddings", "embedding", "images", "inputs", "data", "x")
 LABELS = ("y", "labels", "targets", "label", "target", "Y")

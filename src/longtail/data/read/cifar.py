@@ -13,12 +13,12 @@ import torch
 from longtail.data.origin import Origin
 from longtail.data.prepare.images import ImagePreparation
 from longtail.data.read.cache import Decoded, decoded, images_hash
-from longtail.data.read.optional import online, package, silenced
+from longtail.data.read.optional_packages import online, package, silenced
 from longtail.data.rows import Examples
 from longtail.data.splits import DATA_SEED, Splits
 from longtail.data.views import CropFlip
 from longtail.facts import profiles
-from longtail.facts.places import regular
+from longtail.facts.paths import regular
 
 SIZE = 32
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

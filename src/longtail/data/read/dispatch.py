@@ -20,14 +20,14 @@ from longtail.data.read import array_files as files
 from longtail.data.read.arrays import as_weight, examples, is_frame, of_dataset
 from longtail.data.read.cifar import SOURCES
 from longtail.data.read.hub import hub_pool
-from longtail.data.read.images.folder import image_pool
+from longtail.data.read.images.image_folder import image_pool
 from longtail.data.read.options import ALLOWED, DEFAULTS, refuse
-from longtail.data.read.tables.pooling import table_pool
 from longtail.data.read.tables.sources import is_table
+from longtail.data.read.tables.table_pool import table_pool
 from longtail.data.rows import Examples
 from longtail.facts.counts import class_names
-from longtail.facts.places import regular, status
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
+from longtail.facts.paths import regular, status
 
 NAMES = ("digits", *SOURCES)
 HUB = "hub:"
@@ -71,10 +71,10 @@ def pool(
     if not isinstance(source, str | Path) and not _paths(source):
         return _in_memory(source, labels, given, classes, sample_weight, name)
     if labels is not None:
-        raise TypeError(f"labels cannot go with {told(str(source))}, which has its own; name their column with label")
+        raise TypeError(f"labels cannot go with {quoted(str(source))}, which has its own; name their column with label")
     if sample_weight is not None:
         raise TypeError(
-            f"sample_weight is for data in memory, not for {told(str(source))}; name its column with weight"
+            f"sample_weight is for data in memory, not for {quoted(str(source))}; name its column with weight"
         )
     kind, read = _reader(source)
     refuse(kind, ALLOWED[kind], given, str(source))

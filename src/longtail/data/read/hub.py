@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from longtail.data.pool import Pool
-from longtail.data.read.images import columns
-from longtail.data.read.images.assemble import Decoder, Labelled
-from longtail.data.read.images.listing import SYNONYMS
+from longtail.data.read.images import metadata_columns
+from longtail.data.read.images.class_folders import SYNONYMS
+from longtail.data.read.images.labelled_images import Decoder, Labelled
 from longtail.data.read.images.memory import SHARE
-from longtail.data.read.optional import online, package, silenced
+from longtail.data.read.optional_packages import online, package, silenced
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PART = "split"
@@ -102,15 +102,15 @@ def hub_pool(
         names = [f"{part}/{i}" for i, part in enumerate(parts.tolist())]
     labels, classes = _classes(datasets, whole.features[label], text[label], label, names)
     if split is not None:
-        parts = columns.as_parts(text[split], split, names)
+        parts = metadata_columns.as_parts(text[split], split, names)
     described = Labelled(
         name,
         names,
         labels,
         classes,
         parts,
-        None if group is None else columns.as_groups(text[group], group, names),
-        None if weight is None else columns.as_weights(text[weight], weight, names),
+        None if group is None else metadata_columns.as_groups(text[group], group, names),
+        None if weight is None else metadata_columns.as_weights(text[weight], weight, names),
         notes,
         {"source": f"hub:{name}"} | ({} if config is None else {"config": config}),
     ).checked()
@@ -179,7 +179,7 @@ def _classes(
 ) -> tuple[list[str], tuple[str, ...]]:
     """The label of every row and the names of all classes, in the data set's own order where it has one."""
     if not isinstance(feature, datasets.ClassLabel):
-        labels = columns.filled(values, column, names)
+        labels = metadata_columns.filled(values, column, names)
         return labels, tuple(sorted(set(labels)))
     classes = tuple(feature.names)
     missing = [name for name, value in zip(names, values, strict=True) if value is None or value < 0]

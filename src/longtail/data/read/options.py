@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 COLUMNS = ("label", "split", "group", "weight")
 ALLOWED = {
@@ -43,4 +43,4 @@ def flag(option: str) -> str:
 
 def given_as(value: Any) -> str:
     """A value as it was written: a path is its text."""
-    return told(str(value) if isinstance(value, Path) else value)
+    return quoted(str(value) if isinstance(value, Path) else value)

@@ -18,14 +18,14 @@ from longtail.data.split.grouping import TRAINED, Grouped, Rows, dealt_groups, d
 from longtail.data.split.holdout import (
     assembled,
     declares_no_test,
+    hold_out,
     more_to_test,
     nothing_to_test,
     weights_noted,
-    withheld,
 )
 from longtail.data.split.limits import check_share
 from longtail.data.splits import DATA_SEED, Splits
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 ATTEMPTS = 20
 """Partitions that are tried for a seed, until one tests the groups that seed 0 tests."""
@@ -110,12 +110,12 @@ class Folds:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the reader of a table."""
-        told = (
+        split = (
             f"{self.k}-fold cross-validation: each of {len(self.tested)} examples is tested once, by a model trained "
             "on the other folds; every seed draws its own folds"
         )
         undeclared = [] if self.pool.parts is None else [declares_no_test(self.pool.parts)]
-        return (*self.pool.notes, *undeclared, told, *self._kept(), *weights_noted(self.pool))
+        return (*self.pool.notes, *undeclared, split, *self._kept(), *weights_noted(self.pool))
 
     def _kept(self) -> list[str]:
         """Which rows are never tested, and why."""
@@ -181,11 +181,11 @@ class Folds:
             raise ValueError(f"fold must be in [0, {self.k}), got {fold}; folds are counted from 0")
         rows = {"train": torch.nonzero(folds != fold).flatten(), "test": torch.nonzero(folds == fold).flatten()}
         if self.val is not None:
-            rows["train"], rows["val"] = withheld(self.pool, rows["train"], self.val)
+            rows["train"], rows["val"] = hold_out(self.pool, rows["train"], self.val)
         return assembled(self.pool, rows, {**self.facts, "repetition": seed, "fold": fold}, []).checked()
 
 
 def check_folds(k: Any) -> None:
     """Raise ValueError where k is no number of folds."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 2:
-        raise ValueError(f"folds must be an integer >= 2, got {told(k)}; 5 is usual")
+        raise ValueError(f"folds must be an integer >= 2, got {quoted(k)}; 5 is usual")

@@ -58,7 +58,7 @@ class Grouped:
         return np.asarray(holds > 0).ravel()
 
 
-def held_groups(found: Grouped, share: float, generator: np.random.RandomState) -> NDArray[np.bool_]:
+def held_out_groups(found: Grouped, share: float, generator: np.random.RandomState) -> NDArray[np.bool_]:
     """(N,) rows to hold out: whole groups, as near to the share of every class as they allow.
 
     Of a class with n rows w = round(share n) are wanted, at least one. Groups are looked at in random order, and one

@@ -63,7 +63,7 @@ def split(
         rows["train"] = rows["train"][_thinned(pool.targets[rows["train"]], len(pool.classes), ratio, profile)]
         facts |= {"ratio": float(ratio), "profile": profile}
     if val is not None and "val" not in rows:
-        rows["train"], rows["val"] = withheld(pool, rows["train"], val, seed)
+        rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed)
         facts["val"] = val
     return assembled(pool, rows, facts, notes).checked()
 
@@ -100,7 +100,7 @@ def weights_noted(pool: Pool) -> list[str]:
     return [f"counts are sums of sample weights: {len(pool)} rows weigh {total:.6g} in all"]
 
 
-def withheld(pool: Pool, rows: Tensor, share: float, seed: int = DATA_SEED) -> tuple[Tensor, Tensor]:
+def hold_out(pool: Pool, rows: Tensor, share: float, seed: int = DATA_SEED) -> tuple[Tensor, Tensor]:
     """These rows of a pool, less a share of every class held out, and that share; groups stay together."""
     groups = None if pool.groups is None else pool.groups[rows.numpy()]
     stay, held = held_out(pool.targets[rows], share, seed, groups)
@@ -155,7 +155,7 @@ def more_to_test(pool: Pool) -> str:
 
 
 def _test_rows(pool: Pool, rows: Tensor, share: float, seed: int, notes: list[str]) -> tuple[Tensor, Tensor]:
-    stay, held = withheld(pool, rows, share, seed)
+    stay, held = hold_out(pool, rows, share, seed)
     if len(held) == 0:
         raise ValueError(f"{nothing_to_test(pool)}, so nothing can be held out for testing; {more_to_test(pool)}")
     if pool.groups is None:

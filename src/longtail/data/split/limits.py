@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from longtail.facts.arrays import as_array
 from longtail.facts.intervals import wilson
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 
 
 class Limit(NamedTuple):
@@ -28,10 +28,10 @@ class Limit(NamedTuple):
 def check_share(name: str, share: Any) -> None:
     """Raise ValueError where a share that is to be held out is not in (0, 1)."""
     if not isinstance(share, int | float) or not 0 < share < 1:
-        raise ValueError(f"{name} must be in (0, 1), the share that is held out, got {told(share)}; try 0.2")
+        raise ValueError(f"{name} must be in (0, 1), the share that is held out, got {quoted(share)}; try 0.2")
 
 
-def held_size(count: int, share: float) -> int:
+def held_out_size(count: int, share: float) -> int:
     """How many of a class's examples are held out: round(share n), at least one and never all; none of one."""
     return 0 if count < 2 else min(max(1, round(share * count)), count - 1)
 
@@ -49,7 +49,7 @@ def validation_limits(counts: Any, share: float) -> list[Limit]:
     if not 0 < share <= 1:
         raise ValueError(f"the share held out must be in (0, 1], got {share!r}; try 0.2, or 1 for cross-validation")
     sizes = [int(n) for n in as_array(counts).tolist()]
-    tested = [n if share == 1 and n > 1 else held_size(n, share) for n in sizes]
+    tested = [n if share == 1 and n > 1 else held_out_size(n, share) for n in sizes]
     rows = []
     for count, n in zip(sizes, tested, strict=True):
         low, high = wilson(n / 2, n)

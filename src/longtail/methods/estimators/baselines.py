@@ -21,7 +21,7 @@ from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
 from longtail.facts.learner import Learner
-from longtail.learners.estimator import EstimatorLearner, Look, still
+from longtail.learners.estimator import EstimatorLearner, EvaluateOnly, no_optimizer
 from longtail.methods.estimators import classifiers
 
 Rate = Annotated[float, Range(0, 1, open_low=True)]
@@ -140,9 +140,9 @@ def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Refe
                 raise ValueError(f"{text.partition('(')[0]} {why}")
             columns = classifiers.columns_of(recipe, rows)
             learner = EstimatorLearner(partial(make, columns), len(rows.classes), **options)
-            return Built(learner, rows.drawn(ROWS), Look())
+            return Built(learner, rows.drawn(ROWS), EvaluateOnly())
 
-        return (Stage("fit", text, build, 1, still, lambda progress: 0.0),)
+        return (Stage("fit", text, build, 1, no_optimizer, lambda progress: 0.0),)
 
     prior = uniform if options.get("balanced") else None
     return Method(

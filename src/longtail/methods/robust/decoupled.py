@@ -59,7 +59,7 @@ def absgd_decoupled(
             network = copy.deepcopy(previous.network)
             learner = fresh.learner.varied(network=network)
             weights = instance_weights.ABSGD(lam, gamma, init=init)
-            return fresh._replace(learner=weighed(learner, weights, still(network, trained)))
+            return fresh._replace(learner=weighed(learner, weights, frozen_modules(network, trained)))
 
         second = replace(
             last,
@@ -80,7 +80,7 @@ def absgd_decoupled(
     )
 
 
-def still(network: nn.Module, trained: str) -> list[str]:
+def frozen_modules(network: nn.Module, trained: str) -> list[str]:
     """The names of a network's modules that are frozen.
 
     Args:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from longtail.facts.wording import told
+from longtail.facts.messages import quoted
 from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.nearest import NearestClassMean
 
@@ -30,7 +30,7 @@ def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module
         ValueError: there is none, or none of that name.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be an nn.Module, got {told(model)}; pass the network itself")
+        raise TypeError(f"model must be an nn.Module, got {quoted(model)}; pass the network itself")
     if name is None:
         heads = [(n, m) for n, m in model.named_modules() if isinstance(m, HEADS)]
         if not heads:
@@ -41,7 +41,7 @@ def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module
     found = dict(model.named_modules()).get(name) if isinstance(name, str) and name else None
     if found is None:
         names = ", ".join([n for n, _ in model.named_modules() if n][-8:])
-        raise ValueError(f"name must be a module of the model, got {told(name)}; the last ones are {names}")
+        raise ValueError(f"name must be a module of the model, got {quoted(name)}; the last ones are {names}")
     return name, found
 
 
@@ -60,7 +60,7 @@ def swap_head(model: M, head: Head, name: str | None = None) -> M:
     """
     name, old = find_head(model, name)
     if not callable(head):
-        raise TypeError(f"head must be a module, a class or a factory, got {told(head)}; as in CosineClassifier")
+        raise TypeError(f"head must be a module, a class or a factory, got {quoted(head)}; as in CosineClassifier")
     sizes = _sizes(old, name)
     if isinstance(head, nn.Module):
         for which, size in zip(("in_features", "out_features"), sizes, strict=True):
@@ -73,7 +73,7 @@ def swap_head(model: M, head: Head, name: str | None = None) -> M:
     else:
         new = head(*sizes)
         if not isinstance(new, nn.Module):
-            raise TypeError(f"head must make an nn.Module, got {told(new)}; as nn.Linear and CosineClassifier do")
+            raise TypeError(f"head must make an nn.Module, got {quoted(new)}; as nn.Linear and CosineClassifier do")
     like = next(value for value in chain(old.parameters(), old.buffers()) if value.is_floating_point())
     replace(model, old, new.to(like.device, like.dtype).train(old.training))
     return model

@@ -33,6 +33,6 @@ def memory() -> int:
     return min(size for size in found if size > 0)
 
 
-def held(images: int, size: int, share: float = SHARE) -> bool:
+def fits_in_memory(images: int, size: int, share: float = SHARE) -> bool:
     """Whether this many decoded images stay in memory."""
     return images * 3 * size * size <= share * memory()

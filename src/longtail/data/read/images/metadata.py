@@ -7,8 +7,8 @@ import csv
 import io
 import posixpath
 
-from longtail.data.read.images.tree import METADATA, Tree, listed
-from longtail.facts.places import regular
+from longtail.data.read.images.file_tree import METADATA, Tree, listed
+from longtail.facts.paths import regular
 
 FILE_NAME = "file_name"
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from longtail.data.read.optional import package
+from longtail.data.read.optional_packages import package
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from longtail.data.read.tables import cells
-from longtail.data.read.tables.layout import MADE_UP
+from longtail.data.read.tables.dialect import MADE_UP
 
 USUAL = ("label", "target", "class", "y")
 """Columns taken for the label where none is named; a table may have one of them."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from longtail.data.read.optional import package, silenced
-from longtail.data.read.tables.layout import Layout, layout
+from longtail.data.read.optional_packages import package, silenced
+from longtail.data.read.tables.dialect import Layout, layout
 from longtail.data.read.tables.sources import Source, sources
 
 PANDAS_INDEX = "__index_level_0__"

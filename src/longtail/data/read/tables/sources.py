@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from longtail.facts.places import regular, status
+from longtail.facts.paths import regular, status
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 SPLIT_NAMES = {

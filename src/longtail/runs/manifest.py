@@ -17,12 +17,12 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from longtail.engine import packing
-from longtail.facts import documents
-from longtail.facts.documents import DamagedError, Rule, is_amount, is_list_of
+from longtail.engine import state_files
+from longtail.facts import json_documents
+from longtail.facts.json_documents import DamagedError, Rule, is_amount, is_list_of
 from longtail.metrics import evaluate
 from longtail.runs import priors
-from longtail.runs.saved import LINKS
+from longtail.runs.model_files import LINKS
 
 SCHEMA = 2
 """Of config.json and run.json; 1 had no checksums, so that nothing of it can be believed."""
@@ -46,22 +46,22 @@ _CONFIG: dict[str, Rule] = {
 
 def write(folder: Path, result: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """run.json, last of all: what came out, with the checksums of the named files and its own; returns what it says."""
-    files = {name: documents.file_checksum(folder / name) for name in names}
+    files = {name: json_documents.file_checksum(folder / name) for name in names}
     whole = {"schema_version": SCHEMA, **result, "files": files}
-    packing.write_json(folder / RUN, documents.sealed(whole))
+    state_files.write_json(folder / RUN, json_documents.sealed(whole))
     return whole
 
 
 def write_predictions(folder: Path, arrays: dict[str, Tensor]) -> str:
     """predictions.safetensors, and its checksum."""
     data = safetensors.save(arrays)
-    packing.write_bytes(folder / PREDICTIONS, data)
+    state_files.write_bytes(folder / PREDICTIONS, data)
     return hashlib.sha256(data).hexdigest()
 
 
 def configuration(folder: Path) -> dict[str, Any]:
     """What config.json says; raises as `documents.read_sealed`."""
-    return documents.read_sealed(folder / CONFIG, SCHEMA, _CONFIG, WAY_OUT)
+    return json_documents.read_sealed(folder / CONFIG, SCHEMA, _CONFIG, WAY_OUT)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -89,14 +89,14 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Configuration and result, every file of the run checked, with those of its folds; raises as `read`."""
-    result = documents.read_sealed(folder / RUN, SCHEMA, _RESULT, WAY_OUT)
+    result = json_documents.read_sealed(folder / RUN, SCHEMA, _RESULT, WAY_OUT)
     for name in (CONFIG, PREDICTIONS):
         if name not in result["files"]:
             raise DamagedError(f"{folder / RUN} does not vouch for {name}", WAY_OUT)
     for name, expected in result["files"].items():
         path = folder / name
         try:
-            found = documents.file_checksum(path)
+            found = json_documents.file_checksum(path)
         except FileNotFoundError:
             raise DamagedError(f"{path} is missing", WAY_OUT) from None
         if found != expected:

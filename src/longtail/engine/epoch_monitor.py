@@ -20,7 +20,7 @@ class FinitenessError(ArithmeticError):
     """A loss became NaN or infinite; the message names stage, epoch and class."""
 
 
-class Watch:
+class EpochMonitor:
     """Adds up the epoch's loss, and per class the instance weights where there are any; remembers what broke.
 
     `weights` of a step's log are the instance weights (B,) of its examples.
@@ -75,7 +75,7 @@ class Watch:
         means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
         return {"mean_weights": means, "unweighted_loss": float(self.unweighted) / max(self.steps, 1)}
 
-    def tell_if_frozen(self, stage: str, epoch: int) -> bool:
+    def warn_if_frozen(self, stage: str, epoch: int) -> bool:
         """Warn where there were instance weights and all of them next to 0, so that nothing was learnt."""
         frozen = self.weights is not None and bool(self.weights[0].sum() < FROZEN * self.weights[1].sum())
         if frozen:

@@ -16,7 +16,7 @@ Swap = tuple[nn.Module, str, nn.Module]
 
 
 @contextmanager
-def fused(module: nn.Module) -> Iterator[None]:
+def fused_batch_norms(module: nn.Module) -> Iterator[None]:
     """Inside, the convolutions of our own networks do the work of the batch norms that follow them.
 
     conv(x) -> (conv(x) - mean) / sqrt(var + eps) * weight + bias is one convolution with weights
@@ -34,7 +34,7 @@ def fused(module: nn.Module) -> Iterator[None]:
         _put(before)
 
 
-def fold(module: nn.Module) -> nn.Module:
+def fuse_batch_norms(module: nn.Module) -> nn.Module:
     """The same module, its batch norms folded for good: for a copy that is only evaluated."""
     for network in [m for m in module.modules() if isinstance(m, Network)]:
         _put(list(_swaps(network.eval().body)))

@@ -13,8 +13,8 @@ from longtail.data.pool import Pool
 from longtail.data.read.tables.table import Table
 from longtail.data.split.folds import Folds
 from longtail.inspection.findings import hardly_tested, identified
-from longtail.inspection.view import flagged_of
-from longtail.report.names import shown
+from longtail.inspection.subject import flagged_of
+from longtail.report.printable import shown
 
 log = logging.getLogger(__name__)
 

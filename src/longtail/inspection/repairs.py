@@ -6,7 +6,7 @@ import shlex
 from typing import Any, NamedTuple
 
 from longtail.inspection.findings import plural
-from longtail.report.names import listed
+from longtail.report.printable import listed
 
 Found = dict[str, Any]
 

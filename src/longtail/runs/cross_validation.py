@@ -12,12 +12,12 @@ from torch import Tensor
 from longtail.catalogue.method import Method
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
-from longtail.engine import Recipe, packing
+from longtail.engine import Recipe, state_files
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.lock import held
-from longtail.methods.menu import method as resolve
-from longtail.runs import finished, sources
-from longtail.runs.finish import configuration, described
+from longtail.engine.lock import exclusive
+from longtail.methods.registry import method as resolve
+from longtail.runs import manifest, sources
+from longtail.runs.outputs import configuration, described
 from longtail.runs.run import Run, claim, standing
 from longtail.runs.train import train
 
@@ -58,10 +58,10 @@ def train_folds(
     config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
     if (done := standing(place, config, mend=False)) is not None:  # only read, so its folder may be read-only
         return done
-    with held(place):
+    with exclusive(place):
         if (done := standing(place, config, mend=True)) is not None:
             return done
-        packing.sweep(place)
+        state_files.sweep(place)
         config = claim(place, config)
         if folds.origin is not None:
             sources.keep(place, folds.origin)
@@ -99,8 +99,8 @@ def _configuration(
 def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[str, Any], runs: list[Run]) -> Run:
     """The run of all folds, from the runs of each."""
     arrays, link = _predictions(folds, seed, runs), runs[0].result["link"]
-    scores = finished.scored(arrays, link, folds.class_counts)
-    predicted = finished.write_predictions(folder, arrays)
+    scores = manifest.scored(arrays, link, folds.class_counts)
+    predicted = manifest.write_predictions(folder, arrays)
     reused = [Path(r.result["reuses"]) for r in runs if r.result["reuses"]]
     result = {
         "method": method.spec,
@@ -117,8 +117,8 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         "link": link,
         "hashes": {"data": folds.hash, "predictions": predicted},
     }
-    names = [str(run.folder.relative_to(folder) / finished.RUN) for run in runs]
-    whole = finished.write(folder, result, (finished.CONFIG, finished.PREDICTIONS, *names))
+    names = [str(run.folder.relative_to(folder) / manifest.RUN) for run in runs]
+    whole = manifest.write(folder, result, (manifest.CONFIG, manifest.PREDICTIONS, *names))
     return Run(folder, config, whole)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from longtail.data.origin import Origin
 from longtail.data.read.tables import labels, roles
+from longtail.data.read.tables.column_types import infer_column_types
 from longtail.data.read.tables.read import Reading, read_table
-from longtail.data.read.tables.settled import settled
 from longtail.data.read.tables.table import Table
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def table_pool(
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
-    features, read = settled(features)
+    features, read = infer_column_types(features)
     return Pool(
         name=name or reading.name,
         rows=Table(features),

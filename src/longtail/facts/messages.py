@@ -16,7 +16,7 @@ HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that are escaped: control, format (zero width, bidirectional), surrogates, line separators."""
 
 
-def told(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A value as a message echoes it."""
     try:
         text = repr(value)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from longtail.data.pool import Pool
 from longtail.data.prepare.images import FeaturePreparation
-from longtail.data.read.images import columns, metadata
-from longtail.data.read.images.assemble import Decoder, Labelled
+from longtail.data.read.images import metadata, metadata_columns
+from longtail.data.read.images.class_folders import folder_labels, part_folders, part_of, read
 from longtail.data.read.images.decode import Files
-from longtail.data.read.images.features import features_of
-from longtail.data.read.images.listing import folder_labels, part_folders, part_of, read
+from longtail.data.read.images.embeddings import features_of
+from longtail.data.read.images.file_tree import METADATA, Tree, listed, scan
+from longtail.data.read.images.labelled_images import Decoder, Labelled
 from longtail.data.read.images.memory import SHARE
-from longtail.data.read.images.tree import METADATA, Tree, listed, scan
 from longtail.data.rows import Examples
 
 
@@ -76,20 +76,20 @@ def _labelled(
                 f"the split is declared twice, by folders ({', '.join(sorted(folders))}) and by column {split!r}; "
                 "leave the option out or move the images out of these folders"
             )
-        parts = columns.as_parts(text[split], split, tree.images)
+        parts = metadata_columns.as_parts(text[split], split, tree.images)
     if label is None:
         labels = folder_labels(tree, folders)
     else:
         read(tree, with_labels=False)  # what datasets cannot read is told before anything is decoded
-        labels = columns.filled(text[label], label, tree.images)
+        labels = metadata_columns.filled(text[label], label, tree.images)
     return Labelled(
         name,
         tree.images,
         labels,
         tuple(sorted(set(labels))),
         parts,
-        None if group is None else columns.as_groups(text[group], group, tree.images),
-        None if weight is None else columns.as_weights(text[weight], weight, tree.images),
+        None if group is None else metadata_columns.as_groups(text[group], group, tree.images),
+        None if weight is None else metadata_columns.as_weights(text[weight], weight, tree.images),
         _ignored(tree, bool(wanted)),
         {"source": "images"},
     )

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from longtail.engine import packing
-from longtail.facts.documents import Rule, misfit
+from longtail.engine import state_files
+from longtail.facts.json_documents import Rule, misfit
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 
@@ -22,7 +22,7 @@ def keep(store: Path, name: str, owner: str, learner: Learner, records: list[Rec
     """Store a finished stage under its hash."""
     (store / name).mkdir(parents=True, exist_ok=True)
     stage = {"owner": owner, "hash": name, "learner": learner.state_dict(), "records": records}
-    packing.save(store / name / NAME, stage)
+    state_files.save(store / name / NAME, stage)
 
 
 def stored(store: Path, name: str, epochs: int) -> dict[str, Any] | None:
@@ -35,7 +35,7 @@ def stored(store: Path, name: str, epochs: int) -> dict[str, Any] | None:
         "records": lambda value: isinstance(value, list) and len(value) == epochs,
     }  # fmt: skip
     try:
-        stage = packing.load(path)
+        stage = state_files.load(path)
         wrong = misfit(stage, rules)
         told = f"{path} is of another training ({wrong})"
     except ValueError as error:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from longtail.data.read.array_files import FEATURES, SeveralError, named, unreadable
-from longtail.data.read.images.tree import listed
-from longtail.facts.places import regular
+from longtail.data.read.images.file_tree import listed
+from longtail.facts.paths import regular
 
 
 def features_of(path: str | Path, names: Sequence[str]) -> Tensor:

@@ -21,7 +21,7 @@ def measured_rows(wanted: Benchmark, summary: dict[str, Any], out: Path, deviati
 
 
 def _row(summary: dict[str, Any], compared: dict[str, Any], runs: list[Run]) -> dict[str, Any]:
-    looks = [looked_at(run) for run in runs]
+    looks = [evaluated_scores(run) for run in runs]
     counts = sorted({len(errors) for errors in looks})
     return {
         "method": compared["method"],
@@ -50,7 +50,7 @@ def error(accuracy: float) -> float:
     return 100.0 * (1.0 - accuracy)
 
 
-def looked_at(run: Run) -> list[float]:
+def evaluated_scores(run: Run) -> list[float]:
     """The errors at every look at the test part, the final scores in the place of the last epoch's."""
     errors = [error(record["scores"]["accuracy"]) for record in run.records if "scores" in record]
     return [*errors[:-1], error(run.scores["accuracy"])]

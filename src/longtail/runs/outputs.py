@@ -17,7 +17,7 @@ from longtail.engine import Recipe
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.facts.learner import Learner
-from longtail.runs import finished
+from longtail.runs import manifest
 from longtail.runs.predictor import Predictor
 from longtail.version import __version__
 
@@ -27,7 +27,7 @@ def configuration(
 ) -> dict[str, Any]:
     """config.json: everything resolved; the keys of `run.IDENTITY` decide the result."""
     return {
-        "schema_version": finished.SCHEMA,
+        "schema_version": manifest.SCHEMA,
         "method": method.spec,
         "seed": seed,
         "data": described(splits),
@@ -93,7 +93,7 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
         arrays["adjusted_scores"] = decided.cpu().contiguous()
     if test.sample_weight is not None:
         arrays["sample_weight"] = test.sample_weight
-    return arrays, finished.scored(arrays, predictor.link, splits.class_counts)
+    return arrays, manifest.scored(arrays, predictor.link, splits.class_counts)
 
 
 def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time

@@ -7,8 +7,8 @@ import tempfile
 
 import numpy as np
 
-from longtail.data.read.images.tree import METADATA, Tree, listed
-from longtail.data.read.optional import package, silenced
+from longtail.data.read.images.file_tree import METADATA, Tree, listed
+from longtail.data.read.optional_packages import package, silenced
 
 SYNONYMS = {
     "train": "train", "training": "train",

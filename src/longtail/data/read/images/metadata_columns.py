@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.read.images.listing import SYNONYMS
+from longtail.data.read.images.class_folders import SYNONYMS
 
 
 def filled(values: Sequence[Any], column: str, names: Sequence[str]) -> list[str]:

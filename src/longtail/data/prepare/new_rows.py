@@ -11,7 +11,7 @@ from torch import Tensor
 
 from longtail.data.prepare.preparation import Preparation, Read
 from longtail.data.read.array_files import LABELS
-from longtail.facts.places import regular
+from longtail.facts.paths import regular
 
 
 def rows(

@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from longtail.report import thin
-from longtail.report.bars import WIDTH, grouped, label
-from longtail.report.bars import bars as bars
-from longtail.report.bars import bars_svg as bars_svg
-from longtail.report.names import fitted, shown
+from longtail.report import small_classes
+from longtail.report.class_size_plot import WIDTH, grouped, label
+from longtail.report.class_size_plot import bars as bars
+from longtail.report.class_size_plot import bars_svg as bars_svg
+from longtail.report.printable import fitted, shown
 from longtail.report.rows import context, percent
 
 Summary = dict[str, Any]
@@ -58,14 +58,16 @@ def text(summary: Summary, *, ascii_only: bool = False, room: int | None = None)
     names, sizes, recall = series(summary)
     if not recall:
         return ""
-    order, few = ranked(summary), thin.thin(summary)
+    order, few = ranked(summary), small_classes.small_classes(summary)
     full, half = ("#", "") if ascii_only else ("█", "▌")
-    mark = thin.PLAIN_MARK if ascii_only else thin.MARK
+    mark = small_classes.PLAIN_MARK if ascii_only else small_classes.MARK
     groups = grouped(len(names))
     labels = [label([names[j] for j in group], ascii_only=ascii_only) for group in groups]
     columns = [_column("examples", [_span([sizes[j] for j in group], down=True) for group in groups])]
     if few:
-        counts = _column("tested", [_span([thin.tested(summary)[order[j]] for j in group]) for group in groups])
+        counts = _column(
+            "tested", [_span([small_classes.tested(summary)[order[j]] for j in group]) for group in groups]
+        )
         ends = [mark if few & {order[j] for j in group} else " " for group in groups]
         columns.append([f"{count} {end}" for count, end in zip(counts, (" ", *ends), strict=True)])
     wide = max(map(cell_len, [*labels, "class"]))
@@ -85,7 +87,7 @@ def text(summary: Summary, *, ascii_only: bool = False, room: int | None = None)
             told_ends = "" if pair is None else f" [{100 * pair[0]:.0f}, {100 * pair[1]:.0f}]"
             lines.append(f"{left}  {name:<{method}} {bar:<{length}} {percent(value):>5}{told_ends}".rstrip())
     if few:
-        lines.append(f"{mark} fewer than {thin.ENOUGH} test examples; [95 % interval of the recall]")
+        lines.append(f"{mark} fewer than {small_classes.ENOUGH} test examples; [95 % interval of the recall]")
     return "\n".join(lines)
 
 
@@ -131,7 +133,11 @@ def _drawn(summary: Summary) -> str | None:
     (names, sizes, recall), order = series(summary), ranked(summary)
     if not recall:
         return None
-    names, tested, thin_ones = [shown(name) for name in names], thin.tested(summary), thin.thin(summary)
+    names, tested, thin_ones = (
+        [shown(name) for name in names],
+        small_classes.tested(summary),
+        small_classes.small_classes(summary),
+    )
     pales = [order[j] in thin_ones for j in range(len(order))]
     # a fixed salt and no date: the same comparison gives the same file
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "longtail", "font.size": 10}):
@@ -159,7 +165,9 @@ def _drawn(summary: Summary) -> str | None:
         axes.spines[["top", "right"]].set_visible(False)
         key, _ = axes.get_legend_handles_labels()
         if thin_ones:
-            key.append(Patch(color="#6b7280", alpha=PALE, label=f"pale: fewer than {thin.ENOUGH} test examples"))
+            key.append(
+                Patch(color="#6b7280", alpha=PALE, label=f"pale: fewer than {small_classes.ENOUGH} test examples")
+            )
         axes.legend(handles=key, frameon=False, ncols=len(key), loc="lower left", bbox_to_anchor=(0, 1))
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})

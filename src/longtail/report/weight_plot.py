@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-from longtail.facts import documents
-from longtail.report.bars import FONT, grouped
-from longtail.report.names import shown
+from longtail.facts import json_documents
+from longtail.report.class_size_plot import FONT, grouped
+from longtail.report.printable import shown
 
 Record = dict[str, Any]
 KEY = "mean_weights"
@@ -23,7 +23,7 @@ LARGEST, SMALLEST = (0x2F, 0x66, 0x90), (0xD1, 0x49, 0x5B)
 LEFT, TOP, WIDE, HIGH = 60, 52, 560, 260
 
 
-def leave(folder: Path) -> Path | None:
+def write_plot(folder: Path) -> Path | None:
     """Draw a finished run's weights into its folder as weights.svg; None where it had none.
 
     Raises:
@@ -32,7 +32,7 @@ def leave(folder: Path) -> Path | None:
     config, lines = folder / "config.json", folder / "metrics.jsonl"
     if not (config.exists() and lines.exists()):  # folds: the runs stand below
         return None
-    told, records = documents.read(config, WAY_OUT), documents.read_lines(lines, WAY_OUT)
+    told, records = json_documents.read(config, WAY_OUT), json_documents.read_lines(lines, WAY_OUT)
     data = told["data"]
     title = f"{told['method']} on {data['name']}, seed {told['seed']}"
     picture = weights_svg(records, data["classes"], data["class_counts"], title)

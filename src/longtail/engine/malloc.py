@@ -19,7 +19,7 @@ KEPT = 1 << 30
 
 
 @contextmanager
-def kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Inside, blocks up to 32 MiB come from the heap and up to 1 GiB of freed heap stays with the process.
 
     By default glibc maps larger activations anew and gives them back when they are freed; the system then clears

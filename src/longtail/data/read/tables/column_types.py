@@ -12,7 +12,7 @@ from longtail.data.prepare.columns import column, mixture
 from longtail.data.read.tables import cells
 
 
-def settled(frame: Any) -> tuple[Any, list[str]]:
+def infer_column_types(frame: Any) -> tuple[Any, list[str]]:
     """The frame with its columns checked, and a sentence on each that is categories in spite of its looks.
 
     A column of text among which some cells look like numbers, truth values or dates becomes a pandas categorical:

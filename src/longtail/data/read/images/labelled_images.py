@@ -16,7 +16,7 @@ from longtail.data.origin import Origin
 from longtail.data.pool import Pool
 from longtail.data.prepare.images import ImagePreparation, check_size
 from longtail.data.read.images.decode import Decoding, Pictures, decode_once
-from longtail.data.read.images.memory import SHARE, held
+from longtail.data.read.images.memory import SHARE, fits_in_memory
 from longtail.data.read.images.pixels import RULES
 from longtail.data.rows import Examples
 from longtail.data.views import CropFlip
@@ -111,7 +111,7 @@ class Decoder:
             identity: names their content where pixels are not hashed.
         """
         size, all_targets, weight = self.size, images.targets, images.weight
-        keep = held(len(pictures.names), size, self.share)
+        keep = fits_in_memory(len(pictures.names), size, self.share)
         found = decode_once(pictures, size, sources, keep=keep, skip_bad=self.skip_bad)
         targets = all_targets[found.rows]
         lost = set(all_targets.tolist()) - set(targets.tolist())

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from longtail.report import picture, tables
+from longtail.report import recall_plot, tables
 from longtail.report.rows import context
 
 WIDE = 118
@@ -33,7 +33,7 @@ def comparison(summary: dict[str, Any]) -> None:
     out.print(_ranked(summary, out))
     out.print()
     if summary["rows"]:
-        out.print(picture.text(summary, ascii_only=not draws_blocks(), room=out.width), markup=False)
+        out.print(recall_plot.text(summary, ascii_only=not draws_blocks(), room=out.width), markup=False)
         out.print()
     for sentence in tables.verdict_lines(summary):
         out.print(sentence, markup=False, style="bold")

@@ -15,12 +15,12 @@ from longtail.data.read.tables.table import Table
 from longtail.data.rows import Examples
 from longtail.data.splits import Part
 from longtail.inspection.columns import Column, of_features, of_table
-from longtail.inspection.content import Contents, Ids
+from longtail.inspection.duplicates import Contents, Ids
 from longtail.inspection.identifiers import GLANCE, NAMES, identifying, spaced, worth_reading
 
 
 @dataclass(frozen=True)
-class View:
+class Subject:
     """N rows of data and the M rows of their parts.
 
     Args:
@@ -53,7 +53,7 @@ class View:
     notes: tuple[str, ...]
 
 
-def of_pool(pool: Pool, splits: Splits) -> View:
+def of_pool(pool: Pool, splits: Splits) -> Subject:
     """All rows of a pool; parts are the declared ones, else those of the splits."""
     contents = Contents()
     rows = pool.rows
@@ -71,7 +71,7 @@ def of_pool(pool: Pool, splits: Splits) -> View:
         prepared = getattr(splits.preparation, "names", None) if isinstance(rows, Table) else None
         parts, part_ids = _parts(splits, contents, _places(columns, prepared))
     skipped = pool.facts.get("skipped", ())
-    return View(
+    return Subject(
         kind=kind,
         targets=pool.targets.cpu().numpy(),
         ids=ids,
@@ -89,14 +89,14 @@ def of_pool(pool: Pool, splits: Splits) -> View:
     )
 
 
-def of_splits(splits: Splits) -> View:
+def of_splits(splits: Splits) -> Subject:
     """The rows of the parts, training first; where they come from and who declared the split is not known."""
-    held = _held(splits)
+    held = _labelled_parts(splits)
     targets = np.concatenate([part.targets.cpu().numpy() for _, part in held])
     first = np.arange(len(splits.train))
     columns, flagged = _flagged(_features([part for _, part in held]), targets, first)
     parts, ids = _parts(splits, Contents(), _places(columns))
-    return View(
+    return Subject(
         kind=_kind(splits.train),
         targets=targets,
         ids=ids,
@@ -156,13 +156,13 @@ def _places(columns: list[Column] | None, names: Sequence[str] | None = None) ->
     return places if len(places) < len(names or columns or ()) else []  # nothing else is there to compare
 
 
-def _held(splits: Splits) -> list[tuple[str, Part]]:
+def _labelled_parts(splits: Splits) -> list[tuple[str, Part]]:
     named = (("train", splits.train), ("val", splits.val), ("test", splits.test))
     return [(name, part) for name, part in named if part is not None]
 
 
 def _parts(splits: Splits, contents: Contents, without: Sequence[int]) -> tuple[NDArray[Any], Ids]:
-    held = _held(splits)
+    held = _labelled_parts(splits)
     parts = np.repeat([name for name, _ in held], [len(part) for _, part in held])
     return parts, np.concatenate([contents.examples(part, without) for _, part in held])
 

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from rich.cells import cell_len
 
-from longtail.report.names import fitted, shown
+from longtail.report.printable import fitted, shown
 
 MOST_LINES = 12
 WIDTH = 30

@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from longtail.engine import packing
-from longtail.facts.documents import SEAL as SUM
-from longtail.facts.documents import checksum, parse, sealed
-from longtail.facts.places import regular
-from longtail.facts.wording import told, visible
+from longtail.engine import state_files
+from longtail.facts.json_documents import SEAL as SUM
+from longtail.facts.json_documents import checksum, parse, sealed
+from longtail.facts.messages import quoted, visible
+from longtail.facts.paths import regular
 from longtail.version import __version__
 
 SCHEMA = 3
@@ -40,10 +40,10 @@ def write(
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     files = {TENSORS: safetensors.save(tensors), **blobs}
     for name, data in files.items():
-        packing.write_bytes(folder / name, data)
+        state_files.write_bytes(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     whole = {"schema_version": SCHEMA, "longtail": __version__, **meta, "files": sums}
-    packing.write_json(folder / META, sealed(whole))
+    state_files.write_json(folder / META, sealed(whole))
     return (*files, META)
 
 
@@ -84,7 +84,7 @@ def _changed(folder: Path, name: str) -> ValueError:
 def _meta(folder: Path) -> dict[str, Any]:
     if not os.path.isdir(folder):  # of a Path, a name too long for this system would raise
         raise ValueError(
-            f"model {told(str(folder))} is not a folder; name the folder that longtail train wrote (--out)"
+            f"model {quoted(str(folder))} is not a folder; name the folder that longtail train wrote (--out)"
         )
     if not (folder / META).exists():
         raise ValueError(f"{folder} holds no finished model ({META} is missing); {_way_out(folder)}")

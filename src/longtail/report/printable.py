@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from longtail.facts.wording import visible
+from longtail.facts.messages import visible
 
 LONGEST = 40
 """Characters of a name that are shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from longtail.comparison.cautions import noted
+from longtail.comparison.data_warnings import noted
 from longtail.data import Splits, load
 from longtail.data.load import check_shaping
 from longtail.data.read.dispatch import NAMES, pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from longtail.report.names import shown
+from longtail.report.printable import shown
 
 Summary = dict[str, Any]
 ENOUGH = 10
@@ -21,19 +21,19 @@ def tested(summary: Summary) -> list[float]:
     return found
 
 
-def thin(summary: Summary) -> set[int]:
+def small_classes(summary: Summary) -> set[int]:
     """The classes that are marked; one without any test example has no recall that could be."""
     return {j for j, n in enumerate(tested(summary)) if 0 < n < ENOUGH}
 
 
 def marked(name: str, classes: Sequence[int] | None, summary: Summary) -> str:
     """The head of a column, marked where it is about one of these classes."""
-    return f"{name} {MARK}" if thin(summary) & {*(classes or ())} else name
+    return f"{name} {MARK}" if small_classes(summary) & {*(classes or ())} else name
 
 
 def explained(summary: Summary) -> list[str]:
     """The sentence below the table; none where no class is marked."""
-    counts, few = tested(summary), thin(summary)
+    counts, few = tested(summary), small_classes(summary)
     if not few:
         return []
     ranked = sorted(few, key=lambda j: (counts[j], j))

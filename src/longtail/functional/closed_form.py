@@ -31,7 +31,7 @@ Piece = tuple[slice, ...]
 _transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 
 
-class Fused(ABC):
+class ClosedForm(ABC):
     """A loss l(z, y) per position with its constants, by its formula and by pieces.
 
     A piece z is (n, C) or (n, C, p); `index`, the class of every position, and whatever else there is per position
@@ -94,7 +94,7 @@ def _pieces(z: Tensor) -> list[Piece]:
 
 class _Pieces(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, loss: Fused) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, loss: ClosedForm) -> Tensor:
         ctx.save_for_backward(logits, targets)
         ctx.loss = loss
         z, index, ignored = _places(logits, targets, loss.ignore_index)
@@ -106,7 +106,7 @@ class _Pieces(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         logits, targets = ctx.saved_tensors
-        loss: Fused = ctx.loss
+        loss: ClosedForm = ctx.loss
         if torch.is_grad_enabled():  # somebody will differentiate once more
             again = loss.formula(logits, targets)
             return (*torch.autograd.grad(again, logits, g, create_graph=True), None, None)
