@@ -17,7 +17,14 @@ from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe, state_files
 from longtail.facts.json_documents import (
-    DamagedError, OutdatedError, Rule, is_list_of, misfit, read, read_sealed, sealed,
+    DamagedError,
+    OutdatedError,
+    Rule,
+    is_list_of,
+    misfit,
+    read,
+    read_sealed,
+    sealed,
 )  # fmt: skip
 from longtail.methods import added, methods
 from longtail.runs import sources
