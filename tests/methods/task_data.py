@@ -11,7 +11,7 @@ from torch import Tensor
 from longtail.catalogue.method import Builders
 from longtail.catalogue.resolve import resolve
 from longtail.data import Examples, Splits, load
-from longtail.data.kinds import unknown
+from longtail.data.label_kinds import unlabeled
 
 SIZES = (40, 20, 8)
 
@@ -24,7 +24,7 @@ def partly_labelled(found: Splits, generator: np.random.Generator) -> Splits:
     """Every third training row keeps its label."""
     labelled = torch.arange(len(found.train)) % 3 == 0
     rest = found.train.take(torch.nonzero(~labelled).flatten())
-    rest = replace(rest, targets=unknown(len(rest)))
+    rest = replace(rest, targets=unlabeled(len(rest)))
     return replace(found, train=found.train.take(torch.nonzero(labelled).flatten()), unlabeled=rest)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from longtail.data import Part
-from longtail.data.kinds import CANDIDATES, GIVEN, NONE
+from longtail.data.label_kinds import CANDIDATES, GIVEN, NONE
 from longtail.facts.messages import quoted
 
 SUPERVISED, SEMI_SUPERVISED, PARTIAL, SELF_SUPERVISED = "supervised", "semi-supervised", "partial", "self-supervised"
@@ -19,7 +19,7 @@ class Task:
 
     Args:
         reference: the method that the verdict of a comparison is paired with.
-        labels: the kind of labels (`data.kinds`) that its methods learn from.
+        labels: the kind of labels (`data.label_kinds`) that its methods learn from.
         unlabeled: whether its methods need rows without labels besides.
         beside: another task whose methods are compared with its own.
         context: another task whose methods stand in its tables, outside the verdict.

@@ -1,4 +1,4 @@
-"""Examples that do not fit in memory: rows behind a map-style data set, read by worker processes."""
+"""Examples that do not fit in memory: rows of a map-style data set, read by worker processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from longtail.data.kinds import GIVEN, NONE, counted, kind
-from longtail.data.rows import Augment, Policy, known_views, steps, viewed, visited
+from longtail.data.label_kinds import GIVEN
+from longtail.data.rows import BatchedRows
 from longtail.facts import subprocesses
-from longtail.facts.types import Batch, Draw
 
 
 class MapStyle(Protocol):
@@ -25,22 +24,22 @@ class MapStyle(Protocol):
 
 
 @dataclass(frozen=True)
-class MappedExamples:
-    """N examples, each read when a batch needs it; otherwise what `Examples` are, batch for batch, to the byte.
+class MappedExamples(BatchedRows):
+    """N examples, each read when a batch needs it; batches are those of `Examples` to the byte.
 
     Args:
         dataset: row -> (uint8 or float tensor of one shape for all, class index in [0, C)). It must give the same
-            for the same row every time: chance belongs into `augment`, which gets the epoch's generator, so that
+            for the same row every time: random changes belong in `augment`, which gets the epoch's generator, so that
             neither the number of workers nor an interruption changes a batch. With workers it is pickled or forked.
-        targets: (N,) int64, known without reading an image; held against the data set's own when a row is read.
-            Candidate sets (N, C) bool and (N, 0), as in `Examples`, stand in place of the data set's own.
+        targets: (N,) int64, known without reading an image; compared with the data set's own when a row is read.
+            Candidate sets (N, C) bool and (N, 0), as in `Examples`, replace the data set's own.
         classes: the names of the C classes.
         identity: names the content, for instance a hash of the files' names, sizes and times. Pixels are not read
             for the hash of the data, so whoever changes the images must change this.
         rows: (N,) int64, which rows of the data set these are; None means the first N.
         workers: processes that read ahead; 0 reads in this one. Batches are the same with any number. Where several
-            trainings stand side by side leave it at 0, since they fill the cores already.
-        sample_weight, batch_size, draw, augment, policy, views: as in `Examples`.
+            trainings run at once use 0, since they fill the cores already.
+        sample_weight: as in `Examples`; batch_size, draw, augment, policy, views: as in `BatchedRows`.
         device: where batches are wanted.
 
     Raises:
@@ -54,12 +53,7 @@ class MappedExamples:
     rows: Tensor | None = None
     workers: int = 0
     sample_weight: Tensor | None = None
-    batch_size: int = 128
-    draw: Draw | None = None
-    augment: Augment | None = None
-    policy: Policy = field(default_factory=dict)
-    views: tuple[str, ...] = ()
-    device: str | torch.device = "cpu"
+    device: str | torch.device = field(default="cpu", kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.identity:
@@ -74,71 +68,27 @@ class MappedExamples:
                 f"{int(self.targets.max())}; name all classes"
             )
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one example: the first row is read for it."""
+        """The shape of one example; reads the first row."""
         return tuple(self._first.shape)
 
     @cached_property
     def _first(self) -> Tensor:
-        return _checked(_Reader(self)[[0]])[0]
-
-    @property
-    def kind(self) -> str:
-        """What is known of the labels: "given" (one a row), "candidates" (a set a row) or "none"."""
-        return kind(self.targets, len(self.classes))
-
-    @property
-    def counts_known(self) -> bool:
-        """Whether `class_counts` are counts; of candidate sets they are only expected."""
-        return self.kind == GIVEN
-
-    @property
-    def class_counts(self) -> Tensor:
-        """(C,) int64, zeros included; where examples have weights, their float64 sums.
-
-        Of candidate sets, expected counts: each set counts in equal shares to its classes. Refused without labels.
-        """
-        return counted(self.targets, len(self.classes), self.sample_weight)
+        return _raise_or_return(_RowReader(self)[[0]])[0]
 
     def take(self, rows: Tensor) -> MappedExamples:
-        """The examples at these rows, in their order."""
+        """Return the examples at these rows, in their order."""
         behind = rows if self.rows is None else self.rows[rows]
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return replace(self, rows=behind, targets=self.targets[rows], sample_weight=weight)
-
-    def drawn(self, batch_size: int, draw: Draw | None = None, views: Sequence[str] = ()) -> MappedExamples:
-        """The same rows with another way to visit and to see them, as `Examples.drawn`."""
-        return replace(self, batch_size=batch_size, draw=draw, views=known_views(views, self.policy))
+        return replace(self, rows=behind, **self._labels(lambda values: values[rows]))
 
     def to(self, device: str | torch.device) -> MappedExamples:
-        """The same rows with batches on another device; targets move now, inputs batch by batch."""
-        weight = None if self.sample_weight is None else self.sample_weight.to(device)
-        return replace(self, device=device, targets=self.targets.to(device), sample_weight=weight)
-
-    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """The batches of one epoch; the generator is the only source of their order and augmentation."""
-        order = torch.split(visited(self.draw, len(self), progress, generator), self.batch_size)
-        for rows, inputs in zip(order, self._read(order), strict=True):
-            index = rows.to(self.targets.device)
-            seen = viewed(inputs, self.augment, self.policy, self.views, generator)
-            batch = Batch(inputs=seen, index=index)
-            if self.kind != NONE:
-                batch["targets"] = self.targets[index]
-            if self.sample_weight is not None:
-                batch["sample_weight"] = self.sample_weight[index]
-            yield batch
+        """Return the same rows with batches on another device; targets move now, inputs batch by batch."""
+        return replace(self, device=device, **self._labels(lambda values: values.to(device)))
 
     def chunks(self, size: int) -> Iterator[Tensor]:
-        """All inputs in their order, `size` rows at a time, as they are."""
-        yield from self._read(torch.split(torch.arange(len(self)), size))
-
-    def steps(self) -> int:
-        """Batches in an epoch."""
-        return steps(self.draw, len(self), self.batch_size)
+        """Yield all inputs in their order, `size` rows at a time, as they are."""
+        return self.read(torch.split(torch.arange(len(self)), size))
 
     def update_hash(self, digest: hashlib._Hash) -> None:
         """Feed everything that decides training into a running hash; `identity` stands for the pixels."""
@@ -147,14 +97,14 @@ class MappedExamples:
             digest.update(b"none" if tensor is None else tensor.detach().cpu().contiguous().numpy().tobytes())
         digest.update("\0".join(self.classes).encode())
 
-    def _read(self, order: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The inputs of these batches of rows, in this order, whoever reads them.
+    def read(self, order: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the inputs of these batches of rows, in this order, whichever worker reads them.
 
         Workers live for one epoch: starting two took 0.1 s, and keeping them gained nothing that could be measured.
         """
         # a generator of its own: the loader draws a seed, and the global generator belongs to the training
         loader: DataLoader[Any] = DataLoader(
-            _Reader(self, self._first),
+            _RowReader(self, self._first),
             batch_size=None,
             sampler=[rows.tolist() for rows in order],
             num_workers=self.workers,
@@ -162,17 +112,17 @@ class MappedExamples:
             generator=torch.Generator(),
         )
         with subprocesses.safe():  # where workers are not forked
-            found = iter(loader)
+            batches = iter(loader)
         try:
-            # asked to its end, the loader ends its workers itself; in __del__ an interrupt would be lost
-            while (inputs := _next(found)) is not None:
-                yield _checked(inputs).to(self.device, non_blocking=True)
+            # read to its end, the loader ends its workers itself; in __del__ an interrupt would be lost
+            while (inputs := _next(batches)) is not None:
+                yield _raise_or_return(inputs).to(self.device, non_blocking=True)
         finally:
-            del found  # and where the loop was left, they end here
+            del batches  # and where the loop was left, they end here
 
 
-class _Reader(Dataset[Any]):
-    """A list of rows -> their inputs, stacked; what goes wrong is returned, since a worker's error comes as a page."""
+class _RowReader(Dataset[Any]):
+    """A list of rows -> their inputs, stacked; errors are returned as text, since a worker's traceback fills a page."""
 
     def __init__(self, examples: MappedExamples, like: Tensor | None = None) -> None:
         self.dataset = examples.dataset
@@ -184,14 +134,14 @@ class _Reader(Dataset[Any]):
         inputs: list[Tensor] = []
         with torch.random.fork_rng(devices=[]):  # a reader that draws does not move the training's generator
             for row in rows:
-                found = self._one(row)
-                if isinstance(found, str):
-                    return found
-                inputs.append(found)
+                result = self._read_row(row)
+                if isinstance(result, str):
+                    return result
+                inputs.append(result)
         return torch.stack(inputs)
 
-    def _one(self, row: int) -> Tensor | str:
-        """The inputs of one row, or the line that says why not."""
+    def _read_row(self, row: int) -> Tensor | str:
+        """Return the inputs of one row, or the line that says why it cannot be read."""
         behind = row if self.rows is None else int(self.rows[row])
         try:
             inputs, label = self.dataset[behind]
@@ -215,15 +165,15 @@ class _Reader(Dataset[Any]):
         return inputs
 
 
-def _next(found: Iterator[Any]) -> Any:
+def _next(batches: Iterator[Any]) -> Any:
     try:
-        return next(found, None)
+        return next(batches, None)
     except RuntimeError as error:  # of the loader itself: what a row raises has been returned
         reason = (str(error).splitlines() or [""])[0]
         raise RuntimeError(f"reading rows failed ({reason}); take fewer workers, and run the same again") from None
 
 
-def _checked(found: Tensor | str) -> Tensor:
-    if isinstance(found, str):
-        raise ValueError(found)
-    return found
+def _raise_or_return(result: Tensor | str) -> Tensor:
+    if isinstance(result, str):
+        raise ValueError(result)
+    return result

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.kinds import CANDIDATES, GIVEN, NONE, counted
+from longtail.data.label_kinds import CANDIDATES, GIVEN, NONE, count_classes
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
@@ -90,7 +90,7 @@ class Splits:
             ValueError: one class only, a class without training examples, NaN features, no test examples, a part whose
                 labels are of another kind than its name says.
         """
-        counts = counted(self.train.targets, len(self.classes), None)
+        counts = count_classes(self.train.targets, len(self.classes), None)
         if len(self.classes) < 2:
             raise ValueError(
                 f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart"
@@ -131,7 +131,7 @@ class Splits:
         if self.unlabeled is not None and self.unlabeled.kind != NONE:
             raise ValueError(
                 f"unlabeled must be rows without labels, got rows whose labels are {self.unlabeled.kind}; "
-                "give them the targets of data.kinds.unknown"
+                "give them the targets of data.label_kinds.unlabeled"
             )
         for name, part in (("validation", self.val), ("test", self.test)):
             if part is not None and part.kind != GIVEN:

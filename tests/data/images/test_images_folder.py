@@ -94,9 +94,18 @@ class TestLabels:
         assert len(pool.classes) == len(pool) == 10_000
 
     def test_do_not_depend_on_the_order_of_the_file_system(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        before, listdir = read(photos), os.listdir
-        monkeypatch.setattr(os, "listdir", lambda path: sorted(listdir(path), reverse=True))
+        before, walk = read(photos), os.walk
+        visited = []
+
+        def backwards(*args: Any, **options: Any) -> Any:
+            for directory, folders, files in walk(*args, **options):
+                folders.sort(reverse=True)
+                visited.append(directory)
+                yield directory, folders, sorted(files, reverse=True)
+
+        monkeypatch.setattr(os, "walk", backwards)
         after = read(photos)
+        assert [Path(directory).name for directory in visited] == ["photos", "dog", "cat"]
         assert after.ids == before.ids
         assert after.rows.inputs.equal(before.rows.inputs)
 
@@ -205,7 +214,7 @@ class TestColumns:
             (["file_name,kind", "files/0.png,a", "files/0.png,a"], ["'files/0.png' a second time"]),
             (["file_name,kind", *EVERY, "files/9.png,a"], ["'files/9.png'", "not among"]),
             (["file_name,kind", "../../etc/passwd,a"], ["not among the images"]),
-            (["file_name,kind", *EVERY[:2], "files/2.png, ", *EVERY[3:]], ["filled", "1 empty", "'files/2.png'"]),
+            (["file_name,kind", *EVERY[:2], "files/2.png, ", *EVERY[3:]], ["filled", "' ' for 'files/2.png' (1 such"]),
             (["file_name,kind", *EVERY], ["at least two classes", "'a'"]),
             (["file_name,kind", 'files/0.png,"a'], ["cannot be read as CSV"]),
         ],
@@ -235,7 +244,7 @@ class TestColumns:
     def test_a_split_that_is_declared_twice_is_refused(self, tmp_path: Path) -> None:
         root = folder(tmp_path, {"train/a": 1, "train/b": 1, "test/a": 1})
         columns(root, "file_name,s", "train/a/0.png,train", "train/b/0.png,train", "test/a/0.png,test")
-        refused(root, "twice", "test, train", "'s'", split="s")
+        refused(root, "declared once", "test, train", "'s'", split="s")
 
 
 class TestRefused:
@@ -272,7 +281,7 @@ class TestRefused:
         refused(photos, "'cat/again'", "symlink loop")
         (photos / "cat" / "again").unlink()
         (photos / "self.png").symlink_to(photos / "self.png")
-        refused(photos, "'self.png'", "cannot be read")
+        refused(photos, "self.png'", "leads back to itself")
 
     def test_a_loop_through_two_folders(self, photos: Path) -> None:
         (photos / "cat" / "d").symlink_to(photos / "dog")
@@ -281,7 +290,7 @@ class TestRefused:
 
     def test_a_link_to_nothing_and_a_pipe(self, photos: Path) -> None:
         (photos / "cat" / "z.png").symlink_to(photos / "gone.png")
-        refused(photos, "'cat/z.png'", "neither a file nor a link to one")
+        refused(photos, "cat/z.png'", "a symbolic link to nothing")
         (photos / "cat" / "z.png").unlink()
         os.mkfifo(photos / "cat" / "z.png")
         refused(photos, "'cat/z.png'", "neither a file")
@@ -289,21 +298,21 @@ class TestRefused:
     @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for root")
     def test_an_unreadable_folder_and_file(self, photos: Path) -> None:
         (photos / "cat").chmod(0)
-        refused(photos, "'cat'", "Permission denied")
+        refused(photos, "cat'", "Permission denied")
         (photos / "cat").chmod(0o700)
         (photos / "cat" / "0.png").chmod(0)
         refused(photos, "'cat/0.png'", "Permission denied", skip_bad=True)
 
     def test_an_unreadable_folder_whoever_asks(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        listdir = os.listdir
+        scandir = os.scandir
 
-        def denied(path: Any) -> list[str]:
+        def denied(path: Any) -> Any:
             if str(path).endswith("cat"):
-                raise PermissionError(13, "Permission denied")
-            return listdir(path)
+                raise PermissionError(13, "Permission denied", path)
+            return scandir(path)
 
-        monkeypatch.setattr(os, "listdir", denied)
-        refused(photos, "folder 'cat' cannot be read", "Permission denied")
+        monkeypatch.setattr(os, "scandir", denied)
+        refused(photos, "photos/cat' cannot be read", "Permission denied")
 
     def test_an_unreadable_file_is_never_skipped(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         inside = Path.read_bytes

@@ -156,7 +156,7 @@ def test_a_path_of_the_same_name_is_not_read_in_its_place(
 
 def test_columns_that_are_not_there_or_not_clear_are_refused(hub: Any) -> None:
     hub(datasets.DatasetDict(train=images([0, 1], [0, 1])))
-    refused("some/animals", "'kind'", "photo, animal", label="kind")
+    refused("some/animals", "'kind'", "'photo', 'animal'", label="kind")
     refused("some/animals", "'who'", group="who")
     hub(datasets.DatasetDict(train=images([0, 1], [0, 1]).remove_columns("animal")))
     refused("some/animals", "does not tell its label column")
@@ -164,10 +164,10 @@ def test_columns_that_are_not_there_or_not_clear_are_refused(hub: Any) -> None:
     hub(datasets.DatasetDict(train=datasets.concatenate_datasets([images([0, 1], [0, 1]), two], axis=1)))
     refused("some/animals", "several image columns")
     hub(datasets.DatasetDict(train=images([0, 1], [0, -1])))
-    refused("some/animals", "1 rows without a label", "'row 1'")
+    refused("some/animals", "label column 'animal' must be filled", "'row 1' (1 such row)")
     hub(datasets.DatasetDict(train=images([0, 1], [0, 1]), test=images([0], [0], who=["x"])))
     refused("some/animals", "part test", "columns of the other parts")
     hub(datasets.DatasetDict(train=images([0, 1], [0, 1]), test=images([2], [0])))
-    refused("some/animals", "twice", split="animal")
+    refused("some/animals", "declared once", "some/animals and column 'animal'", split="animal")
     hub(datasets.DatasetDict(a=images([0], [0]), b=images([1], [1])))
     refused("some/animals", "training part", "a, b")

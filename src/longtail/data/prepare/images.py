@@ -13,7 +13,7 @@ from torch import Tensor
 
 from longtail.data.prepare.preparation import Read
 from longtail.data.read.arrays import as_inputs
-from longtail.data.read.images.decode import Bytes, Decoded, Files, Pictures, decode
+from longtail.data.read.images.decode import Decoded, EncodedImages, decode
 from longtail.data.read.images.embeddings import stored
 from longtail.data.read.images.file_tree import scan
 from longtail.data.read.images.pixels import RULES
@@ -71,13 +71,14 @@ class ImagePreparation:
         """
         if isinstance(raw, Tensor | np.ndarray):
             return Read(self._array(raw))
-        pictures = self._pictures(raw)
-        found = decode(pictures, self.size, skip_bad=True).checked(skip_bad, "predictions(..., skip_bad=True)")
-        return Read(found.images, tuple(pictures.names), _skipped(found, len(pictures.names)))
+        images = self._encoded(raw)
+        found = decode(images, self.size, skip_bad=True).checked(skip_bad, "predictions(..., skip_bad=True)")
+        return Read(found.images, tuple(images.names), _skipped(found, len(images.names)))
 
-    def _pictures(self, raw: Any) -> Pictures:
+    def _encoded(self, raw: Any) -> EncodedImages:
         if isinstance(raw, str | Path) and Path(raw).is_dir():
-            return Files(str(raw), self.paths(raw))
+            paths = self.paths(raw)
+            return EncodedImages([Path(raw, path) for path in paths], paths)
         if isinstance(raw, str | Path) or hasattr(raw, "getexif"):  # one image, perhaps one that Pillow has opened
             raw = [raw]
         if isinstance(raw, Sequence) and len(raw):
@@ -125,14 +126,16 @@ class ImagePreparation:
         return images.expand(-1, 3, -1, -1).contiguous()
 
 
-def _listed(sources: list[Any]) -> Pictures:
+def _listed(sources: list[Any]) -> EncodedImages:
     odd = [s for s in sources if not (isinstance(s, str | Path) or hasattr(s, "getexif"))]
     if odd:
         raise TypeError(f"a list of images must hold paths or opened images, got {type(odd[0]).__name__}")
     missing = [str(s) for s in sources if isinstance(s, str | Path) and not Path(s).is_file()]
     if missing:
         raise ValueError(f"image {missing[0]!r} is not a file; check the path")
-    return Bytes(sources, [str(s) if isinstance(s, str | Path) else f"image {i}" for i, s in enumerate(sources)])
+    return EncodedImages(
+        sources, [str(s) if isinstance(s, str | Path) else f"image {i}" for i, s in enumerate(sources)]
+    )
 
 
 def _skipped(found: Decoded, count: int) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""A data set of the hub, by name: images become an image pool, anything else is handed on as a frame."""
+"""Read a data set of the hub by name: images become an image pool, anything else goes to the table reader."""
 
 from __future__ import annotations
 
@@ -13,29 +13,26 @@ from typing import Any
 import numpy as np
 
 from longtail.data.pool import Pool
-from longtail.data.read.images import metadata_columns
-from longtail.data.read.images.class_folders import SYNONYMS
-from longtail.data.read.images.labelled_images import Decoder, Labelled
-from longtail.data.read.images.memory import SHARE
+from longtail.data.read.column_roles import SPLIT_NAMES, check_declared_once, existing_column, filled, read_roles
+from longtail.data.read.images.decode import EncodedImages
+from longtail.data.read.images.labelled_images import ImageReader
 from longtail.data.read.optional_packages import online, package, silenced
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PART = "split"
-"""The column that a frame gets where the hub declares parts; with underscores where it has one of this name."""
+"""The column added to a frame where the hub declares parts; with underscores where this name is taken."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The image column of a hub table, encoded."""
+class HubImages:
+    """The image column of a hub table, encoded: row -> bytes, or the path of a local file."""
 
     table: Any
     column: str
-    names: Sequence[str]
 
-    def encoded(self, row: int) -> bytes | str:
-        """Bytes, or the path of a local file."""
-        found = self.table[row][self.column] or {}
-        return found.get("bytes") or found.get("path") or b""
+    def __getitem__(self, row: int) -> bytes | str:
+        image = self.table[row][self.column] or {}
+        return image.get("bytes") or image.get("path") or b""
 
 
 def hub_pool(
@@ -47,16 +44,12 @@ def hub_pool(
     group: str | None = None,
     weight: str | None = None,
     drop_columns: str | Sequence[str] | None = None,
-    size: int = 32,
-    skip_bad: bool = False,
-    augment: bool = True,
-    workers: int = 0,
-    share: float = SHARE,
     table: Callable[..., Pool] | None = None,
+    **reading: Any,
 ) -> Pool:
-    """A data set of the hub. Remote code is never run.
+    """Read a data set of the hub. Remote code is never run.
 
-    Parts that the data set declares (train, validation, test and their synonyms) are kept; a single one is taken as
+    Parts that the data set declares (train, validation, test and their synonyms) are used; a single one is taken as
     the whole; others are left out and named in a note.
 
     Args:
@@ -64,59 +57,54 @@ def hub_pool(
         label: the label column; None takes the only column of classes, or one called label or labels.
         config: which of several configurations.
         split, group, weight: further columns, as for `image_pool`.
-        size, skip_bad, augment, workers, share: as in `Decoder`.
         table: for data without an image column: called as table(frame, label=, split=, group=, weight=,
             drop_columns=, name=).
         drop_columns: columns of such a table that are no features.
+        reading: size, skip_bad, augment, workers, share: as in `ImageReader`.
 
     Raises:
         ValueError: no such data set or no network, no label column, several image columns.
         ModuleNotFoundError: without longtail[data].
     """
-    decoder = Decoder(size, skip_bad, augment, workers, share)
+    reader = ImageReader(**reading)
     datasets = package("datasets")
     whole, parts, notes = _joined(datasets, name, _load(datasets, name, config))
-    images = [c for c, feature in whole.features.items() if isinstance(feature, datasets.Image)]
+    columns = list(whole.features)
     label = _label(datasets, name, whole.features, label)
-    for column in (split, group, weight):
-        if column is not None and column not in whole.features:
-            raise ValueError(f"{name} has no column {column!r}; it has {', '.join(list(whole.features)[:8])}")
-    if split is not None and parts is not None:
-        raise ValueError(f"the split is declared twice, by {name} and by column {split!r}; leave the option out")
-    if len(images) > 1:
-        raise ValueError(f"{name} has several image columns ({', '.join(images)}); longtail reads data with one")
-    if not images:
+    for role, column in (("split", split), ("group", group), ("weight", weight)):
+        if column is not None:
+            existing_column(role, column, columns)
+    check_declared_once(split, parts, name)
+    image_columns = [column for column in columns if isinstance(whole.features[column], datasets.Image)]
+    if len(image_columns) > 1:
+        raise ValueError(f"{name} has several image columns ({', '.join(image_columns)}); longtail reads data with one")
+    if not image_columns:
         if table is None:
-            raise ValueError(f"{name} has no image column (it has {', '.join(list(whole.features)[:8])})")
-        frame, column = _frame(datasets, whole, parts)
+            raise ValueError(f"{name} has no image column (it has {', '.join(columns[:8])})")
+        frame, declared = _frame(datasets, whole, parts)
         return table(
-            frame, label=label, split=column or split, group=group, weight=weight, drop_columns=drop_columns, name=name
-        )
+            frame, label=label, split=declared or split, group=group, weight=weight, drop_columns=drop_columns,
+            name=name,
+        )  # fmt: skip
     if drop_columns is not None:
         raise ValueError(
             f"drop_columns (--drop) is for tables, not for the images of {name}, got {drop_columns!r}; leave it out"
         )
-    text = whole.select_columns([c for c in (label, split, group, weight) if c is not None])
     names = [f"row {i}" for i in range(len(whole))]
     if parts is not None:
         names = [f"{part}/{i}" for i, part in enumerate(parts.tolist())]
-    labels, classes = _classes(datasets, whole.features[label], text[label], label, names)
-    if split is not None:
-        parts = metadata_columns.as_parts(text[split], split, names)
-    described = Labelled(
-        name,
-        names,
-        labels,
-        classes,
-        parts,
-        None if group is None else metadata_columns.as_groups(text[group], group, names),
-        None if weight is None else metadata_columns.as_weights(text[weight], weight, names),
-        notes,
-        {"source": f"hub:{name}"} | ({} if config is None else {"config": config}),
-    ).checked()
-    encoded = whole.cast_column(images[0], datasets.Image(decode=False)).select_columns(images)
-    files = [Path(file["filename"]) for file in encoded.cache_files]
-    return decoder.pool(described, Rows(encoded, images[0], names), files, lambda: _identity(name, encoded))
+    roles = read_roles(whole, split=split, group=group, weight=weight, names=names, declared=parts)
+    feature, values = whole.features[label], whole[label]
+    named = isinstance(feature, datasets.ClassLabel)
+    labels = list(filled("label", label, _class_names(feature, values) if named else values, names))
+    classes = tuple(feature.names if named else sorted(set(labels)))
+    encoded = whole.cast_column(image_columns[0], datasets.Image(decode=False)).select_columns(image_columns)
+    images = EncodedImages(HubImages(encoded, image_columns[0]), names)
+    facts = {"source": f"hub:{name}"} | ({} if config is None else {"config": config})
+    pool = reader.encoded(
+        name, images, labels, classes, roles, identity=_identity(name, encoded), facts=facts, notes=notes
+    )
+    return reader.decoded(pool, images, [Path(file["filename"]) for file in encoded.cache_files])
 
 
 def _load(datasets: Any, name: str, config: str | None) -> dict[str, Any]:
@@ -140,64 +128,51 @@ def _load(datasets: Any, name: str, config: str | None) -> dict[str, Any]:
             ) from None
 
 
-def _joined(datasets: Any, name: str, found: dict[str, Any]) -> tuple[Any, np.ndarray | None, tuple[str, ...]]:
-    """All rows in one table, the part of each where parts are declared, and notes."""
-    known = {key: SYNONYMS[key.lower()] for key in found if key.lower() in SYNONYMS}
-    if len(found) == 1 and "train" not in known.values():
-        known = dict.fromkeys(found, "train")
-    if "train" not in known.values() or len(set(known.values())) < len(known):
-        raise ValueError(f"{name} must declare one training part, got {', '.join(found) or 'nothing'}")
-    left = [key for key in found if key not in known]
-    notes = (f"of {name} the parts {', '.join(left)} were left out",) if left else ()
-    first = found[next(iter(known))].features
-    other = [key for key in known if found[key].features != first]
+def _joined(datasets: Any, name: str, tables: dict[str, Any]) -> tuple[Any, np.ndarray | None, tuple[str, ...]]:
+    """Return all rows in one table, the part of each where parts are declared, and notes."""
+    parts = {key: SPLIT_NAMES[key.lower()] for key in tables if key.lower() in SPLIT_NAMES}
+    if len(tables) == 1 and "train" not in parts.values():
+        parts = dict.fromkeys(tables, "train")
+    if "train" not in parts.values() or len(set(parts.values())) < len(parts):
+        raise ValueError(f"{name} must declare one training part, got {', '.join(tables) or 'nothing'}")
+    unused = [key for key in tables if key not in parts]
+    notes = (f"of {name} the parts {', '.join(unused)} were left out",) if unused else ()
+    first = tables[next(iter(parts))].features
+    other = [key for key in parts if tables[key].features != first]
     if other:
         raise ValueError(f"part {other[0]} of {name} must have the columns of the other parts; it has others")
-    whole = datasets.concatenate_datasets([found[key] for key in known])
+    whole = datasets.concatenate_datasets([tables[key] for key in parts])
     if not len(whole):
         raise ValueError(f"{name} holds no row")
-    parts = np.concatenate([np.full(len(found[key]), part, dtype="<U5") for key, part in known.items()])
-    return whole, parts if len(known) > 1 else None, notes
+    if len(parts) == 1:
+        return whole, None, notes
+    return whole, np.repeat(list(parts.values()), [len(tables[key]) for key in parts]).astype("U5"), notes
 
 
 def _label(datasets: Any, name: str, features: Any, label: str | None) -> str:
-    shown = ", ".join(list(features)[:8])
     if label is not None:
-        if label not in features:
-            raise ValueError(f"label must be a column of {name}, got {label!r}; it has {shown}")
-        return label
+        return existing_column("label", label, list(features))
     classes = [column for column, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
-    called = [column for column in ("label", "labels") if column in features]
-    found = classes if len(classes) == 1 else called
-    if not found:
+    usual = [column for column in ("label", "labels") if column in features]
+    candidates = classes if len(classes) == 1 else usual
+    if not candidates:
+        shown = ", ".join(list(features)[:8])
         raise ValueError(f"{name} does not tell its label column; name one of {shown} with label= (--label)")
-    return found[0]
+    return candidates[0]
 
 
-def _classes(
-    datasets: Any, feature: Any, values: Sequence[Any], column: str, names: Sequence[str]
-) -> tuple[list[str], tuple[str, ...]]:
-    """The label of every row and the names of all classes, in the data set's own order where it has one."""
-    if not isinstance(feature, datasets.ClassLabel):
-        labels = metadata_columns.filled(values, column, names)
-        return labels, tuple(sorted(set(labels)))
-    classes = tuple(feature.names)
-    missing = [name for name, value in zip(names, values, strict=True) if value is None or value < 0]
-    if missing:
-        raise ValueError(
-            f"label column {column!r} must be filled, got {len(missing)} rows without a label, first {missing[0]!r}; "
-            "choose another column or data set"
-        )
-    return [classes[value] for value in values], classes
+def _class_names(feature: Any, values: Sequence[int | None]) -> list[str | None]:
+    """Return class names for class indices; None where there is no class."""
+    names = dict(enumerate(feature.names))
+    return [names.get(value) for value in values]  # type: ignore[arg-type]
 
 
 def _frame(datasets: Any, whole: Any, parts: np.ndarray | None) -> tuple[Any, str | None]:
-    """The rows as a frame with class names for class indices, and the column that tells their part, if any does."""
+    """Return the rows as a frame with class names for class indices, and the column of their parts, if any."""
     frame = whole.to_pandas()
     for column, feature in whole.features.items():
         if isinstance(feature, datasets.ClassLabel):
-            names = dict(enumerate(feature.names))
-            frame[column] = [names.get(value) for value in frame[column].tolist()]
+            frame[column] = _class_names(feature, frame[column].tolist())
     if parts is None:
         return frame, None
     column = PART

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.kinds import counted
+from longtail.data.label_kinds import count_classes
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool
 from longtail.data.split.grouping import TRAINED, Grouped, Rows, dealt_groups, dealt_rows
@@ -100,7 +100,7 @@ class Folds:
         """(C,) of the rows that are tested."""
         rows = self.tested
         weight = None if self.pool.sample_weight is None else self.pool.sample_weight[rows]
-        return counted(self.pool.targets[rows], len(self.classes), weight)
+        return count_classes(self.pool.targets[rows], len(self.classes), weight)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Folds:
         """Training and test part of one fold of one repetition, prepared by its own training rows."""
         folds = torch.from_numpy(self.partition(seed))
         if not 0 <= fold < self.k:
-            raise ValueError(f"fold must be in [0, {self.k}), got {fold}; folds are counted from 0")
+            raise ValueError(f"fold must be in [0, {self.k}), got {fold}; folds are count_classes from 0")
         rows = {"train": torch.nonzero(folds != fold).flatten(), "test": torch.nonzero(folds == fold).flatten()}
         if self.val is not None:
             rows["train"], rows["val"] = hold_out(self.pool, rows["train"], self.val)

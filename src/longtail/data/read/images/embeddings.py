@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from longtail.data.read.array_files import FEATURES, SeveralError, named, unreadable
-from longtail.data.read.images.file_tree import listed
+from longtail.data.read.images.file_tree import first_few
 from longtail.facts.paths import regular
 
 
@@ -23,8 +23,8 @@ def features_of(path: str | Path, names: Sequence[str]) -> Tensor:
         names: the relative paths of the images, sorted.
 
     Raises:
-        ValueError: no such file, pickled objects, another shape, NaN, a file that is listed and not there or there
-            and not listed.
+        ValueError: no such file, pickled objects, another shape, NaN, a file that is first_few and not there or there
+            and not first_few.
     """
     X, files = stored(path)
     where = f"features {Path(path).name!r}"
@@ -54,12 +54,12 @@ def _order(files: list[str], names: Sequence[str], rows: int, where: str) -> np.
     if len(place) < len(files):
         twice = next(name for row, name in enumerate(files) if place[name] != row)
         raise ValueError(f"{where} names {twice!r} twice; keep one row per image")
-    there = set(names)
-    absent, unlisted = [f for f in files if f not in there], [n for n in names if n not in place]
+    present = set(names)
+    absent, unlisted = [f for f in files if f not in present], [n for n in names if n not in place]
     if absent:
-        raise ValueError(f"{where} names {listed(absent)}, not among the images; remove the rows or restore the files")
+        raise ValueError(f"{where} names {first_few(absent)}, not among the images; remove these rows or add the files")
     if unlisted:
-        raise ValueError(f"{where} does not name {listed(unlisted)}; compute their rows too or move the images away")
+        raise ValueError(f"{where} does not name {first_few(unlisted)}; compute their rows or move the images away")
     return np.array([place[name] for name in names])
 
 

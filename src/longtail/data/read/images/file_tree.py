@@ -1,4 +1,4 @@
-"""What lies in a folder of images, looked at before anything is decoded: cheap, in one order, and never in a circle."""
+"""List a folder of images before anything is decoded: relative paths in sorted order, symbolic links followed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from longtail.facts.paths import status
+
 SUFFIXES = (
     ".apng", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
     ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""What an image file's name ends with, in either case; what is inside decides how it is decoded."""
+"""What an image file's name ends with, in either case; the content decides how it is decoded."""
 
 METADATA = "metadata.csv"
 ARCHIVERS = ("__MACOSX", "__pycache__")
-"""Folders that programs leave behind; like names that begin with a dot they are not looked into."""
+"""Folders that programs leave behind; they are ignored, as are names that begin with a dot."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The files below `root` as relative paths with forward slashes, each list sorted.
+    """The files below `root` as relative paths with forward slashes, each tuple sorted.
 
-    `images` are to be read, `folders` were looked into, `metadata` are the files called metadata.csv, and
-    `ignored` is everything else, hidden files and folders included.
+    `images` are to be read, `folders` were searched, `metadata` are the files called metadata.csv, and `ignored` is
+    everything else, hidden files and folders included.
     """
 
     root: Path
@@ -37,18 +39,18 @@ class Tree:
         """The folder's own name, for tables."""
         return self.root.resolve().name or "images"
 
-    def inside(self, folder: str) -> list[str]:
+    def images_below(self, folder: str) -> list[str]:
         """The images below a folder, at any depth."""
         return [path for path in self.images if path.startswith(f"{folder}/")]
 
 
 def scan(folder: str | Path) -> Tree:
-    """Everything below a folder; links are followed, the result does not depend on the order of its entries.
+    """List everything below a folder; the result does not depend on the order of the file system.
 
     Raises:
-        ValueError: no such folder, a folder that may not be read, a link to a folder it lies in, a link to
-            nothing or something that is no file (a pipe, a device) under the name of an image, a name that
-            is not Unicode or that `datasets` would take for an address.
+        ValueError: no such folder, a folder that may not be read, a symbolic link to a folder that it lies in, a link
+            to nothing or something other than a file (a pipe, a device) under the name of an image, a name that is
+            not Unicode or looks like an address.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -58,75 +60,57 @@ def scan(folder: str | Path) -> Tree:
     folders: list[str] = []
     metadata: list[str] = []
     ignored: list[str] = []
-    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
-    while waiting:
-        inside, above = waiting.pop()
-        here = _identity(root / inside)
-        if here in above:
+    ancestors: dict[str, frozenset[str]] = {}  # walked path -> the real paths from the root down to it
+    for directory, subfolders, files in os.walk(root, followlinks=True, onerror=_refuse_unreadable):
+        prefix = os.path.relpath(directory, root).replace(os.sep, "/") + "/" if ancestors else ""
+        real, above = os.path.realpath(directory), ancestors.get(os.path.dirname(directory), frozenset())
+        if real in above:
             raise ValueError(
-                f"folder {inside!r} is a link to a folder that it lies in (a symlink loop); remove the link"
+                f"folder {prefix[:-1]!r} is a link to a folder that it lies in (a symlink loop); remove the link"
             )
-        for name in _entries(root, inside):
-            path = f"{inside}/{name}" if inside else name
-            if name.startswith(".") or name in ARCHIVERS:
-                ignored.append(path)
+        ancestors[directory] = above | {real}
+        ignored += [prefix + name for name in (*subfolders, *files) if _hidden(name)]
+        subfolders[:] = [name for name in subfolders if not _hidden(name)]
+        folders += [_checked_name(prefix + name) for name in subfolders]
+        for name in files:
+            if _hidden(name):
                 continue
-            _check_name(path)
-            mode = _mode(root / path, path)
-            if stat.S_ISDIR(mode):
-                folders.append(path)
-                waiting.append((path, above | {here}))
-            elif name == METADATA:
-                metadata.append(path)
-            elif not name.lower().endswith(SUFFIXES):
-                ignored.append(path)
-            elif stat.S_ISREG(mode):
-                images.append(path)
+            path = _checked_name(prefix + name)
+            if name.lower().endswith(SUFFIXES):
+                images.append(_checked_file(root, path))
             else:
-                raise ValueError(
-                    f"{path!r} has the name of an image and is neither a file nor a link to one; remove it"
-                )
-    found = (tuple(sorted(paths)) for paths in (images, folders, metadata, ignored))
-    return Tree(root, *found)
+                (metadata if name == METADATA else ignored).append(path)
+    return Tree(root, *(tuple(sorted(paths)) for paths in (images, folders, metadata, ignored)))
 
 
-def listed(paths: list[str] | tuple[str, ...], most: int = 3) -> str:
-    """The first few of many names, for a message."""
-    shown = ", ".join(map(repr, paths[:most]))
-    return shown + (f" and {len(paths) - most} more" if len(paths) > most else "")
+def first_few(names: list[str] | tuple[str, ...], most: int = 3) -> str:
+    """Return the first few of many names, for a message."""
+    shown = ", ".join(map(repr, names[:most]))
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _entries(root: Path, inside: str) -> list[str]:
-    try:
-        return os.listdir(root / inside)
-    except OSError as error:
-        raise ValueError(
-            f"folder {inside or str(root)!r} cannot be read ({error.strerror or type(error).__name__}); "
-            "give yourself the right to read it or move it away"
-        ) from None
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in ARCHIVERS
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
+def _refuse_unreadable(error: OSError) -> None:
+    raise ValueError(
+        f"folder {error.filename!r} cannot be read ({error.strerror or type(error).__name__}); "
+        "give yourself the right to read it or move it away"
+    ) from None
 
 
-def _mode(path: Path, name: str) -> int:
-    """What a path is in the end; 0 for a link to nothing."""
-    try:
-        return os.stat(path).st_mode
-    except FileNotFoundError:
-        return 0
-    except OSError as error:  # a link to itself says ELOOP
-        raise ValueError(
-            f"path {name!r} cannot be read ({error.strerror or type(error).__name__}); mend or remove it"
-        ) from None
-
-
-def _check_name(path: str) -> None:
+def _checked_name(path: str) -> str:
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError(f"file names must be Unicode, got {path!a}; rename it") from None
     if "::" in path or "://" in path:
         raise ValueError(f"file names must not hold '::' or '://', which mean addresses, got {path!r}; rename it")
+    return path
+
+
+def _checked_file(root: Path, path: str) -> str:
+    if not stat.S_ISREG(status(root / path, "image").st_mode):
+        raise ValueError(f"{path!r} has the name of an image and is neither a file nor a link to one; remove it")
+    return path

@@ -1,21 +1,21 @@
-"""Labelled images, wherever they come from, as a pool: in memory where they fit, else behind a map-style data set."""
+"""Labelled images, from a folder or from the hub, as a pool: in memory where they fit, else read row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from longtail.data.label_kinds import check_classes
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool
 from longtail.data.prepare.images import ImagePreparation, check_size
-from longtail.data.read.images.decode import Decoding, Pictures, decode_once
+from longtail.data.read.column_roles import Roles
+from longtail.data.read.images.decode import EncodedImages, ImageDataset, decode_once
 from longtail.data.read.images.memory import SHARE, fits_in_memory
 from longtail.data.read.images.pixels import RULES
 from longtail.data.rows import Examples
@@ -26,61 +26,12 @@ AUGMENTED = 16
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """What is known of N images before one is decoded."""
-
-    name: str
-    names: Sequence[str]
-    labels: Sequence[str]
-    classes: tuple[str, ...]
-    parts: np.ndarray | None = None
-    groups: np.ndarray | None = None
-    weight: Tensor | None = None
-    notes: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def checked(self) -> Labelled:
-        """Itself, once there is something to tell apart."""
-        if len(self.classes) < 2:
-            raise ValueError(
-                f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart"
-            )
-        return self
-
-    @property
-    def targets(self) -> Tensor:
-        """(N,) int64."""
-        place = {name: j for j, name in enumerate(self.classes)}
-        return torch.tensor([place[label] for label in self.labels])
-
-    def pool(self, rows: Examples | MappedExamples, preparation: Any, kept: Tensor | None = None) -> Pool:
-        """The pool of these rows, which are those at `kept` (None: all)."""
-        at = torch.arange(len(self.names)) if kept is None else kept
-        index = at.numpy()
-        return Pool(
-            name=self.name,
-            rows=rows,
-            targets=rows.targets,
-            classes=self.classes,
-            parts=None if self.parts is None else self.parts[index],
-            groups=None if self.groups is None else self.groups[index],
-            sample_weight=rows.sample_weight,
-            preparation=preparation,
-            facts=self.facts,
-            notes=self.notes,
-            ids=tuple(self.names[i] for i in index.tolist()),
-            origin=Origin(names=tuple(self.names)),
-            index=at,
-        )
-
-
-@dataclass(frozen=True)
-class Decoder:
+class ImageReader:
     """How images become inputs.
 
     Args:
         size: height and width in pixels.
-        skip_bad: leave out what cannot be decoded, and say so, instead of refusing the data.
+        skip_bad: leave out images that cannot be decoded, and say so, instead of refusing the data.
         augment: shift (by up to an eighth of the size) and mirror training images, from 16 pixels on. Digits and
             text mean something else in a mirror.
         workers: processes that read rows which do not fit in memory.
@@ -101,42 +52,73 @@ class Decoder:
         if isinstance(self.share, bool) or not 0 <= self.share <= 1:
             raise ValueError(f"share must be in [0, 1], got {self.share!r}; it is a share of memory, try {SHARE}")
 
-    def pool(self, images: Labelled, pictures: Pictures, sources: Sequence[Path], identity: Callable[[], str]) -> Pool:
-        """The images decoded, or each looked at once where they do not fit in memory.
+    def encoded(
+        self,
+        name: str,
+        images: EncodedImages,
+        labels: Sequence[str],
+        classes: tuple[str, ...],
+        roles: Roles,
+        *,
+        identity: str,
+        facts: Mapping[str, Any],
+        notes: Sequence[str],
+    ) -> Pool:
+        """Return the pool of all images, each to be decoded when it is read; none is decoded yet.
 
         Args:
-            images: what is known of them.
-            pictures: where they are read.
-            sources: the files whose sizes and times of change the cache goes by; none means no cache.
-            identity: names their content where pixels are not hashed.
+            name, facts, notes: of the pool.
+            images: the N images with their names.
+            labels: (N,) class names.
+            classes: the C class names in order.
+            roles: the images' parts, groups and weights.
+            identity: names the content, since pixels are not hashed.
+
+        Raises:
+            ValueError: fewer than two classes.
         """
-        size, all_targets, weight = self.size, images.targets, images.weight
-        keep = fits_in_memory(len(pictures.names), size, self.share)
-        found = decode_once(pictures, size, sources, keep=keep, skip_bad=self.skip_bad)
-        targets = all_targets[found.rows]
-        lost = set(all_targets.tolist()) - set(targets.tolist())
+        check_classes(classes)
+        index = {label: j for j, label in enumerate(classes)}
+        targets = torch.tensor([index[label] for label in labels])
+        rows = MappedExamples(
+            ImageDataset(images, targets, self.size),
+            targets,
+            classes,
+            identity=f"{identity} {self.size} rules {RULES}",
+            workers=self.workers,
+            sample_weight=roles.weights,
+            augment=CropFlip(pad=self.size // 8) if self.augment and self.size >= AUGMENTED else None,
+        )
+        return Pool(
+            name, rows, targets, classes, roles.parts, roles.groups, roles.weights, ImagePreparation(self.size),
+            dict(facts), tuple(notes), tuple(images.names), Origin(names=tuple(images.names)),
+        )  # fmt: skip
+
+    def decoded(self, pool: Pool, images: EncodedImages, sources: Sequence[Path]) -> Pool:
+        """Return the pool of `encoded` with its images in memory, or each decoded once as a check where they don't fit.
+
+        Args:
+            pool, images: what `encoded` returned and got.
+            sources: the files whose sizes and times of change the cache goes by; none means no cache.
+
+        Raises:
+            ValueError: images that cannot be decoded, unless `skip_bad` leaves some of every class.
+        """
+        in_memory = fits_in_memory(len(pool), self.size, self.share)
+        result = decode_once(images, self.size, sources, keep=in_memory, skip_bad=self.skip_bad)
+        lost = set(pool.targets.tolist()) - set(pool.targets[result.rows].tolist())
         if lost:
             raise ValueError(
-                f"class {images.classes[min(lost)]!r} has no image that can be decoded; mend one or remove the class"
+                f"class {pool.classes[min(lost)]!r} has no image that can be decoded; mend one or remove the class"
             )
-        weight = None if weight is None else weight[found.rows]
-        augment = CropFlip(pad=size // 8) if self.augment and size >= AUGMENTED else None
-        rows: Examples | MappedExamples
-        if keep:
-            rows = Examples(found.images, targets, images.classes, weight, augment=augment)
-        else:
-            rows = MappedExamples(
-                Decoding(pictures, all_targets, size),
-                targets,
-                images.classes,
-                identity=f"{identity()} {size} rules {RULES}",
-                rows=found.rows,
-                workers=self.workers,
-                sample_weight=weight,
-                augment=augment,
-            )
-        facts = {**images.facts, "size": size, "augment": augment is not None}
-        if found.bad:
-            facts["skipped"] = [name for name, _ in found.bad]
-        notes = (*images.notes, *found.notes(), f"images are {size} x {size}, the longer side cropped")
-        return replace(images, notes=notes, facts=facts).pool(rows, ImagePreparation(size), found.rows)
+        pool = pool.take(result.rows)
+        assert isinstance(pool.rows, MappedExamples)
+        augment = pool.rows.augment
+        if in_memory:
+            rows = Examples(result.images, pool.targets, pool.classes, pool.sample_weight, augment=augment)
+            pool = replace(pool, rows=rows)
+        facts = {**pool.facts, "size": self.size, "augment": augment is not None}
+        if result.bad:
+            facts["skipped"] = [name for name, _ in result.bad]
+        notes = (*pool.notes, *result.notes(), f"images are {self.size} x {self.size}, the longer side cropped")
+        return replace(pool, facts=facts, notes=notes)

@@ -1,4 +1,4 @@
-"""metadata.csv beside images: a column file_name, and columns for label, split, group and weight, all read as text."""
+"""Read metadata.csv beside images: a column file_name, and columns for label, split, group and weight, all as text."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import csv
 import io
 import posixpath
 
-from longtail.data.read.images.file_tree import METADATA, Tree, listed
+from longtail.data.read.images.file_tree import METADATA, Tree, first_few
 from longtail.facts.paths import regular
 
 FILE_NAME = "file_name"
 
 
-def columns(tree: Tree, wanted: list[str]) -> dict[str, list[str]]:
-    """Column name -> one text per image of the tree, in its order.
+def read_columns(tree: Tree, wanted: list[str]) -> dict[str, list[str]]:
+    """Return column name -> one text per image of the tree, in its order.
 
     Text stays text: a class called "nan" or "007" is called so. `file_name` is relative to the folder of its
     metadata.csv; several of these (one per part, for instance) are read as one.
 
     Raises:
         ValueError: no metadata.csv, one that is not UTF-8 text with a header and whole rows, a column that is
-            missing or there twice, an image listed twice, listed but not there, or there but not listed.
+            missing or present twice, an image listed twice, listed but absent, or present but not listed.
     """
     if not tree.metadata:
         raise ValueError(
@@ -35,13 +35,13 @@ def columns(tree: Tree, wanted: list[str]) -> dict[str, list[str]]:
             if path in rows:
                 raise ValueError(f"{file} lists {name!r} a second time; keep one row per image")
             rows[path] = row
-    there = set(tree.images)
-    absent = [path for path in rows if path not in there]
+    present = set(tree.images)
+    absent = [path for path in rows if path not in present]
     if absent:
-        raise ValueError(f"{METADATA} lists {listed(absent)}, which is not among the images; remove the row")
+        raise ValueError(f"{METADATA} lists {first_few(absent)}, which is not among the images; remove the row")
     unlisted = [path for path in tree.images if path not in rows]
     if unlisted:
-        raise ValueError(f"{METADATA} does not list {listed(unlisted)}; add a row for each or move the image away")
+        raise ValueError(f"{METADATA} does not list {first_few(unlisted)}; add a row for each or move the image away")
     return {column: [rows[path][column] for path in tree.images] for column in wanted}
 
 
@@ -60,15 +60,13 @@ def _rows(tree: Tree, file: str, wanted: list[str]) -> list[tuple[str, dict[str,
                 f"{file} has no column {column!r}; it has {', '.join(header[:8])}"
                 + (" (is it separated by something other than commas?)" if len(header) == 1 else "")
             )
-    found = []
     for number, line in enumerate(lines[1:]):
         if len(line) != len(header):
             raise ValueError(
                 f"row {number} of {file} must have {len(header)} cells as the header has, got {len(line)}; mend it"
             )
-        row = dict(zip(header, line, strict=True))
-        found.append((row[FILE_NAME], row))
-    return found
+    rows = (dict(zip(header, line, strict=True)) for line in lines[1:])
+    return [(row[FILE_NAME], row) for row in rows]
 
 
 def _text(tree: Tree, file: str) -> str:

@@ -9,22 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from longtail.data.read.column_roles import SPLIT_NAMES
 from longtail.facts.paths import regular, status
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "eval": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""How a part of a split may be called, in files' names and in a split column, whatever the case."""
-
 OF_IMAGES = ("metadata",)
 """Tables that stand in a folder of images and describe them."""
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longtail.data.origin import Origin
-from longtail.data.read.tables import labels, roles
+from longtail.data.read import column_roles
+from longtail.data.read.tables import labels
 from longtail.data.read.tables.column_types import infer_column_types
 from longtail.data.read.tables.read import Reading, read_table
 from longtail.data.read.tables.table import Table
@@ -50,7 +51,7 @@ def table_pool(
     from longtail.data.pool import Pool  # it holds a Table: the packages know each other
 
     asked = {"split": split, "group": group, "weight": weight}
-    out = roles.several(drop_columns)
+    out = column_roles.column_names(drop_columns)
     expected = [str(c) for c in (label, *asked.values(), *out) if c is not None]
     reading = _reading(source, delimiter, header, expected)
     columns = list(reading.frame.columns)
@@ -60,8 +61,7 @@ def table_pool(
         raise ValueError(
             f"split, group and weight must be different columns, got {', '.join(found.values())}; name each"
         )
-    if reading.parts is not None and "split" in found:
-        raise ValueError(f"the split must be declared once, got files by part and column {split!r}; leave out --split")
+    roles = column_roles.read_roles(reading.frame, **found, declared=reading.parts, declared_by="files by part")
     encoded = labels.encode(target, reading.frame[target], classes)
     dropped = [_column("drop_columns", c, columns, target, reading.header) for c in out]
     features = reading.frame.drop(columns=[target, *found.values(), *dropped])
@@ -74,9 +74,9 @@ def table_pool(
         rows=Table(features),
         targets=encoded.targets,
         classes=encoded.classes,
-        parts=roles.parts(found["split"], reading.frame[found["split"]]) if "split" in found else reading.parts,
-        groups=roles.groups(found["group"], reading.frame[found["group"]]) if "group" in found else None,
-        sample_weight=roles.weights(found["weight"], reading.frame[found["weight"]]) if "weight" in found else None,
+        parts=roles.parts,
+        groups=roles.groups,
+        sample_weight=roles.weights,
         facts={
             "source": name or reading.name,
             "label": target,
@@ -91,7 +91,7 @@ def table_pool(
 def _column(role: str, name: str, columns: list[str], label: str, header: bool) -> str:
     if not header and name.isdigit() and 1 <= int(name) <= len(columns):
         name = columns[int(name) - 1]
-    return roles.named(role, name, columns, label)
+    return column_roles.existing_column(role, name, columns, label)
 
 
 def _reading(source: Any, delimiter: str | None, header: bool | None, expected: Sequence[str]) -> Reading:

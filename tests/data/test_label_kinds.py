@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from longtail.data import Examples, MappedExamples, Splits, TrainingSet, load, together
-from longtail.data.kinds import kind, unknown
+from longtail.data.label_kinds import label_kind, unlabeled
 
 CLASSES = ("a", "b", "c")
 GIVEN = torch.tensor([0, 0, 1, 2])
@@ -38,7 +38,7 @@ PLACES = pytest.mark.parametrize("place", [in_memory, mapped])
 @PLACES
 @pytest.mark.parametrize(
     ("targets", "expected", "known"),
-    [(GIVEN, "given", True), (SETS, "candidates", False), (unknown(4), "none", False)],
+    [(GIVEN, "given", True), (SETS, "candidates", False), (unlabeled(4), "none", False)],
 )
 def test_a_part_says_what_is_known(place: Any, targets: torch.Tensor, expected: str, known: bool) -> None:
     part = place(targets)
@@ -66,20 +66,20 @@ def test_one_candidate_each_counts_as_labels_do() -> None:
 @PLACES
 def test_rows_without_labels_are_not_counted(place: Any) -> None:
     with pytest.raises(ValueError, match="class_counts must come from rows with labels"):
-        _ = place(unknown(4)).class_counts
+        _ = place(unlabeled(4)).class_counts
 
 
 @PLACES
 def test_batches_have_targets_where_rows_have_labels(place: Any) -> None:
     sets = list(place(SETS).drawn(3).batches(0.0, torch.Generator()))
     assert all(batch["targets"].equal(SETS[batch["index"]]) for batch in sets)
-    none = list(place(unknown(4)).drawn(3, views=("plain", "weak")).batches(0.0, torch.Generator()))
+    none = list(place(unlabeled(4)).drawn(3, views=("plain", "weak")).batches(0.0, torch.Generator()))
     assert [sorted(batch) for batch in none] == [["index", "inputs"]] * 2
     assert all(batch["inputs"][0].equal(INPUTS[batch["index"]]) for batch in none)
 
 
 def test_a_batch_together_carries_rows_without_labels() -> None:
-    source = together(in_memory(GIVEN).drawn(2), unlabeled=mapped(unknown(4)).drawn(3))
+    source = together(in_memory(GIVEN).drawn(2), unlabeled=mapped(unlabeled(4)).drawn(3))
     batch = next(source.batches(0.0, torch.Generator()))
     assert len(batch["unlabeled"]["index"]) == 3
     assert "targets" not in batch["unlabeled"]
@@ -91,7 +91,7 @@ def test_a_batch_together_carries_rows_without_labels() -> None:
 )
 def test_targets_of_another_shape_are_named(targets: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"targets must be \(N,\) class indices, \(N, 3\) bool candidate sets or"):
-        kind(targets, 3)
+        label_kind(targets, 3)
 
 
 class TestSplits:
@@ -102,7 +102,7 @@ class TestSplits:
 
     def test_unlabelled_rows_are_part_of_what_training_sees_and_of_the_identity(self) -> None:
         plain = self.splits()
-        rest = replace(plain.train.take(torch.arange(4)), targets=unknown(4))
+        rest = replace(plain.train.take(torch.arange(4)), targets=unlabeled(4))
         more = replace(plain, unlabeled=rest).checked()
         assert TrainingSet.of(more).unlabeled is rest
         assert TrainingSet.of(plain).unlabeled is None
