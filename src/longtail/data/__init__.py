@@ -1,4 +1,4 @@
-"""Data in: examples in memory or read row by row, pools of rows, their splits, and the readers that make them."""
+"""Read data: examples in memory or read row by row, pools of rows, their splits, and readers of files."""
 
 from longtail.data.load import load
 from longtail.data.mapped import MappedExamples

@@ -1,4 +1,4 @@
-"""One entrance for data: our names, files, folders, arrays and frames become `Splits`."""
+"""Load data of every kind, built-in names, files, folders, arrays and frames, as `Splits`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.facts import profiles
 
 DIGITS_LARGEST = 100
-"""Training examples of the largest class of long-tailed digits: 74 or more of every class stay for testing."""
+"""Training examples of the largest class of long-tailed digits; 74 or more of every class remain for testing."""
 
 
 def load(
@@ -40,7 +40,7 @@ def load(
     name: str | None = None,
     **columns: Any,
 ) -> Splits:
-    """Data ready for training and testing, checked.
+    """Return data ready for training and testing, checked.
 
     Args:
         source: "digits", "cifar10", "cifar100", or anything that `pool` reads: a folder of images, a .csv, .tsv,
@@ -49,8 +49,8 @@ def load(
         data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.
         ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100).
         profile: "exp" or "step".
-        val: share of the training part withheld for validation; a split that the data declare wins.
-        test: share held out for testing where the data declare no test part.
+        val: share of the training part to hold out for validation; a split that the data declare wins.
+        test: share to hold out for testing where the data declare no test part.
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
@@ -62,26 +62,26 @@ def load(
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
     if isinstance(source, str) and source in NAMES:
         refuse_columns(source, {"label": label, **columns})
-        splits = _named(source, data_dir, ratio, profile)
+        splits = _built_in(source, data_dir, ratio, profile)
     elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
             raise ValueError("ratio cannot be applied to data that are already split; make them long-tailed first")
     else:
-        read = pool(
+        rows = pool(
             source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
         )  # fmt: skip
-        return split(read, test=test, val=val, ratio=ratio, profile=profile)
+        return split(rows, test=test, val=val, ratio=ratio, profile=profile)
     splits = splits if name is None else replace(splits, name=name)
     if val is not None and splits.val is None:
-        stay, held = held_out(splits.train.targets, val)
+        train, out = held_out(splits.train.targets, val)
         facts = {**splits.facts, "val": val}
-        splits = replace(splits, train=splits.train.take(stay), val=splits.train.take(held), facts=facts)
+        splits = replace(splits, train=splits.train.take(train), val=splits.train.take(out), facts=facts)
     return splits.checked()
 
 
 def check_shaping(profile: str, val: float | None) -> None:
-    """Raise ValueError where a profile is unknown or a share cannot be held out; before data are read."""
+    """Raise ValueError where a profile is unknown or a share cannot be held out, before data are read."""
     if profile not in profiles.PROFILES:
         raise ValueError(f'profile must be one of {", ".join(profiles.PROFILES)}, got {profile!r}; try "exp"')
     if val is not None:
@@ -89,23 +89,23 @@ def check_shaping(profile: str, val: float | None) -> None:
 
 
 def refuse_columns(source: str, given: dict[str, Any]) -> None:
-    """Raise ValueError where an option of files is given for data that have a name of ours."""
+    """Raise ValueError where an option for files is given for built-in data."""
     for option, value in given.items():
         if value is not None and value is not False and not (option == "mirror" and value is True):
             raise ValueError(f"{flag(option)} is not read for {source}, got {given_as(value)}; leave it out")
 
 
-def _named(source: str, data_dir: str | Path | None, ratio: float | None, profile: str) -> Splits:
+def _built_in(source: str, data_dir: str | Path | None, ratio: float | None, profile: str) -> Splits:
     if source == "digits":
         return digits(50.0 if ratio is None else ratio, profile)
     return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile)
 
 
 def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
-    """scikit-learn's bundled 8 x 8 handwritten digits (1,797 real images) with a long-tailed training part.
+    """Return scikit-learn's 8 x 8 handwritten digits (1,797 real images) with a long-tailed training part.
 
-    The training part follows the profile with 100 images in the largest class; of what is left, an equal
-    number of every class is the test part.
+    The training part follows the profile with 100 images in the largest class; of the others, an equal number of
+    every class is the test part.
     """
     from sklearn.datasets import load_digits
 
@@ -117,8 +117,8 @@ def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
     rest = np.setdiff1d(np.arange(len(pool)), rows)
     test = rest[profiles.subset(pool.targets[torch.from_numpy(rest)], [size] * 10, DATA_SEED)]
     facts = {"source": "digits", "ratio": float(ratio), "profile": profile}
-    train, held = (pool.take(torch.from_numpy(chosen)) for chosen in (rows, test))
+    train_part, test_part = (pool.take(torch.from_numpy(part)) for part in (rows, test))
     return Splits(
-        "digits", train, held, facts=facts, preparation=FeaturePreparation(train.input_shape, "float32"),
+        "digits", train_part, test_part, facts=facts, preparation=FeaturePreparation(train_part.input_shape, "float32"),
         origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
     )  # fmt: skip

@@ -91,7 +91,7 @@ class MappedExamples(BatchedRows):
         return self.read(torch.split(torch.arange(len(self)), size))
 
     def update_hash(self, digest: hashlib._Hash) -> None:
-        """Feed everything that decides training into a running hash; `identity` stands for the pixels."""
+        """Feed everything that decides training into a running hash; `identity` replaces the pixels."""
         digest.update(f"mapped {self.identity} {self._first.dtype} {self.input_shape}".encode())
         for tensor in (self.rows, self.targets, self.sample_weight):
             digest.update(b"none" if tensor is None else tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -118,7 +118,7 @@ class MappedExamples(BatchedRows):
             while (inputs := _next(batches)) is not None:
                 yield _raise_or_return(inputs).to(self.device, non_blocking=True)
         finally:
-            del batches  # and where the loop was left, they end here
+            del batches  # where the loop is not run to its end, workers end here
 
 
 class _RowReader(Dataset[Any]):

@@ -1,4 +1,4 @@
-"""All rows of a data set as they were read: labels known, nothing split, nothing fitted."""
+"""All rows of a data set as they were read: with labels, not yet split, nothing fitted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from longtail.data.label_kinds import count_classes
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
@@ -21,18 +21,18 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Pool:
-    """N rows in one order, with everything that is known of them before they are split.
+    """N rows in one order, with labels, declared parts, groups and weights, before they are split.
 
     Args:
-        name: what tables and folders call the data.
-        rows: examples in memory, examples behind a map-style data set, or a table whose columns are not prepared yet.
+        name: of the data, in tables and folders.
+        rows: examples in memory, examples of a map-style data set, or a table whose columns are not prepared yet.
         targets: (N,) int64 in [0, C).
         classes: the C class names.
         parts: (N,) of "train", "val", "test" where the data declare a split.
-        groups: (N,) int64 codes; rows of one group are never parted.
+        groups: (N,) int64 codes; rows of one group are never separated.
         sample_weight: (N,) float32 >= 0; a row of weight k counts as k rows.
-        preparation: how new rows become inputs, where nothing has to be fitted for it; a table's is fitted later.
-        facts: how the data came about; they belong to the identity of what is trained on them.
+        preparation: turns new rows into inputs, where nothing has to be fitted; a table's is fitted later.
+        facts: how the data were made; they belong to the identity of what is trained on them.
         notes: sentences for the reader of a table.
         ids: the rows' own names (relative paths of images), for messages.
         origin: what the rows were read from, where that is known.
@@ -68,12 +68,11 @@ class Pool:
             self._check_parts(self.parts)
 
     def _check_parts(self, parts: np.ndarray) -> None:
-        found = {str(p) for p in np.unique(parts)}
-        if found - set(PARTS):
-            odd = sorted(found - set(PARTS))[0]
-            raise ValueError(f"a declared split must name {', '.join(PARTS)}, got {odd!r}; rename it")
-        if "train" not in found:
-            raise ValueError(f"a declared split must have training rows, got only {', '.join(sorted(found))}")
+        names = {str(part) for part in np.unique(parts)}
+        if odd := sorted(names - set(PARTS)):
+            raise ValueError(f"a declared split must name {', '.join(PARTS)}, got {odd[0]!r}; rename it")
+        if "train" not in names:
+            raise ValueError(f"a declared split must have training rows, got only {', '.join(sorted(names))}")
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -81,16 +80,14 @@ class Pool:
     @property
     def class_counts(self) -> Tensor:
         """(C,) int64, or float64 sums of the rows' weights where there are any."""
-        if self.sample_weight is None:
-            return torch.bincount(self.targets, minlength=len(self.classes))
-        return torch.bincount(self.targets, weights=self.sample_weight.double(), minlength=len(self.classes))
+        return count_classes(self.targets, len(self.classes), self.sample_weight)
 
     def source(self, rows: Tensor) -> Tensor:
-        """The rows of `origin` that stand at these places."""
+        """Return the rows of `origin` that these rows are."""
         return rows if self.index is None else self.index[rows]
 
     def take(self, rows: Tensor) -> Pool:
-        """The rows at these places, in their order."""
+        """Return these rows, in their order."""
         index = rows.numpy()
         return replace(
             self,

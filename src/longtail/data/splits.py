@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.label_kinds import CANDIDATES, GIVEN, NONE, count_classes
+from longtail.data.label_kinds import CANDIDATES, GIVEN, NONE, check_classes, count_classes
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.rows import Examples
-from longtail.data.split.grouping import Grouped, held_out_groups
+from longtail.data.split.grouping import GroupTable, held_out_groups
 from longtail.data.split.limits import Limit, check_share, held_out_size, validation_limits
 from longtail.facts import checks
 
@@ -27,18 +27,18 @@ DATA_SEED = 0
 
 
 Part = Examples | MappedExamples
-"""Examples in memory, or read row by row; both are used the same way."""
+"""Examples in memory, or read row by row; both have the same methods."""
 
 
 @dataclass(frozen=True)
 class Splits:
     """A data set ready to train on: `train`, `test` and, where one was declared or asked for, `val`.
 
-    `facts` say how it came about (name, ratio, profile, shares held out) and belong to its identity; `notes`
+    `facts` say how it was made (name, ratio, profile, shares held out) and belong to its identity; `notes`
     are sentences for the reader of a table. `preparation` made the inputs from raw rows, fitted on `train` alone;
-    it goes with the model, so that new rows are prepared alike. `unlabeled` are training rows without labels.
-    `test_rows` (M,) int64 are the rows of `origin`, the data as they were read, that the test part holds; None where
-    that is not known. They decide nothing.
+    it is saved with the model, so that new rows are prepared alike. `unlabeled` are training rows without labels.
+    `test_rows` (M,) int64 are the rows of `origin`, the data as they were read, of the test part; None where that is
+    not known. They do not affect training.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Splits:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over every value of every part: another row, order or label gives another hash."""
+        """SHA-256 of every value of every part: another row, order or label gives another hash."""
         digest = hashlib.sha256()
         for part in (self.train, self.val, self.test):
             digest.update(b"part")
@@ -84,17 +84,14 @@ class Splits:
         return digest.hexdigest()
 
     def checked(self) -> Splits:
-        """Itself, once everything a training needs holds.
+        """Check everything that training needs, and return the splits with notes on what cannot be measured.
 
         Raises:
-            ValueError: one class only, a class without training examples, NaN features, no test examples, a part whose
-                labels are of another kind than its name says.
+            ValueError: fewer than two classes, a class without training examples, NaN features, no test examples, a
+                part with labels of another kind than it must have.
         """
+        check_classes(self.classes)
         counts = count_classes(self.train.targets, len(self.classes), None)
-        if len(self.classes) < 2:
-            raise ValueError(
-                f"data must have at least two classes, got only {self.classes[0]!r}; nothing to tell apart"
-            )
         empty = [self.classes[int(j)] for j in torch.nonzero(counts == 0).flatten()]
         if empty:
             raise ValueError(
@@ -107,7 +104,7 @@ class Splits:
             if part is not None:
                 if len(part) == 0:
                     raise ValueError(f"the {name} part must not be empty, got 0 examples; hold out a larger share")
-                # rows behind a data set are looked at when they are read
+                # rows of a map-style data set are checked when they are read
                 if isinstance(part, Examples) and part.inputs.is_floating_point():
                     checks.finite(part.inputs, f"features of the {name} part")
                 if part.sample_weight is not None:
@@ -118,11 +115,11 @@ class Splits:
                 f"every class must have a training example of weight > 0, got only 0 in class {weightless[0]!r}; "
                 "correct its weights or drop the class"
             )
-        # asked twice, it says so once
+        # a note appears once, however often the splits are checked
         return replace(self, notes=tuple(dict.fromkeys((*self.notes, *self._unmeasured()))))
 
     def _check_kinds(self) -> None:
-        """Each part has the labels that its name says."""
+        """Raise ValueError where a part has labels of another kind than it must."""
         if self.train.kind == CANDIDATES and bool((none := ~self.train.targets.any(1)).any()):
             raise ValueError(
                 f"every row must have a candidate, got none in training row {int(none.nonzero()[0])}; "
@@ -141,38 +138,31 @@ class Splits:
                 )
 
     def _unmeasured(self) -> list[str]:
-        """What the test part cannot say, in words."""
-        tested = self.test.class_counts
-        missing = [self.classes[int(j)] for j in torch.nonzero(tested == 0).flatten()]
-        notes = []
-        if missing:
-            shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
-            notes.append(
-                f"without a test example, {len(missing)} of {len(self.classes)} classes cannot be measured: {shown}"
-            )
-        return notes
+        """Return a note on classes without a test example."""
+        missing = [self.classes[int(j)] for j in torch.nonzero(self.test.class_counts == 0).flatten()]
+        shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+        note = f"without a test example, {len(missing)} of {len(self.classes)} classes cannot be measured: {shown}"
+        return [note] if missing else []
 
 
 def held_out(
     targets: Tensor, share: float, seed: int = DATA_SEED, groups: np.ndarray | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Rows that stay and rows that are held out, stratified by class, both ascending.
+    """Return the remaining rows and the rows held out, stratified by class, both ascending.
 
-    Of a class with n examples round(share n) are held out, at least one and never all; a single example
-    stays, so that no class leaves the training part. With groups (N,), whole groups are held out, as near to that
-    as they allow (`grouping.held_groups` has the rule), and a class whose rows all lie in one group stays.
+    Of a class with n examples round(share n) are held out, at least one and never all; a class's only example is
+    not, so that no class is missing from training. With groups (N,), whole groups are held out, as near to that
+    as they allow (see `held_out_groups`), and a class whose rows all lie in one group is not.
     """
     check_share("share", share)
     generator = np.random.RandomState(seed)
     labels = targets.cpu().numpy()
     if groups is not None:
-        mask = torch.from_numpy(held_out_groups(Grouped.of(labels, groups), share, generator))
-        return torch.nonzero(~mask).flatten(), torch.nonzero(mask).flatten()
-    out = []
-    for j in np.unique(labels):
-        rows = np.flatnonzero(labels == j)
-        generator.shuffle(rows)
-        out.append(rows[: held_out_size(len(rows), share)])
-    held = np.sort(np.concatenate(out)) if out else np.empty(0, dtype=np.int64)
-    stay = np.setdiff1d(np.arange(len(labels)), held)
-    return torch.from_numpy(stay), torch.from_numpy(held)
+        out = held_out_groups(GroupTable.of(labels, groups), share, generator)
+    else:
+        out = np.zeros(len(labels), dtype=bool)
+        for j in np.unique(labels):
+            rows = np.flatnonzero(labels == j)
+            generator.shuffle(rows)
+            out[rows[: held_out_size(len(rows), share)]] = True
+    return torch.from_numpy(np.flatnonzero(~out)), torch.from_numpy(np.flatnonzero(out))

@@ -32,21 +32,21 @@ class Together:
         return len(self.main)
 
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         return self.main.steps() if self.count is None else self.count
 
     def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """The batches of one epoch.
+        """Yield the batches of one epoch.
 
-        The main source draws from the generator as it would alone, every other from one of its own that follows from
-        it, so that a method that adds a source still sees the rows that others see.
+        The main source draws from the generator as it would alone, every other source from a generator of its own
+        derived from it, so that a method that adds a source sees the same main rows as other methods.
         """
-        with ExitStack() as open_ones:
+        with ExitStack() as stack:
             main = self.main.batches(progress, generator)
             if self.count is not None:
                 main = _endless(self.main, progress, generator)
             others = {
-                name: open_ones.enter_context(closing(_endless(source, progress, _child(generator, name))))
+                name: stack.enter_context(closing(_endless(source, progress, _derived(generator, name))))
                 for name, source in (("unlabeled", self.unlabeled), ("meta", self.meta))
                 if source is not None
             }
@@ -57,12 +57,12 @@ class Together:
 def together(
     main: TrainingData, *, unlabeled: Part | None = None, meta: Part | None = None, steps: int | None = None
 ) -> Together:
-    """One loader over several sources: semi-supervised learning, meta sets, a second sampler.
+    """Combine several sources in one loader: semi-supervised learning, meta sets, a second sampler.
 
     Args:
-        main: what an epoch is a pass over.
-        unlabeled, meta: sub-batches of their own size, whole batches only, begun anew as often as needed.
-        steps: of an epoch, in place of a pass over `main`, which is then begun anew as well.
+        main: an epoch is one pass over it.
+        unlabeled, meta: sources of sub-batches of their own size, whole batches only, repeated as often as needed.
+        steps: of an epoch, in place of a pass over `main`, which is then repeated as well.
 
     Raises:
         ValueError: steps below 1.
@@ -73,7 +73,7 @@ def together(
 
 
 def _endless(source: TrainingData, progress: float, generator: torch.Generator) -> Generator[Batch, None, None]:
-    """Whole batches, pass after pass; a source that has no whole one gives what it has."""
+    """Yield whole batches, pass after pass; a source smaller than one batch yields all its rows."""
     while True:
         largest = 0
         for batch in source.batches(progress, generator):
@@ -82,6 +82,6 @@ def _endless(source: TrainingData, progress: float, generator: torch.Generator) 
                 yield batch
 
 
-def _child(generator: torch.Generator, name: str) -> torch.Generator:
+def _derived(generator: torch.Generator, name: str) -> torch.Generator:
     digest = hashlib.sha256(f"{generator.initial_seed()}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

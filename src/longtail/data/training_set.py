@@ -1,4 +1,4 @@
-"""What a method trains on: labelled rows, rows without labels, and rows withheld for tuning; never the test part."""
+"""What a method trains on: labelled rows, rows without labels, and validation rows for tuning; never the test part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from longtail.data.splits import Part, Splits
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The rows that a stage may see.
+    """The rows that a stage may use.
 
     Meta sets and thresholds come from `val`, or are taken out of `labeled`.
     """
@@ -24,7 +24,7 @@ class TrainingSet:
 
     @classmethod
     def of(cls, splits: Splits) -> TrainingSet:
-        """The parts of a data set that training may see."""
+        """Return the parts of a data set that training may use."""
         return cls(splits.train, splits.unlabeled, splits.val)
 
     @property
@@ -43,13 +43,13 @@ class TrainingSet:
         return self.labeled.counts_known
 
     def to(self, device: str | torch.device) -> TrainingSet:
-        """The same rows on another device."""
+        """Return the same rows on another device."""
         parts = (self.labeled, self.unlabeled, self.val)
         return TrainingSet(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
     @property
     def hash(self) -> str:
-        """SHA-256 over every value that training can see."""
+        """SHA-256 of every value that training can use."""
         digest = hashlib.sha256()
         for part in (self.labeled, self.unlabeled, self.val):
             digest.update(b"part")

@@ -50,7 +50,7 @@ def test_without_names_rows_stand_in_the_sorted_order(photos: Path, tmp_path: Pa
     ("arrays", "words"),
     [
         ({"X": X, "files": [*FILES[:4], "cat/9.png"]}, ["'cat/9.png'", "not among"]),
-        ({"X": X[:4], "files": FILES[:4]}, ["does not name 'cat/1.png'"]),
+        ({"X": X[:4], "files": FILES[:4]}, ["does not list 'cat/1.png'"]),
         ({"X": X, "files": [*FILES[:4], FILES[0]]}, ["'dog/1.png' twice"]),
         ({"X": X, "files": FILES[:4]}, ["4 files for 5 rows"]),
         ({"X": X[:4]}, ["4 rows for 5 images", "files"]),

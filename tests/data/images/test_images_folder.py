@@ -211,7 +211,7 @@ class TestColumns:
             (["file_name,kind", "files/0.png,a"], ["does not list 'files/1.png'"]),
             (["file_name,kind,kind", "files/0.png,a,a"], ["column 'kind' twice"]),
             (["file_name,kind", "files/0.png"], ["row 0", "must have 2 cells as the header has, got 1"]),
-            (["file_name,kind", "files/0.png,a", "files/0.png,a"], ["'files/0.png' a second time"]),
+            (["file_name,kind", "files/0.png,a", "files/0.png,a"], ["'files/0.png' twice"]),
             (["file_name,kind", *EVERY, "files/9.png,a"], ["'files/9.png'", "not among"]),
             (["file_name,kind", "../../etc/passwd,a"], ["not among the images"]),
             (["file_name,kind", *EVERY[:2], "files/2.png, ", *EVERY[3:]], ["filled", "' ' for 'files/2.png' (1 such"]),

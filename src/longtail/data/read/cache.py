@@ -1,4 +1,4 @@
-"""Decoded images, kept as one uint8 tensor: written whole or not at all, checked when read, made anew when stale."""
+"""Cache decoded images as one uint8 tensor: written whole or not at all, checked when read, replaced when stale."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Decoded = tuple[Tensor, Tensor, list[str]]
 
 
 def folder() -> Path:
-    """LONGTAIL_CACHE, or longtail/ in the user's cache folder."""
+    """Return LONGTAIL_CACHE, or longtail/ in the user's cache folder."""
     given = os.environ.get("LONGTAIL_CACHE")
     if given:
         return Path(given)
@@ -34,19 +34,19 @@ def folder() -> Path:
 
 
 def decoded(name: str, sources: Sequence[Path], decode: Callable[[], Decoded]) -> Decoded:
-    """What `decode` returns, from the cache where it holds exactly these sources.
+    """Return what `decode` does, from the cache where it has exactly these sources.
 
     The key is the sources' paths, sizes and times of change, so a changed source is decoded again. Several
-    processes may do so at once: each writes a file of its own and the last rename wins with the same content.
-    A cache that cannot be read or whose checksum is off is decoded again; one that cannot be written is done
-    without.
+    processes may decode at once: each writes a file of its own and the last rename wins, with the same content.
+    Where the cache cannot be read or its checksum is wrong the images are decoded again; where it cannot be written
+    nothing is cached.
     """
     stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in sources]
     key = hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:16]
     path = folder() / f"{name}-{key}.safetensors"
-    found = _read(path)
-    if found is not None:
-        return found
+    cached = _read(path)
+    if cached is not None:
+        return cached
     images, targets, classes = decode()
     _write(path, images, targets, classes)
     return images, targets, classes
@@ -101,7 +101,7 @@ def _checksum(images: Tensor, targets: Tensor) -> str:
 
 
 def images_hash(images: Tensor, targets: Tensor) -> str:
-    """SHA-256 over the sorted pixel bytes of images with their labels: which images, in whatever order."""
+    """Return the SHA-256 of the sorted pixel bytes of images with their labels: it does not depend on their order."""
     rows = images.contiguous().numpy().reshape(len(images), -1)
     labelled = sorted(y.to_bytes(4, "little") + row.tobytes() for y, row in zip(targets.tolist(), rows, strict=True))
     return hashlib.sha256(b"".join(labelled)).hexdigest()

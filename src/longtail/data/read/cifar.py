@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 from the hub's parquet layout, long-tailed by the field's convention."""
+"""Read CIFAR-10 and CIFAR-100 from the hub's parquet files, made long-tailed by the field's convention."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set stands and what it must hold."""
+    """The name of a data set on the hub, and what it must contain."""
 
     hub: str
     label: str
     classes: int
     first: str
     largest: int
-    """n_max: training images of every class, all of which the largest class keeps."""
+    """n_max: training images of every class; the largest class has all of them."""
 
 
 SOURCES = {
@@ -44,12 +44,12 @@ SOURCES = {
 
 
 def cifar(name: str, *, data_dir: str | Path | None = None, ratio: float = 100.0, profile: str = "exp") -> Splits:
-    """Long-tailed CIFAR: the training part follows the profile, the test part is the whole balanced test set.
+    """Return long-tailed CIFAR: the training part follows the profile, the test part is the whole balanced test set.
 
     Counts and subset as in the code of Cao et al. 2019: n_j = trunc(n_max ratio^(-j / (C - 1))), class by class
     the first n_j of a shuffle with NumPy's legacy generator, seed 0. Which images these are depends on the order
-    of the source: only CIFAR's original files give the authors' very subset. `facts["images"]` is a hash of the
-    chosen images, whatever their order.
+    of the source: only CIFAR's original files give the same subset as the authors'. `facts["images"]` is a hash of
+    the chosen images that does not depend on their order.
 
     Args:
         name: "cifar10" or "cifar100".
@@ -75,10 +75,10 @@ def cifar(name: str, *, data_dir: str | Path | None = None, ratio: float = 100.0
         "profile": profile,
         "images": images_hash(train.inputs, train.targets),
     }
-    held = Examples(test_images, test_targets, names)
+    test = Examples(test_images, test_targets, names)
     return Splits(
-        name, train, held, facts=facts, preparation=ImagePreparation(SIZE),
-        origin=Origin((("test-*.parquet", len(held)),)), test_rows=torch.arange(len(held)),
+        name, train, test, facts=facts, preparation=ImagePreparation(SIZE),
+        origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)),
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Which rows are trained on and which are held out, once or fold by fold."""
+"""Split data into training, validation and test rows, once or fold by fold."""

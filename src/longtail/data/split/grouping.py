@@ -1,12 +1,13 @@
-"""Rows into parts, by class and by group: who is held out, who stands in which fold.
+"""Assign rows to a held-out part or to folds, by class and by group.
 
-Rows of one group (a patient, a video, a page) are never parted, and no class loses its last training row. What cannot
-be had under both rules stays in training: a class whose rows all lie in one group is trained on and never tested.
+Rows of one group (a patient, a video, a page) are never separated, and no class loses its last training row. What
+cannot satisfy both rules is for training: a class whose rows all lie in one group is trained on and never tested.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,13 @@ from scipy.sparse import csr_array
 Rows = NDArray[np.int64]
 
 TRAINED = -1
-"""The fold of rows that stay in every training part."""
+"""The fold of rows that are in every training part."""
 PASSES = 4
-"""How often a hold-out looks at every group: what is moved in later passes is little."""
+"""How often a hold-out considers every group: later passes move little."""
 
 
 @dataclass(frozen=True)
-class Grouped:
+class GroupTable:
     """G groups of N rows in C classes, and how many rows of each class each group has.
 
     ``codes``: (N,) group of every row in [0, G). ``table``: (G, C) rows, sparse. ``sizes``: (C,) rows per class.
@@ -32,8 +33,8 @@ class Grouped:
     sizes: Rows
 
     @classmethod
-    def of(cls, labels: Rows, groups: NDArray[np.generic] | None) -> Grouped:
-        """From class indices (N,) and any group codes (N,); without groups every row is its own."""
+    def of(cls, labels: Rows, groups: NDArray[np.generic] | None) -> GroupTable:
+        """Return the table of class indices (N,) and any group codes (N,); without groups every row is its own."""
         codes = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
         table = csr_array((np.ones(len(labels), dtype=np.int64), (codes, labels)))
         table.sum_duplicates()
@@ -42,63 +43,67 @@ class Grouped:
     def __len__(self) -> int:
         return int(self.table.shape[0])
 
+    @cached_property
+    def rows(self) -> Rows:
+        """(G,) rows of every group."""
+        return np.asarray(self.table.sum(axis=1)).ravel()
+
     def members(self, group: int) -> tuple[Rows, Rows]:
-        """The classes of a group and its rows in each."""
+        """Return the classes of a group and its number of rows in each."""
         span = slice(self.table.indptr[group], self.table.indptr[group + 1])
         return self.table.indices[span], self.table.data[span]
 
-    def lonely(self) -> NDArray[np.bool_]:
-        """(C,) classes whose rows all lie in one group, a single example among them."""
+    def in_one_group(self) -> NDArray[np.bool_]:
+        """Return (C,) classes whose rows all lie in one group, such as a single example."""
         spread = np.bincount(self.table.indices, minlength=len(self.sizes))
         return np.asarray(spread == 1)
 
-    def pinned(self) -> NDArray[np.bool_]:
-        """(G,) groups that must stay in training, since a class has its rows nowhere else."""
-        holds = (self.table[:, np.flatnonzero(self.lonely())] > 0).sum(axis=1)
-        return np.asarray(holds > 0).ravel()
+    def required(self) -> NDArray[np.bool_]:
+        """Return (G,) groups that must be trained on, since a class has its rows nowhere else."""
+        classes = (self.table[:, np.flatnonzero(self.in_one_group())] > 0).sum(axis=1)
+        return np.asarray(classes > 0).ravel()
 
 
-def held_out_groups(found: Grouped, share: float, generator: np.random.RandomState) -> NDArray[np.bool_]:
-    """(N,) rows to hold out: whole groups, as near to the share of every class as they allow.
+def held_out_groups(groups: GroupTable, share: float, generator: np.random.RandomState) -> NDArray[np.bool_]:
+    """Return (N,) rows to hold out: whole groups, as near to the share of every class as they allow.
 
-    Of a class with n rows w = round(share n) are wanted, at least one. Groups are looked at in random order, and one
-    is taken, or given back, where that brings sum_j |held_j - w_j| / w_j down and leaves every class a group in
-    training; again until nothing moves, PASSES times at most. Then each class that got nothing takes its smallest
-    group that may go.
+    Of a class with n rows w = round(share n) are wanted, at least one. Groups are considered in random order; one is
+    added to the hold-out, or removed from it, where that decreases sum_j |n_j - w_j| / w_j of the n_j rows held out
+    and leaves every class a group in training; repeated until nothing moves, at most PASSES times. Then each class
+    without a row held out adds its smallest group that may be held out.
     """
-    wanted = np.clip(np.round(share * found.sizes), 1, np.maximum(found.sizes - 1, 1))
-    held, taken = np.zeros(len(found.sizes)), np.zeros(len(found), dtype=bool)
-    order = generator.permutation(len(found))
-    movable = order[~found.pinned()[order]]
+    wanted = np.clip(np.round(share * groups.sizes), 1, np.maximum(groups.sizes - 1, 1))
+    counts, out = np.zeros(len(groups.sizes)), np.zeros(len(groups), dtype=bool)
+    order = generator.permutation(len(groups))
+    movable = order[~groups.required()[order]]
 
-    def move(group: int, gainful: bool) -> bool:
-        classes, rows = found.members(group)
-        now, sign = held[classes], -1 if taken[group] else 1
-        after = now + sign * rows
-        cost = (np.abs(after - wanted[classes]) - np.abs(now - wanted[classes])) / wanted[classes]
-        if (gainful and cost.sum() >= 0) or (after >= found.sizes[classes]).any():
+    def move(group: int, must_improve: bool) -> bool:
+        classes, rows = groups.members(group)
+        before, sign = counts[classes], -1 if out[group] else 1
+        after = before + sign * rows
+        cost = (np.abs(after - wanted[classes]) - np.abs(before - wanted[classes])) / wanted[classes]
+        if (must_improve and cost.sum() >= 0) or (after >= groups.sizes[classes]).any():
             return False
-        held[classes] = after
-        taken[group] = not taken[group]
+        counts[classes] = after
+        out[group] = not out[group]
         return True
 
     for _ in range(PASSES):
-        if not sum(move(group, gainful=True) for group in movable):
+        if not sum(move(group, must_improve=True) for group in movable):
             break
-    size = np.asarray(found.table.sum(axis=1)).ravel()
-    columns = found.table.tocsc()
-    for j in np.flatnonzero((held == 0) & ~found.lonely() & (found.sizes > 0)):
-        having = columns.indices[columns.indptr[j] : columns.indptr[j + 1]]
-        free = having[np.isin(having, movable) & ~taken[having]]
-        any(move(group, gainful=False) for group in free[np.argsort(size[free], kind="stable")])
-    return np.asarray(taken[found.codes])
+    columns = groups.table.tocsc()
+    for j in np.flatnonzero((counts == 0) & ~groups.in_one_group() & (groups.sizes > 0)):
+        members = columns.indices[columns.indptr[j] : columns.indptr[j + 1]]
+        free = members[np.isin(members, movable) & ~out[members]]
+        any(move(group, must_improve=False) for group in free[np.argsort(groups.rows[free], kind="stable")])
+    return np.asarray(out[groups.codes])
 
 
-def dealt_rows(labels: Rows, k: int, generator: np.random.RandomState) -> Rows:
-    """(N,) fold of every row, without groups: class sizes differ by at most one between folds, and so do fold sizes.
+def fold_rows(labels: Rows, k: int, generator: np.random.RandomState) -> Rows:
+    """Return (N,) the fold of every row, without groups: class sizes, and fold sizes, differ by at most one.
 
-    The rows of a class are shuffled and dealt out in turn, each class going on where the last one stopped. A single
-    example stays in training.
+    The rows of a class are shuffled and assigned to the folds in turn, each class starting where the last one ended.
+    A class's only example is in no fold.
     """
     sizes = np.bincount(labels)
     order = []
@@ -107,32 +112,31 @@ def dealt_rows(labels: Rows, k: int, generator: np.random.RandomState) -> Rows:
         generator.shuffle(rows)
         order.append(rows)
     folds = np.full(len(labels), TRAINED, dtype=np.int64)
-    dealt = np.concatenate(order) if order else np.empty(0, dtype=np.int64)
-    folds[dealt] = generator.permutation(k)[np.arange(len(dealt)) % k]
+    tested = np.concatenate(order) if order else np.empty(0, dtype=np.int64)
+    folds[tested] = generator.permutation(k)[np.arange(len(tested)) % k]
     return folds
 
 
-def dealt_groups(found: Grouped, k: int, fixed: NDArray[np.bool_], generator: np.random.RandomState) -> Rows:
-    """(G,) fold of every group; ``fixed`` ones stay in training, and so does one that fits nowhere.
+def fold_groups(groups: GroupTable, k: int, trained: NDArray[np.bool_], generator: np.random.RandomState) -> Rows:
+    """Return (G,) the fold of every group; none for `trained` ones and for one that fits nowhere.
 
-    Largest group first (ties at random), each goes to the fold where its classes are least filled, measured by
-    sum_j (share of class j in the group) (share of class j in the fold); ties go to the smaller fold. A fold that
-    would then hold all rows of a class is not open to it.
+    Largest group first (ties at random), each goes to the fold where its classes have the fewest rows, measured by
+    sum_j (share of class j in the group) (share of class j in the fold); ties go to the smaller fold. No group goes
+    to a fold that would then have all rows of a class.
     """
-    size = np.asarray(found.table.sum(axis=1)).ravel()
-    shuffled = generator.permutation(len(found))
-    order = shuffled[np.argsort(-size[shuffled], kind="stable")]
-    filled, total = np.zeros((k, len(found.sizes)), dtype=np.int64), np.zeros(k, dtype=np.int64)
-    folds = np.full(len(found), TRAINED, dtype=np.int64)
-    for group in order[~fixed[order]]:
-        classes, rows = found.members(group)
-        here, every = filled[:, classes], found.sizes[classes]
-        crowd = (here / every * (rows / every)).sum(axis=1)
-        crowd[(here + rows >= every).any(axis=1)] = np.inf
-        if not np.isfinite(crowd).any():
+    shuffled = generator.permutation(len(groups))
+    order = shuffled[np.argsort(-groups.rows[shuffled], kind="stable")]
+    counts, total = np.zeros((k, len(groups.sizes)), dtype=np.int64), np.zeros(k, dtype=np.int64)
+    folds = np.full(len(groups), TRAINED, dtype=np.int64)
+    for group in order[~trained[order]]:
+        classes, rows = groups.members(group)
+        present, size = counts[:, classes], groups.sizes[classes]
+        overlap = (present / size * (rows / size)).sum(axis=1)
+        overlap[(present + rows >= size).any(axis=1)] = np.inf
+        if not np.isfinite(overlap).any():
             continue
-        fold = np.lexsort((total, crowd))[0]
+        fold = np.lexsort((total, overlap))[0]
         folds[group] = fold
-        filled[fold, classes] += rows
+        counts[fold, classes] += rows
         total[fold] += rows.sum()
     return folds

@@ -1,4 +1,4 @@
-"""What a held-out part can say about each class, known from its size alone."""
+"""How precisely a held-out part can measure each class, from its size alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from longtail.facts.messages import quoted
 
 
 class Limit(NamedTuple):
-    """Of a class with `examples` rows `tested` would be held out, and a recall of one half, where the 95 % Wilson
-    interval is widest, would be known to lie between `low` and `high`; None where nothing is tested.
+    """Of a class with `examples` rows, `tested` would be held out, and a recall of one half, where the 95 % Wilson
+    interval is widest, would have the interval from `low` to `high`; None where nothing is tested.
     """
 
     examples: int
@@ -21,23 +21,23 @@ class Limit(NamedTuple):
 
     @property
     def width(self) -> float | None:
-        """How wide the interval is."""
+        """The width of the interval."""
         return None if self.low is None or self.high is None else self.high - self.low
 
 
 def check_share(name: str, share: Any) -> None:
-    """Raise ValueError where a share that is to be held out is not in (0, 1)."""
+    """Raise ValueError where a share to be held out is not in (0, 1)."""
     if not isinstance(share, int | float) or not 0 < share < 1:
         raise ValueError(f"{name} must be in (0, 1), the share that is held out, got {quoted(share)}; try 0.2")
 
 
 def held_out_size(count: int, share: float) -> int:
-    """How many of a class's examples are held out: round(share n), at least one and never all; none of one."""
+    """Return how many of a class's n examples to hold out: round(share n), at least one and never all; none of one."""
     return 0 if count < 2 else min(max(1, round(share * count)), count - 1)
 
 
 def validation_limits(counts: Any, share: float) -> list[Limit]:
-    """How well each class could be measured, in class order.
+    """Return how precisely each class could be measured, in class order.
 
     Args:
         counts: (C,) examples per class, as rows (not as sums of weights).

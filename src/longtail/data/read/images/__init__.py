@@ -1,4 +1,4 @@
-"""Images in: a folder of them, decoded by stated rules, as a pool."""
+"""Read images, from a folder or from the hub, as a pool."""
 
 from typing import Any
 

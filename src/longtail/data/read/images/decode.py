@@ -41,12 +41,12 @@ class EncodedImages:
 
 @dataclass(frozen=True)
 class Decoded:
-    """images (K, 3, S, S) uint8, or none where they were only checked; the K `rows` that decode; what does not."""
+    """images (K, 3, S, S) uint8, or none where they were only checked; the K `rows` that decode; the others."""
 
     images: Tensor
     rows: Tensor
     bad: list[tuple[str, str]]
-    """(name, what is wrong with it)"""
+    """(name, reason)"""
 
     def checked(self, skip_bad: bool, option: str = "skip_bad=True") -> Decoded:
         """Return itself.

@@ -1,4 +1,4 @@
-"""Embeddings computed elsewhere, in place of pixels: an .npz with X (N, D) and the files its rows belong to."""
+"""Read embeddings to use in place of pixels: an .npz with X (N, D) and the image files of its rows."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ import torch
 from torch import Tensor
 
 from longtail.data.read.array_files import FEATURES, SeveralError, named, unreadable
-from longtail.data.read.images.file_tree import first_few
+from longtail.data.read.images.file_tree import listed_order
 from longtail.facts.paths import regular
 
 
 def features_of(path: str | Path, names: Sequence[str]) -> Tensor:
-    """(N, D) float32, one row per name.
+    """Return (N, D) float32, one row per name.
 
     Args:
-        path: .npz with X (N, D) and `files`, the N relative paths; or X alone (or an .npy), whose rows then stand in
+        path: .npz with X (N, D) and `files`, the N relative paths; or X alone (or an .npy), with its rows in
             the sorted order of the relative paths.
         names: the relative paths of the images, sorted.
 
     Raises:
-        ValueError: no such file, pickled objects, another shape, NaN, a file that is first_few and not there or there
-            and not first_few.
+        ValueError: no such file, pickled objects, another shape, NaN, a file that is listed and absent or present and
+            not listed.
     """
     X, files = stored(path)
     where = f"features {Path(path).name!r}"
     if X.ndim != 2 or X.dtype.kind not in "biuf":
         raise ValueError(f"{where} must hold numbers X of shape (N, D), got {X.dtype} {X.shape}; reshape them")
-    if files is None:
-        if len(X) != len(names):
-            raise ValueError(
-                f"{where} must have one row per image, got {len(X)} rows for {len(names)} images; "
-                "save the relative paths of the rows beside X as files"
-            )
-        order = np.arange(len(names))
-    else:
-        order = _order(files, names, len(X), where)
+    if files is None and len(X) != len(names):
+        raise ValueError(
+            f"{where} must have one row per image, got {len(X)} rows for {len(names)} images; "
+            "save the relative paths of the rows beside X as files"
+        )
+    if files is not None and len(X) != len(files):
+        raise ValueError(
+            f"{where} must name one file per row, got {len(files)} files for {len(X)} rows; save both again"
+        )
+    order = slice(None) if files is None else listed_order(where, files, names)
     wide = np.ascontiguousarray(X[order], dtype=np.float32)
     broken = np.flatnonzero(~np.isfinite(wide).all(axis=1))
     if len(broken):
@@ -46,37 +47,20 @@ def features_of(path: str | Path, names: Sequence[str]) -> Tensor:
     return torch.from_numpy(wide)
 
 
-def _order(files: list[str], names: Sequence[str], rows: int, where: str) -> np.ndarray:
-    """The row of X for every name."""
-    if len(files) != rows:
-        raise ValueError(f"{where} must name one file per row, got {len(files)} files for {rows} rows; save both again")
-    place = {name: row for row, name in enumerate(files)}
-    if len(place) < len(files):
-        twice = next(name for row, name in enumerate(files) if place[name] != row)
-        raise ValueError(f"{where} names {twice!r} twice; keep one row per image")
-    present = set(names)
-    absent, unlisted = [f for f in files if f not in present], [n for n in names if n not in place]
-    if absent:
-        raise ValueError(f"{where} names {first_few(absent)}, not among the images; remove these rows or add the files")
-    if unlisted:
-        raise ValueError(f"{where} does not name {first_few(unlisted)}; compute their rows or move the images away")
-    return np.array([place[name] for name in names])
-
-
 def stored(path: str | Path) -> tuple[np.ndarray, list[str] | None]:
-    """X (or embeddings, ...) of an .npz with its `files` where it has them, or the array of an .npy; no pickles."""
+    """Return X (or embeddings, ...) of an .npz with its `files`, if any, or the array of an .npy; no pickles."""
     path = Path(path)
     if path.suffix not in (".npz", ".npy") or not path.exists():
         what = "does not exist" if not path.exists() else "is neither .npz nor .npy"
         raise ValueError(f"features {str(path)!r} {what}; save them with numpy.savez(path, X=X, files=relative_paths)")
     regular(path, "features")
     try:
-        # a file of our own: numpy leaves its handle open when the archive is damaged
+        # opened here, since numpy leaves its handle open when the archive is damaged
         with open(path, "rb") as file:
-            found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return found, None
-            with found as archive:
+            arrays = np.load(file, allow_pickle=False)
+            if isinstance(arrays, np.ndarray):
+                return arrays, None
+            with arrays as archive:
                 name = named(archive.files, FEATURES, path)
                 X = None if name is None else np.asarray(archive[name])
                 files = np.asarray(archive["files"]).ravel().tolist() if "files" in archive.files else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,25 @@ def scan(folder: str | Path) -> Tree:
             else:
                 (metadata if name == METADATA else ignored).append(path)
     return Tree(root, *(tuple(sorted(paths)) for paths in (images, folders, metadata, ignored)))
+
+
+def listed_order(where: str, paths: Sequence[str], images: Sequence[str]) -> list[int]:
+    """Return the row of every image in a listing of paths.
+
+    Raises:
+        ValueError: `where` lists an image twice or one that is absent, or does not list one that is present.
+    """
+    rows = {path: row for row, path in enumerate(paths)}
+    twice = [path for row, path in enumerate(paths) if rows[path] != row]
+    if twice:
+        raise ValueError(f"{where} lists {twice[0]!r} twice; keep one row per image")
+    present = set(images)
+    absent, unlisted = [p for p in paths if p not in present], [p for p in images if p not in rows]
+    if absent:
+        raise ValueError(f"{where} lists {first_few(absent)}, not among the images; remove these rows or add the files")
+    if unlisted:
+        raise ValueError(f"{where} does not list {first_few(unlisted)}; add rows for them or move the images away")
+    return [rows[path] for path in images]
 
 
 def first_few(names: list[str] | tuple[str, ...], most: int = 3) -> str:

@@ -98,7 +98,7 @@ class ImageReader:
         """Return the pool of `encoded` with its images in memory, or each decoded once as a check where they don't fit.
 
         Args:
-            pool, images: what `encoded` returned and got.
+            pool, images: the result and an argument of `encoded`.
             sources: the files whose sizes and times of change the cache goes by; none means no cache.
 
         Raises:

@@ -1,4 +1,4 @@
-"""How many decoded images stay in memory, by a stated rule."""
+"""Whether decoded images fit in memory, by a fixed rule."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import os
 from pathlib import Path
 
 SHARE = 0.25
-"""Images are held in memory where their pixels take at most this share of it; else they are read row by row."""
+"""Images are loaded into memory where their pixels take at most this share of it; else they are read row by row."""
 
 UNKNOWN = 4 * 2**30
 """Bytes assumed where the system does not say."""
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""What a container may take."""
+"""Files with the memory limit of a container."""
 
 
 def memory() -> int:
-    """Bytes that this machine, or the container around this process, has in all.
+    """Return the bytes that this machine, or the container of this process, has in all.
 
-    All, not what happens to be free: images in memory and images read row by row are identified differently, and
-    whether a comparison can be resumed must not depend on what else runs.
+    In all, not the free ones: images in memory and images read row by row have different identities, and whether a
+    comparison can be resumed must not depend on other processes.
     """
     try:
-        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+        sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (AttributeError, ValueError, OSError):
-        found = [UNKNOWN]
+        sizes = [UNKNOWN]
     for limit in LIMITS:
         try:
-            found.append(int(Path(limit).read_text()))
+            sizes.append(int(Path(limit).read_text()))
         except (OSError, ValueError):  # no such file, or "max"
             continue
-    return min(size for size in found if size > 0)
+    return min(size for size in sizes if size > 0)
 
 
 def fits_in_memory(images: int, size: int, share: float = SHARE) -> bool:
-    """Whether this many decoded images stay in memory."""
+    """Return whether this many decoded images fit in memory."""
     return images * 3 * size * size <= share * memory()

@@ -7,7 +7,7 @@ import csv
 import io
 import posixpath
 
-from longtail.data.read.images.file_tree import METADATA, Tree, first_few
+from longtail.data.read.images.file_tree import METADATA, Tree, listed_order
 from longtail.facts.paths import regular
 
 FILE_NAME = "file_name"
@@ -16,7 +16,7 @@ FILE_NAME = "file_name"
 def read_columns(tree: Tree, wanted: list[str]) -> dict[str, list[str]]:
     """Return column name -> one text per image of the tree, in its order.
 
-    Text stays text: a class called "nan" or "007" is called so. `file_name` is relative to the folder of its
+    Cells are not parsed: a class called "nan" or "007" is called so. `file_name` is relative to the folder of its
     metadata.csv; several of these (one per part, for instance) are read as one.
 
     Raises:
@@ -28,24 +28,16 @@ def read_columns(tree: Tree, wanted: list[str]) -> dict[str, list[str]]:
             f"column {wanted[0]!r} is read from a {METADATA} beside the images, and {str(tree.root)!r} has none; "
             f"write one with {FILE_NAME} and this column, or leave the option out"
         )
-    rows: dict[str, dict[str, str]] = {}
-    for file in tree.metadata:
-        for name, row in _rows(tree, file, wanted):
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(file), name.replace("\\", "/")))
-            if path in rows:
-                raise ValueError(f"{file} lists {name!r} a second time; keep one row per image")
-            rows[path] = row
-    present = set(tree.images)
-    absent = [path for path in rows if path not in present]
-    if absent:
-        raise ValueError(f"{METADATA} lists {first_few(absent)}, which is not among the images; remove the row")
-    unlisted = [path for path in tree.images if path not in rows]
-    if unlisted:
-        raise ValueError(f"{METADATA} does not list {first_few(unlisted)}; add a row for each or move the image away")
-    return {column: [rows[path][column] for path in tree.images] for column in wanted}
+    rows = [(file, row) for file in tree.metadata for row in _rows(tree, file, wanted)]
+    paths = [
+        posixpath.normpath(posixpath.join(posixpath.dirname(file), row[FILE_NAME].replace("\\", "/")))
+        for file, row in rows
+    ]
+    order = listed_order(METADATA, paths, tree.images)
+    return {column: [rows[i][1][column] for i in order] for column in wanted}
 
 
-def _rows(tree: Tree, file: str, wanted: list[str]) -> list[tuple[str, dict[str, str]]]:
+def _rows(tree: Tree, file: str, wanted: list[str]) -> list[dict[str, str]]:
     lines = _table(_text(tree, file), file)
     if len(lines) < 2:
         what = "is empty" if not lines else "has a header and no rows"
@@ -65,8 +57,7 @@ def _rows(tree: Tree, file: str, wanted: list[str]) -> list[tuple[str, dict[str,
             raise ValueError(
                 f"row {number} of {file} must have {len(header)} cells as the header has, got {len(line)}; mend it"
             )
-    rows = (dict(zip(header, line, strict=True)) for line in lines[1:])
-    return [(row[FILE_NAME], row) for row in rows]
+    return [dict(zip(header, line, strict=True)) for line in lines[1:]]
 
 
 def _text(tree: Tree, file: str) -> str:

@@ -1,4 +1,4 @@
-"""From one encoded image to size x size x 3 bytes, by rules that do not depend on the image.
+"""Decode one image to size x size x 3 bytes, by rules that do not depend on the image.
 
 1. EXIF orientation is applied; EXIF that cannot be read counts as none. Colour profiles are not applied.
 2. Of an animated image the first frame is taken.
@@ -6,7 +6,7 @@
 4. 16-bit grey is scaled to 8 bits, round(v / 257), never clipped; 16-bit colour keeps its high byte. Integers
    beyond 16 bits and floating-point pixels have no stated range and are refused.
 5. Another size than size x size: the longer side is cropped centrally, then resized with an antialiased bicubic
-   filter. An image of that size stays as it is, to the byte.
+   filter. An image of that size is not changed.
 6. More than MAX_PIXELS pixels are refused before they are decoded (a decompression bomb).
 """
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 RULES = 1
-"""Goes up when a rule above changes: what was decoded under another number is decoded again."""
+"""To be increased when a rule above changes: images decoded under another number are decoded again."""
 
 MAX_PIXELS = 89_478_485
 """Width times height; Pillow warns from here on (a quarter of a gibibyte in RGB)."""
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
-"""What is tried, whatever a file is called; formats that run other programs (EPS, WMF) are not among them."""
+"""Formats to try, whatever the name of the file; those that run other programs (EPS, WMF) are not among them."""
 
 ORIENTATION = 0x0112
 
 
 class BadImage(ValueError):
-    """What is wrong with the content of one image, in a few words."""
+    """The content of one image is wrong; the message says how, in a few words."""
 
 
 def pixels(source: Any, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 of one image, by the rules of this page.
+    """Return (size, size, 3) uint8 of one image, by the rules above.
 
     Args:
-        source: a path, the bytes of a file, or an image that Pillow has opened (taken at the frame it stands at).
+        source: a path, the bytes of a file, or an image that Pillow has opened (its current frame is decoded).
         size: height and width of the result.
 
     Raises:
@@ -61,7 +61,7 @@ def pixels(source: Any, size: int) -> np.ndarray:
             return _fitted(_rgb(_upright(_allowed(opened))), size)
     except BadImage:
         raise
-    except Exception as error:  # a damaged file raises whatever the decoder stumbles over
+    except Exception as error:  # a damaged file makes decoders raise anything
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise BadImage(_reason(error)) from None
@@ -69,7 +69,7 @@ def pixels(source: Any, size: int) -> np.ndarray:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without Pillow's warnings: what they warn of is refused or stated above. Filters are not per thread."""
+    """Suppress Pillow's warnings: the rules above cover what they warn of. Filters are not per thread."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -92,7 +92,7 @@ def _allowed(image: Image) -> Image:
 def _upright(image: Image) -> Image:
     from PIL.Image import Transpose
 
-    turns = {
+    transposes = {
         2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
         6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90,
     }  # fmt: skip
@@ -100,8 +100,8 @@ def _upright(image: Image) -> Image:
         orientation = image.getexif().get(ORIENTATION)
     except Exception:  # damaged EXIF beside sound pixels
         orientation = None
-    turn = turns.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+    transpose = transposes.get(orientation) if isinstance(orientation, int) else None
+    return image if transpose is None else image.transpose(transpose)
 
 
 def _rgb(image: Image) -> Image:
@@ -111,11 +111,11 @@ def _rgb(image: Image) -> Image:
         raise BadImage("floating-point pixels, which have no stated range; save it with 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;"):
         image = _eight_bits(image)
-    see_through = image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    if see_through or (image.palette is not None and image.palette.mode.endswith("A")):
-        coloured = image.convert("RGBA")
-        image = pillow.new("RGBA", coloured.size, "white")
-        image.alpha_composite(coloured)
+    transparent = image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    if transparent or (image.palette is not None and image.palette.mode.endswith("A")):
+        rgba = image.convert("RGBA")
+        image = pillow.new("RGBA", rgba.size, "white")
+        image.alpha_composite(rgba)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
