@@ -124,7 +124,7 @@ class TestWhatCannotBeReadIsOneLine:
     @pytest.mark.parametrize("workers", [0, 2])
     def test_a_row_that_does_not_decode(self, workers: int) -> None:
         with pytest.raises(
-            ValueError, match=r"row 37 cannot be read \(OSError: image file is truncated\); mend"
+            ValueError, match=r"row 37 cannot be read \(OSError: image file is truncated\); repair"
         ) as found:
             batches(mapped(Files(broken=(37,)), workers=workers))
         assert "\n" not in str(found.value)

@@ -147,7 +147,7 @@ class _RowReader(Dataset[Any]):
             inputs, label = self.dataset[behind]
         except Exception as error:  # whatever the data set's reader raises
             reason = (str(error).splitlines() or [""])[0][:80]
-            return f"row {behind} cannot be read ({type(error).__name__}: {reason}); mend or leave out this row"
+            return f"row {behind} cannot be read ({type(error).__name__}: {reason}); repair or leave out this row"
         if not isinstance(inputs, Tensor):
             return f"row {behind} must be a tensor, got {type(inputs).__name__}; give the data set such a transform"
         if inputs.dtype != torch.uint8:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.read.optional_packages import package
 from longtail.data.read.tables import cells
 
 SPLIT_NAMES = {
@@ -141,9 +142,8 @@ def column_names(columns: str | Sequence[str] | None) -> list[str]:
 
 
 def _series(values: Any) -> Any:
-    import pandas
-
-    return values if isinstance(values, pandas.Series) else pandas.Series(list(values), dtype=object)
+    pandas = package("pandas", "tables")
+    return values if isinstance(values, pandas.Series) else pandas.Series(list(values[:]), dtype=object)
 
 
 def _refuse(wrong: np.ndarray, series: Any, names: Sequence[str] | None, rule: str, way_out: str) -> None:

@@ -90,16 +90,11 @@ def hub_pool(
         raise ValueError(
             f"drop_columns (--drop) is for tables, not for the images of {name}, got {drop_columns!r}; leave it out"
         )
-    names = [f"row {i}" for i in range(len(whole))]
-    if parts is not None:
-        names = [f"{part}/{i}" for i, part in enumerate(parts.tolist())]
-    roles = read_roles(whole, split=split, group=group, weight=weight, names=names, declared=parts)
-    feature, values = whole.features[label], whole[label]
-    named = isinstance(feature, datasets.ClassLabel)
-    labels = list(filled("label", label, _class_names(feature, values) if named else values, names))
-    classes = tuple(feature.names if named else sorted(set(labels)))
     encoded = whole.cast_column(image_columns[0], datasets.Image(decode=False)).select_columns(image_columns)
+    names = [f"{'row ' if parts is None else parts[i] + '/'}{i}" for i in range(len(whole))]
     images = EncodedImages(HubImages(encoded, image_columns[0]), names)
+    labels, classes = _labels(datasets, whole, label, names)
+    roles = read_roles(whole, split=split, group=group, weight=weight, names=names, declared=parts)
     facts = {"source": f"hub:{name}"} | ({} if config is None else {"config": config})
     pool = reader.encoded(
         name, images, labels, classes, roles, identity=_identity(name, encoded), facts=facts, notes=notes
@@ -159,6 +154,15 @@ def _label(datasets: Any, name: str, features: Any, label: str | None) -> str:
         shown = ", ".join(list(features)[:8])
         raise ValueError(f"{name} does not tell its label column; name one of {shown} with label= (--label)")
     return candidates[0]
+
+
+def _labels(datasets: Any, whole: Any, column: str, names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the label of every row and the names of all classes, in the data set's own order where it has one."""
+    feature, values = whole.features[column], whole[column]
+    if not isinstance(feature, datasets.ClassLabel):
+        labels = list(filled("label", column, values, names))
+        return labels, tuple(sorted(set(labels)))
+    return list(filled("label", column, _class_names(feature, values[:]), names)), tuple(feature.names)
 
 
 def _class_names(feature: Any, values: Sequence[int | None]) -> list[str | None]:

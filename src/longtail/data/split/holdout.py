@@ -144,7 +144,7 @@ def untestable(pool: Pool) -> tuple[str, str]:
         return "no class has two examples", "add examples, or cut labels that are measurements into classes"
     count = len(np.unique(pool.groups))
     return (
-        f"no class has two groups that could be parted ({count} group{'s' * (count > 1)} in all)",
+        f"no class has two groups that could be separated ({count} group{'s' * (count > 1)} in all)",
         "add groups to the classes, name another column with --group, or leave it out if rows need not stay together",
     )
 

@@ -60,7 +60,7 @@ class Decoded:
         if self.bad and not skip_bad:
             raise ValueError(
                 f"{len(self.bad)} of {count} images cannot be decoded: {_shown(self.bad)}; "
-                f"mend or remove them, or leave them out with --skip-bad ({option})"
+                f"repair or remove them, or leave them out with --skip-bad ({option})"
             )
         return self
 

@@ -109,7 +109,7 @@ class ImageReader:
         lost = set(pool.targets.tolist()) - set(pool.targets[result.rows].tolist())
         if lost:
             raise ValueError(
-                f"class {pool.classes[min(lost)]!r} has no image that can be decoded; mend one or remove the class"
+                f"class {pool.classes[min(lost)]!r} has no image that can be decoded; repair one or remove the class"
             )
         pool = pool.take(result.rows)
         assert isinstance(pool.rows, MappedExamples)

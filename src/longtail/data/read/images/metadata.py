@@ -55,7 +55,7 @@ def _rows(tree: Tree, file: str, wanted: list[str]) -> list[dict[str, str]]:
     for number, line in enumerate(lines[1:]):
         if len(line) != len(header):
             raise ValueError(
-                f"row {number} of {file} must have {len(header)} cells as the header has, got {len(line)}; mend it"
+                f"row {number} of {file} must have {len(header)} cells as the header has, got {len(line)}; correct it"
             )
     return [dict(zip(header, line, strict=True)) for line in lines[1:]]
 
