@@ -177,7 +177,7 @@ class TestFolds:
                 2, [0, 0, 1, 1], {"parts": np.array(["train", "test"] * 2)},
                 r"folds \(--folds\) need data without a split of their own, got test, train rows; leave out",
             ),
-            (3, [0, 0, 1, 1], {"groups": np.zeros(4, int)}, r"two groups that could be separated \(1 group in all\), so"),
+            (3, [0, 0, 1, 1], {"groups": np.zeros(4, int)}, r"groups that could be separated \(1 group in all\), so"),
             (2, [0, 0, 1, 1], {"groups": np.array([0, 0, 1, 1])}, r"\(2 groups in all\), so there is nothing"),
             (2, [0, 1, 2], {}, "no class has two examples, so there is nothing for folds; add examples"),
         ],
