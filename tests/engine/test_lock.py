@@ -17,8 +17,8 @@ from longtail.engine.lock import exclusive
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from longtail.engine.lock import held
-with held(Path(sys.argv[1])):
+from longtail.engine.lock import exclusive
+with exclusive(Path(sys.argv[1])):
     child = os.fork() if len(sys.argv) > 2 else 1
     if child:
         print(child, flush=True)

@@ -121,6 +121,7 @@ def _check_writable(svg: Path) -> None:
 
 
 def _draw(svg: Path, found: dict[str, Any]) -> None:
+    from longtail.facts.files import write_text
     from longtail.report import recall_plot
 
     place = {name: j for j, name in enumerate(found["classes"])}
@@ -128,6 +129,4 @@ def _draw(svg: Path, found: dict[str, Any]) -> None:
     drawn = recall_plot.bars_svg(
         found["classes"], found["class_counts"], found["headline"], groups, rule=found["groups"]["rule"]
     )
-    temporary = svg.with_name(f"{svg.name}.tmp")
-    temporary.write_text(drawn, encoding="utf-8")
-    os.replace(temporary, svg)
+    write_text(svg, drawn)

@@ -22,9 +22,10 @@ from longtail.comparison.result import summarise
 from longtail.data import Splits, TrainingSet, load
 from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
-from longtail.engine import Recipe, state_files
+from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.engine.lock import exclusive
+from longtail.facts.files import remove_unfinished
 from longtail.facts.messages import quoted
 from longtail.facts.paths import apart
 from longtail.methods import added
@@ -163,7 +164,7 @@ def _compared(
     made = plan(
         found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds, found.task
     )  # fmt: skip
-    state_files.sweep(made.out)
+    remove_unfinished(made.out)
     mend(made, audit(made))
     claim(made)
     if on_plan is not None:

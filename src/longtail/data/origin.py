@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +9,8 @@ from itertools import accumulate
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+
+from longtail.facts.files import json_checksum
 
 
 class Place(NamedTuple):
@@ -54,7 +54,7 @@ class Origin:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all of it."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+        return json_checksum(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from longtail.engine import state_files
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
+from longtail.facts import files
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 
@@ -101,7 +100,7 @@ class Training(Iterator[Record]):
     def stage_hash(self, index: int) -> str:
         """Names a stage by everything that decides its result: data, recipe, seed and the specs so far."""
         facts = [*self._identity, [(s.spec, s.epochs) for s in self.stages[: index + 1]]]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return files.json_checksum(facts)[:16]
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on: tensors and plain values, ready for `packing.save`."""

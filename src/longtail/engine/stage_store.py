@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.engine import state_files
-from longtail.facts.json_documents import Rule, misfit
+from longtail.facts.json_documents import Rule, violation
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 
@@ -36,7 +36,7 @@ def stored(store: Path, name: str, epochs: int) -> dict[str, Any] | None:
     }  # fmt: skip
     try:
         stage = state_files.load(path)
-        wrong = misfit(stage, rules)
+        wrong = violation(stage, rules)
         told = f"{path} is of another training ({wrong})"
     except ValueError as error:
         stage, wrong, told = None, "damaged", str(error).partition(";")[0]

@@ -6,10 +6,10 @@ Beside each run with instance weights, weights.svg.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from longtail.facts.files import write_text
 from longtail.report import recall_plot, tables, weight_plot
 
 
@@ -24,9 +24,7 @@ def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
     written = []
     for name, content in contents.items():
         if content is not None:
-            temporary = folder / f"{name}.tmp"
-            temporary.write_text(content, encoding="utf-8")
-            os.replace(temporary, folder / name)
+            write_text(folder / name, content)
             written.append(folder / name)
     runs = [folder / run["folder"] for row in summary["rows"] for run in row["runs"] if "folder" in run]
     return written + [drawn for drawn in map(weight_plot.write_plot, runs) if drawn is not None]

@@ -12,13 +12,12 @@ from torch import Tensor
 from longtail.catalogue.method import Method
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
-from longtail.engine import Recipe, state_files
+from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.lock import exclusive
 from longtail.methods.registry import method as resolve
 from longtail.runs import manifest, sources
-from longtail.runs.outputs import configuration, described
-from longtail.runs.run import Run, claim, standing
+from longtail.runs.outputs import configuration, described, write_result
+from longtail.runs.run import Run, opened
 from longtail.runs.train import train
 
 
@@ -56,15 +55,10 @@ def train_folds(
     shared = chosen.under(recipe)
     first = folds.splits(seed, 0)
     config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
-    if (done := standing(place, config, mend=False)) is not None:  # only read, so its folder may be read-only
-        return done
-    with exclusive(place):
-        if (done := standing(place, config, mend=True)) is not None:
-            return done
-        state_files.sweep(place)
-        config = claim(place, config)
-        if folds.origin is not None:
-            sources.keep(place, folds.origin)
+    with opened(place, config) as (finished, config):
+        if finished is not None:
+            return finished
+        sources.write(place, folds.origin)  # now, so that the folds refer to it
         runs = []
         for j in range(folds.k):
             splits = first if j == 0 else folds.splits(seed, j)
@@ -98,28 +92,17 @@ def _configuration(
 
 def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[str, Any], runs: list[Run]) -> Run:
     """The run of all folds, from the runs of each."""
-    arrays, link = _predictions(folds, seed, runs), runs[0].result["link"]
-    scores = manifest.scored(arrays, link, folds.class_counts)
-    predicted = manifest.write_predictions(folder, arrays)
     reused = [Path(r.result["reuses"]) for r in runs if r.result["reuses"]]
-    result = {
-        "method": method.spec,
-        "key": method.key,
-        "reference": method.reference.short,
-        "retrains": method.retrains,
-        "seed": seed,
+    result = write_result(
+        folder, method, folds, seed, _predictions(folds, seed, runs),
+        [str(run.folder.relative_to(folder) / manifest.RUN) for run in runs],
         # of the run, not of its fold
-        "reuses": str(reused[0].parent if reused[0].name.startswith("fold-") else reused[0]) if reused else None,
-        "seconds": sum(r.result["seconds"] for r in runs),
-        "scores": scores,
-        "sources": None if folds.origin is None else folds.origin.digest,
-        "folds": len(runs),
-        "link": link,
-        "hashes": {"data": folds.hash, "predictions": predicted},
-    }
-    names = [str(run.folder.relative_to(folder) / manifest.RUN) for run in runs]
-    whole = manifest.write(folder, result, (manifest.CONFIG, manifest.PREDICTIONS, *names))
-    return Run(folder, config, whole)
+        reuses=str(reused[0].parent if reused[0].name.startswith("fold-") else reused[0]) if reused else None,
+        seconds=sum(r.result["seconds"] for r in runs),
+        folds=len(runs),
+        link=runs[0].result["link"],
+    )  # fmt: skip
+    return Run(folder, config, result)
 
 
 def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from longtail.engine import Recipe
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.facts.learner import Learner
-from longtail.runs import manifest
+from longtail.runs import manifest, sources
 from longtail.runs.predictor import Predictor
 from longtail.version import __version__
 
@@ -58,7 +60,7 @@ def described(data: Splits | Folds) -> dict[str, Any]:
 
 
 def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
-    """The trained network with its scale and its post-hoc rule, fitted on the validation part where it learns."""
+    """Return the trained network with its scale and post-hoc rule; a rule that learns is fitted on validation data."""
     left, counts = learner.inference(), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
     if left.offsets is not None:
@@ -81,8 +83,8 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
     return predictor
 
 
-def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What predictions.safetensors holds, and the scores of the decisions on the test part."""
+def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
+    """Predict the test part, and return the arrays of predictions.safetensors."""
     test = splits.test
     scores = _scores(predictor, test)
     index = torch.arange(len(test)) if splits.test_rows is None else splits.test_rows.contiguous()
@@ -93,7 +95,38 @@ def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor]
         arrays["adjusted_scores"] = decided.cpu().contiguous()
     if test.sample_weight is not None:
         arrays["sample_weight"] = test.sample_weight
-    return arrays, manifest.scored(arrays, predictor.link, splits.class_counts)
+    return arrays
+
+
+def write_result(
+    folder: Path, method: Method, data: Splits | Folds, seed: int, arrays: dict[str, Tensor], names: Iterable[str],
+    *, link: str, **entries: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Write predictions, sources and, last of all, run.json; return the content of run.json.
+
+    Args:
+        folder: of the run.
+        method, data, seed: of the run.
+        arrays: of predictions.safetensors.
+        names: the other files of the run, beside config.json.
+        link: how its scores become probabilities.
+        entries: what else run.json says: `seconds`, `reuses` and, of a cross-validated run, `folds`.
+    """
+    predicted = manifest.write_predictions(folder, arrays)
+    sources.write(folder, data.origin)
+    result = {
+        "method": method.spec,
+        "key": method.key,
+        "reference": method.reference.short,
+        "retrains": method.retrains,
+        "seed": seed,
+        **entries,
+        "scores": manifest.scores_of(arrays, link, data.class_counts),
+        "link": link,
+        "sources": None if data.origin is None else data.origin.digest,
+        "hashes": {"data": data.hash, "predictions": predicted},
+    }
+    return manifest.write(folder, result, (manifest.CONFIG, manifest.PREDICTIONS, *names))
 
 
 def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from longtail.engine import state_files
+from longtail.facts import files
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -86,12 +86,12 @@ class Predictions:
         target = checked(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".csv":
-            state_files.write_bytes(target, self.csv().encode())
+            files.write_text(target, self.csv())
             return
         arrow, parquet = _pyarrow()
         buffer = io.BytesIO()
         parquet.write_table(arrow.table(self.columns), buffer)
-        state_files.write_bytes(target, buffer.getvalue())
+        files.write_bytes(target, buffer.getvalue())
 
 
 def checked(path: str | Path) -> Path:

@@ -14,17 +14,16 @@ from longtail.catalogue.method import Method
 from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.lock import exclusive
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
 from longtail.models.conv_bn_fusion import fused_batch_norms
-from longtail.runs import manifest, run, sources
+from longtail.runs import manifest
 from longtail.runs.journal import Journal
-from longtail.runs.outputs import configuration, predictions, predictor_of
+from longtail.runs.outputs import configuration, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
-from longtail.runs.run import Run, claim
+from longtail.runs.run import Run, opened, owner
 
 OnEpoch = Callable[[Record], None]
 
@@ -158,20 +157,11 @@ class Fit(Iterator[Record]):
     def _go(self) -> Generator[Record, None, None]:
         if self.folder is None:
             yield from self._trained(None)
-        elif not self._found(mend=False):  # a finished run is only read, so its folder may be read-only
-            with exclusive(self.folder):
-                if self._found(mend=True):  # finished by another process in between
-                    return
-                self.config = claim(self.folder, self.config)
+            return
+        with opened(self.folder, self.config) as (self._run, self.config):
+            if self._run is None:
                 self._journal = Journal(self.folder, self.config)
                 yield from self._trained(self._journal.resume())
-
-    def _found(self, *, mend: bool) -> bool:
-        assert self.folder is not None
-        self._run = run.standing(self.folder, self.config, mend=mend)
-        if self._run is not None:
-            self.config = self._run.config
-        return self._run is not None
 
     def _trained(self, resume: dict[str, Any] | None) -> Iterator[Record]:
         before = torch.get_num_threads()
@@ -196,7 +186,7 @@ class Fit(Iterator[Record]):
             evaluate_at=self._evaluated,
             resume=resume,
             store=self._store,
-            owner="" if self.folder is None else run.owner(self.folder),
+            owner="" if self.folder is None else owner(self.folder),
             identity=[self.splits.hash, recipe.to_json()],
             device=self.device,
         )
@@ -224,24 +214,13 @@ class Fit(Iterator[Record]):
         assert self.folder is not None
         start = time.perf_counter()
         predictor = predictor_of(self.method, self.splits, training.learner, self.device)
-        arrays, scores = predictions(predictor, self.splits)
-        predicted = manifest.write_predictions(self.folder, arrays)
-        model = predictor.save(self.folder)
-        if (origin := self.splits.origin) is not None:
-            sources.keep(self.folder, origin)
-        trained = sum(record["seconds"] for record in run.Run(self.folder, self.config, {}).records)
-        result = {
-            "method": self.method.spec,
-            "key": self.method.key,
-            "reference": self.method.reference.short,
-            "retrains": self.method.retrains,
-            "seed": self.seed,
-            "reuses": training.reused[0] if training.reused else None,
-            "seconds": trained + time.perf_counter() - start,
-            "scores": scores,
-            "link": predictor.link,
-            "sources": None if origin is None else origin.digest,
-            "hashes": {"data": self.splits.hash, "predictions": predicted},
-        }
-        names = (manifest.CONFIG, manifest.LINES, manifest.PREDICTIONS, *model)
-        return Run(self.folder, self.config, manifest.write(self.folder, result, names))
+        arrays = predictions(predictor, self.splits)
+        names = (manifest.LINES, *predictor.save(self.folder))
+        trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
+        result = write_result(
+            self.folder, self.method, self.splits, self.seed, arrays, names,
+            reuses=training.reused[0] if training.reused else None,
+            seconds=trained + time.perf_counter() - start,
+            link=predictor.link,
+        )  # fmt: skip
+        return Run(self.folder, self.config, result)
