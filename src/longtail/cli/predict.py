@@ -45,12 +45,12 @@ def predict(
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import apart
-    from longtail.runs.predictions import checked
+    from longtail.runs.predictions import check_target
     from longtail.runs.predictor import Predictor
 
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
-    target = None if out is None else checked(out)
+    target = None if out is None else check_target(out)
     if target is not None:
         apart(target, data)
     wanted = prior(target_prior)

@@ -1,4 +1,4 @@
-"""State as tensors and JSON: nested state dicts go to a safetensors file and back, nothing is ever pickled."""
+"""Save nested state dicts as one safetensors file of tensors and JSON, and load them; nothing is pickled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
             return {"tensor": name}
         if isinstance(node, dict):
             items = [[key, walk(value, f"{path}.{key}")] for key, value in node.items()]
-            return {"dict": items}  # pairs keep integer keys, which a JSON object would turn into strings
+            return {"dict": items}  # pairs, since keys of a JSON object are strings
         if isinstance(node, list | tuple):
             kind = "list" if isinstance(node, list) else "tuple"
             return {kind: [walk(value, f"{path}.{i}") for i, value in enumerate(node)]}
@@ -37,7 +37,7 @@ def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
 
 
 def unpack(tensors: dict[str, Tensor], skeleton: Any) -> Any:
-    """The inverse of `pack`."""
+    """Return the tree that `pack` split."""
     ((kind, body),) = skeleton.items()
     if kind == "tensor":
         return tensors[body]
@@ -50,7 +50,7 @@ def unpack(tensors: dict[str, Tensor], skeleton: Any) -> Any:
 
 
 def save(path: Path, tree: Any) -> None:
-    """Write a tree to one safetensors file, atomically, with a checksum."""
+    """Write a tree to one safetensors file in one step, with a checksum."""
     tensors, skeleton = pack(tree)
     text = json.dumps(skeleton)
     files.write_bytes(
@@ -91,7 +91,7 @@ def _checksum(tensors: dict[str, Tensor], skeleton: str) -> str:
 
 
 def cloned(tree: Any) -> Any:
-    """A copy of a tree of dicts, lists and tensors that no longer follows training."""
+    """Return a copy of a tree of dicts, lists and tensors that training does not change."""
     if isinstance(tree, Tensor):
         return tree.detach().clone()
     if isinstance(tree, dict):

@@ -1,4 +1,4 @@
-"""Cross-validated runs: one training per fold, and one run whose predictions are those of all folds."""
+"""Cross-validated runs: one training per fold, and one run with the predictions of all folds."""
 
 from __future__ import annotations
 
@@ -28,30 +28,28 @@ def train_folds(
     folder: str | Path,
     seed: int = 0,
     recipe: Recipe,
-    store: Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
-    evaluations: int = 1,
+    **options: Any,
 ) -> Run:
-    """Train one method on every fold of one repetition; the same call goes on where it was interrupted.
+    """Train one method on every fold of one repetition; the same call resumes where it was interrupted.
 
-    The folder gets `fold-<j>/`, each a run like any other, and the run of all: predictions.safetensors holds every
-    tested row once (`index`: its row in the data as read, ascending; `fold`: who predicted it), run.json their scores.
+    The folder gets `fold-<j>/`, each a run like any other, and the run of all folds: predictions.safetensors has every
+    tested row once (`index`: its row in the data as read, ascending; `fold`: the fold that predicted it), run.json
+    their scores.
 
     Args:
         method: a method or its spec string.
         folds: the data.
-        folder: of the run; claimed by this configuration.
+        folder: of the run; it belongs to this configuration from then on.
         seed: of the partition, of initialisation and of order.
-        recipe, store, device, threads, evaluations: as in `train`.
+        recipe, device, threads, options: as in `train`.
 
     Raises:
         ValueError, OSError, FinitenessError: as `train`.
     """
     chosen, place = resolve(method), Path(folder)
-    how: dict[str, Any] = {
-        "seed": seed, "store": store, "device": device, "threads": threads, "evaluations": evaluations,
-    }  # fmt: skip
+    options |= {"seed": seed, "device": device, "threads": threads}
     shared = chosen.under(recipe)
     first = folds.splits(seed, 0)
     config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
@@ -62,19 +60,19 @@ def train_folds(
         runs = []
         for j in range(folds.k):
             splits = first if j == 0 else folds.splits(seed, j)
-            runs.append(train(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **how))
+            runs.append(train(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **options))
         return _pooled(chosen, folds, seed, place, config, runs)
 
 
 def fold_folder(folder: Path, fold: int) -> Path:
-    """Where the run of one fold stands."""
+    """Return the folder of one fold's run."""
     return folder / f"fold-{fold}"
 
 
 def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
-    """The recipe that all folds share, with what follows from a preparation taken from this fold's own.
+    """Return the recipe of all folds with the network's arguments that follow from this fold's preparation.
 
-    A category that only other folds know is no input here, so a table's network differs in width between folds.
+    A category that occurs in other folds alone is no input here, so a table's network differs in width between folds.
     """
     if splits.preparation is None:
         return recipe
@@ -85,13 +83,13 @@ def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
 def _configuration(
     method: Method, folds: Folds, first: Splits, seed: int, recipe: Recipe, device: str, threads: int
 ) -> dict[str, Any]:
-    # the recipe as all folds are given it; each fold's own stands in its own config.json
+    # the recipe of all folds; each fold's own is in its own config.json
     shared = {"data": described(folds), "recipe": recipe.to_json()}
     return configuration(method, first, seed, of_fold(recipe, first), device, threads) | shared
 
 
 def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[str, Any], runs: list[Run]) -> Run:
-    """The run of all folds, from the runs of each."""
+    """Return the run of all folds, made from the runs of each."""
     reused = [Path(r.result["reuses"]) for r in runs if r.result["reuses"]]
     result = write_result(
         folder, method, folds, seed, _predictions(folds, seed, runs),
@@ -106,18 +104,17 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
 
 
 def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:
-    """What predictions.safetensors holds, by row of the pool."""
+    """Return the arrays of predictions.safetensors, by row of the pool."""
     partition = torch.from_numpy(folds.partition(seed))
     parts: list[dict[str, Tensor]] = []
     for j, one in enumerate(runs):
-        found = one.predictions()
-        rows = torch.nonzero(partition == j).flatten()  # a fold's test part stands in this order
+        rows = torch.nonzero(partition == j).flatten()  # the order of a fold's test part
         fold = torch.full_like(rows, j)
-        parts.append({**found, "index": rows, "fold": fold})
-    whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    order = whole["index"].argsort()
-    whole = {name: values[order].contiguous() for name, values in whole.items()}
+        parts.append({**one.predictions(), "index": rows, "fold": fold})
+    pooled = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    order = pooled["index"].argsort()
+    pooled = {name: values[order].contiguous() for name, values in pooled.items()}
     if folds.pool.sample_weight is not None:
-        whole["sample_weight"] = folds.pool.sample_weight[whole["index"]].contiguous()
-    whole["index"] = folds.pool.source(whole["index"]).contiguous()
-    return whole
+        pooled["sample_weight"] = folds.pool.sample_weight[pooled["index"]].contiguous()
+    pooled["index"] = folds.pool.source(pooled["index"]).contiguous()
+    return pooled

@@ -1,4 +1,4 @@
-"""What a training was asked to do and what came out of it: configuration, predictor, predictions."""
+"""The configuration of a training, and its results: predictor, predictions, run.json."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from longtail.version import __version__
 def configuration(
     method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int
 ) -> dict[str, Any]:
-    """config.json: everything resolved; the keys of `run.IDENTITY` decide the result."""
+    """Return the content of config.json, everything resolved; the keys of `run.IDENTITY` decide the result."""
     return {
         "schema_version": manifest.SCHEMA,
         "method": method.spec,
@@ -48,7 +48,7 @@ def configuration(
 
 
 def described(data: Splits | Folds) -> dict[str, Any]:
-    """What config.json says of the data: with the hash over every value, their identity."""
+    """Return the entry of config.json on the data; its hash covers every value."""
     return {
         "name": data.name,
         "facts": data.facts,
@@ -61,18 +61,18 @@ def described(data: Splits | Folds) -> dict[str, Any]:
 
 def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
     """Return the trained network with its scale and post-hoc rule; a rule that learns is fitted on validation data."""
-    left, counts = learner.inference(), splits.class_counts.cpu()
+    inference, counts = learner.inference(), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
-    if left.offsets is not None:
+    if inference.offsets is not None:
         if rule is not None:
-            raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior, which is one too many")
-        rule = posthoc.LogitAdjustment(left.offsets.double().softmax(0).cpu(), tau=1.0).to(device)
+            raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior, of which only one can act; leave out the rule")
+        rule = posthoc.LogitAdjustment(inference.offsets.double().softmax(0).cpu(), tau=1.0).to(device)
     predictor = Predictor(
-        left.network,
+        inference.network,
         splits.classes,
         counts,
-        scale=left.scale,
-        link=left.link,
+        scale=inference.scale,
+        link=inference.link,
         posthoc=rule,
         preparation=splits.preparation,
         prior=None if method.prior is None else method.prior(counts),
@@ -89,10 +89,8 @@ def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
     scores = _scores(predictor, test)
     index = torch.arange(len(test)) if splits.test_rows is None else splits.test_rows.contiguous()
     arrays = {"scores": scores.cpu(), "targets": test.targets, "index": index}
-    decided = scores
     if predictor.posthoc is not None:
-        decided = predictor.adjusted(scores)
-        arrays["adjusted_scores"] = decided.cpu().contiguous()
+        arrays["adjusted_scores"] = predictor.adjusted(scores).cpu().contiguous()
     if test.sample_weight is not None:
         arrays["sample_weight"] = test.sample_weight
     return arrays
@@ -129,5 +127,5 @@ def write_result(
     return manifest.write(folder, result, (manifest.CONFIG, manifest.PREDICTIONS, *names))
 
 
-def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time
+def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at once
     return torch.cat([predictor.scores(inputs) for inputs in part.chunks(size)])

@@ -173,7 +173,7 @@ def claim(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Write config.json into a new folder, or read that of a run begun before; a damaged one is written anew.
 
     Returns:
-        the configuration in force: the stored one where the run was begun before (it keeps its thread count).
+        the configuration in force: the stored one of a run begun before (it keeps its thread count).
 
     Raises:
         ValueError: the folder belongs to another configuration; the line names the first difference.
