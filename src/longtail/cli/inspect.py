@@ -41,10 +41,10 @@ def inspect(
 
     wanted = rules.rules(fail_on)
     if svg is not None:
-        from longtail.facts.paths import apart
+        from longtail.facts.paths import check_not_data
 
         _check_writable(svg)
-        apart(svg, data, "--svg", inside=True)
+        check_not_data(svg, data, "--svg", inside=True)
     found = _inspected(data, reading)
     found["broken_rules"] = rules.broken(wanted, found)
     if svg is not None:

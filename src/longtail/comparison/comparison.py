@@ -27,7 +27,7 @@ from longtail.engine.default_recipe import default_recipe
 from longtail.engine.lock import exclusive
 from longtail.facts.files import remove_unfinished
 from longtail.facts.messages import quoted
-from longtail.facts.paths import apart
+from longtail.facts.paths import check_not_data
 from longtail.methods import added
 from longtail.methods import methods as chosen
 from longtail.report import files, tables
@@ -222,8 +222,8 @@ def prepare(
     if folds is not None:
         check_folds(folds)
     # the folder that is written where none is named has a name of the data's, which are not read yet
-    apart(Path("runs") if out is None else out, data)
-    apart(Path("runs") if out is None else out, options.get("data_dir"))
+    check_not_data(Path("runs") if out is None else out, data)
+    check_not_data(Path("runs") if out is None else out, options.get("data_dir"))
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")
     for name in options:

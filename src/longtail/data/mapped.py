@@ -161,7 +161,7 @@ class MappedExamples:
             pin_memory=torch.device(self.device).type == "cuda",
             generator=torch.Generator(),
         )
-        with subprocesses.safe():  # where workers are not forked
+        with subprocesses.safe_path():  # where workers are not forked
             found = iter(loader)
         try:
             # asked to its end, the loader ends its workers itself; in __del__ an interrupt would be lost

@@ -1,8 +1,8 @@
-"""Schedules: knobs that move with progress.
+"""Schedules: knobs that change with progress.
 
 A schedule maps progress p in [0, 1) (finished epochs / epochs of the stage) to a number. A knob is a float or
 a schedule and is read by `at(knob, progress)`. Plain arithmetic on a float progress and `torch.where` on a
-tensor, so that a compiled loss neither synchronises nor recompiles as progress moves.
+tensor, so that a compiled loss neither synchronises nor recompiles as progress changes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def values(self) -> tuple[float, ...]:
-        """The values it is built from (its extremes), which is what range checks look at."""
+        """The values it is built from (its extremes), for range checks."""
 
     def __repr__(self) -> str:
         own = ", ".join(repr(getattr(self, f.name)) for f in fields(self)) if is_dataclass(self) else ""
@@ -49,10 +49,9 @@ class Schedule(ABC):
 
 
 def at(knob: float | Schedule, progress: float | Tensor | None, name: str = "knob") -> Any:
-    """The value of a knob now.
+    """Return the value of a knob at this progress.
 
-    A schedule without progress raises TypeError naming the knob: deferred re-weighting is never silently on
-    or off.
+    A schedule without progress raises TypeError, naming the knob: deferred re-weighting is never silently on or off.
     """
     if not isinstance(knob, Schedule):
         return knob
@@ -73,7 +72,7 @@ def _cos(x: float | Tensor) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class Constant(Schedule):
-    """The same value always."""
+    """The same value at every progress."""
 
     value: float
 
@@ -94,7 +93,7 @@ class Switch(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("at", self.at)
+        _check_share("at", self.at)
 
     def __call__(self, progress: float | Tensor) -> Any:
         return _choose(progress, self.at, self.before, self.after)
@@ -167,7 +166,7 @@ class Steps(Schedule):
         if list(self.at) != sorted(self.at):
             raise ValueError(f"steps: switching points must ascend, got {self.at}; sort them")
         for point in self.at:
-            _share("at", point)
+            _check_share("at", point)
 
     def __call__(self, progress: float | Tensor) -> Any:
         value: Any = self.levels[0]
@@ -219,7 +218,7 @@ def _numbers(name: str, values: Any) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _share(name: str, value: float) -> None:
+def _check_share(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError(f"{name} must be in [0, 1], got {value!r}; it is a share of the stage, not an epoch")
 
@@ -229,4 +228,4 @@ cycle, steps, warmup = Cycle, Steps, Warmup
 BY_NAME: dict[str, type[Schedule]] = {
     s.__name__.lower(): s for s in (Constant, Switch, Linear, Cosine, Cycle, Steps, Warmup)
 }
-"""The schedules a spec string may name."""
+"""Names of the schedules in spec strings."""

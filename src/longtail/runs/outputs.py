@@ -65,7 +65,7 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
     if inference.offsets is not None:
         if rule is not None:
-            raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior, of which only one can act; leave out the rule")
+            raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior; leave out one of them")
         rule = posthoc.LogitAdjustment(inference.offsets.double().softmax(0).cpu(), tau=1.0).to(device)
     predictor = Predictor(
         inference.network,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longtail.facts.arrays import keyed
+from longtail.facts.arrays import as_dict
 
 TRAINING, UNIFORM = "training", "uniform"
 NAME = "target_prior (--target-prior)"
@@ -39,7 +39,7 @@ def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor
                 f'write {UNIFORM}, or "{classes[0]}=0.9,..."'
             )
         return torch.full((len(classes),), 1 / len(classes), dtype=torch.float64), UNIFORM
-    named = keyed(prior, NAME)
+    named = as_dict(prior, NAME)
     values = _in_order(prior, classes) if named is None else _by_name(named, classes)
     _check(values, classes)
     shares = zip(classes, values.tolist(), strict=True)
