@@ -1,7 +1,4 @@
-"""The files of a comparison: comparison.json, .csv, .md and recall.svg, each written whole or not at all.
-
-Beside each run with instance weights, weights.svg.
-"""
+"""Write the files of a comparison: comparison.json, .csv, .md, recall.svg, and weights.svg beside each weighted run."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from longtail.report import recall_plot, tables, weight_plot
 
 
 def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
-    """Write what a comparison leaves beside its runs, and say what was written."""
+    """Write the files beside a comparison's runs, and return their paths."""
     contents = {
         "comparison.json": json.dumps(summary, indent=2, allow_nan=False) + "\n",
         "comparison.csv": tables.comma_separated(summary),

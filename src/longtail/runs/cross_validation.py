@@ -90,15 +90,17 @@ def _configuration(
 
 def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[str, Any], runs: list[Run]) -> Run:
     """Return the run of all folds, made from the runs of each."""
+    arrays = _predictions(folds, seed, runs)
     reused = [Path(r.result["reuses"]) for r in runs if r.result["reuses"]]
     result = write_result(
-        folder, method, folds, seed, _predictions(folds, seed, runs),
+        folder, method, folds, seed, arrays,
         [str(run.folder.relative_to(folder) / manifest.RUN) for run in runs],
         # of the run, not of its fold
         reuses=str(reused[0].parent if reused[0].name.startswith("fold-") else reused[0]) if reused else None,
         seconds=sum(r.result["seconds"] for r in runs),
         folds=len(runs),
         link=runs[0].result["link"],
+        predicted=manifest.write_predictions(folder, arrays),
     )  # fmt: skip
     return Run(folder, config, result)
 

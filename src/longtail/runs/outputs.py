@@ -98,19 +98,19 @@ def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
 
 def write_result(
     folder: Path, method: Method, data: Splits | Folds, seed: int, arrays: dict[str, Tensor], names: Iterable[str],
-    *, link: str, **entries: Any,
+    *, link: str, predicted: str, **entries: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write predictions, sources and, last of all, run.json; return the content of run.json.
+    """Write sources and, last of all, run.json; return the content of run.json.
 
     Args:
         folder: of the run.
         method, data, seed: of the run.
-        arrays: of predictions.safetensors.
+        arrays: of predictions.safetensors, which is written.
         names: the other files of the run, beside config.json.
         link: how its scores become probabilities.
+        predicted: checksum of predictions.safetensors.
         entries: what else run.json says: `seconds`, `reuses` and, of a cross-validated run, `folds`.
     """
-    predicted = manifest.write_predictions(folder, arrays)
     sources.write(folder, data.origin)
     result = {
         "method": method.spec,

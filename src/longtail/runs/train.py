@@ -202,6 +202,7 @@ class Fit(Iterator[Record]):
         start = time.perf_counter()
         predictor = predictor_of(self.method, self.splits, training.learner, self.device)
         arrays = predictions(predictor, self.splits)
+        predicted = manifest.write_predictions(self.folder, arrays)
         names = (manifest.LINES, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         result = write_result(
@@ -209,5 +210,6 @@ class Fit(Iterator[Record]):
             reuses=training.reused[0] if training.reused else None,
             seconds=trained + time.perf_counter() - start,
             link=predictor.link,
+            predicted=predicted,
         )  # fmt: skip
         return Run(self.folder, self.config, result)

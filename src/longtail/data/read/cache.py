@@ -1,4 +1,4 @@
-"""Decoded images, kept as one uint8 tensor: written whole or not at all, checked when read, made anew when stale."""
+"""The cache of decoded images: one uint8 tensor per data set, verified when read, written again when outdated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Decoded = tuple[Tensor, Tensor, list[str]]
 
 
 def folder() -> Path:
-    """LONGTAIL_CACHE, or longtail/ in the user's cache folder."""
+    """Return LONGTAIL_CACHE, or longtail/ in the user's cache folder."""
     given = os.environ.get("LONGTAIL_CACHE")
     if given:
         return Path(given)
@@ -30,19 +30,17 @@ def folder() -> Path:
 
 
 def decoded(name: str, sources: Sequence[Path], decode: Callable[[], Decoded]) -> Decoded:
-    """What `decode` returns, from the cache where it holds exactly these sources.
+    """Return what `decode` returns, from the cache where it has exactly these sources.
 
-    The key is the sources' paths, sizes and times of change, so a changed source is decoded again. Several
-    processes may do so at once: each writes a file of its own and the last rename wins with the same content.
-    A cache that cannot be read or whose checksum is off is decoded again; one that cannot be written is done
-    without.
+    The key is the sources' paths, sizes and modification times, so that a changed source is decoded again. Several
+    processes may do so at once: each writes a temporary file of its own, and the last one renamed stays. A cache file
+    that cannot be read or has a wrong checksum is decoded again; one that cannot be written is logged as a warning.
     """
     stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in sources]
     key = files.json_checksum(stamps)[:16]
     path = folder() / f"{name}-{key}.safetensors"
-    found = _read(path)
-    if found is not None:
-        return found
+    if (stored := _read(path)) is not None:
+        return stored
     images, targets, classes = decode()
     _write(path, images, targets, classes)
     return images, targets, classes
@@ -80,7 +78,7 @@ def _checksum(images: Tensor, targets: Tensor) -> str:
 
 
 def images_hash(images: Tensor, targets: Tensor) -> str:
-    """SHA-256 over the sorted pixel bytes of images with their labels: which images, in whatever order."""
+    """Return the SHA-256 over the sorted pixel bytes of images with their labels, whatever their order."""
     rows = images.contiguous().numpy().reshape(len(images), -1)
     labelled = sorted(y.to_bytes(4, "little") + row.tobytes() for y, row in zip(targets.tolist(), rows, strict=True))
     return files.checksum(*labelled)
