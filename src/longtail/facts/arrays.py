@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_dict", "by_class", "checked_counts", "is_whole", "like_labels", "warn_of_labels"]
-
 log = logging.getLogger(__name__)
 
 COUNT = "use longtail.class_counts(labels)"
@@ -69,7 +67,7 @@ def by_class(values: Any, name: str = "class_counts", classes: Sequence[str] | N
     entries = as_dict(values, name)
     if entries is None:
         return _numbers(values, name)
-    indices = _class_indices(list(entries), name, classes, _categories(values))
+    indices = _class_indices(list(entries), name, classes, categories(getattr(values, "index", None)))
     counts = np.zeros(max(indices.values(), default=-1) + 1 if classes is None else len(classes))
     for key, number in entries.items():
         counts[indices[key]] = _number(number, key, name)
@@ -172,10 +170,10 @@ def _by_index(keys: list[Any], name: str, classes: Sequence[str] | None) -> dict
     return indices
 
 
-def _categories(values: Any) -> Sequence[str] | None:
-    """The order of the categories, where the index is a pandas categorical of text."""
-    categories = getattr(getattr(values, "index", None), "categories", None)
-    names = None if categories is None else list(categories)
+def categories(values: Any) -> list[str] | None:
+    """Return the categories of a pandas categorical index or dtype, in their order, where they are text; else None."""
+    entries = getattr(values, "categories", None)
+    names = [] if entries is None else list(entries)
     return names if names and all(isinstance(c, str) for c in names) else None
 
 

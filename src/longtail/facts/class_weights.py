@@ -57,15 +57,13 @@ def effective_number(
 
 def named(name: str, counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
     """Return the weights of a named rule: "inverse" (n^-1), "sqrt" (n^-1/2), "effective" (beta 0.9999)."""
-    if name == "inverse":
-        return inverse_frequency(counts, zero_count=zero_count, dtype=dtype)
-    if name == "sqrt":
-        return power(counts, 0.5, zero_count=zero_count, dtype=dtype)
     if name == "effective":
         return effective_number(counts, zero_count=zero_count, dtype=dtype)
-    raise ValueError(
-        f'class_weight must be None, a tensor, a dict, or one of {", ".join(NAMED)}, got {name!r}; try "effective"'
-    )
+    if name not in NAMED:
+        raise ValueError(
+            f'class_weight must be None, a tensor, a dict, or one of {", ".join(NAMED)}, got {name!r}; try "effective"'
+        )
+    return power(counts, 1.0 if name == "inverse" else 0.5, zero_count=zero_count, dtype=dtype)
 
 
 def resolve(

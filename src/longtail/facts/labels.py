@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from longtail.facts import identifiers
-from longtail.facts.arrays import is_whole
+from longtail.facts.arrays import categories, is_whole
 from longtail.facts.messages import quoted
 
 LABEL_NAMES = ("targets", "labels", "label", "y")
@@ -106,26 +106,14 @@ def _labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
             )
         return np.concatenate([array for array, _ in parts]), parts[0][1]
     if isinstance(source, np.ndarray) or hasattr(source, "to_numpy"):
-        return _column(source), _categories(source)
+        array = source if isinstance(source, np.ndarray) else source.to_numpy()
+        return np.asarray(array), categories(getattr(source, "dtype", None))
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         values = [v.item() if isinstance(v, Tensor | np.generic) else v for v in source]
         mixed = len({isinstance(v, str | bytes) for v in values}) > 1
         # NumPy would turn a missing label among strings into a class of its own, called "nan"
         return np.asarray(values, dtype=object if mixed else None), None
     return _dataset_labels(source)
-
-
-def _column(source: Any) -> np.ndarray:
-    array = source if isinstance(source, np.ndarray) else source.to_numpy()
-    return np.asarray(array)
-
-
-def _categories(source: Any) -> list[str] | None:
-    """The categories of a pandas categorical of strings, in their order."""
-    categories = getattr(getattr(source, "dtype", None), "categories", None)
-    if categories is None or not all(isinstance(c, str) for c in categories):
-        return None
-    return [str(c) for c in categories]
 
 
 def _dataset_labels(source: Any) -> tuple[np.ndarray, list[str] | None]:

@@ -39,9 +39,9 @@ class Schedule(ABC):
     def __call__(self, progress: float | Tensor) -> Any:
         """The value at `progress`: a float for a float, a 0-dim tensor for a tensor."""
 
-    @abstractmethod
     def values(self) -> tuple[float, ...]:
-        """The values it is built from (its extremes), for range checks."""
+        """Return the values it is built from (its extremes), for range checks."""
+        return tuple(getattr(self, f.name) for f in fields(self) if f.name not in ("at", "cycles"))  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         own = ", ".join(repr(getattr(self, f.name)) for f in fields(self)) if is_dataclass(self) else ""
@@ -79,9 +79,6 @@ class Constant(Schedule):
     def __call__(self, progress: float | Tensor) -> Any:
         return torch.full_like(progress, self.value) if isinstance(progress, Tensor) else self.value
 
-    def values(self) -> tuple[float, ...]:
-        return (self.value,)
-
 
 @dataclass(frozen=True, repr=False)
 class Switch(Schedule):
@@ -98,9 +95,6 @@ class Switch(Schedule):
     def __call__(self, progress: float | Tensor) -> Any:
         return _choose(progress, self.at, self.before, self.after)
 
-    def values(self) -> tuple[float, ...]:
-        return (self.before, self.after)
-
 
 @dataclass(frozen=True, repr=False)
 class Linear(Schedule):
@@ -112,9 +106,6 @@ class Linear(Schedule):
     def __call__(self, progress: float | Tensor) -> Any:
         return self.start + (self.end - self.start) * progress
 
-    def values(self) -> tuple[float, ...]:
-        return (self.start, self.end)
-
 
 @dataclass(frozen=True, repr=False)
 class Cosine(Schedule):
@@ -125,9 +116,6 @@ class Cosine(Schedule):
 
     def __call__(self, progress: float | Tensor) -> Any:
         return self.end + (self.start - self.end) * (1 + _cos(math.pi * progress)) / 2
-
-    def values(self) -> tuple[float, ...]:
-        return (self.start, self.end)
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,9 +132,6 @@ class Cycle(Schedule):
 
     def __call__(self, progress: float | Tensor) -> Any:
         return self.low + (self.high - self.low) * (1 + _cos(2 * math.pi * self.cycles * progress)) / 2
-
-    def values(self) -> tuple[float, ...]:
-        return (self.low, self.high)
 
 
 @dataclass(frozen=True, repr=False)
