@@ -69,7 +69,7 @@ def test_what_is_no_file_is_not_opened(name: str, kind: str, here: Path, capsys:
 def test_a_model_is_not_read_from_a_pipe(here: Path, capsys: Capture) -> None:
     Path("model").mkdir()
     os.mkfifo("model/meta.json")
-    refused(capsys, ["predict", "model", "good.npz"], "meta.json", "got a pipe")
+    refused(capsys, ["predict", "model", "good.npz"], "meta.json", "no regular file")
     with pytest.raises(ValueError, match="is not a folder"):
         load_model("m" * 9000)
 
