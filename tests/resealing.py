@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from longtail.facts.json_documents import SEAL, file_checksum, sealed
+from longtail.facts.files import file_checksum
+from longtail.facts.json_documents import SEAL, sealed
 
 Document = dict[str, Any]
 

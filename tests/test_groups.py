@@ -53,10 +53,10 @@ def test_tensors_arrays_and_lists_are_one() -> None:
 @pytest.mark.parametrize(
     ("counts", "line"),
     [
-        ([], r"class_counts must be a vector \(C,\) of training counts, got shape \(0,\); use"),
-        ([[1, 2]], r"class_counts must be a vector .* got shape \(1, 2\)"),
-        ([5, -1, 3], r"class_counts must be >= 0 and finite, got -1; use"),
-        ([5.0, float("nan"), 3.0], r"class_counts must be >= 0 and finite, got nan; use"),
+        ([], r"class_counts must be one-dimensional with one count per class, got shape \(0,\); use"),
+        ([[1, 2]], r"class_counts must be one-dimensional .* got shape \(1, 2\)"),
+        ([5, -1, 3], r"class_counts must be finite and >= 0, got -1; use"),
+        ([5.0, float("nan"), 3.0], r"class_counts must be finite and >= 0, got nan; use"),
     ],
 )
 def test_bad_counts_are_named(counts: list[float], line: str) -> None:

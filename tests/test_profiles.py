@@ -92,9 +92,9 @@ def test_the_subset_is_that_of_the_original_code():
 
 
 def test_a_subset_that_cannot_be_cut_is_refused():
-    with pytest.raises(ValueError, match="class '1' must keep 3 examples but has 2"):
+    with pytest.raises(ValueError, match="class '1' must have 3 examples but has 2"):
         subset([0, 0, 0, 1, 1], [3, 3])
-    with pytest.raises(ValueError, match="class '1' would keep no example"):
+    with pytest.raises(ValueError, match="class '1' would have no example"):
         subset([0, 0, 0, 1, 1], [3, 0])
     with pytest.raises(ValueError, match="one entry per class, got 3 for 2"):
         subset([0, 1], [1, 1, 1])

@@ -69,7 +69,7 @@ def test_what_is_no_file_is_not_opened(name: str, kind: str, here: Path, capsys:
 def test_a_model_is_not_read_from_a_pipe(here: Path, capsys: Capture) -> None:
     Path("model").mkdir()
     os.mkfifo("model/meta.json")
-    refused(capsys, ["predict", "model", "good.npz"], "meta.json", "got a pipe")
+    refused(capsys, ["predict", "model", "good.npz"], "meta.json", "no regular file")
     with pytest.raises(ValueError, match="is not a folder"):
         load_model("m" * 9000)
 
@@ -95,12 +95,17 @@ def test_predictions_are_not_written_over_their_input(out: str, here: Path, caps
     Path("new.csv").write_text(TABLE)
     Path("link.csv").symlink_to("new.csv")
     os.link("new.csv", "hard.csv")
-    refused(capsys, ["predict", "model", "new.csv", "--out", out], "--out", "the data themselves")
+    refused(capsys, ["predict", "model", "new.csv", "--out", out], "--out", "is the data, which are never overwritten")
     assert Path("new.csv").read_text() == TABLE
 
 
 def test_a_picture_is_not_drawn_over_the_data(here: Path, capsys: Capture) -> None:
-    refused(capsys, ["inspect", "tables/t.csv", "--svg", "tables/t.csv"], "--svg", "the data themselves")
+    refused(
+        capsys,
+        ["inspect", "tables/t.csv", "--svg", "tables/t.csv"],
+        "--svg",
+        "is the data, which are never overwritten",
+    )
 
 
 @pytest.mark.parametrize("echoed", ["x" * 9000, "x " * 4500, "\x1b[31m\n\u202e", "é" * 9000])

@@ -83,7 +83,7 @@ def test_a_dry_run_tells_time_and_memory_and_writes_nothing(here: Path, capsys: 
         (["cifar10-lt-10", "--data-dir", "data", "--precision", "half"], "precision must be one of auto, float32"),
         (["cifar10-lt-10", "--data-dir", "data", "--evaluations", "0"], "evaluations must be an integer >= 1, got 0"),
         (["cifar10-lt-10", "--data-dir", "data", "--methods", "nothing"], "unknown method 'nothing'"),
-        (["cifar10-lt-100", "--data-dir", "data"], "would keep no example at this ratio"),
+        (["cifar10-lt-100", "--data-dir", "data"], "would have no example at this ratio"),
     ],
 )
 def test_bad_input_is_one_line(here: Path, capsys: Capture, arguments: list[str], expected: str) -> None:

@@ -84,7 +84,7 @@ def test_a_library_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPa
         monkeypatch.delenv(subprocesses.SAFE, raising=False)
         if before is not None:
             monkeypatch.setenv(subprocesses.SAFE, before)
-        with subprocesses.safe():
+        with subprocesses.safe_path():
             told: Any = subprocess.run(
                 [sys.executable, "-c", "import sys; print(sys.flags.safe_path)"], capture_output=True, text=True
             )

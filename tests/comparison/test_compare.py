@@ -351,16 +351,16 @@ class TestLimits:
     def test_a_folder_that_fills_up_keeps_what_is_finished(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from longtail.engine import state_files
+        from longtail.facts import files
 
-        write = state_files.write_bytes
+        write = files.write_bytes
 
         def filling(path: Path, data: bytes) -> None:
             if path.name == "state.safetensors" and list(tmp_path.glob("*/seed-0/run.json")):
                 raise OSError(28, "No space left on device", str(path))
             write(path, data)
 
-        monkeypatch.setattr(state_files, "write_bytes", filling)
+        monkeypatch.setattr(files, "write_bytes", filling)
         message = r"cannot write .*state.safetensors \(No space left on device\); finished runs are kept, make room"
         with pytest.raises(OutputError, match=message):
             run(tmp_path)

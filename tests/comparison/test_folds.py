@@ -25,7 +25,8 @@ from longtail.comparison.estimate import estimate
 from longtail.data import Examples
 from longtail.data.pool import Pool
 from longtail.data.split.folds import Folds
-from longtail.engine import Recipe, state_files
+from longtail.engine import Recipe
+from longtail.facts import files
 from longtail.runs.cross_validation import train_folds
 from longtail.runs.run import Run
 
@@ -346,7 +347,7 @@ class TestBefore:
 
 def dies(before: Callable[[Path], bool]) -> Callable[[Path, bytes], None]:
     """A writer that is no more as soon as it would write such a file."""
-    write = state_files.write_bytes
+    write = files.write_bytes
 
     def writing(path: Path, data: bytes) -> None:
         if before(path):
@@ -360,7 +361,7 @@ def dies(before: Callable[[Path], bool]) -> Callable[[Path, bytes], None]:
 def test_wherever_it_is_stopped_the_same_call_ends_with_the_same_bytes(
     name: str, tmp_path: Path, done: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_files, "write_bytes", dies(lambda path: str(path).endswith(name)))
+    monkeypatch.setattr(files, "write_bytes", dies(lambda path: str(path).endswith(name)))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path)
     monkeypatch.undo()

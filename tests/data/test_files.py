@@ -64,7 +64,7 @@ def test_no_damage_makes_another_error(tmp_path: Path) -> None:
 def test_a_link_that_leads_back_to_itself_or_to_nothing_is_named(tmp_path: Path) -> None:
     for name in ("loop", "loop.npz", "loop.csv"):
         (tmp_path / name).symlink_to(tmp_path / name)
-        with pytest.raises(ValueError, match=rf"{name}' is a symbolic link that leads back to itself; remove or mend"):
+        with pytest.raises(ValueError, match=rf"{name}' is a symbolic link to itself; remove or correct"):
             load(tmp_path / name)
     (tmp_path / "gone").symlink_to(tmp_path / "nothing")
     with pytest.raises(ValueError, match="gone' is a symbolic link to nothing; check the path"):

@@ -16,7 +16,7 @@ import longtail as lt
 from longtail.cli import run
 from longtail.data import load
 from longtail.engine.default_recipe import default_recipe
-from longtail.runs import model_files
+from longtail.facts.json_documents import checksum
 from longtail.runs.train import train
 
 Meta = dict[str, Any]
@@ -68,6 +68,6 @@ def forged(folder: Path, change: Callable[[Meta], object] = lambda meta: None, *
             path.write_bytes(data)
             meta["files"][path.name] = hashlib.sha256(data).hexdigest()
         change(meta)
-        meta["sha256"] = model_files.checksum(meta)
+        meta["sha256"] = checksum(meta)
 
     edited(folder, everything)

@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from longtail.engine.lock import exclusive
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from longtail.engine.lock import held
-with held(Path(sys.argv[1])):
+from longtail.engine.lock import exclusive
+with exclusive(Path(sys.argv[1])):
     child = os.fork() if len(sys.argv) > 2 else 1
     if child:
         print(child, flush=True)
@@ -60,6 +61,30 @@ def test_a_child_does_not_keep_the_lock_of_a_killed_holder(tmp_path: Path) -> No
     finally:
         os.kill(child, signal.SIGKILL)
         process.communicate()
+
+
+@pytest.mark.slow
+def test_a_child_that_leaves_does_not_unlock_the_folder_of_its_parent(tmp_path: Path) -> None:
+    lock = exclusive(tmp_path)
+    with lock:
+        child = os.fork()
+        if child == 0:
+            lock.__exit__(None, None, None)  # a worker that ends leaves the block, too
+            os._exit(0)
+        os.waitpid(child, 0)
+        command = [sys.executable, "-c", HOLD.replace("600", "0"), str(tmp_path)]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"is in use by process {os.getpid()} on host" in process.stderr
+
+
+def test_a_training_may_be_closed_by_another_thread(tmp_path: Path) -> None:
+    lock = exclusive(tmp_path)
+    lock.__enter__()
+    thread = threading.Thread(target=lock.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join()
+    with exclusive(tmp_path):
+        pass
 
 
 def test_one_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:

@@ -87,29 +87,6 @@ def test_a_changed_header_is_noticed_where_the_bytes_of_the_tensors_are_not(tmp_
             state_files.load(path)
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_half_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "state"
-    state_files.write_bytes(path, b"old")
-
-    def full(source: object, target: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(state_files.os, "replace", full)
-    with pytest.raises(OSError, match="No space left on device") as found:
-        state_files.write_bytes(path, b"new")
-    assert found.value.filename == str(path)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_json_is_strict(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        state_files.write_json(tmp_path / "x.json", {"a": math.nan})
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_clone_no_longer_follows() -> None:
     tree = {"a": [torch.zeros(2)], "b": (1, {"c": torch.ones(1)})}
     clone = state_files.cloned(tree)

@@ -12,7 +12,6 @@ import pytest
 from forging import Meta, edited, forged, frame, refused, trained_in
 
 import longtail as lt
-from longtail.runs import model_files
 
 skops = pytest.importorskip("skops.io")
 
@@ -75,8 +74,8 @@ def test_every_change_of_every_value_is_refused(model: Path) -> None:
 def test_class_names_in_another_order_are_refused_in_one_line(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edited(model, lambda meta: meta["classes"].reverse())
     said = refused(model, capsys)
-    assert "meta.json in " in said
-    assert "was changed since the model was saved (its checksum is off); copy the folder again or train" in said
+    assert "meta.json was changed" in said
+    assert "was changed since it was written (its checksum is off); copy the folder again or train the" in said
 
 
 def test_spacing_and_the_order_of_names_are_no_change(model: Path) -> None:
@@ -88,23 +87,23 @@ def test_spacing_and_the_order_of_names_are_no_change(model: Path) -> None:
 
 
 FORGED: dict[str, tuple[Callable[[Meta], Any], str]] = {
-    "no class": (lambda m: m.update(classes=[]), "has no class names"),
+    "no class": (lambda m: m.update(classes=[]), "classes cannot be"),
     "one class less": (lambda m: m["classes"].pop(), "1 class names for a network of 2 classes"),
     "a wider network": (lambda m: m["network"].update(num_classes=1002), "2 class names for a network of 1002 classes"),
     "both wider": (
         lambda m: (m["network"].update(num_classes=3), m["classes"].append("z")), "3 class names, 2 class counts",
     ),
     "no number of classes": (lambda m: m["network"].pop("num_classes"), "for a network of None classes"),
-    "a network of text": (lambda m: m.update(network="x"), "does not describe its network"),
+    "a network of text": (lambda m: m.update(network="x"), "network cannot be 'x'"),
     "no name of the network": (lambda m: m["network"].pop("name"), "it has no 'name'"),
-    "another link": (lambda m: m.update(link="x"), "link must be softmax or sigmoid, got 'x'"),
-    "a link of a list": (lambda m: m.update(link=[]), "link must be"),
-    "a scale of nothing": (lambda m: m.update(scale=0), "scale must be a number > 0, got 0"),
+    "another link": (lambda m: m.update(link="x"), "link cannot be 'x'"),
+    "a link of a list": (lambda m: m.update(link=[]), "link cannot be"),
+    "a scale of nothing": (lambda m: m.update(scale=0), "scale cannot be 0"),
     "a scale that is none": (lambda m: m.update(scale=float("nan")), "NaN is no number"),
-    "a scale of truth": (lambda m: m.update(scale=True), "scale must be"),
+    "a scale of truth": (lambda m: m.update(scale=True), "scale cannot be True"),
     "a scale without end": (lambda m: m.update(scale=10**400), "is damaged"),
-    "no files": (lambda m: m.update(files={}), "does not name model.safetensors among its files"),
-    "files of text": (lambda m: m.update(files="x"), "does not name model.safetensors"),
+    "no files": (lambda m: m.update(files={}), "files cannot be"),
+    "files of text": (lambda m: m.update(files="x"), "files cannot be"),
     "no preparation file": (lambda m: m["files"].pop("preparation.skops"), "preparation of this model is damaged"),
     "another kind of rows": (lambda m: m["preparation"].update(kind="shell"), "must be table, images or features"),
     "another rule": (lambda m: m.update(posthoc="eval"), "post-hoc rule must be one of"),
@@ -129,22 +128,20 @@ def test_what_does_not_fit_is_refused_with_every_checksum_in_order(
 
 class TestVersions:
     def test_a_newer_one_is_named(self, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        edited(model, lambda meta: meta.update(schema_version=99, longtail="7.1"))
-        assert "comes from a newer version of longtail (7.1, schema 99; this one reads schema 3); update longtail" in (
-            refused(model, capsys)
-        )
+        forged(model, lambda meta: meta.update(schema_version=99, longtail="7.1"))
+        assert "meta.json was written by a newer version of longtail; update longtail" in refused(model, capsys)
 
     def test_an_older_one_which_could_be_changed_unnoticed_is_refused(
         self, model: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         edited(model, lambda meta: (meta.update(schema_version=2), meta.pop("sha256"), meta["classes"].reverse()))
-        assert "an older version of longtail" in (said := refused(model, capsys))
-        assert said.endswith("whose meta.json had no checksum; train it again in a new folder\n")
+        assert "written by an older version of longtail, without checksums" in (said := refused(model, capsys))
+        assert said.endswith("train the model again in a new folder\n")
 
     @pytest.mark.parametrize("version", [True, "3", None, 3.0])
     def test_what_is_no_version_is_damage(self, model: Path, version: Any) -> None:
-        edited(model, lambda meta: meta.update(schema_version=version))
-        with pytest.raises(ValueError, match=r"is damaged \(meta.json has no schema_version\)"):
+        forged(model, lambda meta: meta.update(schema_version=version))
+        with pytest.raises(ValueError, match=r"meta.json is damaged \(schema_version cannot be"):
             lt.load(model)
 
 
@@ -172,11 +169,3 @@ class TestTheWayOut:
     def test_any_other_folder_says_what_to_name(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"name the folder that longtail train wrote \(its --out\), or a run of a"):
             lt.load(tmp_path)
-
-
-def test_the_checksum_is_of_the_other_content() -> None:
-    meta = {"b": [1, 2.5, "ä\ud800"], "a": {"y": None, "x": (True,)}}
-    assert model_files.checksum(meta) == model_files.checksum(
-        {"a": {"x": [True], "y": None}, "b": [1, 2.5, "ä\ud800"], "sha256": 0}
-    )
-    assert model_files.checksum(meta) != model_files.checksum({**meta, "b": [2.5, 1, "ä\ud800"]})

@@ -125,7 +125,7 @@ def test_sources_that_were_changed_are_refused_in_one_line(tmp_path: Path, damag
     path = tmp_path / "sources.json"
     assert json.loads(path.read_text())["files"] == [{"name": "data", "rows": 40}]
     path.unlink() if damage is None else path.write_text(damage)
-    with pytest.raises(ValueError, match=r"no sources.json in .* is the one that the run was left with") as error:
+    with pytest.raises(ValueError, match=r"no sources.json in .* is the one that the run was written with") as error:
         found.sources()
     assert "\n" not in str(error.value)
 

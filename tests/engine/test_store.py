@@ -9,24 +9,24 @@ import pytest
 import torch
 
 from longtail.engine import stage_store, state_files
-from longtail.engine.stage_store import NAME, keep, stored
+from longtail.engine.stage_store import NAME
 
 RECORDS = [{"epoch": 1}, {"epoch": 2}]
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
+def store(tmp_path: Path) -> Path:
     for name, size in (("aa", 2), ("bb", 3)):
-        keep(tmp_path, name, f"of-{name}", torch.nn.Linear(size, 1), RECORDS)  # type: ignore[arg-type]
+        stage_store.save(tmp_path, name, f"of-{name}", torch.nn.Linear(size, 1), RECORDS)  # type: ignore[arg-type]
     return tmp_path
 
 
-def test_it_comes_back_with_its_owner(kept: Path, caplog: pytest.LogCaptureFixture) -> None:
-    found = stored(kept, "aa", epochs=2)
+def test_it_comes_back_with_its_owner(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = stage_store.load(store, "aa", epochs=2)
     assert found is not None
     assert (found["owner"], found["records"]) == ("of-aa", RECORDS)
     assert found["learner"]["weight"].shape == (1, 2)
-    assert stored(kept, "cc", epochs=2) is None
+    assert stage_store.load(store, "cc", epochs=2) is None
     assert caplog.messages == []
 
 
@@ -41,11 +41,11 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_what_is_not_it_is_said_and_gone(
-    kept: Path, damage: Callable[[Path, Path], object], caplog: pytest.LogCaptureFixture
+    store: Path, damage: Callable[[Path, Path], object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    mine = kept / "aa" / NAME
-    damage(mine, kept / "bb" / NAME)
-    assert stage_store.stored(kept, "aa", epochs=2) is None
+    mine = store / "aa" / NAME
+    damage(mine, store / "bb" / NAME)
+    assert stage_store.load(store, "aa", epochs=2) is None
     (line,) = caplog.messages
     assert line.startswith(f"{mine} is ")
     assert line.endswith("; training this stage again")

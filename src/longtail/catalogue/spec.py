@@ -7,7 +7,6 @@ give the canonical string: table label, JSON key and folder name.
 from __future__ import annotations
 
 import ast
-import hashlib
 import inspect
 import math
 import re
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
+from longtail.facts.files import checksum
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import BY_NAME, Schedule
 
@@ -119,4 +119,4 @@ def full(name: str, knobs: Mapping[str, Any]) -> str:
 
 def folder_name(key: str, spec: str) -> str:
     """`<key>-<8 hex of the canonical spec>`."""
-    return f"{key}-{hashlib.sha256(spec.encode()).hexdigest()[:8]}"
+    return f"{key}-{checksum(spec.encode())[:8]}"

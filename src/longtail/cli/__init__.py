@@ -87,6 +87,6 @@ def _check_working_directory() -> None:
 
 def main() -> None:
     """The `longtail` command."""
-    subprocesses.always_safe()
+    subprocesses.set_safe_path()
     terminal.take_anything()
     sys.exit(run())

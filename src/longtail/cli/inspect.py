@@ -41,10 +41,10 @@ def inspect(
 
     wanted = rules.rules(fail_on)
     if svg is not None:
-        from longtail.facts.paths import apart
+        from longtail.facts.paths import check_not_data
 
         _check_writable(svg)
-        apart(svg, data, "--svg", inside=True)
+        check_not_data(svg, data, "--svg", inside=True)
     found = _inspected(data, reading)
     found["broken_rules"] = rules.broken(wanted, found)
     if svg is not None:
@@ -121,6 +121,7 @@ def _check_writable(svg: Path) -> None:
 
 
 def _draw(svg: Path, found: dict[str, Any]) -> None:
+    from longtail.facts.files import write_text
     from longtail.report import recall_plot
 
     place = {name: j for j, name in enumerate(found["classes"])}
@@ -128,6 +129,4 @@ def _draw(svg: Path, found: dict[str, Any]) -> None:
     drawn = recall_plot.bars_svg(
         found["classes"], found["class_counts"], found["headline"], groups, rule=found["groups"]["rule"]
     )
-    temporary = svg.with_name(f"{svg.name}.tmp")
-    temporary.write_text(drawn, encoding="utf-8")
-    os.replace(temporary, svg)
+    write_text(svg, drawn)

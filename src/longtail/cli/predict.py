@@ -44,15 +44,15 @@ def predict(
     if raw and target_prior is not None:
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.prepare.new_rows import rows
-    from longtail.facts.paths import apart
-    from longtail.runs.predictions import checked
+    from longtail.facts.paths import check_not_data
+    from longtail.runs.predictions import check_target
     from longtail.runs.predictor import Predictor
 
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
-    target = None if out is None else checked(out)
+    target = None if out is None else check_target(out)
     if target is not None:
-        apart(target, data)
+        check_not_data(target, data)
     wanted = prior(target_prior)
     predictor = Predictor.load(model)
     _check_kind(data, predictor.preparation)

@@ -43,7 +43,7 @@ def train(
     from longtail.data import load
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
-    from longtail.facts.paths import apart
+    from longtail.facts.paths import check_not_data
     from longtail.methods import method as resolve
     from longtail.report import weight_plot
     from longtail.report.printable import shown
@@ -51,8 +51,8 @@ def train(
 
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
-    apart(out or Path("runs"), data)
-    apart(out or Path("runs"), reading["data_dir"])
+    check_not_data(out or Path("runs"), data)
+    check_not_data(out or Path("runs"), reading["data_dir"])
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(method), o.device(device), recipe(training)
     Recipe(**{k: v for k, v in changes.items() if v is not None})

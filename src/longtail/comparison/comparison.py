@@ -22,11 +22,12 @@ from longtail.comparison.result import summarise
 from longtail.data import Splits, TrainingSet, load
 from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
-from longtail.engine import Recipe, state_files
+from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.engine.lock import exclusive
+from longtail.facts.files import remove_unfinished
 from longtail.facts.messages import quoted
-from longtail.facts.paths import apart
+from longtail.facts.paths import check_not_data
 from longtail.methods import added
 from longtail.methods import methods as chosen
 from longtail.report import files, tables
@@ -163,7 +164,7 @@ def _compared(
     made = plan(
         found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds, found.task
     )  # fmt: skip
-    state_files.sweep(made.out)
+    remove_unfinished(made.out)
     mend(made, audit(made))
     claim(made)
     if on_plan is not None:
@@ -221,8 +222,8 @@ def prepare(
     if folds is not None:
         check_folds(folds)
     # the folder that is written where none is named has a name of the data's, which are not read yet
-    apart(Path("runs") if out is None else out, data)
-    apart(Path("runs") if out is None else out, options.get("data_dir"))
+    check_not_data(Path("runs") if out is None else out, data)
+    check_not_data(Path("runs") if out is None else out, options.get("data_dir"))
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")
     for name in options:

@@ -112,7 +112,7 @@ def _side_by_side(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: i
 
     # pre_dispatch: a task is taken from the iterator, and the deadline looked at, only when a worker is free
     parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
-    with subprocesses.safe():  # to the end: a worker that is lost is replaced at any time
+    with subprocesses.safe_path():  # to the end: a worker that is lost is replaced at any time
         yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
 
 

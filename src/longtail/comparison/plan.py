@@ -15,20 +15,12 @@ from longtail.catalogue.spec import folder_name
 from longtail.catalogue.tasks import SUPERVISED, TASKS, role
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
-from longtail.engine import Recipe, state_files
-from longtail.facts.json_documents import (
-    DamagedError,
-    OutdatedError,
-    Rule,
-    is_list_of,
-    misfit,
-    read,
-    read_sealed,
-    sealed,
-)  # fmt: skip
+from longtail.engine import Recipe
+from longtail.facts import json_documents
+from longtail.facts.json_documents import DamagedError, OutdatedError, Rule, is_list_of
 from longtail.methods import added, methods
 from longtail.runs import sources
-from longtail.runs.run import first_difference
+from longtail.runs.run import check_same
 
 log = logging.getLogger(__name__)
 
@@ -190,14 +182,15 @@ def _stored(found: Plan) -> dict[str, Any] | None:
     Raises:
         ValueError: another comparison, or one whose config.json is gone or damaged, with runs beyond what was asked.
     """
-    path, asked = found.out / CONFIG, json.loads(json.dumps(found.config()))
+    path, asked = found.out / CONFIG, found.config()
     try:
-        stored = read_sealed(path, SCHEMA, _RULES, WAY_OUT)
-        _same(found.out, stored, asked)
+        stored = json_documents.read_sealed(path, SCHEMA, _RULES, WAY_OUT)
+        # before there were tasks, all comparisons were supervised
+        check_same(found.out, {"task": SUPERVISED, **stored}, asked, IDENTITY, "comparison")
         return stored
     except OutdatedError as error:
-        if misfit(old := read(path, WAY_OUT), {"data": dict, "recipe": dict}) is None:
-            _same(found.out, old, asked)
+        if json_documents.violation(old := json_documents.read(path, WAY_OUT), {"data": dict, "recipe": dict}) is None:
+            check_same(found.out, {"task": SUPERVISED, **old}, asked, IDENTITY, "comparison")
         reason = error.reason
     except DamagedError as error:
         reason = error.reason
@@ -223,21 +216,10 @@ def claim(found: Plan) -> None:
     """
     writable(found.out)
     try:
-        state_files.write_json(found.out / CONFIG, sealed(found.config()))
-        sources.share(found.out, found.data.origin)
+        json_documents.write_sealed(found.out / CONFIG, found.config())
+        sources.write_shared(found.out, found.data.origin)
     except OSError as error:
         raise _refused(found.out, error) from None
-
-
-def _same(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
-    # before there were tasks, all comparisons were supervised
-    difference = first_difference({"task": SUPERVISED, **stored}, asked, IDENTITY)
-    if difference is not None:
-        where, theirs, ours = difference
-        raise ValueError(
-            f"{out} holds another comparison: {where} is {theirs!r} there, {ours!r} was asked; "
-            "choose another --out or delete the folder"
-        )
 
 
 def writable(out: Path) -> None:

@@ -13,9 +13,9 @@ from longtail.comparison.comparison import Prepared, compare_prepared, prepare
 from longtail.comparison.execute import OnBegin, OnResult, OutputError, check_limits
 from longtail.comparison.ledger_rows import measured_rows
 from longtail.comparison.plan import Plan
-from longtail.engine import state_files
 from longtail.engine.default_recipe import LDAM
 from longtail.facts import ledger
+from longtail.facts.files import write_json, write_text
 from longtail.methods import catalogue
 from longtail.report import reproduction as report
 
@@ -128,8 +128,8 @@ def reproduce_prepared(
     result = compare_prepared(prepared, seeds=seeds, metric=METRIC, evaluations=evaluations, **options)
     found = beside_published(wanted, prepared, result.summary, prepared.out)
     try:
-        state_files.write_json(prepared.out / "reproduction.json", found)
-        state_files.write_bytes(prepared.out / "reproduction.md", report.markdown(found).encode())
+        write_json(prepared.out / "reproduction.json", found)
+        write_text(prepared.out / "reproduction.md", report.markdown(found))
     except OSError as error:
         raise OutputError(
             f"cannot write {prepared.out} ({error.strerror}); finished runs are kept, make room"

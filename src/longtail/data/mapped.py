@@ -111,7 +111,7 @@ class MappedExamples(BatchedRows):
             pin_memory=torch.device(self.device).type == "cuda",
             generator=torch.Generator(),
         )
-        with subprocesses.safe():  # where workers are not forked
+        with subprocesses.safe_path():  # where workers are not forked
             batches = iter(loader)
         try:
             # read to its end, the loader ends its workers itself; in __del__ an interrupt would be lost

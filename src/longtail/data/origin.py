@@ -1,9 +1,7 @@
-"""Which file and row each row of a data set was read from: the way back from a prediction to its source."""
+"""The sources of a data set's rows: the file and row behind each prediction."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +10,11 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from longtail.facts.files import json_checksum
+
 
 class Place(NamedTuple):
-    """The source of one row: its file (or array) and its row in it from 0 on; None where the file is the row."""
+    """One row of the source: its file (or array) and the row in it, from 0; None where the file is the row."""
 
     file: str
     row: int | None
@@ -26,7 +26,7 @@ class Origin:
 
     Args:
         files: (name, number of rows) of every file, array or frame, in that order.
-        names: the rows' own names (paths of images), in place of `files`; including images that were left out.
+        names: the rows' names (paths of images), skipped ones included; then `files` is empty.
     """
 
     files: tuple[tuple[str, int], ...] = ()
@@ -54,7 +54,7 @@ class Origin:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of files and names."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+        return json_checksum(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""

@@ -13,12 +13,12 @@ from longtail.engine import Recipe
 
 SMALL_BATCH, LARGE_BATCH = 32, 128
 TABLE_BATCHES = ((5_000, 32), (20_000, 128))
-"""A table of fewer rows than the first number has the second as its batch; a larger one LARGEST_BATCH."""
+"""(rows, batch size): a table of fewer rows has that batch size; a larger one LARGEST_BATCH."""
 LARGEST_BATCH = 512
 SCALED = ((0.0,), (1.0,))
-"""Mean and deviation of inputs that are scaled already: a table's numbers are, and its codes must stay as they are."""
+"""Mean and deviation that change nothing: a table's numbers are scaled already, its category codes must not be."""
 STEPS_SMALL = 900
-"""Steps that a small in-memory data set is trained for by default; see docs/decisions."""
+"""Training steps for a small in-memory data set by default; see docs/decisions."""
 
 LDAM = Recipe(model="resnet32", standardize=(MEAN, STD), precision="auto")
 """The LDAM recipe for CIFAR, shared by most of the field (its code): ResNet-32, 200 epochs, batch 128, SGD with
@@ -26,7 +26,7 @@ momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of wa
 
 
 def default_recipe(splits: Splits, **changes: Any) -> Recipe:
-    """The common recipe of a data set, with what the user changed."""
+    """Return the common recipe of a data set, with the user's changes."""
     given = {k: v for k, v in changes.items() if v is not None}
     size = len(splits.train)
     if getattr(splits.preparation, "kind", None) == "table":
@@ -38,16 +38,16 @@ def default_recipe(splits: Splits, **changes: Any) -> Recipe:
 
 
 def _small(size: int, batch: int) -> Recipe:
-    """For small in-memory data: the LDAM recipe's shape, with epochs for STEPS_SMALL steps, between 20 and 200."""
+    """The LDAM recipe for small in-memory data: 20 to 200 epochs, as many as make STEPS_SMALL steps."""
     steps = -(-size // batch)
     return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch)
 
 
 def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recipe:
-    """The same for a prepared table: a network that embeds its codes, and inputs that are not scaled again.
+    """The recipe of a prepared table: a network that embeds category codes, and inputs that are not scaled again.
 
     Raises:
-        ValueError: another network, which would take the codes of categories for numbers.
+        ValueError: another network, which would treat category codes as numbers.
     """
     model = given.get("model", "auto")
     if model in ("auto", "tabular"):
@@ -62,5 +62,5 @@ def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recip
 
 
 def usual_threads(recipe: Recipe) -> int:
-    """CPU threads of one training: a second one costs a small network more than it gives."""
+    """Return the CPU threads of one training: a small network is slower with a second one."""
     return torch.get_num_threads() if recipe.model == "resnet32" else 1

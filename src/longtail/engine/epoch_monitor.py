@@ -1,4 +1,4 @@
-"""What is gathered on the device during an epoch and looked at once when it ends: finiteness, losses, weights."""
+"""Statistics of an epoch, gathered on the device and read once at its end: finiteness, losses, weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from longtail.facts.types import Batch, Step
 log = logging.getLogger(__name__)
 
 FROZEN = 1e-6
-"""An average instance weight below which a step moves nothing."""
+"""Average instance weight below which a step changes nothing."""
 
 
 class FinitenessError(ArithmeticError):
@@ -21,9 +21,9 @@ class FinitenessError(ArithmeticError):
 
 
 class EpochMonitor:
-    """Adds up the epoch's loss, and per class the instance weights where there are any; remembers what broke.
+    """Sums of an epoch: the loss, instance weights per class, and which classes had a loss that was not finite.
 
-    `weights` of a step's log are the instance weights (B,) of its examples.
+    The instance weights (B,) of a step are the entry `weights` of its log.
     """
 
     def __init__(self, num_classes: int, device: torch.device | str) -> None:
@@ -36,7 +36,7 @@ class EpochMonitor:
         self.unweighted = torch.zeros_like(self.total)
 
     def note(self, step: Step, batch: Batch) -> None:
-        """Take note of one step without waiting for the device."""
+        """Add one step, without waiting for the device."""
         loss = step.loss.detach()
         self.total += loss.to(self.total.dtype)
         self.steps += 1
@@ -51,7 +51,7 @@ class EpochMonitor:
             wrong = ~torch.isfinite(step.losses.detach())
             hit = torch.zeros_like(self.classes, dtype=torch.int64)
             hit.index_add_(0, batch["targets"].clamp(min=0), wrong.to(torch.int64))
-            # only the first broken step tells the class: after it, every weight is NaN
+            # the first broken step alone shows the class: after it, every parameter is NaN
             self.classes |= (hit > 0) & ~self.broken
             bad = bad | wrong.any()
         self.broken |= bad
@@ -60,14 +60,14 @@ class EpochMonitor:
         if self.weights is None:
             self.weights = self.total.new_zeros(2, len(self.classes))
         pairs = torch.stack([weights.detach().to(self.total.dtype), torch.ones_like(weights, dtype=self.total.dtype)])
-        pairs = torch.where(targets >= 0, pairs, 0.0)  # a row without a label belongs to no class
+        pairs = torch.where(targets >= 0, pairs, 0.0)  # rows without a label belong to no class
         self.weights.index_add_(1, targets.clamp(min=0), pairs)
 
-    def weighted(self) -> dict[str, Any]:
-        """What instance weights did in the epoch; nothing without them.
+    def weight_statistics(self) -> dict[str, Any]:
+        """Return the statistics of the instance weights in this epoch; empty without instance weights.
 
-        `mean_weights`: the average weight of each class, None for one that was not seen; `unweighted_loss`: the mean
-        loss before they act, which tells a training that has learnt from one whose weights are all 0.
+        `mean_weights`: the average weight of each class, None for one without examples; `unweighted_loss`: the mean
+        loss before weighting, which is low where the network has learnt and high where all weights are just 0.
         """
         if self.weights is None:
             return {}
@@ -76,18 +76,18 @@ class EpochMonitor:
         return {"mean_weights": means, "unweighted_loss": float(self.unweighted) / max(self.steps, 1)}
 
     def warn_if_frozen(self, stage: str, epoch: int) -> bool:
-        """Warn where there were instance weights and all of them next to 0, so that nothing was learnt."""
+        """Return whether all instance weights were near 0, so that nothing was learnt; log a warning if so."""
         frozen = self.weights is not None and bool(self.weights[0].sum() < FROZEN * self.weights[1].sum())
         if frozen:
             log.warning(
-                "stage %s stands still from epoch %d on: all instance weights are near 0, after losses far above the "
+                "stage %s learns nothing from epoch %d on: all instance weights are near 0, after losses far above the "
                 "others; raise lam or gamma, or lower the learning rate",
                 stage, epoch,
             )  # fmt: skip
         return frozen
 
     def mean(self) -> float:
-        """The epoch's mean loss over its steps."""
+        """Return the epoch's mean loss over its steps."""
         return float(self.total) / max(self.steps, 1)
 
     def check(self, stage: str, epoch: int, classes: tuple[str, ...]) -> None:
@@ -98,5 +98,5 @@ class EpochMonitor:
         who = f"first in class {', '.join(names[:5])}" if names else "in the batch's mean"
         raise FinitenessError(
             f"the loss must stay finite, got NaN or infinity in stage {stage}, epoch {epoch + 1}, {who}; "
-            "lower the learning rate or the scale, or look at the inputs of that class"
+            "lower the learning rate or the scale, or check the inputs of that class"
         )

@@ -1,9 +1,7 @@
-"""`fit`: a generator of epochs. Logging, evaluation, early stop and checkpoints are the caller's statements."""
+"""`fit`: a generator of epochs. Logging, evaluation, early stopping and checkpoints are left to the caller's loop."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any
 import torch
 
 from longtail.data import Part, TrainingSet
-from longtail.engine import stage_store as stages_kept
-from longtail.engine import state_files
+from longtail.engine import stage_store, state_files
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
+from longtail.facts import files
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 
@@ -26,8 +24,8 @@ Evaluate = Callable[[Learner], dict[str, float]]
 def fit(stages: Sequence[Stage], data: TrainingSet | Part, *, seed: int = 0, **options: Any) -> Training:
     """Train the stages one after another; iterate over the result to get one record per finished epoch.
 
-    See `Training` for the options. `training.state()` between two epochs is a checkpoint;
-    `fit(..., resume=state)` goes on from it and ends with the same bytes.
+    See `Training` for the options. `training.state()` between two epochs is a checkpoint; `fit(..., resume=state)`
+    resumes from it and ends with the same bytes.
     """
     return Training(stages, data, seed=seed, **options)
 
@@ -36,18 +34,18 @@ class Training(Iterator[Record]):
     """An iterator over epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
 
     Args:
-        stages: what is trained, in order.
-        data: the rows to train on; a part alone is all labelled.
-        seed: decides initialisation and order, nothing else.
+        stages: to train, in order.
+        data: the rows to train on; a `Part` has labels for all of them.
+        seed: of initialisation and order.
         evaluate: learner -> scores; called in eval mode after the epochs that `evaluate_at` names.
         evaluate_at: progress after the epoch (0 < p <= 1) -> whether to evaluate; by default at the end of the
             last stage.
-        resume: what `state()` returned.
-        store: folder in which finished stages stand under their hash, shared between methods; None keeps none.
+        resume: a state that `state()` returned.
+        store: folder of finished stages by hash, shared between methods; None stores none.
         owner: the name under which this training's stages are stored; `reused` lists the owners of stages
-            that were found there instead of trained.
-        identity: what besides the stages' specs and the seed belongs to a stage's hash (data, recipe).
-        device: where learner and data live.
+            that were loaded from the store instead of trained.
+        identity: what a stage's hash covers besides the specs and the seed (data, recipe).
+        device: of learner and data.
     """
 
     def __init__(
@@ -75,16 +73,16 @@ class Training(Iterator[Record]):
         self._evaluate_at = evaluate_at or (lambda done: done >= 1.0)
         self._store = store
         self._owner = owner
-        self._identity = [stages_kept.FORMAT, identity, self.data.hash if identity is None else None, seed]
+        self._identity = [stage_store.FORMAT, identity, self.data.hash if identity is None else None, seed]
         self._resume = resume
         self._built: Built | None = None
-        self._left: Learner | None = None
+        self._previous: Learner | None = None
         self._before: list[dict[str, Any]] = []  # the states of the stages that are finished
         self._optimizer: torch.optim.Optimizer | None = None
         self._stage = 0
         self._epoch = 0
         self._records: list[Record] = []
-        self._told = False  # of weights that are all 0: once is enough, it may last
+        self._warned = False  # of weights that are all 0, once
         self._finished = 0
         self._epochs = self._run()
 
@@ -99,12 +97,12 @@ class Training(Iterator[Record]):
         return self._built.learner
 
     def stage_hash(self, index: int) -> str:
-        """Names a stage by everything that decides its result: data, recipe, seed and the specs so far."""
+        """Return the hash of everything that decides a stage's result: data, recipe, seed and the specs so far."""
         facts = [*self._identity, [(s.spec, s.epochs) for s in self.stages[: index + 1]]]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return files.json_checksum(facts)[:16]
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on: tensors and plain values, ready for `packing.save`."""
+        """Return everything needed to resume: tensors and plain values, ready for `state_files.save`."""
         return {
             "stage": self._stage,
             "epoch": self._epoch,
@@ -120,61 +118,61 @@ class Training(Iterator[Record]):
     def _run(self) -> Iterator[Record]:
         for index, stage in enumerate(self.stages):
             self._stage, self._epoch, self._optimizer, self._records = index, 0, None, []
-            built = self._built = self._make(index, stage)
+            built = self._built = self._build(index, stage)
             resume = self._resume
             if resume is not None and index < resume["stage"]:
-                # what it learnt is put back at once: the next stage may be built from it
+                # restored at once: the next stage may be built from it
                 built.learner.load_state_dict(resume["before"][index])
-            elif (stored := self._stored(index)) is not None:
-                yield from self._taken(stage, stored)
+            elif (stored := self._load_stored(index)) is not None:
+                yield from self._restore(stage, stored)
             else:
-                yield from self._trained(index, stage, built)
+                yield from self._train(index, stage, built)
             self._finished += stage.epochs
-            self._left = built.learner
+            self._previous = built.learner
             if index < len(self.stages) - 1:
                 self._before.append(state_files.cloned(built.learner.state_dict()))
 
-    def _make(self, index: int, stage: Stage) -> Built:
+    def _build(self, index: int, stage: Stage) -> Built:
         with seeded(self.seed, index, 0, "build", self.device):
-            built = stage.build(self.data, self._left)
+            built = stage.build(self.data, self._previous)
         if isinstance(built.update, torch.nn.Module):
             built.update.to(self.device)
         return built._replace(learner=built.learner.to(self.device))
 
-    def _taken(self, stage: Stage, stored: dict[str, Any]) -> Iterator[Record]:
-        """A finished stage from the store: its learner and its records, those already reported left out."""
+    def _restore(self, stage: Stage, stored: dict[str, Any]) -> Iterator[Record]:
+        """Load a finished stage's learner, and yield its records except those reported before."""
         reported = 0 if self._resume is None else self._resume["epoch"]
         self._resume = None
         self.learner.load_state_dict(stored["learner"])
         if stored["owner"] != self._owner:
             self.reused.append(stored["owner"])
         for epoch in range(reported, stage.epochs):
-            # epoch by epoch, so that a checkpoint says how many records have been reported
+            # epoch by epoch, so that a checkpoint has the number of records reported
             self._epoch, self._records = epoch + 1, stored["records"][: epoch + 1]
             yield stored["records"][epoch]
 
-    def _trained(self, index: int, stage: Stage, built: Built) -> Iterator[Record]:
+    def _train(self, index: int, stage: Stage, built: Built) -> Iterator[Record]:
         optimizer = self._optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
-        reported = self._resumed(index, built, optimizer) if self._resume is not None else 0
+        reported = self._load_checkpoint(index, built, optimizer) if self._resume is not None else 0
         while self._epoch < stage.epochs:
             assert optimizer is not None
             record = self._one_epoch(index, stage, built, optimizer)
             self._records.append(record)
             if self._epoch == stage.epochs:
-                self._keep(index)
+                self._save_stage(index)
             if self._epoch > reported:
                 yield record
         if stage.epochs == 0:
-            self._keep(index)
+            self._save_stage(index)
 
-    def _resumed(self, index: int, built: Built, optimizer: torch.optim.Optimizer | None) -> int:
-        """Put the checkpoint's state in place, and say how many epochs of the stage have been reported."""
+    def _load_checkpoint(self, index: int, built: Built, optimizer: torch.optim.Optimizer | None) -> int:
+        """Restore the checkpoint's state, and return how many epochs of the stage were reported before."""
         assert self._resume is not None
         state, self._resume = state_files.cloned(self._resume), None
         if state["hash"] != self.stage_hash(index):
             raise ValueError("the checkpoint is of another training; use the data, seed and method it was made with")
         if optimizer is not None and state["optimizer"] is None:
-            # made while a stored stage was being copied, and that is gone: train it again, report the rest
+            # made while loading a stored stage that no longer exists: train it again, report the rest
             return int(state["epoch"])
         built.learner.load_state_dict(state["learner"])
         built.update.load_state_dict(state["update"])
@@ -187,7 +185,7 @@ class Training(Iterator[Record]):
         start, epoch = time.perf_counter(), self._epoch
         learner, data, update = built
         progress = epoch / stage.epochs
-        watch = EpochMonitor(len(self.data.classes), self.device)
+        monitor = EpochMonitor(len(self.data.classes), self.device)
         with seeded(self.seed, index, epoch, "global", self.device):
             learner.train()
             learner.start_epoch(data, progress)
@@ -198,15 +196,15 @@ class Training(Iterator[Record]):
                     lr = self._set_lr(stage, optimizer, (epoch + i / steps) / stage.epochs)
                 step = update(learner, batch, optimizer, progress)
                 learner.after_update(batch, step, progress)
-                watch.note(step, batch)
-        watch.check(stage.name, epoch, self.data.classes)  # waits for the device, so the seconds are all there
+                monitor.note(step, batch)
+        monitor.check(stage.name, epoch, self.data.classes)  # waits for the device, so the time is that of all steps
         self._epoch = epoch + 1
         record: Record = {
-            "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": watch.mean(),
-            "examples": watch.examples, "seconds": time.perf_counter() - start,
+            "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": monitor.mean(),
+            "examples": monitor.examples, "seconds": time.perf_counter() - start,
         }  # fmt: skip
-        record |= watch.weighted()
-        self._told = self._told or watch.warn_if_frozen(stage.name, self._epoch)
+        record |= monitor.weight_statistics()
+        self._warned = self._warned or monitor.warn_if_frozen(stage.name, self._epoch)
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
             learner.train(False)
@@ -222,26 +220,26 @@ class Training(Iterator[Record]):
             group["lr"] = lr
         return lr
 
-    def _stored(self, index: int) -> dict[str, Any] | None:
-        """The finished stage, where it is in the store with the looks at the test part that this training takes."""
+    def _load_stored(self, index: int) -> dict[str, Any] | None:
+        """Load a finished stage, where the store has it with the evaluations that this training asks for."""
         if self._store is None:
             return None
         stage = self.stages[index]
-        found = stages_kept.stored(self._store, self.stage_hash(index), stage.epochs)
-        if found is None:
+        stored = stage_store.load(self._store, self.stage_hash(index), stage.epochs)
+        if stored is None:
             return None
-        if index < len(self.stages) - 1:  # whoever trained it may have looked at it as its last
-            looks = ("scores", "evaluation_seconds")
-            records = [{k: v for k, v in record.items() if k not in looks} for record in found["records"]]
-            return {**found, "records": records}
+        if index < len(self.stages) - 1:  # another method may have evaluated it as its last stage
+            evaluation = ("scores", "evaluation_seconds")
+            records = [{k: v for k, v in record.items() if k not in evaluation} for record in stored["records"]]
+            return {**stored, "records": records}
         wanted = self._evaluate is not None and stage.epochs
         lacking = wanted and any(
             self._evaluate_at((epoch + 1) / stage.epochs) and "scores" not in record
-            for epoch, record in enumerate(found["records"])
+            for epoch, record in enumerate(stored["records"])
         )
-        return None if lacking else found
+        return None if lacking else stored
 
-    def _keep(self, index: int) -> None:
-        """A finished stage stands in the store for every method that has it in common."""
+    def _save_stage(self, index: int) -> None:
+        """Store a finished stage for every method that shares it."""
         if self._store is not None:
-            stages_kept.keep(self._store, self.stage_hash(index), self._owner, self.learner, self._records)
+            stage_store.save(self._store, self.stage_hash(index), self._owner, self.learner, self._records)

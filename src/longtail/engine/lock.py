@@ -8,86 +8,70 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: the folder stays unguarded
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout
+
+from longtail.facts.files import naming
 
 NAME = "lock"
 log = logging.getLogger(__name__)
-_descriptors: set[int] = set()
 
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Inside, the folder is this training's alone.
+    """Inside, the folder is locked for this training alone.
 
-    An flock on `folder/lock`, which names the holder's process and host. The kernel frees it when the holder ends,
-    a kill included, so no lock is ever stale; the file stays, since deleting it would let two processes hold two
-    files of one name. Where the file system knows no locks, a warning is logged and the folder is used unguarded.
+    `folder/lock` is locked by the operating system and names the holder's process and host. The lock ends with its
+    holder, a kill included, so none is ever stale; forked children do not inherit it. The file is not deleted. Where
+    the file system has no locks, a warning is logged and the folder is used without one.
 
     Raises:
-        ValueError: another process, or another training of this one, holds the folder.
+        ValueError: another process, or another training of this one, has locked the folder.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    _descriptors.add(descriptor)
+    # not per thread: a training may be closed by another thread than began it; no lock by mere existence, which a
+    # killed holder would leave behind
+    lock = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False, on_acquired=partial(_sign, path))
+    _acquire(lock, folder)
     try:
-        _take(descriptor, folder)
-        _sign(descriptor, path)
         yield
     finally:
-        _descriptors.discard(descriptor)
-        os.close(descriptor)
+        lock.release()
 
 
-def _take(descriptor: int, folder: Path) -> None:
-    holder = _locked(descriptor, folder)
-    if holder == _name():
-        gc.collect()  # a training that was dropped is a cycle, and holds its folder until it is collected
-        holder = _locked(descriptor, folder)
-    if holder is not None:
+def _acquire(lock: FileLock, folder: Path, *, collected: bool = False) -> None:
+    try:
+        lock.acquire()
+    except Timeout:
+        holder = _holder(folder / NAME)
         own = holder == _name()
+        if own and not collected:
+            gc.collect()  # a dropped training is a reference cycle, and locks its folder until it is collected
+            return _acquire(lock, folder, collected=True)
         hint = ", this very process; finish or close the other training" if own else "; wait for it or stop it"
-        raise ValueError(f"{folder} is in use by {holder}{hint}, then run the same command again")
-
-
-def _locked(descriptor: int, folder: Path) -> str | None:
-    """None once the lock is taken, or who has it."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        # the holder may not have signed yet
-        return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+        raise ValueError(f"{folder} is in use by {holder}{hint}, then run the same command again") from None
     except OSError as error:
+        if error.filename is not None:  # the file cannot be opened or written; else it cannot be locked
+            raise
         log.warning("%s cannot be locked (%s); do not use it from two processes at once", folder, error.strerror)
-    return None
 
 
-def _sign(descriptor: int, path: Path) -> None:
+def _holder(path: Path) -> str:
     try:
+        return path.read_text(errors="replace")[:200].strip() or "another process"  # it may not have signed yet
+    except OSError:  # Windows lets nobody read what is locked
+        return "another process"
+
+
+def _sign(path: Path, descriptor: int) -> None:
+    with naming(path):
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{_name()}\n".encode(), 0)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        os.write(descriptor, f"{_name()}\n".encode())
 
 
 def _name() -> str:
     return f"process {os.getpid()} on host {platform.node()}"
-
-
-def _let_go() -> None:
-    """A forked child, a reader of images say, must not keep the lock of a parent that was killed."""
-    for descriptor in _descriptors:
-        os.close(descriptor)
-    _descriptors.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)

@@ -1,4 +1,4 @@
-"""Keep freed memory in the process while a network trains, so that its pages need not be provided anew each step."""
+"""Keep freed memory in the process while a network trains, so that no step waits for new pages."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ TRIM, MMAP = -1, -3
 USUAL = 128 * 1024
 """glibc's default for both."""
 LARGEST_BLOCK = 32 << 20
-"""Bytes up to which a block comes from the heap; the most that glibc takes."""
-KEPT = 1 << 30
-"""Bytes of free memory that the process keeps instead of giving them back."""
+"""Bytes up to which a block comes from the heap; glibc allows no more."""
+RETAINED = 1 << 30
+"""Bytes of free memory that the process keeps instead of returning them to the system."""
 
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
     """Inside, blocks up to 32 MiB come from the heap and up to 1 GiB of freed heap stays with the process.
 
-    By default glibc maps larger activations anew and gives them back when they are freed; the system then clears
-    their pages at each operation (docs/performance.md says what that costs). No value depends on it. Afterwards
-    glibc's defaults are in force and what is free is given back. Elsewhere than on Linux with glibc nothing happens.
+    By default glibc maps larger activations anew and returns them when they are freed; the system then clears their
+    pages at each operation (docs/performance.md has the cost). No value depends on it. Afterwards glibc's defaults
+    are in force and free memory is returned. Elsewhere than on Linux with glibc nothing happens.
     """
     libc = _glibc()
     if libc is None:
         yield
         return
     libc.mallopt(MMAP, LARGEST_BLOCK)
-    libc.mallopt(TRIM, KEPT)
+    libc.mallopt(TRIM, RETAINED)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Every random number follows from (seed, stage, epoch): there is no generator state to save or to lose.
+"""Derive every random number from (seed, stage, epoch), so that there is no generator state to save.
 
 Derived by index, not by use: two methods with one seed start from the same weights and see their batches in
 the same order, which pairs them.
@@ -16,22 +16,22 @@ PURPOSES = ("global", "order", "build")
 
 
 def derived(seed: int, stage: int, epoch: int, purpose: str) -> int:
-    """A 63-bit seed for one purpose in one epoch of one stage."""
+    """Return a 63-bit seed for one purpose in one epoch of one stage."""
     words = np.random.SeedSequence([seed, stage, epoch, PURPOSES.index(purpose)]).generate_state(2, np.uint32)
     return (int(words[0]) << 31) ^ int(words[1])
 
 
 def generator(seed: int, stage: int, epoch: int, purpose: str) -> torch.Generator:
-    """A fresh CPU generator for one purpose."""
+    """Return a new CPU generator for one purpose."""
     return torch.Generator().manual_seed(derived(seed, stage, epoch, purpose))
 
 
 @contextmanager
 def seeded(seed: int, stage: int, epoch: int, purpose: str = "global", device: str = "cpu") -> Iterator[None]:
-    """Inside, torch's global generator (initialisation, dropout) is derived; outside, it is left as it was."""
+    """Inside, torch's global generator (initialisation, dropout) has a derived seed; afterwards its former state."""
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
         number = derived(seed, stage, epoch, purpose)
-        # on the CPU only its generator: what is not forked must not be touched
+        # on the CPU only its generator: those that are not forked must not change
         torch.manual_seed(number) if devices else torch.default_generator.manual_seed(number)
         yield

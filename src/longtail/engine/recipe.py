@@ -1,4 +1,4 @@
-"""The recipe: how any method is trained here. One recipe for all makes a comparison fair."""
+"""The recipe: network, optimiser, learning rate and length of a training. One for all methods of a comparison."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from longtail.learners import FittedEstimator
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
 MOST_EPOCHS = 1_000_000
-"""Passes over the training part; more have been typed by mistake."""
+"""Upper limit of epochs; a larger number is taken for a typing error."""
 
-RULES = {
+RANGES = {
     "epochs": Range(1, integer=True),
     "batch_size": Range(2, integer=True),
     "lr": Range(0, open_low=True, open_high=True),
@@ -40,19 +40,19 @@ class Recipe:
 
     Args:
         epochs: E, passes over the training part.
-        batch_size: examples a step; the last partial batch is kept.
+        batch_size: examples a step; the last partial batch is used.
         optimizer: "sgd" (momentum 0.9, no Nesterov) or "adamw".
         lr: base learning rate.
-        weight_decay: on all parameters, batch norm and bias included, as the LDAM recipe has it.
+        weight_decay: on all parameters, batch norm and bias included, as in the LDAM recipe.
         decay: "steps" (x `drop` at 80 %, x `drop`^2 at 90 %) or "cosine" (to 0).
-        drop: 0.01 is the LDAM recipe's (two drops of 100x; its code, the paper says nothing).
+        drop: 0.01 is the LDAM recipe's (two drops of 100x, as in its code; the paper does not say).
         warmup: epochs of linear warm-up; None means max(2, round(5 E / 200)).
-        warmup_from: "first": (e + 1) / epochs; "zero": e / epochs, for a learning rate that moves per step.
+        warmup_from: "first": (e + 1) / epochs; "zero": e / epochs, for a learning rate that changes per step.
         lr_per: "epoch" or "step".
-        model: name of a network, or "auto" by the shape of the inputs.
+        model: name of a network, or "auto": chosen by the shape of the inputs.
         model_args: further arguments of that network.
         standardize: (mean, std) per channel of inputs in [0, 1]; None fits them on the training rows.
-        precision: "float32", "bfloat16" (the network's body under autocast), or "auto": see `engine.precision`.
+        precision: "float32", "bfloat16" (the network's body under autocast), or "auto" (see `engine.precision`).
         compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
             half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
@@ -77,8 +77,8 @@ class Recipe:
     kind: str = "common"
 
     def __post_init__(self) -> None:
-        """Hold every value against its rule before anything is loaded."""
-        for name, words in (
+        """Check every value before anything is loaded."""
+        for name, choices in (
             ("optimizer", ("sgd", "adamw")),
             ("decay", ("steps", "cosine")),
             ("warmup_from", ("first", "zero")),
@@ -87,11 +87,11 @@ class Recipe:
             ("kind", ("common", "own")),
             ("model", ("auto", *models.BUILDERS)),
         ):
-            if getattr(self, name) not in words:
+            if getattr(self, name) not in choices:
                 raise ValueError(
-                    f"{name} must be one of {', '.join(words)}, got {getattr(self, name)!r}; choose one of these"
+                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}; choose one of these"
                 )
-        for name, rule in RULES.items():
+        for name, rule in RANGES.items():
             if not (name == "warmup" and self.warmup is None):
                 rule.check(name, getattr(self, name))
         if self.epochs > MOST_EPOCHS:
@@ -100,7 +100,7 @@ class Recipe:
             raise TypeError(f"compile must be True or False, got {self.compile!r}")
 
     def learning_rate(self, progress: float) -> float:
-        """lr x warm-up x decay at this progress."""
+        """Return lr x warm-up x decay at this progress."""
         length = max(2, round(5 * self.epochs / 200)) if self.warmup is None else self.warmup
         decay = steps(DROPS, (1.0, self.drop, self.drop**2)) if self.decay == "steps" else cosine(1.0, 0.0)
         if self.warmup_from == "zero" and length > 0:
@@ -110,7 +110,7 @@ class Recipe:
         return float(self.lr * ramp * decay(progress))
 
     def make_optimizer(self, parameters: Any) -> torch.optim.Optimizer:
-        """The optimiser over parameter groups; the learning rate is set by the engine."""
+        """Return the optimiser over parameter groups; the engine sets the learning rate."""
         if self.optimizer == "sgd":
             return torch.optim.SGD(
                 parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
@@ -118,12 +118,12 @@ class Recipe:
         return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True)
 
     def network(self, data: Part, head: str = "linear", like: nn.Module | None = None, **head_args: Any) -> nn.Module:
-        """A fresh network for these inputs, its standardisation fitted on these training rows.
+        """Return a new network for these inputs, its standardisation fitted on these training rows.
 
         Args:
             data: the rows.
             head: name of the head; `head_args` its further arguments.
-            like: the network of an earlier stage, whose standardisation is carried on instead of fitted again.
+            like: the network of an earlier stage, whose standardisation is copied instead of fitted.
         """
         network = build(self.builder(data, head, **head_args))
         standardize: Any = network.standardize
@@ -140,7 +140,7 @@ class Recipe:
         return network
 
     def builder(self, data: Part, head: str = "linear", **head_args: Any) -> dict[str, Any]:
-        """The network's name and arguments, as `build` and meta.json have them."""
+        """Return the network's name and arguments, as `build` takes them and meta.json stores them."""
         return {
             "name": models.choose(data.input_shape) if self.model == "auto" else self.model,
             "input_shape": list(data.input_shape),
@@ -152,20 +152,20 @@ class Recipe:
         }
 
     def check(self, data: Part) -> None:
-        """Raise ValueError where the chosen network cannot take these inputs, before anything is trained."""
+        """Raise ValueError where the network cannot take these inputs, before anything is trained."""
         if self.compile and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
             raise ValueError("compile needs a C++ compiler (g++ or clang++, or CXX names it), got none; leave it out")
         with torch.device("meta"):  # shapes only: no memory, no random numbers
             build(self.builder(data))
 
     def to_json(self) -> dict[str, Any]:
-        """Everything that belongs to a training's identity."""
+        """Return all fields; they belong to a training's identity."""
         return asdict(self)
 
 
 def build(builder: dict[str, Any]) -> nn.Module:
-    """A network from its JSON arguments, which it carries along for whoever saves it."""
-    if builder["name"] == "estimator":  # never a recipe's model: its bytes come with the state
+    """Build a network from its JSON arguments, which it keeps as `builder` for saving."""
+    if builder["name"] == "estimator":  # never a recipe's model: it is part of the state
         return FittedEstimator(builder["num_classes"])
     arguments = {k: v for k, v in builder.items() if k != "name"}
     arguments["input_shape"] = tuple(arguments["input_shape"])

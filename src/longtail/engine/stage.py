@@ -1,4 +1,4 @@
-"""A stage: what is trained, for how long, by which optimiser. Stage = parts change; Schedule = knobs move."""
+"""A stage: what is trained, for how long, by which optimiser. Stages exchange parts, schedules change knobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from longtail.updates import Descend
 
 
 class Built(NamedTuple):
-    """What a stage trains: the learner, the rows it visits, and how a step is taken."""
+    """What a stage trains: the learner, its rows, and the update that makes a step."""
 
     learner: Learner
     data: TrainingData
@@ -23,7 +23,7 @@ class Built(NamedTuple):
 
 
 Build = Callable[[TrainingSet, Learner | None], Built]
-"""(the rows, what the stage before left: trained, also on resume, and never to be mutated) -> what is trained now."""
+"""(the rows, the trained learner of the stage before, not to be mutated) -> what this stage trains."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Stage:
     """One part of a training.
 
     Args:
-        name: how records and folders call it.
+        name: in records and folders.
         spec: canonical text of everything that decides what this stage learns, besides data, seed and recipe.
-            Stages with one text are one training, shared between methods. `Method.named` puts the method's own text
-            where `catalogue.method.SELF` stands.
+            Stages with the same text are trained once and shared between methods. `Method.named` replaces
+            `catalogue.method.SELF` in it by the method's own text.
         build: makes the learner, the data and the update of this stage; random numbers follow from the run's seed.
-        epochs: passes over the data; 0 is legal and still saved (nearest class mean, tau-normalisation).
+        epochs: passes over the data; 0 is legal, and the stage is saved (nearest class mean, tau-normalisation).
         optimizer: parameter groups -> optimiser.
         lr: learning rate over the progress of this stage.
-        lr_per: "epoch", or "step" for a learning rate that moves inside an epoch.
+        lr_per: "epoch", or "step" for a learning rate that changes inside an epoch.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Finished stages, each under the hash of everything that decided it, shared by the methods that have it in common."""
+"""Finished stages by the hash of everything that decided them, shared by the methods that have them in common."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from longtail.engine import state_files
-from longtail.facts.json_documents import Rule, misfit
+from longtail.facts.json_documents import Rule, violation
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 
 log = logging.getLogger(__name__)
 
 FORMAT = 2
-"""Part of a stage's hash, so that stages stored in another form are never found."""
+"""Part of a stage's hash, so that stages stored in another format are not loaded."""
 NAME = "stage.safetensors"
 
 
-def keep(store: Path, name: str, owner: str, learner: Learner, records: list[Record]) -> None:
+def save(store: Path, name: str, owner: str, learner: Learner, records: list[Record]) -> None:
     """Store a finished stage under its hash."""
     (store / name).mkdir(parents=True, exist_ok=True)
     stage = {"owner": owner, "hash": name, "learner": learner.state_dict(), "records": records}
     state_files.save(store / name / NAME, stage)
 
 
-def stored(store: Path, name: str, epochs: int) -> dict[str, Any] | None:
-    """The stage of that hash: owner, learner, records; None where it is not there, or not whole, which is said."""
+def load(store: Path, name: str, epochs: int) -> dict[str, Any] | None:
+    """Return the stage of that hash (owner, learner, records), or None; a damaged one is deleted, with a warning."""
     path = store / name / NAME
     if not path.exists():
         return None
@@ -36,12 +36,11 @@ def stored(store: Path, name: str, epochs: int) -> dict[str, Any] | None:
     }  # fmt: skip
     try:
         stage = state_files.load(path)
-        wrong = misfit(stage, rules)
-        told = f"{path} is of another training ({wrong})"
+        if (wrong := violation(stage, rules)) is None:
+            return dict(stage)
+        reason = f"{path} is of another training ({wrong})"
     except ValueError as error:
-        stage, wrong, told = None, "damaged", str(error).partition(";")[0]
-    if wrong is None:
-        return dict(stage)
-    log.warning("%s; training this stage again", told)
+        reason = str(error).partition(";")[0]
+    log.warning("%s; training this stage again", reason)
     path.unlink(missing_ok=True)
     return None

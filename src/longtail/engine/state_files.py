@@ -1,16 +1,16 @@
-"""State as tensors and JSON: nested state dicts go to a safetensors file and back, nothing is ever pickled."""
+"""Save nested state dicts as one safetensors file of tensors and JSON, and load them; nothing is pickled."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import torch as safetensors
 from torch import Tensor
+
+from longtail.facts import files
 
 
 def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
@@ -25,7 +25,7 @@ def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
             return {"tensor": name}
         if isinstance(node, dict):
             items = [[key, walk(value, f"{path}.{key}")] for key, value in node.items()]
-            return {"dict": items}  # pairs keep integer keys, which a JSON object would turn into strings
+            return {"dict": items}  # pairs, since keys of a JSON object are strings
         if isinstance(node, list | tuple):
             kind = "list" if isinstance(node, list) else "tuple"
             return {kind: [walk(value, f"{path}.{i}") for i, value in enumerate(node)]}
@@ -37,7 +37,7 @@ def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
 
 
 def unpack(tensors: dict[str, Tensor], skeleton: Any) -> Any:
-    """The inverse of `pack`."""
+    """Return the tree that `pack` split."""
     ((kind, body),) = skeleton.items()
     if kind == "tensor":
         return tensors[body]
@@ -50,10 +50,12 @@ def unpack(tensors: dict[str, Tensor], skeleton: Any) -> Any:
 
 
 def save(path: Path, tree: Any) -> None:
-    """Write a tree to one safetensors file, atomically, with a checksum."""
+    """Write a tree to one safetensors file in one step, with a checksum."""
     tensors, skeleton = pack(tree)
     text = json.dumps(skeleton)
-    write_bytes(path, safetensors.save(tensors, metadata={"skeleton": text, "checksum": _checksum(tensors, text)}))
+    files.write_bytes(
+        path, safetensors.save(tensors, metadata={"skeleton": text, "checksum": _checksum(tensors, text)})
+    )
 
 
 def load(path: Path) -> Any:
@@ -79,41 +81,17 @@ def load(path: Path) -> Any:
 
 
 def _checksum(tensors: dict[str, Tensor], skeleton: str) -> str:
-    digest = hashlib.sha256(skeleton.encode())
+    parts: list[Any] = [skeleton.encode()]
     for name in sorted(tensors):
-        # a changed header would read the same bytes as another tensor
-        digest.update(f"{name!r} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """All or nothing: a temporary file beside the target takes its name when it is complete."""
-    # a name of its own: two processes must never write into one file
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)  # half a file on a full disk helps nobody
-        raise OSError(error.errno, error.strerror, str(path)) from None
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written; only for whoever holds the folder."""
-    for pattern in ("*.tmp", "checkpoint/*.tmp", "stages/*/*.tmp"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """JSON, atomically; keys in the order given."""
-    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+        tensor = tensors[name]
+        # dtype and shape too: with another header the same bytes are another tensor
+        parts.append(f"{name!r} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        parts.append(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return files.checksum(*parts)
 
 
 def cloned(tree: Any) -> Any:
-    """A copy of a tree of dicts, lists and tensors that no longer follows training."""
+    """Return a copy of a tree of dicts, lists and tensors that training does not change."""
     if isinstance(tree, Tensor):
         return tree.detach().clone()
     if isinstance(tree, dict):

@@ -1,1 +1,1 @@
-"""What everything else stands on: counts, weights of classes, schedules, knobs, the plain types."""
+"""The foundation of all other packages: counts, class weights, schedules, knobs, files, the plain types."""

@@ -1,4 +1,4 @@
-"""What people hand in (arrays, lists, tensors, frames' columns, dicts) as a NumPy array; torch is not imported."""
+"""Convert what users pass (arrays, lists, tensors, columns, dicts) to NumPy arrays; torch is not imported."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_array", "by_class", "keyed", "like_labels", "whole", "wonder"]
-
 log = logging.getLogger(__name__)
 
 COUNT = "use longtail.class_counts(labels)"
 
 
 def as_array(values: Any) -> NDArray[Any]:
-    """View ``values`` as a NumPy array, without a copy where there need be none.
+    """Return ``values`` as a NumPy array, without a copy where possible.
 
-    A torch tensor (known by its ``detach`` method) is detached and brought to the CPU; its 16-bit floats,
-    of which NumPy lacks bfloat16, are widened to float32, exactly.
+    A torch tensor (recognised by its ``detach`` method) is detached and moved to the CPU; bfloat16, which NumPy
+    lacks, becomes float32.
     """
     if hasattr(values, "detach"):
         tensor = values.detach().cpu()
@@ -28,11 +26,11 @@ def as_array(values: Any) -> NDArray[Any]:
     return np.asarray(values)
 
 
-def keyed(values: Any, name: str = "class_counts") -> dict[Any, Any] | None:
-    """What stands under keys (a dict, a Counter, a pandas Series with its index) as a dict; None for all else.
+def as_dict(values: Any, name: str = "class_counts") -> dict[Any, Any] | None:
+    """Return a dict, a Counter or a pandas Series (by its index) as a dict; None for anything else.
 
     Raises:
-        ValueError: a Series that has a key twice.
+        ValueError: a Series with a duplicate key.
     """
     if isinstance(values, Mapping):
         return dict(values)
@@ -42,17 +40,17 @@ def keyed(values: Any, name: str = "class_counts") -> dict[Any, Any] | None:
     keys = index.tolist()
     # a frame's value_counts() has tuples of one
     keys = [key[0] if isinstance(key, tuple) and len(key) == 1 else key for key in keys]
-    found = dict(zip(keys, values.tolist(), strict=True))
-    if len(found) < len(keys):
+    entries = dict(zip(keys, values.tolist(), strict=True))
+    if len(entries) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"{name} must have one number per class, got {twice!r} twice in its index; {COUNT}")
-    return found
+    return entries
 
 
 def by_class(values: Any, name: str = "class_counts", classes: Sequence[str] | None = None) -> NDArray[Any]:
-    """Numbers per class in the order of the classes.
+    """Return numbers per class, in the order of the classes.
 
-    Lists, arrays and tensors stand in that order already. A dict, a Counter or a pandas Series is read by its keys,
+    Lists, arrays and tensors are in that order already. A dict, a Counter or a pandas Series is read by its keys,
     never by position (``value_counts`` is sorted by frequency):
 
     - whole numbers are class indices: C = max + 1, or the number of ``classes``;
@@ -63,24 +61,40 @@ def by_class(values: Any, name: str = "class_counts", classes: Sequence[str] | N
     So counting by `Counter(labels)` or `Series(labels).value_counts()` is `longtail.class_counts(labels)`.
 
     Raises:
-        TypeError: what is no vector of numbers: text and truth values, which are labels, or a data set.
+        TypeError: no vector of numbers: text and truth values, which are labels, or a data set.
         ValueError: keys that are no class, or whose order is not known.
     """
-    found = keyed(values, name)
-    if found is None:
+    entries = as_dict(values, name)
+    if entries is None:
         return _numbers(values, name)
-    places = _places(list(found), name, classes, _categories(values))
-    counts = np.zeros(max(places.values(), default=-1) + 1 if classes is None else len(classes))
-    for key, number in found.items():
-        counts[places[key]] = _number(number, key, name)
+    indices = _class_indices(list(entries), name, classes, categories(getattr(values, "index", None)))
+    counts = np.zeros(max(indices.values(), default=-1) + 1 if classes is None else len(classes))
+    for key, number in entries.items():
+        counts[indices[key]] = _number(number, key, name)
+    return counts
+
+
+def checked_counts(values: Any, name: str, classes: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """Return counts per class as a new array (C,) float64, read as `by_class` reads them.
+
+    Raises:
+        ValueError: not one-dimensional, no class, a count that is negative or not finite.
+        TypeError: as `by_class`.
+    """
+    counts = np.array(by_class(values, name, classes), dtype=np.float64)
+    if counts.ndim != 1 or counts.size == 0:
+        raise ValueError(f"{name} must be one-dimensional with one count per class, got shape {counts.shape}; {COUNT}")
+    bad = counts[~(np.isfinite(counts) & (counts >= 0))]
+    if bad.size:
+        raise ValueError(f"{name} must be finite and >= 0, got {bad[0]:g}; {COUNT}")
     return counts
 
 
 def like_labels(values: NDArray[Any]) -> str:
-    """How a vector that cannot be meant as counts looks like labels, in words; "" where it does not.
+    """Return a hint, in words, that a vector passed as counts looks like labels; "" where it does not.
 
-    It holds all of 0..K-1 and nothing else, K >= 2, twice each on average. Counts may look the same, so this decides
-    nothing: it only explains what is refused for another reason, such as a class without examples or a wrong C.
+    Labels have all of 0..K-1 as their values and no other, K >= 2, each twice on average. Counts may look the same, so
+    this is no check: it explains an error that has another cause, such as an empty class or a wrong C.
     """
     if values.ndim != 1 or values.size < 4 or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         return ""
@@ -91,8 +105,8 @@ def like_labels(values: NDArray[Any]) -> str:
     return f"these look like {values.size} labels of {size} classes"
 
 
-def wonder(values: NDArray[Any], name: str) -> None:
-    """Say in the log that counts look like labels, where nothing else can tell: rare classes may look so too."""
+def warn_of_labels(values: NDArray[Any], name: str) -> None:
+    """Log a warning where counts look like labels; it is no error, since counts of rare classes may look so too."""
     hint = like_labels(values)
     if hint and values.size >= 10 * len(np.unique(values)):
         log.warning("%s: %s; if they are, %s", name, hint, COUNT)
@@ -100,7 +114,7 @@ def wonder(values: NDArray[Any], name: str) -> None:
 
 def _numbers(values: Any, name: str) -> NDArray[Any]:
     known = hasattr(values, "detach") or hasattr(values, "__array__") or isinstance(values, Sequence)
-    if not known or isinstance(values, str | bytes):  # a data set would be decoded by looking into it
+    if not known or isinstance(values, str | bytes):  # converting a data set would decode it
         raise TypeError(
             f"{name} must be numbers, one per class, got {_short(values)}; {COUNT}, which reads a data set too"
         )
@@ -117,11 +131,11 @@ def _numbers(values: Any, name: str) -> NDArray[Any]:
     raise TypeError(f"{name} must be numbers, one per class, got {kind}; {COUNT}")
 
 
-def _places(
+def _class_indices(
     keys: list[Any], name: str, classes: Sequence[str] | None, categories: Sequence[str] | None
 ) -> dict[Any, int]:
     """Key -> class index."""
-    if all(whole(key) for key in keys):
+    if all(is_whole(key) for key in keys):
         return _by_index(keys, name, classes)
     odd = [key for key in keys if not isinstance(key, str)]
     if odd:
@@ -132,18 +146,18 @@ def _places(
             f"{name} must have names whose order is known, got numbers as text, which sort as {order[0]!r}, "
             f"{order[1]!r}, {order[2]!r}, ...; make the keys integers, or pass a list in the order of the classes"
         )
-    place = {c: j for j, c in enumerate(order)}
-    unknown = next((key for key in keys if key not in place), None)
+    index = {c: j for j, c in enumerate(order)}
+    unknown = next((key for key in keys if key not in index), None)
     if unknown is not None:
         raise ValueError(f"{name} must name known classes, got {_short(unknown)}; known are {', '.join(order[:8])}")
-    return {key: place[key] for key in keys}
+    return {key: index[key] for key in keys}
 
 
 def _by_index(keys: list[Any], name: str, classes: Sequence[str] | None) -> dict[Any, int]:
-    places = {key: int(key) for key in keys}
-    low, high = min(places.values(), default=0), max(places.values(), default=0)
+    indices = {key: int(key) for key in keys}
+    low, high = min(indices.values(), default=0), max(indices.values(), default=0)
     if low < 0:
-        raise ValueError(f"{name} must have class indices >= 0 as keys, got {low}; leave ignored examples out")
+        raise ValueError(f"{name} must have class indices >= 0 as keys, got {low}; drop ignored examples")
     if classes is not None and high >= len(classes):
         raise ValueError(
             f"{name} must have class indices below {len(classes)} as keys, got {high}; name every class in classes"
@@ -153,23 +167,23 @@ def _by_index(keys: list[Any], name: str, classes: Sequence[str] | None) -> dict
             f"{name} must have class indices as keys, got {high} among {len(keys)}, which is an identifier; "
             "number the classes from 0 on, or make the keys text"
         )
-    return places
+    return indices
 
 
-def _categories(values: Any) -> Sequence[str] | None:
-    """A categorical index of text has an order of its own."""
-    categories = getattr(getattr(values, "index", None), "categories", None)
-    found = None if categories is None else list(categories)
-    return found if found and all(isinstance(c, str) for c in found) else None
+def categories(values: Any) -> list[str] | None:
+    """Return the categories of a pandas categorical index or dtype, in their order, where they are text; else None."""
+    entries = getattr(values, "categories", None)
+    names = [] if entries is None else list(entries)
+    return names if names and all(isinstance(c, str) for c in names) else None
 
 
 def _numerals(order: list[str]) -> bool:
-    """Whether names are whole numbers whose order as text is another than as numbers."""
+    """Whether names are whole numbers that sort differently as text than as numbers."""
     return all(c.strip().isdecimal() for c in order) and order != sorted(order, key=int)
 
 
-def whole(key: Any) -> bool:
-    """Whether a key is a whole number, and so a class index."""
+def is_whole(key: Any) -> bool:
+    """Return whether a key is a whole number, and so a class index."""
     return isinstance(key, int | np.integer | np.bool_) or (isinstance(key, float | np.floating) and key.is_integer())
 
 

@@ -1,7 +1,7 @@
-"""Checks of values: done once when data enter, or on every call inside `strict()`.
+"""Checks of values: made once when data enter, or on every call inside `strict()`.
 
-Losses check shapes and dtypes always (that costs nothing) and values only here: looking at a value makes a
-GPU wait.
+Losses always check shapes and dtypes, which costs nothing; values are checked here, since reading one makes a GPU
+wait.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STRICT: ContextVar[bool] = ContextVar("longtail_strict", default=False)
 
 @contextmanager
 def strict() -> Iterator[None]:
-    """Inside, every loss call checks the values of its targets, logits and weights too."""
+    """Inside, every loss call also checks the values of its targets, logits and weights."""
     token = _STRICT.set(True)
     try:
         yield
@@ -32,12 +32,12 @@ def strict() -> Iterator[None]:
 
 
 def is_strict() -> bool:
-    """Whether `strict()` is on."""
+    """Return whether `strict()` is in force."""
     return _STRICT.get()
 
 
 def targets(targets: Tensor, num_classes: int, *, ignore_index: int = -100) -> None:
-    """Targets are class indices in [0, C) (or `ignore_index`), or probabilities whose rows sum to 1.
+    """Check that targets are class indices in [0, C) or `ignore_index`, or probabilities whose rows sum to 1.
 
     Shapes: indices (N, d1..dk), probabilities (N, C, d1..dk).
 
@@ -47,7 +47,7 @@ def targets(targets: Tensor, num_classes: int, *, ignore_index: int = -100) -> N
     if targets.is_floating_point():
         _probabilities(targets, num_classes)
         return
-    targets = targets.long()  # in uint8, -100 would wrap round to the label 156
+    targets = targets.long()  # in uint8, -100 would be the label 156
     outside = (targets != ignore_index) & ((targets < 0) | (targets >= num_classes))
     if bool(outside.any()):
         value = int(targets[outside].flatten()[0])
@@ -74,10 +74,10 @@ def _probabilities(targets: Tensor, num_classes: int) -> None:
 
 
 def number(name: str, value: Any, hint: str, *, low: float = -math.inf, high: float = math.inf) -> None:
-    """One finite number in [low, high], of Python or NumPy.
+    """Check one finite number in [low, high], of Python or NumPy.
 
     Raises:
-        TypeError: a tensor, a text, True, anything else.
+        TypeError: anything else, such as a tensor, a text or True.
         ValueError: out of range, NaN or infinite.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -93,10 +93,10 @@ def number(name: str, value: Any, hint: str, *, low: float = -math.inf, high: fl
 
 
 def whole(name: str, value: Any, hint: str, *, low: int, high: int = 2**63 - 1) -> None:
-    """One integer in [low, high], of Python or NumPy.
+    """Check one integer in [low, high], of Python or NumPy.
 
     Raises:
-        TypeError: a tensor, a text, True, a float, anything else.
+        TypeError: anything else, such as a tensor, a text, True or a float.
         ValueError: out of range.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
@@ -107,10 +107,10 @@ def whole(name: str, value: Any, hint: str, *, low: int, high: int = 2**63 - 1) 
 
 
 def finite(values: Tensor, name: str) -> None:
-    """Every value is finite.
+    """Check that every value is finite.
 
     Raises:
-        ValueError: naming the first row that holds NaN or infinity.
+        ValueError: names the first row with NaN or infinity.
     """
     bad = ~torch.isfinite(values)
     if bool(bad.any()):
@@ -122,7 +122,7 @@ def finite(values: Tensor, name: str) -> None:
 
 
 def sample_weight(weight: Tensor) -> None:
-    """Sample weights are finite and >= 0."""
+    """Check that sample weights are finite and >= 0."""
     finite(weight, "sample_weight")
     if bool((weight < 0).any()):
         raise ValueError(f"sample_weight must be >= 0, got {float(weight.min())}; drop or correct these rows")

@@ -1,6 +1,6 @@
 """Class weights: numbers per class, computed in float64 and scaled to sum to C.
 
-The module may be called: `longtail.class_weights(counts, "inverse")` is `named("inverse", counts)`.
+The module itself is callable: `longtail.class_weights(counts, "inverse")` is `named("inverse", counts)`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -17,15 +16,15 @@ import torch
 from torch import Tensor
 
 from longtail.facts import checks
-from longtail.facts.arrays import keyed, whole
+from longtail.facts.arrays import as_dict, is_whole
 from longtail.facts.counts import positive_counts
 from longtail.facts.knobs import Range
-from longtail.facts.messages import quoted
 
 BETA = 0.9999
-"""The effective number's beta in LDAM's code and its forks, and our named weight's."""
+"""Beta of the effective number in LDAM's code and its forks, and of the weight named "effective"."""
 
-Beta = Annotated[float, Range(0, 1, open_high=True)]
+_BETA = Range(0, 1, open_high=True)
+Beta = Annotated[float, _BETA]
 NAMED = ("inverse", "sqrt", "effective")
 
 
@@ -48,10 +47,7 @@ def effective_number(
 
     beta in [0, 1): 0 gives ones, beta -> 1 inverse frequency. Cui et al. 2019, proposition 1 and section 4.
     """
-    if isinstance(beta, bool) or not isinstance(beta, Real):
-        raise TypeError(f"beta must be a number, got {quoted(beta)}; 0.9999 is usual")
-    if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {quoted(beta)}; 0.9999 is usual, beta -> 1 is inverse_frequency")
+    _BETA.check("beta", beta)
     n = positive_counts(counts, zero_count)
     if beta == 0:
         return _scaled(torch.ones_like(n), n, dtype)
@@ -60,16 +56,14 @@ def effective_number(
 
 
 def named(name: str, counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
-    """The weights behind a word: "inverse" (n^-1), "sqrt" (n^-1/2), "effective" (beta 0.9999)."""
-    if name == "inverse":
-        return inverse_frequency(counts, zero_count=zero_count, dtype=dtype)
-    if name == "sqrt":
-        return power(counts, 0.5, zero_count=zero_count, dtype=dtype)
+    """Return the weights of a named rule: "inverse" (n^-1), "sqrt" (n^-1/2), "effective" (beta 0.9999)."""
     if name == "effective":
         return effective_number(counts, zero_count=zero_count, dtype=dtype)
-    raise ValueError(
-        f'class_weight must be None, a tensor, a dict, or one of {", ".join(NAMED)}, got {name!r}; try "effective"'
-    )
+    if name not in NAMED:
+        raise ValueError(
+            f'class_weight must be None, a tensor, a dict, or one of {", ".join(NAMED)}, got {name!r}; try "effective"'
+        )
+    return power(counts, 1.0 if name == "inverse" else 0.5, zero_count=zero_count, dtype=dtype)
 
 
 def resolve(
@@ -79,10 +73,10 @@ def resolve(
     classes: Sequence[str] | None = None,
     zero_count: str | float = "error",
 ) -> Tensor | None:
-    """What a user may pass as class_weight, as a float64 tensor (C,) or None.
+    """Return a user's class_weight as a float64 tensor (C,) or None.
 
-    None stays None; a tensor is taken as given; {class name: w} (a pandas Series by its index, too) is looked up in
-    `classes`, unnamed classes weigh 1; a word is computed from the counts.
+    None stays None; a tensor is used as it is; {class name: w} (also a pandas Series, by its index) is ordered by
+    `classes`, and a class without a name has weight 1; the name of a rule is computed from the counts.
     """
     if weight is None:
         return None
@@ -90,11 +84,11 @@ def resolve(
         if weight not in NAMED or counts is not None:
             return named(weight, counts, zero_count=zero_count, dtype=torch.float64)
         raise ValueError(f'class_weight="{weight}" needs class_counts, got None; pass longtail.class_counts(labels)')
-    under_names = keyed(weight, "class_weight")
-    if under_names is not None:
-        if classes is None and counts is not None and all(map(whole, under_names)):
+    entries = as_dict(weight, "class_weight")
+    if entries is not None:
+        if classes is None and counts is not None and all(map(is_whole, entries)):
             classes = [str(j) for j in range(len(counts))]
-        return _by_name({str(int(k)) if whole(k) else k: w for k, w in under_names.items()}, classes)
+        return _by_name({str(int(k)) if is_whole(k) else k: w for k, w in entries.items()}, classes)
     if isinstance(weight, Tensor):
         tensor = weight.detach().to(torch.float64, copy=True)
     else:
@@ -128,16 +122,16 @@ def _checked(tensor: Tensor) -> Tensor:
 
 
 def _scaled(weight: Tensor, counts: Tensor, dtype: torch.dtype | None) -> Tensor:
-    # an empty class that is masked weighs nothing; the others still sum to C
+    # a masked empty class has weight 0; the weights of the others sum to C
     weight = torch.where(counts > 0, weight, torch.zeros_like(weight))
     return (weight * (len(weight) / weight.sum())).to(dtype or torch.get_default_dtype())
 
 
 class _Callable(ModuleType):
-    """This module, which people call by its name."""
+    """This module, callable."""
 
     def __call__(self, counts: Any, name: str | None = None, **options: Any) -> Tensor:
-        """The weights behind a word, see `named`; it has to be said which."""
+        """Return the weights of a named rule, see `named`; the name is required."""
         if name is None:
             raise TypeError(
                 'class_weights needs the name of a rule, got counts alone; write class_weights(counts, "inverse"), '

@@ -1,4 +1,4 @@
-"""Class counts: the one statistic that methods read, from whatever holds the labels."""
+"""Class counts: the one statistic that methods use, from labels in any form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from longtail.facts import identifiers
-from longtail.facts.arrays import COUNT, by_class, like_labels, wonder
+from longtail.facts.arrays import COUNT, checked_counts, like_labels, warn_of_labels
 from longtail.facts.labels import class_names as class_names
 from longtail.facts.labels import encode as encode
 from longtail.facts.labels import encoded
@@ -18,13 +18,13 @@ from longtail.facts.messages import quoted
 
 
 def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[str] | None = None) -> Tensor:
-    """How many examples each class has.
+    """Count the examples of each class.
 
     n_j = #{i : y_i = j}
 
     Args:
-        labels: N labels, also as a column (N, 1). Integers are class indices, whole numbers that are stored as floats
-            too; strings are sorted as `np.unique` sorts them.
+        labels: N labels, also as a column (N, 1). Integers are class indices, as are whole numbers stored as floats;
+            strings are sorted as `np.unique` sorts them.
         num_classes: C, where some of the last classes may be missing from integer labels.
         classes: the names of all classes in their order; string labels are looked up in them.
 
@@ -45,45 +45,34 @@ def class_counts(labels: Any, num_classes: int | None = None, classes: Sequence[
     if num_classes < size:
         raise ValueError(
             f"num_classes must be at least {size} for these labels, got {num_classes}; "
-            "leave it out or count the classes anew"
+            "leave it out or count the classes again"
         )
     if num_classes > identifiers.MOST_CLASSES:
         raise ValueError(
-            f"num_classes must be at most {identifiers.MOST_CLASSES:,}, got {num_classes:,}; name the classes there are"
+            f"num_classes must be at most {identifiers.MOST_CLASSES:,}, got {num_classes:,}; pass class names"
         )
     return torch.bincount(torch.from_numpy(indices), minlength=int(num_classes))
 
 
 def as_counts(counts: Any, name: str = "class_counts", classes: Sequence[str] | None = None) -> Tensor:
-    """Counts as a float64 tensor (C,), checked: one-dimensional, at least one class, finite, non-negative.
+    """Return counts as a float64 tensor (C,), checked: one-dimensional, finite, non-negative, not all zero.
 
-    A dict, a Counter or a pandas Series is read by its keys, see `arrays.by_class`. Labels in the place of
-    counts are refused where that is certain: text, truth values, a negative number. Integers that hold labels make
-    valid counts of as many classes as there are labels, most with a class 0 that is empty; they are refused by what
-    cannot use such counts (an empty class, or another number of classes than the logits have), which then says so.
+    A dict, a Counter or a pandas Series is read by its keys, see `arrays.by_class`. Labels passed as counts are
+    refused where they cannot be counts: text, truth values, a negative number. Integer labels are valid counts of as
+    many classes as there are labels; whatever cannot use such counts (an empty class, another number of classes than
+    the logits have) refuses them, with a hint.
     """
-    if isinstance(counts, Tensor) and counts.dtype != torch.bool and not counts.is_complex():
-        tensor = counts.detach().to(torch.float64, copy=True)
-    else:  # a copy too: arrays out of pandas are read-only
-        tensor = torch.from_numpy(np.array(by_class(counts, name, classes), dtype=np.float64))
-    if tensor.ndim != 1 or tensor.numel() == 0:
-        raise ValueError(
-            f"{name} must be one-dimensional with one count per class, got shape {tuple(tensor.shape)}; "
-            "use longtail.class_counts(labels)"
-        )
-    if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
-        bad = float(tensor[~(torch.isfinite(tensor) & (tensor >= 0))][0])
-        raise ValueError(f"{name} must be finite and >= 0, got {bad:g}; use longtail.class_counts(labels)")
-    if not bool(tensor.sum() > 0):
-        raise ValueError(f"{name} must count at least one example, got only zeros; use longtail.class_counts(labels)")
-    return tensor
+    values = checked_counts(counts, name, classes)
+    if not values.sum() > 0:
+        raise ValueError(f"{name} must count at least one example, got only zeros; {COUNT}")
+    return torch.from_numpy(values).to(counts.device if isinstance(counts, Tensor) else "cpu")
 
 
 def positive_counts(counts: Any, zero_count: str | float = "error", name: str = "class_counts") -> Tensor:
-    """Counts (C,) float64 for formulas that divide by n or take its log.
+    """Return counts (C,) float64 for formulas that divide by n or take its log.
 
-    zero_count: "error" names the empty classes; "mask" leaves the zeros in (the caller masks them); a number
-    is added to the empty classes as their pseudo-count.
+    zero_count: "error" raises an error that names the empty classes; "mask" returns the zeros, for the caller to mask;
+    a number replaces the zeros as a pseudo-count.
     """
     tensor = as_counts(counts, name)
     if zero_count == "mask":
@@ -106,7 +95,7 @@ def positive_counts(counts: Any, zero_count: str | float = "error", name: str = 
 def priors(counts: Any) -> Tensor:
     """pi_j = n_j / N, (C,) float64."""
     tensor = as_counts(counts)
-    wonder(tensor.cpu().numpy(), "class_counts")
+    warn_of_labels(tensor.cpu().numpy(), "class_counts")
     return tensor / tensor.sum()
 
 
@@ -119,6 +108,6 @@ def log_priors(counts: Any, zero_count: str | float = "error") -> Tensor:
 def imbalance_ratio(counts: Any) -> float:
     """rho = max_j n_j / min_j n_j, >= 1; infinite where a class is empty."""
     tensor = as_counts(counts)
-    wonder(tensor.cpu().numpy(), "class_counts")
+    warn_of_labels(tensor.cpu().numpy(), "class_counts")
     low = float(tensor.min())
     return float(tensor.max()) / low if low > 0 else float("inf")

@@ -1,4 +1,4 @@
-"""Many-, medium- and few-shot classes: the three groups in which long-tailed results are told.
+"""Many-, medium- and few-shot classes: the three groups in which long-tailed results are reported.
 
 The rule is that of the published evaluations (Liu et al. 2019, "Large-Scale Long-Tailed Recognition in an
 Open World"; Kang et al. 2020, "Decoupling Representation and Classifier"), by *training* counts:
@@ -6,8 +6,8 @@ Open World"; Kang et al. 2020, "Decoupling Representation and Classifier"), by *
     many: n > 100        medium: 20 <= n <= 100        few: n < 20
 
 Where one of the three would be empty, the classes are split into thirds by rank instead (most frequent
-first, ties by index); the classes left over by the division go to ``many``. Below three classes there are
-no groups. ``Groups.rule`` says which of these was used, and every table names it.
+first, ties by index); the remainder of the division goes to ``many``. Below three classes there are no groups.
+``Groups.rule`` is the rule that was used, and every table names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.facts.arrays import by_class, wonder
+from longtail.facts.arrays import checked_counts, warn_of_labels
 
 __all__ = ["BY_COUNT", "BY_RANK", "FEW_BELOW", "MANY_ABOVE", "NO_GROUPS", "Groups", "groups"]
 
@@ -29,7 +29,7 @@ NO_GROUPS = "no groups below three classes"
 
 
 class Groups(NamedTuple):
-    """Class indices of each group, ascending, and the rule that made them, in words."""
+    """Class indices of each group, ascending, and the rule behind them, in words."""
 
     many: tuple[int, ...]
     medium: tuple[int, ...]
@@ -47,23 +47,15 @@ def groups(class_counts: Any) -> Groups:
     Raises:
         ValueError: counts that are not a vector, are empty, negative or not finite.
     """
-    counts = by_class(class_counts)
-    if counts.ndim != 1 or counts.size == 0:
-        raise ValueError(
-            f"class_counts must be a vector (C,) of training counts, got shape {counts.shape}; "
-            "use longtail.class_counts(labels)"
-        )
-    if not (np.isfinite(counts).all() and (counts >= 0).all()):
-        bad = counts[~(np.isfinite(counts) & (counts >= 0))][0]
-        raise ValueError(f"class_counts must be >= 0 and finite, got {bad}; use longtail.class_counts(labels)")
-    wonder(counts, "class_counts")
+    counts = checked_counts(class_counts, "class_counts")
+    warn_of_labels(counts, "class_counts")
     if counts.size < 3:
         return Groups((), (), (), NO_GROUPS)
     many, few = counts > MANY_ABOVE, counts < FEW_BELOW
     medium = ~(many | few)
     if many.any() and medium.any() and few.any():
         return _groups([np.flatnonzero(mask) for mask in (many, medium, few)], BY_COUNT)
-    by_rank = np.argsort(-counts.astype(np.float64), kind="stable")
+    by_rank = np.argsort(-counts, kind="stable")
     third = counts.size // 3
     head = counts.size - 2 * third  # the remainder goes to many
     return _groups(np.split(by_rank, [head, head + third]), BY_RANK)

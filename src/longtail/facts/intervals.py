@@ -23,11 +23,10 @@ Floats = NDArray[np.float64]
 
 
 def wilson(successes: Any, n: Any, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Lower and upper end of the Wilson interval, elementwise over broadcast ``successes`` and ``n``.
+    """Return lower and upper end of the Wilson interval, elementwise over broadcast ``successes`` and ``n``.
 
-    ``n`` may be a sum of weights: then it is taken for the number of examples, as if each row of weight k
-    stood there k times. Where n = 0 both ends are NaN. No successes give a lower end of exactly 0, nothing
-    but successes an upper end of exactly 1.
+    ``n`` may be a sum of weights, which counts each row of weight k as k examples. Where n = 0 both ends are NaN. The
+    lower end without successes is exactly 0, the upper end with successes alone exactly 1.
 
     Raises:
         ValueError: level outside (0, 1), n negative, or successes outside [0, n].
@@ -41,18 +40,18 @@ def wilson(successes: Any, n: Any, level: float = 0.95) -> tuple[Floats, Floats]
             f"{hits.min() if hits.min() < 0 else hits[hits > size].max()}; pass counts, not rates"
         )
     z2 = NormalDist().inv_cdf(0.5 + level / 2) ** 2
-    rate = _over(hits, size)
-    centre = rate + _over(np.full(size.shape, z2 / 2), size)
+    rate = _divide(hits, size)
+    centre = rate + _divide(np.full(size.shape, z2 / 2), size)
     spread = np.sqrt(
-        np.maximum(_over(z2 * rate * (1 - rate), size), 0.0) + _over(np.full(size.shape, z2 / 2), size) ** 2
+        np.maximum(_divide(z2 * rate * (1 - rate), size), 0.0) + _divide(np.full(size.shape, z2 / 2), size) ** 2
     )
-    shrink = 1.0 + _over(np.full(size.shape, z2), size)
+    shrink = 1.0 + _divide(np.full(size.shape, z2), size)
     low = np.where(hits == 0, np.where(size > 0, 0.0, np.nan), (centre - spread) / shrink)
     high = np.where((hits >= size) & (size > 0), 1.0, (centre + spread) / shrink)
     return low, high
 
 
-def _over(numerator: Floats, n: Floats) -> Floats:
-    """The quotient, NaN where n is 0."""
+def _divide(numerator: Floats, n: Floats) -> Floats:
+    """Divide; NaN where n is 0."""
     undefined = np.full(np.broadcast_shapes(numerator.shape, n.shape), np.nan)
     return np.asarray(np.divide(numerator, n, out=undefined, where=n != 0))

@@ -1,12 +1,11 @@
-"""JSON as our files hold it: read strictly, checked for its shape, sealed with a checksum of its own.
+"""Read our JSON files strictly: standard JSON only, of the expected shape, and sealed with a checksum.
 
-Whatever stands in such a file, from nothing to brackets without end, reading it gives a value or one line that
-names the file and the way out. A seal notices damage; it is no signature, since whoever can write can seal.
+Whatever a file holds, reading it gives a value or a one-line error that names the file and the way out. A seal shows
+damage; it is no signature, since whoever can write can seal.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import stat
@@ -14,13 +13,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from longtail.facts import files
+
 SEAL = "sha256"
-"""The name under which a document keeps the checksum of everything else in it."""
+"""Name of the entry with the checksum of all other entries."""
 Rule = type | tuple[type, ...] | Callable[[Any], bool]
 
 
 class DamagedError(ValueError):
-    """A file that is not what was written, or that is gone; `reason` is the line without the way out."""
+    """A file that is missing or not as it was written; `reason` is the message without the way out."""
 
     def __init__(self, reason: str, way_out: str) -> None:
         self.reason, self.way_out = reason, way_out
@@ -31,11 +32,11 @@ class DamagedError(ValueError):
 
 
 class OutdatedError(DamagedError):
-    """A file of a version of longtail that wrote no checksums, so that nobody can tell whether it is whole."""
+    """A file of a version of longtail that wrote no checksums, so that it cannot be verified."""
 
 
 def parse(data: bytes) -> Any:
-    """JSON as the standard has it: UTF-8, no NaN, no number that no float holds, no name twice.
+    """Parse standard JSON: UTF-8, no NaN, no number too large for a float, no name twice in an object.
 
     Raises:
         ValueError: anything else, in a short line.
@@ -43,9 +44,9 @@ def parse(data: bytes) -> Any:
     try:
         return json.loads(
             data.decode(),
-            object_pairs_hook=_once,
+            object_pairs_hook=_unique,
             parse_constant=_no_number,
-            parse_float=lambda text: _finite(float(text), text),
+            parse_float=_float,
             parse_int=_integer,
         )
     except UnicodeDecodeError as error:
@@ -55,20 +56,29 @@ def parse(data: bytes) -> Any:
 
 
 def read(path: Path, way_out: str) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read the object in a JSON file.
 
     Raises:
-        DamagedError: it is missing, holds no JSON, or JSON that is no object.
+        DamagedError: the file is missing, holds no JSON, or JSON that is no object.
         OSError: it cannot be read.
     """
-    data = _content(path, way_out)
+    return _object(path, _content(path, way_out), way_out)
+
+
+def read_lines(path: Path, way_out: str) -> list[dict[str, Any]]:
+    """Read the objects in a file of JSON lines; raises as `read` does."""
+    lines = _content(path, way_out).splitlines()
+    return [_object(path, line, way_out, f"line {number}: ") for number, line in enumerate(lines, 1)]
+
+
+def _object(path: Path, data: bytes, way_out: str, where: str = "") -> dict[str, Any]:
     try:
-        found = parse(data)
+        value = parse(data)
+        if not isinstance(value, dict):
+            raise ValueError(f"a {type(value).__name__} where an object belongs")
     except ValueError as error:
-        raise DamagedError(f"{path} is damaged ({error})", way_out) from None
-    if not isinstance(found, dict):
-        raise DamagedError(f"{path} is damaged (a {type(found).__name__} where an object belongs)", way_out)
-    return found
+        raise DamagedError(f"{path} is damaged ({where}{error})", way_out) from None
+    return value
 
 
 def _content(path: Path, way_out: str) -> bytes:
@@ -76,71 +86,62 @@ def _content(path: Path, way_out: str) -> bytes:
         mode = path.stat().st_mode
     except FileNotFoundError:
         raise DamagedError(f"{path} is missing", way_out) from None
-    if not stat.S_ISREG(mode):  # a pipe would be waited for
+    if not stat.S_ISREG(mode):  # reading a pipe would wait for a writer
         raise DamagedError(f"{path} is damaged (no regular file)", way_out)
     return path.read_bytes()
 
 
-def read_lines(path: Path, way_out: str) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; raises as `read` does."""
-    lines = _content(path, way_out).splitlines()
-    found: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            value = parse(line)
-        except ValueError as error:
-            raise DamagedError(f"{path} is damaged (line {number}: {error})", way_out) from None
-        if not isinstance(value, dict):
-            raise DamagedError(f"{path} is damaged (line {number}: no object)", way_out)
-        found.append(value)
-    return found
-
-
 def read_sealed(path: Path, version: int, rules: Mapping[str, Rule], way_out: str) -> dict[str, Any]:
-    """A document that `sealed` made, without its seal.
+    """Read a document that `write_sealed` wrote, and return it without its seal.
 
     Args:
         path: of the file.
-        version: the `schema_version` that is read here.
-        rules: what its entries must be; see `misfit`.
-        way_out: what to do about a damaged one.
+        version: the `schema_version` that this code reads.
+        rules: what its entries must be; see `violation`.
+        way_out: what to do about a damaged one, for the error's text.
 
     Raises:
-        DamagedError: it was changed since it was written, or is not what it should be (OutdatedError: had no seal yet).
+        DamagedError: it was changed since it was written, or breaks a rule (OutdatedError: it has no seal, as in
+            older versions).
         ValueError: a newer version of longtail wrote it.
         OSError: it cannot be read.
     """
-    found = read(path, way_out)
-    theirs = found.get("schema_version")
-    if SEAL not in found and type(theirs) is int and theirs < version:
+    document = read(path, way_out)
+    written = document.get("schema_version")
+    if SEAL not in document and type(written) is int and written < version:
         raise OutdatedError(f"{path} was written by an older version of longtail, without checksums", way_out)
-    if found.pop(SEAL, None) != checksum(found):
+    if document.pop(SEAL, None) != checksum(document):
         raise DamagedError(f"{path} was changed since it was written (its checksum is off)", way_out)
-    if type(theirs) is int and theirs > version:
+    if type(written) is int and written > version:
         raise ValueError(f"{path} was written by a newer version of longtail; update longtail, or name another folder")
-    if (wrong := misfit(found, {"schema_version": lambda value: value == version, **rules})) is not None:
+    rules = {"schema_version": lambda value: type(value) is int and value == version, **rules}
+    if (wrong := violation(document, rules)) is not None:
         raise DamagedError(f"{path} is damaged ({wrong})", way_out)
-    return found
+    return document
 
 
-def misfit(found: Any, rules: Mapping[str, Rule], where: str = "") -> str | None:
-    """What in an object is not as ruled, in words; None where all is.
+def write_sealed(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document with its own checksum as last entry, in one step."""
+    files.write_json(path, sealed(document))
 
-    A rule is a type, several types, or a function that says whether a value fits; a name that ends in "?" may be
-    missing, one with dots leads into the objects inside.
+
+def violation(document: Any, rules: Mapping[str, Rule]) -> str | None:
+    """Return the first rule that a document breaks, in words, or None.
+
+    A rule is a type, several types, or a function that says whether a value fits. Its name is that of an entry: one
+    that ends in "?" is optional, one with dots leads into nested objects.
     """
     for name, rule in rules.items():
-        value, missing = found, False
-        for part in name.removesuffix("?").split("."):
+        value, missing, entry = document, False, name.removesuffix("?")
+        for part in entry.split("."):
             missing = not isinstance(value, dict) or part not in value
             if missing:
                 break
             value = value[part]
-        plain = name.removesuffix("?")
-        if missing and plain == name:
-            return f"it has no {where}{plain}"
+        if missing and entry == name:
+            return f"it has no {entry}"
         if not missing and not _fits(value, rule):
-            return f"{where}{plain} cannot be {repr(value)[:60]}"
+            return f"{entry} cannot be {repr(value)[:60]}"
     return None
 
 
@@ -151,38 +152,33 @@ def _fits(value: Any, rule: Rule) -> bool:
 
 
 def is_amount(value: Any) -> bool:
-    """Whether a value is a number >= 0."""
+    """Return whether a value is a finite number >= 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def is_list_of(kind: Rule) -> Callable[[Any], bool]:
-    """The rule of a list whose entries all fit a rule."""
+    """Return the rule of a list whose entries all fit a rule."""
     return lambda value: isinstance(value, list) and all(_fits(entry, kind) for entry in value)
 
 
 def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with its own checksum as last entry."""
+    """Return the document with its own checksum as last entry."""
     return {**document, SEAL: checksum(document)}
 
 
 def checksum(document: Mapping[str, Any]) -> str:
-    """SHA-256 of what a document says beside its checksum; the order of its names and white space do not count."""
+    """SHA-256 of everything in a document but its seal; the order of its names and white space do not count."""
+    # through JSON, so that names are sorted as the text that they are in the file
     plain = json.loads(json.dumps({key: value for key, value in document.items() if key != SEAL}))
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return files.json_checksum(plain, (",", ":"))
 
 
-def file_checksum(path: Path) -> str:
-    """SHA-256 of a file, which may be larger than memory."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)[:60]!r} stands there twice")
-    return found
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)[:60]!r} occurs twice")
+    return entries
 
 
 def _no_number(text: str) -> Any:
@@ -195,7 +191,8 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _finite(value: float, text: str) -> float:
+def _float(text: str) -> float:
+    value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text[:60]} is no number that can be held")
+        raise ValueError(f"{text[:60]} is too large for a float")
     return value

@@ -1,7 +1,7 @@
-"""Knobs: every number a user may set declares its range, its default and its meaning in one place.
+"""Knobs: the numbers a user may set, each declared in one place with its range and default.
 
-A knob stands in a signature as `tau: Annotated[Knob, Range(0)] = 1.0`; the default is the signature's, the
-range the annotation's. Validation, `longtail explain` and the documentation all read it from there.
+A knob is a parameter such as `tau: Annotated[Knob, Range(0)] = 1.0`, with the range in its annotation. Validation,
+`longtail explain` and the documentation read it from the signature.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from longtail.facts.schedules import Schedule
 
 @dataclass(frozen=True)
 class Range:
-    """A real interval, an end open where its flag says so; a schedule is checked at every value it names."""
+    """A real interval, closed at both ends unless flagged open; all values of a schedule are checked."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -37,26 +37,26 @@ class Range:
         left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
         return f"{kind}in {left}{self.low:g}, {self.high:g}{right}"
 
-    def holds(self, value: float) -> bool:
-        """Whether the value lies inside."""
+    def contains(self, value: float) -> bool:
+        """Return whether the value lies inside."""
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
         return above and below and (not self.integer or value.is_integer())
 
     def check(self, name: str, value: Any) -> None:
-        """Raise ValueError or TypeError naming the knob where the value breaks the rule."""
+        """Raise ValueError or TypeError, naming the knob, where the value breaks the rule."""
         values = value.values() if isinstance(value, Schedule) else (value,)
         for v in values:
             if isinstance(v, bool) or not isinstance(v, Real):
                 rule = str(self) if str(self).startswith("a") else f"a number {self}"
                 raise TypeError(f"{name} must be {rule}, got {quoted(value)}; pass a plain number or a schedule")
-            if not self.holds(_float(v)):
+            if not self.contains(_float(v)):
                 also = " and finite" if v == self.high == math.inf and self.low > -math.inf else ""
                 raise ValueError(f"{name} must be {self}{also}, got {quoted(v)}; choose a value in that range")
 
 
 def _float(value: Real) -> float:
-    """The number, of which NaN lies in no range and an integer of a thousand digits beyond every one."""
+    """The number as a float; an integer of a thousand digits is infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -65,7 +65,7 @@ def _float(value: Real) -> float:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few words (None among them where `optional`); other types pass where `others` admits them."""
+    """One of a few words, or None where `optional`; instances of `others` are not checked."""
 
     words: tuple[str, ...]
     optional: bool = False
@@ -75,7 +75,7 @@ class Choice:
         return " or ".join([f'"{w}"' for w in self.words] + (["None"] if self.optional else []))
 
     def check(self, name: str, value: Any) -> None:
-        """Raise ValueError or TypeError naming the knob where the value breaks the rule."""
+        """Raise ValueError or TypeError, naming the knob, where the value breaks the rule."""
         if (value is None and self.optional) or isinstance(value, self.others):
             return
         if isinstance(value, str) and value in self.words:
@@ -85,7 +85,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Declared:
-    """One knob as its owner declares it."""
+    """One knob as declared in a signature."""
 
     name: str
     default: Any
@@ -111,16 +111,16 @@ UnitFloat = Annotated[float, Range(0, 1)]
 
 
 def declared(function: Callable[..., Any]) -> dict[str, Declared]:
-    """The keyword-only knobs of a function or class, in the order of its signature."""
+    """Return the keyword-only knobs of a function or class, in the order of its signature."""
     owner: Any = function
-    # the class itself is asked, not an instance: its own signature is what is wanted
+    # of a class, the signature of its constructor
     call = owner.__init__ if isinstance(owner, type) else owner  # type: ignore[misc]
     hints = get_type_hints(call, include_extras=True)
     knobs = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
-        hint = hints.get(parameter.name, parameter.annotation)  # a composed signature carries its annotations
+        hint = hints.get(parameter.name, parameter.annotation)  # a composed signature has its own annotations
         rule = next((r for r in _extras(hint) if isinstance(r, Range | Choice)), None)
         knobs[parameter.name] = Declared(parameter.name, parameter.default, rule, _admits(hint, Schedule))
     return knobs
@@ -129,7 +129,7 @@ def declared(function: Callable[..., Any]) -> dict[str, Declared]:
 def _extras(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) is Annotated:
         return get_args(hint)[1:]
-    # `Annotated[...] | None`: the rule holds for values that are not None
+    # `Annotated[...] | None`: the rule is for values that are not None
     return tuple(extra for part in get_args(hint) for extra in _extras(part))
 
 
@@ -138,7 +138,7 @@ def _admits(hint: Any, kind: type) -> bool:
 
 
 def check(function: Callable[..., Any], values: Mapping[str, Any]) -> None:
-    """Hold `values` against what `function` declares; None passes where it is the default."""
+    """Check `values` against the knobs that `function` declares; None is valid where it is the default."""
     for name, knob in declared(function).items():
         if name not in values or knob.rule is None:
             continue

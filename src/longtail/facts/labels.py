@@ -1,7 +1,7 @@
-"""Labels as class indices and names, from whatever holds them.
+"""Convert labels in any form to class indices and names.
 
-They come as tensors, lists, arrays, pandas columns or a `torch.utils.data.Dataset` (`Subset`, `ConcatDataset`,
-`TensorDataset` and datasets that keep their labels in an attribute or a column); no input is ever decoded.
+Labels are tensors, lists, arrays, pandas columns or those of a `torch.utils.data.Dataset` (`Subset`, `ConcatDataset`,
+`TensorDataset` and datasets with labels in an attribute or a column); no input is ever decoded.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from longtail.facts import identifiers
-from longtail.facts.arrays import whole
+from longtail.facts.arrays import categories, is_whole
 from longtail.facts.messages import quoted
 
 LABEL_NAMES = ("targets", "labels", "label", "y")
-"""Where a dataset may keep its labels, as an attribute or a column, in the order in which we look."""
+"""Names of the attribute or column of a dataset that may have its labels, in the order they are tried."""
 
 
 def class_names(labels: Any, classes: Sequence[str] | None = None) -> list[str]:
-    """Class names in index order: strings sorted, integers as "0", "1", ..., or the dataset's own."""
+    """Return class names in index order: strings sorted, integers as "0", "1", ..., or the dataset's own."""
     return encode(labels, classes)[1]
 
 
 def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
-    """Labels as int64 indices (N,) and the names of the C classes; integers that are identifiers are refused."""
+    """Return labels as int64 indices (N,) and the names of the C classes; integers that are identifiers are refused."""
     indices, names = encoded(labels, classes)
-    return indices, identifiers.numbered(indices) if names is None else names
+    return indices, identifiers.index_names(indices) if names is None else names
 
 
 def encoded(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarray, list[str] | None]:
-    """As `encode`, with None in place of names that integers alone do not give."""
-    """Labels as int64 indices (N,), and the names of the C classes where they are known."""
+    """As `encode`, but with None for the names where labels are integers and no names are known."""
     array, own_names = _labels(labels)
     names = [str(c) for c in classes] if classes is not None else own_names
     if names is not None and len(set(names)) < len(names):
@@ -55,7 +54,7 @@ def encoded(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarr
     if array.dtype.kind in "US" or all(isinstance(v, str) for v in array.tolist()):
         return _from_strings(array.astype(str), names)
     odd = [v for v in array.tolist() if not isinstance(v, str)]
-    example = next((v for v in odd if not whole(v)), odd[0])
+    example = next((v for v in odd if not is_whole(v)), odd[0])
     raise TypeError(
         f"labels must be integers or strings, got {array.dtype} with values like {quoted(example)}; "
         "convert them (missing labels have to be dropped, measurements cut into classes first)"
@@ -63,7 +62,7 @@ def encoded(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarr
 
 
 def _from_integers(array: np.ndarray, names: list[str] | None) -> np.ndarray:
-    indices = identifiers.indices(array)
+    indices = identifiers.as_indices(array)
     if indices.min() < 0:
         raise ValueError(
             f"labels must be >= 0, got {indices.min()}; drop ignored examples before counting, "
@@ -78,19 +77,19 @@ def _from_integers(array: np.ndarray, names: list[str] | None) -> np.ndarray:
 
 
 def _from_strings(array: np.ndarray, names: list[str] | None) -> tuple[np.ndarray, list[str]]:
-    found, indices = np.unique(array, return_inverse=True)
+    distinct, indices = np.unique(array, return_inverse=True)
     if names is None:
-        return indices.astype(np.int64), [str(c) for c in found]
+        return indices.astype(np.int64), [str(c) for c in distinct]
     position = {name: j for j, name in enumerate(names)}
-    unknown = [str(c) for c in found if str(c) not in position]
+    unknown = [str(c) for c in distinct if str(c) not in position]
     if unknown:
         known = ", ".join(names[:8])
         raise ValueError(f"labels must be among the classes, got {quoted(unknown[0])}; known are {known}")
-    return np.array([position[str(c)] for c in found], dtype=np.int64)[indices], names
+    return np.array([position[str(c)] for c in distinct], dtype=np.int64)[indices], names
 
 
 def _labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
-    """The labels of anything as an array, and the class names where the source knows them."""
+    """The labels as an array, and the class names where the source has them."""
     if isinstance(source, Tensor):
         return source.detach().cpu().numpy(), None
     if isinstance(source, TensorDataset):
@@ -107,26 +106,14 @@ def _labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
             )
         return np.concatenate([array for array, _ in parts]), parts[0][1]
     if isinstance(source, np.ndarray) or hasattr(source, "to_numpy"):
-        return _column(source), _categories(source)
+        array = source if isinstance(source, np.ndarray) else source.to_numpy()
+        return np.asarray(array), categories(getattr(source, "dtype", None))
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         values = [v.item() if isinstance(v, Tensor | np.generic) else v for v in source]
         mixed = len({isinstance(v, str | bytes) for v in values}) > 1
         # NumPy would turn a missing label among strings into a class of its own, called "nan"
         return np.asarray(values, dtype=object if mixed else None), None
     return _dataset_labels(source)
-
-
-def _column(source: Any) -> np.ndarray:
-    array = source if isinstance(source, np.ndarray) else source.to_numpy()
-    return np.asarray(array)
-
-
-def _categories(source: Any) -> list[str] | None:
-    """A pandas categorical of strings keeps its own order of classes."""
-    categories = getattr(getattr(source, "dtype", None), "categories", None)
-    if categories is None or not all(isinstance(c, str) for c in categories):
-        return None
-    return [str(c) for c in categories]
 
 
 def _dataset_labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
@@ -136,12 +123,12 @@ def _dataset_labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
         if name in columns:  # a `datasets.Dataset`: reading one column decodes nothing else
             feature = source.features[name]
             return _labels(np.asarray(source[name]))[0], _named(getattr(feature, "names", names))
-        held = getattr(source, name, None)
-        if held is not None and not callable(held):
-            return _labels(held)[0], _named(names)
+        attribute = getattr(source, name, None)
+        if attribute is not None and not callable(attribute):
+            return _labels(attribute)[0], _named(names)
     raise TypeError(
         f"labels of a {type(source).__name__} cannot be found without decoding its inputs: none of "
-        f"{', '.join(LABEL_NAMES)} is there; pass the labels themselves"
+        f"{', '.join(LABEL_NAMES)} exists; pass the labels themselves"
     )
 
 

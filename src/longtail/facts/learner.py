@@ -1,4 +1,4 @@
-"""What a learner is: the one abstract module that the engine trains, and what it leaves for prediction."""
+"""The learner: the one abstract module that the engine trains, and its part that predicts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from longtail.facts.types import Batch, Progress, Step, TrainingData, as_outputs
 
 
 class Inference(NamedTuple):
-    """What a learner leaves for prediction: link(scale * logits - offsets) of one network.
+    """The part of a learner that predicts: link(scale * logits - offsets) of one network.
 
-    `link` is "softmax" or "sigmoid"; `offsets` (C,) are taken off the scaled logits (a prior learnt in training).
+    `link` is "softmax" or "sigmoid"; `offsets` (C,) are subtracted from the scaled logits (a prior learnt in training).
     """
 
     network: nn.Module
@@ -26,49 +26,49 @@ class Inference(NamedTuple):
     offsets: Tensor | None = None
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """What to rank classes and adjust by, (B, C)."""
+        """Return the scores (B, C) that rank the classes."""
         logits = as_outputs(self.network(inputs)).logits
         scaled = logits if self.scale == 1.0 else self.scale * logits
         return scaled if self.offsets is None else scaled - self.offsets.to(scaled.dtype)
 
 
 class Learner(nn.Module, ABC):
-    """A network with everything that is learnt or remembered beside it: abstract here, final below.
+    """A network with everything else that is learnt or stored in training; abstract, with final subclasses.
 
-    A subclass says how a training step is made and what is left for prediction. Its constructor's arguments are its
-    slots and stand under their own names, so that `varied` can exchange one and keep every other. Whatever must survive
-    an interruption is a parameter or a buffer, and nothing of a step is kept on the learner.
+    A subclass defines the training step and the part that predicts. The arguments of its constructor are its slots,
+    stored under their own names, so that `varied` can exchange one and copy all others. Whatever must survive an
+    interruption is a parameter or a buffer, and nothing of a step is stored on the learner.
     """
 
     holding = False
     no_decay: Collection[str] = ()
-    """Names of the network's parameters that weight decay leaves alone."""
+    """Names of the network's parameters without weight decay."""
 
     @abstractmethod
     def training_step(self, batch: Batch, progress: Progress) -> Step:
-        """The scalar to descend and what is behind it."""
+        """Return the scalar loss of a batch, with the losses of its examples and what to log."""
 
     @abstractmethod
     def inference(self) -> Inference:
-        """What predicts: the network itself, its moving average, a learnt prior."""
+        """Return what predicts: the network itself, its moving average, a learnt prior."""
 
     def forward(self, batch: Batch, progress: Progress) -> Step:
-        """The training step under the name that `torch.func.functional_call` reaches."""
+        """The training step, under the name that `torch.func.functional_call` needs."""
         return self.training_step(batch, progress)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """The one place that may look at the whole training part."""
+        """Prepare an epoch; the one method that may read the whole training part."""
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
-        """What follows every step: moving averages, memories."""
+        """Update moving averages and memories after a step."""
 
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> Tensor:
-        """Scores (B, C) to rank classes and adjust by; call it in evaluation mode."""
+        """Return scores (B, C) that rank the classes; call it in evaluation mode."""
         return self.inference().scores(inputs)
 
     def varied(self, **slots: Any) -> Self:
-        """The same parts, but for the slots that are named: nothing is left behind.
+        """Return a learner with the named slots exchanged and all others the same.
 
         Raises:
             TypeError: no such slot.
@@ -82,7 +82,7 @@ class Learner(nn.Module, ABC):
         return type(self)(**{name: slots.get(name, getattr(self, name)) for name in names})
 
     def trainable(self) -> list[dict[str, Any]]:
-        """What the optimiser moves, as parameter groups: with weight decay and without.
+        """Return the parameters to train as parameter groups, with weight decay and without.
 
         Raises:
             ValueError: `no_decay` names no parameter of the network.
@@ -101,11 +101,11 @@ class Learner(nn.Module, ABC):
 
     @contextmanager
     def held(self, *, again: bool = False) -> Iterator[None]:
-        """Inside, no buffer moves, be it of batch norms, targets or weights: for the further passes of a step.
+        """Inside, no buffer changes, be it of batch norms, targets or weights: for the further passes of a step.
 
         Args:
-            again: the pass comes after the one that moved them, on the same batch: its instance weights are those that
-                were found there, so that both are of one loss (the second pass of SAM).
+            again: the pass follows the one that changed the buffers, on the same batch, and uses the instance weights
+                computed in it, so that both passes have the same loss (the second pass of SAM).
         """
         norms: list[Any] = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         tracking = [m.track_running_stats for m in norms]
@@ -113,7 +113,7 @@ class Learner(nn.Module, ABC):
         before = [(m.holding, getattr(m, "repeating", None)) for m in holders]
         try:
             for norm in norms:
-                norm.track_running_stats = False  # in train mode: batch statistics, nothing recorded
+                norm.track_running_stats = False  # in training mode: batch statistics, not recorded
             for holder in holders:
                 holder.holding = True
                 if again and hasattr(holder, "repeating"):

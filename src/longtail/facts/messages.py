@@ -1,7 +1,7 @@
-"""How a refusal echoes what it was given: one line of visible characters, cut where it would be a page.
+"""Quote values in messages: on one line, in visible characters, shortened.
 
-Names and values are data, and data may hold anything: a terminal obeys control characters, a right-to-left override
-turns a line round, and a value of nine thousand letters pushes the way out off the screen.
+Names and values are data, which may contain control characters that a terminal obeys, a right-to-left override that
+reverses a line, or nine thousand letters that push the way out off the screen.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import unicodedata
 from typing import Any
 
 VALUE, LINE = 120, 1000
-"""Characters of one echoed value, and of a whole message."""
+"""Longest quoted value and longest message, in characters."""
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that are escaped: control, format (zero width, bidirectional), surrogates, line separators."""
 
 
 def quoted(value: Any) -> str:
-    """A value as a message echoes it."""
+    """Return the repr of a value, on one visible line of at most VALUE characters."""
     try:
         text = repr(value)
     except Exception:  # a number of ten thousand digits has no text
@@ -26,23 +26,23 @@ def quoted(value: Any) -> str:
 
 
 def line(message: str) -> str:
-    """A message on one line of visible characters, whatever stands in the values it echoes, not longer than LINE."""
+    """Return a message on one visible line of at most LINE characters."""
     return visible(" ".join(cut(message, 4 * LINE).split()), LINE)
 
 
 def visible(text: str, longest: int | None = None) -> str:
-    r"""`\n`, `\u200b`, `\x1b` for what cannot be seen."""
+    r"""Escape characters that cannot be seen, as `\n`, `\u200b`, `\x1b`."""
     shown = "".join(escaped(c) if unicodedata.category(c) in HIDDEN else c for c in text)
     return shown if longest is None else cut(shown, longest)
 
 
 def escaped(character: str) -> str:
-    """One character as Python writes it in a string."""
+    """Return one character as an escape sequence of Python."""
     return character.encode("unicode_escape").decode("ascii")
 
 
 def cut(text: str, longest: int) -> str:
-    """The beginning and the end: what a message is about stands first, the way out last."""
+    """Shorten a text in its middle: a message begins with its subject and ends with the way out."""
     if len(text) <= longest:
         return text
     end = (longest - 5) * 2 // 5

@@ -1,4 +1,4 @@
-"""What stands at a path that somebody named: an ordinary file to read, or a place to write that holds no data."""
+"""Check paths that a user named: an ordinary file to read, or a place to write that is not the data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 
 
 def regular(path: str | Path, what: str = "data file") -> Path:
-    """A path at which a file stands (or a link to one) that may be read.
+    """Return the path of a regular file, or a link to one, that may be read.
 
-    A pipe or a device is refused before it is opened, since the one waits for a writer for ever and the other has no
-    end.
+    A pipe or a device is refused before it is opened: reading the one may wait for ever, the other may never end.
 
     Raises:
-        ValueError: nothing, a folder, a pipe, a socket, a device, no right to read; in one line.
+        ValueError: no such file, a folder, a pipe, a socket, a device, no permission to read; in one line.
     """
     path = Path(path)
     mode = status(path, what).st_mode
@@ -35,10 +34,10 @@ def regular(path: str | Path, what: str = "data file") -> Path:
 
 
 def status(path: Path, what: str = "data file") -> os.stat_result:
-    """What stands at a path.
+    """Return `path.stat()`.
 
     Raises:
-        ValueError: nothing, a symbolic link to nothing or back to itself, no right to look; in one line.
+        ValueError: no such file, a symbolic link to nothing or to itself, no permission; in one line.
     """
     try:
         return path.stat()
@@ -50,7 +49,7 @@ def status(path: Path, what: str = "data file") -> os.stat_result:
 
 def _why(path: Path, error: OSError, what: str) -> str:
     if error.errno == errno.ELOOP:
-        return f"{what} {str(path)!r} is a symbolic link that leads back to itself; remove or mend the link"
+        return f"{what} {str(path)!r} is a symbolic link to itself; remove or correct the link"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         kind = "is a symbolic link to nothing" if path.is_symlink() else "does not exist"
         return f"{what} {str(path)!r} {kind}; check the path"
@@ -59,17 +58,17 @@ def _why(path: Path, error: OSError, what: str) -> str:
     return f"{what} {str(path)!r} cannot be read ({error.strerror}); check the path"
 
 
-def apart(out: str | Path, data: Any, option: str = "--out", *, inside: bool = False) -> None:
-    """Refuse to write onto the data, or into their folder, where the next reading would find it.
+def check_not_data(out: str | Path, data: Any, option: str = "--out", *, inside: bool = False) -> None:
+    """Refuse to write over the data, or into their folder, where it would be read as data the next time.
 
     Args:
-        out: where something is to be written, which need not exist.
-        data: a path or several; anything else stands nowhere.
-        option: what the user called `out`.
-        inside: whether the data's folder may hold `out`.
+        out: the file or folder to write, which need not exist.
+        data: a path or several; anything else has no path and is not checked.
+        option: the name of `out` in the user's command.
+        inside: whether `out` may be inside the data's folder.
 
     Raises:
-        ValueError: `out` is the data or lies in their folder, whatever links lead there.
+        ValueError: `out` is the data or inside their folder, symbolic links followed.
     """
     for one in data if isinstance(data, list | tuple) else [data]:
         if not isinstance(one, str | os.PathLike):
@@ -78,7 +77,7 @@ def apart(out: str | Path, data: Any, option: str = "--out", *, inside: bool = F
         if not os.path.exists(source):
             continue
         if target == source or (os.path.exists(target) and os.path.samefile(target, source)):
-            raise ValueError(f"{option} {str(out)!r} is the data themselves, which are not written over; name another")
+            raise ValueError(f"{option} {str(out)!r} is the data, which are never overwritten; name another")
         if not inside and os.path.isdir(source) and os.path.join(source, "") == target[: len(source) + 1]:
             raise ValueError(
                 f"{option} {str(out)!r} lies inside the data folder {str(one)!r}, and would be read as data; "
@@ -89,5 +88,5 @@ def apart(out: str | Path, data: Any, option: str = "--out", *, inside: bool = F
 def _real(path: str | os.PathLike[str]) -> str:
     try:
         return os.path.realpath(path)
-    except ValueError:  # a NUL in the name, which whoever opens it refuses
+    except ValueError:  # a NUL in the name, which is refused on opening
         return os.fspath(path)

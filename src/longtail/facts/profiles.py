@@ -1,4 +1,4 @@
-"""Long-tailed and step profiles, and the subset of a balanced data set that follows one.
+"""Long-tailed and step profiles of class counts, and subsets of a balanced data set with such counts.
 
 The field's convention (Cui et al. 2019; Cao et al. 2019): class 0 is the largest, the order of classes is
 that of the labels, counts are truncated, not rounded.
@@ -24,7 +24,7 @@ PROFILES = ("exp", "step")
 
 
 def profile(kind: str, n_max: int, num_classes: int, ratio: float) -> Tensor:
-    """Class counts (C,) int64 of a profile: "exp" (long-tailed) or "step"."""
+    """Return class counts (C,) int64 of a profile: "exp" (long-tailed) or "step"."""
     if kind == "exp":
         return long_tail(n_max, num_classes, ratio)
     if kind == "step":
@@ -47,7 +47,7 @@ def step(n_max: int, num_classes: int, ratio: float) -> Tensor:
 
 
 def _trunc(value: float) -> int:
-    # 49 * (1 / 49) is just below 1 in floating point; the count that is meant is 1
+    # 49 * (1 / 49) is just below 1 in floating point, but the count is 1
     return math.floor(value * (1 + 1e-12))
 
 
@@ -58,13 +58,13 @@ def _checked(n_max: int, num_classes: int, ratio: float) -> None:
 
 
 def subset(labels: Any, counts: Any, seed: int = 0, classes: Sequence[str] | None = None) -> np.ndarray:
-    """Row indices of a subset with the given class counts, by the rule of the original code.
+    """Return the row indices of a subset with the given class counts, drawn as in the original code.
 
-    A legacy NumPy generator with `seed` shuffles, class by class in ascending order, the class's row indices
-    in place; the first n_j are kept. The result is sorted by class, in shuffled order inside a class.
+    A legacy NumPy generator with `seed` shuffles the row indices of each class, in ascending order of the classes; the
+    first n_j are selected. The result is sorted by class, in shuffled order inside a class.
 
     Raises:
-        ValueError: a class has fewer rows than its count asks for, or would keep none.
+        ValueError: a class has fewer rows than its count, or its count is 0.
     """
     indices, names = encode(labels, classes)
     wanted = [int(n) for n in by_class(counts, "counts", names).tolist()]
@@ -79,10 +79,10 @@ def subset(labels: Any, counts: Any, seed: int = 0, classes: Sequence[str] | Non
         rows = np.flatnonzero(indices == j)
         if n > len(rows):
             raise ValueError(
-                f"class {names[j]!r} must keep {n} examples but has {len(rows)}; lower n_max or raise ratio"
+                f"class {names[j]!r} must have {n} examples but has {len(rows)}; lower n_max or raise ratio"
             )
         if n < 1:
-            raise ValueError(f"class {names[j]!r} would keep no example at this ratio; lower the ratio")
+            raise ValueError(f"class {names[j]!r} would have no example at this ratio; lower the ratio")
         generator.shuffle(rows)
         chosen.append(rows[:n])
     return np.concatenate(chosen)

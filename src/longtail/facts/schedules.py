@@ -1,8 +1,8 @@
-"""Schedules: knobs that move with progress.
+"""Schedules: knobs that change with progress.
 
 A schedule maps progress p in [0, 1) (finished epochs / epochs of the stage) to a number. A knob is a float or
 a schedule and is read by `at(knob, progress)`. Plain arithmetic on a float progress and `torch.where` on a
-tensor, so that a compiled loss neither synchronises nor recompiles as progress moves.
+tensor, so that a compiled loss neither synchronises nor recompiles as progress changes.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Schedule(ABC):
     def __call__(self, progress: float | Tensor) -> Any:
         """The value at `progress`: a float for a float, a 0-dim tensor for a tensor."""
 
-    @abstractmethod
     def values(self) -> tuple[float, ...]:
-        """The values it is built from (its extremes), which is what range checks look at."""
+        """Return the values it is built from (its extremes), for range checks."""
+        return tuple(getattr(self, f.name) for f in fields(self) if f.name not in ("at", "cycles"))  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         own = ", ".join(repr(getattr(self, f.name)) for f in fields(self)) if is_dataclass(self) else ""
@@ -49,10 +49,9 @@ class Schedule(ABC):
 
 
 def at(knob: float | Schedule, progress: float | Tensor | None, name: str = "knob") -> Any:
-    """The value of a knob now.
+    """Return the value of a knob at this progress.
 
-    A schedule without progress raises TypeError naming the knob: deferred re-weighting is never silently on
-    or off.
+    A schedule without progress raises TypeError, naming the knob: deferred re-weighting is never silently on or off.
     """
     if not isinstance(knob, Schedule):
         return knob
@@ -73,15 +72,12 @@ def _cos(x: float | Tensor) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class Constant(Schedule):
-    """The same value always."""
+    """The same value at every progress."""
 
     value: float
 
     def __call__(self, progress: float | Tensor) -> Any:
         return torch.full_like(progress, self.value) if isinstance(progress, Tensor) else self.value
-
-    def values(self) -> tuple[float, ...]:
-        return (self.value,)
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,13 +90,10 @@ class Switch(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("at", self.at)
+        _check_share("at", self.at)
 
     def __call__(self, progress: float | Tensor) -> Any:
         return _choose(progress, self.at, self.before, self.after)
-
-    def values(self) -> tuple[float, ...]:
-        return (self.before, self.after)
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,9 +106,6 @@ class Linear(Schedule):
     def __call__(self, progress: float | Tensor) -> Any:
         return self.start + (self.end - self.start) * progress
 
-    def values(self) -> tuple[float, ...]:
-        return (self.start, self.end)
-
 
 @dataclass(frozen=True, repr=False)
 class Cosine(Schedule):
@@ -126,9 +116,6 @@ class Cosine(Schedule):
 
     def __call__(self, progress: float | Tensor) -> Any:
         return self.end + (self.start - self.end) * (1 + _cos(math.pi * progress)) / 2
-
-    def values(self) -> tuple[float, ...]:
-        return (self.start, self.end)
 
 
 @dataclass(frozen=True, repr=False)
@@ -145,9 +132,6 @@ class Cycle(Schedule):
 
     def __call__(self, progress: float | Tensor) -> Any:
         return self.low + (self.high - self.low) * (1 + _cos(2 * math.pi * self.cycles * progress)) / 2
-
-    def values(self) -> tuple[float, ...]:
-        return (self.low, self.high)
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,7 +151,7 @@ class Steps(Schedule):
         if list(self.at) != sorted(self.at):
             raise ValueError(f"steps: switching points must ascend, got {self.at}; sort them")
         for point in self.at:
-            _share("at", point)
+            _check_share("at", point)
 
     def __call__(self, progress: float | Tensor) -> Any:
         value: Any = self.levels[0]
@@ -219,7 +203,7 @@ def _numbers(name: str, values: Any) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _share(name: str, value: float) -> None:
+def _check_share(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError(f"{name} must be in [0, 1], got {value!r}; it is a share of the stage, not an epoch")
 
@@ -229,4 +213,4 @@ cycle, steps, warmup = Cycle, Steps, Warmup
 BY_NAME: dict[str, type[Schedule]] = {
     s.__name__.lower(): s for s in (Constant, Switch, Linear, Cosine, Cycle, Steps, Warmup)
 }
-"""The schedules a spec string may name."""
+"""Names of the schedules in spec strings."""

@@ -1,7 +1,7 @@
-"""Processes that work for us import what the command itself would, and nothing that lies in the working directory.
+"""Start Python processes that do not import modules from the working directory.
 
-`python -m joblib...` and `python -c ...`, which is how worker processes and their trackers start, look for modules in
-the working directory first: a numpy.py beside the data would run in place of NumPy.
+`python -m joblib...` and `python -c ...`, which start worker processes and their trackers, search for modules in the
+working directory first: a numpy.py beside the data would be imported instead of NumPy.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SAFE = "PYTHONSAFEPATH"
-"""Set and not empty, Python (from 3.11 on) puts neither the working directory nor a script's folder on its path."""
+"""Environment variable: where set, neither the working directory nor a script's folder is on sys.path."""
 
 
-def always_safe() -> None:
-    """Every Python process that this one starts from now on: for a command, which owns its environment."""
+def set_safe_path() -> None:
+    """Protect every Python process started from now on; for a command, which owns its environment."""
     os.environ[SAFE] = "1"
 
 
 @contextmanager
-def safe() -> Iterator[None]:
-    """Every Python process that is started inside: for a library, which leaves the environment as it was.
+def safe_path() -> Iterator[None]:
+    """Inside, protect every Python process that is started; for a library, which must not change the environment.
 
-    What the user named is still found: PYTHONPATH, installed packages, and what this process has on its own path,
-    which joblib hands to its workers once they run.
+    Modules on PYTHONPATH, installed packages, and those on this process's own path, which joblib passes to its workers,
+    are imported as usual.
     """
     before = os.environ.get(SAFE)
-    always_safe()
+    set_safe_path()
     try:
         yield
     finally:

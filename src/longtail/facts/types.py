@@ -1,7 +1,7 @@
-"""The plain types that every layer passes on, and the protocols that keep the layers apart.
+"""The plain types that all layers exchange, and the protocols between the layers.
 
-A `Batch` goes into a `Learner`, a `Step` comes out; a network answers with `Outputs`. The protocols say
-what the engine asks of a part, so that a part of your own needs no base class of ours.
+A `Learner` takes a `Batch` and returns a `Step`; a network returns `Outputs`. The protocols define what the engine
+needs of a part, so that a part of your own needs no base class of ours.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from torch import Tensor
 from longtail import aliases
 
 Progress = float | Tensor
-"""Share of the current stage that is done: e / E, e finished epochs of E, so 0 <= p < 1."""
+"""Finished share of the current stage: e / E, e finished epochs of E, so 0 <= p < 1."""
 
 
 class Batch(TypedDict):
-    """What one step learns from; never mutated.
+    """The examples of one step; never mutated.
 
     `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
-    examples' rows in the training set, so that per-example state has an address. `targets` are there where rows have
-    labels: classes (B,), or candidate sets (B, C) bool. `unlabeled` and `meta` are sub-batches with an `index` into
-    their own rows.
+    examples' rows in the training set, which address per-example state. `targets` exist where rows have labels:
+    classes (B,), or candidate sets (B, C) bool. `unlabeled` and `meta` are sub-batches with an `index` into their own
+    rows.
     """
 
     inputs: Tensor | tuple[Tensor, ...]
@@ -36,10 +36,10 @@ class Batch(TypedDict):
 
 
 class Outputs(NamedTuple):
-    """What a network says: logits (B, C), the features (B, D) that enter the head, and anything else.
+    """The outputs of a network: logits (B, C), the features (B, D) that enter the head, and anything else.
 
-    Experts stand as (B, E, C) in `extra`, with their aggregate as logits. `extra` is a plain dictionary that
-    nobody mutates, so that outputs can be copied, pickled, compiled and exported.
+    Experts are in `extra` as (B, E, C), with their aggregate as logits. `extra` is a plain dictionary that must not be
+    mutated, so that outputs can be copied, pickled, compiled and exported.
     """
 
     logits: Tensor
@@ -48,15 +48,15 @@ class Outputs(NamedTuple):
 
 
 def as_outputs(answer: Tensor | Outputs) -> Outputs:
-    """A bare tensor is taken as the logits."""
+    """Return a network's answer as `Outputs`; a tensor alone is the logits."""
     return answer if isinstance(answer, Outputs) else Outputs(answer)
 
 
 class Step(NamedTuple):
-    """What one training step yields: the scalar to descend, the losses (B,) behind it, and what to log.
+    """The result of one training step: the scalar loss, the losses (B,) of its examples, and what to log.
 
-    `losses` carry the graph and are None where the loss does not decompose over examples. `outputs` are what the
-    network said in the step's first pass, detached: what is noted after the update was believed before it.
+    `losses` have a graph and are None where the loss is no function of single examples. `outputs` are those of the
+    step's first pass, before the update, detached.
     """
 
     loss: Tensor
@@ -71,24 +71,24 @@ Record = dict[str, Any]
 
 @runtime_checkable
 class Targets(Protocol):
-    """What each example should be taught now: given, estimated or refined. A module with N-row buffers.
+    """The current target of each example: given, estimated or refined. A module with N-row buffers.
 
     The order of a step: the call, the update, `observe`.
     """
 
     def __call__(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:
-        """Targets (B,) or (B, C) of this batch and a weight (B,) or None.
+        """Return targets (B,) or (B, C) of this batch and a weight (B,) or None.
 
-        May write what this step itself needs (DARP), unless `holding`.
+        May change buffers that this step needs (DARP), unless `holding`.
         """
         ...
 
     def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
-        """Take note of one step's outputs, detached; called once a step, after the update (PRODEN)."""
+        """Use one step's detached outputs; called once a step, after the update (PRODEN)."""
         ...
 
     def refresh(self, data: TrainingData, progress: Progress) -> None:
-        """Solve what is solved over the whole set; called at the start of an epoch."""
+        """Solve over the whole training set; called at the start of an epoch."""
         ...
 
 
@@ -105,7 +105,7 @@ class InstanceWeights(Protocol):
         kept: Tensor | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
-        """The weighted scalar; positions where `kept` is False stand outside."""
+        """Return the weighted scalar; positions where `kept` is False are left out."""
         ...
 
 
@@ -117,29 +117,29 @@ class Update(Protocol):
     """
 
     def __call__(self, learner: Any, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
-        """Take one step of a `Learner` and say what it yielded: of its first pass, where it makes several."""
+        """Make one step of a `Learner` and return its result; of several passes, that of the first."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that must survive an interruption."""
+        """Return everything that must survive an interruption."""
         ...
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Put a state back."""
+        """Restore a state."""
         ...
 
 
 @runtime_checkable
 class Draw(Protocol):
-    """Which rows an epoch visits, in which order: what a sampler is to the engine."""
+    """A sampler: which rows an epoch visits, in which order."""
 
     def draw(self, progress: float, generator: torch.Generator) -> Tensor:
-        """Row indices (M,) int64 of one epoch."""
+        """Return row indices (M,) int64 of one epoch."""
         ...
 
 
 class TrainingData(Protocol):
-    """What a stage trains on: rows that can be counted and batched."""
+    """The rows that a stage trains on, with class counts and batches."""
 
     @property
     def class_counts(self) -> Tensor:
@@ -149,11 +149,11 @@ class TrainingData(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch; the generator is its only source of chance."""
+        """Yield the batches of one epoch; all randomness comes from the generator."""
         ...
 
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         ...
 
 

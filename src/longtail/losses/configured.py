@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from longtail.facts import class_weights, knobs
-from longtail.facts.arrays import keyed
+from longtail.facts.arrays import as_dict
 from longtail.facts.counts import as_counts, class_names
 from longtail.facts.counts import class_counts as count_classes
 from longtail.facts.schedules import Schedule, at
@@ -45,7 +45,7 @@ class Configured(ClassConstants):
         super().__init__()
         refuse_unknown(type(self), common)
         values = {**DEFAULTS, "normalize": self.DIVIDES_BY, **common}
-        by_key = keyed(values["class_weight"], "class_weight")
+        by_key = as_dict(values["class_weight"], "class_weight")
         values["class_weight"] = values["class_weight"] if by_key is None else by_key
         self._own = tuple(own or {})
         knobs.check(type(self), {**(own or {}), **values})

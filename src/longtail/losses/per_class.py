@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longtail.facts.arrays import by_class, keyed
+from longtail.facts.arrays import as_dict, by_class
 from longtail.facts.knobs import Range
 
 
@@ -28,7 +28,7 @@ def per_class(name: str, value: Any, size: int | None, rule: Range, *, one_for_a
     per = "one number per class" if size is None else f"{size} numbers, one per class"
     want = f"one number or {per}" if one_for_all else per
     try:
-        stands = value if keyed(value, name) is None else by_class(value, name)
+        stands = value if as_dict(value, name) is None else by_class(value, name)
         numbers = torch.as_tensor(stands, dtype=torch.float64).detach().cpu()
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be {want}, got {value!r}; pass a list or a tensor") from None

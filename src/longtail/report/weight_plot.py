@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 from longtail.facts import json_documents
+from longtail.facts.files import write_bytes
 from longtail.report.class_size_plot import FONT, grouped
 from longtail.report.printable import shown
 
@@ -40,9 +40,7 @@ def write_plot(folder: Path) -> Path | None:
         return None
     drawn, content = folder / "weights.svg", picture.encode()
     if not (drawn.exists() and drawn.read_bytes() == content):  # a finished run may be read-only
-        temporary = folder / "weights.svg.tmp"
-        temporary.write_bytes(content)
-        os.replace(temporary, drawn)
+        write_bytes(drawn, content)
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""From a method and data to a folder: one training, its folds, and the model and predictions that it leaves."""
+"""Run folders: one training, its folds, and its model and predictions."""
 
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run

@@ -1,4 +1,4 @@
-"""Cross-validated runs: one training per fold, and one run whose predictions are those of all folds."""
+"""Cross-validated runs: one training per fold, and one run with the predictions of all folds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from torch import Tensor
 from longtail.catalogue.method import Method
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
-from longtail.engine import Recipe, state_files
+from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.lock import exclusive
 from longtail.methods.registry import method as resolve
 from longtail.runs import manifest, sources
-from longtail.runs.outputs import configuration, described
-from longtail.runs.run import Run, claim, standing
+from longtail.runs.outputs import configuration, described, write_result
+from longtail.runs.run import Run, opened
 from longtail.runs.train import train
 
 
@@ -29,58 +28,51 @@ def train_folds(
     folder: str | Path,
     seed: int = 0,
     recipe: Recipe,
-    store: Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
-    evaluations: int = 1,
+    **options: Any,
 ) -> Run:
-    """Train one method on every fold of one repetition; the same call goes on where it was interrupted.
+    """Train one method on every fold of one repetition; the same call resumes where it was interrupted.
 
-    The folder gets `fold-<j>/`, each a run like any other, and the run of all: predictions.safetensors holds every
-    tested row once (`index`: its row in the data as read, ascending; `fold`: who predicted it), run.json their scores.
+    The folder gets `fold-<j>/`, each a run like any other, and the run of all folds: predictions.safetensors has every
+    tested row once (`index`: its row in the data as read, ascending; `fold`: the fold that predicted it), run.json
+    their scores.
 
     Args:
         method: a method or its spec string.
         folds: the data.
-        folder: of the run; claimed by this configuration.
+        folder: of the run; it belongs to this configuration from then on.
         seed: of the partition, of initialisation and of order.
-        recipe, store, device, threads, evaluations: as in `train`.
+        recipe, device, threads, options: as in `train`.
 
     Raises:
         ValueError, OSError, FinitenessError: as `train`.
     """
     chosen, place = resolve(method), Path(folder)
-    how: dict[str, Any] = {
-        "seed": seed, "store": store, "device": device, "threads": threads, "evaluations": evaluations,
-    }  # fmt: skip
+    options |= {"seed": seed, "device": device, "threads": threads}
     shared = chosen.under(recipe)
     first = folds.splits(seed, 0)
     config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
-    if (done := standing(place, config, mend=False)) is not None:  # only read, so its folder may be read-only
-        return done
-    with exclusive(place):
-        if (done := standing(place, config, mend=True)) is not None:
-            return done
-        state_files.sweep(place)
-        config = claim(place, config)
-        if folds.origin is not None:
-            sources.keep(place, folds.origin)
+    with opened(place, config) as (finished, config):
+        if finished is not None:
+            return finished
+        sources.write(place, folds.origin)  # now, so that the folds refer to it
         runs = []
         for j in range(folds.k):
             splits = first if j == 0 else folds.splits(seed, j)
-            runs.append(train(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **how))
+            runs.append(train(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **options))
         return _pooled(chosen, folds, seed, place, config, runs)
 
 
 def fold_folder(folder: Path, fold: int) -> Path:
-    """Where the run of one fold stands."""
+    """Return the folder of one fold's run."""
     return folder / f"fold-{fold}"
 
 
 def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
-    """The recipe that all folds share, with what follows from a preparation taken from this fold's own.
+    """Return the recipe of all folds with the network's arguments that follow from this fold's preparation.
 
-    A category that only other folds know is no input here, so a table's network differs in width between folds.
+    A category that occurs in other folds alone is no input here, so a table's network differs in width between folds.
     """
     if splits.preparation is None:
         return recipe
@@ -91,50 +83,40 @@ def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
 def _configuration(
     method: Method, folds: Folds, first: Splits, seed: int, recipe: Recipe, device: str, threads: int
 ) -> dict[str, Any]:
-    # the recipe as all folds are given it; each fold's own stands in its own config.json
+    # the recipe of all folds; each fold's own is in its own config.json
     shared = {"data": described(folds), "recipe": recipe.to_json()}
     return configuration(method, first, seed, of_fold(recipe, first), device, threads) | shared
 
 
 def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[str, Any], runs: list[Run]) -> Run:
-    """The run of all folds, from the runs of each."""
-    arrays, link = _predictions(folds, seed, runs), runs[0].result["link"]
-    scores = manifest.scored(arrays, link, folds.class_counts)
-    predicted = manifest.write_predictions(folder, arrays)
+    """Return the run of all folds, made from the runs of each."""
+    arrays = _predictions(folds, seed, runs)
     reused = [Path(r.result["reuses"]) for r in runs if r.result["reuses"]]
-    result = {
-        "method": method.spec,
-        "key": method.key,
-        "reference": method.reference.short,
-        "retrains": method.retrains,
-        "seed": seed,
+    result = write_result(
+        folder, method, folds, seed, arrays,
+        [str(run.folder.relative_to(folder) / manifest.RUN) for run in runs],
         # of the run, not of its fold
-        "reuses": str(reused[0].parent if reused[0].name.startswith("fold-") else reused[0]) if reused else None,
-        "seconds": sum(r.result["seconds"] for r in runs),
-        "scores": scores,
-        "sources": None if folds.origin is None else folds.origin.digest,
-        "folds": len(runs),
-        "link": link,
-        "hashes": {"data": folds.hash, "predictions": predicted},
-    }
-    names = [str(run.folder.relative_to(folder) / manifest.RUN) for run in runs]
-    whole = manifest.write(folder, result, (manifest.CONFIG, manifest.PREDICTIONS, *names))
-    return Run(folder, config, whole)
+        reuses=str(reused[0].parent if reused[0].name.startswith("fold-") else reused[0]) if reused else None,
+        seconds=sum(r.result["seconds"] for r in runs),
+        folds=len(runs),
+        link=runs[0].result["link"],
+        predicted=manifest.write_predictions(folder, arrays),
+    )  # fmt: skip
+    return Run(folder, config, result)
 
 
 def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:
-    """What predictions.safetensors holds, by row of the pool."""
+    """Return the arrays of predictions.safetensors, by row of the pool."""
     partition = torch.from_numpy(folds.partition(seed))
     parts: list[dict[str, Tensor]] = []
     for j, one in enumerate(runs):
-        found = one.predictions()
-        rows = torch.nonzero(partition == j).flatten()  # a fold's test part stands in this order
+        rows = torch.nonzero(partition == j).flatten()  # the order of a fold's test part
         fold = torch.full_like(rows, j)
-        parts.append({**found, "index": rows, "fold": fold})
-    whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    order = whole["index"].argsort()
-    whole = {name: values[order].contiguous() for name, values in whole.items()}
+        parts.append({**one.predictions(), "index": rows, "fold": fold})
+    pooled = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    order = pooled["index"].argsort()
+    pooled = {name: values[order].contiguous() for name, values in pooled.items()}
     if folds.pool.sample_weight is not None:
-        whole["sample_weight"] = folds.pool.sample_weight[whole["index"]].contiguous()
-    whole["index"] = folds.pool.source(whole["index"]).contiguous()
-    return whole
+        pooled["sample_weight"] = folds.pool.sample_weight[pooled["index"]].contiguous()
+    pooled["index"] = folds.pool.source(pooled["index"]).contiguous()
+    return pooled

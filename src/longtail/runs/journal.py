@@ -1,7 +1,7 @@
-"""What a run in progress leaves: metrics.jsonl, one line per finished epoch, and checkpoint/, which vouches for both.
+"""A run in progress: metrics.jsonl with one line per finished epoch, and checkpoint/, which vouches for the lines.
 
-The checkpoint holds the checksum of the lines it covers and that of the configuration it was made under, so that
-neither another run's checkpoint nor a changed line is ever gone on from.
+The checkpoint holds the checksum of the lines before it and that of the configuration it was made under, so that a
+run is never resumed from another run's checkpoint or after a changed line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from longtail.engine import state_files
-from longtail.facts.json_documents import Rule, checksum, misfit
+from longtail.facts import files
+from longtail.facts.json_documents import Rule, checksum, violation
 from longtail.facts.types import Record
 from longtail.runs.manifest import LINES
 
@@ -28,7 +29,7 @@ _STATE: dict[str, Rule] = {
 
 
 class Journal:
-    """The lines and the checkpoint of a folder that this process holds.
+    """The lines and the checkpoint of a folder that this process has locked.
 
     Args:
         folder: of the run.
@@ -41,69 +42,59 @@ class Journal:
         self._lines = hashlib.sha256()
 
     def resume(self) -> dict[str, Any] | None:
-        """The state to go on from, with the folder's lines cut to match; None where the run begins anew.
+        """Return the state to resume from, with the folder's lines cut to match; None where the run starts afresh.
 
-        That is so without a checkpoint, with a damaged one or one of another run, and where lines that it covers
-        are gone or changed. Every random number is derived, so beginning anew costs time and changes nothing.
+        It does so without a checkpoint, with a damaged one or one of another run, and where lines before it are
+        missing or changed. Every random number is derived, so starting afresh costs time and changes no result.
 
         Raises:
             OSError: the checkpoint cannot be read, or the folder cannot be written.
         """
-        state_files.sweep(self.folder)
-        path = self.folder / STATE
-        path.parent.mkdir(exist_ok=True)  # refused now rather than after an epoch
-        lines = _lines(self.folder)
-        state, why = self._state(path, lines)
-        if why is not None:
-            log.warning("%s; beginning this run anew", why)
-        kept = lines[: 0 if state is None else state["finished"]]
-        whole, there = b"".join(kept), self.folder / LINES
-        if there.exists() and there.stat().st_size != len(whole):  # lines to be written again, or half a line
-            state_files.write_bytes(there, whole)
-        self._lines = hashlib.sha256(whole)
+        checkpoint, metrics = self.folder / STATE, self.folder / LINES
+        checkpoint.parent.mkdir(exist_ok=True)  # refused now rather than after an epoch
+        lines = [line + b"\n" for line in metrics.read_bytes().split(b"\n")[:-1]] if metrics.exists() else []
+        state, reason = self._state(checkpoint, lines)
+        if reason is not None:
+            log.warning("%s; beginning this run anew", reason)
+        content = b"".join(lines[: 0 if state is None else state["finished"]])
+        if metrics.exists() and metrics.stat().st_size != len(content):  # later lines, or half a line
+            files.write_bytes(metrics, content)
+        self._lines = hashlib.sha256(content)
         return state
 
     def _state(self, path: Path, lines: list[bytes]) -> tuple[dict[str, Any] | None, str | None]:
-        """The state, or why there is none to go on from."""
+        """The state, or the reason why there is none to resume from."""
         if not path.exists():
             return None, None
         try:
             state = state_files.load(path)
         except ValueError as error:
             return None, str(error).partition(";")[0]
-        if (wrong := misfit(state, _STATE)) is not None:
+        if (wrong := violation(state, _STATE)) is not None:
             return None, f"{path} is no checkpoint of a run ({wrong})"
         if state["config"] != self._config:
             return None, f"{path} is of another run"
         if len(lines) < state["finished"]:
             return None, f"{self.folder / LINES} has lost lines"
-        if hashlib.sha256(b"".join(lines[: state["finished"]])).hexdigest() != state["lines"]:
+        if files.checksum(*lines[: state["finished"]]) != state["lines"]:
             return None, f"{self.folder / LINES} was changed since the checkpoint was made"
         return dict(state), None
 
     def add(self, record: Record, state: Mapping[str, Any]) -> None:
-        """One finished epoch: its line and the state to go on from.
+        """Write one finished epoch: its line, and the state to resume from.
 
         Raises:
-            OSError: the folder cannot be written; what was there is kept.
+            OSError: the folder cannot be written; its files are as before.
         """
-        # the line first, then the checkpoint: a line too many is cut on resume, one too few never happens
+        # the line first, then the checkpoint: resuming cuts a line too many, a line too few never happens
         self._lines.update(append_record(self.folder, record))
-        told = {"config": self._config, "lines": self._lines.hexdigest()}
-        state_files.save(self.folder / STATE, {**state, **told})
+        checksums = {"config": self._config, "lines": self._lines.hexdigest()}
+        state_files.save(self.folder / STATE, {**state, **checksums})
 
 
 def append_record(folder: Path, record: Record) -> bytes:
-    """One line for one finished epoch; returns it."""
+    """Append the line of one finished epoch, and return it."""
     path, line = folder / LINES, (json.dumps(record, allow_nan=False) + "\n").encode()
-    try:
-        with open(path, "ab") as file:
-            file.write(line)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+    with files.naming(path), open(path, "ab") as file:
+        file.write(line)
     return line
-
-
-def _lines(folder: Path) -> list[bytes]:
-    path = folder / LINES
-    return [line + b"\n" for line in path.read_bytes().split(b"\n")[:-1]] if path.exists() else []

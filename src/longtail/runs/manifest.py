@@ -1,12 +1,11 @@
-"""A finished run as evidence: run.json vouches for every file of the run, and the scores follow from the predictions.
+"""run.json, the manifest of a finished run: its result, and the checksum of every file of the run.
 
-Nothing of a finished run is believed because it is there: its files must have the checksums of run.json, which has
-one of its own, and what is told of the run is computed from its predictions anew.
+A finished run is verified before it is used: its files must have the checksums in run.json, which has one of its own,
+and its scores are computed anew from its predictions.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -17,19 +16,18 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from longtail.engine import state_files
-from longtail.facts import json_documents
+from longtail.facts import files, json_documents
 from longtail.facts.json_documents import DamagedError, Rule, is_amount, is_list_of
 from longtail.metrics import evaluate
 from longtail.runs import priors
 from longtail.runs.model_files import LINKS
 
 SCHEMA = 2
-"""Of config.json and run.json; 1 had no checksums, so that nothing of it can be believed."""
+"""Of config.json and run.json; 1 had no checksums, so that nothing of it can be verified."""
 RUN, CONFIG, LINES, PREDICTIONS = "run.json", "config.json", "metrics.jsonl", "predictions.safetensors"
 WAY_OUT = "run the same command again, which does this run anew, or copy the folder again"
 DECIDED = ("accuracy", "balanced_accuracy", "macro_f1")
-"""Scores that follow from the decisions alone, which no version of torch computes otherwise."""
+"""Scores that depend on the decisions alone, so that every version of torch computes the same."""
 
 _NAME = re.compile(r"(fold-\d+/run\.json|[\w-][\w.-]*)")
 _RESULT: dict[str, Rule] = {
@@ -45,72 +43,75 @@ _CONFIG: dict[str, Rule] = {
 
 
 def write(folder: Path, result: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """run.json, last of all: what came out, with the checksums of the named files and its own; returns what it says."""
-    files = {name: json_documents.file_checksum(folder / name) for name in names}
-    whole = {"schema_version": SCHEMA, **result, "files": files}
-    state_files.write_json(folder / RUN, json_documents.sealed(whole))
-    return whole
+    """Write run.json, the last file of a run: its result, with the checksums of the named files; return the content."""
+    checksums = {name: files.file_checksum(folder / name) for name in names}
+    content = {"schema_version": SCHEMA, **result, "files": checksums}
+    json_documents.write_sealed(folder / RUN, content)
+    return content
 
 
 def write_predictions(folder: Path, arrays: dict[str, Tensor]) -> str:
-    """predictions.safetensors, and its checksum."""
+    """Write predictions.safetensors, and return its checksum."""
     data = safetensors.save(arrays)
-    state_files.write_bytes(folder / PREDICTIONS, data)
-    return hashlib.sha256(data).hexdigest()
+    files.write_bytes(folder / PREDICTIONS, data)
+    return files.checksum(data)
 
 
 def configuration(folder: Path) -> dict[str, Any]:
-    """What config.json says; raises as `documents.read_sealed`."""
+    """Read config.json; raises as `json_documents.read_sealed`."""
     return json_documents.read_sealed(folder / CONFIG, SCHEMA, _CONFIG, WAY_OUT)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Configuration and result of a finished run, its scores computed anew.
+    """Return configuration and result of a finished run, its scores computed from its predictions.
 
     Raises:
-        DamagedError: a file of the run is gone or was changed, or run.json tells other scores than its predictions.
+        DamagedError: a file of the run is missing or was changed, or run.json has other scores than its predictions.
         ValueError: a newer version of longtail wrote it.
         OSError: a file cannot be read.
     """
-    config, result = checked(folder)
+    config, result = verify(folder)
     path = folder / PREDICTIONS
     try:
-        scores = scored(safetensors.load(path.read_bytes()), result["link"], config["data"]["class_counts"])
+        scores = scores_of(safetensors.load(path.read_bytes()), result["link"], config["data"]["class_counts"])
     except (SafetensorError, ValueError, TypeError, LookupError) as error:
         raise DamagedError(f"{path} is damaged ({' '.join(str(error).split())[:200]})", WAY_OUT) from None
     for name in DECIDED:
-        told = result["scores"].get(name)
-        if not (is_amount(told) and math.isclose(told, scores[name], rel_tol=0.0, abs_tol=1e-9)):
+        stored = result["scores"].get(name)
+        if not (is_amount(stored) and math.isclose(stored, scores[name], rel_tol=0.0, abs_tol=1e-9)):
             raise DamagedError(
-                f"{folder / RUN} says {name} {str(told)[:30]}, its predictions {scores[name]:.6g}", WAY_OUT
+                f"{folder / RUN} says {name} {str(stored)[:30]}, its predictions {scores[name]:.6g}", WAY_OUT
             )
     return config, {**result, "scores": scores}
 
 
-def checked(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Configuration and result, every file of the run checked, with those of its folds; raises as `read`."""
+def verify(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compare every file of a run, and of its folds, with its checksum; return configuration and result.
+
+    Raises as `read`.
+    """
     result = json_documents.read_sealed(folder / RUN, SCHEMA, _RESULT, WAY_OUT)
     for name in (CONFIG, PREDICTIONS):
         if name not in result["files"]:
             raise DamagedError(f"{folder / RUN} does not vouch for {name}", WAY_OUT)
-    for name, expected in result["files"].items():
+    for name, checksum in result["files"].items():
         path = folder / name
         try:
-            found = json_documents.file_checksum(path)
+            sound = files.file_checksum(path) == checksum
         except FileNotFoundError:
             raise DamagedError(f"{path} is missing", WAY_OUT) from None
-        if found != expected:
+        if not sound:
             raise DamagedError(f"{path} was changed since the run was finished (its checksum is off)", WAY_OUT)
         if path.name == RUN:
-            checked(path.parent)
+            verify(path.parent)
     config = configuration(folder)
-    for key, told in (("method", result["method"]), ("seed", result["seed"])):
-        if config[key] != told:
-            raise DamagedError(f"{folder / RUN} is of {key} {told!r}, {CONFIG} of {config[key]!r}", WAY_OUT)
+    for key in ("method", "seed"):
+        if config[key] != result[key]:
+            raise DamagedError(f"{folder / RUN} is of {key} {result[key]!r}, {CONFIG} of {config[key]!r}", WAY_OUT)
     return config, result
 
 
-def scored(arrays: Mapping[str, Tensor], link: str, class_counts: Any) -> dict[str, Any]:
-    """The scores of what predictions.safetensors holds: of the adjusted scores where a post-hoc rule decided."""
+def scores_of(arrays: Mapping[str, Tensor], link: str, class_counts: Any) -> dict[str, Any]:
+    """Score what predictions.safetensors holds: the adjusted scores where there is a post-hoc rule."""
     logs = priors.log_probabilities(arrays.get("adjusted_scores", arrays["scores"]), link)
     return evaluate(logs, arrays["targets"], class_counts=class_counts, sample_weight=arrays.get("sample_weight"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -13,72 +12,74 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from longtail.engine import state_files
-from longtail.facts.json_documents import SEAL as SUM
-from longtail.facts.json_documents import checksum, parse, sealed
+from longtail.facts import files, json_documents
+from longtail.facts.json_documents import Rule
 from longtail.facts.messages import quoted, visible
 from longtail.facts.paths import regular
 from longtail.version import __version__
 
 SCHEMA = 3
-"""1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are not read."""
+"""1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are refused."""
 META, TENSORS = "meta.json", "model.safetensors"
-REQUIRED = ("classes", "scale", "link", "posthoc", "network", "files")
 LINKS = ("softmax", "sigmoid")
+_RULES: dict[str, Rule] = {
+    "classes": lambda value: isinstance(value, list) and len(value) > 0,
+    "scale": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf,
+    "link": lambda value: value in LINKS,
+    "posthoc": (str, type(None)),
+    "network": (dict, type(None)),
+    "files": lambda value: isinstance(value, dict) and TENSORS in value,
+}
+WAY_OUT = "copy the folder again or train the model again in a new folder"
 RUNS, FOLD = ("*", "*/seed-*", "*/*/seed-*"), "fold-"
-"""Where models stand below a folder of runs: that of a method, of a comparison, or one of several; and by fold."""
+"""Where models are below a folder of runs: that of a method, of a comparison, or one of several; and by fold."""
 
 
 def write(
     folder: Path, meta: Mapping[str, Any], state: Mapping[str, Tensor], blobs: Mapping[str, bytes]
 ) -> tuple[str, ...]:
-    """model.safetensors, the blobs, and last meta.json, which names them all with their checksums and its own.
+    """Write model.safetensors, the blobs, and last meta.json, which has the checksums of all files and its own.
 
     Returns:
         the names of the files.
     """
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-    files = {TENSORS: safetensors.save(tensors), **blobs}
-    for name, data in files.items():
-        state_files.write_bytes(folder / name, data)
-    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    whole = {"schema_version": SCHEMA, "longtail": __version__, **meta, "files": sums}
-    state_files.write_json(folder / META, sealed(whole))
-    return (*files, META)
+    contents = {TENSORS: safetensors.save(tensors), **blobs}
+    for name, data in contents.items():
+        files.write_bytes(folder / name, data)
+    checksums = {name: files.checksum(data) for name, data in contents.items()}
+    document = {"schema_version": SCHEMA, "longtail": __version__, **meta, "files": checksums}
+    json_documents.write_sealed(folder / META, document)
+    return (*contents, META)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, bytes]]:
-    """What `write` wrote: meta, tensors, blobs.
+    """Read what `write` wrote: meta, tensors, blobs.
 
     Raises:
         ValueError: a file is missing, damaged or changed, or another version of longtail wrote it.
     """
     meta = _meta(folder)
-    found: dict[str, bytes] = {}
-    for name, expected in meta["files"].items():
+    blobs: dict[str, bytes] = {}
+    for name, checksum in meta["files"].items():
         if Path(name).name != name:
             raise ValueError(f"{folder}/{META} names {name!r}, which is not in the folder; train the model again")
-        found[name] = _bytes(folder, name)
-        if hashlib.sha256(found[name]).hexdigest() != expected:
-            raise _changed(folder, name)
+        blobs[name] = _bytes(folder, name)
+        if files.checksum(blobs[name]) != checksum:
+            raise ValueError(
+                f"{name} in {folder} was changed since the model was saved (its checksum is off); {WAY_OUT}"
+            )
     try:
-        state = safetensors.load(found.pop(TENSORS))
+        state = safetensors.load(blobs.pop(TENSORS))
     except (SafetensorError, ValueError, KeyError) as error:
         raise damaged(folder, error) from None
-    return meta, state, found
+    return meta, state, blobs
 
 
 def damaged(folder: Path, reason: object) -> ValueError:
-    """The error of a model that is no model of ours; a name that is missing somewhere is said to be."""
-    said = f"it has no {reason}" if isinstance(reason, KeyError) else " ".join(str(reason).split())[:200]
-    return ValueError(f"the model in {folder} is damaged ({said}); train it again in a new folder")
-
-
-def _changed(folder: Path, name: str) -> ValueError:
-    return ValueError(
-        f"{name} in {folder} was changed since the model was saved (its checksum is off); "
-        "copy the folder again or train the model again"
-    )
+    """Return the error of a folder whose files do not describe a model; a KeyError is a missing entry."""
+    text = f"it has no {reason}" if isinstance(reason, KeyError) else " ".join(str(reason).split())[:200]
+    return ValueError(f"the model in {folder} is damaged ({text}); train it again in a new folder")
 
 
 def _meta(folder: Path) -> dict[str, Any]:
@@ -88,49 +89,15 @@ def _meta(folder: Path) -> dict[str, Any]:
         )
     if not (folder / META).exists():
         raise ValueError(f"{folder} holds no finished model ({META} is missing); {_way_out(folder)}")
-    data = _bytes(folder, META)
     try:
-        meta = parse(data)
-    except ValueError as error:
-        raise damaged(folder, f"{META}: {error}") from None
-    version = meta.get("schema_version") if isinstance(meta, dict) else None
-    if type(version) is not int:
-        raise damaged(folder, f"{META} has no schema_version")
-    if version != SCHEMA:
-        writer = f"version of longtail ({meta.get('longtail', 'unknown')}, schema {version}; this one reads"
-        if version > SCHEMA:
-            raise ValueError(
-                f"the model in {folder} comes from a newer {writer} schema {SCHEMA}); update longtail, or load the "
-                "model with the version that saved it"
-            )
-        raise ValueError(
-            f"the model in {folder} comes from an older {writer} schema {SCHEMA}), whose {META} had no checksum; "
-            "train it again in a new folder"
-        )
-    if meta.get(SUM) != checksum(meta):
-        raise _changed(folder, META)
-    _check(folder, meta)
-    return dict(meta)
-
-
-def _check(folder: Path, meta: dict[str, Any]) -> None:
-    """What a checksum cannot tell: whether somebody who made both fits them to each other."""
-    missing = [key for key in REQUIRED if key not in meta]
-    if missing:
-        raise damaged(folder, f"{META} has no {missing[0]}")
-    classes, scale, files, network = meta["classes"], meta["scale"], meta["files"], meta["network"]
-    if not isinstance(files, dict) or TENSORS not in files:
-        raise damaged(folder, f"{META} does not name {TENSORS} among its files")
-    if not isinstance(classes, list) or not classes:
-        raise damaged(folder, f"{META} has no class names")
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
-        raise damaged(folder, f"scale must be a number > 0, got {scale!r}")
-    if meta["link"] not in LINKS:
-        raise damaged(folder, f"link must be {' or '.join(LINKS)}, got {meta['link']!r}")
-    if network is not None and not isinstance(network, dict):
-        raise damaged(folder, f"{META} does not describe its network")
+        meta = json_documents.read_sealed(folder / META, SCHEMA, _RULES, WAY_OUT)
+    except OSError as error:
+        raise _unreadable(folder, META, error) from None
+    classes, network = meta["classes"], meta["network"]
+    # a checksum does not show whether somebody who made both fitted them to each other
     if network is not None and network.get("num_classes") != len(classes):
         raise damaged(folder, f"{len(classes)} class names for a network of {network.get('num_classes')!r} classes")
+    return meta
 
 
 def _bytes(folder: Path, name: str) -> bytes:
@@ -143,10 +110,12 @@ def _bytes(folder: Path, name: str) -> bytes:
             f"{folder} holds no whole model ({name} is missing); copy the folder again or train the model again"
         ) from None
     except (OSError, ValueError) as error:  # ValueError: a pipe, a name that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"{visible(name)} in {folder} cannot be read ({reason}); mend its permissions or copy it"
-        ) from None
+        raise _unreadable(folder, name, error) from None
+
+
+def _unreadable(folder: Path, name: str, error: OSError | ValueError) -> ValueError:
+    reason = getattr(error, "strerror", None) or error
+    return ValueError(f"{visible(name)} in {folder} cannot be read ({reason}); mend its permissions or copy it")
 
 
 def _way_out(folder: Path) -> str:

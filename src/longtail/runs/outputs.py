@@ -1,8 +1,10 @@
-"""What a training was asked to do and what came out of it: configuration, predictor, predictions."""
+"""The configuration of a training, and its results: predictor, predictions, run.json."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from longtail.engine import Recipe
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.facts.learner import Learner
-from longtail.runs import manifest
+from longtail.runs import manifest, sources
 from longtail.runs.predictor import Predictor
 from longtail.version import __version__
 
@@ -25,7 +27,7 @@ from longtail.version import __version__
 def configuration(
     method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int
 ) -> dict[str, Any]:
-    """config.json: everything resolved; the keys of `run.IDENTITY` decide the result."""
+    """Return the content of config.json, everything resolved; the keys of `run.IDENTITY` decide the result."""
     return {
         "schema_version": manifest.SCHEMA,
         "method": method.spec,
@@ -46,7 +48,7 @@ def configuration(
 
 
 def described(data: Splits | Folds) -> dict[str, Any]:
-    """What config.json says of the data: with the hash over every value, their identity."""
+    """Return the entry of config.json on the data; its hash covers every value."""
     return {
         "name": data.name,
         "facts": data.facts,
@@ -58,19 +60,19 @@ def described(data: Splits | Folds) -> dict[str, Any]:
 
 
 def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
-    """The trained network with its scale and its post-hoc rule, fitted on the validation part where it learns."""
-    left, counts = learner.inference(), splits.class_counts.cpu()
+    """Return the trained network with its scale and post-hoc rule; a rule that learns is fitted on validation data."""
+    inference, counts = learner.inference(), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
-    if left.offsets is not None:
+    if inference.offsets is not None:
         if rule is not None:
-            raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior, which is one too many")
-        rule = posthoc.LogitAdjustment(left.offsets.double().softmax(0).cpu(), tau=1.0).to(device)
+            raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior; leave out one of them")
+        rule = posthoc.LogitAdjustment(inference.offsets.double().softmax(0).cpu(), tau=1.0).to(device)
     predictor = Predictor(
-        left.network,
+        inference.network,
         splits.classes,
         counts,
-        scale=left.scale,
-        link=left.link,
+        scale=inference.scale,
+        link=inference.link,
         posthoc=rule,
         preparation=splits.preparation,
         prior=None if method.prior is None else method.prior(counts),
@@ -81,20 +83,49 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
     return predictor
 
 
-def predictions(predictor: Predictor, splits: Splits) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What predictions.safetensors holds, and the scores of the decisions on the test part."""
+def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
+    """Predict the test part, and return the arrays of predictions.safetensors."""
     test = splits.test
     scores = _scores(predictor, test)
     index = torch.arange(len(test)) if splits.test_rows is None else splits.test_rows.contiguous()
     arrays = {"scores": scores.cpu(), "targets": test.targets, "index": index}
-    decided = scores
     if predictor.posthoc is not None:
-        decided = predictor.adjusted(scores)
-        arrays["adjusted_scores"] = decided.cpu().contiguous()
+        arrays["adjusted_scores"] = predictor.adjusted(scores).cpu().contiguous()
     if test.sample_weight is not None:
         arrays["sample_weight"] = test.sample_weight
-    return arrays, manifest.scored(arrays, predictor.link, splits.class_counts)
+    return arrays
 
 
-def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at a time
+def write_result(
+    folder: Path, method: Method, data: Splits | Folds, seed: int, arrays: dict[str, Tensor], names: Iterable[str],
+    *, link: str, predicted: str, **entries: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Write sources and, last of all, run.json; return the content of run.json.
+
+    Args:
+        folder: of the run.
+        method, data, seed: of the run.
+        arrays: of predictions.safetensors, which is written.
+        names: the other files of the run, beside config.json.
+        link: how its scores become probabilities.
+        predicted: checksum of predictions.safetensors.
+        entries: what else run.json says: `seconds`, `reuses` and, of a cross-validated run, `folds`.
+    """
+    sources.write(folder, data.origin)
+    result = {
+        "method": method.spec,
+        "key": method.key,
+        "reference": method.reference.short,
+        "retrains": method.retrains,
+        "seed": seed,
+        **entries,
+        "scores": manifest.scores_of(arrays, link, data.class_counts),
+        "link": link,
+        "sources": None if data.origin is None else data.origin.digest,
+        "hashes": {"data": data.hash, "predictions": predicted},
+    }
+    return manifest.write(folder, result, (manifest.CONFIG, manifest.PREDICTIONS, *names))
+
+
+def _scores(predictor: Predictor, part: Part, size: int = 1024) -> Tensor:  # rows read at once
     return torch.cat([predictor.scores(inputs) for inputs in part.chunks(size)])

@@ -1,4 +1,4 @@
-"""Predictions of a model on new rows: class names, probabilities, and the rule that decided."""
+"""Predictions of a model on new rows: class names, probabilities, and the decision rule."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 from torch import Tensor
 
-from longtail.engine import state_files
+from longtail.facts import files
 
 SUFFIXES = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of N rows, N - M of them skipped.
+    """Predictions for M of N rows; the others were skipped.
 
     Args:
-        labels: the M class names decided for.
+        labels: the M predicted class names.
         probabilities: (M, C) float64, rows summing to 1, columns in the order of `classes`.
         classes: the C class names.
-        rule: in words, what decided.
-        prior: in words, the class prior that the probabilities refer to.
-        rows: the N rows' own names (paths of images), or None where they are numbered.
-        notes: what about the rows training did not know, as sentences.
-        skipped: row -> why nothing is said of it.
+        rule: the decision rule, in words.
+        prior: the class prior that the probabilities refer to, in words.
+        rows: the names of the N rows (paths of images), or None where they are numbered.
+        notes: sentences on what is new in the rows, compared with the training data.
+        skipped: row -> the reason why it has no prediction.
     """
 
     labels: tuple[str, ...]
@@ -44,36 +44,36 @@ class Predictions:
 
     @property
     def missing(self) -> dict[str, str]:
-        """Name of a row that was skipped -> why."""
+        """Name of a skipped row -> the reason."""
         return {str(row) if self.rows is None else self.rows[row]: why for row, why in self.skipped.items()}
 
     @property
     def columns(self) -> dict[str, list[Any]]:
-        """The table as columns: row (or file), prediction, its probability, p(class) for every class, rule, prior.
+        """The table by columns: row (or file), prediction, its probability, p(class) for every class, rule, prior.
 
-        A row that was skipped has its name and, in the place of the rule, the reason; its other cells are None.
+        A skipped row has its name and, in the column of the rule, the reason; its other cells are None.
         """
         values = self.probabilities.tolist()
         place = {name: j for j, name in enumerate(self.classes)}
-        told = [row[place[label]] for row, label in zip(values, self.labels, strict=True)]
+        predicted = [row[place[label]] for row, label in zip(values, self.labels, strict=True)]
         size = len(self)
-        found: dict[str, list[Any]] = {"prediction": list(self.labels), "probability": told}
-        found |= {f"p({name})": [row[j] for row in values] for j, name in enumerate(self.classes)}
-        found |= {"rule": [self.rule] * size, "prior": [self.prior] * size}
-        for row, why in sorted(self.skipped.items()):  # in order, so that each stands in its place at last
-            for name, cells in found.items():
+        columns: dict[str, list[Any]] = {"prediction": list(self.labels), "probability": predicted}
+        columns |= {f"p({name})": [row[j] for row in values] for j, name in enumerate(self.classes)}
+        columns |= {"rule": [self.rule] * size, "prior": [self.prior] * size}
+        for row, why in sorted(self.skipped.items()):  # ascending, since each insertion moves the rows after it
+            for name, cells in columns.items():
                 cells.insert(row, f"skipped: {why}" if name == "rule" else None)
-        whole = range(size + len(self.skipped))
-        return {"row": list(whole)} | found if self.rows is None else {"file": list(self.rows)} | found
+        numbers = list(range(size + len(self.skipped)))
+        return {"row": numbers} | columns if self.rows is None else {"file": list(self.rows)} | columns
 
     def frame(self) -> Any:
-        """The same as a pandas frame."""
+        """Return the table as a pandas frame."""
         import pandas
 
         return pandas.DataFrame(self.columns)
 
     def csv(self) -> str:
-        """The same as text; numbers are written so that they read back exactly."""
+        """Return the table as CSV text, its numbers with all digits."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         columns = self.columns
@@ -82,20 +82,20 @@ class Predictions:
         return out.getvalue()
 
     def write(self, path: str | Path) -> None:
-        """Write .csv or .parquet, whole or not at all."""
-        target = checked(path)
+        """Write .csv or .parquet, in one step."""
+        target = check_target(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".csv":
-            state_files.write_bytes(target, self.csv().encode())
+            files.write_text(target, self.csv())
             return
         arrow, parquet = _pyarrow()
         buffer = io.BytesIO()
         parquet.write_table(arrow.table(self.columns), buffer)
-        state_files.write_bytes(target, buffer.getvalue())
+        files.write_bytes(target, buffer.getvalue())
 
 
-def checked(path: str | Path) -> Path:
-    """A file that `Predictions.write` can write.
+def check_target(path: str | Path) -> Path:
+    """Return the path of a file that `Predictions.write` can write.
 
     Raises:
         ValueError: another ending, or a folder.

@@ -1,4 +1,4 @@
-"""What a training is for: a network with everything that inference needs, saved as tensors and JSON."""
+"""The trained model: a network with everything that inference needs, saved as tensors and JSON."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from longtail.runs import model_files, priors
 from longtail.runs.predictions import Predictions
 
 EVALUATED = 256
-"""Rows that are evaluated at a time: enough to fill the units, few enough to stay in the caches."""
+"""Rows evaluated at once: enough for the processor's units, few enough for its caches."""
 POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment")
-"""The post-hoc rules that a saved model may name; nothing else is ever built from a file."""
+"""The post-hoc rules that a saved model may name; no other is built from a file."""
 
 
 class Predictor(nn.Module):
@@ -32,13 +32,13 @@ class Predictor(nn.Module):
     Args:
         network: inputs -> `Outputs` or logits.
         classes: the C class names.
-        class_counts: (C,) of the training part: the prior that the probabilities refer to.
-        scale: what the loss multiplies the logits by (30 for margin losses on cosines).
+        class_counts: (C,) of the training part, whose shares are the prior of the probabilities.
+        scale: factor on the logits, as in the loss (30 for margin losses on cosines).
         link: "softmax", or "sigmoid" where the loss is a sum of binary ones.
         posthoc: scores -> adjusted scores, or None.
-        preparation: rows as they come -> inputs of the network; None takes tensors as they are.
+        preparation: raw rows -> inputs of the network; None takes tensors as they are.
         prior: (C,) the class prior that softmax(scores) refers to; None means the training prior.
-        label: the column that held the labels in training, where there was one.
+        label: the column of the labels in training, or None.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Predictor(nn.Module):
         self.scale = scale
         self.link = link
         self.posthoc = posthoc
-        self._folded: tuple[tuple[int, ...], nn.Module] | None = None
+        self._fused: tuple[tuple[int, ...], nn.Module] | None = None
         self.preparation = preparation
         self.label = label
         self.class_counts: Tensor
@@ -71,31 +71,31 @@ class Predictor(nn.Module):
 
     @torch.no_grad()
     def scores(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
-        """Scores (N, C) float32 of inputs as the data layer gives them; always in eval mode."""
+        """Return scores (N, C) float32 of prepared inputs, in evaluation mode."""
         network, device = self._evaluated(), self.class_counts.device
         parts = [as_outputs(network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
         logits = torch.cat(parts)
         return logits if self.scale == 1.0 else logits * self.scale
 
     def _evaluated(self) -> nn.Module:
-        """The network in eval mode with its batch norms folded away; made anew when a weight has changed."""
+        """The network in evaluation mode with its batch norms fused; fused again when a weight has changed."""
         self.network.eval()
         versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
-        if self._folded is None or self._folded[0] != versions:
-            self._folded = (versions, fuse_batch_norms(copy.deepcopy(self.network)))
-        return self._folded[1]
+        if self._fused is None or self._fused[0] != versions:
+            self._fused = (versions, fuse_batch_norms(copy.deepcopy(self.network)))
+        return self._fused[1]
 
     @torch.no_grad()
     def adjusted(self, scores: Tensor) -> Tensor:
-        """The scores that decide: after the post-hoc rule, where there is one."""
+        """Return the scores after the post-hoc rule, where there is one; the largest decides."""
         return scores if self.posthoc is None else torch.as_tensor(self.posthoc(scores))
 
     def log_probabilities(self, scores: Tensor) -> Tensor:
-        """Log-probabilities (N, C) float64 whose rows sum to 1; sigmoid models are normalised over classes."""
+        """Return log-probabilities (N, C) float64; those of sigmoid models are normalised over classes."""
         return priors.log_probabilities(scores, self.link)
 
     def prepared(self, data: Any) -> Tensor:
-        """Rows as they come (a frame, a path, arrays, images) as the inputs of the network.
+        """Return raw rows (a frame, a path, arrays, images) as the inputs of the network.
 
         Raises:
             ValueError, TypeError: data that do not fit the model: other columns, dtypes, shapes or modes, named.
@@ -103,18 +103,18 @@ class Predictor(nn.Module):
         return new_rows.read(data, self.preparation).inputs
 
     def probabilities(self, scores: Tensor, target_prior: Any = None, *, raw: bool = False) -> Tensor:
-        """Class probabilities (N, C) float64, rows summing to 1.
+        """Return class probabilities (N, C) float64, rows summing to 1.
 
         p_k = softmax(scores)_k target_k / source_k / sum over classes
 
-        The source is the prior that the scores speak of: the training prior for plain training, a uniform one where
-        the loss or the sampler took the prior out (`Method.prior`). Focal and margin losses are no proper scoring
-        rules: their probabilities rank, they are not calibrated.
+        The source is the prior under which the scores are log-probabilities: the training prior for plain training, a
+        uniform one where the loss or the sampler removed the prior (`Method.prior`). Focal and margin losses are not
+        proper scoring rules: their probabilities rank, they are not calibrated.
 
         Args:
             scores: (N, C), as `scores` gives them, before any post-hoc rule.
-            target_prior: the class shares where the model is used; see `priors.target`. None: the training prior.
-            raw: leave out the correction.
+            target_prior: the class shares where the model is used; see `priors.target`. None is the training prior.
+            raw: without the correction.
         """
         logs = self.log_probabilities(scores)
         if not raw:
@@ -123,27 +123,27 @@ class Predictor(nn.Module):
         return logs.softmax(1)
 
     def predict(self, data: Any, *, target_prior: Any = None) -> list[str]:
-        """The class names decided for; see `predictions` for the rule."""
+        """Return the predicted class names; see `predictions` for the rule."""
         return list(self.predictions(data, target_prior=target_prior).labels)
 
     def predict_proba(self, data: Any, *, target_prior: Any = None) -> Tensor:
-        """Class probabilities (N, C) float64 under the training prior, or the given one."""
+        """Return class probabilities (N, C) float64 under the training prior, or the given one."""
         return self.predictions(data, target_prior=target_prior).probabilities
 
     def predictions(
         self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
     ) -> Predictions:
-        """Class names, probabilities and the rule that decided.
+        """Return class names, probabilities and the decision rule.
 
-        Without `target_prior` the method decides by its own rule, which for most aims at balanced accuracy; the
-        probabilities refer to the training prior, so the most probable class need not be the one decided for. With
-        it, the class of the highest probability under that prior is decided for (Bayes' rule for accuracy there).
+        Without `target_prior` the method's own rule decides, which for most methods aims at balanced accuracy; the
+        probabilities refer to the training prior, so the predicted class need not be the most probable one. With
+        `target_prior`, the class of the highest probability under that prior is predicted (Bayes' rule for accuracy).
 
         Args:
-            data: rows as they come; see `prepared`.
+            data: raw rows; see `prepared`.
             target_prior: "training", "uniform", {class: share} or C shares.
             raw: probabilities without the correction for the prior; not together with `target_prior`.
-            skip_bad: leave out images that cannot be decoded; the predictions say which.
+            skip_bad: skip images that cannot be decoded; the predictions name them.
 
         Raises:
             ValueError, TypeError: data or a prior that do not fit, named.
@@ -163,12 +163,12 @@ class Predictor(nn.Module):
             *getattr(self.preparation, "unfamiliar", lambda rows: ())(data),
             *new_rows.labels_beside(data, self.label, read.names, self.classes),
         )
-        told = "raw" if raw else prior
-        return Predictions(labels, probabilities, self.classes, rule, told, read.names, notes, read.skipped)
+        stated = "raw" if raw else prior
+        return Predictions(labels, probabilities, self.classes, rule, stated, read.names, notes, read.skipped)
 
     @property
     def rule(self) -> str:
-        """In words, what decides where no target prior is given."""
+        """The decision rule without a target prior, in words."""
         if self.posthoc is not None:
             return f"highest score after {self.posthoc}"
         shares = self.class_counts.double() / self.class_counts.double().sum()
@@ -179,7 +179,7 @@ class Predictor(nn.Module):
         return "highest probability under the prior that the method trains for"
 
     def save(self, folder: Path) -> tuple[str, ...]:
-        """model.safetensors and meta.json, which names the builders, their arguments and the classes; their names."""
+        """Write model.safetensors and meta.json (builders, their arguments, classes); return the files' names."""
         preparation = self.preparation
         meta = {
             "network": getattr(self.network, "builder", None),
@@ -195,14 +195,14 @@ class Predictor(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path, network: nn.Module | None = None) -> Predictor:
-        """Read back what `save` wrote; the training data are not needed.
+        """Load what `save` wrote; the training data are not needed.
 
         Args:
-            folder: holds model.safetensors and meta.json.
-            network: the network, where it was one of the user's own and meta.json cannot name its builder.
+            folder: with model.safetensors and meta.json.
+            network: the network, where it was the user's own, so that meta.json cannot name its builder.
 
         Raises:
-            ValueError: no model there, one that was damaged or changed, or one of another version.
+            ValueError: no model in the folder, one that was damaged or changed, or one of another version.
         """
         folder = Path(folder)
         meta, state, blobs = model_files.read(folder)
@@ -229,7 +229,7 @@ class Predictor(nn.Module):
 
 
 def load(folder: str | Path, network: nn.Module | None = None) -> Predictor:
-    """The model in a run folder, ready to predict: `load(folder).predict(rows)`; see `Predictor.load`."""
+    """Load the model of a run folder: `load(folder).predict(rows)`; see `Predictor.load`."""
     return Predictor.load(folder, network)
 
 

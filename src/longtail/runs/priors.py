@@ -1,4 +1,4 @@
-"""The class prior that probabilities refer to, and the one of the place where a model is used."""
+"""The class prior that probabilities refer to, and that of the place where a model is used."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longtail.facts.arrays import keyed
+from longtail.facts.arrays import as_dict
 
 TRAINING, UNIFORM = "training", "uniform"
 NAME = "target_prior (--target-prior)"
-"""As Python and the command line spell it: what is wrong with it is only known here, where the classes are."""
+"""The argument's name in Python and on the command line, for errors."""
 SUM_TOLERANCE = 1e-6
 
 
 def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor, str]:
-    """A deployment prior (C,) float64, and what to call it.
+    """Return a deployment prior (C,) float64, and its name in words.
 
     Args:
         prior: None or "training" (the class shares of the training part), "uniform", {class name: share} for every
@@ -28,7 +28,7 @@ def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor
         training: (C,) the class counts of the training part.
 
     Raises:
-        ValueError, TypeError: another word, a class that is unknown or missing, shares that do not sum to 1.
+        ValueError, TypeError: another name, a class that is unknown or missing, shares that do not sum to 1.
     """
     if prior is None or (isinstance(prior, str) and prior == TRAINING):
         return training.double() / training.double().sum(), TRAINING
@@ -39,11 +39,11 @@ def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor
                 f'write {UNIFORM}, or "{classes[0]}=0.9,..."'
             )
         return torch.full((len(classes),), 1 / len(classes), dtype=torch.float64), UNIFORM
-    named = keyed(prior, NAME)
-    found = _in_order(prior, classes) if named is None else _by_name(named, classes)
-    _check(found, classes)
-    shares = zip(classes, found.tolist(), strict=True)
-    return found, ", ".join(f"{name} {share:g}" for name, share in shares) if len(classes) <= 5 else "as given"
+    named = as_dict(prior, NAME)
+    values = _in_order(prior, classes) if named is None else _by_name(named, classes)
+    _check(values, classes)
+    shares = zip(classes, values.tolist(), strict=True)
+    return values, ", ".join(f"{name} {share:g}" for name, share in shares) if len(classes) <= 5 else "as given"
 
 
 def _by_name(prior: Mapping[str, Any], classes: Sequence[str]) -> Tensor:
@@ -57,13 +57,13 @@ def _by_name(prior: Mapping[str, Any], classes: Sequence[str]) -> Tensor:
 
 
 def _in_order(prior: Any, classes: Sequence[str]) -> Tensor:
-    found = prior.detach().cpu() if isinstance(prior, Tensor) else np.asarray(prior)
-    if found.ndim != 1 or len(found) != len(classes):
+    values = prior.detach().cpu() if isinstance(prior, Tensor) else np.asarray(prior)
+    if values.ndim != 1 or len(values) != len(classes):
         raise ValueError(
-            f"{NAME} must have {len(classes)} shares, one for every class, got shape {tuple(found.shape)}; "
+            f"{NAME} must have {len(classes)} shares, one for every class, got shape {tuple(values.shape)}; "
             "longtail.priors(counts) makes them of counts"
         )
-    shares = zip(found.tolist(), classes, strict=True)
+    shares = zip(values.tolist(), classes, strict=True)
     return torch.tensor([_number(share, name) for share, name in shares], dtype=torch.float64)
 
 
@@ -88,6 +88,6 @@ def _check(prior: Tensor, classes: Sequence[str]) -> None:
 
 
 def log_probabilities(scores: Tensor, link: str) -> Tensor:
-    """Log-probabilities (N, C) float64 whose rows sum to 1; those of link "sigmoid" are normalised over classes."""
+    """Return log-probabilities (N, C) float64; those of link "sigmoid" are normalised over classes."""
     scores = scores.double()
     return F.log_softmax(F.logsigmoid(scores) if link == "sigmoid" else scores, dim=1)

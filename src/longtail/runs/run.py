@@ -1,6 +1,6 @@
-"""A run: what one training left behind, as a folder of JSON and tensors.
+"""A run: the folder of one training, as JSON and tensors.
 
-config.json (what was asked), metrics.jsonl (one line per finished epoch), checkpoint/ (to go on from),
+config.json (what was asked), metrics.jsonl (one line per finished epoch), checkpoint/ (to resume from),
 predictions.safetensors, model.safetensors with meta.json, and run.json, which is written last: a folder that
 has it is finished.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +20,8 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from longtail.data.origin import Place
-from longtail.engine import state_files
-from longtail.facts import json_documents
+from longtail.engine.lock import exclusive
+from longtail.facts import files, json_documents
 from longtail.facts.json_documents import DamagedError, OutdatedError
 from longtail.facts.types import Record
 from longtail.runs import manifest, sources
@@ -35,7 +36,7 @@ IDENTITY = ("method", "seed", "data", "recipe")
 
 
 class ForeignError(ValueError):
-    """A run folder that belongs to another configuration."""
+    """A folder that belongs to another configuration."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,20 @@ class Run:
         return Predictor.load(self.folder, self.network)
 
     def predictions(self) -> dict[str, Tensor]:
-        """scores (N, C), adjusted_scores where a post-hoc rule moved them, targets and index (N,).
+        """Return scores (N, C), adjusted_scores where there is a post-hoc rule, targets and index (N,).
 
-        `index` is the row of the data as they were read, from 0 on over all of their files, rows that were left out
-        included: of a table its row, of an .npz its row over X, X_val and X_test, of digits the row of scikit-learn's
+        `index` is the row of the data as they were read, from 0 on over all of their files, skipped rows included: of
+        a table its row, of an .npz its row over X, X_val and X_test, of digits the row of scikit-learn's
         `load_digits`, of cifar that of the test files. `sources` has the file, or the name of the image. With data
         that came as `Splits` it counts the rows of the test part.
         """
         return safetensors.load((self.folder / PREDICTIONS).read_bytes())
 
     def sources(self) -> list[Place]:
-        """Where each row of `predictions` stands: its file and the row there, or the path of its image.
+        """Return the source of each row of `predictions`: its file and the row in it, or the path of its image.
 
         Raises:
-            ValueError: the data came as `Splits`, or sources.json is gone or was changed.
+            ValueError: the data came as `Splits`, or sources.json is missing or was changed.
         """
         return sources.load_origin(self.folder, self.result.get("sources")).places(self.predictions()["index"].tolist())
 
@@ -109,42 +110,59 @@ class Run:
 
 
 def owner(folder: Path) -> str:
-    """What a run's stages are stored under: method and seed, and the fold where it is one of several."""
+    """Return the name a run's stages are stored under: method and seed, and the fold where it is one of several."""
     return "/".join(folder.parts[-3 if folder.name.startswith("fold-") else -2 :])
 
 
-def finished_run(folder: Path, config: Mapping[str, Any]) -> Run | None:
-    """The finished run of this configuration in a folder, or None where it is not finished.
+@contextmanager
+def opened(folder: Path, config: dict[str, Any]) -> Iterator[tuple[Run | None, dict[str, Any]]]:
+    """Yield the finished run of a configuration and what its config.json says; else lock the folder and claim it.
+
+    A finished run is only read, so its folder is not locked and may be read-only. Otherwise the folder is locked
+    inside, and the yield is (None, the configuration in force). A damaged run is trained again, with a warning.
 
     Raises:
-        DamagedError: it is finished and cannot be believed.
+        ValueError: the folder belongs to another configuration or is in use by another process.
+        OSError: it cannot be written.
+    """
+    try:
+        run = finished_run(folder, config)
+    except DamagedError:
+        run = None  # the warning follows under the lock
+    if run is not None:
+        yield run, run.config
+        return
+    with exclusive(folder):
+        try:
+            run = finished_run(folder, config)  # by another process in between
+        except DamagedError as error:
+            log.warning("%s; running it again", error.reason)
+            reopen(folder, error)
+        if run is None:
+            files.remove_unfinished(folder)
+        yield run, claim(folder, config) if run is None else run.config
+
+
+def finished_run(folder: Path, config: Mapping[str, Any]) -> Run | None:
+    """Return the finished run of this configuration in a folder, or None where it is not finished.
+
+    Raises:
+        DamagedError: it is finished, and a file of it is damaged.
         ValueError: the folder belongs to another configuration.
     """
-    if (known := _readable(folder)) is not None:
-        _same(folder, known, config)
+    _check_configuration(folder, config)
     return Run.load(folder) if (folder / RUN).exists() else None
 
 
-def standing(folder: Path, config: Mapping[str, Any], *, mend: bool) -> Run | None:
-    """As `found`, with None for a damaged run too; `mend`, where the folder is held, says so and reopens it."""
-    try:
-        return finished_run(folder, config)
-    except DamagedError as error:
-        if mend:
-            log.warning("%s; running it again", error.reason)
-            reopen(folder, error)
-        return None
-
-
 def reopen(folder: Path, error: DamagedError) -> None:
-    """Make a finished run an unfinished one, so that it is run again; what is sound is gone on from."""
-    # of an old one nothing tells whether it is whole
-    gone = (RUN, CONFIG, STATE) if isinstance(error, OutdatedError) else (RUN,)
-    for name in gone:
+    """Make a damaged finished run an unfinished one, so that it is trained again from what is sound."""
+    # an old one has no checksums that show what is sound
+    damaged = (RUN, CONFIG, STATE) if isinstance(error, OutdatedError) else (RUN,)
+    for name in damaged:
         (folder / name).unlink(missing_ok=True)
     for fold in sorted(folder.glob("fold-*/run.json")):
         try:
-            manifest.checked(fold.parent)
+            manifest.verify(fold.parent)
         except DamagedError as inner:
             if inner.reason != error.reason and not isinstance(inner, OutdatedError):
                 log.warning("%s; running it again", inner.reason)
@@ -152,16 +170,15 @@ def reopen(folder: Path, error: DamagedError) -> None:
 
 
 def claim(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Make the folder this run's own, or go on with what it already holds; a damaged config.json is written anew.
+    """Write config.json into a new folder, or read that of a run begun before; a damaged one is written anew.
 
     Returns:
-        the configuration in force: the stored one where the run was begun before (it keeps its thread count).
+        the configuration in force: the stored one of a run begun before (it keeps its thread count).
 
     Raises:
         ValueError: the folder belongs to another configuration; the line names the first difference.
     """
-    if (known := _readable(folder)) is not None:
-        _same(folder, known, config)
+    _check_configuration(folder, config)
     if (folder / CONFIG).exists():
         try:
             return manifest.configuration(folder)
@@ -169,45 +186,46 @@ def claim(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
             log.warning("%s; beginning this run anew", error.reason)
             reopen(folder, error)
     folder.mkdir(parents=True, exist_ok=True)
-    state_files.write_json(folder / CONFIG, json_documents.sealed(config))
+    json_documents.write_sealed(folder / CONFIG, config)
     return config
 
 
-def _readable(folder: Path) -> dict[str, Any] | None:
-    """A configuration that tells whose the folder is: a sound one, or one of a time without checksums."""
+def _check_configuration(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise ForeignError where config.json, sound or of a version without checksums, is of another configuration."""
     try:
-        return manifest.configuration(folder)
+        stored = manifest.configuration(folder)
     except OutdatedError:
-        old = json_documents.read(folder / CONFIG, manifest.WAY_OUT)
-        return (
-            old
-            if json_documents.misfit(old, {"method": str, "seed": int, "data": dict, "recipe": dict}) is None
-            else None
-        )
+        stored = json_documents.read(folder / CONFIG, manifest.WAY_OUT)
+        if json_documents.violation(stored, {"method": str, "seed": int, "data": dict, "recipe": dict}) is not None:
+            return
     except DamagedError:
-        return None
+        return
+    check_same(folder, stored, config, IDENTITY, "configuration")
 
 
-def _same(folder: Path, stored: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def check_same(
+    folder: Path, stored: Mapping[str, Any], asked: Mapping[str, Any], keys: tuple[str, ...], kind: str
+) -> None:
+    """Raise ForeignError where two descriptions of a `kind` differ in one of the keys; name the first difference."""
     # through JSON, so that tuples and lists compare alike
-    difference = first_difference(stored, json.loads(json.dumps(config)), IDENTITY)
+    difference = first_difference(stored, json.loads(json.dumps(asked)), keys)
     if difference is not None:
-        where, theirs, ours = difference
+        entry, old, new = difference
         raise ForeignError(
-            f"{folder} holds another configuration: {where} is {theirs!r} there, {ours!r} was asked; "
+            f"{folder} holds another {kind}: {entry} is {old!r} there, {new!r} was asked; "
             "choose another --out or delete the folder"
         )
 
 
 def first_difference(stored: Any, asked: Any, keys: tuple[str, ...]) -> tuple[str, Any, Any] | None:
-    """The first of the given keys in which two configurations differ, followed down to a plain value."""
+    """Return the first of the keys in which two configurations differ, down to a plain value, with both values."""
     for key in keys:
-        left, right = stored.get(key), asked.get(key)
-        if left == right:
+        old, new = stored.get(key), asked.get(key)
+        if old == new:
             continue
-        if isinstance(left, dict) and isinstance(right, dict):
-            inner = first_difference(left, right, tuple({**left, **right}))
+        if isinstance(old, dict) and isinstance(new, dict):
+            inner = first_difference(old, new, tuple({**old, **new}))
             if inner is not None:
                 return f"{key}.{inner[0]}", inner[1], inner[2]
-        return key, left, right
+        return key, old, new
     return None

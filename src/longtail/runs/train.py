@@ -1,4 +1,4 @@
-"""From a method and data to a run: train, predict, decide, score, and leave a folder behind."""
+"""Train a method on data: train, predict, decide, score, and write the run folder."""
 
 from __future__ import annotations
 
@@ -14,48 +14,31 @@ from longtail.catalogue.method import Method
 from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.lock import exclusive
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
 from longtail.models.conv_bn_fusion import fused_batch_norms
-from longtail.runs import manifest, run, sources
+from longtail.runs import manifest
 from longtail.runs.journal import Journal
-from longtail.runs.outputs import configuration, predictions, predictor_of
+from longtail.runs.outputs import configuration, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
-from longtail.runs.run import Run, claim
+from longtail.runs.run import Run, opened, owner
 
 OnEpoch = Callable[[Record], None]
 
 
 def train(
-    method: str | Method,
-    splits: Splits,
-    *,
-    folder: str | Path,
-    seed: int = 0,
-    recipe: Recipe | None = None,
-    store: Path | None = None,
-    device: str = "cpu",
-    threads: int | None = None,
-    evaluations: int = 1,
-    on_epoch: OnEpoch | None = None,
+    method: str | Method, splits: Splits, *, folder: str | Path, on_epoch: OnEpoch | None = None, **options: Any
 ) -> Run:
-    """Train one method with one seed and leave a run folder; the same call goes on where it was interrupted.
+    """Train one method with one seed into a run folder; the same call resumes where it was interrupted.
 
     Args:
         method: a method or its spec string.
-        splits: the data, as `data.load` gives them.
-        folder: of the run; claimed by this configuration.
-        seed: of initialisation and order.
-        recipe: how to train; by default the one that fits the data.
-        store: folder for finished stages, shared between the runs of a comparison.
-        device: where to train.
-        threads: CPU threads (by default one for small networks, all for resnet32); recorded, kept on resume, since
-            another count gives other last bits.
-        evaluations: how often the test part is looked at, evenly over the epochs and at their end.
+        splits: the data, as `data.load` returns them.
+        folder: of the run; it belongs to this configuration from then on.
         on_epoch: called with each epoch's record.
+        options: seed, recipe, store, device, threads, evaluations as in `Fit`.
 
     Raises:
         ValueError: the folder belongs to another configuration or is in use by another process, or the method
@@ -63,17 +46,7 @@ def train(
         OSError: the folder cannot be written; finished epochs are kept.
         FinitenessError: the loss stopped being finite; everything up to the last checkpoint is kept.
     """
-    training = Fit(
-        method,
-        splits,
-        seed=seed,
-        recipe=recipe,
-        folder=folder,
-        store=store,
-        device=device,
-        threads=threads,
-        evaluations=evaluations,
-    )
+    training = Fit(method, splits, folder=folder, **options)
     for record in training:
         if on_epoch is not None:
             on_epoch(record)
@@ -81,7 +54,7 @@ def train(
 
 
 def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, **options: Any) -> Fit:
-    """An iterator of epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
+    """Return an iterator of epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
 
     After the last one, `.learner` is the trained learner and `.run` the finished run (where `folder` was given).
 
@@ -92,12 +65,25 @@ def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, *
         seed: of initialisation and order.
         options: recipe, folder, store, device, threads, evaluations as in `Fit`.
     """
-    resolved = resolve(method)
+    resolved = resolve(method)  # before the data are read
     return Fit(resolved, load(data, labels), seed=seed, **options)
 
 
 class Fit(Iterator[Record]):
-    """One training, epoch by epoch, with or without a folder."""
+    """One training, epoch by epoch, with or without a folder.
+
+    Args:
+        method: a method or its spec string.
+        splits: the data, as `data.load` returns them.
+        seed: of initialisation and order.
+        recipe: how to train; by default the one that fits the data.
+        folder: of the run; None writes nothing.
+        store: folder for finished stages, shared between the runs of a comparison.
+        device: where to train.
+        threads: CPU threads (by default one for small networks, all for resnet32); recorded, and used on resume, since
+            another number gives other last bits.
+        evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
+    """
 
     def __init__(
         self,
@@ -132,7 +118,7 @@ class Fit(Iterator[Record]):
         self._run: Run | None = None
         self._training: Training | None = None
         self._journal: Journal | None = None
-        self._records = self._go()
+        self._records = self._run_epochs()
 
     def __next__(self) -> Record:
         return next(self._records)
@@ -152,26 +138,17 @@ class Fit(Iterator[Record]):
         return self._run
 
     def close(self) -> None:
-        """Stop between two epochs and let go of the folder; the same call goes on from there."""
+        """Stop between two epochs and unlock the folder; the same call resumes from there."""
         self._records.close()
 
-    def _go(self) -> Generator[Record, None, None]:
+    def _run_epochs(self) -> Generator[Record, None, None]:
         if self.folder is None:
             yield from self._trained(None)
-        elif not self._found(mend=False):  # a finished run is only read, so its folder may be read-only
-            with exclusive(self.folder):
-                if self._found(mend=True):  # finished by another process in between
-                    return
-                self.config = claim(self.folder, self.config)
+            return
+        with opened(self.folder, self.config) as (self._run, self.config):
+            if self._run is None:
                 self._journal = Journal(self.folder, self.config)
                 yield from self._trained(self._journal.resume())
-
-    def _found(self, *, mend: bool) -> bool:
-        assert self.folder is not None
-        self._run = run.standing(self.folder, self.config, mend=mend)
-        if self._run is not None:
-            self.config = self._run.config
-        return self._run is not None
 
     def _trained(self, resume: dict[str, Any] | None) -> Iterator[Record]:
         before = torch.get_num_threads()
@@ -186,17 +163,17 @@ class Fit(Iterator[Record]):
             torch.set_num_threads(before)
 
     def _start(self, resume: dict[str, Any] | None) -> Training:
-        # the precision of config.json: on resume, the one the run was begun with
+        # the precision of config.json: on resume that of the start
         recipe = replace(self.recipe, precision=self.config["precision"])
         return Training(
             self.method.stages(recipe),
             TrainingSet.of(self.splits),
             seed=self.seed,
             evaluate=self._score,
-            evaluate_at=self._evaluated,
+            evaluate_at=self._is_evaluated,
             resume=resume,
             store=self._store,
-            owner="" if self.folder is None else run.owner(self.folder),
+            owner="" if self.folder is None else owner(self.folder),
             identity=[self.splits.hash, recipe.to_json()],
             device=self.device,
         )
@@ -207,8 +184,8 @@ class Fit(Iterator[Record]):
                 self._journal.add(record, training.state())
             yield record
 
-    def _evaluated(self, done: float) -> bool:
-        """After which epochs the test part is looked at: `evaluations` times, evenly, the last epoch included."""
+    def _is_evaluated(self, done: float) -> bool:
+        """Whether to evaluate the test part after this epoch: `evaluations` times, evenly, the last epoch included."""
         epoch = round(done * self.recipe.epochs)
         before, now = ((e * self._evaluations) // self.recipe.epochs for e in (epoch - 1, epoch))
         return now > before
@@ -217,31 +194,22 @@ class Fit(Iterator[Record]):
         test = self.splits.test
         with fused_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        found = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
-        return {name: found[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+        result = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
+        return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 
     def _finish(self, training: Training) -> Run:
         assert self.folder is not None
         start = time.perf_counter()
         predictor = predictor_of(self.method, self.splits, training.learner, self.device)
-        arrays, scores = predictions(predictor, self.splits)
+        arrays = predictions(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
-        model = predictor.save(self.folder)
-        if (origin := self.splits.origin) is not None:
-            sources.keep(self.folder, origin)
-        trained = sum(record["seconds"] for record in run.Run(self.folder, self.config, {}).records)
-        result = {
-            "method": self.method.spec,
-            "key": self.method.key,
-            "reference": self.method.reference.short,
-            "retrains": self.method.retrains,
-            "seed": self.seed,
-            "reuses": training.reused[0] if training.reused else None,
-            "seconds": trained + time.perf_counter() - start,
-            "scores": scores,
-            "link": predictor.link,
-            "sources": None if origin is None else origin.digest,
-            "hashes": {"data": self.splits.hash, "predictions": predicted},
-        }
-        names = (manifest.CONFIG, manifest.LINES, manifest.PREDICTIONS, *model)
-        return Run(self.folder, self.config, manifest.write(self.folder, result, names))
+        names = (manifest.LINES, *predictor.save(self.folder))
+        trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
+        result = write_result(
+            self.folder, self.method, self.splits, self.seed, arrays, names,
+            reuses=training.reused[0] if training.reused else None,
+            seconds=trained + time.perf_counter() - start,
+            link=predictor.link,
+            predicted=predicted,
+        )  # fmt: skip
+        return Run(self.folder, self.config, result)

@@ -1,8 +1,8 @@
 """The ledger: published numbers, and ours beside them. Plain data files, read without torch.
 
 `published.csv`: benchmark, method, source, top-1 error in percent on the balanced test set, its standard deviation,
-how the epoch was selected ("best-test" is the best epoch on the test set), and what must be known about the row.
-`measured/*.json`: what `longtail reproduce` measured, one file per benchmark.
+how the epoch was selected ("best-test" is the best epoch on the test set), and a note on the row.
+`measured/*.json`: results of `longtail reproduce`, one file per benchmark.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Published:
 
 @cache
 def published() -> tuple[Published, ...]:
-    """Every published number we know for the methods in the catalogue."""
+    """Return all published numbers of the catalogue's methods."""
     text = files("longtail.facts.ledger").joinpath("published.csv").read_text(encoding="utf-8")
     return tuple(
         Published(
@@ -43,7 +43,7 @@ def published() -> tuple[Published, ...]:
 
 @cache
 def measured() -> tuple[dict[str, Any], ...]:
-    """What `longtail reproduce` measured: one dict per benchmark, method, recipe and length of training."""
+    """Return the results of `longtail reproduce`: one dict per benchmark, method, recipe and number of epochs."""
     rows: list[dict[str, Any]] = []
     folder = files("longtail.facts.ledger").joinpath("measured")
     if folder.is_dir():
@@ -54,7 +54,7 @@ def measured() -> tuple[dict[str, Any], ...]:
 
 
 def known(method: str) -> dict[str, list[dict[str, Any]]]:
-    """Every number of one method, by its canonical spec: `published` by others and `measured` by us."""
+    """Return all numbers of one method, by its canonical spec: `published` by others and `measured` by us."""
     return {
         "published": [asdict(row) for row in published() if row.method == method],
         "measured": [row for row in measured() if row["method"] == method],

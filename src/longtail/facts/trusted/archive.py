@@ -1,4 +1,4 @@
-"""`dumps` and `loads`: a skops archive that is looked through before skops reads it."""
+"""`dumps` and `loads`: skops archives, checked before skops reads them."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from longtail.facts.trusted import forest
 from longtail.facts.trusted.types import LOADERS, NAMES
 
 PROTOCOLS = (2,)
-"""The protocols of skops that the list was made for; an older one would choose other, less strict readers."""
+"""The protocols of skops that the list was made for; older ones have other, less strict readers."""
 LARGEST = 4 << 30
 """Bytes that an archive may unpack to."""
 
 
 def dumps(estimator: Any) -> bytes:
-    """A fitted scikit-learn object as an archive; the same object gives the same bytes.
+    """Return a fitted scikit-learn object as an archive; the same object gives the same bytes.
 
     Args:
         estimator: made of the types of `trusted.types`: imputation, scaling, encoding, pipelines of these, logistic
             regression, histogram gradient boosting.
 
     Raises:
-        ValueError: the object holds something else, which `loads` would refuse.
+        ValueError: the object has a part of another type, which `loads` would refuse.
         ModuleNotFoundError: without longtail[data].
     """
     skops = _skops()
     with zipfile.ZipFile(io.BytesIO(skops.dumps(forest.packed(estimator)))) as archive:
         schema = _without_ids(json.loads(archive.read("schema.json")))
-        odd = _outside(schema)
+        odd = _untrusted(schema)
         if odd is not None:
             raise ValueError(f"a saved estimator must be made of trusted types, got {odd}; see longtail.trusted.types")
-        return _written(schema, archive)
+        return _repacked(schema, archive)
 
 
 def loads(data: bytes, what: str) -> Any:
-    """The object that `dumps` wrote.
+    """Load the object that `dumps` saved.
 
     Args:
         data: the archive.
@@ -49,7 +49,7 @@ def loads(data: bytes, what: str) -> Any:
     """
     skops = _skops()
     try:
-        _look_through(data, what)
+        _check_archive(data, what)
         return forest.unpacked(skops.loads(data, trusted=list(NAMES)))
     except _RefusedError as refused:
         raise ValueError(str(refused)) from None
@@ -60,11 +60,11 @@ def loads(data: bytes, what: str) -> Any:
 
 
 class _RefusedError(Exception):
-    """The archive is whole and must not be read."""
+    """The archive is intact but must not be read."""
 
 
-def _look_through(data: bytes, what: str) -> None:
-    """Refuse an archive by its table of contents and its description, before anything is built from it."""
+def _check_archive(data: bytes, what: str) -> None:
+    """Refuse an archive by its size and its description, before anything is built from it."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
         if size > LARGEST:
@@ -76,13 +76,13 @@ def _look_through(data: bytes, what: str) -> None:
             f"{what} must be of skops protocol {', '.join(map(str, PROTOCOLS))}, got {protocol!r}; load it with the "
             "version of longtail that saved it"
         )
-    odd = _outside(schema)
+    odd = _untrusted(schema)
     if odd is not None:
         raise _RefusedError(f"{what} must be made of trusted types, got {odd}; nothing of it was executed")
 
 
-def _outside(schema: Any) -> str | None:
-    """The first type in a description that is not on the list, however deep it stands."""
+def _untrusted(schema: Any) -> str | None:
+    """The first type in a description, at any depth, that is not on the list."""
     waiting = [schema]
     while waiting:
         node = waiting.pop()
@@ -98,17 +98,17 @@ def _outside(schema: Any) -> str | None:
 
 
 def _without_ids(node: Any) -> Any:
-    """Without the addresses of objects in memory, which are other ones in every process.
+    """The description without the addresses of objects in memory, which differ between processes.
 
-    skops reads an object that two others share back as two equal ones; nothing here changes what it holds.
+    skops then loads an object that two others share as two equal ones; its content is the same.
     """
     if isinstance(node, dict):
         return {key: _without_ids(value) for key, value in node.items() if key != "__id__"}
     return [_without_ids(value) for value in node] if isinstance(node, list) else node
 
 
-def _written(schema: Any, archive: zipfile.ZipFile) -> bytes:
-    """The archive with files numbered in the order of the description, compressed, and without times."""
+def _repacked(schema: Any, archive: zipfile.ZipFile) -> bytes:
+    """The archive with files numbered in the order of the description, compressed, without time stamps."""
     numbers: dict[str, str] = {}
     waiting = [schema]
     while waiting:

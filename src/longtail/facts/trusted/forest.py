@@ -1,7 +1,7 @@
-"""The trees of a gradient boosting as a few arrays, checked before a tree is made of them.
+"""The trees of a gradient boosting as a few arrays, checked before trees are built from them.
 
-scikit-learn walks its trees without looking whether an index lies inside an array: a forged tree would read outside
-of memory. It also keeps one object per tree, thousands of them; four arrays are smaller and read much faster.
+scikit-learn does not check indices when it walks a tree: a forged tree would read outside of its arrays. It also has
+one object per tree, thousands of them; four arrays are smaller and load much faster.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ KEYS = {"nodes", "sizes", "sets", "set_sizes", "width"}
 
 
 def packed(estimator: Any) -> Any:
-    """A copy of a fitted HistGradientBoostingClassifier whose trees are arrays; anything else as it is.
+    """Return a copy of a fitted HistGradientBoostingClassifier with its trees as arrays; anything else unchanged.
 
-    Left out is what only fitting needs: the random generator and the sets over bins.
+    The copy lacks what fitting alone needs: the random generator and the sets over bins.
     """
     if not _boosting(estimator):
         return estimator
     trees = [tree for iteration in estimator._predictors for tree in iteration]
-    found = copy.copy(estimator)
-    found._feature_subsample_rng = None
-    found._predictors = {
+    result = copy.copy(estimator)
+    result._feature_subsample_rng = None
+    result._predictors = {
         "nodes": np.concatenate([tree.nodes for tree in trees]),
         "sizes": np.array([len(tree.nodes) for tree in trees], dtype=np.int64),
         "sets": np.concatenate([tree.raw_left_cat_bitsets for tree in trees]),
         "set_sizes": np.array([len(tree.raw_left_cat_bitsets) for tree in trees], dtype=np.int64),
         "width": len(estimator._predictors[0]),
     }
-    return found
+    return result
 
 
 def unpacked(estimator: Any) -> Any:
-    """The inverse of `packed`.
+    """Return the estimator that `packed` was given.
 
     Raises:
         ValueError: a tree points outside of itself, of the columns or of the sets of categories.
@@ -82,22 +82,22 @@ def _lengths(values: Any, total: int) -> NDArray[np.int64]:
 
 
 def _categorical(estimator: Any) -> NDArray[np.bool_]:
-    """(D,) which columns are categorical, once every place that knows of D agrees."""
+    """(D,) which columns are categorical, checked against every other statement of D."""
     mapper = estimator._bin_mapper
-    found = np.asarray(mapper.is_categorical_)
-    if found.dtype.kind not in "bu" or found.ndim != 1:
+    categorical = np.asarray(mapper.is_categorical_)
+    if categorical.dtype.kind not in "bu" or categorical.ndim != 1:
         raise ValueError("its columns have no kinds")
-    if not len(found) == len(mapper.bin_thresholds_) == estimator.n_features_in_:
+    if not len(categorical) == len(mapper.bin_thresholds_) == estimator.n_features_in_:
         raise ValueError("its trees are for another number of columns")
-    if estimator._preprocess_X(np.zeros((1, len(found))), reset=False).shape != (1, len(found)):
+    if estimator._preprocess_X(np.zeros((1, len(categorical))), reset=False).shape != (1, len(categorical)):
         raise ValueError("its columns are prepared for other trees")
-    return found.astype(bool)
+    return categorical.astype(bool)
 
 
 def _check(
     nodes: NDArray[Any], sizes: NDArray[np.int64], set_sizes: NDArray[np.int64], categorical: NDArray[np.bool_]
 ) -> None:
-    """Every inner node's children come after it in its own tree, so that every walk ends at a leaf of it."""
+    """Check that the children of every inner node come after it in its own tree, so that every walk ends at a leaf."""
     if (sizes < 1).any():
         raise ValueError("it has an empty tree")
     tree = np.repeat(np.arange(len(sizes)), sizes)
@@ -109,7 +109,7 @@ def _check(
             raise ValueError("a node of its trees points outside of its tree")
     column = nodes["feature_idx"]
     if ((column < 0) | (column >= len(categorical))).any():
-        raise ValueError("a node of its trees points to a column that is not there")
+        raise ValueError("a node of its trees points to a column that does not exist")
     by_set = nodes["is_categorical"] != 0
     if (by_set & ~categorical[column]).any() or (nodes["bitset_idx"].astype(np.int64) >= set_sizes[tree])[by_set].any():
-        raise ValueError("a node of its trees points to categories that are not there")
+        raise ValueError("a node of its trees points to categories that do not exist")

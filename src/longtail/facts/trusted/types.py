@@ -1,4 +1,4 @@
-"""The closed list: what an archive may name, and how it may be read."""
+"""The closed list: the types that an archive may contain, and how each may be read."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ LOADERS: dict[str, frozenset[str]] = {
     "TypeNode": frozenset({"builtins.bool", "builtins.int", "builtins.float", "builtins.str"}) | _ARRAYS,
     "NdArrayNode": frozenset({"numpy.ndarray"}) | _ARRAYS,
     "DTypeNode": frozenset({"numpy.dtype"}),
-    # of functions only this one, alone or as a partial: gradient boosting lets it check its numeric columns
+    # the only function, alone or in a partial: gradient boosting checks its numeric columns with it
     "FunctionNode": frozenset({"sklearn.utils.validation.check_array"}),
     "PartialNode": frozenset({"functools.partial"}),
     "LossNode": frozenset({"sklearn._loss._loss.CyHalfBinomialLoss", "sklearn._loss._loss.CyHalfMultinomialLoss"}),
     "ObjectNode": _SKLEARN,
 }
-"""Way of reading -> full names it may be used for. TreePredictor is not among them: see `trusted.forest`."""
+"""Reader of skops -> full names of types it may read. For TreePredictor, which is not listed, see `trusted.forest`."""
 
 NAMES = tuple(sorted(set().union(*LOADERS.values())))
 """Every name on the list."""
