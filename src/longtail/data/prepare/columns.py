@@ -21,9 +21,6 @@ IDENTIFIERS = 20
 STRAY = 0.05
 """Share of text among numbers up to which it is a slip (such as ?), not a category."""
 
-CODES = f"(?:{cells.CODE}|{cells.LONG})"
-"""Digits that are no number: 007, and integers beyond 2^53."""
-
 LARGEST = 1e100
 """Numbers beyond this cannot be scaled in float64."""
 
@@ -85,10 +82,10 @@ def _of_text(name: str, values: Any, there: Any) -> Column:
     date = cells.is_date(there)
     if date.all():
         return _of_numbers(name, "date", cells.dates(name, values))
-    if cells.like(there, cells.DECIMAL_COMMA).all():
+    if cells.matches(there, cells.DECIMAL_COMMA).all():
         raise ValueError(f"column {name!r} holds numbers with a decimal comma ({there.iloc[0]}); write a decimal point")
     note = mixture(name, there)
-    if not cells.like(there[~number], CODES).all():
+    if not cells.is_code(there[~number]).all():
         _check_strays(name, there, number, date)
     return _declared(name, there, note)
 
@@ -108,7 +105,7 @@ def mixture(name: str, there: Any) -> str:
     """The sentence on cells that are read as categories though some look like numbers; "" where none does."""
     there = there.drop_duplicates()
     number = cells.is_number(there)
-    codes = cells.like(there, CODES) & ~number
+    codes = cells.is_code(there)
     if codes.any() and (codes | number).all():
         return f"column {name!r} holds codes ({there[codes].iloc[0]}), read as categories"
     if not number.any():
@@ -172,7 +169,7 @@ def _categories(column: Column, found: Cells, series: Any) -> Any:
     if found.form in ("text", "category"):
         return found.values
     # 7.0 means 7: a column of integers becomes float where cells are missing
-    text = cells.whole(found.values) if found.form == "number" else cells.texts(series)
+    text = cells.number_texts(found.values) if found.form == "number" else cells.texts(series)
     there = text[text != ""]
     if len(there) and not there.isin(column.categories).any():
         raise ValueError(_other(column, str(series.dtype), there.iloc[0]))

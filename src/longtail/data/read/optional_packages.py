@@ -10,7 +10,7 @@ from typing import Any
 
 NEEDS = {
     "images": "reading images needs datasets and pillow",
-    "tables": "reading tables needs datasets and pandas",
+    "tables": "reading tables needs pandas and pyarrow",
 }
 
 

@@ -31,7 +31,7 @@ def infer_column_types(frame: Any) -> tuple[Any, list[str]]:
         text = cells.cells(str(name), frame[name]).values
         there = text[text != ""].drop_duplicates()
         looks = (cells.is_number(there), cells.is_truth(there), cells.is_date(there))
-        if any(seen.any() for seen in looks) or cells.like(there, cells.DECIMAL_COMMA).any():
+        if any(seen.any() for seen in looks) or cells.matches(there, cells.DECIMAL_COMMA).any():
             typed[name] = frame[name].astype("category")
             note = mixture(str(name), there) if kind == "category" else ""
             notes += [note] if note else []

@@ -48,7 +48,7 @@ def parts(name: str, series: Any) -> np.ndarray:
     Raises:
         ValueError: another value, or an empty cell.
     """
-    text = cells.texts(cells.plain(series)).str.strip().str.lower()
+    text = cells.texts(series).str.strip().str.lower()
     odd = text[~text.isin(list(SPLIT_NAMES))]
     if len(odd):
         raise ValueError(
@@ -66,7 +66,7 @@ def groups(name: str, series: Any) -> np.ndarray:
     """
     import pandas
 
-    text = cells.texts(cells.plain(series))
+    text = cells.texts(series)
     gone = (text.str.strip() == "").to_numpy()
     if gone.any():
         raise ValueError(
