@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from longtail.data.prepare.preparation import Preparation, Read
-from longtail.data.read.array_files import LABELS
+from longtail.data.read.array_files import LABELS, array_names
 from longtail.facts.paths import regular
 
 
@@ -109,7 +108,6 @@ def labels_beside(
 
 def _labels_in(path: Path) -> str | None:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return next((name for name in LABELS if name in archive.files), None)
-    except Exception:  # what is wrong with the file has been told where its features were read
+        return next((name for name in LABELS if name in array_names(path)), None)
+    except ValueError:  # reported where its features were read
         return None
