@@ -8,7 +8,7 @@ import pytest
 import torch
 
 pd = pytest.importorskip("pandas")
-pytest.importorskip("datasets")
+pytest.importorskip("pyarrow")
 
 from longtail.data import Examples, load, pool, split  # noqa: E402
 from longtail.data.read.tables.column_types import infer_column_types  # noqa: E402

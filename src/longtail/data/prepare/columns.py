@@ -10,7 +10,7 @@ import numpy as np
 from longtail.data.read.tables import cells
 
 Kind = Literal["number", "boolean", "date", "category", "constant", "identifier"]
-KEPT: tuple[Kind, ...] = ("number", "boolean", "date", "category")
+USED: tuple[Kind, ...] = ("number", "boolean", "date", "category")
 CATEGORIES = 1000
 """Most categories that a column keeps, the most frequent ones; the others are code 0, as unknown ones are."""
 
@@ -28,7 +28,7 @@ LARGEST = 1e100
 class Column:
     """One feature column: its kind, its categories (sorted), and a sentence where its kind needs one.
 
-    "constant" and "identifier" columns are left out.
+    "constant" and "identifier" columns are not used.
     """
 
     name: str
@@ -176,7 +176,7 @@ def _other_kind(column: Column, given: str, example: Any) -> str:
     known = f" such as {column.categories[0]!r}" if column.categories else ""
     kinds = {"number": "numbers", "boolean": "true and false", "date": "ISO dates", "category": "categories"}
     return (
-        f"column {column.name!r} held {kinds[column.kind]}{known} in the training rows, got {given} ({example!r}); "
+        f"column {column.name!r} had {kinds[column.kind]}{known} in the training rows, got {given} ({example!r}); "
         "correct the cells, or give the column the type it had"
     )
 

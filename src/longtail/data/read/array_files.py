@@ -111,11 +111,12 @@ def _read_npz(path: Path, label: str | None, group: str | None) -> dict[str, np.
             f"{path.name} must hold X (or features) and y (or labels), got {listed or 'no arrays'}; "
             "save it with numpy.savez(path, X=X, y=y); embeddings, images, data and targets are understood, too"
         )
+    inputs = load_array(path, features)
     if labels not in names:
         raise ValueError(f"label (--label) must be an array of {path.name}, got {label!r}; it holds {listed}")
     if group is not None and group not in names:
         raise ValueError(f"group must be an array of {path.name}, got {group!r}; save it beside X and y")
-    chosen = {"X": features, "y": labels, "classes": "classes", "sample_weight": "sample_weight"}
+    chosen = {"y": labels, "classes": "classes", "sample_weight": "sample_weight"}
     chosen |= {} if group is None else {"group": group}
     for part in ("val", "test"):
         x, y = (name.removesuffix("_train") + f"_{part}" for name in (features, labels))
@@ -124,7 +125,7 @@ def _read_npz(path: Path, label: str | None, group: str | None) -> dict[str, np.
             raise ValueError(
                 f"{path.name} must declare both {x} and {y}, got only one of them; save the other or drop it"
             )
-    return {ours: load_array(path, name) for ours, name in chosen.items() if name in names}
+    return {"X": inputs, **{ours: load_array(path, name) for ours, name in chosen.items() if name in names}}
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def texts(series: Any) -> Any:
 
 def is_number(text: Any) -> np.ndarray:
     """(N,) bool: cells that are numbers, infinite ones included; codes and missing cells are not."""
-    return ~np.isnan(floats(text)) & ~is_code(text)
+    return np.asarray(~np.isnan(floats(text)) & ~is_code(text))
 
 
 def is_code(text: Any) -> np.ndarray:
@@ -83,7 +83,7 @@ def is_code(text: Any) -> np.ndarray:
     digits, integer = text.str.strip().str.lstrip("+-"), matches(text, "[+-]?[0-9]+")
     size, exact = digits.str.len(), str(EXACT)
     beyond = (size > len(exact)) | ((size == len(exact)) & (digits > exact))  # as text of one length, so as numbers
-    return np.asarray(beyond | (digits.str.startswith("0") & (size > 1))) & integer
+    return np.asarray((beyond | (digits.str.startswith("0") & (size > 1))) & integer)
 
 
 def is_truth(text: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from longtail.data.read.tables import cells
 
 
 def infer_column_types(frame: Any) -> tuple[Any, list[str]]:
-    """Infer column types once, from all rows: the frame, and a sentence on each column of categories that look otherwise.
+    """Infer column types once, from all rows: the frame with them, and sentences on categories that look otherwise.
 
     A column of text in which some cells look like numbers, truth values or dates becomes a pandas categorical:
     otherwise a fold in which these are the only ones would read the column as one of these types.

@@ -143,4 +143,5 @@ def _are_numbers(texts: Sequence[str]) -> np.ndarray:
     """(N,) bool: finite numbers, also in quotes; no header names a column so."""
     import pandas
 
-    return np.isfinite(cells.floats(pandas.Series(texts, dtype=str).str.strip("\"' \t")))
+    numbers: np.ndarray = np.isfinite(cells.floats(pandas.Series(texts, dtype=str).str.strip("\"' \t")))
+    return numbers

@@ -165,4 +165,6 @@ def _ordered(series: Any, values: list[str]) -> tuple[str, ...]:
     if own is not None and all(isinstance(c, str) for c in own) and set(values) <= set(own):
         return tuple(c for c in own if c in set(values))
     numbers = _numbers(values)
-    return tuple(sorted(values) if numbers is None else (value for _, value in sorted(zip(numbers, values, strict=True))))
+    if numbers is None:
+        return tuple(sorted(values))
+    return tuple(value for _, value in sorted(zip(numbers, values, strict=True)))

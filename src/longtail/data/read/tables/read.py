@@ -82,8 +82,9 @@ def read_table(
         )
     declared = None if files[0].part is None else np.concatenate(parts)
     ambiguous = len({file.path.name for file in files}) < len(files)
-    rows = tuple((str(f.path) if ambiguous else f.path.name, len(frame)) for f, frame in zip(files, frames, strict=True))
-    return Reading(_concatenated(pandas, frames), _name(source, files), declared, headers[0], tuple(notes), rows)
+    names = [str(file.path) if ambiguous else file.path.name for file in files]
+    sizes = tuple(zip(names, map(len, frames), strict=True))
+    return Reading(_concatenated(pandas, frames), _name(source, files), declared, headers[0], tuple(notes), sizes)
 
 
 def _concatenated(pandas: Any, frames: list[Any]) -> Any:

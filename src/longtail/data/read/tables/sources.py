@@ -1,4 +1,4 @@
-"""Which files a table is read from: one, several, or a folder whose file names declare a split."""
+"""The files of a table: one, several, or a folder whose file names declare a split."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""How a part of a split may be called, in files' names and in a split column, whatever the case."""
+"""Names of the parts of a split, in file names and in a split column, in any case."""
 
 OF_IMAGES = ("metadata",)
-"""Tables that stand in a folder of images and describe them."""
+"""Names of tables that describe a folder of images."""
 
 
 class Source(NamedTuple):
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 def is_table(path: str | Path) -> bool:
-    """Whether the name or, for a folder, what lies directly in it says that this is a table."""
+    """Whether the name or, for a folder, the names of the files directly in it are those of a table."""
     path = Path(path)
     if not os.path.isdir(path):
         return path.suffix.lower() in SUFFIXES
@@ -45,7 +45,7 @@ def is_table(path: str | Path) -> bool:
 
 
 def sources(source: Any) -> tuple[list[Source], list[str]]:
-    """The files behind a path, a list of paths or a folder, in a fixed order, and notes on what was left out.
+    """The files of a path, a list of paths or a folder, in a fixed order, and notes on files that are not read.
 
     A folder's files train*, val* (valid, validation, dev, eval) and test* declare a split; without any of these
     all its tables are read as one. Folders are not searched further down.
@@ -65,19 +65,19 @@ def sources(source: Any) -> tuple[list[Source], list[str]]:
 
 def _folder(folder: Path) -> tuple[list[Source], list[str]]:
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        tables = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     except OSError as error:
         raise ValueError(f"folder {str(folder)!r} cannot be listed ({error.strerror}); check its permissions") from None
-    if not found:
+    if not tables:
         raise ValueError(
             f"folder {str(folder)!r} must hold {', '.join(SUFFIXES)} files, got none; name the table itself"
         )
-    parts = {path: _part(path) for path in found}
+    parts = {path: _part(path) for path in tables}
     if not any(parts.values()):
-        return [Source(_checked(path), None) for path in found], _several(folder, found)
+        return [Source(_checked(path), None) for path in tables], _several(folder, tables)
     if "train" not in parts.values():
         raise ValueError(
-            f"folder {str(folder)!r} declares a split without a train* file, got {_names(found)}; "
+            f"folder {str(folder)!r} declares a split without a train* file, got {_names(tables)}; "
             "add one, or name the file to read"
         )
     rest = [path for path, part in parts.items() if part is None]
@@ -85,8 +85,8 @@ def _folder(folder: Path) -> tuple[list[Source], list[str]]:
     return [Source(_checked(path), part) for path, part in parts.items() if part is not None], notes
 
 
-def _several(folder: Path, found: list[Path]) -> list[str]:
-    return [f"{len(found)} files of {folder.name} are read as one table: {_names(found)}"] if len(found) > 1 else []
+def _several(folder: Path, tables: list[Path]) -> list[str]:
+    return [f"{len(tables)} files of {folder.name} are read as one table: {_names(tables)}"] if len(tables) > 1 else []
 
 
 def _names(paths: list[Path]) -> str:
@@ -95,8 +95,7 @@ def _names(paths: list[Path]) -> str:
 
 def _part(path: Path) -> str | None:
     """train-00000-of-00002.parquet, test.csv, val_1.tsv: the letters that a file's name begins with."""
-    first = re.match(r"[a-z]*", path.name.lower())
-    return SPLIT_NAMES.get(first.group()) if first else None
+    return SPLIT_NAMES.get(re.split(r"[^a-z]", path.name.lower(), maxsplit=1)[0])
 
 
 def _checked(path: Path) -> Path:
