@@ -101,7 +101,7 @@ def _name(source: Any, files: list[Source]) -> str:
 
 
 def _read_parquet(path: Path) -> Any:
-    parquet = package("pyarrow.parquet", "tables")
+    parquet, pyarrow = package("pyarrow.parquet", "tables"), package("pyarrow", "tables")
     if path.stat().st_size == 0:
         raise ValueError(f"{path.name} is empty (0 bytes); write the table again")
     try:
@@ -114,6 +114,9 @@ def _read_parquet(path: Path) -> Any:
     check_unique(table.column_names, path.name)
     if len(table) == 0:
         raise ValueError(f"{path.name} holds no rows; add rows")
+    for k, column in enumerate(table.columns):  # a categorical is read as its values
+        if pyarrow.types.is_dictionary(column.type):
+            table = table.set_column(k, table.column_names[k], column.cast(column.type.value_type))
     # integers with gaps never pass through float
     return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
 
