@@ -1,4 +1,4 @@
-"""Column types are inferred once, from all rows: one message for a bad cell, whichever part it is in, and no leakage."""
+"""Column types are inferred once, from all rows: one message for a bad cell in whichever part, and no leakage."""
 
 from pathlib import Path
 from typing import Any
