@@ -88,7 +88,7 @@ def is_code(text: Any) -> np.ndarray:
 
 def is_truth(text: Any) -> np.ndarray:
     """(N,) bool: true and false in any case."""
-    return np.asarray(text.str.strip().str.lower().isin(list(TRUTH)))
+    return ~np.isnan(truths(text))
 
 
 def is_date(text: Any) -> np.ndarray:
@@ -114,7 +114,7 @@ def numbers(text: Any) -> np.ndarray:
 
 
 def truths(text: Any) -> np.ndarray:
-    """(N,) float64, 1 for true and 0 for false."""
+    """(N,) float64, 1 for true and 0 for false, NaN for all else."""
     return np.asarray(text.str.strip().str.lower().map(TRUTH), dtype=np.float64)
 
 

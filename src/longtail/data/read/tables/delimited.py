@@ -11,7 +11,6 @@ from typing import Any
 from longtail.data.read.optional_packages import package
 from longtail.data.read.tables.dialect import Dialect, csv_reader, delimiter_of, infer_dialect
 
-UTF_16_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 LONGEST = 2**26
 """Bytes that one row may have."""
 
@@ -52,27 +51,18 @@ def _utf8(path: Path) -> bytes:
     data = path.read_bytes()
     if not data:
         raise ValueError(f"{path.name} is empty (0 bytes); write the table again")
-    if data.startswith(UTF_16_32):
-        raise ValueError(
-            f"{path.name} must be text in UTF-8, got UTF-16 or UTF-32; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"
-        )
-    if (nul := data.find(b"\0")) >= 0:
-        raise ValueError(
-            f"{path.name} must be text in UTF-8, got a NUL character in line {_line(data, nul)} (UTF-16, or no text at "
-            "all); save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"
-        )
     try:
         data.decode()
+        wrong = data.find(b"\0")
     except UnicodeDecodeError as error:
+        wrong = error.start
+    if wrong >= 0:
+        likely, encoding = ("UTF-16, UTF-32 or no text", "UTF-16") if b"\0" in data else ("another encoding", "LATIN1")
         raise ValueError(
-            f"{path.name} must be text in UTF-8, got byte 0x{data[error.start]:02x} in line "
-            f"{_line(data, error.start)}; save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-        ) from None
+            f"{path.name} must be text in UTF-8, got byte 0x{data[wrong]:02x} in line "
+            f"{len(data[: wrong + 1].splitlines())} ({likely}); save it as UTF-8 (iconv -f {encoding} -t UTF-8)"
+        )
     return data
-
-
-def _line(data: bytes, position: int) -> int:
-    return len(data[: position + 1].splitlines())
 
 
 def _rows(name: str, data: bytes, dialect: Dialect) -> Any:

@@ -74,7 +74,8 @@ def _folder(folder: Path) -> tuple[list[Source], list[str]]:
         )
     parts = {path: _part(path) for path in tables}
     if not any(parts.values()):
-        return [Source(_checked(path), None) for path in tables], _several(folder, tables)
+        note = f"{len(tables)} files of {folder.name} are read as one table: {_names(tables)}"
+        return [Source(_checked(path), None) for path in tables], [note] if len(tables) > 1 else []
     if "train" not in parts.values():
         raise ValueError(
             f"folder {str(folder)!r} declares a split without a train* file, got {_names(tables)}; "
@@ -83,10 +84,6 @@ def _folder(folder: Path) -> tuple[list[Source], list[str]]:
     rest = [path for path, part in parts.items() if part is None]
     notes = [f"{folder.name} declares a split by its file names; not read: {_names(rest)}"] if rest else []
     return [Source(_checked(path), part) for path, part in parts.items() if part is not None], notes
-
-
-def _several(folder: Path, tables: list[Path]) -> list[str]:
-    return [f"{len(tables)} files of {folder.name} are read as one table: {_names(tables)}"] if len(tables) > 1 else []
 
 
 def _names(paths: list[Path]) -> str:
@@ -99,8 +96,7 @@ def _part(path: Path) -> str | None:
 
 
 def _checked(path: Path) -> Path:
-    if stat.S_ISDIR(status(path).st_mode):
-        raise ValueError(f"data file {str(path)!r} must be a file, got a folder; name the tables in it, or it alone")
+    regular(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"a table must be a {', '.join(SUFFIXES)} file, got {path.name!r}; rename or convert it")
-    return regular(path)
+    return path
