@@ -96,7 +96,7 @@ def test_a_label_column_is_not_looked_at_and_that_is_said(claims: Path, capsys: 
     assert nothing == ""
     out, err = predicted(claims, "claims.csv", capsys)
     assert out == plain
-    assert err.startswith("longtail: note: column 'fraud' holds labels; they were not looked at to predict, and ")
+    assert err.startswith("longtail: note: column 'fraud' holds labels; they were not used to predict, and ")
     assert "longtail.metrics.evaluate(probabilities, labels, class_counts=..., probabilities=True) will score" in err
     assert err.count("\n") == 1
 
@@ -124,7 +124,7 @@ def test_labels_in_an_array_file_are_told_of(tmp_path: Path, capsys: pytest.Capt
         assert run(["predict", str(tmp_path / "m"), str(tmp_path / name)]) == 0
         told.append(capsys.readouterr().err)
     assert told[0] == ""
-    assert "note: array 'y' of data.npz holds labels; they were not looked at" in told[1]
+    assert "note: array 'y' of data.npz holds labels; they were not used" in told[1]
 
 
 def test_skipping_images_is_refused_for_other_rows(claims: Path, capsys: pytest.CaptureFixture[str]) -> None:

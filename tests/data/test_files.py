@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 import longtail as lt
-from longtail.data import load
+from longtail.data import load, pool
 from longtail.data.read.images.embeddings import stored
 
 
@@ -116,6 +116,20 @@ def test_label_names_the_array_of_labels(tmp_path: Path) -> None:
     assert load(path, label="species").classes == ("0", "1", "2")
     with pytest.raises(ValueError, match=r"must be an array of a\.npz, got 'kind'; it holds X, y, species"):
         load(path, label="kind")
+
+
+def test_group_names_an_array_of_the_archive(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, X=X, y=Y, patient=[f"p{k // 2}" for k in range(60)])
+    groups = pool(path, group="patient").groups
+    assert groups is not None
+    assert (groups[::2] == groups[1::2]).all()
+    assert len(set(groups.tolist())) == 30
+    with pytest.raises(ValueError, match=r"group must be an array of a\.npz, got 'who'; save it beside X and y"):
+        load(path, group="who")
+    np.save(tmp_path / "X.npy", X)
+    with pytest.raises(ValueError, match=r"group must be an array of an \.npz, got 'who' for X\.npy"):
+        load(tmp_path / "X.npy", label="y.npy", group="who")
 
 
 def test_what_people_pass_first_is_read(tmp_path: Path) -> None:

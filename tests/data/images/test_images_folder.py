@@ -281,7 +281,7 @@ class TestRefused:
         refused(photos, "'cat/again'", "symlink loop")
         (photos / "cat" / "again").unlink()
         (photos / "self.png").symlink_to(photos / "self.png")
-        refused(photos, "self.png'", "leads back to itself")
+        refused(photos, "self.png'", "a symbolic link to itself")
 
     def test_a_loop_through_two_folders(self, photos: Path) -> None:
         (photos / "cat" / "d").symlink_to(photos / "dog")

@@ -167,7 +167,7 @@ class TestValues:
     @pytest.mark.parametrize(
         ("trained", "given", "said"),
         [
-            (["1", "2"], ["1", "x"], r"'x' held numbers in the training rows, got text \('x'\)"),
+            (["1", "2"], ["1", "x"], r"'x' had numbers in the training rows, got text \('x'\)"),
             (["1", "2"], ["007", "2"], r"numbers in the training rows, got text \('007'\)"),
             (["1", "2"], [True, False], "numbers in the training rows, got bool"),
             (["1", "2"], pd.to_datetime(["2020-01-01", "2020-01-02"]), "numbers in the training rows, got datetime64"),

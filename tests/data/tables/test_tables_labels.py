@@ -1,4 +1,4 @@
-"""The label column: found or asked for, names kept as written, and what is no class refused."""
+"""The label column: named or usual, class names as written, and what is no class refused."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pd = pytest.importorskip("pandas")
-pytest.importorskip("datasets")
+pytest.importorskip("pyarrow")
 
 from longtail.data.prepare.table import TablePreparation  # noqa: E402
 from longtail.data.read.tables.table_pool import table_pool  # noqa: E402

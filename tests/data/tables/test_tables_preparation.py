@@ -10,7 +10,7 @@ import pytest
 import torch
 
 pd = pytest.importorskip("pandas")
-pytest.importorskip("datasets")
+pytest.importorskip("pyarrow")
 
 from longtail.data.prepare.columns import CATEGORIES  # noqa: E402
 from longtail.data.prepare.table import TablePreparation  # noqa: E402
@@ -154,10 +154,10 @@ class TestRefusals:
 
     def test_text_where_numbers_were_and_numbers_where_text_was(self) -> None:
         found = TablePreparation.fit(mixed())
-        with pytest.raises(ValueError, match="column 'width' held numbers in the training rows"):
+        with pytest.raises(ValueError, match="column 'width' had numbers in the training rows"):
             found(mixed().assign(width="wide"))
         with pytest.raises(
-            ValueError, match="column 'color' held categories such as '<b>' in the training rows, got int64"
+            ValueError, match="column 'color' had categories such as '<b>' in the training rows, got int64"
         ):
             found(mixed().assign(color=3))
 

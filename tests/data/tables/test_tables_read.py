@@ -1,13 +1,15 @@
 """Files become tables without a cell being changed; what is no table is refused in one line that names it."""
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 pd = pytest.importorskip("pandas")
-datasets = pytest.importorskip("datasets")
+pytest.importorskip("pyarrow")
 
 from longtail.data.read.tables.read import read_table  # noqa: E402
 from longtail.data.read.tables.sources import is_table  # noqa: E402
@@ -55,23 +57,28 @@ class TestCells:
         assert list(reading.frame.columns) == ["a", "y"]
         assert "row numbers" in reading.notes[0]
 
-    def test_nothing_is_sent_logged_or_left_behind(
+    def test_datasets_is_not_needed_and_nothing_is_printed_or_left_behind(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        import datasets.load
-
-        sent = []
-        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", True)
-        monkeypatch.setattr(datasets.load, "get_session", lambda: sent.append("session"))
-        datasets.load.increase_load_count("csv")
-        assert sent == ["session"]  # this is how it would be seen
-        before = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("longtail-*"))
-        read_table(write(tmp_path, "a,y\n1,x\n"))
-        assert sent == ["session"]
-        assert datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+        monkeypatch.setitem(sys.modules, "datasets", None)  # which would tell the hub
+        before = set(Path(tempfile.gettempdir()).glob("longtail-*"))
+        path = write(tmp_path, "a,y\n1,x\n")
+        read_table(path).frame.to_parquet(tmp_path / "t.parquet")
+        assert read_table(tmp_path / "t.parquet").frame.equals(read_table(path).frame)
         assert capfd.readouterr() == ("", "")
-        assert set(Path(os.environ.get("TMPDIR", "/tmp")).glob("longtail-*")) <= before
+        assert set(Path(tempfile.gettempdir()).glob("longtail-*")) <= before
+        assert {entry.name for entry in tmp_path.iterdir()} == {"t.csv", "t.parquet"}
+
+    def test_a_folder_called_like_a_partition_adds_no_column(self, tmp_path: Path) -> None:
+        (tmp_path / "year=2020").mkdir()
+        pd.DataFrame({"a": [1], "y": ["x"]}).to_parquet(tmp_path / "year=2020" / "t.parquet")
+        assert list(read_table(tmp_path / "year=2020" / "t.parquet").frame.columns) == ["a", "y"]
+
+    def test_a_cell_may_be_long_and_a_table_wide(self, tmp_path: Path) -> None:
+        long = "x" * 3_000_000
+        assert read_table(write(tmp_path, f"a,y\n{long},1\n2,3\n")).frame["a"].tolist() == [long, "2"]
+        wide = ",".join(f"c{k}" for k in range(5000))
+        assert read_table(write(tmp_path, f"{wide}\n{wide}\n")).frame.shape == (1, 5000)
 
 
 class TestHeader:
@@ -126,7 +133,7 @@ class TestDelimiter:
     def test_text_that_holds_other_delimiters_is_not_suspected(self, tmp_path: Path) -> None:
         assert read_table(write(tmp_path, "a,b,y\np;q,r|s,x\np;q;r,s,z\n")).frame.shape == (2, 3)
 
-    @pytest.mark.parametrize("given", ["", "ab", '"', "x", "1"])
+    @pytest.mark.parametrize("given", ["", "ab", '"', "x", "1", "¬"])
     def test_an_impossible_one_is_refused(self, tmp_path: Path, given: str) -> None:
         with pytest.raises(ValueError, match=r"delimiter .*--delimiter"):
             read_table(write(tmp_path, "a,b\n1,2\n"), delimiter=given)
@@ -137,20 +144,23 @@ REFUSED = {
     "only empty lines": (b"\n\n", r"only empty lines"),
     "only a byte order mark": (b"\xef\xbb\xbf", r"only empty lines"),
     "header only": (b"a,b,y\n", r"a header and no rows; .*--no-header"),
-    "UTF-16": ("a,y\n1,x\n".encode("utf-16"), r"must be text in UTF-8, got UTF-16"),
-    "UTF-16 without mark": ("a,y\n1,x\n".encode("utf-16-le"), r"UTF-16, or no text"),
-    "UTF-32": ("a,y\n1,x\n".encode("utf-32"), r"UTF-16 or UTF-32"),
-    "Latin-1": ("a,y\n1,caf\xe9\n".encode("latin-1"), r"UTF-8, got byte 0xe9 in line 2; save it"),
+    "UTF-16": ("a,y\n1,x\n".encode("utf-16"), r"must be text in UTF-8, got byte 0xff in line 1 \(UTF-16"),
+    "UTF-16 without mark": ("a,y\n1,x\n".encode("utf-16-le"), r"in line 1 \(UTF-16, UTF-32 or no text"),
+    "UTF-32": ("a,y\n1,x\n".encode("utf-32"), r"in line 1 \(UTF-16, UTF-32 or"),
+    "Latin-1": ("a,y\n1,caf\xe9\n".encode("latin-1"), r"UTF-8, got byte 0xe9 in line 2 \(another encoding\); save it"),
     "Latin-1 far down": (b"a,y\r\n" + b"1,x\r\n" * 3000 + b"1,\xe9\r\n1,x\r\n", r"got byte 0xe9 in line 3002"),
     "Latin-1 in the header": ("caf\xe9,y\r1,x\r".encode("latin-1"), r"got byte 0xe9 in line 1"),
-    "NUL far down": (b"a,y\n" + b"1,x\n" * 3000 + b"1,\0\n", r"NUL character"),
+    "NUL far down": (b"a,y\n" + b"1,x\n" * 3000 + b"1,\0\n", r"got byte 0x00 in line 3002 \(UTF-16, UTF-32 or no"),
     "column twice": (b"a,b,a\n1,2,x\n", r"every column once, got 'a' 2 times; .*--no-header"),
     "column without name": (b"a,,y\n1,2,x\n", r"column 2 has no name"),
     "unnamed first column that counts nothing": (b",y\n5,x\n9,z\n", r"column 1 has no name"),
     "a row too long": (b"a,y\n1,x\n1,x,3\n", r"must have 2 cells as the first has, got 3 in line 3.*'1,x,3'"),
     "a row too short": (b"a,b,y\n1,2,x\n1\n", r"must have 3 cells as the first has, got 1 in line 3"),
-    "a quote that stays open at the end": (b'a,y\n1,x\n2,"z\n', r"a quote is not closed"),
-    "a quote that stays open": (b'a,y\n1,x\n"2,z\n3,x\n', r"must have 2 cells"),
+    "a quote that stays open at the end": (
+        b'a,y\n1,x\n2,"z\n',
+        r"a quote is not closed in the row that begins in line 3",
+    ),
+    "a quote that stays open": (b'a,y\n1,x\n"2,z\n3,x\n', r"a quote is not closed in the row that begins in line 3"),
 }
 
 
@@ -292,10 +302,8 @@ class TestFolders:
 
 
 def test_without_the_extra_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ModuleNotFoundError, match=r"longtail\[data\]"):
+    monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
+    with pytest.raises(ModuleNotFoundError, match=r"tables needs pandas and pyarrow; install longtail\[data\]"):
         read_table(write(tmp_path, "a,y\n1,x\n"))
 
 

@@ -1,4 +1,4 @@
-"""What a column is, is told once from all rows: one message for a bad cell, whichever part it is in, and no leak."""
+"""Column types are inferred once, from all rows: one message for a bad cell in whichever part, and no leakage."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 pd = pytest.importorskip("pandas")
-pytest.importorskip("datasets")
+pytest.importorskip("pyarrow")
 
 from longtail.data import Examples, load, pool, split  # noqa: E402
 from longtail.data.read.tables.column_types import infer_column_types  # noqa: E402
@@ -25,7 +25,7 @@ def frame(**columns: Any) -> Any:
 
 class TestOneMessage:
     @pytest.mark.parametrize("row", range(0, N, 7))
-    def test_a_stray_text_is_told_alike_wherever_it_falls(self, tmp_path: Path, row: int) -> None:
+    def test_a_stray_text_is_refused_alike_in_every_row(self, tmp_path: Path, row: int) -> None:
         cells = [f"{k}.5" for k in range(N)]
         cells[row] = "abc"
         frame(a=cells).to_csv(tmp_path / "t.csv", index=False)
@@ -53,8 +53,8 @@ class TestEveryFoldReadsAlike:
         ],
         ids=["numbers", "truth", "dates", "codes", "decimal commas", "objects"],
     )
-    def test_though_the_odd_cells_stand_in_one_part_alone(self, cells: list[Any]) -> None:
-        """A fold whose training rows are all numbers once failed on the test rows, in the middle of a comparison."""
+    def test_though_the_odd_cells_are_in_one_part_alone(self, cells: list[Any]) -> None:
+        """A fold whose training rows are all numbers once failed on its test rows, in the middle of a comparison."""
         rows = pool(frame(a=pd.Series(cells, dtype=object)), label="label")
         typed = [
             k for k, cell in enumerate(cells) if cell not in ("A1", "maybe", "soon", "007", "x", "y", "z", "?", "a")
@@ -81,8 +81,8 @@ class TestEveryFoldReadsAlike:
 
     def test_columns_of_one_kind_stay_as_they_are(self) -> None:
         plain = frame(a=["x", "y"] * 30, f=[True, False] * 30, d=pd.to_datetime(["2020-01-01", "2021-01-01"] * 30))
-        found, notes = infer_column_types(plain)
-        assert found is plain
+        typed, notes = infer_column_types(plain)
+        assert typed is plain
         assert notes == []
 
 
@@ -97,11 +97,11 @@ class TestNoLeak:
         dirty.loc[parts == "test", "n"] = 1e9
         dirty.loc[(parts == "test") & (np.arange(N) % 8 == 0), "n"] = np.nan
         dirty.loc[parts == "test", "k"] = [f"planted {k}" for k in range(15)]
-        found = []
+        loaded = []
         for name, table in (("clean", clean), ("dirty", dirty)):
             table.to_csv(tmp_path / f"{name}.csv", index=False)
-            found.append(load(tmp_path / f"{name}.csv", label="label", split="s"))
-        one, other = found
+            loaded.append(load(tmp_path / f"{name}.csv", label="label", split="s"))
+        one, other = loaded
         assert one.train.inputs.equal(other.train.inputs)
         assert one.preparation.blobs() == other.preparation.blobs()
         assert one.preparation.to_json() == other.preparation.to_json()
@@ -140,6 +140,6 @@ class TestWeightsAndGroups:
         drawn = split(rows, val=0.2)
         folds = [Folds(rows, 3).splits(seed, fold) for seed in (0, 1) for fold in range(3)]
         for splits in (drawn, *folds):
-            held = [patients(splits, part) for part in (splits.train, splits.val, splits.test) if part is not None]
-            assert all(held)
-            assert sum(map(len, held)) == len(set.union(*held))
+            in_parts = [patients(splits, part) for part in (splits.train, splits.val, splits.test) if part is not None]
+            assert all(in_parts)
+            assert sum(map(len, in_parts)) == len(set.union(*in_parts))

@@ -1,4 +1,4 @@
-"""What kind of column a feature is, decided on training rows, and its values as that kind."""
+"""The kind of a feature column, inferred from training rows, and its cells as that kind."""
 
 from __future__ import annotations
 
@@ -8,21 +8,17 @@ from typing import Any, Literal
 import numpy as np
 
 from longtail.data.read.tables import cells
-from longtail.data.read.tables.cells import Cells
 
 Kind = Literal["number", "boolean", "date", "category", "constant", "identifier"]
-KEPT: tuple[Kind, ...] = ("number", "boolean", "date", "category")
+USED: tuple[Kind, ...] = ("number", "boolean", "date", "category")
 CATEGORIES = 1000
-"""A column keeps so many of its most frequent categories; the others are code 0, as unknown ones are."""
+"""Most categories that a column keeps, the most frequent ones; the others are code 0, as unknown ones are."""
 
 IDENTIFIERS = 20
-"""Text cells, all different, from which a column is taken for a name of the row."""
+"""Text cells, all different, from which on a column is taken to name the rows."""
 
 STRAY = 0.05
-"""Share of text among numbers up to which it is a slip (such as ?), not a category."""
-
-CODES = f"(?:{cells.CODE}|{cells.LONG})"
-"""Digits that are no number: 007, and integers beyond 2^53."""
+"""Share of text among numbers up to which it is an error (such as ?), not a category."""
 
 LARGEST = 1e100
 """Numbers beyond this cannot be scaled in float64."""
@@ -30,9 +26,9 @@ LARGEST = 1e100
 
 @dataclass(frozen=True)
 class Column:
-    """One feature column: its kind, the categories it may take (sorted), and a sentence where there is one to say.
+    """One feature column: its kind, its categories (sorted), and a sentence where its kind needs one.
 
-    "constant" and "identifier" columns are left out.
+    "constant" and "identifier" columns are not used.
     """
 
     name: str
@@ -42,90 +38,87 @@ class Column:
 
 
 def column(name: str, series: Any) -> Column:
-    """The kind of a feature column as these rows show it.
+    """Infer the kind of a feature column from these rows.
 
     Text is a number, a truth value (true, false) or an ISO date where every cell that is not missing is one. Digits
     that begin with 0 and integers beyond 2^53 are categories; so are numbers among text, except a few stray texts
     among numbers, which are refused. One value everywhere is constant; text that differs in every row (20 or more)
-    identifies the row and teaches nothing.
+    names the row and teaches nothing.
 
     Raises:
         ValueError: infinite numbers, a few texts among numbers, numbers with a decimal comma.
-        TypeError: a type that is no table's.
+        TypeError: a type that no table has.
     """
     form, values = cells.cells(name, series)
     if form not in ("text", "category"):
-        return _of_numbers(name, form, values)
-    there = values[values != ""]
-    if len(there) == 0 or (len(there) == len(values) and there.nunique() == 1):
-        if form == "text" and cells.is_number(there).all():
-            _check_finite(name, cells.numbers(there))
-        return _constant(name, there)
-    return _declared(name, there, "") if form == "category" else _of_text(name, values, there)
+        return _numeric(name, form, values)
+    present = values[values != ""]
+    numbers = cells.is_number(present) if form == "text" else np.zeros(len(present), dtype=bool)
+    if len(present) and numbers.all():
+        return _numeric(name, "number", cells.floats(values))
+    if len(present) == 0 or (len(present) == len(values) and present.nunique() == 1):
+        return _constant(name, present)
+    return _category(name, present, "") if form == "category" else _text(name, values, present, numbers)
 
 
-def _of_numbers(name: str, kind: Any, values: np.ndarray) -> Column:
+def _numeric(name: str, kind: Any, values: np.ndarray) -> Column:
     _check_finite(name, values)
-    there = values[~np.isnan(values)]
-    if len(there) == 0 or (len(there) == len(values) and bool((there == there[0]).all())):
-        return _constant(name, there)
+    present = values[~np.isnan(values)]
+    if len(present) == 0 or (len(present) == len(values) and bool((present == present[0]).all())):
+        return _constant(name, present)
     return Column(name, kind)
 
 
-def _constant(name: str, there: Any) -> Column:
-    return Column(name, "constant", note=f"column {name!r} was left out: {'one value' if len(there) else 'no value'}")
+def _constant(name: str, present: Any) -> Column:
+    return Column(name, "constant", note=f"column {name!r} was left out: {'one value' if len(present) else 'no value'}")
 
 
-def _of_text(name: str, values: Any, there: Any) -> Column:
-    if cells.is_truth(there.iloc[:1]).all() and cells.is_truth(there).all():
+def _text(name: str, values: Any, present: Any, numbers: np.ndarray) -> Column:
+    if cells.is_truth(present.iloc[:1]).all() and cells.is_truth(present).all():
         return Column(name, "boolean")
-    number = cells.is_number(there)
-    if number.all():
-        return _of_numbers(name, "number", cells.numbers(values))
-    date = cells.is_date(there)
-    if date.all():
-        return _of_numbers(name, "date", cells.dates(name, values))
-    if cells.like(there, cells.DECIMAL_COMMA).all():
-        raise ValueError(f"column {name!r} holds numbers with a decimal comma ({there.iloc[0]}); write a decimal point")
-    note = mixture(name, there)
-    if not cells.like(there[~number], CODES).all():
-        _check_strays(name, there, number, date)
-    return _declared(name, there, note)
+    dates = cells.is_date(present)
+    if dates.all():
+        return _numeric(name, "date", cells.dates(name, values))
+    if cells.matches(present, cells.DECIMAL_COMMA).all():
+        example = present.iloc[0]
+        raise ValueError(f"column {name!r} holds numbers with a decimal comma ({example}); write a decimal point")
+    if not cells.is_code(present[~numbers]).all():
+        _check_strays(name, present, numbers, "numbers")
+        _check_strays(name, present, dates, "dates")
+    return _category(name, present, mixture_note(name, present))
 
 
-def _check_strays(name: str, there: Any, number: np.ndarray, date: np.ndarray) -> None:
-    for what, typed in (("numbers", number), ("dates", date)):
-        text = there[~typed]
-        if len(text) <= STRAY * len(there):
-            few = "1 text" if len(text) == 1 else f"{len(text)} texts, the first"
-            raise ValueError(
-                f"column {name!r} holds {int(typed.sum())} {what} and {few} in row {text.index[0]} "
-                f"({text.iloc[0]!r}); correct such cells, empty them where the value is missing, or drop the column"
-            )
+def _check_strays(name: str, present: Any, typed: np.ndarray, what: str) -> None:
+    text = present[~typed]
+    if len(text) <= STRAY * len(present):
+        few = "1 text" if len(text) == 1 else f"{len(text)} texts, the first"
+        raise ValueError(
+            f"column {name!r} holds {int(typed.sum())} {what} and {few} in row {text.index[0]} "
+            f"({text.iloc[0]!r}); correct such cells, empty them where the value is missing, or drop the column"
+        )
 
 
-def mixture(name: str, there: Any) -> str:
+def mixture_note(name: str, present: Any) -> str:
     """The sentence on cells that are read as categories though some look like numbers; "" where none does."""
-    there = there.drop_duplicates()
-    number = cells.is_number(there)
-    codes = cells.like(there, CODES) & ~number
-    if codes.any() and (codes | number).all():
-        return f"column {name!r} holds codes ({there[codes].iloc[0]}), read as categories"
-    if not number.any():
+    present = present.drop_duplicates()
+    numbers, codes = cells.is_number(present), cells.is_code(present)
+    if codes.any() and (codes | numbers).all():
+        return f"column {name!r} holds codes ({present[codes].iloc[0]}), read as categories"
+    if not numbers.any():
         return ""
-    example = there[~number].iloc[0]
-    return f"column {name!r} mixes numbers ({there[number].iloc[0]}) and text ({example!r}), read as categories"
+    number, text = present[numbers].iloc[0], present[~numbers].iloc[0]
+    return f"column {name!r} mixes numbers ({number}) and text ({text!r}), read as categories"
 
 
-def _declared(name: str, there: Any, note: str) -> Column:
-    counts = there.value_counts()
-    if len(counts) == len(there) >= IDENTIFIERS:
+def _category(name: str, present: Any, note: str) -> Column:
+    counts = present.value_counts()
+    if len(counts) == len(present) >= IDENTIFIERS:
         return Column(name, "identifier", note=f"column {name!r} was left out: its text differs in every row")
-    ranked = sorted(zip(counts.index.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
+    ranked = sorted(counts.index, key=lambda category: (-counts[category], category))
     if len(ranked) > CATEGORIES:
         many = f"column {name!r} has {len(ranked):,} categories; all but the {CATEGORIES:,} most frequent are one"
         note = f"{note}; {many}" if note else many
-    return Column(name, "category", tuple(sorted(value for value, _ in ranked[:CATEGORIES])), note)
+    return Column(name, "category", tuple(sorted(ranked[:CATEGORIES])), note)
 
 
 def values(column: Column, series: Any) -> Any:
@@ -134,56 +127,56 @@ def values(column: Column, series: Any) -> Any:
     Raises:
         ValueError: cells of another kind than the training rows had, named.
     """
-    found = cells.cells(column.name, series)
+    form, values = cells.cells(column.name, series)
     if column.kind == "category":
-        return _categories(column, found, series)
-    if found.form in ("text", "category"):
-        return _parsed(column, found.values)
-    empty = bool(np.isnan(found.values).all())
-    if found.form != column.kind and not empty and not (column.kind == "boolean" and _is_flag(found)):
-        raise ValueError(_other(column, str(series.dtype), series.dropna().iloc[0]))
-    _check_finite(column.name, found.values)
-    return found.values
+        return _categories(column, form, values, series)
+    if form in ("text", "category"):
+        return _parsed(column, values)
+    empty = bool(np.isnan(values).all())
+    if form != column.kind and not empty and not (column.kind == "boolean" and form == "number" and _are_flags(values)):
+        raise ValueError(_other_kind(column, str(series.dtype), series.dropna().iloc[0]))
+    _check_finite(column.name, values)
+    return values
 
 
-def _is_flag(found: Cells) -> bool:
-    there = found.values[~np.isnan(found.values)]
-    return found.form == "number" and bool(np.isin(there, (0.0, 1.0)).all())
+def _are_flags(values: np.ndarray) -> bool:
+    """Whether numbers are 0, 1 or missing, and so may be truth values."""
+    return bool(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all())
 
 
 def _parsed(column: Column, text: Any) -> np.ndarray:
-    there = text != ""
-    tests = {"number": cells.is_number, "boolean": cells.is_truth, "date": cells.is_date}
-    wrong = there & ~tests[column.kind](text)
-    if column.kind == "boolean" and wrong.any() and cells.is_number(text[there]).all():
-        flags = Cells("number", cells.numbers(text))
-        if _is_flag(flags):
-            return np.asarray(flags.values)
+    present = text != ""
+    checks = {"number": cells.is_number, "boolean": cells.is_truth, "date": cells.is_date}
+    wrong = present & ~checks[column.kind](text)
+    if column.kind == "boolean" and wrong.any() and cells.is_number(text[present]).all():
+        flags = cells.numbers(text)
+        if _are_flags(flags):
+            return flags
     if wrong.any():
-        raise ValueError(_other(column, "text", text[wrong].iloc[0]))
+        raise ValueError(_other_kind(column, "text", text[wrong].iloc[0]))
     if column.kind == "date":
         return cells.dates(column.name, text)
-    found = cells.truths(text) if column.kind == "boolean" else cells.numbers(text)
-    _check_finite(column.name, found)
-    return found
+    values = cells.truths(text) if column.kind == "boolean" else cells.numbers(text)
+    _check_finite(column.name, values)
+    return values
 
 
-def _categories(column: Column, found: Cells, series: Any) -> Any:
-    if found.form in ("text", "category"):
-        return found.values
+def _categories(column: Column, form: cells.Form, values: Any, series: Any) -> Any:
+    if form in ("text", "category"):
+        return values
     # 7.0 means 7: a column of integers becomes float where cells are missing
-    text = cells.whole(found.values) if found.form == "number" else cells.texts(series)
-    there = text[text != ""]
-    if len(there) and not there.isin(column.categories).any():
-        raise ValueError(_other(column, str(series.dtype), there.iloc[0]))
+    text = cells.number_texts(values) if form == "number" else cells.texts(series)
+    present = text[text != ""]
+    if len(present) and not present.isin(column.categories).any():
+        raise ValueError(_other_kind(column, str(series.dtype), present.iloc[0]))
     return text
 
 
-def _other(column: Column, got: str, example: Any) -> str:
+def _other_kind(column: Column, given: str, example: Any) -> str:
     known = f" such as {column.categories[0]!r}" if column.categories else ""
     kinds = {"number": "numbers", "boolean": "true and false", "date": "ISO dates", "category": "categories"}
     return (
-        f"column {column.name!r} held {kinds[column.kind]}{known} in the training rows, got {got} ({example!r}); "
+        f"column {column.name!r} had {kinds[column.kind]}{known} in the training rows, got {given} ({example!r}); "
         "correct the cells, or give the column the type it had"
     )
 

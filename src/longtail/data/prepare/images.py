@@ -1,4 +1,4 @@
-"""What travels with a model that was trained on images or on features: new rows -> the tensor it knows."""
+"""The preparation of a model that was trained on images or on features: new rows -> its input tensor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALLEST, LARGEST = 4, 1024
 
 
 def check_size(size: Any) -> int:
-    """A size in pixels that images can be brought to."""
+    """Check a size in pixels to which images can be resized."""
     if isinstance(size, bool) or not isinstance(size, int) or not SMALLEST <= size <= LARGEST:
         raise ValueError(f"size must be an integer in [{SMALLEST}, {LARGEST}] pixels, got {size!r}; try 32")
     return size
@@ -30,24 +30,21 @@ def check_size(size: Any) -> int:
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """Images -> (N, 3, size, size) uint8, by the rules they were decoded by for training."""
+    """Images -> (N, 3, size, size) uint8, by the same rules as the images of training."""
 
     size: int
+
+    kind = "images"
 
     def __post_init__(self) -> None:
         check_size(self.size)
 
-    @property
-    def kind(self) -> str:
-        """ "images"."""
-        return "images"
-
     def paths(self, folder: str | Path) -> list[str]:
         """The relative paths of the images below a folder, sorted; at any depth, labels or none."""
-        found = list(scan(folder).images)
-        if not found:
+        images = list(scan(folder).images)
+        if not images:
             raise ValueError(f"folder {str(folder)!r} holds no image; check the path")
-        return found
+        return images
 
     def __call__(self, raw: Any) -> Tensor:
         """The inputs of these images.
@@ -67,13 +64,13 @@ class ImagePreparation:
 
         Args:
             raw: as above.
-            skip_bad: leave out what cannot be decoded, named with the reason in `skipped`; not where nothing is left.
+            skip_bad: leave out images that cannot be decoded, with the reason in `skipped`, unless these are all.
         """
         if isinstance(raw, Tensor | np.ndarray):
             return Read(self._array(raw))
         images = self._encoded(raw)
-        found = decode(images, self.size, skip_bad=True).checked(skip_bad, "predictions(..., skip_bad=True)")
-        return Read(found.images, tuple(images.names), _skipped(found, len(images.names)))
+        decoded = decode(images, self.size, skip_bad=True).checked(skip_bad, "predictions(..., skip_bad=True)")
+        return Read(decoded.images, tuple(images.names), _skipped(decoded, len(images.names)))
 
     def _encoded(self, raw: Any) -> EncodedImages:
         if isinstance(raw, str | Path) and Path(raw).is_dir():
@@ -92,12 +89,12 @@ class ImagePreparation:
         return {"kind": self.kind, "size": self.size, "rules": RULES}
 
     def blobs(self) -> dict[str, bytes]:
-        """Nothing further."""
+        """No further files."""
         return {}
 
     @classmethod
     def from_json(cls, description: dict[str, Any], blobs: Mapping[str, bytes]) -> Self:
-        """What `to_json` described.
+        """Restore what `to_json` returned.
 
         Raises:
             ValueError: decoding rules of another version.
@@ -138,11 +135,11 @@ def _listed(sources: list[Any]) -> EncodedImages:
     )
 
 
-def _skipped(found: Decoded, count: int) -> dict[int, str]:
+def _skipped(decoded: Decoded, count: int) -> dict[int, str]:
     """Row -> what is wrong with it."""
-    sound = set(found.rows.tolist())
-    rows = [row for row in range(count) if row not in sound]
-    return dict(zip(rows, (why for _, why in found.bad), strict=True))
+    readable = set(decoded.rows.tolist())
+    rows = [row for row in range(count) if row not in readable]
+    return dict(zip(rows, (why for _, why in decoded.bad), strict=True))
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
@@ -162,10 +159,7 @@ class FeaturePreparation:
     shape: tuple[int, ...]
     dtype: str
 
-    @property
-    def kind(self) -> str:
-        """ "features"."""
-        return "features"
+    kind = "features"
 
     def __call__(self, raw: Any) -> Tensor:
         """The inputs of an array, tensor or numeric frame, or of X in an .npz, or of an .npy.
@@ -179,9 +173,9 @@ class FeaturePreparation:
                 f"features must be of shape {self.shape} each, as in training, got {tuple(inputs.shape[1:])}; "
                 "pass the same columns or images of the same size"
             )
-        found = str(inputs.dtype).removeprefix("torch.")
-        if found != self.dtype:
-            raise ValueError(f"features must be {self.dtype}, as in training, got {found}; convert them likewise")
+        dtype = str(inputs.dtype).removeprefix("torch.")
+        if dtype != self.dtype:
+            raise ValueError(f"features must be {self.dtype}, as in training, got {dtype}; convert them likewise")
         if inputs.is_floating_point() and not bool(torch.isfinite(inputs).all()):
             raise ValueError("features must be finite, got NaN or infinity; impute or leave out these rows")
         return inputs
@@ -191,10 +185,10 @@ class FeaturePreparation:
         return {"kind": self.kind, "shape": list(self.shape), "dtype": self.dtype}
 
     def blobs(self) -> dict[str, bytes]:
-        """Nothing further."""
+        """No further files."""
         return {}
 
     @classmethod
     def from_json(cls, description: dict[str, Any], blobs: Mapping[str, bytes]) -> Self:
-        """What `to_json` described."""
+        """Restore what `to_json` returned."""
         return cls(tuple(int(size) for size in description["shape"]), str(description["dtype"]))

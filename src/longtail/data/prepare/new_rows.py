@@ -1,4 +1,4 @@
-"""New rows for a trained model, as its preparation takes them: labels are not needed, and told of where given."""
+"""New rows for a trained model, as its preparation takes them; labels are not needed, and noted where given."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from longtail.data.prepare.preparation import Preparation, Read
-from longtail.data.read.array_files import LABELS
+from longtail.data.read.array_files import LABELS, array_names
 from longtail.facts.paths import regular
 
 
 def rows(
     source: Any, preparation: Preparation | None, *, delimiter: str | None = None, header: bool | None = None
 ) -> Any:
-    """What stands at a path, read by the kind of data that the model was trained on; anything else is handed on.
+    """Read new rows from a path, by the kind of data that the model was trained on; return rows in memory as they are.
 
     Args:
         source: a path, or rows in memory.
@@ -25,7 +24,7 @@ def rows(
         delimiter, header: of text files.
 
     Raises:
-        ValueError: nothing there, or data of another kind.
+        ValueError: no such file or folder, or data of another kind.
     """
     if not isinstance(source, str | Path):
         return source
@@ -43,7 +42,7 @@ def rows(
             raise ValueError(
                 f"the model was trained on a table, got {str(source)!r}; pass a .csv, .tsv or .parquet file"
             )
-        # a file is cut into columns as the training's was, whose names tell a header from a row
+        # the names of the training columns tell a header from a row
         names = [c.name for c in getattr(preparation, "columns", ())]
         return read_table(path, delimiter=delimiter, header=header, expected=names).frame
     if delimiter is not None or header is not None:
@@ -54,10 +53,10 @@ def rows(
 
 
 def read(data: Any, preparation: Preparation | None, *, skip_bad: bool = False) -> Read:
-    """Rows as they come (a frame, a path, arrays, images) as the inputs of a network.
+    """Turn rows (a frame, a path, arrays, images) into the inputs of a network.
 
     Args:
-        data: what the preparation takes; a tensor where there is none.
+        data: rows that the preparation takes; a tensor for a model without one.
         preparation: of the model.
         skip_bad: leave out images that cannot be decoded.
 
@@ -66,8 +65,8 @@ def read(data: Any, preparation: Preparation | None, *, skip_bad: bool = False) 
             `skip_bad` for data that are no images.
     """
     if (images := getattr(preparation, "read", None)) is not None:
-        found: Read = images(data, skip_bad=skip_bad)
-        return found
+        decoded: Read = images(data, skip_bad=skip_bad)
+        return decoded
     if skip_bad:
         kind = "tensors" if preparation is None else preparation.kind.replace("table", "a table")
         raise ValueError(f"skip_bad (--skip-bad) is for images, and the model was trained on {kind}; leave it out")
@@ -84,12 +83,12 @@ def read(data: Any, preparation: Preparation | None, *, skip_bad: bool = False) 
 def labels_beside(
     data: Any, label: str | None, names: Sequence[str] | None = None, classes: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """A sentence where rows to predict bring labels of their own, which nobody has asked for.
+    """A sentence where the rows to predict come with labels, which are not used.
 
     Args:
         data: as `read` takes them.
-        label: the column that held the labels of training, where there was one.
-        names: the rows' own, as in `Read`: images in folders that are called as the classes.
+        label: the label column of training, if any.
+        names: of the rows, as in `Read`: images may lie in folders with the names of the classes.
         classes: the class names.
     """
     where = None
@@ -102,14 +101,13 @@ def labels_beside(
     if where is None:
         return ()
     return (
-        f"{where}; they were not looked at to predict, and longtail.metrics.evaluate(probabilities, labels, "
+        f"{where}; they were not used to predict, and longtail.metrics.evaluate(probabilities, labels, "
         "class_counts=..., probabilities=True) will score the predictions against them",
     )
 
 
 def _labels_in(path: Path) -> str | None:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return next((name for name in LABELS if name in archive.files), None)
-    except Exception:  # what is wrong with the file has been told where its features were read
+        return next((name for name in LABELS if name in array_names(path)), None)
+    except ValueError:  # reported where its features were read
         return None

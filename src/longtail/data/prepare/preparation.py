@@ -1,4 +1,4 @@
-"""From raw rows to the inputs of a network: what has to travel with a trained model."""
+"""From raw rows to the inputs of a network: the part of a trained model that does it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 class Read:
     """Raw rows as inputs (K, ...) of a network.
 
-    `names` are the N rows' own, None where they are numbered; `skipped` says of N - K rows why they have no input.
+    `names` are those of the N rows, None where rows are numbered; `skipped` says of N - K rows why they have no input.
     """
 
     inputs: Tensor
@@ -24,8 +24,8 @@ class Read:
 class Preparation(Protocol):
     """Raw rows -> the tensor (N, ...) that a network was trained on.
 
-    Whatever it had to learn was learnt on training rows only. It refuses rows that do not fit (columns, dtypes,
-    shapes, image mode) with one line that names them.
+    Whatever it learns, it learns from training rows only. It refuses rows that do not fit (columns, dtypes, shapes,
+    image mode) with one line that names them.
     """
 
     @property
@@ -47,5 +47,5 @@ class Preparation(Protocol):
 
     @classmethod
     def from_json(cls, description: dict[str, Any], blobs: Mapping[str, bytes]) -> Self:
-        """What `to_json` and `blobs` described."""
+        """Restore what `to_json` and `blobs` returned."""
         ...

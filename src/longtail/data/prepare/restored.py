@@ -1,4 +1,4 @@
-"""The preparation that came with a model, from what its files say."""
+"""Restore the preparation of a model from its files."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def restored(description: Any, blobs: Mapping[str, bytes]) -> Preparation | None
     if kind in ("images", "features"):
         from longtail.data.prepare.images import FeaturePreparation, ImagePreparation
 
-        made: type[Preparation] = ImagePreparation if kind == "images" else FeaturePreparation
-        return made.from_json(description, blobs)
+        cls: type[Preparation] = ImagePreparation if kind == "images" else FeaturePreparation
+        return cls.from_json(description, blobs)
     raise ValueError(f"the model's preparation must be table, images or features, got {kind!r}; update longtail")

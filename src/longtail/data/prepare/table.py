@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.prepare.columns import CATEGORIES, KEPT, Column, column, values
+from longtail.data.prepare.columns import CATEGORIES, USED, Column, column, values
 from longtail.data.read.tables.table import Table
 
 FILE = "preparation.skops"
@@ -29,7 +29,7 @@ class TablePreparation:
     and 0 for a missing or unknown one. Rows count once each here, whatever their weight.
 
     Args:
-        columns: what is known of each feature column, in the training frame's order; those left out too.
+        columns: each feature column in the training frame's order, including those that are not used.
         transformer: the fitted scikit-learn ColumnTransformer.
         names: of the D output columns.
     """
@@ -45,58 +45,58 @@ class TablePreparation:
         """Learn kinds, medians, means, deviations and categories from these rows, which are the training rows.
 
         Raises:
-            ValueError: no column is left to learn from, or one that cannot be read (see `column`).
+            ValueError: no column to learn from, or one that cannot be read (see `column`).
         """
         frame = _frame(frame)
         columns = tuple(column(str(name), frame[name]) for name in frame.columns)
-        kept = [c for c in columns if c.kind in KEPT]
-        if not kept:
+        used = [c for c in columns if c.kind in USED]
+        if not used:
             why = "; ".join(c.note for c in columns[:3]) or "the table has no other column than its label"
             raise ValueError(f"a table must have a feature column to learn from, got none ({why}); add columns")
-        typed = _typed(kept, frame)
-        numbers = [c.name for c in kept if c.kind != "category"]
+        typed = _typed(used, frame)
+        numbers = [c.name for c in used if c.kind != "category"]
         missing = [name for name in numbers if bool(typed[name].isna().any())]
-        codes = [c for c in kept if c.kind == "category"]
+        codes = [c for c in used if c.kind == "category"]
         transformer = _transformer(numbers, missing, codes).fit(typed)
         names = (*numbers, *(f"{name} is missing" for name in missing), *(c.name for c in codes))
         return cls(columns, transformer, names)
 
     @property
     def categories(self) -> tuple[int, ...]:
-        """How many codes each code column has, code 0 included."""
+        """Number of codes of each code column, code 0 included."""
         return tuple(len(c.categories) + 1 for c in self.columns if c.kind == "category")
 
     @property
     def numeric(self) -> int:
-        """How many of the D output columns are numbers; they stand first."""
+        """Number of the D output columns that are numbers; they come first."""
         return len(self.names) - len(self.categories)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What was decided about columns, as sentences."""
+        """Sentences on columns."""
         return tuple(c.note for c in self.columns if c.note)
 
     def __call__(self, raw: Any) -> Tensor:
-        """The inputs (N, D) of a `Table` or frame; columns beyond those of training are not looked at.
+        """The inputs (N, D) of a `Table` or frame; columns that training did not have are ignored.
 
         Raises:
             ValueError: a column of training is missing, or holds another kind of cells; named.
         """
         frame = _frame(raw)
-        kept = [c for c in self.columns if c.kind in KEPT]
-        absent = [c.name for c in kept if c.name not in frame.columns]
+        used = [c for c in self.columns if c.kind in USED]
+        absent = [c.name for c in used if c.name not in frame.columns]
         if absent:
             shown = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
             raise ValueError(
                 f"data must have the columns of training, got none called {shown}; "
-                f"it has {', '.join(map(str, list(frame.columns)[:8])) or 'no columns'}; add or rename them, or tell "
+                f"it has {', '.join(map(str, list(frame.columns)[:8])) or 'no columns'}; add or rename them, or say "
                 "whether the first line is a header (--header, --no-header)"
             )
         if len(frame) == 0:
             return torch.empty(0, len(self.names))
-        typed = _typed(kept, frame)
-        for told in _unknown(kept, typed):
-            log.info(told)
+        typed = _typed(used, frame)
+        for note in _unknown(used, typed):
+            log.info(note)
         block = np.asarray(self.transformer.transform(typed), dtype=np.float64)
         block[:, self.numeric :] += 1  # the encoder gives -1 to what it does not know
         with np.errstate(over="ignore"):
@@ -105,9 +105,9 @@ class TablePreparation:
         return torch.from_numpy(inputs)
 
     def unfamiliar(self, raw: Any) -> tuple[str, ...]:
-        """A sentence on every column of these rows with categories that training did not have: a wrong file shows so.
+        """A sentence on every column of these rows with categories that training did not have, as a wrong file has.
 
-        Not said of a column whose rarest categories are one code anyway (`CATEGORIES`).
+        Columns whose rarest categories share one code anyway (`CATEGORIES`) are passed over.
         """
         frame = _frame(raw)
         codes = [c for c in self.columns if c.kind == "category"]
@@ -128,7 +128,7 @@ class TablePreparation:
 
     @classmethod
     def from_json(cls, description: dict[str, Any], blobs: Mapping[str, bytes]) -> Self:
-        """What `to_json` and `blobs` described; nothing in it is executed.
+        """Restore what `to_json` and `blobs` returned; nothing in it is executed.
 
         Raises:
             ValueError: a description that is not one of ours, or a file of types that are not trusted.
@@ -148,20 +148,20 @@ class TablePreparation:
                 f"the table preparation of this model is damaged ({error}); save the model again"
             ) from None
         transformer = trusted.loads(data, "the table preparation")
-        made = cls(columns, transformer, names)
-        if not isinstance(transformer, ColumnTransformer) or not made._fits():
+        restored = cls(columns, transformer, names)
+        if not isinstance(transformer, ColumnTransformer) or not restored._fits():
             raise ValueError("the table preparation of this model does not fit its description; save the model again")
-        return made
+        return restored
 
     def _fits(self) -> bool:
-        """Whether the transformer is the one that these columns describe."""
-        kept = [c for c in self.columns if c.kind in KEPT]
+        """Whether the transformer fits these columns."""
+        used = [c for c in self.columns if c.kind in USED]
         encoder = self.transformer.named_transformers_.get("codes")
         known = [len(c) + 1 for c in encoder.categories_] if encoder is not None else []
         return (
-            list(self.transformer.feature_names_in_) == [c.name for c in kept]
+            list(self.transformer.feature_names_in_) == [c.name for c in used]
             and known == list(self.categories)
-            and self.names[self.numeric :] == tuple(c.name for c in kept if c.kind == "category")
+            and self.names[self.numeric :] == tuple(c.name for c in used if c.kind == "category")
         )
 
 
@@ -174,11 +174,11 @@ def _frame(raw: Any) -> Any:
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
-def _typed(kept: list[Column], frame: Any) -> Any:
-    """The kept columns as float64 and, for categories, as strings."""
+def _typed(used: list[Column], frame: Any) -> Any:
+    """The used columns as float64 and, for categories, as strings."""
     import pandas
 
-    data = {c.name: values(c, frame[c.name]) for c in kept}
+    data = {c.name: values(c, frame[c.name]) for c in used}
     return pandas.DataFrame({n: v.to_numpy(dtype=object) if hasattr(v, "to_numpy") else v for n, v in data.items()})
 
 
@@ -202,17 +202,17 @@ def _transformer(numbers: list[str], missing: list[str], codes: list[Column]) ->
     return ColumnTransformer([step for step in steps if step[2]], sparse_threshold=0.0)
 
 
-def _unknown(kept: list[Column], typed: Any) -> list[str]:
-    said = []
-    for c in kept:
+def _unknown(used: list[Column], typed: Any) -> list[str]:
+    notes = []
+    for c in used:
         if c.kind == "category" and len(c.categories) < CATEGORIES:
             unknown = ~typed[c.name].isin((*c.categories, ""))
             if unknown.any():
-                said.append(
+                notes.append(
                     f"column {c.name!r}: {int(unknown.sum())} of {len(typed)} rows have a category that training did "
                     f"not have, such as {typed[c.name][unknown].iloc[0]!r}"
                 )
-    return said
+    return notes
 
 
 def _check(inputs: np.ndarray, names: tuple[str, ...]) -> None:

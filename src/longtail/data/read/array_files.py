@@ -1,10 +1,11 @@
-"""Array files: .npz with features and labels, or .npy beside a label file. Pickled objects are never loaded."""
+"""Array files: .npz with arrays by name, or .npy with one array. Pickled objects are never loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -12,39 +13,81 @@ from longtail.facts.paths import regular
 
 FEATURES = ("X", "features", "embeddings", "embedding", "images", "inputs", "data", "x")
 LABELS = ("y", "labels", "targets", "label", "target", "Y")
-"""What arrays are called. The first two are ours and come first; of the others a file must hold one alone."""
+"""Names of arrays. The first two are ours and have precedence; of the others a file must hold one alone."""
 SUFFIXES = (".npz", ".npy")
 ARRAYS = (b"\x93NUMPY", b"PK")
 PICKLED = (b"\x80", *ARRAYS)
-"""How a pickle and the array files that may hold pickled objects begin."""
+"""First bytes of a pickle, and of the array files that may hold pickled objects."""
 
 
-def read(path: Path, label: str | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a file under our names: X, y and, where declared, X_val, y_val, X_test, y_test, classes.
+def read(path: Path, label: str | None = None, group: str | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a file under our names: X, y and, where declared, X_val, y_val, X_test, y_test, classes, group.
 
     Args:
         path: .npz or .npy.
         label: the file of the labels beside an .npy, or the array of labels in an .npz.
+        group: the array of groups in an .npz.
 
     Raises:
-        ValueError: not an array file, the expected arrays are missing or may be several, or it holds pickled objects.
+        ValueError: not an array file, the expected arrays are missing or ambiguous, or it holds pickled objects.
     """
-    if not path.exists():
-        raise ValueError(f"data file {str(path)!r} does not exist; check the path")
+    regular(path)
     if path.suffix == ".npy":
+        if group is not None:
+            raise ValueError(f"group must be an array of an .npz, got {group!r} for {path.name}; save all in one .npz")
         return _read_npy(path, label)
     if path.suffix != ".npz":
         raise ValueError(
             f"data must be {' or '.join(SUFFIXES)}, got {str(path)!r}; save arrays with numpy.savez(path, X=X, y=y)"
         )
-    return _read_npz(path, label)
+    return _read_npz(path, label, group)
 
 
-def array_name(path: Path, part: str) -> str:
-    """What an array of features is called as a source."""
+def source_name(path: Path, part: str) -> str:
+    """The name of an array of features as a source."""
     if path.suffix == ".npy":
         return path.name
     return f"{path.name}: X" + ("" if part == "train" else f"_{part}")
+
+
+def array_names(path: Path) -> list[str]:
+    """The names of the arrays of an .npz.
+
+    Raises:
+        ValueError: a file that cannot be read, or a single array.
+    """
+    with _opened(path) as loaded:
+        names = None if isinstance(loaded, np.ndarray) else list(loaded.files)
+    if names is None:
+        raise ValueError(f"{path.name} is one array under the name of an archive; rename it to .npy")
+    return names
+
+
+def load_array(path: Path, name: str | None = None) -> np.ndarray:
+    """The array of this name of an .npz, or that of an .npy.
+
+    Raises:
+        ValueError: a file that cannot be read, or pickled objects.
+    """
+    with _opened(path, "" if name is None else f", array {name},") as loaded:
+        return np.asarray(loaded if name is None else loaded[name])
+
+
+def find_array(names: Sequence[str], known: Sequence[str], path: Path) -> str | None:
+    """The array that has one of the `known` names, or such a name with _train behind it; None where there is none.
+
+    Raises:
+        ValueError: several have one.
+    """
+    ours = [name for name in known[:2] if name in names]
+    others = [name for name in known[2:] if name in names]
+    training = [f"{name}_train" for name in known if f"{name}_train" in names]
+    if not ours and len(others or training) > 1:
+        raise ValueError(
+            f"{path.name} must hold one array of {known[1]}, got {' and '.join(others or training)}; "
+            f"save the one that is meant as {known[0]}"
+        )
+    return next(iter([*ours, *others, *training]), None)
 
 
 def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
@@ -56,89 +99,47 @@ def _read_npy(path: Path, label: str | None) -> dict[str, np.ndarray]:
     label_path = Path(label) if Path(label).exists() else path.parent / label
     if not label_path.exists():
         raise ValueError(f"label file {label!r} does not exist; check the path")
-    return {"X": _load(path), "y": _load(regular(label_path, "label file"))}
+    return {"X": load_array(path), "y": load_array(regular(label_path, "label file"))}
 
 
-def _read_npz(path: Path, label: str | None) -> dict[str, np.ndarray]:
-    # a file of our own: numpy leaves its handle open when the archive is damaged
-    with _file(path) as file, _opened(file, path) as archive:
-        found = list(archive.files)
-        features, labels = named(found, FEATURES, path), label or named(found, LABELS, path)
-        if features is None or labels is None:
-            raise ValueError(
-                f"{path.name} must hold X (or features) and y (or labels), got {', '.join(found[:12]) or 'no arrays'}; "
-                "save it with numpy.savez(path, X=X, y=y); embeddings, images, data and targets are understood, too"
-            )
-        inputs = _array(archive, features, path)
-        if labels not in found:
-            held = ", ".join(found[:12])
-            raise ValueError(f"label (--label) must be an array of {path.name}, got {label!r}; it holds {held}")
-        names = {labels: "y", "classes": "classes", "sample_weight": "sample_weight"}
-        for part in ("val", "test"):
-            x, y = (name.removesuffix("_train") + f"_{part}" for name in (features, labels))
-            names |= {x: f"X_{part}", y: f"y_{part}"}
-            if (x in found) != (y in found):
-                raise ValueError(
-                    f"{path.name} must declare both {x} and {y}, got only one of them; save the other or drop it"
-                )
-        rest = {ours: _array(archive, theirs, path) for theirs, ours in names.items() if theirs in found}
-        return {"X": inputs, **rest}
-
-
-class SeveralError(ValueError):
-    """More than one array of a file may be meant."""
-
-
-def named(found: Sequence[str], known: Sequence[str], path: Path) -> str | None:
-    """The array that is called one of the `known` names, or so with _train behind it; None where there is none.
-
-    Raises:
-        SeveralError: several are.
-    """
-    ours = [name for name in known[:2] if name in found]
-    theirs = [name for name in known[2:] if name in found]
-    apart = [f"{name}_train" for name in known if f"{name}_train" in found]
-    if not ours and len(theirs or apart) > 1:
-        raise SeveralError(
-            f"{path.name} must hold one array of {known[1]}, got {' and '.join(theirs or apart)}; "
-            f"save the one that is meant as {known[0]}"
+def _read_npz(path: Path, label: str | None, group: str | None) -> dict[str, np.ndarray]:
+    names = array_names(path)
+    features, labels = find_array(names, FEATURES, path), label or find_array(names, LABELS, path)
+    listed = ", ".join(names[:12])
+    if features is None or labels is None:
+        raise ValueError(
+            f"{path.name} must hold X (or features) and y (or labels), got {listed or 'no arrays'}; "
+            "save it with numpy.savez(path, X=X, y=y); embeddings, images, data and targets are understood, too"
         )
-    return next(iter([*ours, *theirs, *apart]), None)
+    inputs = load_array(path, features)
+    if labels not in names:
+        raise ValueError(f"label (--label) must be an array of {path.name}, got {label!r}; it holds {listed}")
+    if group is not None and group not in names:
+        raise ValueError(f"group must be an array of {path.name}, got {group!r}; save it beside X and y")
+    chosen = {"y": labels, "classes": "classes", "sample_weight": "sample_weight"}
+    chosen |= {} if group is None else {"group": group}
+    for part in ("val", "test"):
+        x, y = (name.removesuffix("_train") + f"_{part}" for name in (features, labels))
+        chosen |= {f"X_{part}": x, f"y_{part}": y}
+        if (x in names) != (y in names):
+            raise ValueError(
+                f"{path.name} must declare both {x} and {y}, got only one of them; save the other or drop it"
+            )
+    return {"X": inputs, **{ours: load_array(path, name) for ours, name in chosen.items() if name in names}}
 
 
-def _file(path: Path) -> BinaryIO:
+@contextmanager
+def _opened(path: Path, where: str = "") -> Iterator[Any]:
+    """What numpy loads from the file; any error in the block is one of reading it."""
     try:
-        return open(path, "rb")
-    except OSError as error:
-        raise ValueError(f"{path.name} {unreadable(path, error)}") from None
-
-
-def _opened(file: BinaryIO, path: Path) -> Any:
-    try:
-        archive = np.load(file, allow_pickle=False)
+        with open(path, "rb") as file:  # a file of our own: numpy does not close its own when the archive is damaged
+            yield np.load(file, allow_pickle=False)
     except Exception as error:  # whatever a damaged file makes the readers raise
-        raise ValueError(f"{path.name} {unreadable(path, error)}") from None
-    if isinstance(archive, np.ndarray):
-        raise ValueError(f"{path.name} is one array under the name of an archive; rename it to .npy")
-    return archive
+        raise ValueError(f"{path.name}{where} {_reason(path, error)}") from None
 
 
-def _array(archive: Any, name: str, path: Path) -> np.ndarray:
-    try:
-        return np.asarray(archive[name])
-    except Exception as error:  # whatever a damaged file makes the readers raise
-        raise ValueError(f"{path.name}, array {name}, {unreadable(path, error)}") from None
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except Exception as error:  # whatever a damaged file makes the reader raise
-        raise ValueError(f"{path.name} {unreadable(path, error)}") from None
-
-
-def unreadable(path: Path, error: Exception) -> str:
-    """Why a file, of which numpy raised this error, is not read, and the way out.
+def _reason(path: Path, error: Exception) -> str:
+    """Why numpy could not read the file, and the way out.
 
     In our words: numpy takes whatever has no magic bytes, a text file too, for a pickle, and advises to load it.
     """

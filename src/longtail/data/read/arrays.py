@@ -1,4 +1,4 @@
-"""Arrays, tensors and frames as examples: shapes, dtypes and labels are checked before anything else runs."""
+"""Arrays, tensors and frames as examples, with checks of shapes, dtypes and labels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def examples(inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, 
             leaves no doubt; a tensor, an array, nested lists, or a frame of numeric columns. uint8 stays uint8,
             everything else becomes float32.
         labels: N class indices or names.
-        classes: the names of all classes in order, where the labels alone do not tell.
+        classes: the names of all classes in order, where the labels alone do not give them.
         sample_weight: N non-negative weights, or None.
     """
     tensor = as_inputs(inputs)
@@ -42,7 +42,7 @@ def of_dataset(source: Any) -> tuple[Any, Any] | None:
     """Inputs and labels of a `TensorDataset`, or of a `Subset` of one; None for what is no data set.
 
     Raises:
-        TypeError: another number of tensors than two, or a data set that keeps no tensors.
+        TypeError: another number of tensors than two, or a data set without tensors.
     """
     if isinstance(source, Subset) and (whole := of_dataset(source.dataset)) is not None:
         return whole[0][source.indices], whole[1][source.indices]
@@ -55,7 +55,7 @@ def of_dataset(source: Any) -> tuple[Any, Any] | None:
 
 
 def as_weight(sample_weight: Any, size: int) -> Tensor:
-    """One weight per row as float32; how large they may be is checked with the rest of the data."""
+    """One weight per row as float32; their range is checked with the rest of the data."""
     weight = torch.as_tensor(np.asarray(sample_weight), dtype=torch.float32)
     if weight.shape != (size,):
         raise ValueError(f"sample_weight must have shape ({size},), got {tuple(weight.shape)}; pass one per row")
@@ -78,7 +78,7 @@ def as_inputs(inputs: Any) -> Tensor:
     if tensor.ndim == 4 and tensor.shape[-1] in IMAGE_CHANNELS:
         return tensor.permute(0, 3, 1, 2).contiguous()
     if tensor.ndim == 4 and tensor.shape[1] in IMAGE_CHANNELS:
-        return tensor.contiguous()  # as torch has it: what comes last is no channel
+        return tensor.contiguous()  # as torch has them: the last axis is no channel
     raise ValueError(
         f"features must have shape (N, D), (N, H, W), (N, H, W, 1), (N, H, W, 3) or (N, 3, H, W), got "
         f"{tuple(tensor.shape)}; reshape them, or flatten with X.reshape(len(X), -1)"
@@ -96,7 +96,7 @@ def _from_numpy(array: np.ndarray) -> Tensor:
 
 
 def is_frame(value: Any) -> bool:
-    """A pandas frame, told by its shape so that pandas need not be installed."""
+    """Whether a value is a pandas frame, by its attributes, so that pandas need not be installed."""
     return hasattr(value, "columns") and hasattr(value, "dtypes") and hasattr(value, "to_numpy")
 
 

@@ -1,4 +1,4 @@
-"""Everything that is read from outside, by kind: files, folders, the hub, arrays and frames become a `Pool`."""
+"""Read data by their kind: files, folders, the hub, arrays and frames become a `Pool`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from longtail.data.origin import Origin
 from longtail.data.pool import PARTS, Pool
 from longtail.data.prepare.images import FeaturePreparation
-from longtail.data.read import array_files as files
+from longtail.data.read import array_files
 from longtail.data.read.arrays import as_weight, examples, is_frame, of_dataset
 from longtail.data.read.cifar import SOURCES
 from longtail.data.read.hub import hub_pool
@@ -27,12 +27,12 @@ from longtail.data.read.tables.table_pool import table_pool
 from longtail.data.rows import Examples
 from longtail.facts.counts import class_names
 from longtail.facts.messages import quoted
-from longtail.facts.paths import regular, status
+from longtail.facts.paths import status
 
 NAMES = ("digits", *SOURCES)
 HUB = "hub:"
 LABELS = "longtail labels"
-"""The column that labels passed beside a frame stand in."""
+"""The column for labels that are passed beside a frame."""
 
 
 def pool(
@@ -53,13 +53,12 @@ def pool(
             tensor, array or frame, or a `Pool`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
         label: the label column of a table, frame or metadata.csv, or the label file beside an .npy.
-        classes: the class names in order, where the labels do not tell.
+        classes: the class names in order, where the labels do not give it.
         sample_weight: one weight per example, or None.
-        name: what tables and folders call it.
+        name: the name of the data in tables and folders.
         options: for tables, folders and the hub the columns `split`, `group` and `weight` (for arrays: arrays of one
-            entry per row); for tables `drop_columns`, columns that are
-            no features; for text files `delimiter` and `header`; for images `size`, `skip_bad`, `mirror`,
-            `features` and `workers`.
+            entry per row); for tables `drop_columns`, columns that are no features; for text files `delimiter` and
+            `header`; for images `size`, `skip_bad`, `mirror`, `features` and `workers`.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
@@ -86,7 +85,7 @@ def _paths(source: Any) -> bool:
 
 
 def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
-    """The kind of what stands at a path or on the hub, and how to read it."""
+    """The kind of the data at a path or on the hub, and the function that reads them."""
     if isinstance(source, str) and source.startswith(HUB):
         return "hub", partial(_hub, source.removeprefix(HUB))
     if isinstance(source, list | tuple):
@@ -94,7 +93,7 @@ def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
     path = Path(source)
     if os.path.islink(path) and not os.path.exists(path):  # of a Path, a name too long for this system would raise
         status(path)  # says whether it leads back to itself or to nothing
-    if path.suffix in files.SUFFIXES:
+    if path.suffix in array_files.SUFFIXES:
         return "array file", partial(_array_file, path)
     if is_table(path):
         return "table", partial(table_pool, path)
@@ -126,49 +125,49 @@ def _no_classes(classes: Any) -> None:
 
 
 def _array_file(path: Path, *, classes: Any, name: Any, label: str | None = None, group: str | None = None) -> Pool:
-    arrays = files.read(regular(path), label)
+    arrays = array_files.read(path, label, group)
     try:
-        return _array_pool(path, arrays, classes=classes, name=name, group=group)
-    except (ValueError, TypeError) as error:  # said of arrays, whatever file they come from
-        said = str(error) if path.name in str(error) else f"{path.name}: {error}"
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(said) from None
+        return _array_pool(path, arrays, classes, name)
+    except (ValueError, TypeError) as error:  # about arrays, whatever file they come from
+        message = str(error) if path.name in str(error) else f"{path.name}: {error}"
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
 
 
-def _array_pool(path: Path, arrays: dict[str, np.ndarray], *, classes: Any, name: str | None, group: Any) -> Pool:
-    parts = [p for p in PARTS if p == "train" or f"X_{p}" in arrays]
-    keys = {p: ("X", "y") if p == "train" else (f"X_{p}", f"y_{p}") for p in parts}
+def _array_pool(path: Path, arrays: dict[str, np.ndarray], classes: Any, name: str | None) -> Pool:
+    suffixes = {"train": "", **{part: f"_{part}" for part in PARTS if f"X_{part}" in arrays}}
     # one set of names for all parts, wherever a class happens to occur
-    every = np.concatenate([np.asarray(arrays[y]).ravel() for _, y in keys.values()])
+    labels = np.concatenate([np.asarray(arrays[f"y{suffix}"]).ravel() for suffix in suffixes.values()])
     if "classes" in arrays:
         classes = [str(c) for c in arrays["classes"]]
-    elif classes is None and not (every.dtype.kind in "biu" and every.size == 0):
-        classes = class_names(every)
-    made = {p: examples(arrays[x], arrays[y], classes=classes) for p, (x, y) in keys.items()}
-    shape = tuple(made["train"].inputs.shape[1:])
-    for part, rows in made.items():
-        if (own := tuple(rows.inputs.shape[1:])) != shape:
-            differs = f"got {own} against {shape}; save the same columns"
-            raise ValueError(f"the {part} part must have the features of the training part, {differs}")
+    elif classes is None and not (labels.dtype.kind in "biu" and labels.size == 0):
+        classes = class_names(labels)
+    parts = {part: examples(arrays[f"X{s}"], arrays[f"y{s}"], classes=classes) for part, s in suffixes.items()}
+    train = parts["train"]
+    shape = tuple(train.inputs.shape[1:])
+    for part, rows in parts.items():
+        if tuple(rows.inputs.shape[1:]) != shape:
+            raise ValueError(
+                f"the {part} part must have the features of the training part, got {tuple(rows.inputs.shape[1:])} "
+                f"against {shape}; save the same columns"
+            )
     weight = None
     if "sample_weight" in arrays:
-        if len(made) > 1:
+        if len(parts) > 1:
             raise ValueError("sample_weight cannot go with a declared split; weigh rows in data without parts")
-        weight = as_weight(arrays["sample_weight"], len(made["train"]))
-    if group is not None and group not in arrays:
-        raise ValueError(f"group must be an array of {path.name}, got {group!r}; save it beside X and y")
-    inputs = torch.cat([rows.inputs for rows in made.values()]) if len(made) > 1 else made["train"].inputs
-    targets = torch.cat([rows.targets for rows in made.values()])
+        weight = as_weight(arrays["sample_weight"], len(train))
+    inputs = torch.cat([rows.inputs for rows in parts.values()]) if len(parts) > 1 else train.inputs
+    targets = torch.cat([rows.targets for rows in parts.values()])
     return Pool(
         name or path.stem,
-        Examples(inputs, targets, made["train"].classes),
+        Examples(inputs, targets, train.classes),
         targets,
-        made["train"].classes,
-        parts=None if len(made) == 1 else np.repeat(list(made), [len(rows) for rows in made.values()]),
-        groups=None if group is None else _codes(arrays[group]),
+        train.classes,
+        parts=None if len(parts) == 1 else np.repeat(list(parts), [len(rows) for rows in parts.values()]),
+        groups=_group_codes(arrays["group"]) if "group" in arrays else None,
         sample_weight=weight,
         preparation=_features(inputs),
         facts={"source": path.stem},
-        origin=Origin(tuple((files.array_name(path, p), len(rows)) for p, rows in made.items())),
+        origin=Origin(tuple((array_files.source_name(path, part), len(rows)) for part, rows in parts.items())),
     )
 
 
@@ -176,52 +175,51 @@ def _in_memory(
     source: Any, labels: Any, given: dict[str, Any], classes: Any, sample_weight: Any, name: str | None
 ) -> Pool:
     """Arrays, tensors and nested lists are features as they are; a frame is a table."""
-    name = name or "data"
     tensors = of_dataset(source)
     if tensors is not None:
         if labels is not None:
             raise TypeError("labels cannot be given beside a TensorDataset, which has its own; leave them out")
         source, labels = tensors
-    if is_frame(source):
-        refuse("a frame", ALLOWED["frame"], given)
-        if labels is not None and "label" in given:
-            raise TypeError("labels and label name the labels twice; pass one of them")
-        if isinstance(labels, str):
-            given, labels = {**given, "label": labels}, None
-        if labels is not None:
-            given = {**given, "label": LABELS}
-            column = np.asarray(labels)
-            source = source.assign(**{LABELS: column[:, 0] if column.shape[1:] == (1,) else column})
-        found = table_pool(source, name=name, classes=classes, **given)
-    else:
-        refuse("arrays", ALLOWED["arrays"], given)
-        if labels is None:
-            raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
-        rows = examples(source, labels, classes=classes)
-        found = Pool(
-            name,
-            rows,
-            rows.targets,
-            rows.classes,
-            parts=_column(given, "split", len(rows)),
-            groups=None if "group" not in given else _codes(_column(given, "group", len(rows))),
-            preparation=_features(rows.inputs),
-            facts={"source": name},
-            origin=Origin(((name, len(rows)),)),
-        )
-    return found if sample_weight is None else replace(found, sample_weight=as_weight(sample_weight, len(found)))
+    pool = (_frame_pool if is_frame(source) else _features_pool)(source, labels, given, classes, name or "data")
+    return pool if sample_weight is None else replace(pool, sample_weight=as_weight(sample_weight, len(pool)))
 
 
-def _column(given: dict[str, Any], option: str, size: int) -> np.ndarray | None:
-    if option not in given:
-        return None
-    values = np.asarray(given[option])
-    if values.shape != (size,):
-        raise ValueError(f"{option} must have one entry per row, {size}, got shape {values.shape}; pass an array")
-    return values.astype(str) if option == "split" else values
+def _frame_pool(frame: Any, labels: Any, given: dict[str, Any], classes: Any, name: str) -> Pool:
+    refuse("a frame", ALLOWED["frame"], given)
+    if labels is not None and "label" in given:
+        raise TypeError("labels and label name the labels twice; pass one of them")
+    if isinstance(labels, str):
+        given = {**given, "label": labels}
+    elif labels is not None:
+        given = {**given, "label": LABELS}
+        column = np.asarray(labels)
+        frame = frame.assign(**{LABELS: column[:, 0] if column.shape[1:] == (1,) else column})
+    return table_pool(frame, name=name, classes=classes, **given)
 
 
-def _codes(values: Any) -> np.ndarray:
+def _features_pool(features: Any, labels: Any, given: dict[str, Any], classes: Any, name: str) -> Pool:
+    refuse("arrays", ALLOWED["arrays"], given)
+    if labels is None:
+        raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
+    rows = examples(features, labels, classes=classes)
+    for option, values in given.items():
+        if np.shape(values) != (len(rows),):
+            shape = np.shape(values)
+            raise ValueError(f"{option} must have one entry per row, {len(rows)}, got shape {shape}; pass an array")
+    return Pool(
+        name,
+        rows,
+        rows.targets,
+        rows.classes,
+        parts=np.asarray(given["split"]).astype(str) if "split" in given else None,
+        groups=_group_codes(given["group"]) if "group" in given else None,
+        preparation=_features(rows.inputs),
+        facts={"source": name},
+        origin=Origin(((name, len(rows)),)),
+    )
+
+
+def _group_codes(values: Any) -> np.ndarray:
     return np.unique(np.asarray(values), return_inverse=True)[1].ravel().astype(np.int64)
 
 

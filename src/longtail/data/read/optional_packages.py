@@ -1,4 +1,4 @@
-"""The packages that reading needs and the base install does not have, and how `datasets` is kept quiet."""
+"""Optional packages that reading needs, and how `datasets` is kept quiet and offline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 NEEDS = {
     "images": "reading images needs datasets and pillow",
-    "tables": "reading tables needs datasets and pandas",
+    "tables": "reading tables needs pandas and pyarrow",
 }
 
 
@@ -18,11 +18,11 @@ def package(name: str, reading: str = "images") -> Any:
     """An optional package.
 
     Args:
-        name: what is imported.
-        reading: what for, a key of NEEDS.
+        name: of the module to import.
+        reading: the kind of data that needs it, a key of NEEDS.
 
     Raises:
-        ModuleNotFoundError: it is not installed; the way out is named.
+        ModuleNotFoundError: it is not installed.
     """
     try:
         return importlib.import_module(name)
@@ -36,9 +36,9 @@ PATIENCE = 5.0
 
 @contextmanager
 def online() -> Iterator[bool]:
-    """Whether the hub answers. Where it does not, `datasets` looks only for what it downloaded before.
+    """Whether the hub answers. Where it does not, `datasets` reads only what it downloaded before.
 
-    Of itself it would ask six times for every file, for half a minute, and warn each time.
+    By default it would ask six times for every file, for half a minute, and warn each time.
     """
     hub, datasets = package("huggingface_hub"), package("datasets")
     before = hub.constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
@@ -60,22 +60,22 @@ def _answers(hub: Any) -> bool:
 
 @contextmanager
 def silenced(*, download: bool = False) -> Iterator[None]:
-    """No log of what `datasets` then raises (one line from us is enough), and no message to the hub that a file on this
-    machine was opened; no bars of its own either, but for a download."""
+    """Keep `datasets` from logging what it then raises, from telling the hub that a local file was opened, and from
+    showing progress bars, except for a download."""
     datasets = package("datasets")
     logs = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
-    as_it_is = download or datasets.utils.are_progress_bars_disabled()
-    levels, counting = [log.level for log in logs], datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+    unchanged = download or datasets.utils.are_progress_bars_disabled()
+    levels, counts = [log.level for log in logs], datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
     for log in logs:
         log.setLevel(logging.CRITICAL)
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
-    if not as_it_is:
+    if not unchanged:
         datasets.disable_progress_bars()
     try:
         yield
     finally:
         for log, level in zip(logs, levels, strict=True):
             log.setLevel(level)
-        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counting
-        if not as_it_is:
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counts
+        if not unchanged:
             datasets.enable_progress_bars()

@@ -1,4 +1,4 @@
-"""Which options are read for which kind of data; another one is refused rather than silently not applied."""
+"""The options of each kind of data; any other is refused rather than silently ignored."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ALLOWED = {
     "arrays": ("group", "split"),
     "frame": (*COLUMNS, "drop_columns"),
 }
-"""Kind of data -> the options that are read for it."""
+"""Kind of data -> its options."""
 DEFAULTS = {"mirror": True, "skip_bad": False}
 FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o != "workers"}
 FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header", "drop_columns": "--drop"}
 
 
 def refuse(kind: str, allowed: Sequence[str], given: Mapping[str, Any], source: str = "") -> None:
-    """Refuse an option not read for that kind of data: ValueError, or TypeError for what is no option at all."""
+    """Refuse an option of another kind of data: ValueError, or TypeError for what is no option at all."""
     for option, value in given.items():
         if option not in allowed:
             what = f"{kind} ({source})" if source else kind
@@ -37,10 +37,10 @@ def refuse(kind: str, allowed: Sequence[str], given: Mapping[str, Any], source: 
 
 
 def flag(option: str) -> str:
-    """An option as Python names it and, where it has another spelling there, as the command line does."""
+    """An option by its name in Python and, where the command line has it, its flag."""
     return f"{option} ({FLAGS[option]})" if option in FLAGS else option
 
 
 def given_as(value: Any) -> str:
-    """A value as it was written: a path is its text."""
+    """A value as the user wrote it: a path is its text."""
     return quoted(str(value) if isinstance(value, Path) else value)

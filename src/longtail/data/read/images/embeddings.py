@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.read.array_files import FEATURES, SeveralError, named, unreadable
+from longtail.data.read.array_files import FEATURES, SUFFIXES, array_names, find_array, load_array
 from longtail.data.read.images.file_tree import listed_order
 from longtail.facts.paths import regular
 
@@ -50,24 +50,16 @@ def features_of(path: str | Path, names: Sequence[str]) -> Tensor:
 def stored(path: str | Path) -> tuple[np.ndarray, list[str] | None]:
     """Return X (or embeddings, ...) of an .npz with its `files`, if any, or the array of an .npy; no pickles."""
     path = Path(path)
-    if path.suffix not in (".npz", ".npy") or not path.exists():
+    if path.suffix not in SUFFIXES or not path.exists():
         what = "does not exist" if not path.exists() else "is neither .npz nor .npy"
         raise ValueError(f"features {str(path)!r} {what}; save them with numpy.savez(path, X=X, files=relative_paths)")
     regular(path, "features")
-    try:
-        # opened here, since numpy leaves its handle open when the archive is damaged
-        with open(path, "rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if isinstance(arrays, np.ndarray):
-                return arrays, None
-            with arrays as archive:
-                name = named(archive.files, FEATURES, path)
-                X = None if name is None else np.asarray(archive[name])
-                files = np.asarray(archive["files"]).ravel().tolist() if "files" in archive.files else None
-    except SeveralError:
-        raise
-    except Exception as error:  # whatever a damaged file makes the readers raise
-        raise ValueError(f"features {path.name!r} {unreadable(path, error)}") from None
-    if X is None:
+    if path.suffix == ".npy":
+        return load_array(path), None
+    names = array_names(path)
+    features = find_array(names, FEATURES, path)
+    if features is None:
         raise ValueError(f"features {path.name!r} must hold an array X, and files beside it; save it again")
-    return X, None if files is None else [str(name).replace("\\", "/") for name in files]
+    if "files" not in names:
+        return load_array(path, features), None
+    return load_array(path, features), [str(f).replace("\\", "/") for f in load_array(path, "files").ravel().tolist()]

@@ -1,4 +1,4 @@
-"""Tables in: files and frames as a pool, their label found, every cell as it was written."""
+"""Reading tables: files and frames as a pool, with their label, every cell as written."""
 
 from typing import Any
 

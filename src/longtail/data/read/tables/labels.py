@@ -1,4 +1,4 @@
-"""The label column of a table: found, checked, and turned into class indices and names."""
+"""The label column of a table: which it is, its checks, class indices and names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUOTED = re.compile(r"""(?s)(['"]).*\1""")
 
 
 class Labels(NamedTuple):
-    """Targets (N,) int64, the names of the C classes, and what was done."""
+    """Targets (N,) int64, the names of the C classes, and sentences on what was changed."""
 
     targets: Tensor
     classes: tuple[str, ...]
@@ -57,12 +57,11 @@ def find(columns: Sequence[str], label: str | int | None, header: bool = True) -
 
 
 def _usual(columns: Sequence[str]) -> tuple[str, str]:
-    found = [name for name in columns if name.lower() in USUAL]
-    if len(found) == 1:
-        return found[0], f"column {found[0]!r} is taken as the label"
-    why = (
-        f"several columns may be the label ({', '.join(found)})" if found else "no column is called " + ", ".join(USUAL)
-    )
+    usual = [name for name in columns if name.lower() in USUAL]
+    if len(usual) == 1:
+        return usual[0], f"column {usual[0]!r} is taken as the label"
+    which = ", ".join(usual or USUAL)
+    why = f"several columns may be the label ({which})" if usual else f"no column is called {which}"
     raise ValueError(f"the label column must be named, since {why}; pass label= (--label): {_listed(columns)}")
 
 
@@ -93,71 +92,79 @@ def encode(name: str, series: Any, classes: Sequence[str] | None = None) -> Labe
         ValueError: labels missing, one class only, numbers that are measured rather than named, a label that is not
             among `classes`.
     """
-    text = cells.texts(cells.plain(series))
+    text = cells.texts(series)
     if len(text) == 0:
         raise ValueError("a table must have rows, got none; add examples")
     _check_missing(name, text)
-    codes, found = _factorized(text)
+    codes, values = _factorized(text)
     notes = []
-    if all(len(value) > 2 and QUOTED.fullmatch(value) for value in found):
+    if all(len(value) > 2 and QUOTED.fullmatch(value) for value in values):
         notes.append(
-            f"quotes around every value of the label column {name!r} were taken off ({found[0]} is {found[0][1:-1]})"
+            f"quotes around every value of the label column {name!r} were taken off ({values[0]} is {values[0][1:-1]})"
         )
-        codes, found = _factorized(text.str.slice(1, -1))
+        codes, values = _factorized(text.str.slice(1, -1))
     if classes is None and not hasattr(series.dtype, "categories"):
-        _check_measured(name, codes, found)
-    names = _ordered(series, found) if classes is None else tuple(str(c) for c in classes)
+        _check_measured(name, codes, values)
+    names = _ordered(series, values) if classes is None else tuple(str(c) for c in classes)
     if len(set(names)) < 2:
         raise ValueError(f"label column {name!r} must have at least two classes, got only {names[0]!r}; check --label")
     if len(set(names)) < len(names):
         raise ValueError(
             f"classes must be named once each, got {len(names) - len(set(names))} of them twice; remove these"
         )
-    place = {value: j for j, value in enumerate(names)}
-    unknown = [value for value in found if value not in place]
+    index = {value: j for j, value in enumerate(names)}
+    unknown = [value for value in values if value not in index]
     if unknown:
         raise ValueError(f"labels must be among the classes, got {unknown[0]!r} in {name!r}; known are {names[:8]}")
-    return Labels(torch.from_numpy(np.array([place[v] for v in found], dtype=np.int64)[codes]), names, tuple(notes))
+    targets = np.array([index[value] for value in values], dtype=np.int64)[codes]
+    return Labels(torch.from_numpy(targets), names, tuple(notes))
 
 
 def _factorized(text: Any) -> tuple[np.ndarray, list[str]]:
     import pandas
 
-    codes, found = pandas.factorize(text)
-    return codes, [str(value) for value in found]
+    codes, values = pandas.factorize(text)
+    return codes, [str(value) for value in values]
 
 
 def _check_missing(name: str, text: Any) -> None:
-    gone = (text.str.strip() == "").to_numpy()
-    if gone.all():
+    missing = (text.str.strip() == "").to_numpy()
+    if missing.all():
         raise ValueError(f"label column {name!r} is empty in all {len(text)} rows; name another column with --label")
-    if gone.any():
+    if missing.any():
         raise ValueError(
-            f"label column {name!r} is empty in {int(gone.sum())} of {len(text)} rows, first in row "
-            f"{int(np.argmax(gone))}; label these rows or take them out (they can be predicted later)"
+            f"label column {name!r} is empty in {int(missing.sum())} of {len(text)} rows, first in row "
+            f"{int(np.argmax(missing))}; label these rows or take them out (they can be predicted later)"
         )
 
 
-def _check_measured(name: str, codes: np.ndarray, found: list[str]) -> None:
-    numbers = [float(value) for value in found if re.fullmatch(rf"\s*{cells.NUMBER}\s*", value)]
-    if len(numbers) < len(found):
+def _numbers(values: list[str]) -> np.ndarray | None:
+    """All values as numbers; None where one is none."""
+    import pandas
+
+    numbers = cells.floats(pandas.Series(values, dtype=str))
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _check_measured(name: str, codes: np.ndarray, values: list[str]) -> None:
+    numbers = _numbers(values)
+    if numbers is None or len(values) <= MEASURED:
         return
-    if len(found) <= MEASURED:
-        return
-    fractions = any(not value.is_integer() for value in numbers)
-    if fractions or len(codes) < len(found) * (ROWS_OF_MANY if len(found) >= MANY else ROWS_OF_FEW):
+    fractions = (numbers % 1 != 0).any()
+    if fractions or len(codes) < len(values) * (ROWS_OF_MANY if len(values) >= MANY else ROWS_OF_FEW):
         what = "regression" if fractions else "regression, or numbers of the rows"
         raise ValueError(
-            f"label column {name!r} must name classes, got {len(found):,} different numbers from {min(numbers):g} to "
-            f"{max(numbers):g} in {len(codes):,} rows, which is {what}; cut them into classes (low, middle, high), "
+            f"label column {name!r} must name classes, got {len(values):,} different numbers from {numbers.min():g} to "
+            f"{numbers.max():g} in {len(codes):,} rows, which is {what}; cut them into classes (low, middle, high), "
             "name another column with --label, or write codes of classes as text (c17)"
         )
 
 
-def _ordered(series: Any, found: list[str]) -> tuple[str, ...]:
+def _ordered(series: Any, values: list[str]) -> tuple[str, ...]:
     own = getattr(series.dtype, "categories", None)
-    if own is not None and all(isinstance(c, str) for c in own) and set(found) <= set(own):
-        return tuple(c for c in own if c in set(found))
-    if all(re.fullmatch(rf"\s*{cells.NUMBER}\s*", value) for value in found):
-        return tuple(sorted(found, key=lambda value: (float(value), value)))
-    return tuple(sorted(found))
+    if own is not None and all(isinstance(c, str) for c in own) and set(values) <= set(own):
+        return tuple(c for c in own if c in set(values))
+    numbers = _numbers(values)
+    if numbers is None:
+        return tuple(sorted(values))
+    return tuple(value for _, value in sorted(zip(numbers, values, strict=True)))

@@ -1,10 +1,8 @@
-"""Tables from files: looked at first, then read by `datasets`, every cell of a text file as its text."""
+"""Tables from files, every cell of a text file as its text."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from longtail.data.read.optional_packages import package, silenced
-from longtail.data.read.tables.dialect import Layout, layout
+from longtail.data.read.optional_packages import package
+from longtail.data.read.tables.delimited import read_delimited
+from longtail.data.read.tables.dialect import check_unique
 from longtail.data.read.tables.sources import Source, sources
 
 PANDAS_INDEX = "__index_level_0__"
@@ -22,14 +21,14 @@ PANDAS_INDEX = "__index_level_0__"
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A table as it stands in its files.
+    """A table as its files hold it.
 
     Args:
         frame: N rows; the cells of text files are strings as written ("" where empty), those of parquet have types.
         name: of the file or the folder, without suffix.
         parts: (N,) of "train", "val", "test" where the names of files declare a split.
         header: whether the columns were named in the file; else they are column1 to columnD.
-        notes: what was noticed and done, as sentences.
+        notes: sentences on what was inferred and left out.
         files: (name, number of rows) of every file, in the order of the rows; none of a frame.
     """
 
@@ -46,12 +45,12 @@ def read_table(
 ) -> Reading:
     """Read a table from .csv, .tsv or .parquet: a path, a list of paths, or a folder.
 
-    Nothing is converted: 007 stays 007, and an integer beyond 2^53 keeps its digits. No network, no cache.
+    Nothing is converted: 007 stays 007, and an integer beyond 2^53 keeps its digits.
 
     Args:
         source: files of one table, which must have the same columns; `sources` says what a folder means.
         delimiter: one character, or tab, comma, semicolon, bar; None means a comma in .csv and a tab in .tsv.
-        header: whether the first line of text files names the columns; None means as `layout` tells it.
+        header: whether the first line of text files names the columns; None infers it (see `infer_dialect`).
         expected: names of which one in the first line makes it a header.
 
     Raises:
@@ -62,14 +61,19 @@ def read_table(
     files, notes = sources(source)
     frames: list[Any] = []
     headers, parts = [], []
-    for file in files:
-        frame, named, said = _read(file.path, delimiter, header, expected)
-        frame, dropped = _without_index(frame, file.path.name)
-        _same_columns(frames[0] if frames else frame, frame, files[0].path, file.path)
+    for path, part in files:
+        if path.suffix.lower() == ".parquet":
+            frame, has_header = _read_parquet(path), True
+        else:
+            frame, dialect = read_delimited(path, delimiter, header, expected)
+            has_header = dialect.header
+            notes += dialect.notes
+        frame, index_notes = _without_index(frame, path.name)
+        notes += index_notes
+        _check_same_columns(frames[0] if frames else frame, frame, files[0].path, path)
         frames.append(frame[list(frames[0].columns)] if frames else frame)
-        headers.append(named)
-        parts.append(np.full(len(frame), file.part or "", dtype="U5"))
-        notes += [*said, *dropped]
+        headers.append(has_header)
+        parts.append(np.full(len(frame), part or "", dtype="U5"))
     if len(set(headers)) > 1:
         odd = files[headers.index(not headers[0])].path.name
         raise ValueError(
@@ -77,12 +81,13 @@ def read_table(
             "pass header=True (--header) or header=False (--no-header)"
         )
     declared = None if files[0].part is None else np.concatenate(parts)
-    alike = len({file.path.name for file in files}) < len(files)
-    held = tuple((str(f.path) if alike else f.path.name, len(frame)) for f, frame in zip(files, frames, strict=True))
-    return Reading(_joined(pandas, frames), _name(source, files), declared, headers[0], tuple(notes), held)
+    ambiguous = len({file.path.name for file in files}) < len(files)
+    names = [str(file.path) if ambiguous else file.path.name for file in files]
+    sizes = tuple(zip(names, map(len, frames), strict=True))
+    return Reading(_concatenated(pandas, frames), _name(source, files), declared, headers[0], tuple(notes), sizes)
 
 
-def _joined(pandas: Any, frames: list[Any]) -> Any:
+def _concatenated(pandas: Any, frames: list[Any]) -> Any:
     """One frame below the other; a column of two types keeps every value as it is."""
     if len(frames) == 1:
         return frames[0].reset_index(drop=True)
@@ -95,96 +100,39 @@ def _name(source: Any, files: list[Source]) -> str:
     return (Path(source).resolve().name if folder else files[0].path.stem) or "table"
 
 
-def _read(path: Path, delimiter: str | None, header: bool | None, expected: Sequence[str]) -> tuple[Any, bool, Any]:
-    if path.suffix.lower() == ".parquet":
-        return _parquet(path), True, ()
-    look = layout(path, delimiter, header, expected)
-    return _delimited(path, look), look.header, look.notes
-
-
-def _delimited(path: Path, look: Layout) -> Any:
-    """Every cell as a string. An unnamed first column goes by a stand-in that no other column has."""
-    datasets = package("datasets", "tables")
-    safe = [f"c{k}" for k in range(len(look.columns))]  # names are data: the reader never sees them
-    features = datasets.Features({name: datasets.Value("large_string") for name in safe})
-    options = {
-        "sep": look.delimiter,
-        "header": 0 if look.header else None,
-        "names": safe,
-        "features": features,
-        "na_filter": False,  # NA and nan are text
-        "index_col": False,
-        "encoding": "utf-8-sig",
-    }
-    frame = _loaded("csv", path, options).to_pandas()
-    if len(frame) != look.rows:
-        raise ValueError(f"{path.name} must hold {look.rows} rows by its lines, got {len(frame)}; check its quotes")
-    return frame.set_axis(list(look.columns), axis=1)
-
-
-def _parquet(path: Path) -> Any:
+def _read_parquet(path: Path) -> Any:
+    parquet, pyarrow = package("pyarrow.parquet", "tables"), package("pyarrow", "tables")
     if path.stat().st_size == 0:
         raise ValueError(f"{path.name} is empty (0 bytes); write the table again")
-    from pyarrow import parquet
-
     try:
         with parquet.ParquetFile(path) as file:
-            names, rows = list(file.schema_arrow.names), file.metadata.num_rows
+            table = file.read()
     except Exception as error:  # whatever the reader raises
-        raise ValueError(_unreadable(path, error)) from None
-    twin = next((name for name in names if names.count(name) > 1), None)
-    if twin is not None:
-        raise ValueError(f"{path.name} must name every column once, got {twin!r} {names.count(twin)} times; rename one")
-    if rows == 0:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = "it is cut short or of another kind" if "Parquet magic bytes" in reason else reason
+        raise ValueError(f"{path.name} cannot be read as a parquet table ({reason}); write it again") from None
+    check_unique(table.column_names, path.name)
+    if len(table) == 0:
         raise ValueError(f"{path.name} holds no rows; add rows")
+    for k, column in enumerate(table.columns):  # a categorical is read as its values
+        if pyarrow.types.is_dictionary(column.type):
+            table = table.set_column(k, table.column_names[k], column.cast(column.type.value_type))
     # integers with gaps never pass through float
-    return _loaded("parquet", path, {}).to_pandas(integer_object_nulls=True, ignore_metadata=True)
-
-
-def _loaded(kind: str, path: Path, options: dict[str, Any]) -> Any:
-    """One file as an Arrow table, through `datasets`, in a private folder that goes away."""
-    datasets = package("datasets", "tables")
-    with tempfile.TemporaryDirectory(prefix="longtail-") as private, silenced():
-        link = Path(private) / f"table.{kind}"  # a name of ours: datasets reads patterns and addresses into names
-        try:
-            link.symlink_to(path.resolve())
-        except OSError:  # where links need a privilege
-            shutil.copyfile(path, link)
-        try:
-            rows = datasets.load_dataset(
-                kind,
-                data_files={"table": [str(link)]},
-                split="table",
-                cache_dir=f"{private}/cache",
-                keep_in_memory=True,
-                **options,
-            )
-            return rows.with_format("arrow")[:]
-        except Exception as error:  # whatever the readers raise
-            raise ValueError(_unreadable(path, error)) from None
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    said = (str(error) or type(error).__name__).splitlines()[0]
-    said = "a quote is not closed" if "EOF inside string" in said else said
-    said = "it is cut short or of another kind" if "Parquet magic bytes" in said else said
-    return f"{path.name} cannot be read as a {path.suffix.lower()[1:]} table ({said}); write it again"
+    return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
 
 
 def _without_index(frame: Any, name: str) -> tuple[Any, list[str]]:
     """Without the row numbers that pandas writes beside a table."""
     for column in ("", PANDAS_INDEX):
         if column in frame.columns:
-            cells = frame[column].astype(str).tolist()
-            if any(cells == [str(k + first) for k in range(len(cells))] for first in (0, 1)):
+            numbers = frame[column].astype(str).tolist()
+            if any(numbers == [str(k + first) for k in range(len(numbers))] for first in (0, 1)):
                 return frame.drop(columns=[column]), [f"{name}: the row numbers in its unnamed column were left out"]
             raise ValueError(f"{name}: column {list(frame.columns).index(column) + 1} has no name; name it in the file")
     return frame, []
 
 
-def _same_columns(first: Any, frame: Any, path: Path, other: Path) -> None:
+def _check_same_columns(first: Any, frame: Any, path: Path, other: Path) -> None:
     missing = [c for c in first.columns if c not in frame.columns]
     extra = [c for c in frame.columns if c not in first.columns]
     if missing or extra:

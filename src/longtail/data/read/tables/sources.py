@@ -1,4 +1,4 @@
-"""Which files a table is read from: one, several, or a folder whose file names declare a split."""
+"""The files of a table: one, several, or a folder whose file names declare a split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from longtail.facts.paths import regular, status
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 OF_IMAGES = ("metadata",)
-"""Tables that stand in a folder of images and describe them."""
+"""Names of tables that describe a folder of images."""
 
 
 class Source(NamedTuple):
@@ -25,7 +25,7 @@ class Source(NamedTuple):
 
 
 def is_table(path: str | Path) -> bool:
-    """Whether the name or, for a folder, what lies directly in it says that this is a table."""
+    """Whether the name or, for a folder, the names of the files directly in it are those of a table."""
     path = Path(path)
     if not os.path.isdir(path):
         return path.suffix.lower() in SUFFIXES
@@ -33,7 +33,7 @@ def is_table(path: str | Path) -> bool:
 
 
 def sources(source: Any) -> tuple[list[Source], list[str]]:
-    """The files behind a path, a list of paths or a folder, in a fixed order, and notes on what was left out.
+    """The files of a path, a list of paths or a folder, in a fixed order, and notes on files that are not read.
 
     A folder's files train*, val* (valid, validation, dev, eval) and test* declare a split; without any of these
     all its tables are read as one. Folders are not searched further down.
@@ -53,28 +53,25 @@ def sources(source: Any) -> tuple[list[Source], list[str]]:
 
 def _folder(folder: Path) -> tuple[list[Source], list[str]]:
     try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        tables = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     except OSError as error:
         raise ValueError(f"folder {str(folder)!r} cannot be listed ({error.strerror}); check its permissions") from None
-    if not found:
+    if not tables:
         raise ValueError(
             f"folder {str(folder)!r} must hold {', '.join(SUFFIXES)} files, got none; name the table itself"
         )
-    parts = {path: _part(path) for path in found}
+    parts = {path: _part(path) for path in tables}
     if not any(parts.values()):
-        return [Source(_checked(path), None) for path in found], _several(folder, found)
+        note = f"{len(tables)} files of {folder.name} are read as one table: {_names(tables)}"
+        return [Source(_checked(path), None) for path in tables], [note] if len(tables) > 1 else []
     if "train" not in parts.values():
         raise ValueError(
-            f"folder {str(folder)!r} declares a split without a train* file, got {_names(found)}; "
+            f"folder {str(folder)!r} declares a split without a train* file, got {_names(tables)}; "
             "add one, or name the file to read"
         )
     rest = [path for path, part in parts.items() if part is None]
     notes = [f"{folder.name} declares a split by its file names; not read: {_names(rest)}"] if rest else []
     return [Source(_checked(path), part) for path, part in parts.items() if part is not None], notes
-
-
-def _several(folder: Path, found: list[Path]) -> list[str]:
-    return [f"{len(found)} files of {folder.name} are read as one table: {_names(found)}"] if len(found) > 1 else []
 
 
 def _names(paths: list[Path]) -> str:
@@ -83,13 +80,11 @@ def _names(paths: list[Path]) -> str:
 
 def _part(path: Path) -> str | None:
     """train-00000-of-00002.parquet, test.csv, val_1.tsv: the letters that a file's name begins with."""
-    first = re.match(r"[a-z]*", path.name.lower())
-    return SPLIT_NAMES.get(first.group()) if first else None
+    return SPLIT_NAMES.get(re.split(r"[^a-z]", path.name.lower(), maxsplit=1)[0])
 
 
 def _checked(path: Path) -> Path:
-    if stat.S_ISDIR(status(path).st_mode):
-        raise ValueError(f"data file {str(path)!r} must be a file, got a folder; name the tables in it, or it alone")
+    regular(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"a table must be a {', '.join(SUFFIXES)} file, got {path.name!r}; rename or convert it")
-    return regular(path)
+    return path

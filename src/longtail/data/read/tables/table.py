@@ -1,4 +1,4 @@
-"""The rows of a table whose columns are not prepared yet."""
+"""Rows of a table before their columns are prepared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """N rows of feature columns: a pandas frame as it was read, with the rows numbered from 0."""
+    """N rows of feature columns: a pandas frame as read, with the rows numbered from 0."""
 
     frame: Any
 
@@ -20,7 +20,7 @@ class Table:
         return len(self.frame)
 
     def take(self, rows: Tensor) -> Table:
-        """The rows at these places, in their order."""
+        """The rows of these indices, in their order."""
         return Table(self.frame.iloc[rows.cpu().numpy()].reset_index(drop=True))
 
     def update_hash(self, digest: hashlib._Hash) -> None:

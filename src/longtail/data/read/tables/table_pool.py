@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from longtail.data.origin import Origin
 from longtail.data.read import column_roles
 from longtail.data.read.tables import labels
 from longtail.data.read.tables.column_types import infer_column_types
+from longtail.data.read.tables.dialect import check_unique
 from longtail.data.read.tables.read import Reading, read_table
 from longtail.data.read.tables.table import Table
 
@@ -42,49 +41,45 @@ def table_pool(
             them is a feature.
         drop_columns: further columns that are no features, such as row numbers: a name or several.
         delimiter, header: of text files.
-        name: what tables and folders call the data; the file's name by default.
+        name: the name of the data in tables and folders; the file's name by default.
         classes: the class names in order, where another order than the sorted one is wanted.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
-    from longtail.data.pool import Pool  # it holds a Table: the packages know each other
+    from longtail.data.pool import Pool  # it has a Table: the packages know each other
 
     asked = {"split": split, "group": group, "weight": weight}
-    out = column_roles.column_names(drop_columns)
-    expected = [str(c) for c in (label, *asked.values(), *out) if c is not None]
+    drop = column_roles.column_names(drop_columns)
+    expected = [str(c) for c in (label, *asked.values(), *drop) if c is not None]
     reading = _reading(source, delimiter, header, expected)
-    columns = list(reading.frame.columns)
-    target, note = labels.find(columns, label, reading.header)
-    found = {role: _column(role, c, columns, target, reading.header) for role, c in asked.items() if c is not None}
-    if len({*found.values()}) < len(found):
+    frame, columns = reading.frame, list(reading.frame.columns)
+    target, label_note = labels.find(columns, label, reading.header)
+    named = {role: _column(role, c, columns, target, reading.header) for role, c in asked.items() if c is not None}
+    if len({*named.values()}) < len(named):
         raise ValueError(
-            f"split, group and weight must be different columns, got {', '.join(found.values())}; name each"
+            f"split, group and weight must be different columns, got {', '.join(named.values())}; name each"
         )
-    roles = column_roles.read_roles(reading.frame, **found, declared=reading.parts, declared_by="files by part")
-    encoded = labels.encode(target, reading.frame[target], classes)
-    dropped = [_column("drop_columns", c, columns, target, reading.header) for c in out]
-    features = reading.frame.drop(columns=[target, *found.values(), *dropped])
+    roles = column_roles.read_roles(frame, **named, declared=reading.parts, declared_by="files by part")
+    encoded = labels.encode(target, frame[target], classes)
+    dropped = [_column("drop_columns", c, columns, target, reading.header) for c in drop]
+    features = frame.drop(columns=[target, *named.values(), *dropped])
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
-    features, read = infer_column_types(features)
+    features, type_notes = infer_column_types(features)
+    name = name or reading.name
     return Pool(
-        name=name or reading.name,
+        name=name,
         rows=Table(features),
         targets=encoded.targets,
         classes=encoded.classes,
         parts=roles.parts,
         groups=roles.groups,
         sample_weight=roles.weights,
-        facts={
-            "source": name or reading.name,
-            "label": target,
-            **found,
-            **({"drop_columns": dropped} if dropped else {}),
-        },
-        notes=(*reading.notes, *([note] if note else []), *encoded.notes, *read),
-        origin=Origin(reading.files or ((name or reading.name, len(encoded.targets)),)),
+        facts={"source": name, "label": target, **named, **({"drop_columns": dropped} if dropped else {})},
+        notes=(*reading.notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
+        origin=Origin(reading.files or ((name, len(encoded.targets)),)),
     )
 
 
@@ -102,11 +97,7 @@ def _reading(source: Any, delimiter: str | None, header: bool | None, expected: 
     if delimiter is not None or header is not None:
         raise ValueError("delimiter and header are read for text files, not for a frame; leave them out")
     names = [str(c) for c in source.columns]
-    twin = next((n for n, count in zip(*np.unique(names, return_counts=True), strict=True) if count > 1), None)
-    if twin is not None:
-        raise ValueError(
-            f"a frame must name every column once, got {str(twin)!r} {names.count(twin)} times; rename one"
-        )
+    check_unique(names, "a frame")
     if len(source) == 0:
         raise ValueError("a table must have rows, got a frame of none; add examples")
     frame = source.set_axis(names, axis=1).reset_index(drop=True)
