@@ -140,7 +140,7 @@ def test_a_state_of_before_s_knew_its_lam_goes_on_where_that_lam_is_known() -> N
         torch.nn.ModuleDict({"weights": resumed}).load_state_dict({f"weights.{k}": v for k, v in old.items()})
         assert same(resumed, weights)
     old["sign"] = torch.ones(1, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"lam of its moving average, got none, and switch\(0.5, 2.0, 5.0\) leaves it"):
+    with pytest.raises(ValueError, match=r"lam of its moving average, got none, which switch\(0.5, 2.0, 5.0\) does"):
         ABSGD(switch(0.5, 2.0, 5.0)).load_state_dict(old)
     old["sign"] *= 0  # it had not started
     ABSGD(switch(0.5, 2.0, 5.0)).load_state_dict(old)

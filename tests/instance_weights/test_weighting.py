@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from longtail.facts.types import InstanceWeights
-from longtail.instance_weights import InstanceWeighting, Mean
+from longtail.instance_weights import InstanceWeighting, LossBatch, Mean
 
 
 class Largest(InstanceWeighting):
     """Weighs by the loss itself: enough to see what every weighting inherits."""
 
-    def weights(self, losses, *, targets, index, kept, progress) -> Tensor:
-        assert not losses.requires_grad
-        return losses / losses.max()
+    def weights(self, batch: LossBatch) -> Tensor:
+        assert not batch.losses.requires_grad
+        return batch.losses / batch.losses.max()
 
 
 def test_the_mean_is_the_mean_bit_for_bit():

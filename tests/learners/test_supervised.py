@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, Update
-from longtail.instance_weights import ABSGD, InstanceWeighting, Mean
+from longtail.instance_weights import ABSGD, InstanceWeighting, LossBatch, Mean
 from longtail.learners import EstimatorLearner, SupervisedLearner
 from longtail.losses import ClassBalancedLoss, CrossEntropyLoss, FocalLoss, LDAMLoss
 from longtail.updates import Descend
@@ -161,23 +161,26 @@ class Counting(InstanceWeighting):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
-        self.given: dict[str, Any] = {}
+        self.given: LossBatch | None = None
 
-    def weights(self, losses: Tensor, **given: Any) -> Tensor:
-        self.given = given
+    def weights(self, batch: LossBatch) -> Tensor:
+        self.given = batch
         if not self.holding:
             self.calls += 1  # type: ignore[operator]
-        return torch.ones_like(losses)
+        return torch.ones_like(batch.losses)
 
 
-def test_weights_are_told_targets_rows_what_is_kept_and_progress() -> None:
+def test_weights_get_targets_rows_what_is_kept_and_progress() -> None:
     data, weights = batch(), Counting()
     data["targets"][0] = -100
     SupervisedLearner(linear(), CrossEntropyLoss(), weights=weights).training_step(data, 0.25)
-    assert weights.given["targets"] is data["targets"]
-    assert weights.given["index"] is data["index"]
-    assert weights.given["kept"].tolist() == [False] + [True] * (N - 1)
-    assert weights.given["progress"] == 0.25
+    given = weights.given
+    assert given is not None
+    assert given.targets is data["targets"]
+    assert given.index is data["index"]
+    assert given.kept is not None
+    assert given.kept.tolist() == [False] + [True] * (N - 1)
+    assert given.progress == 0.25
 
 
 def test_losses_of_a_criterion_are_divided_by_the_rows_that_count() -> None:

@@ -315,8 +315,8 @@ class TestRefusals:
 class TestRecorded:
     def test_average_weights_per_class_equal_those_counted_by_hand(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class ByRow(instance_weights.InstanceWeighting):
-            def weights(self, losses: Any, *, index: Any, **_: Any) -> Any:
-                return 1.0 + index.to(losses.dtype)
+            def weights(self, batch: Any) -> Any:
+                return 1.0 + batch.index.to(batch.losses.dtype)
 
         def stages(recipe: Recipe) -> Any:
             (stage,) = one_stage(lambda counts: CrossEntropyLoss())(recipe)

@@ -57,7 +57,7 @@ class Configured(ClassConstants):
         counts = None if class_counts is None else as_counts(class_counts, classes=values["classes"])
         _check_names(self.classes, counts)
         given = next((v for v in (counts, self._weight_given) if isinstance(v, Tensor)), None)
-        self._hold(counts, given.device if given is not None else torch.get_default_device())
+        self._compute(counts, given.device if given is not None else torch.get_default_device())
 
     @classmethod
     def from_labels(cls, labels: Any, *, num_classes: int | None = None, **arguments: Any) -> Self:

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Self, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longtail.facts import checks
 from longtail.facts.counts import log_priors
+from longtail.facts.fixed_dtype import FixedDtype
 from longtail.facts.knobs import Choice, NonNegativeFloat, Range
 from longtail.posthoc.corrections import T, like, prior_offsets, scores_of, shifted, tensor
 
@@ -18,7 +19,7 @@ TAUS = tuple(round(0.05 * k, 2) for k in range(61))
 """0, 0.05, ..., 3: where a tuned tau is looked for."""
 
 
-class _Rule(nn.Module):
+class _Rule(FixedDtype):
     """Scores (N, C, d1..dk) minus offsets (C,); the offsets and tau () are buffers that keep their dtype."""
 
     tau: Tensor
@@ -33,13 +34,6 @@ class _Rule(nn.Module):
     def forward(self, scores: T) -> T:
         """Adjusted scores, like the scores: tensor or array."""
         return like(scores, lambda z: shifted(z, self.offsets))
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Self:
-        exact = self.tau, self.offsets
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.offsets.dtype != exact[1].dtype:  # .half() moves the statistics and spoils nothing
-            self.tau, self.offsets = (buffer.to(self.offsets.device) for buffer in exact)
-        return self
 
 
 @final

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.facts import checks
+from longtail.facts.fixed_dtype import widest_float
 from longtail.facts.knobs import Choice, Range
 from longtail.functional import widen
 from longtail.models.heads.cosine import unit
@@ -164,7 +165,7 @@ class NearestClassMean(nn.Module):
         checks.targets(y, self.out_features)
         if bool((y < 0).any()):
             raise ValueError(f"targets must be >= 0, got {int(y.min())}; drop rows without a label")
-        return x.double() if x.device.type != "mps" else x.float(), y.long().to(x.device)
+        return x.to(widest_float(x.device)), y.long().to(x.device)
 
     def _complete(self, seen: Tensor) -> None:
         if self.zero_count == "error" and bool((seen == 0).any()):
