@@ -18,7 +18,7 @@ class LossBatch(NamedTuple):
 
     losses: Tensor
     targets: Tensor | None = None
-    index: Tensor | None = None
+    index: Tensor | None = None  # type: ignore[assignment]  # in place of tuple.index, which a batch has no use for
     kept: Tensor | None = None
     progress: Progress | None = None
 
