@@ -57,9 +57,9 @@ comparison.measured comparison.opening data.prepare.fresh data.read.images.assem
 data.read.images.features data.read.images.folder data.read.images.listing data.read.images.tree data.read.optional
 data.read.tables.layout data.read.tables.pooling data.read.tables.settled engine.memory engine.packing engine.store
 engine.watch facts.children facts.documents facts.places facts.wording functional.fused inspection.content
-inspection.labels inspection.mending inspection.telling inspection.view methods.menu models.fused report.bars
-report.names report.picture report.thin report.weights runs.finish runs.finished runs.folds runs.saved
-sampling.order
+inspection.labels inspection.mending inspection.telling inspection.view losses.hinge losses.rare_margins methods.menu
+models.fused report.bars report.names report.picture report.thin report.weights runs.finish runs.finished runs.folds
+runs.saved sampling.order
 """
 """Names that did not say what is inside, as they were called after the move."""
 

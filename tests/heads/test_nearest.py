@@ -195,7 +195,7 @@ def test_bad_batches_are_refused_and_leave_no_trace(x, y, line):
     with pytest.raises(ValueError, match=line) as error:
         head.update(x, torch.tensor(y))
     assert "\n" not in str(error.value)
-    assert head._sums is None
+    assert head._pass_sums is None
 
 
 def test_bad_arguments_are_refused_and_knobs_are_declared():
