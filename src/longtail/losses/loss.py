@@ -62,6 +62,11 @@ class Loss(Configured, ABC):
         """The function from scores to probabilities: "softmax", or "sigmoid" for sums of binary losses."""
         return "softmax"
 
+    @property
+    def logit_scale(self) -> float:
+        """The factor from logits to scores at the end of training: 30 for margin losses on cosines, else 1."""
+        return float(self.scores(torch.ones(1, 1), progress=1.0))
+
     @abstractmethod
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """Slot: l(z, y) per position, linear in soft targets, 0 where the class index is `ignore_index`."""
