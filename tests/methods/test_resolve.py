@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from longtail.catalogue.describe import table
-from longtail.catalogue.resolve import split
+from longtail.catalogue.resolve import split_specs
 from longtail.methods import PRESETS, catalogue, explained, method, methods, overview
 from longtail.methods import registry as catalog
 
@@ -96,7 +96,7 @@ class TestLists:
 
     def test_commas_inside_brackets_and_quotes_do_not_part(self) -> None:
         text = "ce, ldam(scale=20,max_margin=0.3),x(a=[1,2], b='p,q'),y(a=switch(0.8, 0, 1))"
-        assert split(text) == [
+        assert split_specs(text) == [
             "ce", "ldam(scale=20,max_margin=0.3)", "x(a=[1,2], b='p,q')", "y(a=switch(0.8, 0, 1))",
         ]  # fmt: skip
 

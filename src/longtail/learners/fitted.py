@@ -89,12 +89,7 @@ def _empty() -> Tensor:
 def _class_columns(estimator: Any, num_classes: int) -> NDArray[np.int64]:
     """Return the class of every column of the classifier's probabilities."""
     classes = np.asarray(getattr(estimator, "classes_", None))
-    if (
-        classes.dtype.kind not in "iu"
-        or classes.ndim != 1
-        or len(np.unique(classes)) != len(classes)
-        or len(classes) < 2
-    ):
+    if classes.dtype.kind not in "iu" or classes.ndim != 1 or not 1 < len(classes) == len(np.unique(classes)):
         raise ValueError("a saved estimator must be a classifier of class indices, got something else; train it again")
     if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(

@@ -32,7 +32,7 @@ class CrossEntropyLoss(Loss):
 
 
 class FocalLoss(Loss):
-    """l(z, y) = -alpha_y (1 - p_y)^gamma log p_y, p = softmax(z): examples that are already right count less.
+    """l(z, y) = -alpha_y (1 - p_y)^gamma log p_y, p = softmax(z): well-classified examples weigh less.
 
     Args:
         class_counts: n (C,), for a named class weight.
