@@ -99,12 +99,12 @@ def test_a_restart_begins_where_the_first_start_did(init, wanted) -> None:
 
 
 def test_a_restart_within_a_step_leaves_out_its_micro_batches_so_far() -> None:
-    weights, fresh = (ABSGD(switch(0.5, 5.0, 2.0), accumulate=3) for _ in range(2))
+    weights, untouched = (ABSGD(switch(0.5, 5.0, 2.0), accumulate=3) for _ in range(2))
     a, b, c = batches(3)
     weights(a, progress=0.4)
     for losses in (b, c):
-        assert torch.equal(weights(losses, progress=0.6), fresh(losses, progress=0.6))
-    assert same(weights, fresh)
+        assert torch.equal(weights(losses, progress=0.6), untouched(losses, progress=0.6))
+    assert same(weights, untouched)
 
 
 @pytest.mark.parametrize("at", [2, 3, 5], ids=["before", "at the change", "after"])

@@ -1,4 +1,4 @@
-"""The supervised learner is a torch loop with named parts, and holds still when it is told to."""
+"""The supervised learner is a torch loop with named parts, and changes no state inside `held`."""
 
 from __future__ import annotations
 
@@ -330,9 +330,9 @@ class TestVaried:
         slots = ("network", "loss", "targets", "weights", "criterion", "no_decay", "frozen", "moving_norms")
         for slot in slots:
             other = {"network": Deep(), "frozen": (), "no_decay": frozenset(), "moving_norms": False}.get(slot, Mean())
-            found = learner.varied(**{slot: other})
-            assert {name for name in slots if getattr(found, name) is not getattr(learner, name)} <= {slot}
-            assert getattr(found, slot) == other
+            varied = learner.varied(**{slot: other})
+            assert {name for name in slots if getattr(varied, name) is not getattr(learner, name)} <= {slot}
+            assert getattr(varied, slot) == other
 
     def test_the_arguments_of_every_learner_stand_under_their_own_names(self) -> None:
         assert set(Learner.__subclasses__()) >= {SupervisedLearner, EstimatorLearner}
@@ -353,8 +353,8 @@ class TestVaried:
         assert step.loss.item() == pytest.approx(losses.mean().item())
         assert "weights" in step.log
         bare = learner.varied(weights=None).training_step(batch(), 0.0)
-        told = 0.5 + batch()["index"] / N  # by its targets, the rows count so much
-        assert bare.loss.item() == pytest.approx((bare.losses.sum() / told.sum()).item())
+        share = 0.5 + batch()["index"] / N  # by its targets, the rows count so much
+        assert bare.loss.item() == pytest.approx((bare.losses.sum() / share.sum()).item())
 
 
 def test_norms_of_frozen_modules_stand_still_or_move() -> None:

@@ -78,5 +78,5 @@ class Standardize(nn.Module):
         return wide.movedim(1, -1).reshape(-1, len(self.mean))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"size={len(self.mean)}"

@@ -48,7 +48,7 @@ class LogitAdjustment(_Rule):
         super().__init__(tau, prior_offsets(log_priors(counts, zero_count), tau))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"tau={float(self.tau):g}, classes={len(self.offsets)}"
 
 
@@ -132,7 +132,7 @@ class TunedLogitAdjustment(_Rule):
         self.fitted = not bool(torch.isnan(self.tau))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"tau={float(self.tau):g}, metric={self.metric}, classes={len(self.offsets)}"
 
 

@@ -85,7 +85,7 @@ class NumbersAndCodes(nn.Module):
         return torch.cat([x[:, : self.numeric], *embedded], dim=1)
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"numeric={self.numeric}"
 
 

@@ -57,7 +57,7 @@ class CosineClassifier(nn.Module):
         return F.linear(unit(features), unit(self.weight))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 

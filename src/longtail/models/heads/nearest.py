@@ -182,7 +182,7 @@ class NearestClassMean(nn.Module):
         self.fitted = not bool(torch.isnan(self.means).any())
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, features={self.features}, "
             f"score={self.score}"

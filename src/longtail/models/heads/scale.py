@@ -43,7 +43,7 @@ class LearnableScale(nn.Module):
         return logits * self.scale.reshape(-1, *[1] * (logits.ndim - 2))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"num_classes={None if len(self.scale) == 1 else len(self.scale)}"
 
 
