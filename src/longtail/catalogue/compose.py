@@ -1,7 +1,7 @@
 """Corrections over a base method: weights on its losses, another kind of step; all else of the base is unchanged.
 
 A correction fills slots (`Method.slots`) and declares them (`Method.taken`). Where the base has no such slot free, it
-is refused when the spec is resolved; where a slot is found filled nevertheless, when the stage is built.
+is refused when the spec is resolved; where a slot turns out to be filled, when the stage is built.
 """
 
 from __future__ import annotations
