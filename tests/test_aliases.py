@@ -58,8 +58,9 @@ data.read.images.columns data.read.images.features data.read.images.folder data.
 data.read.images.metadata_columns data.read.images.tree data.read.optional data.read.tables.layout
 data.read.tables.pooling data.read.tables.roles data.read.tables.settled engine.memory engine.packing engine.store
 engine.watch facts.children facts.documents facts.places facts.wording functional.fused inspection.content
-inspection.labels inspection.mending inspection.telling inspection.view methods.menu models.fused report.bars
-report.names report.picture report.thin report.weights runs.finish runs.finished runs.folds runs.saved sampling.order
+inspection.labels inspection.mending inspection.telling inspection.view losses.hinge losses.rare_margins methods.menu
+models.fused report.bars report.names report.picture report.thin report.weights runs.finish runs.finished runs.folds
+runs.saved sampling.order
 """
 """Names that did not say what is inside, as they were called after the move."""
 

@@ -155,7 +155,7 @@ def test_swap_head_keeps_dtype_and_every_registration_of_the_head():
 
 
 def test_models_without_a_head_are_refused():
-    with pytest.raises(ValueError, match=r"model must hold an nn.Linear .* got none in Sequential"):
+    with pytest.raises(ValueError, match=r"model must contain an nn.Linear .* got none in Sequential"):
         swap_head(nn.Sequential(nn.ReLU()), CosineClassifier)
     with pytest.raises(ValueError, match="model must contain its head, got a bare Linear"):
         swap_head(nn.Linear(3, 2), CosineClassifier)

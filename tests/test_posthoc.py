@@ -220,10 +220,10 @@ def test_a_tuned_rule_is_saved_with_its_tau():
     loaded.load_state_dict(rule.state_dict())
     for same in (loaded, deepcopy(rule), pickle.loads(pickle.dumps(rule)), deepcopy(rule).half()):
         assert torch.equal(same(scores), rule(scores))
-    fresh = TunedLogitAdjustment(COUNTS)
-    fresh.load_state_dict(TunedLogitAdjustment(COUNTS).state_dict())
+    unfitted = TunedLogitAdjustment(COUNTS)
+    unfitted.load_state_dict(TunedLogitAdjustment(COUNTS).state_dict())
     with pytest.raises(ValueError, match="tau must be chosen before use"):
-        fresh(scores)
+        unfitted(scores)
     torch.export.export(nn.Sequential(rule), (scores,))
 
 

@@ -120,6 +120,8 @@ MOVED = {
     "cli.planned": "cli.plan_output",
     "cli.screen": "cli.comparison_output",
     "functional.fused": "functional.closed_form",
+    "losses.hinge": "losses.ldam",
+    "losses.rare_margins": "losses.ldam",
     "models.fused": "models.conv_bn_fusion",
     "sampling.order": "sampling.shuffle",
 }

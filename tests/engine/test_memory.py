@@ -1,4 +1,4 @@
-"""Kept memory and folded batch norms change the time of a step and nothing else."""
+"""Kept memory and merged batch norms change the time of a step and nothing else."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 
 from longtail import models
 from longtail.engine import malloc
-from longtail.models.conv_bn_fusion import fuse_batch_norms, fused_batch_norms
+from longtail.models.conv_bn_fusion import merge_batch_norms, merged_batch_norms
 from longtail.runs.predictor import Predictor
 
 
 def trained(name: str = "resnet32", precision: str = "float32") -> torch.nn.Module:
-    """A network whose batch norms have seen data, so that folding has something to fold."""
+    """A network whose batch norms have seen data, so that merging changes something."""
     torch.manual_seed(0)
     network = models.build(name, input_shape=(3, 16, 16), num_classes=4, precision=precision)
     for module in network.modules():
@@ -44,26 +44,26 @@ def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet32", "convnet"])
-def test_folding_gives_the_same_scores_in_float64(name: str) -> None:
+def test_merging_gives_the_same_scores_in_float64(name: str) -> None:
     network = trained(name).double().eval()
     expected = network(INPUTS).logits
-    with fused_batch_norms(network):
+    with merged_batch_norms(network):
         assert not [m for m in network.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         torch.testing.assert_close(network(INPUTS).logits, expected, rtol=1e-9, atol=1e-9)
     assert network(INPUTS).logits.equal(expected)  # and everything is back in its place
-    torch.testing.assert_close(fuse_batch_norms(copy.deepcopy(network))(INPUTS).logits, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(merge_batch_norms(copy.deepcopy(network))(INPUTS).logits, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_folding_leaves_training_and_foreign_networks_alone() -> None:
+def test_merging_leaves_training_and_foreign_networks_alone() -> None:
     network = trained().train()
-    with fused_batch_norms(network):
+    with merged_batch_norms(network):
         assert [m for m in network.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     foreign = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).eval()
-    with fused_batch_norms(foreign):
+    with merged_batch_norms(foreign):
         assert isinstance(foreign[1], torch.nn.BatchNorm2d)
 
 
-def test_a_predictor_follows_its_network_and_saves_it_unfolded() -> None:
+def test_a_predictor_follows_its_network_and_saves_it_unmerged() -> None:
     network = trained()
     names = set(network.state_dict())
     predictor = Predictor(network, tuple("abcd"), torch.ones(4))

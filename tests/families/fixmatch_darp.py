@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail import losses
-from longtail.catalogue.compose import BaseMethod, over
+from longtail.catalogue.compose import BaseMethod, corrected
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import Reference
 from longtail.data import TrainingSet, together
@@ -130,7 +130,7 @@ def darp(
         targets = Refined(built.learner.targets, len(data.unlabeled), data.class_counts, **knobs)
         return built._replace(learner=built.learner.varied(targets=targets))
 
-    return over(base, "targets", change, reference=KIM_2020)
+    return corrected(base, "targets", change, reference=KIM_2020)
 
 
 METHODS = {"fixmatch": fixmatch, "darp": darp}

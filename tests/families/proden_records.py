@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail import losses
-from longtail.catalogue.compose import BaseMethod, over
+from longtail.catalogue.compose import BaseMethod, corrected
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import Reference
 from longtail.data import Part, TrainingSet
@@ -106,7 +106,7 @@ def records(*, base: Base = "proden", momentum: UnitFloat = 0.9, tau: NonNegativ
         targets = Records(learner.targets, width, len(data.classes), momentum=momentum, tau=tau)
         return built._replace(learner=learner.varied(targets=targets))
 
-    return over(base, "targets", change, reference=HONG_2023)
+    return corrected(base, "targets", change, reference=HONG_2023)
 
 
 METHODS = {"proden": proden, "records": records}

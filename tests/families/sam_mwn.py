@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from longtail.catalogue.compose import PLAIN, BaseMethod, over, stepping
+from longtail.catalogue.compose import PLAIN, BaseMethod, corrected, with_update
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import Reference
 from longtail.data import Part, TrainingSet, together
@@ -65,7 +65,7 @@ def sam(*, base: AnyTask = PLAIN, rho: NonNegativeFloat = 0.05) -> Method:
 
     loss = max over ||e|| <= rho of that of `base` at w + e.
     """
-    return over(base, "update", stepping(lambda data: SAM(rho)), reference=FORET_2021)
+    return corrected(base, "update", with_update(lambda data: SAM(rho)), reference=FORET_2021)
 
 
 class MetaWeightNet(nn.Module):
@@ -128,10 +128,10 @@ def mwn(*, base: Base = PLAIN, per_class: Count = 2, lr: PositiveFloat = 1e-2) -
 
     def change(built: Built, data: TrainingSet) -> Built:
         meta = data.labeled.take(balanced(data.labeled, per_class)[0])
-        found = stepping(lambda data: MetaWeightNet(lr))(built, data)
+        found = with_update(lambda data: MetaWeightNet(lr))(built, data)
         return found._replace(data=together(built.data, meta=meta.drawn(len(meta))))
 
-    return over(base, ("weights", "update"), change, rows=rest, reference=SHU_2019)
+    return corrected(base, ("weights", "update"), change, rows=rest, reference=SHU_2019)
 
 
 METHODS = {"sam": sam, "mwn": mwn}

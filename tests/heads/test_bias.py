@@ -1,4 +1,4 @@
-"""A correction folded into the bias predicts what the post-hoc rule predicts, once."""
+"""A correction put into the bias predicts what the post-hoc rule predicts, once."""
 
 import pickle
 from copy import deepcopy
@@ -30,7 +30,7 @@ def network(bias=True, dtype=torch.float64):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("tau", [0.0, 0.35, 1.0, 2.5])
-def test_a_folded_bias_predicts_what_post_hoc_adjustment_predicts(bias, tau, dtype):
+def test_an_adjusted_bias_predicts_what_post_hoc_adjustment_predicts(bias, tau, dtype):
     model = network(bias, dtype)
     inputs = torch.randn(20_000, 6, dtype=dtype)
     logits = model(inputs).detach()
@@ -55,7 +55,7 @@ CONVOLUTIONS = {
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("make", "shape"), CONVOLUTIONS.values(), ids=CONVOLUTIONS.keys())
-def test_dense_heads_are_folded_into_and_found_unnamed(make, shape, bias):
+def test_dense_heads_are_adjusted_and_need_no_name(make, shape, bias):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Identity(), make(bias), nn.Dropout(0.0)).double()
     maps = torch.randn(shape, dtype=torch.float64)
@@ -65,13 +65,13 @@ def test_dense_heads_are_folded_into_and_found_unnamed(make, shape, bias):
     assert torch.equal(model(maps).argmax(1), adjusted.argmax(1))
 
 
-def test_the_head_itself_can_be_folded_into():
+def test_the_head_itself_can_be_adjusted():
     linear = nn.Linear(3, 4)
     assert fold_into_bias(linear, torch.tensor(COUNTS), 2.0) is linear
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_folded_network_is_exported_traced_and_saved_as_an_ordinary_one(bias, tmp_path):
+def test_an_adjusted_network_is_exported_traced_and_saved_as_an_ordinary_one(bias, tmp_path):
     model = fold_into_bias(network(bias, torch.float32), COUNTS)
     inputs = torch.randn(9, 6)
     rows = torch.export.Dim("rows", min=2)
@@ -92,7 +92,7 @@ def test_a_frozen_head_stays_frozen():
 def test_adjusting_twice_is_refused_also_in_copies():
     model = fold_into_bias(network(), COUNTS, 0.5)
     line = (
-        r"model must not be adjusted twice, got a head '2' that was folded with tau=0.5; keep it as it is, or pass "
+        r"model must not be adjusted twice, got a head '2' that was adjusted with tau=0.5; keep it as it is, or pass "
         r"again=True where the weights are new or a further shift is meant"
     )
     for same in (model, deepcopy(model), pickle.loads(pickle.dumps(model)), model.float()):
@@ -105,7 +105,7 @@ def test_adjusting_twice_is_refused_also_in_copies():
     torch.testing.assert_close(model[2].bias.detach(), once - 0.5 * torch.tensor([log(p) for p in PRIOR]))
 
 
-def test_folding_nothing_does_not_count_and_a_fresh_bias_starts_over():
+def test_tau_0_does_not_count_and_a_new_bias_starts_over():
     model = fold_into_bias(network(), COUNTS, 0.0)
     fold_into_bias(model, COUNTS)
     fold_into_bias(prior_bias(model), COUNTS)
@@ -128,13 +128,13 @@ def test_a_cosine_head_is_refused_and_the_rule_for_it_works_on_the_scores_of_the
 
 
 def test_scales_behind_the_head_would_multiply_the_correction_and_are_refused():
-    with pytest.raises(ValueError, match=r"model must end in the head to be folded, got a LearnableScale behind '2.0'"):
+    with pytest.raises(ValueError, match=r"model must end in the head to be adjusted, got a LearnableScale behind"):
         fold_into_bias(rescale_head(network()), COUNTS)
     before = nn.Sequential(LearnableScale(), nn.Linear(3, 4))
     fold_into_bias(before, COUNTS)
 
 
-def test_what_cannot_be_folded_is_refused():
+def test_what_cannot_be_adjusted_is_refused():
     with pytest.raises(ValueError, match="needs a head with a bias per class, got NearestClassMean at ''"):
         fold_into_bias(NearestClassMean(3, 4), COUNTS)
     with pytest.raises(ValueError, match="one entry per class of the head '', 3, got 4; use longtail"):
@@ -145,7 +145,7 @@ def test_what_cannot_be_folded_is_refused():
         fold_into_bias(nn.Linear(2, 4), COUNTS, tau=-1)
     with pytest.raises(ValueError, match="got a lazy one at '0'; run one batch through it first"):
         fold_into_bias(nn.Sequential(nn.LazyLinear(4)), COUNTS)
-    with pytest.raises(ValueError, match=r"model must hold an nn.Linear to be found as its head, got none"):
+    with pytest.raises(ValueError, match=r"model must contain an nn.Linear to use as its head, got none"):
         fold_into_bias(nn.Sequential(nn.ReLU()), COUNTS)
 
 

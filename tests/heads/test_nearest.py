@@ -134,9 +134,9 @@ def test_fitting_again_starts_over():
     x, y = data()
     head = NearestClassMean(5, 4)
     head.update(x + 9, y)  # left unfinished
-    fresh = NearestClassMean(5, 4).fit(x, y)
-    assert torch.equal(head.fit(x, y).means, fresh.means)
-    assert torch.equal(head.fit(x, y).means, fresh.means)
+    second = NearestClassMean(5, 4).fit(x, y)
+    assert torch.equal(head.fit(x, y).means, second.means)
+    assert torch.equal(head.fit(x, y).means, second.means)
 
 
 def test_a_class_without_examples_is_an_error_or_never_predicted():
@@ -162,10 +162,10 @@ def test_what_has_not_been_fitted_says_so():
         head(torch.zeros(1, 5))
     with pytest.raises(ValueError, match="features must hold at least one example, got none"):
         head.finish()
-    fresh = NearestClassMean(5, 4)
-    fresh.load_state_dict(NearestClassMean(5, 4).state_dict())
+    second = NearestClassMean(5, 4)
+    second.load_state_dict(NearestClassMean(5, 4).state_dict())
     with pytest.raises(ValueError, match="means must be fitted before use"):
-        fresh(torch.zeros(1, 5))
+        second(torch.zeros(1, 5))
 
 
 def test_two_passes_over_different_rows_are_noticed():
@@ -195,7 +195,7 @@ def test_bad_batches_are_refused_and_leave_no_trace(x, y, line):
     with pytest.raises(ValueError, match=line) as error:
         head.update(x, torch.tensor(y))
     assert "\n" not in str(error.value)
-    assert head._sums is None
+    assert head._pass_sums is None
 
 
 def test_bad_arguments_are_refused_and_knobs_are_declared():

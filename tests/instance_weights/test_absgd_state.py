@@ -99,12 +99,12 @@ def test_a_restart_begins_where_the_first_start_did(init, wanted) -> None:
 
 
 def test_a_restart_within_a_step_leaves_out_its_micro_batches_so_far() -> None:
-    weights, fresh = (ABSGD(switch(0.5, 5.0, 2.0), accumulate=3) for _ in range(2))
+    weights, untouched = (ABSGD(switch(0.5, 5.0, 2.0), accumulate=3) for _ in range(2))
     a, b, c = batches(3)
     weights(a, progress=0.4)
     for losses in (b, c):
-        assert torch.equal(weights(losses, progress=0.6), fresh(losses, progress=0.6))
-    assert same(weights, fresh)
+        assert torch.equal(weights(losses, progress=0.6), untouched(losses, progress=0.6))
+    assert same(weights, untouched)
 
 
 @pytest.mark.parametrize("at", [2, 3, 5], ids=["before", "at the change", "after"])
@@ -140,7 +140,7 @@ def test_a_state_of_before_s_knew_its_lam_goes_on_where_that_lam_is_known() -> N
         torch.nn.ModuleDict({"weights": resumed}).load_state_dict({f"weights.{k}": v for k, v in old.items()})
         assert same(resumed, weights)
     old["sign"] = torch.ones(1, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"lam of its moving average, got none, and switch\(0.5, 2.0, 5.0\) leaves it"):
+    with pytest.raises(ValueError, match=r"lam of its moving average, got none, which switch\(0.5, 2.0, 5.0\) does"):
         ABSGD(switch(0.5, 2.0, 5.0)).load_state_dict(old)
     old["sign"] *= 0  # it had not started
     ABSGD(switch(0.5, 2.0, 5.0)).load_state_dict(old)

@@ -36,16 +36,16 @@ def rows() -> tuple[Tensor, Tensor]:
 def train(model: nn.Module, weights: InstanceWeighting, x: Tensor, y: Tensor) -> dict[str, list[Tensor]]:
     """What was weighed and what was learnt."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
-    told: dict[str, list[Tensor]] = {"weights": [], "log_s": [], "model": []}
+    recorded: dict[str, list[Tensor]] = {"weights": [], "log_s": [], "model": []}
     for i in range(STEPS):
         optimizer.zero_grad()
         losses = nn.functional.cross_entropy(model(x[i]), y[i], reduction="none")
         weights(losses, progress=i / STEPS).backward()
         optimizer.step()
-        told["weights"].append(weights.last)
-        told["log_s"] += [weights.log_s.clone()] if isinstance(weights, ABSGD) else []
-        told["model"].append(torch.cat([p.detach().flatten() for p in model.parameters()]))
-    return told
+        recorded["weights"].append(weights.last)
+        recorded["log_s"] += [weights.log_s.clone()] if isinstance(weights, ABSGD) else []
+        recorded["model"].append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    return recorded
 
 
 def network() -> nn.Module:
@@ -57,12 +57,12 @@ def process(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=WORLD)
     try:
         x, y = (part[:, rank::WORLD] for part in rows())
-        told = {name: train(DistributedDataParallel(network()), build(), x, y) for name, build in BUILD.items()}
+        recorded = {name: train(DistributedDataParallel(network()), build(), x, y) for name, build in BUILD.items()}
         try:
             EG(1.0, persistent=True, size=BATCH)(torch.ones(2), index=torch.arange(2))
         except ValueError as error:
-            told["refusal"] = str(error)
-        torch.save(told, f"{folder}/told-{rank}.pt")
+            recorded["refusal"] = str(error)
+        torch.save(recorded, f"{folder}/recorded-{rank}.pt")
     finally:
         dist.destroy_process_group()
 
@@ -71,21 +71,23 @@ def process(rank: int, folder: str) -> None:
 def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     made: Path = tmp_path_factory.mktemp("processes")
     torch.multiprocessing.spawn(process, (str(made),), nprocs=WORLD)
-    return [torch.load(made / f"told-{rank}.pt", weights_only=True) for rank in range(WORLD)]
+    return [torch.load(made / f"recorded-{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 
 @pytest.mark.parametrize("name", BUILD)
 def test_two_halves_are_one_whole(name: str, together: list[dict]) -> None:
     alone = train(network(), BUILD[name](), *rows())
-    for rank, told in enumerate(together):
+    for rank, recorded in enumerate(together):
         for i in range(STEPS):
-            torch.testing.assert_close(told[name]["weights"][i], alone["weights"][i][rank::WORLD], rtol=1e-9, atol=1e-9)
-            torch.testing.assert_close(told[name]["model"][i], alone["model"][i], rtol=1e-9, atol=1e-9)
-        for s, wanted in zip(told[name]["log_s"], alone["log_s"], strict=True):
+            torch.testing.assert_close(
+                recorded[name]["weights"][i], alone["weights"][i][rank::WORLD], rtol=1e-9, atol=1e-9
+            )
+            torch.testing.assert_close(recorded[name]["model"][i], alone["model"][i], rtol=1e-9, atol=1e-9)
+        for s, wanted in zip(recorded[name]["log_s"], alone["log_s"], strict=True):
             torch.testing.assert_close(s, wanted, rtol=1e-9, atol=1e-9)
     for a, b in zip(together[0][name]["log_s"], together[1][name]["log_s"], strict=True):
         assert torch.equal(a, b)
 
 
 def test_weights_of_one_process_are_refused_in_two(together: list[dict]) -> None:
-    assert all("persistent weights must live in one process, got 2" in told["refusal"] for told in together)
+    assert all("persistent weights must live in one process, got 2" in recorded["refusal"] for recorded in together)

@@ -112,8 +112,8 @@ def test_balanced_is_scikit_learns_balanced(make: Any) -> None:
         own = make(torch.initial_seed() % 2**32, None)
     (own.steps[-1][1] if hasattr(own, "steps") else own).set_params(class_weight="balanced")
     expected = np.log(own.fit(*arrays(train)).predict_proba(arrays(train)[0]))
-    found = fitted(make, train, balanced=True).predict(train.inputs)
-    np.testing.assert_allclose(found[:, [0, 1, 3]].numpy(), expected, atol=1e-4)
+    predictions = fitted(make, train, balanced=True).predict(train.inputs)
+    np.testing.assert_allclose(predictions[:, [0, 1, 3]].numpy(), expected, atol=1e-4)
     assert not np.allclose(fitted(make, train).predict(train.inputs)[:, [0, 1, 3]].numpy(), expected, atol=1e-2)
 
 
@@ -127,29 +127,29 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
 def test_threads_change_nothing_and_are_put_back() -> None:
     train = data()
     before = torch.get_num_threads()
-    found = []
+    predictions = []
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            found.append(fitted(trees, train).predict(train.inputs))
+            predictions.append(fitted(trees, train).predict(train.inputs))
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(before)
-    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(predictions[0], predictions[1])
 
 
 @each
 def test_its_state_goes_through_a_file_into_a_fresh_learner(make: Any, tmp_path: Any) -> None:
     learner, inputs = fitted(make), data().inputs
     state_files.save(tmp_path / "state", learner.state_dict())
-    fresh = EstimatorLearner(make, C)
-    fresh.load_state_dict(state_files.load(tmp_path / "state"))
-    assert fresh.predict(inputs).equal(learner.predict(inputs))
-    assert fresh.state_dict()["network.fitted"].equal(learner.network.fitted)
+    restored = EstimatorLearner(make, C)
+    restored.load_state_dict(state_files.load(tmp_path / "state"))
+    assert restored.predict(inputs).equal(learner.predict(inputs))
+    assert restored.state_dict()["network.fitted"].equal(learner.network.fitted)
     unfitted = EstimatorLearner(make, C)
-    fresh.load_state_dict(unfitted.state_dict())
+    restored.load_state_dict(unfitted.state_dict())
     with pytest.raises(RuntimeError, match="the estimator is not fitted; train it or load its state first"):
-        fresh.predict(inputs)
+        restored.predict(inputs)
 
 
 @each
@@ -246,8 +246,8 @@ def test_a_fit_that_diverges_is_repeated_with_smaller_steps(balanced: bool, capl
     assert loss() > bound
     assert "diverged" not in caplog.text
     assert loss(gentler=slower) < bound
-    told = "the fit of HistGradientBoostingClassifier diverged; it is fitted again with learning_rate = 0.333"
-    assert [record.message for record in caplog.records] == [told]
+    message = "the fit of HistGradientBoostingClassifier diverged; it is fitted again with learning_rate = 0.333"
+    assert [record.message for record in caplog.records] == [message]
 
 
 def test_a_fit_that_never_gets_better_is_left_after_four(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,21 +16,21 @@ from longtail.losses import CrossEntropyLoss, LDAMLoss
 
 
 class Half(nn.Module):
-    """The weak view's class, at half weight; keeps what it was told."""
+    """The weak view's class, at half weight; records its calls."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[tuple[str, Any, Outputs]] = []
+        self.calls: list[tuple[str, Any, Outputs]] = []
 
     def forward(self, batch: Batch, outputs: Outputs, progress: Any) -> tuple[Tensor, Tensor]:
-        self.told.append(("call", batch, outputs))
+        self.calls.append(("call", batch, outputs))
         return outputs.logits.argmax(1), torch.full((len(batch["index"]),), 0.5)
 
     def observe(self, batch: Batch, outputs: Outputs, progress: Any) -> None:
-        self.told.append(("observe", batch, outputs))
+        self.calls.append(("observe", batch, outputs))
 
     def refresh(self, data: Any, progress: Any) -> None:
-        self.told.append(("refresh", data, progress))
+        self.calls.append(("refresh", data, progress))
 
 
 def batch() -> Batch:
@@ -60,7 +60,7 @@ def test_targets_are_told_the_weak_view_without_its_graph_and_again_after_the_up
     learner.start_epoch([], 0.0)  # type: ignore[arg-type]
     step = learner.training_step(data, 0.0)
     learner.after_update(data, step, 0.0)
-    words, batches, outputs = zip(*learner.targets.told, strict=True)  # type: ignore[arg-type]
+    words, batches, outputs = zip(*learner.targets.calls, strict=True)  # type: ignore[arg-type]
     assert words == ("refresh", "call", "observe")
     assert batches[1] is batches[2] is data["unlabeled"]
     assert not outputs[1].logits.requires_grad

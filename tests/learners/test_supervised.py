@@ -1,4 +1,4 @@
-"""The supervised learner is a torch loop with named parts, and holds still when it is told to."""
+"""The supervised learner is a torch loop with named parts, and changes no state inside `held`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, Update
-from longtail.instance_weights import ABSGD, InstanceWeighting, Mean
+from longtail.instance_weights import ABSGD, InstanceWeighting, LossBatch, Mean
 from longtail.learners import EstimatorLearner, SupervisedLearner
 from longtail.losses import ClassBalancedLoss, CrossEntropyLoss, FocalLoss, LDAMLoss
 from longtail.updates import Descend
@@ -161,23 +161,26 @@ class Counting(InstanceWeighting):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
-        self.given: dict[str, Any] = {}
+        self.given: LossBatch | None = None
 
-    def weights(self, losses: Tensor, **given: Any) -> Tensor:
-        self.given = given
+    def weights(self, batch: LossBatch) -> Tensor:
+        self.given = batch
         if not self.holding:
             self.calls += 1  # type: ignore[operator]
-        return torch.ones_like(losses)
+        return torch.ones_like(batch.losses)
 
 
-def test_weights_are_told_targets_rows_what_is_kept_and_progress() -> None:
+def test_weights_get_targets_rows_what_is_kept_and_progress() -> None:
     data, weights = batch(), Counting()
     data["targets"][0] = -100
     SupervisedLearner(linear(), CrossEntropyLoss(), weights=weights).training_step(data, 0.25)
-    assert weights.given["targets"] is data["targets"]
-    assert weights.given["index"] is data["index"]
-    assert weights.given["kept"].tolist() == [False] + [True] * (N - 1)
-    assert weights.given["progress"] == 0.25
+    given = weights.given
+    assert given is not None
+    assert given.targets is data["targets"]
+    assert given.index is data["index"]
+    assert given.kept is not None
+    assert given.kept.tolist() == [False] + [True] * (N - 1)
+    assert given.progress == 0.25
 
 
 def test_losses_of_a_criterion_are_divided_by_the_rows_that_count() -> None:
@@ -327,9 +330,9 @@ class TestVaried:
         slots = ("network", "loss", "targets", "weights", "criterion", "no_decay", "frozen", "moving_norms")
         for slot in slots:
             other = {"network": Deep(), "frozen": (), "no_decay": frozenset(), "moving_norms": False}.get(slot, Mean())
-            found = learner.varied(**{slot: other})
-            assert {name for name in slots if getattr(found, name) is not getattr(learner, name)} <= {slot}
-            assert getattr(found, slot) == other
+            varied = learner.varied(**{slot: other})
+            assert {name for name in slots if getattr(varied, name) is not getattr(learner, name)} <= {slot}
+            assert getattr(varied, slot) == other
 
     def test_the_arguments_of_every_learner_stand_under_their_own_names(self) -> None:
         assert set(Learner.__subclasses__()) >= {SupervisedLearner, EstimatorLearner}
@@ -350,8 +353,8 @@ class TestVaried:
         assert step.loss.item() == pytest.approx(losses.mean().item())
         assert "weights" in step.log
         bare = learner.varied(weights=None).training_step(batch(), 0.0)
-        told = 0.5 + batch()["index"] / N  # by its targets, the rows count so much
-        assert bare.loss.item() == pytest.approx((bare.losses.sum() / told.sum()).item())
+        share = 0.5 + batch()["index"] / N  # by its targets, the rows count so much
+        assert bare.loss.item() == pytest.approx((bare.losses.sum() / share.sum()).item())
 
 
 def test_norms_of_frozen_modules_stand_still_or_move() -> None:

@@ -69,7 +69,7 @@ def test_features_are_asked_for_by_name() -> None:
     assert loss(z, y, features=torch.ones(4, 2)).item() == pytest.approx(
         2 * functional.cross_entropy(z, y).mean().item()
     )
-    with pytest.raises(TypeError, match=r"^Confidence reads features, got None; pass what entered the head, \(N, D\)"):
+    with pytest.raises(TypeError, match=r"^Confidence reads features, got None; pass the input of the head, \(N, D\)"):
         loss(z, y)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from longtail.catalogue.describe import table
-from longtail.catalogue.resolve import split
+from longtail.catalogue.resolve import split_specs
 from longtail.methods import PRESETS, catalogue, explained, method, methods, overview
 from longtail.methods import registry as catalog
 
@@ -37,10 +37,10 @@ BAD = {
 
 @pytest.mark.parametrize(("spec", "message"), BAD.items(), ids=BAD.keys())
 def test_bad_specs_are_one_line_with_a_way_out(spec: str, message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=message) as found:
+    with pytest.raises((ValueError, TypeError), match=message) as error:
         method(spec)
-    assert "\n" not in str(found.value)
-    assert ";" in str(found.value)
+    assert "\n" not in str(error.value)
+    assert ";" in str(error.value)
 
 
 @pytest.mark.parametrize("thing", [3, None, ["ce"]])
@@ -50,9 +50,9 @@ def test_something_else_is_one_line(thing: Any) -> None:
 
 
 def test_a_method_passes_through() -> None:
-    found = method("ldam-drw(scale=20)")
-    assert method(found) is found
-    assert found.key == "ldam-drw"
+    resolved = method("ldam-drw(scale=20)")
+    assert method(resolved) is resolved
+    assert resolved.key == "ldam-drw"
 
 
 class TestLists:
@@ -96,7 +96,7 @@ class TestLists:
 
     def test_commas_inside_brackets_and_quotes_do_not_part(self) -> None:
         text = "ce, ldam(scale=20,max_margin=0.3),x(a=[1,2], b='p,q'),y(a=switch(0.8, 0, 1))"
-        assert split(text) == [
+        assert split_specs(text) == [
             "ce", "ldam(scale=20,max_margin=0.3)", "x(a=[1,2], b='p,q')", "y(a=switch(0.8, 0, 1))",
         ]  # fmt: skip
 
@@ -119,12 +119,12 @@ class TestMenu:
         assert all(line.count("|") == 5 for line in lines)
 
     def test_explains_a_spec(self) -> None:
-        found = explained("ldam-drw(scale=20)")
-        assert found["spec"] == "ldam-drw(scale=20.0)"
-        assert found["signature"].startswith("ldam-drw(max_margin=0.5, scale=30.0, at=0.8")
-        assert {k["name"]: k["range"] for k in found["knobs"]}["at"] == "in [0, 1]"
-        assert "@inproceedings{cao2019learning," in found["bibtex"]
-        assert found["presets"] == ["quick", "all"]
+        explanation = explained("ldam-drw(scale=20)")
+        assert explanation["spec"] == "ldam-drw(scale=20.0)"
+        assert explanation["signature"].startswith("ldam-drw(max_margin=0.5, scale=30.0, at=0.8")
+        assert {k["name"]: k["range"] for k in explanation["knobs"]}["at"] == "in [0, 1]"
+        assert "@inproceedings{cao2019learning," in explanation["bibtex"]
+        assert explanation["presets"] == ["quick", "all"]
         assert explained("logit-adjusted-posthoc")["retrains"] is False
         assert explained("trees")["presets"] == ["quick", "all", "estimators"]
         assert explained("trees")["inputs"] == "table or features"

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from longtail import instance_weights
-from longtail.catalogue.compose import weighed
+from longtail.catalogue.compose import weighted_learner
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.data import Splits, TrainingSet, load
@@ -307,23 +307,23 @@ class TestRefusals:
     def test_a_learner_of_another_kind_or_with_weights_is_refused_when_it_is_built(self) -> None:
         learner = method("absgd").stages(RECIPE)[0].build(TrainingSet(SPLITS.train), None).learner
         with pytest.raises(ValueError, match="got one with weights; choose another base"):
-            weighed(learner, nn.Identity())
+            weighted_learner(learner, nn.Identity())
         with pytest.raises(ValueError, match="got Linear; choose another base"):
-            weighed(nn.Linear(2, 2), nn.Identity())  # type: ignore[arg-type]
+            weighted_learner(nn.Linear(2, 2), nn.Identity())  # type: ignore[arg-type]
 
 
 class TestRecorded:
     def test_average_weights_per_class_equal_those_counted_by_hand(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class ByRow(instance_weights.InstanceWeighting):
-            def weights(self, losses: Any, *, index: Any, **_: Any) -> Any:
-                return 1.0 + index.to(losses.dtype)
+            def weights(self, batch: Any) -> Any:
+                return 1.0 + batch.index.to(batch.losses.dtype)
 
         def stages(recipe: Recipe) -> Any:
             (stage,) = one_stage(lambda counts: CrossEntropyLoss())(recipe)
 
             def build(data: Any, left: Any) -> Any:
                 built = stage.build(data, left)
-                return built._replace(learner=weighed(built.learner, ByRow()))
+                return built._replace(learner=weighted_learner(built.learner, ByRow()))
 
             return [replace(stage, build=build)]
 

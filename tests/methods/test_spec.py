@@ -69,9 +69,9 @@ BAD = {
 def test_bad_strings_are_one_line(text: str, message: str) -> None:
     with pytest.raises(
         ValueError, match=message if ".*" in message or "\\" in message else re.escape(message)
-    ) as found:
+    ) as parsed:
         parse(text)
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(parsed.value)
 
 
 @pytest.mark.parametrize("call", ["__import__('os').system('touch {0}')", "open('{0}', 'w')", "exec('1')", "print(1)"])
@@ -109,8 +109,8 @@ def test_canonical_sorts_knobs_drops_defaults_and_writes_numbers_as_their_defaul
 def test_a_schedule_with_whole_numbers_is_the_same_schedule() -> None:
     texts = [canonical("x", parse(t)[1], {}) for t in ("x(a=switch(0.8, 0, 1))", "x(a=switch(0.8, 0.0, 1.0))")]
     assert texts[0] == texts[1] == "x(a=switch(0.8, 0.0, 1.0))"
-    found = parse(texts[0])[1]["a"]
-    assert isinstance(found, Schedule)
+    parsed = parse(texts[0])[1]["a"]
+    assert isinstance(parsed, Schedule)
 
 
 def test_the_folder_is_the_key_and_eight_hex_of_the_text() -> None:

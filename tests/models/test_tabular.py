@@ -12,7 +12,7 @@ from torch import Tensor
 
 from longtail import models
 from longtail.engine import Recipe
-from longtail.models.bodies.tabular import Entrance, embedding_width, tabular
+from longtail.models.bodies.tabular import NumbersAndCodes, embedding_width, tabular
 
 NUMERIC, CATEGORIES = 3, (4, 1, 700)
 BUILDER = {
@@ -51,7 +51,7 @@ def test_an_embedding_is_as_wide_as_the_rule_says(size: int, width: int) -> None
 
 def test_an_unknown_category_starts_at_zero_and_others_with_the_weight_of_a_number() -> None:
     torch.manual_seed(0)
-    table = Entrance(0, [5000]).embeddings[0].weight.detach()
+    table = NumbersAndCodes(0, [5000]).embeddings[0].weight.detach()
     assert table[0].eq(0).all()
     assert float(table[1:].square().sum(1).mean()) == pytest.approx(1.0, rel=0.02)
 

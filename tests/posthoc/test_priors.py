@@ -92,11 +92,11 @@ def test_a_shifted_prior_is_recovered_from_unlabelled_scores(true):
 
 def test_the_estimate_is_a_fixed_point_and_the_likelihood_never_falls():
     scores, _ = draw(NEW, 500)
-    found = estimate_prior(scores, OLD, tolerance=1e-12)
-    posterior = correct_prior(scores.softmax(1), OLD, found.prior)
-    torch.testing.assert_close(posterior.mean(0), found.prior, rtol=0, atol=1e-10)
-    values = found.log_likelihood
-    assert len(values) == found.iterations + 1
+    estimate = estimate_prior(scores, OLD, tolerance=1e-12)
+    posterior = correct_prior(scores.softmax(1), OLD, estimate.prior)
+    torch.testing.assert_close(posterior.mean(0), estimate.prior, rtol=0, atol=1e-10)
+    values = estimate.log_likelihood
+    assert len(values) == estimate.iterations + 1
     assert all(b >= a - 1e-12 for a, b in pairwise(values))
     assert values[-1] > values[0] + 0.1
     # it is the largest likelihood: no prior of a grid does better
@@ -105,7 +105,7 @@ def test_the_estimate_is_a_fixed_point_and_the_likelihood_never_falls():
     def likelihood(prior):
         return sum(log(sum(row[k] * prior[k] / OLD[k] for k in range(3))) for row in p) / len(p)
 
-    assert values[-1] == pytest.approx(likelihood(found.prior.tolist()), abs=1e-12)
+    assert values[-1] == pytest.approx(likelihood(estimate.prior.tolist()), abs=1e-12)
     grid = [[a / 20, b / 20, (20 - a - b) / 20] for a in range(21) for b in range(21 - a)]
     assert max(map(likelihood, grid)) <= values[-1]
 
@@ -117,9 +117,9 @@ def test_every_step_is_the_loop_of_the_paper():
         rows = [[row[k] * prior[k] / OLD[k] for k in range(3)] for row in p]
         prior = [sum(row[k] / sum(row) for row in rows) / len(rows) for k in range(3)]
         with pytest.warns(RuntimeWarning, match=f"stopped after {steps} iterations above its tolerance 1e-15; raise"):
-            found = estimate_prior(scores, OLD, tolerance=1e-15, max_iterations=steps)
-        assert found.prior.tolist() == pytest.approx(prior, rel=1e-12)
-        assert (found.converged, found.iterations) == (False, steps)
+            estimate = estimate_prior(scores, OLD, tolerance=1e-15, max_iterations=steps)
+        assert estimate.prior.tolist() == pytest.approx(prior, rel=1e-12)
+        assert (estimate.converged, estimate.iterations) == (False, steps)
 
 
 def test_probabilities_logits_arrays_and_images_give_the_same_estimate():
@@ -136,15 +136,15 @@ def test_probabilities_logits_arrays_and_images_give_the_same_estimate():
 
 def test_extreme_scores_neither_overflow_nor_lose_a_class():
     scores = torch.tensor([[1e4, 0.0, -1e4], [0.0, 1e4, -1e4], [-1e4, -1e4, 1e4], [0.0, -torch.inf, 1e4]])
-    found = estimate_prior(scores, [0.998, 0.001, 0.001])
-    assert found.converged
-    assert found.prior.tolist() == pytest.approx([0.25, 0.25, 0.5])
+    estimate = estimate_prior(scores, [0.998, 0.001, 0.001])
+    assert estimate.converged
+    assert estimate.prior.tolist() == pytest.approx([0.25, 0.25, 0.5])
 
 
 def test_a_model_without_information_leaves_the_prior_as_it_was():
-    found = estimate_prior(torch.log(torch.tensor(OLD, dtype=torch.float64)).expand(9, 3) + 5, OLD)
-    assert found.prior.tolist() == pytest.approx(OLD)
-    assert (found.converged, found.iterations) == (True, 1)
+    estimate = estimate_prior(torch.log(torch.tensor(OLD, dtype=torch.float64)).expand(9, 3) + 5, OLD)
+    assert estimate.prior.tolist() == pytest.approx(OLD)
+    assert (estimate.converged, estimate.iterations) == (True, 1)
 
 
 PROBS = torch.full((2, 3), 1 / 3)

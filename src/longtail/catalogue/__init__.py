@@ -1,1 +1,1 @@
-"""From a text to a method: what a method is, how it is spelled, composed, looked up and described."""
+"""From a spec string to a method: the `Method` class, parsing, composition, lookup and description."""

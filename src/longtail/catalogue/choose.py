@@ -1,4 +1,4 @@
-"""The methods of a comparison: presets and specs, each method once, and what is left out or refused for these data."""
+"""The methods of a comparison: presets and specs, each method once, without those that do not fit the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from longtail.catalogue.method import Builders, Method
-from longtail.catalogue.resolve import resolve, split
+from longtail.catalogue.resolve import resolve, split_specs
 from longtail.catalogue.tasks import role
 from longtail.data import Part, TrainingSet
 
@@ -19,9 +19,9 @@ class Presets:
     """Names for lists of methods.
 
     Args:
-        keys: preset -> the methods it stands for.
-        extended: the presets that are joined by `with_val` where there is a validation part, and by `with_table` where
-            the data are a table.
+        keys: preset -> its methods.
+        extended: the presets that also have `with_val` where the data have a validation part, and `with_table` where
+            they are a table.
         with_val, with_table: keys of methods.
     """
 
@@ -31,7 +31,7 @@ class Presets:
     with_table: tuple[str, ...] = ()
 
     def of(self, name: str, *, val: bool = False, table: bool = False) -> tuple[str, ...]:
-        """The methods behind a preset's name."""
+        """Return the methods of a preset."""
         keys = self.keys[name]
         if name not in self.extended:
             return keys
@@ -49,50 +49,50 @@ def choose(
     task: str | None = None,
     data: TrainingSet | Part | None = None,
 ) -> list[Method]:
-    """The methods of a comparison, each once, in the order asked.
+    """Return the methods of a comparison, each once, in the order asked.
 
     Args:
         asked: a preset, specs separated by commas, or a list of either.
         builders: the catalogue, key -> builder.
-        presets: what the presets' names stand for.
-        val: whether a validation part will be there; without one, presets leave out methods that need it and
+        presets: the presets by name.
+        val: whether the data will have a validation part; without one, presets leave out methods that need it and
             naming such a method is an error.
         table: whether the data are a table, for which "quick" and "all" include scikit-learn's classifiers.
-        task: of the comparison, once the data are there: presets mean their methods of that task, and naming one that
-            has no part in a comparison of it is an error.
-        data: what is trained on, once it is there: presets leave out methods that it does not fit (too many classes
+        task: of the comparison, once the data are known: presets mean their methods of that task, and naming one that
+            has no role in a comparison of it is an error.
+        data: the training data, once known: presets leave out methods that do not fit them (too many classes
             for trees, say) and naming such a method is an error.
 
     Raises:
-        ValueError: an unknown name or knob, none at all, or a named method that these data do not fit.
+        ValueError: an unknown name or knob, no method at all, or a named method that does not fit these data.
     """
-    found: dict[str, Method] = {}
-    for item in split(asked) if isinstance(asked, str) else asked:
+    chosen: dict[str, Method] = {}
+    for item in split_specs(asked) if isinstance(asked, str) else asked:
         named = not (isinstance(item, str) and item in presets.keys)
         names: Iterable[str | Method] = (item,) if named else presets.of(str(item), val=val, table=table)
         for one in (resolve(name, builders) for name in names):
             if not named and task not in (None, one.task):
                 continue
-            why = _unfit(one, val, task, data)
-            if why is None:
-                found.setdefault(one.spec, one)
+            reason = _misfit(one, val, task, data)
+            if reason is None:
+                chosen.setdefault(one.spec, one)
             elif named:
-                raise ValueError(why)
+                raise ValueError(reason)
             elif not one.needs_val:
-                log.warning("%s; left out", why)
-    if not found:
+                log.warning("%s; left out", reason)
+    if not chosen:
         if task is not None and asked:
             raise ValueError(f"methods must not be empty, got none that is {task}; name methods in place of a preset")
         raise ValueError("methods must not be empty, got none; try quick")
-    return list(found.values())
+    return list(chosen.values())
 
 
-def _unfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part | None) -> str | None:
+def _misfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part | None) -> str | None:
     if one.needs_val and not val:
         return f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)"
     rows = data if data is None or isinstance(data, TrainingSet) else TrainingSet(data)
-    why = None if rows is None else one.refuses(rows.labeled, rows.unlabeled)
-    if why is None and task is not None and role(task, one.task, one.spec) is None:
-        why = f"method {one.key!r} is {one.task} and has no part in a {task} comparison"
-        return f"{why}; see longtail methods --task {task}"
-    return why
+    reason = None if rows is None else one.refuses(rows.labeled, rows.unlabeled)
+    if reason is None and task is not None and role(task, one.task, one.spec) is None:
+        reason = f"method {one.key!r} is {one.task} and has no part in a {task} comparison"
+        return f"{reason}; see longtail methods --task {task}"
+    return reason

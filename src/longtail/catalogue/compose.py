@@ -1,7 +1,7 @@
-"""Corrections over a base method: weights on its losses, another kind of step; nothing of the base is lost.
+"""Corrections over a base method: weights on its losses, another kind of step; all else of the base is unchanged.
 
-A correction takes up slots (`Method.slots`) and declares them (`Method.taken`). Where the base has none to take up, it
-is refused when the spec is resolved; where a slot turns out to be filled nevertheless, when the stage is built.
+A correction fills slots (`Method.slots`) and declares them (`Method.taken`). Where the base has no such slot free, it
+is refused when the spec is resolved; where a slot turns out to be filled, when the stage is built.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from longtail.learners import SupervisedLearner
 from longtail.updates import Descend
 
 MakeWeights = Callable[[Part], nn.Module]
-"""Labelled rows -> weights, where they are remembered per example or per class."""
+"""Labelled rows -> weights, which may be stored per example or per class."""
 Change = Callable[[Built, TrainingSet], Built]
-"""What a stage of the base trains, and all rows -> what is trained instead."""
+"""What a stage of the base has built, and all rows -> what is trained instead."""
 MakeUpdate = Callable[[TrainingSet], Update]
 """All rows -> the kind of step."""
 Rows = Callable[[TrainingSet], TrainingSet]
-"""All rows -> those that the base is built on, where the correction keeps some to itself (a meta set)."""
+"""All rows -> those that the base is built on, where the correction needs some for itself (a meta set)."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class NonZero(Range):
 
 @dataclass(frozen=True)
 class BaseMethod(Choice):
-    """A knob that names a method: one that trains a network by steps and has these slots to take up.
+    """A knob that names a method: one that trains a network by steps and has these slots free.
 
-    `resolve` makes a `Method` of the name before it asks this rule and calls the builder.
+    `resolve` turns the name into a `Method` before it checks this rule and calls the builder.
 
     Args:
         words: some methods that fit.
-        slots: what the correction takes up.
-        task: of the base; None takes any.
-        such: how messages say it by example.
+        slots: those that the correction fills.
+        task: of the base; None accepts any.
+        such: examples for messages.
     """
 
     words: tuple[str, ...] = ("ce", "ce-drw", "focal-drw", "ldam-drw")  # only the first of many
@@ -70,11 +70,11 @@ class BaseMethod(Choice):
         """Raise ValueError where the correction cannot act on the method.
 
         Raises:
-            TypeError: no `Method`; a builder was called without `resolve`.
+            TypeError: not a `Method`; a builder was called without `resolve`.
         """
         if not isinstance(value, Method):
             raise TypeError(f"{name} must be a Method, got {value!r}; resolve the spec of the whole method")
-        why = value.lacks(*self.slots) if self.task in (None, value.task) else f"which is {value.task}"
+        why = value.refuses_slots(*self.slots) if self.task in (None, value.task) else f"which is {value.task}"
         if why is not None:
             raise ValueError(f"{name} must be {self}, got {value.spec!r}, {why}; choose one of longtail methods")
 
@@ -84,27 +84,27 @@ Gamma = Annotated[Knob, Range(0, 1, open_low=True)]
 Start = Annotated[str | float, START]
 Base = Annotated[Method, BaseMethod()]
 PLAIN: Any = "ce"
-"""The default of a base: a spec, like any that is asked for; what a builder gets is the `Method`."""
+"""The default of a base: a spec, like any that a user writes; the builder gets the `Method`."""
 
 
-def over(
+def corrected(
     base: Method, slots: str | Collection[str], change: Change, *, rows: Rows | None = None, **more: Any
 ) -> Method:
-    """The base with `change` made to every one of its stages; whatever else it is stays.
+    """Return the base with `change` made to each of its stages, and nothing else changed.
 
     Args:
         base: the method underneath.
-        slots: what the change takes up.
+        slots: those that the change fills.
         change: applied to what each stage has built.
         rows: which rows the stages are built on; None for all.
         more: fields of the method to replace, such as `reference`.
     """
     taken = base.taken | ({slots} if isinstance(slots, str) else set(slots))
-    return replace(base, stages=changed(base, change, rows), taken=taken, **more)
+    return replace(base, stages=changed_stages(base, change, rows), taken=taken, **more)
 
 
-def changed(base: Method, change: Change, rows: Rows | None = None) -> MakeStages:
-    """The stages of `base`, each built on `rows` of the data and with the change made to what it builds."""
+def changed_stages(base: Method, change: Change, rows: Rows | None = None) -> MakeStages:
+    """Return the stages of `base`, each built on `rows` of the data and then changed."""
 
     def of(stage: Stage) -> Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
@@ -115,20 +115,20 @@ def changed(base: Method, change: Change, rows: Rows | None = None) -> MakeStage
     return lambda recipe: [of(stage) for stage in base.stages(recipe)]
 
 
-def weighing(make: MakeWeights) -> Change:
-    """Instance weights over the per-example losses.
+def with_weights(make: MakeWeights) -> Change:
+    """Put instance weights on the per-example losses.
 
-    The losses that are weighed carry class and sample weights already, and are divided by the batch, not by the sum of
+    The weighted losses carry class and sample weights already, and are divided by the batch, not by the sum of
     those weights.
     """
-    return lambda built, data: built._replace(learner=weighed(built.learner, make(data.labeled)))
+    return lambda built, data: built._replace(learner=weighted_learner(built.learner, make(data.labeled)))
 
 
-def stepping(make: MakeUpdate) -> Change:
-    """Another kind of step, made when the stage is built.
+def with_update(make: MakeUpdate) -> Change:
+    """Replace the kind of step when the stage is built.
 
     Raises:
-        ValueError: the base takes steps of its own kind, which would be lost.
+        ValueError: the base has its own kind of step, which would be lost.
     """
 
     def change(built: Built, data: TrainingSet) -> Built:
@@ -140,8 +140,8 @@ def stepping(make: MakeUpdate) -> Change:
     return change
 
 
-def weighed(learner: Learner | None, weights: nn.Module, frozen: Sequence[str] = ()) -> SupervisedLearner:
-    """The same learner with weights on its losses; `frozen` modules are added to those that stand still.
+def weighted_learner(learner: Learner | None, weights: nn.Module, frozen: Sequence[str] = ()) -> SupervisedLearner:
+    """Return the same learner with weights on its losses; `frozen` modules are added to its frozen ones.
 
     Raises:
         ValueError: it is another kind of learner, or has weights.
@@ -153,7 +153,7 @@ def weighed(learner: Learner | None, weights: nn.Module, frozen: Sequence[str] =
 
 
 def worked_example(weights: Callable[[float], nn.Module], lams: Sequence[float], losses: Tensor) -> list[str]:
-    """What two losses weigh against each other at each lambda, as the weights themselves have it.
+    """Compute the ratio of the weights of two losses at each lambda.
 
     Args:
         weights: lambda -> weights.
@@ -163,8 +163,8 @@ def worked_example(weights: Callable[[float], nn.Module], lams: Sequence[float],
     small, large = losses.tolist()
     lines = []
     for lam in lams:
-        found: Any = weights(lam)
-        first, second = found.weigh(losses).tolist()
+        weighting: Any = weights(lam)
+        first, second = weighting.weigh(losses).tolist()
         ratio = second / first
         lines.append(f"lambda {lam:g}: a loss of {large:g} weighs {ratio:.3g} times a loss of {small:g}")
     return lines

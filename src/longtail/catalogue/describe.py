@@ -1,4 +1,4 @@
-"""The catalogue in words: what `longtail methods`, `longtail explain` and the README table show."""
+"""Descriptions of the methods, for `longtail methods`, `longtail explain` and the README table."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 
 from longtail.catalogue.choose import Presets
 from longtail.catalogue.method import Builders, Method
-from longtail.catalogue.resolve import described, resolve, signature
+from longtail.catalogue.resolve import docstring, resolve, signature
 from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 
 
-def rows(builders: Builders, presets: Presets, task: str | None = None) -> list[dict[str, Any]]:
-    """One dict per method: method, paper, year, task, signature, summary.
+def method_rows(builders: Builders, presets: Presets, task: str | None = None) -> list[dict[str, Any]]:
+    """Return one dict per method: method, paper, year, task, signature, summary.
 
     Raises:
         ValueError: no method is for that task.
     """
-    found = [explanation(key, builders, presets) for key in builders]
+    rows = [explanation(key, builders, presets) for key in builders]
     if task is not None:
-        known = sorted({row["task"] for row in found})
-        found = [row for row in found if row["task"] == task]
-        if not found:
+        known = sorted({row["task"] for row in rows})
+        rows = [row for row in rows if row["task"] == task]
+        if not rows:
             raise ValueError(f"task must be one of {', '.join(known)}, got {task!r}; leave it out for all methods")
-    return found
+    return rows
 
 
 def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, Any]:
-    """Everything about one method; `spec` is the canonical form of the string given."""
+    """Describe one method; `spec` is the canonical form of the string given."""
     method = resolve(name, builders)
     builder = builders[method.key]
-    text = described(builder)
+    text = docstring(builder)
     summary, _, body = text.partition("\n\n")
     return {
         "method": method.key,
@@ -45,13 +45,13 @@ def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, An
         "body": body,
         "signature": signature(method.key, builder),
         "knobs": [
-            {"name": k.name, "default": _written(k.default), "range": None if k.rule is None else str(k.rule)}
+            {"name": k.name, "default": _as_json(k.default), "range": None if k.rule is None else str(k.rule)}
             for k in knobs.declared(builder).values()
         ],
         "example": [] if method.example is None else method.example(),
         "retrains": method.retrains,
         "trains": method.trains,
-        "reads": None if method.retrains else _read_by(method, builders),
+        "reads": None if method.retrains else _trained_method(method, builders),
         "needs_val": method.needs_val,
         "inputs": method.inputs,
         "presets": [p for p in presets.keys if method.key in presets.of(p, table=True)],
@@ -59,22 +59,22 @@ def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, An
     }
 
 
-def _read_by(found: Method, builders: Builders) -> str:
-    """The method whose training is re-read: the first that has the same stages and no rule of its own."""
+def _trained_method(posthoc: Method, builders: Builders) -> str:
+    """Return the method whose scores are corrected: the first with the same stages and no rule of its own."""
     recipe = Recipe()
-    text = [stage.spec for stage in found.stages(recipe)]
-    plain = (resolve(key, builders) for key in builders if key != found.key)
-    return next((m.key for m in plain if m.retrains and [s.spec for s in m.stages(recipe)] == text), found.key)
+    text = [stage.spec for stage in posthoc.stages(recipe)]
+    plain = (resolve(key, builders) for key in builders if key != posthoc.key)
+    return next((m.key for m in plain if m.retrains and [s.spec for s in m.stages(recipe)] == text), posthoc.key)
 
 
-def _written(default: Any) -> Any:
-    """A default as JSON can have it: a schedule and infinity by their text."""
+def _as_json(default: Any) -> Any:
+    """Return a default for JSON: a schedule and infinity as text."""
     plain = not isinstance(default, Schedule) and default not in (math.inf, -math.inf)
     return default if plain else repr(default)
 
 
 def table(methods: list[dict[str, Any]]) -> str:
-    """The README's table of methods, from the rows that `rows` gives."""
+    """Return the README's table of methods, from `method_rows`."""
     lines = ["| method | paper | year | what it is |", "|---|---|---|---|"]
     lines += [
         f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
 from longtail.catalogue.references import Reference
-from longtail.catalogue.tasks import SUPERVISED, TASKS, lacking, task_of
+from longtail.catalogue.tasks import SUPERVISED, TASKS, task_of, unmet_needs
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
@@ -28,7 +28,7 @@ Misfit = Callable[[Part], str | None]
 
 
 SELF = "<self>"
-"""In a stage's text: name and knobs of its method, put there when the method is named."""
+"""Placeholder in a stage's text for name and knobs of its method, filled in when the method is named."""
 ALREADY = {
     "weights": "which weighs its examples already",
     "update": "which takes steps of its own kind already",
@@ -38,7 +38,7 @@ ALREADY = {
     "start": "which starts from the network of another training already",
     "classifier": "which trains its classifier a second time already",
 }
-"""Slot -> what is said of a method that has taken it up."""
+"""Slot -> what messages say of a method that has filled it."""
 SLOTS = frozenset(ALREADY)
 
 
@@ -50,14 +50,14 @@ class Method:
         stages: recipe -> the stages to train.
         reference: where it comes from.
         posthoc: class counts -> a rule on the scores of the trained model, or None.
-        prior: class counts -> the prior that the scores speak of (see `methods.implied`); None means the counts.
+        prior: class counts -> the class prior of the scores (see `catalogue.implied`); None means the counts.
         needs_val: whether the rule is fitted on a validation part.
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
-        misfit: which training parts it refuses, and why; None where it takes all.
-        slots: what a correction over this method can take up, of those in `ALREADY`; one that takes up another is
-            refused before training.
-        taken: the slots that it has taken up itself, or one of those below it.
+        misfit: which training parts it refuses, and why; None where it accepts all.
+        slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused before
+            training.
+        taken: the slots that it has filled, itself or a base below it.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         trains: what is trained, in words.
         example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
@@ -85,11 +85,11 @@ class Method:
             raise ValueError(f"task must be one of {', '.join(TASKS)}, got {self.task!r}; choose the nearest of these")
 
     def named(self, key: str, spec: str, text: str = "") -> Method:
-        """The same method under its resolved name.
+        """Return the same method under its resolved name.
 
         Args:
             key, spec: as in the class.
-            text: name and all knobs, which stands in its stages' texts where these do not share one by hand.
+            text: name and all knobs, put into its stages' texts where these are not written by hand.
         """
 
         def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -97,8 +97,8 @@ class Method:
 
         return replace(self, key=key, spec=spec, stages=stages)
 
-    def lacks(self, *slots: str) -> str | None:
-        """Why a correction cannot take up these slots, or None where it can."""
+    def refuses_slots(self, *slots: str) -> str | None:
+        """Return why a correction cannot fill these slots, or None where it can."""
         if self.posthoc is not None:
             return "which only corrects the scores of another training"
         if not self.slots:
@@ -110,17 +110,17 @@ class Method:
         return f"which has no {missing[0]} to take up" if missing else None
 
     def under(self, recipe: Recipe) -> Recipe:
-        """The recipe it is trained with: the common one, or with its own paper's changes."""
+        """Return the recipe it is trained with: the common one, or with its own paper's changes."""
         return replace(recipe, **self.own) if recipe.kind == "own" else recipe
 
     def refuses(self, rows: Part, unlabeled: Part | None = None) -> str | None:
-        """Why it cannot learn from these training rows, in one line with the way out; None where it can.
+        """Return why it cannot learn from these training rows, in one line with the way out; None where it can.
 
         Args:
-            rows: with the labels that are trained with, whatever is known of them.
+            rows: with the labels of training, of whatever kind.
             unlabeled: further rows without labels.
         """
-        if (why := lacking(self.task, rows, unlabeled)) is not None:
+        if (why := unmet_needs(self.task, rows, unlabeled)) is not None:
             way_out = f"see longtail methods --task {task_of(rows, unlabeled)}"
             return f"method {self.key!r} is {self.task} and {why}; {way_out}"
         why = None if self.misfit is None else self.misfit(rows)
@@ -128,7 +128,7 @@ class Method:
 
     @property
     def retrains(self) -> bool:
-        """False where it only re-reads the scores of plain training."""
+        """Whether it trains; False where it only corrects the scores of another training."""
         return self.posthoc is None
 
 
@@ -155,7 +155,7 @@ def one_stage(
         head: the network's classifier, "linear" or "cosine".
         draw: targets -> which rows an epoch visits; None visits each once.
         prepare: changes the fresh network (bias initialisation).
-        no_decay: parameters of the network that weight decay leaves alone.
+        no_decay: parameters of the network without weight decay.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:

@@ -1,4 +1,4 @@
-"""Where each method comes from: the papers of `references.bib`, by key."""
+"""The papers of the methods: the entries of `references.bib`, by key."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Reference:
 
 
 def cited(key: str) -> Reference:
-    """The paper under that key.
+    """Return the paper with that key.
 
     Raises:
         ValueError: no such key.
@@ -53,12 +53,12 @@ def cited(key: str) -> Reference:
 
 @cache
 def references() -> dict[str, Reference]:
-    """Every paper of references.bib by its key: one field a line, as `Reference.bibtex` writes them."""
+    """Return every paper of references.bib by its key; one field per line, as `Reference.bibtex` writes them."""
     text = files("longtail.catalogue").joinpath("references.bib").read_text(encoding="utf-8")
-    found = {}
+    papers = {}
     for kind, key, body in _ENTRY.findall(text):
         field = dict(_FIELD.findall(body))
         journal = kind == "article"
         venue = field["journal" if journal else "booktitle"]
-        found[key] = Reference(key, field["author"], field["title"], venue, int(field["year"]), journal)
-    return found
+        papers[key] = Reference(key, field["author"], field["title"], venue, int(field["year"]), journal)
+    return papers

@@ -1,4 +1,4 @@
-"""From a spec string to a method, with the nearest match and the signature in every refusal."""
+"""From a spec string to a method; error messages have the nearest match and the signature."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from longtail.facts.messages import quoted
 
 
 def resolve(spec: str | Method, builders: Builders) -> Method:
-    """The method that a spec string names, such as "ldam-drw" or "ldam-drw(scale=20)".
+    """Return the method that a spec string names, such as "ldam-drw" or "ldam-drw(scale=20)".
 
-    A knob whose rule is a `BaseMethod`, as in `absgd(base="ldam-drw")`, names a method in turn: its builder is given
-    the method itself and never looks into the catalogue.
+    A knob whose rule is a `BaseMethod`, as in `absgd(base="ldam-drw")`, names a method in turn: its builder gets
+    the method itself and never reads the catalogue.
 
     Args:
-        spec: the string; a `Method` comes back as it is.
+        spec: the string; a `Method` is returned as it is.
         builders: the catalogue, key -> builder.
 
     Raises:
@@ -46,9 +46,11 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
             accepted = signature(name, builder)
             raise ValueError(f"method {name!r} has no knob {quoted(knob)}; {hint}it accepts {accepted}")
     for knob, value in values.items():
-        _typed(name, knob, value, declared[knob].default)
+        _check_type(name, knob, value, declared[knob].default)
     defaults = {k: d.default for k, d in declared.items()}
-    bases = {k: _base(k, {**defaults, **values}[k], d.rule, builders) for k, d in declared.items() if _is_base(d)}
+    bases = {
+        k: _resolve_base(k, {**defaults, **values}[k], d.rule, builders) for k, d in declared.items() if _is_base(d)
+    }
     knobs.check(builder, {**values, **bases})
     values = {k: float(v) if isinstance(defaults[k], float) and isinstance(v, int) else v for k, v in values.items()}
     full = {**defaults, **values, **{knob: base.spec for knob, base in bases.items()}}
@@ -61,15 +63,15 @@ def _is_base(knob: knobs.Declared) -> bool:
     return isinstance(knob.rule, BaseMethod)
 
 
-def _base(knob: str, value: Any, rule: Any, builders: Builders) -> Method:
-    """The method that a knob names."""
+def _resolve_base(knob: str, value: Any, rule: Any, builders: Builders) -> Method:
+    """Return the method that a knob names."""
     if not isinstance(value, str):
         raise ValueError(f'{knob} must be {rule}, got {value!r}; write {knob}="ce"')
     return resolve(value, builders)
 
 
-def _typed(name: str, knob: str, value: Any, default: Any) -> None:
-    """A knob without a declared rule still has the type of its default."""
+def _check_type(name: str, knob: str, value: Any, default: Any) -> None:
+    """Check that a knob without a declared rule has the type of its default."""
     if isinstance(default, bool) != isinstance(value, bool) and isinstance(default, bool | int | float):
         kind = "True or False" if isinstance(default, bool) else "a number"
         raise ValueError(
@@ -82,13 +84,13 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def signature(name: str, builder: Builder) -> str:
-    """As in `ldam(max_margin=0.5, scale=30.0)`."""
+    """Return the name with its knobs, as in `ldam(max_margin=0.5, scale=30.0)`."""
     inner = ", ".join(str(knob) for knob in knobs.declared(builder).values())
     return f"{name}({inner})" if inner else f"{name} without knobs"
 
 
-def split(text: str) -> list[str]:
-    """Specs separated by commas, commas inside brackets and quotes left alone."""
+def split_specs(text: str) -> list[str]:
+    """Split specs at commas outside brackets and quotes."""
     parts, depth, quote, current = [], 0, "", ""
     for char in text:
         if quote:
@@ -107,6 +109,6 @@ def split(text: str) -> list[str]:
     return [part for part in [*parts, current.strip()] if part]
 
 
-def described(builder: Builder) -> str:
-    """The builder's docstring: what the method is, its equation, when it works, where original and paper differ."""
+def docstring(builder: Builder) -> str:
+    """Return the builder's docstring: the method, its equation, when it works, where code and paper differ."""
     return inspect.cleandoc(builder.__doc__ or "")

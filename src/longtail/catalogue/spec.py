@@ -100,19 +100,19 @@ def _floats(value: Any) -> Any:
 
 
 def canonical(name: str, knobs: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """The one string of a method: knobs sorted, defaults dropped, numbers written as their default is."""
-    kept = []
+    """Return the canonical string of a method: knobs sorted, defaults dropped, numbers written as their default is."""
+    differing = []
     for knob in sorted(knobs):
         value = knobs[knob]
         if isinstance(defaults.get(knob), float) and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if value != defaults.get(knob):
-            kept.append(f"{knob}={value!r}")
-    return f"{name}({', '.join(kept)})" if kept else name
+            differing.append(f"{knob}={value!r}")
+    return f"{name}({', '.join(differing)})" if differing else name
 
 
 def full(name: str, knobs: Mapping[str, Any]) -> str:
-    """Name and all knobs: the text of a training."""
+    """Return name and all knobs: the text of a training."""
     inner = ",".join(f"{knob}={knobs[knob]!r}" for knob in sorted(knobs))
     return f"{name}({inner})" if inner else name
 

@@ -1,4 +1,4 @@
-"""Tasks: what is known of the labels, what methods of each task learn from, and what they are compared with."""
+"""Tasks: the kind of labels, the data that methods of each task learn from, and their reference method."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from longtail.facts.messages import quoted
 
 SUPERVISED, SEMI_SUPERVISED, PARTIAL, SELF_SUPERVISED = "supervised", "semi-supervised", "partial", "self-supervised"
 METHOD, REFERENCE, CONTEXT = "method", "reference", "context"
-"""Roles of a row in a comparison: compared, what it is compared with, or shown beside them without a part in it."""
+"""Roles of a row in a comparison: compared, the reference, or shown for context without being compared."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What holds for a task.
+    """The properties of a task.
 
     Args:
         reference: the method that the verdict of a comparison is paired with.
         labels: the kind of labels (`data.label_kinds`) that its methods learn from.
-        unlabeled: whether its methods need rows without labels besides.
-        beside: another task whose methods are compared with its own.
-        context: another task whose methods stand in its tables, outside the verdict.
-        shown: methods of that kind that stand in every table.
+        unlabeled: whether its methods also need rows without labels.
+        also_compared: another task whose methods are compared with its own.
+        context: another task whose methods are shown in its tables, outside the verdict.
+        always_shown: context methods that are in every table.
     """
 
     reference: str
     labels: str = GIVEN
     unlabeled: bool = False
-    beside: str | None = None
+    also_compared: str | None = None
     context: str | None = None
-    shown: tuple[str, ...] = ()
+    always_shown: tuple[str, ...] = ()
 
 
 TASKS = {
     SUPERVISED: Task("ce"),
-    SEMI_SUPERVISED: Task("ce", unlabeled=True, beside=SUPERVISED),
+    SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED),
     PARTIAL: Task("cc", labels=CANDIDATES),
-    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, shown=("ce",)),
+    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce",)),
 }
-"""The one place that says what each task is; everything else asks here."""
+"""The one definition of every task."""
 NEEDED = {GIVEN: "one label a row", CANDIDATES: "candidate sets", NONE: "rows without labels"}
 """Kinds of labels in words."""
 
 
 def task_of(rows: Part, unlabeled: Part | None = None, asked: str | None = None) -> str:
-    """The task that follows from the training rows, or self-supervised where that is asked for.
+    """Return the task that follows from the training rows, or self-supervised where requested.
 
     Args:
-        rows: the rows whose labels are trained with; in self-supervised learning they only judge.
+        rows: the training rows; in self-supervised learning their labels are only for evaluation.
         unlabeled: further rows without labels.
-        asked: None, the task that follows anyway, or "self-supervised" for rows with one label each.
+        asked: None, the task that follows in any case, or "self-supervised" for rows with one label each.
 
     Raises:
-        ValueError: another task is asked for.
+        ValueError: another task is requested.
     """
     follows = PARTIAL if rows.kind == CANDIDATES else SUPERVISED if unlabeled is None else SEMI_SUPERVISED
     possible = [follows] if follows == PARTIAL else [follows, SELF_SUPERVISED]
@@ -63,26 +63,26 @@ def task_of(rows: Part, unlabeled: Part | None = None, asked: str | None = None)
     return asked or follows
 
 
-def lacking(task: str, rows: Part, unlabeled: Part | None = None) -> str | None:
-    """What methods of a task miss in these training rows, in words; None where they can learn from them."""
-    wanted = TASKS[task]
-    if rows.kind != wanted.labels:
-        return f"needs {NEEDED[wanted.labels]}, got labels that are {rows.kind}"
-    if wanted.unlabeled and unlabeled is None:
+def unmet_needs(task: str, rows: Part, unlabeled: Part | None = None) -> str | None:
+    """Return what methods of a task need and these rows lack, in words; None where they can learn from them."""
+    needs = TASKS[task]
+    if rows.kind != needs.labels:
+        return f"needs {NEEDED[needs.labels]}, got labels that are {rows.kind}"
+    if needs.unlabeled and unlabeled is None:
         return f"needs {NEEDED[NONE]} besides, got none"
     return None
 
 
 def role(task: str, method_task: str, spec: str) -> str | None:
-    """The part that a method has in a comparison of a task: "reference", "method", "context", or None: it is refused.
+    """Return the role of a method in a comparison of a task: "reference", "method", "context", or None: refused.
 
     Args:
         task: of the comparison.
         method_task, spec: of the method.
     """
-    wanted = TASKS[task]
-    if spec == wanted.reference:
+    needs = TASKS[task]
+    if spec == needs.reference:
         return REFERENCE
-    if method_task in (task, wanted.beside):
+    if method_task in (task, needs.also_compared):
         return METHOD
-    return CONTEXT if method_task == wanted.context else None
+    return CONTEXT if method_task == needs.context else None

@@ -17,7 +17,7 @@ def relative_counts(counts: Any, *, zero_count: str | float = "error", dtype: to
 
     Args:
         counts: class counts n (C,).
-        zero_count: what an empty class means: "error" names it, "mask" gives it 0, a number stands in for it.
+        zero_count: what an empty class means: "error" names it, "mask" gives it 0, a number replaces it.
         dtype: of the result, by default the default dtype.
 
     Raises:

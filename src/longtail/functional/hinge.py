@@ -14,7 +14,7 @@ def lead(logits: Tensor, targets: Tensor, *, ignore_index: int = IGNORE) -> Tens
     Args:
         logits: (N, C, d1..dk).
         targets: class indices (N, d1..dk) or soft targets of the logits' shape.
-        ignore_index: the index that marks a position as ignored; there class 0 stands for the true one.
+        ignore_index: the index that marks a position as ignored; its margin is that of class 0.
 
     Returns:
         (N, d1..dk) for class indices; for soft targets (N, C, d1..dk), the lead of every class, were it the

@@ -28,7 +28,7 @@ def ldam_margins(
         counts: class counts n (C,).
         max_margin: >= 0, the paper's C up to its scale.
         zero_count: what an empty class means: "error" names it, "mask" gives it no margin and leaves it
-            out of the maximum, a number stands in for it.
+            out of the maximum, a number replaces it.
         dtype: of the result.
 
     Raises:

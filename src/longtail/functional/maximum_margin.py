@@ -1,4 +1,4 @@
-"""Margins that follow the example: large where it is nearly decided. Per example; shapes as in `softmax`."""
+"""Margins per example, large near the decision boundary. Per example; shapes as in `softmax`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What every per-example loss shares: two kinds of targets, a compute dtype, constants per class.
 
-A loss is a function l(z, k) of the logits z and the class k that was meant. Class indices pick one k; a
+A loss is a function l(z, k) of the logits z and the true class k. Class indices pick one k; a
 soft target q means the mixture sum_k q_k l(z, k). It is linear in q: a row of q that does not sum to one
 is a weighted mixture, a row of zeros costs nothing.
 """
@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 IGNORE = -100
-"""The class index that marks a position as not there, torch's own."""
+"""The class index that marks a position as ignored, torch's own."""
 
 Value = float | Tensor
-"""A knob as it stands now: a float, or a 0-dim tensor where progress is one."""
+"""The value of a knob: a float, or a 0-dim tensor where progress is one."""
 
 
 def widen(logits: Tensor) -> Tensor:
-    """Logits in the dtype we compute in: float64 stays, everything narrower becomes float32."""
+    """Return logits in the compute dtype: float64 stays, everything narrower becomes float32."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
@@ -30,12 +30,12 @@ def is_soft(targets: Tensor) -> bool:
 
 
 def across(constant: Tensor, logits: Tensor) -> Tensor:
-    """A constant per class (C,) as it meets logits (N, C, d1..dk): (C, 1..1), of their dtype and device."""
+    """Return a constant per class (C,) shaped to broadcast over logits (N, C, d1..dk): (C, 1..1)."""
     return constant.to(logits.device, logits.dtype).reshape(-1, *[1] * (logits.ndim - 2))
 
 
 def of_target(constant: Tensor, targets: Tensor, ignore_index: int = IGNORE) -> Tensor:
-    """constant[y] for class indices of any shape; class 0's where the position is ignored."""
+    """Return constant[y] for class indices of any shape; class 0's where the position is ignored."""
     return constant[targets.masked_fill(targets == ignore_index, 0)]
 
 

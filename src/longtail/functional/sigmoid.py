@@ -1,6 +1,6 @@
 """Losses of C sigmoids, one per class, summed over classes. Per example; shapes as in `softmax`.
 
-With u_j = -z_j for the class that is meant and z_j for every other, each term is a binary log-loss
+With u_j = -z_j for the true class and z_j for every other, each term is a binary log-loss
 softplus(u_j) = -log sigmoid(-u_j). A soft target q takes pos_j = the term for u_j = -z_j and neg_j = the term
 for u_j = z_j as it is: sum_j q_j pos_j + (1 - q_j) neg_j, which is the mixture sum_k q_k l(z, k).
 """
@@ -19,7 +19,7 @@ from longtail.functional.closed_form import ClosedForm, Piece
 from longtail.functional.mixtures import IGNORE, Value, is_soft, widen
 
 _FAR = {torch.float32: 80.0, torch.float64: 700.0}
-"""e^far is finite and e^-far counts as 0: a processor takes a hundred times as long over subnormal numbers."""
+"""e^far is finite and e^-far counts as 0: processors are a hundred times slower with subnormal numbers."""
 
 
 def sigmoid_cross_entropy(logits: Tensor, targets: Tensor, *, ignore_index: int = IGNORE) -> Tensor:
@@ -85,7 +85,7 @@ class _CrossEntropy(ClosedForm):
             e = e.narrow(1, 0, e.shape[1] - half)
         return hinge.add_(e.log1p().sum(1, keepdim=True))
 
-    def slope(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+    def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
         true = torch.sigmoid(-z.gather(1, index)).neg_()  # sigmoid(z) - 1, which would cancel
         torch.sigmoid(z, out=out).scatter_(1, index, true).mul_(g)
 
@@ -111,8 +111,8 @@ class _Focal(ClosedForm):
         loss = _softplus(u)
         return u.sub_(loss).mul_(self.gamma).clamp_(min=-_FAR[z.dtype]).exp_().mul_(loss).sum(1, keepdim=True)
 
-    def slope(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
-        """d(q^gamma L)/du = q^gamma (gamma (1 - q) L + q); du/dz = -1 for the class that is meant."""
+    def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+        """d(q^gamma L)/du = q^gamma (gamma (1 - q) L + q); du/dz = -1 for the true class."""
         u = out.copy_(z).scatter_(1, index, -z.gather(1, index))
         loss = _softplus(u)
         log_q = u.sub_(loss)

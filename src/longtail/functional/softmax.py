@@ -32,8 +32,8 @@ def log_prior(counts: Any, *, zero_count: str | float = "error", dtype: torch.dt
 
     Args:
         counts: class counts n (C,).
-        zero_count: what an empty class means: "error" names it, "mask" gives it -inf, a number stands
-            in for it.
+        zero_count: what an empty class means: "error" names it, "mask" gives it -inf, a number
+            replaces it.
         dtype: of the result.
 
     Raises:
@@ -82,7 +82,7 @@ def adjusted_cross_entropy(
 ) -> Tensor:
     """Cross-entropy of adjusted logits: l(z, y) = -log softmax(a)_y, a_j = b_j z_j + o_j - m [j = y].
 
-    For class indices, since every example has its own m. On a CPU in pieces, see `fused`.
+    For class indices, since every example has its own m. On a CPU in pieces, see `closed_form`.
 
     Args:
         logits: (N, C, d1..dk).
@@ -116,7 +116,7 @@ class _AdjustedCrossEntropy(ClosedForm):
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
         return -torch.log_softmax(self._adjusted(z, index, at), 1).gather(1, index)
 
-    def slope(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+    def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
         """g b_j (softmax(a)_j - [j = y])."""
         torch.softmax(self._adjusted(z, index, at), 1, out=out)
         out.mul_(g).scatter_add_(1, index, -g)

@@ -8,15 +8,16 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from longtail.facts.fixed_dtype import widest_float
 from longtail.facts.knobs import Knob, Range
 from longtail.facts.schedules import Schedule
 from longtail.facts.types import Progress
-from longtail.instance_weights.exponents import Exponents, exponents, is_inspectable, now, widened
+from longtail.instance_weights.exponents import Exponents, checked_value, exponents, is_readable, widened
 from longtail.instance_weights.ranges import ANY, GAMMA, START, WAY_OUT, check_lam
-from longtail.instance_weights.weighting import InstanceWeighting, wide
+from longtail.instance_weights.weighting import InstanceWeighting, LossBatch
 
 SAME = 1e-6
-"""Values of lam this close, relatively, are one: a schedule answers a tensor in float32 and a float in float64."""
+"""Values of lam this close, relatively, are equal: a schedule returns float32 for a tensor and float64 for a float."""
 
 
 @final
@@ -29,7 +30,7 @@ class ABSGD(InstanceWeighting):
 
     lam > 0 weighs hard examples up (class imbalance; the worst case over distributions near the data), lam < 0
     weighs them down (label noise; the best case). The smaller |lam|, the stronger; infinite lam is the plain mean,
-    bit for bit, and leaves s alone. The weights are not divided by their sum.
+    bit for bit, and does not change s. The weights are not divided by their sum.
 
     Args:
         lam: lambda, a number other than 0 or a schedule of such, read at `progress`; `switch(0.8, inf, 5.0)` trains
@@ -49,14 +50,14 @@ class ABSGD(InstanceWeighting):
 
     All released code starts at zero: that of the experiments with alpha = 0.5 and gamma = 0.1 by default (for label
     noise also uniform = 1), the package with alpha = 1 and gamma = 0.9. It takes exponentials without care for their
-    range and keeps s in the graph. Here log s is kept, in float64 where the
-    device has it, so weights stay finite for any finite loss. A loss that is NaN or infinite stands outside s and
-    weighs 1: the scalar says so, the state is not spoiled. Losses in half precision give a float32 scalar.
+    range and keeps s in the graph. Here the state is log s, in float64 where the device has it, so weights stay finite
+    for any finite loss. A loss that is NaN or infinite is left out of s and weighs 1: the scalar is then not finite,
+    the state is not spoiled. Losses in half precision give a float32 scalar.
 
-    A loss that is far above the others leaves its mark: with lam > 0 all weights stay near 0 until s has forgotten it,
+    A loss far above the others has a lasting effect: with lam > 0 all weights stay near 0 until s has forgotten it,
     for about (l / lam) / -log(1 - gamma) calls.
 
-    Held (`holding`), s is where this batch would take it, for this call only. Over processes
+    Where `holding`, s is updated by this batch for this call only. Over processes
     (torch.distributed), g is the mean over all their batches: every process must then call equally often.
 
     Qi, Xu, Yin, Jin and Yang 2023, "Attentional-biased stochastic gradient descent" (TMLR), algorithm 1.
@@ -96,69 +97,64 @@ class ABSGD(InstanceWeighting):
             "count": 0.0,  # their examples
             "micro": 0.0,  # and how many they were
         }.items():
-            self.register_buffer(name, torch.full((1,), value, dtype=wide(torch.get_default_device())))
+            self.register_buffer(name, torch.full((1,), value, dtype=widest_float(torch.get_default_device())))
 
     @property
     def s(self) -> Tensor:
         """The moving average exp(log_s); before it has started s_0, or 0. May exceed the range of float64."""
         return self.log_s[0].exp()
 
-    def weights(
-        self,
-        losses: Tensor,
-        *,
-        targets: Tensor | None,
-        index: Tensor | None,
-        kept: Tensor | None,
-        progress: Progress | None,
-    ) -> Tensor:
-        """exp(l / lam) / s + uniform; moves s first."""
-        lam, gamma = self._lam(progress), now(self.gamma, "gamma", progress, GAMMA)
+    def weights(self, batch: LossBatch) -> Tensor:
+        """Update s, then return exp(l / lam) / s + uniform."""
+        losses, progress = batch.losses, batch.progress
+        lam, gamma = self._lam(progress), checked_value(self.gamma, "gamma", progress, GAMMA)
         if not isinstance(lam, Tensor) and abs(lam) == math.inf:
             return torch.ones_like(losses, dtype=torch.promote_types(losses.dtype, torch.float32))
-        self._follow(losses.device)
-        batch = exponents(widened(losses) / lam, kept)
-        log_s, moved = self._moved(batch, lam, gamma)
-        p = batch.over(log_s, losses) + self.uniform
-        if isinstance(lam, Tensor):  # its value is not looked at
+        self._move_state(losses.device)
+        scaled = exponents(widened(losses) / lam, batch.kept)
+        log_s, state = self._updated(scaled, lam, gamma)
+        p = scaled.divided_by(log_s, losses) + self.uniform
+        if isinstance(lam, Tensor):  # reading its value would wait for the device
             finite = lam.isfinite()
             p = torch.where(finite, p, 1.0)
-            moved = {name: torch.where(finite, value, getattr(self, name)) for name, value in moved.items()}
+            state = {name: torch.where(finite, value, getattr(self, name)) for name, value in state.items()}
         if not self.holding:
-            for name, value in moved.items():
+            for name, value in state.items():
                 getattr(self, name).copy_(value)
         return p
 
     @torch.no_grad()
     def end_step(self, progress: Progress | None = None) -> None:
-        """Move s by the micro-batches seen, fewer than `accumulate`: for the short last step of an epoch."""
-        gamma = now(self.gamma, "gamma", progress, GAMMA)
+        """Update s by the micro-batches seen, fewer than `accumulate`: for the short last step of an epoch."""
+        gamma = checked_value(self.gamma, "gamma", progress, GAMMA)
         mean = self.seen - self.count.log()
         self.log_s.copy_(torch.where(self.count > 0, self._blended(self.log_s, mean, gamma), self.log_s))
         self.seen.fill_(-math.inf)
         self.count.zero_()
         self.micro.zero_()
 
-    def _moved(self, batch: Exponents, lam: float | Tensor, gamma: float | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """log s for the weights of this batch, and the state after it."""
+    def _updated(
+        self, batch: Exponents, lam: float | Tensor, gamma: float | Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return log s for the weights of this batch, and the state after it."""
         lam = torch.zeros_like(self.of_lam) + lam
         same = (lam - self.of_lam).abs() <= SAME * lam.abs()
         before = torch.where(same, self.log_s, self._start)
-        moved = {"of_lam": torch.where(same, self.of_lam, lam)}
+        state = {"of_lam": torch.where(same, self.of_lam, lam)}
         if self.accumulate == 1:
             log_s = self._blended(before, batch.log_mean, gamma)
-            moved["log_s"] = log_s = torch.where(batch.number > 0, log_s, before)
-            return log_s, moved
+            state["log_s"] = log_s = torch.where(batch.number > 0, log_s, before)
+            return log_s, state
         seen = torch.logaddexp(torch.where(same, self.seen, -math.inf), batch.log_sum)
         count = torch.where(same, self.count, 0.0) + batch.number
         micro = torch.where(same, self.micro, 0.0) + 1
         log_s = torch.where(count > 0, self._blended(before, seen - count.log(), gamma), before)
         full = micro >= self.accumulate
-        moved["log_s"] = torch.where(full, log_s, before)
-        moved["seen"] = torch.where(full, -math.inf, seen)
-        moved["count"] = torch.where(full, 0.0, count)
-        moved["micro"] = torch.where(full, 0.0, micro)
-        return log_s, moved
+        state["log_s"] = torch.where(full, log_s, before)
+        state["seen"] = torch.where(full, -math.inf, seen)
+        state["count"] = torch.where(full, 0.0, count)
+        state["micro"] = torch.where(full, 0.0, micro)
+        return log_s, state
 
     def _blended(self, before: Tensor, log_mean: Tensor, gamma: float | Tensor) -> Tensor:
         old, new = _log(1 - gamma, before), _log(gamma, before)
@@ -166,19 +162,19 @@ class ABSGD(InstanceWeighting):
         return torch.where(before > -math.inf, log_s, log_mean) if self.init == "first" else log_s
 
     def _lam(self, progress: Progress | None) -> float | Tensor:
-        lam = now(self.lam, "lam", progress, ANY)
-        if is_inspectable(lam) and lam == 0:
+        lam = checked_value(self.lam, "lam", progress, ANY)
+        if is_readable(lam) and lam == 0:
             raise ValueError(f"lam must not be 0, got 0 from {self.lam!r} at progress {progress}; {WAY_OUT}")
         return lam
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        sign = state_dict.pop(f"{prefix}sign", None)  # how a state was saved before it knew its lam
+        sign = state_dict.pop(f"{prefix}sign", None)  # states of older versions hold the sign alone
         if sign is not None and f"{prefix}of_lam" not in state_dict:
             state_dict[f"{prefix}of_lam"] = sign * abs(self._only_lam(float(sign)))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _only_lam(self, sign: float) -> float:
-        """The lam that an s of this sign must have been made with.
+        """Return the lam that an s of this sign must have been computed with.
 
         Raises:
             ValueError: there are several, or none.
@@ -187,7 +183,7 @@ class ABSGD(InstanceWeighting):
         possible = {float(v) for v in values if math.isfinite(v) and v * sign > 0}
         if sign and len(possible) != 1:
             raise ValueError(
-                f"state_dict must tell the lam of its moving average, got none, and {self.lam!r} leaves it open; "
+                f"state_dict must hold the lam of its moving average, got none, which {self.lam!r} does not determine; "
                 "this state is of an older version: begin the stage anew"
             )
         return possible.pop() if sign else 0.0

@@ -1,4 +1,4 @@
-"""EG: every example an expert, its weight moved by exponentiated gradients."""
+"""EG: weights of examples updated by exponentiated gradients."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from longtail.facts.fixed_dtype import widest_float
 from longtail.facts.knobs import Knob, Range
-from longtail.facts.types import Progress
-from longtail.instance_weights.exponents import exponents, now, processes, widened
-from longtail.instance_weights.weighting import InstanceWeighting, wide
+from longtail.instance_weights.exponents import checked_value, exponents, processes, widened
+from longtail.instance_weights.weighting import InstanceWeighting, LossBatch
 
 POSITIVE = Range(0, open_low=True, open_high=True)
 
@@ -27,7 +27,7 @@ class EG(InstanceWeighting):
 
     Args:
         tau: > 0, or a schedule.
-        persistent: remember v over the visits; needs `index`.
+        persistent: keep v from visit to visit; needs `index`.
         size: how many rows the training set has, where persistent.
         memory: in [0, 1], the exponent of the old weight: 1 remembers all visits, 0 none. The weights of examples
             whose losses differ steadily part exponentially, unless memory < 1 bounds their ratio.
@@ -50,38 +50,31 @@ class EG(InstanceWeighting):
         if size is not None:
             Range(1, open_high=True, integer=True).check("size", size)
         self.tau, self.persistent, self.memory = tau, persistent, memory
-        rows = torch.zeros(size, dtype=wide(torch.get_default_device())) if persistent and size else None
+        rows = torch.zeros(size, dtype=widest_float(torch.get_default_device())) if persistent and size else None
         self.register_buffer("log_v", rows)
 
-    def weights(
-        self,
-        losses: Tensor,
-        *,
-        targets: Tensor | None,
-        index: Tensor | None,
-        kept: Tensor | None,
-        progress: Progress | None,
-    ) -> Tensor:
-        """Weights whose mean over what is kept is 1."""
-        x = -widened(losses) / now(self.tau, "tau", progress, POSITIVE)
+    def weights(self, batch: LossBatch) -> Tensor:
+        """Return weights whose mean over what is kept is 1."""
+        x = -widened(batch.losses) / checked_value(self.tau, "tau", batch.progress, POSITIVE)
         if self.log_v is not None:
-            x = self._remembered(x, kept, self._rows(index, losses))
-        batch = exponents(x, kept)
-        return batch.over(batch.log_mean, losses)
+            x = self._updated(x, batch.kept, self._rows(batch))
+        v = exponents(x, batch.kept)
+        return v.divided_by(v.log_mean, batch.losses)
 
-    def _remembered(self, step: Tensor, kept: Tensor | None, index: Tensor) -> Tensor:
-        """The log weights of these rows after their step; a row that is drawn twice takes two."""
-        self._follow(step.device)
+    def _updated(self, step: Tensor, kept: Tensor | None, index: Tensor) -> Tensor:
+        """Return log v of these rows after their step; a row that is drawn twice takes two."""
+        self._move_state(step.device)
         assert self.log_v is not None
         counts = step.isfinite() if kept is None else step.isfinite() & kept
         log_v = self.log_v.clone() if self.holding else self.log_v
-        forgets = torch.where(counts & _first(torch.where(counts, index, -1)), self.memory - 1, 0.0)
-        log_v.index_add_(0, index, forgets * log_v[index])
+        forget = torch.where(counts & _first(torch.where(counts, index, -1)), self.memory - 1, 0.0)
+        log_v.index_add_(0, index, forget * log_v[index])
         log_v.index_add_(0, index, torch.where(counts, step, 0.0))
         return torch.where(counts, log_v[index], step)
 
-    def _rows(self, index: Tensor | None, losses: Tensor) -> Tensor:
+    def _rows(self, batch: LossBatch) -> Tensor:
         assert self.log_v is not None
+        index, losses = batch.index, batch.losses
         if index is None:
             raise TypeError("EG with memory reads index, got None; pass the examples' rows in the training set")
         if losses.ndim != 1 or index.shape != losses.shape:
@@ -109,7 +102,7 @@ class EG(InstanceWeighting):
 
 
 def _first(rows: Tensor) -> Tensor:
-    """Whether each is the first of its value: a row that is drawn twice forgets once."""
+    """Whether each is the first of its value, since the memory of a row that is drawn twice decays once."""
     ordered, order = rows.sort(stable=True)
     first = torch.ones_like(ordered, dtype=torch.bool)
     first[1:] = ordered[1:] != ordered[:-1]

@@ -9,14 +9,17 @@ import torch.distributed as dist
 from torch import Tensor
 
 from longtail.facts import checks
+from longtail.facts.fixed_dtype import widest_float
 from longtail.facts.knobs import Range
 from longtail.facts.schedules import Schedule, at
 from longtail.facts.types import Progress
-from longtail.instance_weights.weighting import wide
 
 
 class Exponents(NamedTuple):
-    """x with its sum over what counts: `log_sum` = log sum_i exp(x_i) and their `number`, both 0-dim."""
+    """Exponents x with `log_sum` = log sum_i exp(x_i) over those that count, and their `number`, both 0-dim.
+
+    `inside`: which of them count, shaped like x.
+    """
 
     x: Tensor
     inside: Tensor
@@ -28,53 +31,53 @@ class Exponents(NamedTuple):
         """log mean exp(x); NaN where nothing counts."""
         return self.log_sum - self.number.log()
 
-    def over(self, log_scale: Tensor, like: Tensor) -> Tensor:
-        """exp(x - log_scale) in the dtype of `like`, float32 at least.
+    def divided_by(self, log_scale: Tensor, like: Tensor) -> Tensor:
+        """Return exp(x - log_scale) in the dtype of `like`, float32 at least.
 
-        1 where a loss is not finite, so that the scalar says so as a mean would, and 1 where nothing counts.
+        1 where a loss is not finite, so that the weighted scalar is not finite either, and 1 where nothing counts.
         """
         p = torch.where(self.inside, (self.x - log_scale).exp(), 1.0)
         return p.to(torch.promote_types(like.dtype, torch.float32))
 
 
 def exponents(x: Tensor, kept: Tensor | None) -> Exponents:
-    """Gather x, of a wide dtype; what is not kept or not finite counts nowhere."""
+    """Sum exp(x), x of the widest dtype; what is not kept or not finite does not count."""
     inside = x.isfinite() if kept is None else x.isfinite() & kept
     x = torch.where(inside, x, -torch.inf)
     return Exponents(x, inside, *_over_processes(x.flatten().logsumexp(0), inside.sum().to(x.dtype)))
 
 
 def widened(values: Tensor) -> Tensor:
-    """In float64, where the device has it."""
-    return values.to(wide(values.device))
+    """Return values in float64, where the device has it."""
+    return values.to(widest_float(values.device))
 
 
-def now(knob: float | Schedule, name: str, progress: Progress | None, rule: Range) -> float | Tensor:
-    """The value of a knob at this progress, held to its rule (a tensor only in strict mode: looking makes it wait)."""
+def checked_value(knob: float | Schedule, name: str, progress: Progress | None, rule: Range) -> float | Tensor:
+    """Return the value of a knob at this progress, checked (a tensor in strict mode alone: reading it waits)."""
     if isinstance(knob, Schedule) and isinstance(progress, int | float) and not 0 <= progress <= 1:
         raise ValueError(f"progress must be in [0, 1], got {progress}; pass epoch / epochs, not the epoch")
     value: float | Tensor = at(knob, progress, name)
-    if isinstance(knob, Schedule) and is_inspectable(value):
+    if isinstance(knob, Schedule) and is_readable(value):
         rule.check(name, float(value))
     return widened(value) if isinstance(value, Tensor) else value
 
 
-def is_inspectable(value: float | Tensor) -> bool:
-    """Whether the value of a knob may be looked at."""
+def is_readable(value: float | Tensor) -> bool:
+    """Whether the value of a knob can be read here: no tracing, and no tensor outside strict mode."""
     return not torch.compiler.is_compiling() and (not isinstance(value, Tensor) or checks.is_strict())
 
 
 def processes() -> int:
-    """How many processes share a batch; 1 where torch.distributed is not set up."""
+    """Return how many processes share a batch; 1 where torch.distributed is not set up."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def _over_processes(log_sum: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     if processes() == 1:
         return log_sum, count
-    mine = torch.stack([log_sum, count])
+    own = torch.stack([log_sum, count])
     # one collective; gathered and summed in one order, so every process gets the same bits
-    parts = [torch.empty_like(mine) for _ in range(processes())]
-    dist.all_gather(parts, mine)
+    parts = [torch.empty_like(own) for _ in range(processes())]
+    dist.all_gather(parts, own)
     together = torch.stack(parts)
     return together[:, 0].logsumexp(0), together[:, 1].sum()

@@ -1,4 +1,4 @@
-"""What ABSGD's knobs may be."""
+"""The ranges of ABSGD's knobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small-loss selection: learn from what is learnt easily."""
+"""Small-loss selection: only the examples with the smallest losses of a batch are learnt."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from longtail.facts.fixed_dtype import widest_float
 from longtail.facts.knobs import Knob, Range
-from longtail.facts.types import Progress
-from longtail.instance_weights.exponents import now
-from longtail.instance_weights.weighting import InstanceWeighting, wide
+from longtail.instance_weights.exponents import checked_value
+from longtail.instance_weights.weighting import InstanceWeighting, LossBatch
 
 SHARE = Range(0, 1, open_low=True)
 
@@ -25,7 +25,7 @@ class SmallLoss(InstanceWeighting):
         keep: the share that is selected, in (0, 1], or a schedule; 1 is the mean, bit for bit. Co-teaching lets it
             fall from 1 to 1 - the noise rate over the first epochs.
 
-    Of equal losses the first is taken. A NaN counts as large; the scalar is then NaN all the same. Each process
+    Of equal losses the first is selected. A NaN counts as large; the scalar is NaN even so. Each process
     selects within its own batch. Co-teaching weighs one network's losses by the other's:
     `p = w.weigh(losses_of_the_other)`, then `(p * losses).mean()`.
 
@@ -37,19 +37,12 @@ class SmallLoss(InstanceWeighting):
         SHARE.check("keep", keep)
         self.keep = keep
 
-    def weights(
-        self,
-        losses: Tensor,
-        *,
-        targets: Tensor | None,
-        index: Tensor | None,
-        kept: Tensor | None,
-        progress: Progress | None,
-    ) -> Tensor:
-        """n / k or 0."""
-        keep = now(self.keep, "keep", progress, SHARE)
+    def weights(self, batch: LossBatch) -> Tensor:
+        """Return n / k for the selected losses, 0 for the others."""
+        keep = checked_value(self.keep, "keep", batch.progress, SHARE)
+        losses, kept = batch.losses, batch.kept
         flat = losses.flatten()
-        n = torch.ones_like(flat, dtype=wide(flat.device)).sum()
+        n = torch.ones_like(flat, dtype=widest_float(flat.device)).sum()
         if kept is not None:
             n, flat = kept.sum().to(n.dtype), torch.where(kept.flatten(), flat, torch.inf)
         k = (keep * n + 1e-4).floor().clamp(min=1.0)  # 0.29 * 100 is below 29

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from longtail.facts.knobs import Knob, Range
-from longtail.facts.types import Progress
-from longtail.instance_weights.exponents import exponents, now, widened
-from longtail.instance_weights.weighting import InstanceWeighting
+from longtail.instance_weights.exponents import checked_value, exponents, widened
+from longtail.instance_weights.weighting import InstanceWeighting, LossBatch
 
 FINITE = Range(open_low=True, open_high=True)
 
@@ -26,7 +25,7 @@ class TERM(InstanceWeighting):
 
     p_i = exp(t R_{y_i}) / mean_j exp(t R_{y_j})
 
-    t > 0 weighs what is hard up, t < 0 down, t = 0 is the mean. TERM(t) is ABSGD(1/t, gamma=1).
+    t > 0 weighs hard examples up, t < 0 down, t = 0 is the mean. TERM(t) is ABSGD(1/t, gamma=1).
 
     Args:
         t: the tilt, finite, or a schedule; the authors' code for label noise uses `linear(0, -2)`.
@@ -49,23 +48,16 @@ class TERM(InstanceWeighting):
             raise ValueError(f"within must be 0 where by_class is False, got {within}; pass by_class=True")
         self.t, self.by_class, self.within = t, by_class, within
 
-    def weights(
-        self,
-        losses: Tensor,
-        *,
-        targets: Tensor | None,
-        index: Tensor | None,
-        kept: Tensor | None,
-        progress: Progress | None,
-    ) -> Tensor:
-        """Weights whose mean over what is kept is 1."""
-        t = now(self.t, "t", progress, FINITE)
+    def weights(self, batch: LossBatch) -> Tensor:
+        """Return weights whose mean over what is kept is 1."""
+        t = checked_value(self.t, "t", batch.progress, FINITE)
+        losses, kept = batch.losses, batch.kept
         wide = widened(losses)
         if not self.by_class:
-            batch = exponents(t * wide, kept)
-            return batch.over(batch.log_mean, losses)
+            tilted = exponents(t * wide, kept)
+            return tilted.divided_by(tilted.log_mean, losses)
         inside = wide.isfinite() if kept is None else wide.isfinite() & kept
-        group = _groups(_of_class(targets, losses))
+        group = _groups(_class_indices(batch))
         risk, share = _risks(wide.flatten(), inside.flatten(), group, self.within)
         x = torch.where(inside, t * risk[group].reshape(losses.shape), 0.0)
         log_scale = torch.where(inside, x, -torch.inf).flatten().logsumexp(0) - inside.sum().to(x.dtype).log()
@@ -78,7 +70,8 @@ class TERM(InstanceWeighting):
         return f"t={self.t!r}{by_class}"
 
 
-def _of_class(targets: Tensor | None, losses: Tensor) -> Tensor:
+def _class_indices(batch: LossBatch) -> Tensor:
+    targets, losses = batch.targets, batch.losses
     if targets is None:
         raise TypeError("TERM by class reads targets, got None; pass class indices shaped like the losses")
     if targets.shape != losses.shape or targets.is_floating_point():
@@ -90,7 +83,7 @@ def _of_class(targets: Tensor | None, losses: Tensor) -> Tensor:
 
 
 def _groups(targets: Tensor) -> Tensor:
-    """Number the classes of a batch 0, 1, ... in [0, N) without asking how many there are."""
+    """Number the classes of a batch 0, 1, ... in [0, N); the shape does not depend on how many there are."""
     ordered, order = targets.sort()
     rank = torch.zeros_like(order)
     rank[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
@@ -98,14 +91,14 @@ def _groups(targets: Tensor) -> Tensor:
 
 
 def _risks(losses: Tensor, inside: Tensor, group: Tensor, tilt: float) -> tuple[Tensor, Tensor]:
-    """R_g of every group (N,), and each example's weight inside its group, of mean 1."""
+    """Return R_g of every group (N,), and each example's weight inside its group, of mean 1."""
     zero = torch.zeros_like(losses)
     size = zero.scatter_add(0, group, inside.to(losses.dtype)).clamp(min=1)
     if tilt == 0:
         return zero.scatter_add(0, group, torch.where(inside, losses, 0.0)) / size, torch.ones_like(losses)
     x = torch.where(inside, tilt * losses, -torch.inf)
     top = torch.full_like(x, -torch.inf).scatter_reduce(0, group, x, "amax")
-    top = torch.where(top.isfinite(), top, 0.0)  # a group of which nothing counts
+    top = torch.where(top.isfinite(), top, 0.0)  # a group in which nothing counts
     e = (x - top[group]).exp()
     mean = zero.scatter_add(0, group, e) / size
     return (top + mean.log()) / tilt, e / mean[group]

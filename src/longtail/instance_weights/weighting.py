@@ -1,46 +1,47 @@
-"""What every weighting shares: the call, the mask, the gradient that does not see the weights, and state that keeps its
-precision."""
+"""What every weighting shares: the call, the mask, weights outside the gradient, and state in float64."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Self, final
+from typing import NamedTuple, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longtail.facts import checks
+from longtail.facts.fixed_dtype import FixedDtype, widest_float
 from longtail.facts.types import Progress
 
 
-class InstanceWeighting(nn.Module, ABC):
-    """Per-example losses -> weighted scalar; a subclass says how to weigh.
+class LossBatch(NamedTuple):
+    """The per-example losses of one batch, detached, with everything that weights may depend on."""
+
+    losses: Tensor
+    targets: Tensor | None = None
+    index: Tensor | None = None  # type: ignore[assignment]  # in place of tuple.index, which a batch has no use for
+    kept: Tensor | None = None
+    progress: Progress | None = None
+
+
+class InstanceWeighting(FixedDtype, ABC):
+    """Per-example losses -> weighted scalar; a subclass defines `weights`.
 
     loss = (1 / #kept) sum_{i kept} p_i l_i
 
-    p is constant in the gradient. Running state is a buffer of the subclass, moved by `weigh` unless
-    `holding`; it follows the device, but no `.half()`.
+    p is constant in the gradient. Running state is a buffer of the subclass, updated by `weights` unless
+    `holding`; it is float64 wherever the device has it, `.half()` or not.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.last: Tensor | None = None
-        self.holding = False  # True inside `learner.held()`: the state stays as it is
-        self.repeating = False  # True inside `learner.held(again=True)`: so do the weights
-        self._found: Tensor | None = None  # those of the call that moved the state
+        self.holding = False  # True inside `learner.held()`: the state must not change
+        self.repeating = False  # True inside `learner.held(again=True)`: nor do the weights
+        self._updating: Tensor | None = None  # the weights of the latest call that changed the state
 
     @abstractmethod
-    def weights(
-        self,
-        losses: Tensor,
-        *,
-        targets: Tensor | None,
-        index: Tensor | None,
-        kept: Tensor | None,
-        progress: Progress | None,
-    ) -> Tensor:
-        """Weights p shaped like the losses, which come detached; entries that are not kept do not matter."""
+    def weights(self, batch: LossBatch) -> Tensor:
+        """Return weights p shaped like the losses; entries that are not kept do not matter."""
 
     @final
     @torch.no_grad()
@@ -53,15 +54,15 @@ class InstanceWeighting(nn.Module, ABC):
         kept: Tensor | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
-        """The weights alone, (N,), detached, 0 where not kept; the state moves as in a call."""
-        _checked(losses, kept)
-        if self.repeating and self._found is not None:
-            self.last = self._found
+        """Return the weights alone, (N,), detached, 0 where not kept; the state changes as in a call."""
+        _check(losses, kept)
+        if self.repeating and self._updating is not None:
+            self.last = self._updating
             return self.last
-        found = self.weights(losses.detach(), targets=targets, index=index, kept=kept, progress=progress)
-        self.last = found if kept is None else torch.where(kept, found, 0.0)
+        weights = self.weights(LossBatch(losses.detach(), targets, index, kept, progress))
+        self.last = weights if kept is None else torch.where(kept, weights, 0.0)
         if not self.holding:
-            self._found = self.last
+            self._updating = self.last
         return self.last
 
     def forward(
@@ -73,20 +74,20 @@ class InstanceWeighting(nn.Module, ABC):
         kept: Tensor | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
-        """The weighted scalar.
+        """Return the weighted scalar.
 
         Args:
             losses: one loss per example, (N,) or (N, d1..dk), with their graph.
-            targets: what the examples were taught, where weights differ by class.
-            index: rows in the training set, where weights are remembered per example.
-            kept: bool, shaped like the losses; False stands outside the mean and the state.
-            progress: where a knob is a schedule.
+            targets: class indices, where weights differ by class.
+            index: rows in the training set, where weights are stored per example.
+            kept: bool, shaped like the losses; False leaves a loss out of the mean and the state.
+            progress: required where a knob is a schedule.
 
         Returns:
             0-dim; 0, with its graph, where nothing is kept.
 
         Raises:
-            ValueError: losses that are one number already, or none; `kept` of another shape; inside
+            ValueError: losses that are a single number, or empty; `kept` of another shape; inside
                 `longtail.checks.strict()`, losses that are NaN or infinite.
             TypeError: a scheduled knob without progress.
         """
@@ -96,51 +97,29 @@ class InstanceWeighting(nn.Module, ABC):
         # where, not a product: what is not kept may be infinite
         return torch.where(kept, weights * losses, 0.0).sum() / kept.sum().clamp(min=1)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        held, self._buffers = self._buffers, {}  # sums of exponentials need their digits: the dtype is ours to choose
-        try:
-            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        finally:
-            self._buffers = held
-        for name, buffer in held.items():
-            if buffer is not None:
-                held[name] = _placed(buffer, fn(torch.empty(0, device=buffer.device)).device)
-        return self
-
-    def _follow(self, device: torch.device) -> None:
-        """State on another device than the losses would make the device wait in every step."""
+    def move_buffers(self, device: torch.device) -> None:
+        """Move the state, its floating-point part in float64 where the device has it."""
         for name, buffer in self._buffers.items():
-            if buffer is not None and buffer.device != device:
-                self._buffers[name] = _placed(buffer, device)
+            if buffer is not None and buffer.is_floating_point():
+                self._buffers[name] = buffer.to(widest_float(device))
+        super().move_buffers(device)
+
+    def _move_state(self, device: torch.device) -> None:
+        """Move the state to the device of the losses; elsewhere every step would wait for a copy."""
+        if self.buffer_device() != device:
+            self.move_buffers(device)
 
 
 @final
 class Mean(InstanceWeighting):
-    """The plain mean: p_i = 1. What every other weighting is compared with."""
+    """The plain mean: p_i = 1, the baseline of every other weighting."""
 
-    def weights(
-        self,
-        losses: Tensor,
-        *,
-        targets: Tensor | None,
-        index: Tensor | None,
-        kept: Tensor | None,
-        progress: Progress | None,
-    ) -> Tensor:
+    def weights(self, batch: LossBatch) -> Tensor:
         """Ones."""
-        return torch.ones_like(losses)
+        return torch.ones_like(batch.losses)
 
 
-def wide(device: torch.device) -> torch.dtype:
-    """The widest floating-point type of a device: float64 wherever it exists."""
-    return torch.float32 if device.type == "mps" else torch.float64
-
-
-def _placed(buffer: Tensor, device: torch.device) -> Tensor:
-    return buffer.to(wide(device)).to(device) if buffer.is_floating_point() else buffer.to(device)
-
-
-def _checked(losses: Tensor, kept: Tensor | None) -> None:
+def _check(losses: Tensor, kept: Tensor | None) -> None:
     if not isinstance(losses, Tensor):
         raise TypeError(f"losses must be a tensor, got {type(losses).__name__}; use loss.per_example(...)")
     if losses.ndim == 0 or not losses.is_floating_point():

@@ -1,4 +1,4 @@
-"""What learns: a network with its loss, its targets and everything that is remembered beside it."""
+"""What is trained: a network with its loss, its targets and all other state of learning."""
 
 from longtail.facts.learner import Inference, Learner
 from longtail.learners.estimator import EstimatorLearner

@@ -24,8 +24,8 @@ class FittedEstimator(nn.Module):
 
     logits = log max(P, 1e-12), columns in the order of our classes; a class without training rows has the floor.
     Inputs of more than two axes are flattened. The classifier is a buffer of bytes (`trusted.dumps`), so that whatever
-    keeps tensors keeps it; bytes that are put back are checked at once. Always on the CPU and in one thread, so that
-    its numbers do not depend on how many threads there are.
+    saves tensors saves it; loaded bytes are checked at once. Always on the CPU and in one thread, so that
+    its numbers do not depend on the number of threads.
 
     Args:
         num_classes: C.
@@ -43,20 +43,20 @@ class FittedEstimator(nn.Module):
         self.builder = {"name": "estimator", "num_classes": num_classes}
         data = b"" if estimator is None else trusted.dumps(estimator)
         self.register_buffer("fitted", torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else _empty())
-        self._take(estimator)
+        self._set_estimator(estimator)
 
-    def _take(self, estimator: Any) -> None:
+    def _set_estimator(self, estimator: Any) -> None:
         self._estimator = estimator
-        self._columns = None if estimator is None else _columns(estimator, self.num_classes)
+        self._class_columns = None if estimator is None else _class_columns(estimator, self.num_classes)
 
     def forward(self, inputs: Tensor) -> Outputs:
-        """Log-probabilities on the device of the inputs."""
+        """Return log-probabilities on the device of the inputs."""
         if self._estimator is None:
             raise RuntimeError("the estimator is not fitted; train it or load its state first")
-        with threads(1):
-            found = self._estimator.predict_proba(rows(inputs))
+        with limited_threads(1):
+            predicted = self._estimator.predict_proba(matrix(inputs))
         probs = np.full((len(inputs), self.num_classes), FLOOR)
-        probs[:, self._columns] = np.maximum(found, FLOOR)
+        probs[:, self._class_columns] = np.maximum(predicted, FLOOR)
         return Outputs(torch.from_numpy(np.log(probs).astype(np.float32)).to(inputs.device))
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
@@ -65,20 +65,20 @@ class FittedEstimator(nn.Module):
             if data.dtype != torch.uint8 or data.ndim != 1:
                 raise ValueError(f"a saved estimator must be bytes, got {data.dtype} of shape {tuple(data.shape)}")
             content = data.cpu().numpy().tobytes()
-            self._take(trusted.loads(content, "the saved estimator") if content else None)
+            self._set_estimator(trusted.loads(content, "the saved estimator") if content else None)
             self.fitted = torch.empty_like(data, device=self.fitted.device)  # of its length; filled below
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FittedEstimator:
-        """A copy that shares the classifier, which nothing changes once it is fitted."""
-        twin = FittedEstimator(self.num_classes)
-        twin.fitted = self.fitted.clone()
-        twin._take(self._estimator)
-        return twin.train(self.training)
+        """Copy the buffers and share the classifier, which never changes after its fit."""
+        copy = FittedEstimator(self.num_classes)
+        copy.fitted = self.fitted.clone()
+        copy._set_estimator(self._estimator)
+        return copy.train(self.training)
 
 
-def rows(inputs: Tensor) -> NDArray[np.float64]:
-    """Inputs (N, ...) as scikit-learn wants them: (N, D) float64."""
+def matrix(inputs: Tensor) -> NDArray[np.float64]:
+    """Return inputs (N, ...) as scikit-learn takes them: (N, D) float64."""
     return inputs.detach().flatten(1).double().cpu().numpy()
 
 
@@ -86,22 +86,22 @@ def _empty() -> Tensor:
     return torch.empty(0, dtype=torch.uint8)
 
 
-def _columns(estimator: Any, num_classes: int) -> NDArray[np.int64]:
-    """Which of our classes the columns of the classifier's probabilities are."""
-    found = np.asarray(getattr(estimator, "classes_", None))
-    if found.dtype.kind not in "iu" or found.ndim != 1 or len(np.unique(found)) != len(found) or len(found) < 2:
+def _class_columns(estimator: Any, num_classes: int) -> NDArray[np.int64]:
+    """Return the class of every column of the classifier's probabilities."""
+    classes = np.asarray(getattr(estimator, "classes_", None))
+    if classes.dtype.kind not in "iu" or classes.ndim != 1 or not 1 < len(classes) == len(np.unique(classes)):
         raise ValueError("a saved estimator must be a classifier of class indices, got something else; train it again")
-    if found.min() < 0 or found.max() >= num_classes:
+    if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(
-            f"the classes of a saved estimator must be in [0, {num_classes}), got {found.min()} to {found.max()}; "
+            f"the classes of a saved estimator must be in [0, {num_classes}), got {classes.min()} to {classes.max()}; "
             "train it again in a new folder"
         )
-    return found.astype(np.int64)
+    return classes.astype(np.int64)
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Inside, OpenMP and BLAS use so many threads, torch's setting included; outside, what they used before."""
+def limited_threads(count: int) -> Iterator[None]:
+    """Let OpenMP and BLAS (so torch too) use that many threads; restored on exit."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=count):

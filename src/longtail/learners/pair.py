@@ -30,10 +30,9 @@ class PairLearner(Learner):
         self.network = network
         self.criterion = criterion
         self.no_decay = frozenset(no_decay)
-        self.holding = False
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
-        """The mean of the criterion over the batch; one pass for both views, so that they share batch statistics."""
+        """Return the mean of the criterion; one pass for both views, so that they share batch statistics."""
         first, second = batch["inputs"]
         outputs = as_outputs(self.network(torch.cat([first, second])))
         z1, z2 = outputs.logits.chunk(2)
@@ -41,5 +40,5 @@ class PairLearner(Learner):
         return Step(losses.mean(), losses)
 
     def inference(self) -> Inference:
-        """The encoder; its logits are projections, and a probe on its features makes classes of them."""
+        """Return the encoder; its logits are projections, and a probe classifies by its features."""
         return Inference(self.network)

@@ -18,16 +18,16 @@ from longtail.losses import Loss
 class SemiSupervisedLearner(Learner):
     """A network, and its moving average, which predicts.
 
-    loss = loss(labelled) + consistency x mean over all unlabelled rows of m_i l(strong_i, t_i), where `targets` say t_i
-    and m_i from the weak view; a mask m divides by all rows, as in FixMatch.
+    loss = loss(labelled) + consistency x mean over all unlabelled rows of m_i l(strong_i, t_i), t_i and m_i computed by
+    `targets` from the weak view; a mask m divides by all rows, as in FixMatch.
 
     Args:
         network: inputs -> `Outputs` with logits (B, C).
         loss: of the labelled rows, and per example of the strong view.
-        targets: (unlabelled batch, weak outputs, progress) -> what the strong view is taught, and a weight.
+        targets: (unlabelled batch, weak outputs, progress) -> targets of the strong view, and a weight.
         consistency: weight of the unlabelled part.
         decay: of the moving average of parameters; buffers are copied.
-        average: the moving average, by default a copy of the network as it is.
+        average: the moving average, by default a copy of the network.
         no_decay: names of the network's parameters that weight decay leaves alone.
     """
 
@@ -50,34 +50,34 @@ class SemiSupervisedLearner(Learner):
         self.decay = decay
         self.average = (copy.deepcopy(network) if average is None else average).requires_grad_(False)
         self.no_decay = frozenset(no_decay)
-        self.holding = False
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
-        """One pass for all three parts, so that they share batch statistics."""
-        rest = batch["unlabeled"]
-        weak, strong = rest["inputs"]
+        """Make one pass for all three parts, so that they share batch statistics."""
+        unlabeled = batch["unlabeled"]
+        weak, strong = unlabeled["inputs"]
         inputs = batch["inputs"]
         assert isinstance(inputs, Tensor)
         sizes = (len(inputs), len(weak), len(strong))
-        labelled, weakly, strongly = _parted(as_outputs(self.network(torch.cat([inputs, weak, strong]))), sizes)
+        outputs = as_outputs(self.network(torch.cat([inputs, weak, strong])))
+        labelled, weak_outputs, strong_outputs = _split_outputs(outputs, sizes)
         weight = batch.get("sample_weight")
         loss, losses = self.loss.with_losses(
             labelled.logits, batch["targets"], sample_weight=weight, features=labelled.features, progress=progress
         )
-        taught, mask = self.targets(rest, weakly, progress)
-        unlabelled = self.loss.per_example(
-            strongly.logits, taught, sample_weight=mask, features=strongly.features, progress=progress
+        targets, mask = self.targets(unlabeled, weak_outputs, progress)
+        consistency = self.loss.per_example(
+            strong_outputs.logits, targets, sample_weight=mask, features=strong_outputs.features, progress=progress
         ).mean()
-        log = {"consistency": unlabelled.detach()}
-        return Step(loss + self.consistency * unlabelled, losses, log, weakly)
+        log = {"consistency": consistency.detach()}
+        return Step(loss + self.consistency * consistency, losses, log, weak_outputs)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """Let the targets solve what they solve over the whole set."""
+        """Let the targets compute what depends on the whole training set."""
         self.targets.refresh(data, progress)  # type: ignore[operator]
 
     @torch.no_grad()
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
-        """Move the average; the targets note what the weak views said."""
+        """Update the average, and let the targets store the outputs of the weak views."""
         if self.holding:
             return
         for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
@@ -87,12 +87,12 @@ class SemiSupervisedLearner(Learner):
         self.targets.observe(batch["unlabeled"], step.outputs, progress)  # type: ignore[operator]
 
     def inference(self) -> Inference:
-        """The moving average, with the loss's scale and link."""
-        return Inference(self.average, float(self.loss.scores(torch.ones(1, 1), progress=1.0)), self.loss.link)
+        """Return the moving average, with the loss's scale and link."""
+        return Inference(self.average, self.loss.logit_scale, self.loss.link)
 
 
-def _parted(outputs: Outputs, sizes: tuple[int, int, int]) -> tuple[Outputs, Outputs, Outputs]:
-    """Labelled, weak (detached) and strong outputs."""
+def _split_outputs(outputs: Outputs, sizes: tuple[int, int, int]) -> tuple[Outputs, Outputs, Outputs]:
+    """Split outputs into labelled, weak (detached) and strong ones."""
 
     def part(value: Any) -> list[Any]:
         return [None] * 3 if value is None else list(value.split(sizes))

@@ -20,19 +20,19 @@ Criterion = Callable[[Outputs, Tensor, Tensor | None, Progress], Tensor]
 
 @final
 class SupervisedLearner(Learner):
-    """A network taught by a loss; every slot is a part that can be exchanged, none is overridden.
+    """A network trained by a loss; every slot is a part that `varied` can replace.
 
     Args:
         network: inputs -> `Outputs` or logits (B, C).
-        loss: scores the logits against the targets, and says what the scores to rank by are.
-        targets: what each example should be taught now; the given labels by default.
+        loss: compares the logits with the targets, and defines the scores to rank by.
+        targets: the targets of each batch; the given labels by default.
         weights: `InstanceWeights` over the per-example losses. Without them the loss reduces itself and its
             `normalize` applies; with them it does not.
-        criterion: in place of `loss.per_example`, for what reads more than logits. Its losses are weighed or, without
+        criterion: in place of `loss.per_example`, where it needs more than logits. Its losses are weighted or, without
             weights, summed and divided by the rows that count, one of weight k as k (`normalize="batch"`).
         no_decay: names of the network's parameters that weight decay leaves alone.
-        frozen: names of the network's modules that stand still while the rest is trained: no gradient.
-        moving_norms: whether batch norms of frozen modules go on moving their running statistics, as in the released
+        frozen: names of the network's modules that are not trained: no gradient.
+        moving_norms: whether batch norms of frozen modules update their running statistics, as in the released
             code of decoupled training; by default they are in evaluation mode and use them.
 
     Raises:
@@ -60,7 +60,6 @@ class SupervisedLearner(Learner):
         self.no_decay = frozenset(no_decay)
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
-        self.holding = False
         for module in self._frozen_modules():
             module.requires_grad_(False)
 
@@ -74,7 +73,7 @@ class SupervisedLearner(Learner):
         return [modules[name] for name in self.frozen]
 
     def train(self, mode: bool = True) -> Self:
-        """Training or evaluation mode; what is frozen stays in evaluation mode, unless its norms move."""
+        """Set training or evaluation mode; frozen modules stay in evaluation mode, unless `moving_norms`."""
         super().train(mode)
         if not self.moving_norms:
             for module in self._frozen_modules():
@@ -82,24 +81,24 @@ class SupervisedLearner(Learner):
         return self
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
-        """The scalar to descend, the losses (B,) behind it and what the network said."""
+        """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
         outputs = self._outputs(batch)
         targets, weight = self.targets(batch, outputs, progress)
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
-        said = _detached(outputs)
+        detached = _detached(outputs)
         if self.weights is None and self.criterion is None:
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
-            return Step(*self.loss.with_losses(outputs.logits, targets, **parts), outputs=said)
+            return Step(*self.loss.with_losses(outputs.logits, targets, **parts), outputs=detached)
         losses = self._losses(outputs, targets, weight, progress)
         kept = self.loss.kept(targets)
         if self.weights is None:
             share = kept if weight is None else torch.where(kept, weight, 0.0)
-            return Step(reduce(losses, None, share, "mean", "batch"), losses, outputs=said)
+            return Step(reduce(losses, None, share, "mean", "batch"), losses, outputs=detached)
         loss = self.weights(losses, targets=targets, index=batch["index"], kept=kept, progress=progress)
         weights = getattr(self.weights, "last", None)
-        return Step(loss, losses, {} if weights is None else {"weights": weights}, said)
+        return Step(loss, losses, {} if weights is None else {"weights": weights}, detached)
 
     def _losses(self, outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress) -> Tensor:
         if self.criterion is not None:
@@ -114,32 +113,22 @@ class SupervisedLearner(Learner):
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """Let the targets solve what they solve over the whole set."""
+        """Let the targets compute what depends on the whole training set."""
         self.targets.refresh(data, progress)  # type: ignore[operator]
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
-        """The targets note what the step's first pass said."""
+        """Let the targets store the outputs of the step's first pass."""
         if not self.holding:
             self.targets.observe(batch, step.outputs, progress)  # type: ignore[operator]
 
     def inference(self) -> Inference:
-        """The network, the loss's scale and link, and a prior that the targets have learnt (`targets.offsets()`)."""
+        """Return the network, the loss's scale and link, and a prior that the targets learnt (`targets.offsets()`)."""
         offsets = getattr(self.targets, "offsets", None)
-        return Inference(self.network, self.scale, self.loss.link, None if offsets is None else offsets())
-
-    @property
-    def scale(self) -> float:
-        """What the loss multiplies the logits by (30 for margin losses on cosines)."""
-        return float(self.loss.scores(torch.ones(1, 1), progress=1.0))
-
-    @property
-    def link(self) -> str:
-        """The loss's probability model: "softmax" or "sigmoid"."""
-        return self.loss.link
+        return Inference(self.network, self.loss.logit_scale, self.loss.link, None if offsets is None else offsets())
 
 
 def _detached(outputs: Outputs) -> Outputs:
-    """Without the graph; modules and plain values of `extra` as they are."""
+    """Detach outputs from the graph; modules and plain values of `extra` are unchanged."""
 
     def plain(value: Any) -> Any:
         return value.detach() if isinstance(value, Tensor) else value

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from longtail.losses.class_balanced import ClassBalancedLoss
-from longtail.losses.hinge import LDAMHingeLoss
-from longtail.losses.ldam import LDAMLoss
+from longtail.losses.ldam import LDAMHingeLoss, LDAMLoss
 from longtail.losses.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
 from longtail.losses.loss import Loss
 from longtail.losses.maximum_margin import MaximumMarginLoss

@@ -1,4 +1,4 @@
-"""What a loss is built from: its knobs, checked in one place, and the counts or labels of its classes."""
+"""The constructor of a loss: its knobs, checked in one place, and the counts or labels of its classes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from longtail.facts.schedules import Schedule, at
 from longtail.facts.types import Progress
 from longtail.losses.constants import ClassConstants
 from longtail.losses.reduction import check_normalize
-from longtail.losses.signature import DEFAULTS, Common, compose, refuse_unknown
+from longtail.losses.signature import DEFAULTS, Common, full_signature, refuse_unknown
 
 
 class Configured(ClassConstants):
-    """A loss before it is called. Its own knobs stand in its constructor, the common ones in `signature`.
+    """The arguments of a loss: its own knobs, from its constructor, and the common ones of `signature`.
 
     `DIVIDES_BY` is the loss's default for `normalize`.
     """
@@ -39,7 +39,7 @@ class Configured(ClassConstants):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__signature__ = compose(cls, cls.DIVIDES_BY)  # type: ignore[attr-defined]
+        cls.__signature__ = full_signature(cls, cls.DIVIDES_BY)  # type: ignore[attr-defined]
 
     def __init__(self, class_counts: Any = None, own: Mapping[str, Any] | None = None, /, **common: Unpack[Common]):
         super().__init__()
@@ -57,7 +57,7 @@ class Configured(ClassConstants):
         counts = None if class_counts is None else as_counts(class_counts, classes=values["classes"])
         _check_names(self.classes, counts)
         given = next((v for v in (counts, self._weight_given) if isinstance(v, Tensor)), None)
-        self._hold(counts, given.device if given is not None else torch.get_default_device())
+        self._compute(counts, given.device if given is not None else torch.get_default_device())
 
     @classmethod
     def from_labels(cls, labels: Any, *, num_classes: int | None = None, **arguments: Any) -> Self:
@@ -65,33 +65,33 @@ class Configured(ClassConstants):
         classes = arguments.pop("classes", None)
         counts = count_classes(labels, num_classes, classes)
         names = classes if classes is not None else class_names(labels)
-        # classes that no label shows have no name but their index
+        # a class that no label has is named by its index
         arguments["classes"] = [*names, *map(str, range(len(names), len(counts)))]
         return cls(counts, **arguments)
 
     @classmethod
     def from_dataset(cls, dataset: Any, *, num_classes: int | None = None, **arguments: Any) -> Self:
-        """Build the loss from a training set, whose labels are found without decoding an input."""
+        """Build the loss from a training set, whose labels are read without decoding an input."""
         return cls.from_labels(dataset, num_classes=num_classes, **arguments)
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
-        """Slot: constants (C,) that `losses` reads by `self.constant(name, logits)`, float64."""
+        """Slot: return constants (C,), float64, which `losses` reads by `self.constant(name, logits)`."""
         return {}
 
     def constants(self, counts: Tensor | None) -> Mapping[str, Tensor | None]:
-        """Class weight, `outside` (classes whose targets do not count), and the loss's own statistics."""
+        """Return class weight, `outside` (classes whose targets do not count), and the loss's own statistics."""
         weight = class_weights.resolve(self._weight_given, counts, classes=self.classes, zero_count=self.zero_count)
         return {"class_weight": weight, "outside": None, **self.statistics(counts)}
 
     def counted(self, counts: Tensor | None) -> Tensor:
-        """The counts, for statistics that cannot do without them."""
+        """Return the counts, for statistics that need them."""
         if counts is None:
             name = type(self).__name__
             raise ValueError(f"{name} needs class_counts, got None; pass longtail.class_counts(labels)")
         return counts
 
     def knob(self, name: str, progress: Progress | None) -> Any:
-        """A knob of the loss as it stands at `progress`."""
+        """Return the value of a knob at `progress`."""
         return at(getattr(self, name), progress, name)
 
     def _num_classes(self) -> int | None:
@@ -102,10 +102,10 @@ class Configured(ClassConstants):
         """The number of classes, the loss's own knobs, and what differs from the defaults."""
         size = self._num_classes()
         shown = [] if size is None else [f"{size} classes"]
-        shown += [f"{name}={_short(getattr(self, name))}" for name in self._own]
+        shown += [f"{name}={_abbreviated(getattr(self, name))}" for name in self._own]
         given = {name: getattr(self, name) for name in DEFAULTS} | {"class_weight": self._weight_given}
         default = {**DEFAULTS, "normalize": self.DIVIDES_BY, "classes": self.classes}
-        shown += [f"{name}={_short(v)}" for name, v in given.items() if not _same(v, default[name])]
+        shown += [f"{name}={_abbreviated(v)}" for name, v in given.items() if not _is_default(v, default[name])]
         return ", ".join(shown)
 
 
@@ -114,9 +114,9 @@ def _check_names(classes: Sequence[str] | None, counts: Tensor | None) -> None:
         raise ValueError(f"classes must name all {len(counts)} classes, got {len(classes)} names; see class_counts")
 
 
-def _short(value: Any) -> str:
+def _abbreviated(value: Any) -> str:
     return f"<{tuple(value.shape)}>" if isinstance(value, Tensor) else repr(value)
 
 
-def _same(value: Any, default: Any) -> bool:
+def _is_default(value: Any, default: Any) -> bool:
     return value is default or (isinstance(value, str | int | float) and bool(value == default))

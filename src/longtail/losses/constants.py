@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longtail.facts.arrays import COUNT, like_labels
 from longtail.facts.counts import as_counts
+from longtail.facts.fixed_dtype import FixedDtype, widest_float
 
 
-class ClassConstants(nn.Module):
+class ClassConstants(FixedDtype):
     """Constants per class, computed in float64 from the class counts.
 
-    Each lives twice: as a buffer of the default dtype, which follows the device but no `.half()`, and
-    exactly, for float64 logits. Only `class_counts` (float64) is state; the rest is computed anew whenever
-    the counts are loaded or set.
+    Each has two copies: a buffer of the default dtype, which `.half()` does not change, and an exact one for
+    float64 logits. Only `class_counts` (float64) is state; the rest is recomputed whenever the counts are
+    loaded or set.
     """
 
     class_counts: Tensor | None
@@ -32,7 +33,7 @@ class ClassConstants(nn.Module):
         raise NotImplementedError
 
     def set_class_counts(self, class_counts: Any) -> None:
-        """Take other counts (online, estimated, surrogate) and compute anew what follows from them."""
+        """Replace the counts (online, estimated, surrogate) and recompute the constants."""
         counts = as_counts(class_counts, classes=getattr(self, "classes", None))
         if self.class_counts is not None and len(counts) != len(self.class_counts):
             hint = like_labels(counts.cpu().numpy())
@@ -40,43 +41,32 @@ class ClassConstants(nn.Module):
                 f"class_counts must keep {len(self.class_counts)} classes, got {len(counts)}; "
                 + (f"{hint}: {COUNT}" if hint else "build a new loss for other classes")
             )
-        self._hold(counts, self._device())
+        self._compute(counts, self.buffer_device())
 
     def constant(self, name: str, like: Tensor) -> Tensor:
-        """A constant in the dtype and on the device of `like`, exact for float64."""
-        held: Tensor = getattr(self, name)
-        if like.dtype == torch.float64 and held.dtype != torch.float64:
-            held = self._exact[name]
-        return held.to(like.device, like.dtype)
+        """Return a constant in the dtype and on the device of `like`, exact for float64."""
+        constant: Tensor = getattr(self, name)
+        if like.dtype == torch.float64 and constant.dtype != torch.float64:
+            constant = self._exact[name]
+        return constant.to(like.device, like.dtype)
 
-    def _hold(self, counts: Tensor | None, device: torch.device) -> None:
+    def _compute(self, counts: Tensor | None, device: torch.device) -> None:
+        """Compute all constants from the counts and put them on a device."""
         exact = None if counts is None else counts.detach().cpu()
         named = {"class_counts": exact, **self.constants(exact)}
         self._exact = {name: value.detach().cpu().clone() for name, value in named.items() if value is not None}
         for name in {*named, *self._buffers}:
             self.register_buffer(name, None, persistent=name == "class_counts")
-        self._place(device)
+        self.move_buffers(device)
 
-    def _place(self, device: torch.device) -> None:
+    def move_buffers(self, device: torch.device) -> None:
+        """Put the constants on a device, from their exact copies."""
         for name, exact in self._exact.items():
-            wide = name == "class_counts" and device.type != "mps"  # which has no float64
-            dtype = torch.bool if exact.dtype == torch.bool else torch.float64 if wide else torch.get_default_dtype()
+            dtype = widest_float(device) if name == "class_counts" else torch.get_default_dtype()
+            dtype = torch.bool if exact.dtype == torch.bool else dtype
             self._buffers[name] = exact.to(dtype, copy=True).to(device)
-
-    def _device(self) -> torch.device:
-        held = next((buffer for buffer in self._buffers.values() if buffer is not None), None)
-        return held.device if held is not None else torch.get_default_device()
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        held, self._buffers = self._buffers, {}  # their dtype is ours to choose
-        try:
-            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        finally:
-            self._buffers = held
-        self._place(fn(torch.empty(0, device=self._device())).device)
-        return self
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *rest)
         if self.class_counts is not None and f"{prefix}class_counts" in state_dict:
-            self._hold(self.class_counts, self._device())
+            self._compute(self.class_counts, self.buffer_device())

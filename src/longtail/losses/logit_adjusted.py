@@ -34,7 +34,7 @@ class LogitAdjustedLoss(Loss):
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
         """log pi."""
-        return _prior(self.counted(counts), self.zero_count)
+        return prior_constants(self.counted(counts), self.zero_count)
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log softmax(z + tau log pi)_y."""
@@ -53,7 +53,7 @@ class BalancedSoftmaxLoss(Loss):
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
         """log pi."""
-        return _prior(self.counted(counts), self.zero_count)
+        return prior_constants(self.counted(counts), self.zero_count)
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log softmax(z + log pi)_y."""
@@ -61,7 +61,8 @@ class BalancedSoftmaxLoss(Loss):
         return functional.logit_adjusted(logits, targets, prior, 1.0, ignore_index=self.ignore_index)
 
 
-def _prior(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:
+def prior_constants(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:
+    """Return log pi and, where a class is masked, which classes are `outside`."""
     prior = functional.log_prior(counts, zero_count=zero_count, dtype=torch.float64)
     outside = torch.isneginf(prior)
     return {"log_prior": prior, "outside": outside} if bool(outside.any()) else {"log_prior": prior}

@@ -1,8 +1,8 @@
 """The one module behind every loss: adjust -> pointwise -> class weight -> reduce.
 
 A paper's loss fills two slots: `losses`, a function out of `longtail.functional` that adjusts the logits and
-takes the pointwise loss, and `statistics`, what that function has to know about the classes. Targets, class
-and sample weights, masks and reduction stand here, once.
+takes the pointwise loss, and `statistics`, the constants per class that it needs. Targets, class and
+sample weights, masks and reduction are here, once.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Loss(Configured, ABC):
         ignore_index: class index of positions that do not count.
         reduction: "mean", "sum" (not divided) or "none" (shaped as class indices are).
         zero_count: a class without examples is an error where a formula divides by its count or takes its
-            log, unless "mask" (it gets no margin, a named weight of 0, or stands outside where its log is
-            needed) or a number > 0 to count in its place.
+            log, unless "mask" (it gets no margin, a named weight of 0, or is `outside` where its log is
+            needed) or a number > 0 that replaces its count.
         classes: names of the classes, for counts or a `class_weight` by name; `from_labels` fills them in.
 
     Shapes: logits (N, C, d1..dk); targets, class indices (N, d1..dk) or probabilities (N, C, d1..dk).
@@ -59,8 +59,13 @@ class Loss(Configured, ABC):
 
     @property
     def link(self) -> str:
-        """What turns scores into probabilities: "softmax", or "sigmoid" for sums of binary losses."""
+        """The function from scores to probabilities: "softmax", or "sigmoid" for sums of binary losses."""
         return "softmax"
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor from logits to scores at the end of training: 30 for margin losses on cosines, else 1."""
+        return float(self.scores(torch.ones(1, 1), progress=1.0))
 
     @abstractmethod
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
@@ -76,7 +81,7 @@ class Loss(Configured, ABC):
     ) -> tuple[Tensor, Tensor]:
         """Slot: w_y l(z, y) and the weight w_y of every position, or sum_k q_k w_k l(z, k) and sum_k q_k w_k.
 
-        A loss that does more with the class weight than multiply says so here.
+        A loss that does more with the class weight than multiply overrides it.
         """
         omega = class_weight_of(targets, weight, self.ignore_index)
         if is_soft(targets):
@@ -84,11 +89,11 @@ class Loss(Configured, ABC):
         return self.losses(logits, targets, progress, features) * omega, omega
 
     def scores(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
-        """What to rank and adjust by."""
+        """Return what to rank classes and adjust by."""
         return logits
 
     def probabilities(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
-        """The loss's model of P(class): the softmax of the scores."""
+        """Return the loss's model of P(class): the softmax of the scores."""
         return torch.softmax(widen(self.scores(logits, progress)), 1)
 
     def forward(
@@ -101,12 +106,12 @@ class Loss(Configured, ABC):
         progress: Progress | None = None,
         normalize: str | float | Tensor | None = None,
     ) -> Tensor:
-        """The reduced loss, a scalar (unless reduction="none").
+        """Return the reduced loss, a scalar (unless reduction="none").
 
         Args:
             logits: (N, C, d1..dk).
             targets: class indices (N, d1..dk) or probabilities (N, C, d1..dk).
-            features: (N, D), what entered the head; for losses whose `needs` say so.
+            features: (N, D), the input of the head; for losses whose `needs` name it.
             sample_weight: s >= 0, (N,) or (N, d1..dk).
             progress: epoch / epochs, a float or a 0-dim tensor; required where a knob is a schedule.
             normalize: for this call, instead of the constructor's.
@@ -131,7 +136,7 @@ class Loss(Configured, ABC):
         sample_weight: Tensor | None = None,
         progress: Progress | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The mean (or sum) and the per-example losses behind it, from one evaluation."""
+        """Return the mean (or sum) and the per-example losses behind it, from one evaluation."""
         losses, weights, kept = self._terms(logits, targets, features, sample_weight, progress)
         return reduce(losses, weights, kept, self.reduction, self.normalize), losses
 
@@ -144,11 +149,11 @@ class Loss(Configured, ABC):
         sample_weight: Tensor | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
-        """s_i w_{y_i} l(z_i, y_i), (N, d1..dk): weighted, not normalised, 0 where ignored."""
+        """Return s_i w_{y_i} l(z_i, y_i), (N, d1..dk): weighted, not normalised, 0 where ignored."""
         return self._terms(logits, targets, features, sample_weight, progress)[0]
 
     def kept(self, targets: Tensor) -> Tensor:
-        """Which positions count, bool (N, d1..dk): not ignored, nor of a class that stands outside."""
+        """Return which positions count, bool (N, d1..dk): not ignored, nor of a class that is `outside`."""
         if is_soft(targets):
             return torch.ones_like(targets.select(1, 0), dtype=torch.bool)
         targets = targets.long()  # in uint8, -100 would be 156
@@ -165,7 +170,7 @@ class Loss(Configured, ABC):
         sample_weight: Tensor | None,
         progress: Progress | None,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Weighted losses, their weights omega (None: ones) and for how many rows each position counts."""
+        """Return weighted losses, their weights omega (None: ones) and as how many rows each position counts."""
         check_call(logits, targets, sample_weight, self._num_classes(), self.ignore_index)
         check_progress(progress)
         self._check_needs(features, progress)
@@ -195,7 +200,7 @@ class Loss(Configured, ABC):
 
     def _check_needs(self, features: Tensor | None, progress: Progress | None) -> None:
         if "features" in self.needs and features is None:
-            raise TypeError(f"{type(self).__name__} reads features, got None; pass what entered the head, (N, D)")
+            raise TypeError(f"{type(self).__name__} reads features, got None; pass the input of the head, (N, D)")
         if progress is None:
             for name in self._scheduled:
                 at(getattr(self, name), None, name)

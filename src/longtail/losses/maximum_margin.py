@@ -1,4 +1,4 @@
-"""The maximum-margin loss: a margin that follows each example's own lead."""
+"""The maximum-margin loss: a margin that depends on each example's own lead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MaximumMarginLoss(Scaled):
     being `LDAMLoss`'s margin with maximum 0.5, so rare classes get the larger margin. The paper has no formula
     for it; this is the released code's.
 
-    The released code differs from the paper, which is what stands here: it reads every row's true logit at the
+    The released code differs from the paper, which is implemented here: it reads every row's true logit at the
     label of the batch's first example, takes the runner-up as max(0, others) instead of leaving the true class out,
     and gives a tie no margin. Its published numbers were probably made so. It tunes s per data set (10 to 26).
 

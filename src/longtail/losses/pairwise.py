@@ -1,4 +1,4 @@
-"""The pairwise-margin family that holds logit adjustment, balanced cross-entropy and what lies between."""
+"""The pairwise-margin family, which includes logit adjustment and balanced cross-entropy."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class PairwiseLoss(Loss):
         super().__init__(class_counts, {"delta": delta, "alpha": alpha, "margin": margin}, **common)
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
-        """log delta, and what stands for alpha and m unless they are 1 and 0."""
+        """log delta; alpha unless it is 1, and m unless it is 0."""
         pi = self._prior(counts) if self.alpha is None or isinstance(self.delta, str) else None
         delta = self._delta(pi, counts)
         inside = torch.ones_like(delta, dtype=torch.bool) if pi is None else pi > 0
@@ -74,12 +74,12 @@ class PairwiseLoss(Loss):
             alpha = per_class("alpha", self.alpha, len(delta), NON_NEGATIVE)
         else:
             alpha = torch.where(inside, delta / pi, 0.0)
-        held = {"log_delta": delta.log()}
+        constants = {"log_delta": delta.log()}
         if not bool((alpha[inside] == 1).all()):
-            held["class_alpha"] = alpha
+            constants["class_alpha"] = alpha
         if self.margin is not None:
-            held["margins"] = per_class("margin", self.margin, len(delta), FINITE)
-        return held if bool(inside.all()) else {**held, "outside": ~inside}
+            constants["margins"] = per_class("margin", self.margin, len(delta), FINITE)
+        return constants if bool(inside.all()) else {**constants, "outside": ~inside}
 
     def _prior(self, counts: Tensor | None) -> Tensor:
         n = positive_counts(self.counted(counts), self.zero_count)

@@ -1,4 +1,4 @@
-"""Numbers per class that a user hands to a loss."""
+"""Numbers per class that a user passes to a loss."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from longtail.facts.knobs import Range
 
 
 def per_class(name: str, value: Any, size: int | None, rule: Range, *, one_for_all: bool = True) -> Tensor:
-    """A user's numbers, float64 on the CPU: one per class (C,), or where `one_for_all` a single one.
+    """Return a user's numbers in float64 on the CPU: one per class (C,), or where `one_for_all` a single one.
 
     Args:
-        name: what to call them in an error.
+        name: of the argument, for error messages.
         value: a number, a sequence, an array or a tensor.
         size: C, where it is known: a single number is then repeated.
-        rule: what every number has to keep.
-        one_for_all: whether a single number will do.
+        rule: the range of every number.
+        one_for_all: whether a single number is accepted.
 
     Raises:
-        TypeError: something else than numbers.
+        TypeError: not numbers.
         ValueError: another shape, or a number that breaks the rule.
     """
     per = "one number per class" if size is None else f"{size} numbers, one per class"
     want = f"one number or {per}" if one_for_all else per
     try:
-        stands = value if as_dict(value, name) is None else by_class(value, name)
-        numbers = torch.as_tensor(stands, dtype=torch.float64).detach().cpu()
+        given = value if as_dict(value, name) is None else by_class(value, name)
+        numbers = torch.as_tensor(given, dtype=torch.float64).detach().cpu()
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be {want}, got {value!r}; pass a list or a tensor") from None
     if numbers.ndim == 0 and one_for_all:

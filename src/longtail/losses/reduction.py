@@ -14,7 +14,7 @@ Normalize = Annotated[str | float | Tensor, Choice(("weights", "batch"), others=
 
 
 def check_normalize(normalize: Any) -> None:
-    """Hold `normalize` to "weights", "batch" or a number > 0 (of a tensor only the shape is looked at)."""
+    """Check that `normalize` is "weights", "batch" or a number > 0 (of a tensor only the shape)."""
     if isinstance(normalize, str):
         good = normalize in ("weights", "batch")
     elif isinstance(normalize, Tensor):
@@ -34,8 +34,8 @@ def reduce(
     """Reduce losses l, which already carry their weights omega.
 
     "none": l; "sum": sum(l); "mean": sum(l) divided by sum(omega) ("weights"), by the number of kept
-    positions, one of sample weight k being k ("batch"), or by a given number. Where nothing counts the sum is 0,
-    and stays 0 with its graph.
+    positions, one of sample weight k being k ("batch"), or by a given number. Where nothing counts the result is 0,
+    with its graph.
 
     Args:
         losses: l (N, d1..dk), 0 where not kept.
@@ -52,7 +52,7 @@ def reduce(
     if not isinstance(normalize, str):
         return total / normalize
     if normalize == "weights" and weights is not None:
-        by = weights.sum()
-        return total / torch.where(by > 0, by, 1.0)
-    by = kept.sum()
-    return total / torch.where(by > 0, by, 1)
+        divisor = weights.sum()
+        return total / torch.where(divisor > 0, divisor, 1.0)
+    divisor = kept.sum()
+    return total / torch.where(divisor > 0, divisor, 1)

@@ -12,7 +12,7 @@ from longtail.losses.loss import Loss
 
 
 class Scaled(Loss, ABC):
-    """A loss with a knob `scale`: the logits it is given are cosines, the scores it ranks by are s z."""
+    """A loss with a knob `scale`: its logits are cosines, its scores s z."""
 
     def scores(self, logits: Tensor, progress: Progress | None = None) -> Tensor:
         """s z."""

@@ -1,4 +1,4 @@
-"""Shape and dtype checks of every loss call; values are looked at only inside `longtail.checks.strict()`."""
+"""Shape and dtype checks of every loss call; values are checked only inside `longtail.checks.strict()`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from longtail.facts import checks
 def check_call(
     logits: Tensor, targets: Tensor, sample_weight: Tensor | None, num_classes: int | None, ignore_index: int
 ) -> None:
-    """Hold one call's tensors against what a loss takes.
+    """Check the tensors of one call of a loss.
 
     Raises:
-        TypeError: what is no tensor; logits that are not floating; targets of an unusable dtype.
+        TypeError: not a tensor; logits that are not floating-point; targets of an unusable dtype.
         ValueError: shapes that do not fit; integer (N, C) targets, which are multi-hot; in strict mode, bad
             values.
     """
@@ -69,8 +69,8 @@ def _check_targets(logits: Tensor, targets: Tensor) -> None:
         )
     elif targets.shape != of_index:
         column = targets.shape == (*of_index, 1)
-        way = "use targets.squeeze(-1)" if column else "pass one class index per example"
-        raise ValueError(f"targets as class indices must have shape {of_index}, got {tuple(targets.shape)}; {way}")
+        fix = "use targets.squeeze(-1)" if column else "pass one class index per example"
+        raise ValueError(f"targets as class indices must have shape {of_index}, got {tuple(targets.shape)}; {fix}")
 
 
 def _check_sample_weight(weight: Tensor, logits: Tensor) -> None:
@@ -83,7 +83,7 @@ def _check_sample_weight(weight: Tensor, logits: Tensor) -> None:
 
 
 def check_progress(progress: float | Tensor | None) -> None:
-    """Progress is a float in [0, 1] or a 0-dim tensor, whose value is not looked at."""
+    """Check that progress is a float in [0, 1] or a 0-dim tensor, whose value is not read."""
     if isinstance(progress, Tensor):
         if progress.ndim != 0:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The arguments that all losses share, declared once, and the signature a loss shows with them."""
+"""The arguments that all losses share, declared once, and the full signature of a loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ZeroCount = Annotated[str | float, Choice(("error", "mask"), others=(int, float)
 
 
 class Common(TypedDict, total=False):
-    """What every loss takes beside its own knobs, see `Loss`."""
+    """The arguments of every loss besides its own knobs, see `Loss`."""
 
     class_weight: ClassWeight
     reweight: Fraction
@@ -48,8 +48,8 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def compose(loss: type, normalize: str) -> inspect.Signature:
-    """The full signature of a loss: its own knobs, then the common arguments with its own `normalize`."""
+def full_signature(loss: type, normalize: str) -> inspect.Signature:
+    """Return the full signature of a loss: its own knobs, then the common arguments with its own `normalize`."""
     hints = get_type_hints(loss.__init__, include_extras=True)  # type: ignore[misc]
     own = [
         parameter.replace(annotation=hints.get(parameter.name, parameter.annotation))

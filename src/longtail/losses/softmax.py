@@ -32,7 +32,7 @@ class CrossEntropyLoss(Loss):
 
 
 class FocalLoss(Loss):
-    """l(z, y) = -alpha_y (1 - p_y)^gamma log p_y, p = softmax(z): examples that are already right count less.
+    """l(z, y) = -alpha_y (1 - p_y)^gamma log p_y, p = softmax(z): well-classified examples weigh less.
 
     Args:
         class_counts: n (C,), for a named class weight.
@@ -86,11 +86,13 @@ class FocalLoss(Loss):
             return self._focal(logits, targets, weight, progress), omega
         return super().weighted(logits, targets, weight, progress, features)
 
-    def _focal(self, logits: Tensor, targets: Tensor, inside: Tensor | None, progress: Progress | None) -> Tensor:
+    def _focal(
+        self, logits: Tensor, targets: Tensor, modulator_weight: Tensor | None, progress: Progress | None
+    ) -> Tensor:
         gamma = self.knob("gamma", progress)
 
         def loss(z: Tensor, t: Tensor) -> Tensor:
-            return functional.focal(z, t, gamma, modulator_weight=inside, ignore_index=self.ignore_index)
+            return functional.focal(z, t, gamma, modulator_weight=modulator_weight, ignore_index=self.ignore_index)
 
         if self.alpha is None:
             return loss(logits, targets)

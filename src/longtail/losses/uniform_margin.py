@@ -16,8 +16,8 @@ from longtail.losses.signature import Common
 class UniformMarginLoss(Scaled):
     """l(z, y) = -log( e^(s (z_y - m)) / (e^(s (z_y - m)) + sum_{j != y} e^(s z_j)) ): `LDAMLoss` with one margin.
 
-    With `class_weight="effective"` and `reweight=switch(0.8, 0, 1)` it is the LDAM paper's M-DRW, which tells
-    what the margins that differ between classes are worth. The logits are cosines.
+    With `class_weight="effective"` and `reweight=switch(0.8, 0, 1)` it is the LDAM paper's M-DRW, which shows
+    how much is gained by margins that differ between classes. The logits are cosines.
 
     Args:
         class_counts: n (C,), for a named class weight.

@@ -10,6 +10,7 @@ from torch import Tensor
 from longtail import functional
 from longtail.facts.knobs import NonNegative
 from longtail.facts.types import Progress
+from longtail.losses.logit_adjusted import prior_constants
 from longtail.losses.loss import Loss
 from longtail.losses.signature import Common
 
@@ -17,7 +18,7 @@ from longtail.losses.signature import Common
 class VSLoss(Loss):
     """l(z, y) = -log softmax(b z + tau log pi)_y, b_j = (n_j / n_max)^gamma, pi_j = n_j / N.
 
-    gamma = 0 is logit adjustment, tau = 0 class-dependent temperatures. The adjustment is there in training only:
+    gamma = 0 is logit adjustment, tau = 0 class-dependent temperatures. The logits are adjusted in training only:
     predict with argmax z (`scores`), and softmax(z) is the model of balanced classes, as for logit adjustment.
     Consistent for the balanced error at gamma = 0, tau = 1 only; gamma > 0 matters where the training set
     is fitted without error.
@@ -44,7 +45,7 @@ class VSLoss(Loss):
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
         """n / n_max and log pi."""
-        return _affine(self.counted(counts), self.zero_count)
+        return _constants(self.counted(counts), self.zero_count)
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log softmax(b z + tau log pi)_y."""
@@ -72,9 +73,9 @@ class CDTLoss(Loss):
         super().__init__(class_counts, {"gamma": gamma}, **common)
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
-        """n / n_max; and log pi where it keeps an empty class outside."""
-        held = _affine(self.counted(counts), self.zero_count)
-        return held if "outside" in held else {"relative_counts": held["relative_counts"]}
+        """n / n_max; and log pi where it masks an empty class."""
+        constants = _constants(self.counted(counts), self.zero_count)
+        return constants if "outside" in constants else {"relative_counts": constants["relative_counts"]}
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log softmax(b z)_y."""
@@ -83,9 +84,6 @@ class CDTLoss(Loss):
         return functional.vector_scaled(logits, targets, factors, prior, 0.0, ignore_index=self.ignore_index)
 
 
-def _affine(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:
-    prior = functional.log_prior(counts, zero_count=zero_count, dtype=torch.float64)
+def _constants(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:
     relative = functional.relative_counts(counts, zero_count=zero_count, dtype=torch.float64)
-    held = {"relative_counts": relative, "log_prior": prior}
-    outside = torch.isneginf(prior)
-    return {**held, "outside": outside} if bool(outside.any()) else held
+    return {"relative_counts": relative, **prior_constants(counts, zero_count)}

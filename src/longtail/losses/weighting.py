@@ -1,4 +1,4 @@
-"""The weight of every position: class weight as progress moves it, and sample weight."""
+"""The weight of every position: class weight at this progress, times sample weight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from longtail.functional import across, is_soft
 
 
 def class_weight_now(weight: Tensor | None, r: float | Tensor, outside: Tensor | None, like: Tensor) -> Tensor | None:
-    """w_j(p) = 1 + r(p) (w_j - 1), 0 for classes that stand outside; (C,), or None where all are one.
+    """w_j(p) = 1 + r(p) (w_j - 1), 0 for classes that are outside; (C,), or None where all are one.
 
     Written (1 - r) + r w, which is exact at both ends.
     """

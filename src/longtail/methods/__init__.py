@@ -1,4 +1,4 @@
-"""The methods: the menu, and behind it one leaf file for each."""
+"""The methods: the registry, and one leaf file for each method."""
 
 from typing import Any
 

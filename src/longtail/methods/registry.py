@@ -1,4 +1,4 @@
-"""The menu: one line per method. A new method is one leaf file, one line here and one test."""
+"""The registry: one line per method. A new method is one leaf file, one line here and one test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from longtail.catalogue.choose import Presets, choose
-from longtail.catalogue.describe import explanation, rows
+from longtail.catalogue.describe import explanation, method_rows
 from longtail.catalogue.method import Builder, Builders, Method
 from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import TASKS
@@ -56,7 +56,7 @@ QUICK = (
     "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
 )  # fmt: skip
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
-"""scikit-learn's classifiers; for a table they join the presets of the networks."""
+"""scikit-learn's classifiers; for a table they are added to the presets of the networks."""
 PRESETS = Presets(
     {"quick": QUICK, "all": tuple(key for key in CATALOG if key not in ESTIMATORS), "estimators": ESTIMATORS},
     extended=("quick", "all"),
@@ -69,25 +69,25 @@ ENTRY_POINTS = "longtail.methods"
 
 
 def catalogue() -> Builders:
-    """Our methods and those that installed packages add; no package can take a name that is taken.
+    """Return our methods and those that installed packages add, each under a name of its own.
 
     Raises:
         ValueError: two methods under one name.
     """
-    found = dict(CATALOG)
+    builders = dict(CATALOG)
     for point in entry_points(group=ENTRY_POINTS):
-        if point.name in found:
+        if point.name in builders:
             whose = "of one of ours" if point.name in CATALOG else "that another package uses"
             raise ValueError(f"method {point.name!r} of {point.value} has the name {whose}; rename its entry point")
         try:
-            found[point.name] = point.load()
-        except Exception as error:  # whatever a package of somebody else raises must not stop ours
+            builders[point.name] = point.load()
+        except Exception as error:  # an error in another package must not stop this one
             log.warning("method %r of %s cannot be loaded (%s) and is left out", point.name, point.value, error)
-    return found
+    return builders
 
 
 def method(spec: str | Method) -> Method:
-    """The method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`."""
+    """Return the method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`."""
     return resolve(spec, catalogue())
 
 
@@ -104,26 +104,26 @@ def methods(
 
 
 def added(task: str) -> list[Method]:
-    """The methods that stand in every comparison of a task: its reference first, then what is shown as context.
+    """Return the methods that every comparison of a task has: its reference first, then those shown as context.
 
     Raises:
         ValueError: one of them is not in the catalogue.
     """
-    found = catalogue()
-    keys = (TASKS[task].reference, *TASKS[task].shown)
-    if missing := [key for key in keys if key not in found]:
+    builders = catalogue()
+    keys = (TASKS[task].reference, *TASKS[task].always_shown)
+    if missing := [key for key in keys if key not in builders]:
         raise ValueError(
             f"{task} methods are compared with {missing[0]!r}, which is not among the methods; install a package that "
             f"adds it by the entry points {ENTRY_POINTS}, or train each method by itself"
         )
-    return [resolve(key, found) for key in keys]
+    return [resolve(key, builders) for key in keys]
 
 
 def overview(task: str | None = None) -> list[dict[str, Any]]:
-    """What `longtail methods` prints: one dict per method."""
-    return rows(catalogue(), PRESETS, task)
+    """Return what `longtail methods` prints: one dict per method."""
+    return method_rows(catalogue(), PRESETS, task)
 
 
 def explained(name: str) -> dict[str, Any]:
-    """What `longtail explain` prints of one method."""
+    """Return what `longtail explain` prints about one method."""
     return explanation(name, catalogue(), PRESETS)

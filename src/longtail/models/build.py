@@ -27,7 +27,7 @@ BUILDERS: dict[str, Callable[..., Body]] = {
     "resnet32": resnet32,
     "tabular": tabular,
 }
-"""name -> what makes the body; `build` names its further arguments."""
+"""name -> builder of the body; `build` lists its further arguments."""
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
     "linear": nn.Linear,
@@ -36,7 +36,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "ncm": NearestClassMean,
     "projection": Projection,
 }
-"""name -> (D, C, further arguments) -> head. Every structure has a name, so that whatever is trained loads again."""
+"""name -> (D, C, further arguments) -> head. Every structure has a name, so that every trained model loads again."""
 
 
 def build(
@@ -49,7 +49,7 @@ def build(
     precision: str = "float32",
     **args: Any,
 ) -> Network:
-    """A fresh network, initialised from torch's global generator.
+    """Build a network, initialised from torch's global generator.
 
     Args:
         name: "linear", "mlp", "convnet", "resnet32" or "tabular".
@@ -64,16 +64,16 @@ def build(
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.
     """
-    make, make_head = _known("name", name, BUILDERS), _known("head", head, HEADS)
-    _accepted(name, make, 1, args)
+    make, make_head = _look_up("name", name, BUILDERS), _look_up("head", head, HEADS)
+    _check_arguments(name, make, 1, args)
     shape = tuple(int(size) for size in input_shape)
     if len(shape) not in (1, 2, 3) or min(shape) < 1:
         raise ValueError(f"input_shape must be (D,), (H, W) or (C, H, W), got {shape}; it leaves out N")
     if num_classes < 2:
-        raise ValueError(f"num_classes must be >= 2, got {num_classes}; there is nothing to tell apart")
+        raise ValueError(f"num_classes must be >= 2, got {num_classes}; there is nothing to classify")
     body, features = make(shape, **args)
     standardize = Standardize(1 if len(shape) == 2 else shape[0])
-    _accepted(f"head {head}", make_head, 2, head_args or {})
+    _check_arguments(f"head {head}", make_head, 2, head_args or {})
     classifier = make_head(features, num_classes, **(head_args or {}))
     if name == "resnet32" and isinstance(classifier, nn.Linear):
         nn.init.kaiming_normal_(classifier.weight)  # the code's rule for every Linear; its bias keeps torch's own
@@ -84,7 +84,7 @@ def build(
     return network
 
 
-def _accepted(name: str, make: Callable[..., Any], given: int, args: Mapping[str, Any]) -> None:
+def _check_arguments(name: str, make: Callable[..., Any], given: int, args: Mapping[str, Any]) -> None:
     """Raise ValueError where an argument is none of those that follow the first `given`."""
     accepted = list(inspect.signature(make).parameters)[given:]
     for argument in args:
@@ -95,12 +95,12 @@ def _accepted(name: str, make: Callable[..., Any], given: int, args: Mapping[str
 
 
 def choose(input_shape: Sequence[int]) -> str:
-    """The network for these inputs where nobody says which: "convnet" for images from 8x8 on, else "mlp"."""
+    """Return the default network for these inputs: "convnet" for images from 8x8 on, else "mlp"."""
     image = len(input_shape) in (2, 3) and min(input_shape[-2:]) >= SMALLEST
     return "convnet" if image else "mlp"
 
 
-def _known(kind: str, word: str, table: dict[str, Any]) -> Any:
+def _look_up(kind: str, word: str, table: dict[str, Any]) -> Any:
     if word in table:
         return table[word]
     near = get_close_matches(str(word), table, n=1)

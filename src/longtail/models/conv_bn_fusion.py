@@ -1,4 +1,4 @@
-"""Evaluation without batch norms: each is folded into the convolution before it."""
+"""Evaluation without batch norms: each is merged into the convolution before it."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from longtail.models.bodies.resnet import BasicBlock
 from longtail.models.network import Network
 
-Swap = tuple[nn.Module, str, nn.Module]
+Replacement = tuple[nn.Module, str, nn.Module]
 
 
 @contextmanager
-def fused_batch_norms(module: nn.Module) -> Iterator[None]:
-    """Inside, the convolutions of our own networks do the work of the batch norms that follow them.
+def merged_batch_norms(module: nn.Module) -> Iterator[None]:
+    """Merge the batch norms of our own networks into the convolutions before them; undone on exit.
 
     conv(x) -> (conv(x) - mean) / sqrt(var + eps) * weight + bias is one convolution with weights
-    W weight / sqrt(var + eps). The result differs from the unfused one by rounding. For eval mode only, where the
-    statistics are constant; in training mode, and in networks that are not ours (whose order of modules says nothing
-    about their order of execution), nothing changes. Not for several threads at once on one module.
+    W weight / sqrt(var + eps). The result differs by rounding. Only in eval mode, where the statistics are constant;
+    in training mode, and in networks that are not ours (whose order of modules need not be their order of execution),
+    nothing changes. Not for several threads at once on one module.
     """
     networks = [m for m in module.modules() if isinstance(m, Network) and not m.training]
-    swaps = [swap for network in networks for swap in _swaps(network.body)]
-    before: list[Swap] = [(parent, name, parent.get_submodule(name)) for parent, name, _ in swaps]
+    replacements = [replacement for network in networks for replacement in _replacements(network.body)]
+    before: list[Replacement] = [(parent, name, parent.get_submodule(name)) for parent, name, _ in replacements]
     try:
-        _put(swaps)
+        _set_modules(replacements)
         yield
     finally:
-        _put(before)
+        _set_modules(before)
 
 
-def fuse_batch_norms(module: nn.Module) -> nn.Module:
-    """The same module, its batch norms folded for good: for a copy that is only evaluated."""
+def merge_batch_norms(module: nn.Module) -> nn.Module:
+    """Merge the batch norms of a module for good, and return it: for a copy that is only evaluated."""
     for network in [m for m in module.modules() if isinstance(m, Network)]:
-        _put(list(_swaps(network.eval().body)))
+        _set_modules(list(_replacements(network.eval().body)))
     return module
 
 
-def _put(swaps: list[Swap]) -> None:
-    for parent, name, child in swaps:
+def _set_modules(replacements: list[Replacement]) -> None:
+    for parent, name, child in replacements:
         setattr(parent, name, child)
 
 
-def _swaps(body: nn.Module) -> Iterator[Swap]:
-    """Where a batch norm follows a convolution: both places and what stands there instead."""
+def _replacements(body: nn.Module) -> Iterator[Replacement]:
+    """Yield, where a batch norm follows a convolution, the two modules that replace them."""
     for parent in body.modules():
         if isinstance(parent, nn.Sequential | BasicBlock):
             for (name, layer), (follower, norm) in pairwise(parent.named_children()):

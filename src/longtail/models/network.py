@@ -1,4 +1,4 @@
-"""The one shape of our networks: standardise, make features, classify."""
+"""The structure of all our networks: standardise, make features, classify."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from longtail.models.standardize import Standardize
 
 @final
 class Network(nn.Module):
-    """inputs -> Outputs(logits (N, C), features (N, D)); varied by its three parts.
+    """inputs -> Outputs(logits (N, C), features (N, D)), from three parts.
 
     Args:
         standardize: the inputs' scale; `network.standardize.fit(training_inputs)` before training.
         body: standardised inputs -> features (N, D).
-        head: features -> logits (N, C), or (N, E, C) of E experts, whose mean are the logits and which stand in
+        head: features -> logits (N, C), or (N, E, C) of E experts, whose mean are the logits and which are in
             `extra["experts"]`.
         precision: "bfloat16" runs the body under autocast; standardisation and head stay in float32 (a margin of
             0.01 on a cosine is below bfloat16's resolution).

@@ -1,4 +1,4 @@
-"""Inputs of mean 0 and deviation 1, by statistics that travel with the network."""
+"""Inputs of mean 0 and standard deviation 1, by statistics that are saved with the network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Standardize(nn.Module):
 
     @torch.no_grad()
     def fit(self, inputs: Tensor | Callable[[int], Iterable[Tensor]]) -> Self:
-        """Take mean and population deviation of training rows, in float64; what is constant gets std 1.
+        """Compute mean and population deviation of training rows, in float64; a constant gets std 1.
 
         Args:
             inputs: the rows, or how to read them: number of rows -> the inputs in parts of so many, called twice.
@@ -47,7 +47,7 @@ class Standardize(nn.Module):
         mean = mean / count
         square = sum(((self._rows(part) - mean).square().sum(0) for part in parts(CHUNK)), torch.zeros(()))
         std = (square / count).sqrt()
-        # below the rounding of its mean a deviation is no deviation
+        # below the rounding of its mean a deviation is none
         std = torch.where(std <= 1e-10 * mean.abs(), 1.0, std)
         self.mean.copy_(mean)
         self.std.copy_(std)
@@ -55,13 +55,13 @@ class Standardize(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Standardised inputs in the dtype of the statistics: (N, D), or (N, K, H, W)."""
-        x = self._channelled(inputs).to(self.mean.dtype)
+        x = self._with_channels(inputs).to(self.mean.dtype)
         if inputs.dtype == torch.uint8:
             x = x / 255
         shape = (-1, *[1] * (x.ndim - 2))
         return (x - self.mean.reshape(shape)) / self.std.reshape(shape)
 
-    def _channelled(self, inputs: Tensor) -> Tensor:
+    def _with_channels(self, inputs: Tensor) -> Tensor:
         if inputs.ndim == 3:
             inputs = inputs.unsqueeze(1)
         if inputs.ndim not in (2, 4) or inputs.shape[1] != len(self.mean):
@@ -72,11 +72,11 @@ class Standardize(nn.Module):
         return inputs
 
     def _rows(self, part: Tensor) -> Tensor:
-        wide = self._channelled(part).double()
+        wide = self._with_channels(part).double()
         if part.dtype == torch.uint8:
             wide = wide / 255
         return wide.movedim(1, -1).reshape(-1, len(self.mean))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"size={len(self.mean)}"

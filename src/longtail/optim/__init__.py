@@ -1,4 +1,4 @@
-"""Optimisers for those who think of ABSGD as one: `optimizer.step(closure)`, the closure returns the loss vector.
+"""ABSGD and its relatives as optimisers: `optimizer.step(closure)`, the closure returns the loss vector.
 
 Everything else in this package weighs losses with `longtail.instance_weights`, under any optimiser.
 """

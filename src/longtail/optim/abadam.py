@@ -66,7 +66,7 @@ class ABAdam(Weighted, torch.optim.Adam):
 
 @final
 class UncorrectedAdam(torch.optim.Adam):
-    """The step of `ABAdam` for losses that are weighed elsewhere: eq. 9's update, `torch.optim.Adam`'s arguments.
+    """The step of `ABAdam` for losses weighted elsewhere: eq. 9's update, `torch.optim.Adam`'s arguments.
 
     Raises:
         ValueError: at the first step, amsgrad or maximize, which eq. 9 does not have.
@@ -74,7 +74,7 @@ class UncorrectedAdam(torch.optim.Adam):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """One step; torch's protocol."""
+        """Make one step; torch's protocol."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

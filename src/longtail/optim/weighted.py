@@ -1,4 +1,4 @@
-"""The step that these optimisers share: losses from the closure, weights, one backward pass, torch's update."""
+"""The step of these optimisers: losses from the closure, weights, one backward pass, torch's update."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WEIGHTING = "weighting"
 
 
 class Weighted(torch.optim.Optimizer):
-    """Put before an optimiser of torch: its step then descends the weighted losses.
+    """A mixin before an optimiser of torch, whose step then descends the weighted losses.
 
     `weighting` holds the running state, saved in `state_dict()` beside torch's. Assign another
-    (`instance_weights.ABSGD(5.0, 0.1, alpha=0.5)`, or a relative) for what the constructor does not
-    offer.
+    (`instance_weights.ABSGD(5.0, 0.1, alpha=0.5)`, or a relative) for options that the constructor does not
+    have.
     """
 
     weighting: InstanceWeighting
@@ -36,14 +36,14 @@ class Weighted(torch.optim.Optimizer):
         Args:
             closure: computes and returns one loss per example, (N,), with their graph; it neither clears
                 gradients nor goes backward.
-            kept: bool, shaped like the losses; False stands outside.
+            kept: bool, shaped like the losses; False leaves a loss out.
             progress: epoch / epochs, where lam or gamma is a schedule.
 
         Returns:
             The weighted scalar, detached.
 
         Raises:
-            TypeError: no closure, or one that returns no tensor.
+            TypeError: no closure, or one that does not return a tensor.
             ValueError: a closure that returns the mean instead of the losses.
         """
         if closure is None:
@@ -65,21 +65,21 @@ class Weighted(torch.optim.Optimizer):
         return loss.detach()
 
     def _descend(self) -> None:
-        """The update of the optimiser of torch, without its hooks: those of this step run already."""
+        """Run the update of torch's optimiser without its hooks, which this step runs already."""
         step = super().step.__func__  # type: ignore[attr-defined]
         if getattr(step, "hooked", False):
             step = step.__wrapped__
         step(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """Torch's state, and the weighting's."""
+        """Return torch's state and the weighting's."""
         return {**super().state_dict(), WEIGHTING: dict(self.weighting.state_dict())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Put a state back.
+        """Restore a state.
 
         Raises:
-            ValueError: a state that some other optimiser saved.
+            ValueError: the state of another optimiser.
         """
         if WEIGHTING not in state_dict:
             raise ValueError(

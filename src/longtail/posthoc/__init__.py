@@ -1,4 +1,4 @@
-"""Post-hoc corrections: decide better with the scores of a network that is already trained.
+"""Post-hoc corrections: better decisions from the scores of a trained network.
 
 Functions on tensors or NumPy arrays, and rules: modules from scores to adjusted scores whose state is saved
 with the model. A rule that learns from validation data has `fit(scores, targets)`.

@@ -20,11 +20,11 @@ ROW_SUM_TOLERANCE = 1e-3  # rounding of 16-bit softmax rows over thousands of cl
 
 
 def adjust_logits(logits: T, counts: Any, tau: float = 1.0, *, zero_count: str | float = "error") -> T:
-    """Logit adjustment after training: take the training prior off the logits.
+    """Logit adjustment after training: subtract the log prior of the training classes from the logits.
 
     z'_j = z_j - tau log pi_j, pi_j = n_j / N
 
-    Not re-normalised: only differences between classes mean something. tau = 1 turns the scores of a
+    Not re-normalised: only differences between classes are meaningful. tau = 1 turns the scores of a
     calibrated network into those for a uniform prior.
 
     Args:
@@ -33,7 +33,7 @@ def adjust_logits(logits: T, counts: Any, tau: float = 1.0, *, zero_count: str |
         counts: training counts (C,), all > 0 unless `zero_count` says otherwise; by key where they have keys (a dict, a
             Counter, a pandas Series).
         tau: >= 0; 0 changes nothing.
-        zero_count: "mask" gives an empty class the score -inf; a number > 0 stands in for its count.
+        zero_count: "mask" gives an empty class the score -inf; a number > 0 replaces its count.
 
     Returns:
         Like `logits`.
@@ -41,7 +41,7 @@ def adjust_logits(logits: T, counts: Any, tau: float = 1.0, *, zero_count: str |
     Reference: Menon et al. 2021, "Long-tail learning via logit adjustment", eq. 9.
     """
     offsets = prior_offsets(log_priors(counts, zero_count), tau)
-    return like(logits, lambda z: shifted(z, offsets))
+    return apply_to(logits, lambda z: subtract_offsets(z, offsets))
 
 
 def move_threshold(probs: T, cost: Any) -> T:
@@ -65,12 +65,10 @@ def move_threshold(probs: T, cost: Any) -> T:
     total = _row_costs(cost)
 
     def moved(p: Tensor) -> Tensor:
-        p = probabilities_of(p, len(total))
-        weighed = p * across(total, p)
-        mass = weighed.sum(1, keepdim=True)
-        return torch.where(mass > 0, weighed / mass.clamp(min=torch.finfo(p.dtype).tiny), p)
+        p, products, mass = weighed(p, total)
+        return torch.where(mass > 0, products / mass.clamp(min=torch.finfo(p.dtype).tiny), p)
 
-    return like(probs, moved)
+    return apply_to(probs, moved)
 
 
 @overload
@@ -90,7 +88,7 @@ def normalize_tau(weight: Any, tau: float = 1.0) -> Any:
     `heads.swap_head`. A zero row stays zero.
 
     Args:
-        weight: an `nn.Linear`, left as it is, or classifier rows (C, D), tensor or array.
+        weight: an `nn.Linear`, which is not changed, or classifier rows (C, D), tensor or array.
         tau: >= 0; 0 leaves the rows as they are, 1 makes all lengths 1.
 
     Returns:
@@ -118,28 +116,28 @@ def normalize_tau(weight: Any, tau: float = 1.0) -> Any:
         length = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
         return (wide / torch.where(length > 0, length, 1.0).pow(tau)).to(w.dtype)
 
-    return like(weight, normalized)
+    return apply_to(weight, normalized)
 
 
 def prior_offsets(log_prior: Tensor, tau: float) -> Tensor:
-    """What is taken off the logits, tau log pi (C,); +inf for a masked class, whatever tau."""
+    """Return what is subtracted from the logits, tau log pi (C,); +inf for a masked class, whatever tau."""
     Range(0, open_high=True).check("tau", tau)
     return torch.where(torch.isneginf(log_prior), torch.inf, tau * log_prior)
 
 
-def shifted(logits: Tensor, offsets: Tensor) -> Tensor:
-    """Logits (N, C, d1..dk) minus one offset per class."""
+def subtract_offsets(logits: Tensor, offsets: Tensor) -> Tensor:
+    """Return logits (N, C, d1..dk) minus one offset per class."""
     if logits.ndim > 1 and logits.shape[1] != len(offsets):
         raise ValueError(
             f"logits must have {len(offsets)} classes in dimension 1, as many as there are counts, got shape "
             f"{tuple(logits.shape)}; {COUNT}"
         )
-    logits = scores_of(logits, len(offsets), "logits")
+    logits = checked_scores(logits, len(offsets), "logits")
     return logits - across(offsets, logits)
 
 
-def scores_of(values: Tensor, num_classes: int, name: str) -> Tensor:
-    """Values (N, C, d1..dk), checked, float32 or wider."""
+def checked_scores(values: Tensor, num_classes: int, name: str) -> Tensor:
+    """Return values (N, C, d1..dk), checked, float32 or wider."""
     if not values.is_floating_point() or values.ndim < 2 or values.shape[1] != num_classes:
         raise ValueError(
             f"{name} must be floating-point of shape (N, {num_classes}, ...), got {values.dtype} of shape "
@@ -148,9 +146,9 @@ def scores_of(values: Tensor, num_classes: int, name: str) -> Tensor:
     return widen(values)
 
 
-def probabilities_of(probs: Tensor, num_classes: int) -> Tensor:
-    """Probabilities (N, C, d1..dk), checked, float32 or wider."""
-    wide = scores_of(probs, num_classes, "probs")
+def checked_probabilities(probs: Tensor, num_classes: int) -> Tensor:
+    """Return probabilities (N, C, d1..dk), checked, float32 or wider."""
+    wide = checked_scores(probs, num_classes, "probs")
     total = wide.sum(1)
     if bool(((total - 1).abs() <= ROW_SUM_TOLERANCE).all()) and bool((wide >= 0).all()):
         return wide
@@ -161,20 +159,32 @@ def probabilities_of(probs: Tensor, num_classes: int) -> Tensor:
     )
 
 
-def like(values: T, function: Callable[[Tensor], Tensor]) -> T:
-    """NumPy in, NumPy out."""
+def weighed(probs: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return checked probabilities, their products with a weight (C,), and the sum of these over the classes."""
+    p = checked_probabilities(probs, len(weight))
+    products = p * across(weight, p)
+    return p, products, products.sum(1, keepdim=True)
+
+
+def apply_to(values: T, function: Callable[[Tensor], Tensor]) -> T:
+    """Apply a function of tensors to a tensor or an array; the result is of the same kind."""
     if isinstance(values, Tensor):
         return function(values)
-    return function(tensor(values)).numpy()
+    return function(as_tensor(values)).numpy()
 
 
-def tensor(values: Any) -> Tensor:
-    """A tensor as it is, anything else as a copy: arrays may be read-only."""
+def as_tensor(values: Any) -> Tensor:
+    """Return a tensor as it is, anything else as a copy: arrays may be read-only."""
     return values if isinstance(values, Tensor) else torch.tensor(np.asarray(values))
 
 
+def in_float64(values: Any) -> Tensor:
+    """Return numbers as a float64 tensor."""
+    return values.detach().double() if isinstance(values, Tensor) else torch.tensor(np.asarray(values, np.float64))
+
+
 def _row_costs(cost: Any) -> Tensor:
-    matrix = cost.detach().double() if isinstance(cost, Tensor) else torch.tensor(np.asarray(cost, np.float64))
+    matrix = in_float64(cost)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(
             f"cost must be square, (C, C), got shape {tuple(matrix.shape)}; its row k is what missing class k costs"

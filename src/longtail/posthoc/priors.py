@@ -5,14 +5,22 @@ from __future__ import annotations
 import warnings
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from longtail.facts.arrays import by_class
 from longtail.facts.knobs import Range
-from longtail.functional import across
-from longtail.posthoc.corrections import ROW_SUM_TOLERANCE, T, like, probabilities_of, scores_of, shifted, tensor
+from longtail.posthoc.corrections import (
+    ROW_SUM_TOLERANCE,
+    T,
+    apply_to,
+    as_tensor,
+    checked_probabilities,
+    checked_scores,
+    in_float64,
+    subtract_offsets,
+    weighed,
+)
 
 
 def correct_prior(probs: T, old: Any, new: Any) -> T:
@@ -21,7 +29,7 @@ def correct_prior(probs: T, old: Any, new: Any) -> T:
     p'_k = p_k new_k / old_k / sum_j p_j new_j / old_j
 
     Exact where the priors differ and the classes themselves, p(x | y), do not. Of a model that was trained
-    with re-balancing, `old` is the prior that the loss or the sampler pretends: uniform for logit adjustment
+    with re-balancing, `old` is the prior that the loss or the sampler implies: uniform for logit adjustment
     with tau = 1 and for class-balanced sampling.
 
     Args:
@@ -32,7 +40,7 @@ def correct_prior(probs: T, old: Any, new: Any) -> T:
         Like `probs`, rows summing to 1.
 
     Raises:
-        ValueError: a prior that does not sum to 1, rows that do not, a row whose only classes `new` excludes.
+        ValueError: a prior that does not sum to 1, rows that do not, a row with no mass on the classes of `new`.
 
     Reference: Saerens, Latinne and Decaestecker 2002, "Adjusting the Outputs of a Classifier to New a Priori
     Probabilities", Neural Computation 14, eq. 2.4.
@@ -40,21 +48,19 @@ def correct_prior(probs: T, old: Any, new: Any) -> T:
     ratio = _prior_ratio(old, new)
 
     def corrected(p: Tensor) -> Tensor:
-        p = probabilities_of(p, len(ratio))
-        weighed = p * across(ratio, p)
-        mass = weighed.sum(1, keepdim=True)
+        _, products, mass = weighed(p, ratio)
         if bool((mass == 0).any()):
             raise ValueError(
                 "probs must leave a class that new allows, got a row that sums to 0 over them; "
                 "use shift_prior on logits, which do not round to 0"
             )
-        return weighed / mass
+        return products / mass
 
-    return like(probs, corrected)
+    return apply_to(probs, corrected)
 
 
 def shift_prior(scores: T, old: Any, new: Any) -> T:
-    """The same correction of scores: logits or log-probabilities.
+    """Correct scores for another prior: logits or log-probabilities.
 
     z'_k = z_k + log new_k - log old_k
 
@@ -68,11 +74,11 @@ def shift_prior(scores: T, old: Any, new: Any) -> T:
     Reference: as `correct_prior`.
     """
     offsets = -_prior_ratio(old, new).log()
-    return like(scores, lambda z: shifted(z, offsets))
+    return apply_to(scores, lambda z: subtract_offsets(z, offsets))
 
 
 class PriorEstimate(NamedTuple):
-    """What `estimate_prior` found: unpack as prior, converged, iterations, log_likelihood."""
+    """The result of `estimate_prior`: unpack as prior, converged, iterations, log_likelihood."""
 
     prior: Any
     """(C,) float64, summing to 1; a tensor for tensors, an array for arrays."""
@@ -93,7 +99,7 @@ def estimate_prior(
     tolerance: float = 1e-8,
     max_iterations: int = 10_000,
 ) -> PriorEstimate:
-    """The class prior of unlabelled data by expectation maximisation, from a model trained under another one.
+    """Estimate the class prior of unlabelled data by expectation maximisation, from a model trained under another one.
 
     q_k(x) = p_k(x) prior_k / old_k / sum_j p_j(x) prior_j / old_j,   prior_k <- mean over x of q_k(x)
 
@@ -106,18 +112,18 @@ def estimate_prior(
         old: prior (C,) of the training, > 0, summing to 1; `longtail.priors(class_counts)`.
         probabilities: the scores are probabilities (rows sum to 1) rather than logits.
         tolerance: stop when no class moves by more.
-        max_iterations: >= 1; what has not converged by then warns and says so in the result.
+        max_iterations: >= 1; without convergence by then a warning is issued, and `converged` is False.
 
     Memory is O(N C) in float64, an iteration two matrix-vector products.
 
     Raises:
-        ValueError: scores that are not finite, probabilities handed in as scores, a prior that does not sum to 1.
+        ValueError: scores that are not finite, probabilities passed as scores, a prior that does not sum to 1.
 
     Reference: Saerens, Latinne and Decaestecker 2002, Neural Computation 14, eq. 2.9 (section 2.3).
     """
     Range(0, open_low=True, open_high=True).check("tolerance", tolerance)
     Range(1, integer=True).check("max_iterations", max_iterations)
-    z = tensor(scores)
+    z = as_tensor(scores)
     start = checked_prior(old, "old", positive=True).to(z.device)
     ratio = (_log_posterior(z, start, probabilities) - start.log()).exp()  # in [0, 1 / old]: no overflow
     prior, history, converged = start, [], False
@@ -136,17 +142,13 @@ def estimate_prior(
             RuntimeWarning,
             stacklevel=2,
         )
-    found: Any = prior if isinstance(scores, Tensor) else prior.numpy()
-    return PriorEstimate(found, converged, len(history) - 1, tuple(history))
+    result: Any = prior if isinstance(scores, Tensor) else prior.numpy()
+    return PriorEstimate(result, converged, len(history) - 1, tuple(history))
 
 
 def checked_prior(prior: Any, name: str, *, positive: bool) -> Tensor:
-    """A prior (C,) in float64 that sums to 1, with every class > 0 or >= 0."""
-    p = (
-        prior.detach().double()
-        if isinstance(prior, Tensor)
-        else torch.tensor(np.asarray(by_class(prior, name), np.float64))
-    )
+    """Return a prior (C,) in float64, checked: it sums to 1, with every class > 0 or >= 0."""
+    p = in_float64(prior if isinstance(prior, Tensor) else by_class(prior, name))
     if p.ndim != 1 or not len(p):
         raise ValueError(
             f"{name} must be a prior of shape (C,), got shape {tuple(p.shape)}; use longtail.priors(counts)"
@@ -154,8 +156,8 @@ def checked_prior(prior: Any, name: str, *, positive: bool) -> Tensor:
     bad = ~((p > 0) if positive else (p >= 0))
     if bool(bad.any()):
         k = int(torch.nonzero(bad)[0])
-        rule, way = ("> 0", "leave that class out") if positive else (">= 0", "give 0 to a class that does not occur")
-        raise ValueError(f"{name} must be {rule} for every class, got {float(p[k])} for class {k}; {way}")
+        rule, fix = ("> 0", "leave that class out") if positive else (">= 0", "give 0 to a class that does not occur")
+        raise ValueError(f"{name} must be {rule} for every class, got {float(p[k])} for class {k}; {fix}")
     if not abs(float(p.sum()) - 1) <= 1e-6:
         raise ValueError(f"{name} must sum to 1, got {float(p.sum()):g}; use longtail.priors(counts)")
     return p
@@ -171,8 +173,8 @@ def _prior_ratio(old: Any, new: Any) -> Tensor:
 
 
 def _log_posterior(z: Tensor, prior: Tensor, probabilities: bool) -> Tensor:
-    """log p (N', C) in float64, every position a row."""
-    wide = (probabilities_of(z, len(prior)) if probabilities else scores_of(z, len(prior), "scores")).double()
+    """Return log p (N', C) in float64, one row per position."""
+    wide = (checked_probabilities(z, len(prior)) if probabilities else checked_scores(z, len(prior), "scores")).double()
     rows = wide.movedim(1, -1).reshape(-1, len(prior))
     if not len(rows):
         raise ValueError("scores must hold at least one example, got none; there is nothing to estimate from")

@@ -1,4 +1,4 @@
-"""Rules: corrections of scores as modules, saved with the model they belong to."""
+"""Rules: corrections of scores as modules, saved with their model."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Annotated, Any, Self, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longtail.facts import checks
 from longtail.facts.counts import log_priors
+from longtail.facts.fixed_dtype import FixedDtype
 from longtail.facts.knobs import Choice, NonNegativeFloat, Range
-from longtail.posthoc.corrections import T, like, prior_offsets, scores_of, shifted, tensor
+from longtail.posthoc.corrections import T, apply_to, as_tensor, checked_scores, prior_offsets, subtract_offsets
 
 TAUS = tuple(round(0.05 * k, 2) for k in range(61))
-"""0, 0.05, ..., 3: where a tuned tau is looked for."""
+"""0, 0.05, ..., 3: the default grid of a tuned tau."""
 
 
-class _Rule(nn.Module):
+class _Rule(FixedDtype):
     """Scores (N, C, d1..dk) minus offsets (C,); the offsets and tau () are buffers that keep their dtype."""
 
     tau: Tensor
@@ -31,15 +32,8 @@ class _Rule(nn.Module):
         self.register_buffer("offsets", offsets.to(dtype))
 
     def forward(self, scores: T) -> T:
-        """Adjusted scores, like the scores: tensor or array."""
-        return like(scores, lambda z: shifted(z, self.offsets))
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Self:
-        exact = self.tau, self.offsets
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.offsets.dtype != exact[1].dtype:  # .half() moves the statistics and spoils nothing
-            self.tau, self.offsets = (buffer.to(self.offsets.device) for buffer in exact)
-        return self
+        """Return adjusted scores, like the scores: tensor or array."""
+        return apply_to(scores, lambda z: subtract_offsets(z, self.offsets))
 
 
 @final
@@ -54,7 +48,7 @@ class LogitAdjustment(_Rule):
         super().__init__(tau, prior_offsets(log_priors(counts, zero_count), tau))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"tau={float(self.tau):g}, classes={len(self.offsets)}"
 
 
@@ -70,7 +64,7 @@ class TunedLogitAdjustment(_Rule):
         metric: "balanced_accuracy" (mean recall of the classes that the validation part has), "accuracy" or
             "macro_f1", as scikit-learn defines them.
 
-    The chosen `tau` is a buffer: it is saved with the model and comes back with `load_state_dict`.
+    The chosen `tau` is a buffer: it is saved with the model and restored by `load_state_dict`.
     """
 
     def __init__(
@@ -106,7 +100,7 @@ class TunedLogitAdjustment(_Rule):
                 outside [0, C).
         """
         classes = len(self.offsets)
-        z, y = scores_of(tensor(scores), classes, "scores"), tensor(targets)
+        z, y = checked_scores(as_tensor(scores), classes, "scores"), as_tensor(targets)
         if z.ndim != 2 or y.shape != z.shape[:1] or not len(y) or y.is_floating_point():
             raise ValueError(
                 f"targets must be one class index per row of scores (N, C), N >= 1, got {y.dtype} of shape "
@@ -119,8 +113,8 @@ class TunedLogitAdjustment(_Rule):
             raise ValueError(f"targets must be in [0, {classes}), got {wrong}; drop what has no label")
         best, chosen = -1.0, self.taus[0]
         for tau in self.taus:
-            value = _METRICS[self.metric](shifted(z, prior_offsets(self.log_prior, tau)), y)
-            if value > best + 1e-12:  # a tie is a tie although its sum was rounded another way
+            value = _METRICS[self.metric](subtract_offsets(z, prior_offsets(self.log_prior, tau)), y)
+            if value > best + 1e-12:  # a tie, although its sum may be rounded differently
                 best, chosen = value, tau
         self.tau.fill_(chosen)
         self.offsets.copy_(prior_offsets(self.log_prior, chosen))
@@ -128,7 +122,7 @@ class TunedLogitAdjustment(_Rule):
         return self
 
     def forward(self, scores: T) -> T:
-        """Adjusted scores, like the scores: tensor or array."""
+        """Return adjusted scores, like the scores: tensor or array."""
         if not self.fitted:
             raise ValueError("tau must be chosen before use; call fit(scores, targets) on validation data first")
         return super().forward(scores)
@@ -138,21 +132,21 @@ class TunedLogitAdjustment(_Rule):
         self.fitted = not bool(torch.isnan(self.tau))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"tau={float(self.tau):g}, metric={self.metric}, classes={len(self.offsets)}"
 
 
-def _hits(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Per class (C,) float64: right predictions, predictions, examples."""
-    classes, decided = scores.shape[1], scores.argmax(1)
-    right = torch.bincount(targets[decided == targets], minlength=classes)
-    called = torch.bincount(decided, minlength=classes)
-    return right.double(), called.double(), torch.bincount(targets, minlength=classes).double()
+def _confusion_counts(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return, per class (C,) in float64: correct predictions, predictions, examples."""
+    classes, predicted_class = scores.shape[1], scores.argmax(1)
+    correct = torch.bincount(targets[predicted_class == targets], minlength=classes)
+    predicted = torch.bincount(predicted_class, minlength=classes)
+    return correct.double(), predicted.double(), torch.bincount(targets, minlength=classes).double()
 
 
 def _balanced_accuracy(scores: Tensor, targets: Tensor) -> float:
-    right, _, n = _hits(scores, targets)
-    return float((right[n > 0] / n[n > 0]).mean())
+    correct, _, n = _confusion_counts(scores, targets)
+    return float((correct[n > 0] / n[n > 0]).mean())
 
 
 def _accuracy(scores: Tensor, targets: Tensor) -> float:
@@ -160,9 +154,9 @@ def _accuracy(scores: Tensor, targets: Tensor) -> float:
 
 
 def _macro_f1(scores: Tensor, targets: Tensor) -> float:
-    right, called, n = _hits(scores, targets)
-    seen = called + n > 0
-    return float((2 * right[seen] / (called + n)[seen]).mean())
+    correct, predicted, n = _confusion_counts(scores, targets)
+    present = predicted + n > 0
+    return float((2 * correct[present] / (predicted + n)[present]).mean())
 
 
 _METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {

@@ -16,7 +16,7 @@ from longtail.data.prepare.preparation import Preparation
 from longtail.data.prepare.restored import restored
 from longtail.engine.recipe import build
 from longtail.facts.types import as_outputs
-from longtail.models.conv_bn_fusion import fuse_batch_norms
+from longtail.models.conv_bn_fusion import merge_batch_norms
 from longtail.runs import model_files, priors
 from longtail.runs.predictions import Predictions
 
@@ -60,7 +60,7 @@ class Predictor(nn.Module):
         self.scale = scale
         self.link = link
         self.posthoc = posthoc
-        self._fused: tuple[tuple[int, ...], nn.Module] | None = None
+        self._merged: tuple[tuple[int, ...], nn.Module] | None = None
         self.preparation = preparation
         self.label = label
         self.class_counts: Tensor
@@ -81,9 +81,9 @@ class Predictor(nn.Module):
         """The network in evaluation mode with its batch norms fused; fused again when a weight has changed."""
         self.network.eval()
         versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
-        if self._fused is None or self._fused[0] != versions:
-            self._fused = (versions, fuse_batch_norms(copy.deepcopy(self.network)))
-        return self._fused[1]
+        if self._merged is None or self._merged[0] != versions:
+            self._merged = (versions, merge_batch_norms(copy.deepcopy(self.network)))
+        return self._merged[1]
 
     @torch.no_grad()
     def adjusted(self, scores: Tensor) -> Tensor:

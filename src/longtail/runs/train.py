@@ -18,7 +18,7 @@ from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
-from longtail.models.conv_bn_fusion import fused_batch_norms
+from longtail.models.conv_bn_fusion import merged_batch_norms
 from longtail.runs import manifest
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, predictions, predictor_of, write_result
@@ -192,7 +192,7 @@ class Fit(Iterator[Record]):
 
     def _score(self, learner: Learner) -> dict[str, float]:
         test = self.splits.test
-        with fused_batch_norms(learner):
+        with merged_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
         result = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
         return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}

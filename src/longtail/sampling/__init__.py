@@ -1,7 +1,7 @@
-"""Which rows an epoch visits: class-balanced, square-root, power and effective-number draws, and plain order.
+"""Which rows an epoch visits: class-balanced, square-root, power and effective-number draws, and shuffling.
 
-Every sampler speaks two protocols. To the engine it is a `longtail.types.Draw`: `draw(progress, generator)`
-gives all rows of an epoch. To a `torch.utils.data.DataLoader` it is a `Sampler`: it iterates over this rank's
+Every sampler follows two protocols. For the engine it is a `longtail.types.Draw`: `draw(progress, generator)`
+returns all rows of an epoch. For a `torch.utils.data.DataLoader` it is a `Sampler`: it iterates over this rank's
 share of the same draw, with `set_epoch`, `state_dict` and `load_state_dict` for a resume in mid-epoch.
 """
 

@@ -1,4 +1,4 @@
-"""Draws of a class, then of one of its rows.
+"""Samplers that draw a class, then one of its rows.
 
 Set-up is one counting sort of the labels, and a draw costs log C, not log N, so tens of millions of rows work.
 """
@@ -21,7 +21,7 @@ from longtail.facts.schedules import Schedule, at
 from longtail.sampling.rows import RowSampler
 
 CHUNK = 1 << 16
-"""Rows drawn at a time; a part of what a seed means, so it never changes."""
+"""Rows drawn at a time; the draws of a seed depend on it, so it never changes."""
 
 Power = Annotated[Knob, Range(open_low=True, open_high=True)]
 
@@ -48,7 +48,7 @@ class ClassSampler(RowSampler):
         size = len(indices) if num_samples is None else num_samples
         super().__init__(size, seed=seed, rank=rank, world_size=world_size)
         self.num_rows = len(indices)
-        rows, edges = _grouped(indices, len(names))
+        rows, edges = _rows_by_class(indices, len(names))
         self._rows, self._first = torch.from_numpy(rows), torch.from_numpy(edges[:-1])
         self.class_counts = torch.from_numpy(np.diff(edges))
 
@@ -144,8 +144,8 @@ class EffectiveNumberSampler(ClassSampler):
         return mass / mass.sum()
 
 
-def _grouped(indices: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers ordered by class, each class's in their order, and where every class begins and ends (C + 1,)."""
+def _rows_by_class(indices: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return row numbers sorted by class (stable), and the bounds of every class in them (C + 1,)."""
     # the one-hot matrix of the labels by columns: SciPy transposes by counting, in linear time
     size = len(indices)
     narrow = np.int32 if size < 2**31 else np.int64

@@ -1,4 +1,4 @@
-"""What all samplers share: one draw an epoch, cut into the shares of the ranks, resumable inside."""
+"""What all samplers share: one draw an epoch, divided among the ranks, and resumable within an epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from longtail.facts.knobs import Range
 class RowSampler(Sampler[int], ABC):
     """A draw of rows, and a rank's share of it.
 
-    In epoch e all rows are `draw(progress, generator(seed, e))`; rank r of W hands out rows r, r + W, r + 2W,
+    In epoch e all rows are `draw(progress, generator(seed, e))`; rank r of W yields rows r, r + W, r + 2W,
     ... of that one draw, so the union over the ranks is the single-process draw, whatever its length.
 
     Args:
@@ -46,7 +46,7 @@ class RowSampler(Sampler[int], ABC):
         self.rank, self.world_size = int(rank), int(world_size)
         self.epoch = 0
         self.progress: float | None = None
-        self._position = 0  # rows of this epoch that this rank has handed out
+        self._position = 0  # rows of this epoch that this rank has yielded
         self._begun = False  # whether an iteration over this epoch has started in this process
 
     @abstractmethod
@@ -66,7 +66,7 @@ class RowSampler(Sampler[int], ABC):
         """This rank's rows of the epoch.
 
         Without `set_epoch` between them, each iteration is the next epoch (of unknown progress). The first
-        one after `load_state_dict` continues where the saved one stood.
+        one after `load_state_dict` continues at the saved position.
         """
         if self._begun:
             self.set_epoch(self.epoch + 1)
@@ -85,20 +85,20 @@ class RowSampler(Sampler[int], ABC):
             first += len(share) * self.world_size - len(chunk)
 
     def set_epoch(self, epoch: int, progress: float | None = None) -> None:
-        """Name the epoch to draw next, and its progress where a knob moves with it (epoch / epochs).
+        """Set the epoch to draw next, and its progress where a knob depends on it (epoch / epochs).
 
-        Naming the epoch of a loaded state keeps the position in it.
+        Setting the epoch of a loaded state keeps the position in it.
         """
         if epoch != self.epoch or self._begun:
             self._position = 0
         self.epoch, self.progress, self._begun = int(epoch), progress, False
 
     def state_dict(self, position: int | None = None) -> dict[str, Any]:
-        """Where this rank stands: plain numbers.
+        """Return the position of this rank: plain numbers.
 
         Args:
-            position: rows of this epoch that were used, where that is not what was handed out: a DataLoader
-                with workers reads ahead, so give it steps * batch_size.
+            position: rows of this epoch that were used, where fewer than were yielded: a DataLoader
+                with workers reads ahead, so pass steps * batch_size.
         """
         return {
             "epoch": self.epoch,
@@ -110,7 +110,7 @@ class RowSampler(Sampler[int], ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state of `state_dict`: the next iteration yields the rest of that epoch."""
+        """Continue from a state of `state_dict`: the next iteration yields the rest of its epoch."""
         for name in ("num_samples", "seed", "world_size"):
             if state[name] != getattr(self, name):
                 raise ValueError(

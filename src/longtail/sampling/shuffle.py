@@ -1,4 +1,4 @@
-"""Every row once: alone, or until another sampler takes over."""
+"""Every row once per epoch: always, or until another sampler takes over."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Deferred(RowSampler):
     class-balanced. It takes seed, rank and world size from `after`.
 
     Args:
-        after: what draws from p >= at on; as many rows an epoch as there are.
+        after: the sampler from p >= at on; its epochs have as many rows as the data.
         at: share of the stage, in [0, 1].
     """
 
@@ -49,7 +49,7 @@ class Deferred(RowSampler):
         Range(0, 1).check("at", at)
         if after.num_samples != after.num_rows:
             raise ValueError(
-                f"after must draw as many rows as there are, {after.num_rows}, got {after.num_samples}; "
+                f"after must draw as many rows as the data have, {after.num_rows}, got {after.num_samples}; "
                 "leave num_samples out"
             )
         super().__init__(after.num_samples, seed=after.seed, rank=after.rank, world_size=after.world_size)

@@ -1,4 +1,4 @@
-"""Given labels: the trivial `Targets`, and what supervised learning is."""
+"""Given labels: the `Targets` of supervised learning."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from longtail.facts.types import Batch, Outputs, Progress, TrainingData
 
 
 class Given(nn.Module):
-    """Teach what the batch says; nothing is estimated, nothing remembered."""
+    """The labels of the batch; nothing is estimated or stored."""
 
     def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:
-        """The batch's own targets, every example counting alike."""
+        """Return the batch's own targets, without weights."""
         return batch["targets"], None
 
     def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
-        """Nothing to note."""
+        """Store nothing."""
 
     def refresh(self, data: TrainingData, progress: Progress) -> None:
-        """Nothing to solve."""
+        """Compute nothing."""

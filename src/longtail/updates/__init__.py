@@ -1,5 +1,5 @@
-"""How a step is taken; sharpness-aware and meta-learned steps are files here."""
+"""Kinds of optimiser steps; sharpness-aware and meta-learned ones are files here."""
 
-from longtail.updates.descend import Descend
+from longtail.updates.descend import Descend, StatelessUpdate
 
-__all__ = ["Descend"]
+__all__ = ["Descend", "StatelessUpdate"]

@@ -11,20 +11,24 @@ from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Progress, Step
 
 
-class Descend:
+class StatelessUpdate:
+    """The empty state of an update that keeps nothing from step to step."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return no state."""
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore no state."""
+
+
+class Descend(StatelessUpdate):
     """Descend the gradient of the learner's loss on this batch."""
 
     def __call__(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
-        """Take the step and say what it yielded."""
+        """Make one optimiser step and return what the learner computed for it."""
         optimizer.zero_grad(set_to_none=True)
         step = learner.training_step(batch, progress)
         step.loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return step
-
-    def state_dict(self) -> dict[str, Any]:
-        """No state of its own."""
-        return {}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """No state of its own."""

@@ -1,9 +1,9 @@
-"""scikit-learn's classifiers beside the networks: the honest baselines for tables and features.
+"""scikit-learn's classifiers: baselines for tables and features.
 
-They learn from the same training rows and are scored, corrected and saved like every other method. Codes of categories
-are taken as categories; numbers of a table, scaled already, as they are; other features are scaled to mean 0 and
-deviation 1. Examples of more than one axis are flattened where they hold at most 1,024 values. Nothing but the trees'
-early stopping is random, so seeds differ little or not at all.
+They learn from the same training rows and are scored, corrected and saved like every other method. Codes of
+categories are categories; numbers of a table are scaled already; other features are scaled to mean 0 and deviation 1.
+Examples of more than one axis are flattened where they hold at most 1,024 values. Nothing but the trees' early
+stopping is random, so seeds differ little or not at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RATE, ITERATIONS, LEAVES = 0.1, 100, 31
 
 TRAINS = "a scikit-learn classifier"
 ROWS = 4096
-"""Rows that are looked at together for the training loss."""
+"""Batch size for evaluating the training loss."""
 
 
 def logistic(*, C: PositiveFloat = 1.0) -> Method:
@@ -46,7 +46,7 @@ def logistic(*, C: PositiveFloat = 1.0) -> Method:
     return _method(
         f"logistic(C={float(C)})",
         partial(classifiers.logistic, C=C),
-        classifiers.many_scores,
+        classifiers.logistic_misfit,
         cited("cox1958regression"),
     )
 
@@ -56,19 +56,19 @@ def logistic_cw(*, C: PositiveFloat = 1.0) -> Method:
 
     loss = sum_i -w_(y_i) log softmax(W x_i + b)_(y_i) + ||W||^2 / (2 C), w_j = N / (C' n_j) for C' classes.
 
-    With sample weights n_j and N are their sums. Its probabilities speak of classes of one size.
+    With sample weights n_j and N are their sums. Its probabilities assume classes of equal size.
     """
     return _method(
         f"logistic-cw(C={float(C)})",
         partial(classifiers.logistic, C=C),
-        classifiers.many_scores,
+        classifiers.logistic_misfit,
         cited("cox1958regression"),
         balanced=True,
     )
 
 
 def logistic_posthoc(*, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0) -> Method:
-    """Post-hoc logit adjustment of logistic regression: the prior is taken off its log-probabilities.
+    """Post-hoc logit adjustment of logistic regression: the log prior is subtracted from its log-probabilities.
 
     predict argmax log P(y | x) - tau log pi_y, P that of logistic; nothing is retrained.
 
@@ -78,7 +78,7 @@ def logistic_posthoc(*, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0) -> 
 
 
 def trees(*, learning_rate: Rate = RATE, max_iter: Iterations = ITERATIONS, max_leaf_nodes: Leaves = LEAVES) -> Method:
-    """Gradient-boosted trees on histograms (scikit-learn): what most tables are won with.
+    """Gradient-boosted trees on histograms (scikit-learn): the strongest baseline for most tables.
 
     P(y | x) = softmax(F(x))_y, F_j(x) = b_j + learning_rate sum_t tree_tj(x), each tree fitted to the gradient of the
     log loss.
@@ -100,7 +100,7 @@ def trees_cw(
 
     P(y | x) = softmax(F(x))_y as in trees, each row's gradient weighted by w_y = N / (C' n_y) for C' classes.
 
-    With sample weights n_j and N are their sums. Its probabilities speak of classes of one size.
+    With sample weights n_j and N are their sums. Its probabilities assume classes of equal size.
     """
     return _trees("trees-cw", learning_rate, max_iter, max_leaf_nodes, balanced=True)
 
@@ -112,7 +112,7 @@ def trees_posthoc(
     max_iter: Iterations = ITERATIONS,
     max_leaf_nodes: Leaves = LEAVES,
 ) -> Method:
-    """Post-hoc logit adjustment of gradient-boosted trees: the prior is taken off their log-probabilities.
+    """Post-hoc logit adjustment of gradient-boosted trees: the log prior is subtracted from their log-probabilities.
 
     predict argmax log P(y | x) - tau log pi_y, P that of trees; nothing is retrained.
 
@@ -126,18 +126,22 @@ def _trees(name: str, rate: float, iterations: int, leaves: int, *, balanced: bo
     text = f"{name}({','.join(f'{knob}={value}' for knob, value in knobs.items())})"
     options = {"balanced": balanced, "gentler": classifiers.slower}
     return _method(
-        text, partial(classifiers.boosting, **knobs), classifiers.many_classes, cited("friedman2001greedy"), **options
+        text,
+        partial(classifiers.boosting, **knobs),
+        classifiers.boosting_misfit,
+        cited("friedman2001greedy"),
+        **options,
     )
 
 
 def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Reference, **options: Any) -> Method:
-    """A method of one stage whose single epoch is the fit; the options are those of `EstimatorLearner`."""
+    """Return a method of one stage whose single epoch is the fit; the options are those of `EstimatorLearner`."""
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             rows = data.labeled
-            if (why := misfit(rows)) is not None:
-                raise ValueError(f"{text.partition('(')[0]} {why}")
+            if (reason := misfit(rows)) is not None:
+                raise ValueError(f"{text.partition('(')[0]} {reason}")
             columns = classifiers.columns_of(recipe, rows)
             learner = EstimatorLearner(partial(make, columns), len(rows.classes), **options)
             return Built(learner, rows.drawn(ROWS), EvaluateOnly())

@@ -1,4 +1,4 @@
-"""scikit-learn's classifiers for given columns, and which training parts they refuse."""
+"""scikit-learn's classifiers for given columns, and the training data that they refuse."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import SCALED
 
 MOST_VALUES = 1024
-"""Values an example may have: beyond, a network's features are the better input and the fit would take hours."""
+"""Most values of an example; with more, a network's features are the better input and a fit would take hours."""
 MOST_SCORES = 100_000_000
-"""Training rows x classes that logistic regression may have: it holds several such arrays in float64."""
+"""Most training rows x classes for logistic regression, which allocates several such arrays in float64."""
 MOST_CLASSES = 200
-"""Classes that trees may have: every iteration grows a tree for each."""
+"""Most classes for trees: every iteration grows a tree for each."""
 BINS = 255
-"""Codes that a column may have and still be one of categories for trees; with more, the codes count as numbers."""
+"""Most codes of a column of categories for trees; with more, the codes count as numbers."""
 
 
 class Columns(NamedTuple):
-    """What the columns of the inputs are: numbers first, then codes, for each of which its number of codes."""
+    """The columns of the inputs: numbers first, then codes, with the number of codes of each column."""
 
     numeric: int
     categories: Sequence[int]
@@ -31,12 +31,12 @@ class Columns(NamedTuple):
 
     @property
     def codes(self) -> list[int]:
-        """Where the columns of codes stand."""
+        """The positions of the columns of codes."""
         return list(range(self.numeric, self.numeric + len(self.categories)))
 
 
 def columns_of(recipe: Recipe, data: Part) -> Columns:
-    """As the recipe tells its network; without a network for tables every value is a number."""
+    """Return the columns as the recipe's network has them; without a network for tables every value is a number."""
     categories = recipe.model_args.get("categories", ()) if recipe.model == "tabular" else ()
     total = int(np.prod(data.input_shape))
     scaled = bool(categories) or recipe.standardize == SCALED
@@ -44,14 +44,14 @@ def columns_of(recipe: Recipe, data: Part) -> Columns:
 
 
 def logistic(columns: Columns, seed: int, targets: NDArray[np.int64], *, C: float) -> Any:
-    """Logistic regression on scaled numbers and one-hot codes, not yet fitted."""
+    """Build logistic regression on scaled numbers and one-hot codes, unfitted."""
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     model = LogisticRegression(C=C, max_iter=1000, random_state=seed)
-    if not columns.scaled:  # then there are no codes
+    if not columns.scaled:  # without scaling, no column has codes
         return make_pipeline(StandardScaler(), model)
     numbers = ("numbers", "passthrough", list(range(columns.numeric)))
     codes = ("codes", OneHotEncoder(handle_unknown="ignore"), columns.codes)
@@ -59,7 +59,7 @@ def logistic(columns: Columns, seed: int, targets: NDArray[np.int64], *, C: floa
 
 
 def boosting(columns: Columns, seed: int, targets: NDArray[np.int64], **knobs: Any) -> Any:
-    """Gradient boosting that knows which columns are categories, not yet fitted."""
+    """Build gradient boosting with the columns of categories named, unfitted."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     counts = np.bincount(targets)
@@ -75,31 +75,31 @@ def boosting(columns: Columns, seed: int, targets: NDArray[np.int64], **knobs: A
 
 
 def slower(estimator: Any) -> Any:
-    """The same boosting with a third of the learning rate, not yet fitted."""
+    """Return the same boosting with a third of the learning rate, unfitted."""
     from sklearn.base import clone
 
     return clone(estimator).set_params(learning_rate=estimator.learning_rate / 3)
 
 
-def many_scores(data: Part) -> str | None:
-    """Why logistic regression cannot learn from these rows, or None."""
+def logistic_misfit(data: Part) -> str | None:
+    """Return why logistic regression cannot learn from these rows, or None."""
     size = len(data) * len(data.classes)
     if size > MOST_SCORES:
         return f"takes at most {MOST_SCORES:,} training rows x classes, got {size:,}; leave it out and compare networks"
-    return _large(data)
+    return _size_misfit(data)
 
 
-def many_classes(data: Part) -> str | None:
-    """Why trees cannot learn from these rows, or None."""
+def boosting_misfit(data: Part) -> str | None:
+    """Return why trees cannot learn from these rows, or None."""
     if len(data.classes) > MOST_CLASSES:
         return (
             f"takes at most {MOST_CLASSES} classes (a tree for each and iteration), got {len(data.classes)}; "
             "leave it out, or take logistic"
         )
-    return _large(data)
+    return _size_misfit(data)
 
 
-def _large(data: Part) -> str | None:
+def _size_misfit(data: Part) -> str | None:
     if not isinstance(data, Examples):
         return "needs all training rows in memory, got rows that are read one by one; leave it out"
     values = int(np.prod(data.input_shape))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 
 from longtail import instance_weights
-from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, over, weighing
+from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, corrected, with_weights
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.engine import Recipe, Stage
@@ -38,8 +38,8 @@ def abadam(
     and with weight decay in the gradient. The learning rate is `lr` over the recipe's warm-up and decay.
     """
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
-    weights = weighing(lambda rows: instance_weights.ABSGD(lam, gamma, init=init))
-    method = over(base, ("weights", "optimizer"), weights)
+    weights = with_weights(lambda rows: instance_weights.ABSGD(lam, gamma, init=init))
+    method = corrected(base, ("weights", "optimizer"), weights)
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         adam = _adam(lr, recipe.weight_decay, stock)

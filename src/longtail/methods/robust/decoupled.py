@@ -1,4 +1,4 @@
-"""Decoupled ABSGD: features by plain training, then the classifier with instance weights."""
+"""Decoupled ABSGD: plain training of the features, then the classifier with instance weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 from torch import nn
 
 from longtail import instance_weights
-from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, weighed
+from longtail.catalogue.compose import PLAIN, BaseMethod, Gamma, Lambda, Start, weighted_learner
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
@@ -39,35 +39,35 @@ def absgd_decoupled(
     loss = that of `base`; then mean of p_i l_i, p_i = exp(l_i / lambda) / s as in absgd, with the other layers frozen.
 
     The first part is `base` itself and is trained once for both. The second lasts the share `more` of its epochs, with
-    the recipe's learning rate from the start and the schedules of `base` over its own progress. What is frozen is in
+    the recipe's learning rate from the start and the schedules of `base` over its own progress. Frozen layers are in
     evaluation mode: its batch norms use the running statistics of the first part and do not move them; those of a
     trained block are trained.
 
     Qi et al. 2023, large-scale tables: lambda in 10, 20, 30; 90 epochs after 90 (ImageNet-LT), 30 after 90
     (Places-LT), 30 after 200 (iNaturalist); classifier only, or with the last block. Their text and tables disagree on
-    which; their learning rates of the second part stand in an appendix that we have not seen.
+    which; their learning rates of the second part are in an appendix that we have not seen.
     """
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         *first, last = base.stages(recipe)
-        again = replace(recipe, epochs=max(1, round(more * recipe.epochs)))
+        shorter = replace(recipe, epochs=max(1, round(more * recipe.epochs)))
 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             assert isinstance(previous, SupervisedLearner)
-            fresh = last.build(data, previous)
+            built = last.build(data, previous)
             network = copy.deepcopy(previous.network)
-            learner = fresh.learner.varied(network=network)
+            learner = built.learner.varied(network=network)
             weights = instance_weights.ABSGD(lam, gamma, init=init)
-            return fresh._replace(learner=weighed(learner, weights, frozen_modules(network, trained)))
+            return built._replace(learner=weighted_learner(learner, weights, frozen_modules(network, trained)))
 
         second = replace(
             last,
             name="decoupled",
             spec=f"{last.spec} x {SELF}",
             build=build,
-            epochs=again.epochs,
-            lr=again.learning_rate,
+            epochs=shorter.epochs,
+            lr=shorter.learning_rate,
         )
         return [*first, last, second]
 
@@ -81,7 +81,7 @@ def absgd_decoupled(
 
 
 def frozen_modules(network: nn.Module, trained: str) -> list[str]:
-    """The names of a network's modules that are frozen.
+    """Return the names of the modules of a network that are frozen.
 
     Args:
         network: standardize, body, head, as `models.build` makes it.
@@ -95,21 +95,21 @@ def frozen_modules(network: nn.Module, trained: str) -> list[str]:
         return ["body"]
     body = network.body
     layers = _layers(body) if isinstance(body, nn.Module) else []
-    weighty = [i for i, (_, module) in enumerate(layers) if any(p.ndim > 1 for p in module.parameters())]
-    if len(weighty) < 2:
+    with_weights = [i for i, (_, module) in enumerate(layers) if any(p.ndim > 1 for p in module.parameters())]
+    if len(with_weights) < 2:
         raise ValueError(
             'trained must be "classifier" for a network whose body has fewer than two layers of weights, got "block"; '
             'write trained="classifier"'
         )
-    return [f"body.{name}" for name, _ in layers[: weighty[-1]]]
+    return [f"body.{name}" for name, _ in layers[: with_weights[-1]]]
 
 
 def _layers(body: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
-    """The parts of a body in order; a sequence within a sequence is taken apart."""
-    found = []
+    """Return the parts of a body in order; nested sequences are flattened."""
+    layers = []
     for name, module in body.named_children():
         if isinstance(module, nn.Sequential):
-            found += _layers(module, f"{prefix}{name}.")
+            layers += _layers(module, f"{prefix}{name}.")
         else:
-            found.append((f"{prefix}{name}", module))
-    return found
+            layers.append((f"{prefix}{name}", module))
+    return layers

@@ -1,7 +1,7 @@
-"""Weights from the losses themselves: ABSGD and its relatives, over any supervised method.
+"""Weights computed from the losses: ABSGD and its relatives, over any supervised method.
 
 A hard example (a large loss) weighs more for imbalance, less for label noise. All of these act on `base`: its network,
-loss, sampler and schedules stay as they are.
+loss, sampler and schedules do not change.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from longtail import instance_weights
-from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, over, weighing, worked_example
+from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, corrected, with_weights, worked_example
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.data import Part
@@ -42,7 +42,7 @@ def absgd(
     p constant in the gradient; l the per-example losses of `base`, its class weights included. s starts at the first
     batch's mean, or by `init` at a number (the paper's s_0) or 0, and starts again whenever lambda changes.
 
-    lambda > 0 raises hard examples (imbalance), lambda < 0 lowers them (label noise), |lambda| = inf is plain
+    lambda > 0 weighs hard examples up (imbalance), lambda < 0 down (label noise), |lambda| = inf is plain
     training; gamma is the weight of the new batch. The default is the authors' recipe for CIFAR: plain until the first
     drop of the learning rate, then lambda (two stages; `lam=5` weighs from the start). 5 is from one of their two
     example commands and 0.5 the gamma that their ablation finds best; they tune lambda in 1..10 and gamma in 0.1..1,
@@ -61,16 +61,16 @@ def absgd(
         return instance_weights.ABSGD(lam, gamma, init=init, alpha=alpha, uniform=uniform)
 
     make()  # knobs that do not go together are refused now
-    return over(base, "weights", weighing(make), reference=cited("qi2023attentional"), example=example)
+    return corrected(base, "weights", with_weights(make), reference=cited("qi2023attentional"), example=example)
 
 
 def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: TiltWithin = 0.0) -> Method:
-    """TERM, tilted empirical risk: what is hard in the batch weighs more, class by class or example by example.
+    """TERM, tilted empirical risk: hard classes or hard examples of the batch weigh more.
 
     loss = (1/t) log((1/B) sum_c n_c exp(t R_c)), R_c the mean loss of the n_c examples of class c in the batch of B;
     by_class=False: of the examples. `within` tilts the examples of a class inside it.
 
-    t > 0 raises what is hard, t < 0 lowers it; by_class=False is absgd with lambda = 1/t and gamma = 1. Li et al.
+    t > 0 weighs hard ones up, t < 0 down; by_class=False is absgd with lambda = 1/t and gamma = 1. Li et al.
     2021, eq. 2 and their hierarchical objective. Against imbalance they tilt classes with t = 100, by their mean losses
     over all training rows at every step; ours are the batch's, where so large a t leaves the hardest class alone, so
     that t must be tuned.
@@ -81,23 +81,23 @@ def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: Ti
         return instance_weights.TERM(t, by_class=by_class, within=within)
 
     make()
-    return over(base, "weights", weighing(make), reference=cited("li2021tilted"))
+    return corrected(base, "weights", with_weights(make), reference=cited("li2021tilted"))
 
 
 def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
     """EG, exponentiated-gradient weights: easy examples weigh more, normalised over the batch; for noisy labels.
 
     loss = mean of p_i l_i, p = B softmax(-l / tau) over the batch of B; persistent=True: p_i = B v_i / sum_j v_j,
-    v_i <- v_i^memory exp(-l_i / tau) remembered for every training row.
+    v_i <- v_i^memory exp(-l_i / tau) stored for every training row.
 
     Majidi et al. 2021; no code of theirs is public, and the batch form is how Qi et al. 2023 compare with it. It is
-    absgd with lambda = -tau and gamma = 1. On clean long tails it lowers what is rare.
+    absgd with lambda = -tau and gamma = 1. On clean long tails it weighs rare classes down.
     """
 
     def make(data: Part) -> nn.Module:
         return instance_weights.EG(tau, persistent, size=len(data) if persistent else None, memory=memory)
 
-    return over(base, "weights", weighing(make), reference=cited("majidi2021exponentiated"))
+    return corrected(base, "weights", with_weights(make), reference=cited("majidi2021exponentiated"))
 
 
 def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
@@ -106,15 +106,15 @@ def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
     loss = mean of l_i over the floor(keep B) smallest of the batch of B.
 
     The selection of co-teaching, Han et al. 2018, by the network's own losses instead of a second network's. On clean
-    long tails it leaves out what is rare.
+    long tails it leaves out rare classes.
     """
 
     def make(data: Part | None = None) -> nn.Module:
         return instance_weights.SmallLoss(keep)
 
-    return over(base, "weights", weighing(make), reference=cited("han2018co"))
+    return corrected(base, "weights", with_weights(make), reference=cited("han2018co"))
 
 
 def example() -> list[str]:
-    """What lambda does, computed: a loss of 3 beside one of 1."""
+    """Compute the effect of lambda on a loss of 3 and one of 1."""
     return worked_example(lambda lam: instance_weights.ABSGD(lam, 1.0), (5.0, 1.0, -1.0), torch.tensor([1.0, 3.0]))

@@ -1,1 +1,1 @@
-"""One label a row: plain training, re-weighting, re-sampling, deferral, logit adjustment."""
+"""Methods for one label per row: plain training, re-weighting, re-sampling, deferral, logit adjustment."""

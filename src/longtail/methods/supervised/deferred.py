@@ -1,4 +1,4 @@
-"""Deferred re-balancing: learn the features from the data as they are, then re-balance at the end."""
+"""Deferred re-balancing: plain training first, re-balanced training at the end."""
 
 from __future__ import annotations
 

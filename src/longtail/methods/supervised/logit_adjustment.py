@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from longtail import losses, posthoc
-from longtail.catalogue.implied import to_the, uniform
+from longtail.catalogue.implied import power, uniform
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat
@@ -16,7 +16,7 @@ OWN = {"weight_decay": 1e-4, "drop": 0.1}
 
 
 def logit_adjusted(*, tau: NonNegativeFloat = 1.0) -> Method:
-    """The logit-adjusted loss: the prior is added to the logits in training and left out in prediction.
+    """The logit-adjusted loss: the log prior is added to the logits in training, not in prediction.
 
     loss = -log softmax(z + tau log pi)_y, pi_j = n_j / N; predict argmax z.
 
@@ -25,11 +25,11 @@ def logit_adjusted(*, tau: NonNegativeFloat = 1.0) -> Method:
     """
     shared = f"logit-adjusted(tau={float(tau)})"  # with balanced-softmax
     stages = one_stage(lambda counts: losses.LogitAdjustedLoss(counts, tau=tau), spec=shared)
-    return Method(stages, cited("menon2021long"), own=OWN, prior=uniform if tau == 1 else to_the(1.0 - tau))
+    return Method(stages, cited("menon2021long"), own=OWN, prior=uniform if tau == 1 else power(1.0 - tau))
 
 
 def logit_adjusted_posthoc(*, tau: NonNegativeFloat = 1.0) -> Method:
-    """Post-hoc logit adjustment: plain training, then the prior is taken off the logits.
+    """Post-hoc logit adjustment: plain training, then the log prior is subtracted from the logits.
 
     predict argmax z - tau log pi, z the logits of ce; nothing is retrained.
 

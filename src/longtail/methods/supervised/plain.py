@@ -1,4 +1,4 @@
-"""Plain training: the baselines that know nothing of class sizes."""
+"""Plain training: the baselines that ignore class sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from longtail.facts.knobs import NonNegativeFloat
 from longtail.models import heads
 
 PLAIN = one_stage(lambda counts: losses.CrossEntropyLoss(), spec="ce")
-"""The training that `ce` is, and that post-hoc methods re-read: one text, one training."""
+"""The training of `ce`, which post-hoc methods share: one text, one training."""
 
 
 def ce() -> Method:
@@ -39,11 +39,11 @@ def sigmoid_ce() -> Method:
 
 
 def focal(*, gamma: NonNegativeFloat = 2.0) -> Method:
-    """Focal loss, softmax form: examples that are already right count less.
+    """Focal loss, softmax form: well-classified examples weigh less.
 
     loss = -(1 - p_y)^gamma log p_y, mean over the batch; gamma = 0 is ce.
 
-    Lin et al. 2017, eq. 4, with softmax in place of their sigmoid, as long-tailed benchmarks use it. It says
-    nothing about class sizes: on a long tail alone it does little. LDAM's code uses gamma = 1.
+    Lin et al. 2017, eq. 4, with softmax in place of their sigmoid, as long-tailed benchmarks use it. It ignores
+    class sizes: on a long tail alone it does little. LDAM's code uses gamma = 1.
     """
     return Method(one_stage(lambda counts: losses.FocalLoss(gamma=gamma)), cited("lin2017focal"))

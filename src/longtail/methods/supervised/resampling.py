@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from longtail import losses, sampling
-from longtail.catalogue.implied import effective, to_the, uniform
+from longtail.catalogue.implied import effective, power, uniform
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.facts.class_weights import BETA
@@ -31,7 +31,7 @@ def sqrt_rs() -> Method:
 
     P(class j) = sqrt(n_j) / sum_k sqrt(n_k).
 
-    Half-way between the data as they are and class-balanced re-sampling. Mahajan et al. 2018, section 2.2.
+    Half-way between plain and class-balanced sampling. Mahajan et al. 2018, section 2.2.
     """
     stages = one_stage(lambda counts: losses.CrossEntropyLoss(), draw=sampling.SquareRootSampler)
-    return Method(stages, cited("mahajan2018exploring"), prior=to_the(0.5))
+    return Method(stages, cited("mahajan2018exploring"), prior=power(0.5))

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 Body = tuple[nn.Module, int]
 
 SMALLEST = 8
-"""Height and width below which two poolings leave nothing to see."""
+"""Least height and width: two poolings leave nothing of a smaller image."""
 
 
 def linear(shape: Shape) -> Body:
@@ -43,7 +43,7 @@ def convnet(shape: Shape, *, width: int = 16) -> Body:
     """Two blocks of 3x3 convolution, batch norm and ReLU, for images of 8x8 to 28x28 pixels or a bit more.
 
     The first block halves the image, the second is averaged over its four quarters: D = 8 width. Quarters,
-    not the whole image, since where a stroke lies tells small digits apart.
+    not the whole image, since the place of a stroke distinguishes small digits.
     """
     Range(1, integer=True).check("width", width)
     channels, height, breadth = _image(shape)

@@ -45,13 +45,13 @@ def tabular(
         )
     if not categories:
         return mlp(shape, hidden=hidden, dropout=dropout)
-    entrance = Entrance(numbers, [int(size) for size in categories])
-    layers, features = mlp((entrance.width,), hidden=hidden, dropout=dropout)
-    return nn.Sequential(entrance, layers), features
+    encoder = NumbersAndCodes(numbers, [int(size) for size in categories])
+    layers, features = mlp((encoder.width,), hidden=hidden, dropout=dropout)
+    return nn.Sequential(encoder, layers), features
 
 
 @final
-class Entrance(nn.Module):
+class NumbersAndCodes(nn.Module):
     """(N, numeric + K) -> (N, numeric + sum of widths): the K columns of codes become embeddings.
 
     A column of `size` codes has min(50, round(1.6 size^0.56)) dimensions (the rule of fastai's tabular models, with a
@@ -59,7 +59,7 @@ class Entrance(nn.Module):
     at zero, the middle of the others, and is learnt where training rows have it. A code outside [0, size) counts as 0.
 
     Args:
-        numeric: columns of numbers, which stand first.
+        numeric: columns of numbers, which come first.
         categories: the sizes of the K columns of codes.
     """
 
@@ -81,11 +81,11 @@ class Entrance(nn.Module):
         """Numbers as they are, then one embedding after the other."""
         codes = x[:, self.numeric :].round().long()
         codes = torch.where((codes >= 0) & (codes < self.sizes), codes, 0)
-        found = [table(column) for table, column in zip(self.embeddings, codes.unbind(1), strict=True)]
-        return torch.cat([x[:, : self.numeric], *found], dim=1)
+        embedded = [table(column) for table, column in zip(self.embeddings, codes.unbind(1), strict=True)]
+        return torch.cat([x[:, : self.numeric], *embedded], dim=1)
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"numeric={self.numeric}"
 
 

@@ -1,4 +1,4 @@
-"""Heads: the last layer of a network, exchanged, rescaled, replaced by class means, or given a corrected bias."""
+"""Heads: the last layer of a network; swapped, rescaled, replaced by class means, or with a corrected bias."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bias of a head: where a post-hoc correction can be folded into, or training started from."""
+"""The bias of a head: it can take up a post-hoc correction, or start training at a prior."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from longtail.models.heads.scale import LearnableScale
 M = TypeVar("M", bound=nn.Module)
 
 BIASED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-"""Layers that add one bias per class: what a correction of the logits can be folded into."""
+"""Layers that add one bias per class, which can take up a correction of the logits."""
 
-FOLDED = "longtail_folded_tau"
-"""The attribute by which a folded head is known; a plain number, outside the state_dict."""
+ADJUSTED = "longtail_folded_tau"
+"""The attribute of an adjusted head, its tau; a plain number, outside the state_dict."""
 
 
 def fold_into_bias(model: M, counts: Any, tau: float = 1.0, *, name: str | None = None, again: bool = False) -> M:
@@ -28,23 +28,23 @@ def fold_into_bias(model: M, counts: Any, tau: float = 1.0, *, name: str | None 
 
     b_j <- b_j - tau log pi_j, pi_j = n_j / N
 
-    In place, on a linear layer or a convolution (1 x 1 as a rule); a head without a bias gets one. What comes
-    out is an ordinary layer: it is saved, exported and served without this package. Fold in float32 and
-    convert afterwards: a bfloat16 bias rounds log pi to two or three digits.
+    In place, on a linear layer or a convolution (usually 1 x 1); a head without a bias gets one. The result is an
+    ordinary layer: it is saved, exported and served without this package. Adjust in float32 and convert
+    afterwards: a bfloat16 bias rounds log pi to two or three digits.
 
-    A head remembers that it was folded, in copies and pickles too, and refuses a second time. A state_dict
-    does not carry that memory: a folded checkpoint, loaded elsewhere, has to be known as one.
+    An adjusted head is marked, in copies and pickles too, and is refused a second time. A state_dict does not
+    carry the mark: whoever loads an adjusted checkpoint elsewhere has to know that it is one.
 
     Args:
-        model: the head itself or a network that holds it; changed and returned.
+        model: the head itself or a network that contains it; changed and returned.
         counts: class counts (C,), all > 0.
         tau: >= 0; 0 changes nothing.
         name: dotted name of the head; without it, the last linear or convolutional layer.
-        again: fold although the head was folded before: a further shift, or other weights loaded since.
+        again: adjust although the head was adjusted before: a further shift, or other weights loaded since.
 
     Raises:
         ValueError: no bias per class (a cosine head), another number of classes, scales behind the head,
-            folded before.
+            adjusted before.
 
     Reference: Menon et al. 2021, "Long-tail learning via logit adjustment", eq. 9.
     """
@@ -58,17 +58,17 @@ def fold_into_bias(model: M, counts: Any, tau: float = 1.0, *, name: str | None 
             f"{COUNT}, or name another layer"
         )
     _refuse_scales_behind(model, head, name)
-    before = getattr(head, FOLDED, None)
+    before = getattr(head, ADJUSTED, None)
     if before is not None and not again:
         raise ValueError(
-            f"model must not be adjusted twice, got a head {name!r} that was folded with tau={before:g}; "
+            f"model must not be adjusted twice, got a head {name!r} that was adjusted with tau={before:g}; "
             "keep it as it is, or pass again=True where the weights are new or a further shift is meant"
         )
     with torch.no_grad():
         bias = head.bias if head.bias is not None else head.weight.new_zeros(classes)
         _set_bias(head, (bias.double().cpu() - tau * log_prior.cpu()).to(bias))
     if tau > 0:
-        setattr(head, FOLDED, float(tau))
+        setattr(head, ADJUSTED, float(tau))
     return model
 
 
@@ -77,11 +77,11 @@ def prior_bias(model: M, num_classes: int | None = None, *, name: str | None = N
 
     b_j = -log(C - 1)
 
-    so that the C - 1 negative terms of each example do not swamp the first steps.
+    so that the C - 1 negative terms of each example do not dominate the first steps.
 
     Args:
         model: the head itself or a network that holds it; changed and returned.
-        num_classes: C, where it is to be checked; the head's own by default.
+        num_classes: C, to check it; the head's own by default.
         name: dotted name of the head; without it, the last linear or convolutional layer.
 
     Reference: Cui et al. 2019, "Class-Balanced Loss Based on Effective Number of Samples", and its code.
@@ -94,7 +94,7 @@ def prior_bias(model: M, num_classes: int | None = None, *, name: str | None = N
         )
     with torch.no_grad():
         _set_bias(head, head.weight.new_full((classes,), -math.log(classes - 1)))
-    vars(head).pop(FOLDED, None)  # that bias is gone
+    vars(head).pop(ADJUSTED, None)  # that bias is replaced
     return model
 
 
@@ -118,7 +118,7 @@ def _refuse_scales_behind(model: nn.Module, head: nn.Module, name: str) -> None:
     modules = list(model.modules())
     if any(isinstance(module, LearnableScale) for module in modules[modules.index(head) :]):
         raise ValueError(
-            f"model must end in the head to be folded, got a LearnableScale behind {name!r} that would multiply the "
+            f"model must end in the head to be adjusted, got a LearnableScale behind {name!r} that would multiply the "
             "correction; apply longtail.posthoc.LogitAdjustment to the scores"
         )
 

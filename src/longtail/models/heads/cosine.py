@@ -1,4 +1,4 @@
-"""The cosine classifier, below both who builds networks (`models`) and who exchanges heads (`heads`)."""
+"""The cosine classifier."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CosineClassifier(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw the weights anew from torch's global generator."""
+        """Redraw the weights from torch's global generator."""
         self.weight.uniform_(-1, 1)
         self.weight.copy_(unit(self.weight))
 
@@ -57,12 +57,12 @@ class CosineClassifier(nn.Module):
         return F.linear(unit(features), unit(self.weight))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
 def unit(rows: Tensor, eps: float = EPS) -> Tensor:
-    """Rows (..., D) rescaled to length 1; rows no longer than `eps` become 0 and get no gradient."""
+    """Rescale rows (..., D) to length 1; rows no longer than `eps` become 0 and get no gradient."""
     wide = rows if rows.dtype == torch.float64 else rows.float()  # eps is 0 in float16
     length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
     inverse = torch.where(length > eps, 1 / length.clamp(min=eps), 0.0)

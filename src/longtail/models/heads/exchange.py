@@ -14,20 +14,20 @@ from longtail.models.heads.nearest import NearestClassMean
 
 M = TypeVar("M", bound=nn.Module)
 Head = nn.Module | Callable[[int, int], nn.Module]
-"""A module, or what makes one from (in_features, out_features): `nn.Linear`, `CosineClassifier`, a lambda."""
+"""A module, or a factory (in_features, out_features) -> module: `nn.Linear`, `CosineClassifier`, a lambda."""
 
 HEADS = (nn.Linear, CosineClassifier, NearestClassMean)
-"""What is taken for a classifier where nobody names it."""
+"""Layers that count as the classifier where none is named."""
 
 
 def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module]:
-    """The classifier of a network and its dotted name.
+    """Return the dotted name of a network's classifier, and the classifier.
 
     Without a name it is the last `nn.Linear`, `CosineClassifier` or `NearestClassMean` in the order of
     registration, which is the order in which an ordinary network computes.
 
     Raises:
-        ValueError: there is none, or none of that name.
+        ValueError: no such layer, or no module of that name.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module, got {quoted(model)}; pass the network itself")
@@ -35,14 +35,14 @@ def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module
         heads = [(n, m) for n, m in model.named_modules() if isinstance(m, HEADS)]
         if not heads:
             raise ValueError(
-                f"model must hold an nn.Linear to be found as its head, got none in {type(model).__name__}; pass name="
+                f"model must contain an nn.Linear to use as its head, got none in {type(model).__name__}; pass name="
             )
         return heads[-1]
-    found = dict(model.named_modules()).get(name) if isinstance(name, str) and name else None
-    if found is None:
+    head = dict(model.named_modules()).get(name) if isinstance(name, str) and name else None
+    if head is None:
         names = ", ".join([n for n, _ in model.named_modules() if n][-8:])
         raise ValueError(f"name must be a module of the model, got {quoted(name)}; the last ones are {names}")
-    return name, found
+    return name, head
 
 
 def swap_head(model: M, head: Head, name: str | None = None) -> M:
@@ -51,11 +51,11 @@ def swap_head(model: M, head: Head, name: str | None = None) -> M:
     Args:
         model: any network; it is changed and returned, the same object.
         head: a class or factory, called as head(in_features, out_features) of the old head; or a module. It
-            is moved to the old head's device and dtype. Optimisers made before know nothing of it.
+            is moved to the old head's device and dtype. Optimisers made before do not train it.
         name: dotted name of the head, where it is not the last `nn.Linear` (see `find_head`).
 
     Raises:
-        ValueError: no head is found, the model is itself the head, or a module's sizes differ from the old
+        ValueError: no head, a model that is itself the head, or a module's sizes differ from the old
             head's.
     """
     name, old = find_head(model, name)
@@ -75,11 +75,11 @@ def swap_head(model: M, head: Head, name: str | None = None) -> M:
         if not isinstance(new, nn.Module):
             raise TypeError(f"head must make an nn.Module, got {quoted(new)}; as nn.Linear and CosineClassifier do")
     like = next(value for value in chain(old.parameters(), old.buffers()) if value.is_floating_point())
-    replace(model, old, new.to(like.device, like.dtype).train(old.training))
+    replace_module(model, old, new.to(like.device, like.dtype).train(old.training))
     return model
 
 
-def replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+def replace_module(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
     """Put `new` where `old` is, under every name it is registered by."""
     if model is old:
         raise ValueError(f"model must contain its head, got a bare {type(model).__name__}; make the new head yourself")

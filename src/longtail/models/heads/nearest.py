@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.facts import checks
+from longtail.facts.fixed_dtype import widest_float
 from longtail.facts.knobs import Choice, Range
 from longtail.functional import widen
 from longtail.models.heads.cosine import unit
@@ -20,7 +21,7 @@ EMPTY = Choice(("error", "mask"))
 
 @final
 class NearestClassMean(nn.Module):
-    """Scores of how near features are to the mean feature of every class.
+    """Scores by the distance of features to the mean feature of every class.
 
     f = (h - c) / ||h - c||,   mu_j = mean of f over class j,   z_j = -||f - mu_j||^2
 
@@ -34,7 +35,7 @@ class NearestClassMean(nn.Module):
         zero_count: "error" refuses a class without examples; "mask" never predicts it (score -inf).
 
     Shapes: features (..., D) -> scores (..., C), float32 or wider. Buffers `center` (D,), `means` (C, D) and
-    `counts` (C,) are the whole state; there are no parameters.
+    `counts` (C,) are the whole state; it has no parameters.
 
     From tensors: `head.fit(features, targets)`. From batches, reading the data `head.passes` times (2 where
     the centre must be known first, else 1):
@@ -72,19 +73,19 @@ class NearestClassMean(nn.Module):
         self.register_buffer("means", torch.full((out_features, in_features), torch.nan))
         self.register_buffer("counts", torch.zeros(out_features, dtype=torch.int64))
         self.fitted = False
-        self._centered: Tensor | None = None  # the centre that the first of two passes found
-        self._sums: Tensor | None = None  # of this pass, (C, D) float64
-        self._seen: Tensor | None = None  # examples per class of this pass, (C,)
-        self._first: Tensor | None = None  # and of the pass before it
+        self._pass_center: Tensor | None = None  # the centre, from the first of two passes
+        self._pass_sums: Tensor | None = None  # sums of features in this pass, (C, D) float64
+        self._pass_counts: Tensor | None = None  # examples per class in this pass, (C,)
+        self._first_counts: Tensor | None = None  # and in the first pass
 
     @property
     def passes(self) -> int:
-        """How often the data are read: "cl2n" needs the centre before it can average."""
+        """How many times the data are read: "cl2n" needs the centre before it can average."""
         return 2 if self.features == "cl2n" else 1
 
     def fit(self, features: Any, targets: Any) -> Self:
         """Take the means of features (N, D), tensor or array, with class indices (N,)."""
-        self._sums = self._seen = self._centered = None
+        self._pass_sums = self._pass_counts = self._pass_center = None
         for _ in range(self.passes):
             self.update(features, targets)
             self.finish()
@@ -94,37 +95,38 @@ class NearestClassMean(nn.Module):
     def update(self, features: Any, targets: Any) -> None:
         """Add a batch to the pass: features (B, D) and class indices (B,). A refused batch leaves no trace."""
         x, y = self._checked(torch.as_tensor(features), torch.as_tensor(targets))
-        if self._sums is None or self._seen is None:
-            self._sums = x.new_zeros(self.out_features, self.in_features)
-            self._seen = y.new_zeros(self.out_features)
-        if self._centered is not None or self.features == "l2n":
-            x = unit(x if self._centered is None else x - self._centered)
-        self._sums.index_add_(0, y, x)
-        self._seen += torch.bincount(y, minlength=self.out_features)
+        if self._pass_sums is None or self._pass_counts is None:
+            self._pass_sums = x.new_zeros(self.out_features, self.in_features)
+            self._pass_counts = y.new_zeros(self.out_features)
+        if self._pass_center is not None or self.features == "l2n":
+            x = unit(x if self._pass_center is None else x - self._pass_center)
+        self._pass_sums.index_add_(0, y, x)
+        self._pass_counts += torch.bincount(y, minlength=self.out_features)
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Close the pass; after the last one the means stand."""
-        if self._sums is None or self._seen is None or not bool(self._seen.any()):
+        """End the pass; after the last one the means are fitted."""
+        if self._pass_sums is None or self._pass_counts is None or not bool(self._pass_counts.any()):
             raise ValueError("features must hold at least one example, got none; call update(features, targets) first")
-        sums, seen = self._sums, self._seen
-        self._sums = self._seen = None
-        if self.features == "cl2n" and self._centered is None:
-            self._complete(seen)
-            self._centered, self._first = sums.sum(0) / seen.sum(), seen
+        sums, counts = self._pass_sums, self._pass_counts
+        self._pass_sums = self._pass_counts = None
+        if self.features == "cl2n" and self._pass_center is None:
+            self._check_complete(counts)
+            self._pass_center, self._first_counts = sums.sum(0) / counts.sum(), counts
             return
-        if self._centered is not None and self._first is not None and not torch.equal(seen, self._first):
-            self._centered = None
+        first = self._first_counts
+        if self._pass_center is not None and first is not None and not torch.equal(counts, first):
+            self._pass_center = None
             raise ValueError(
-                f"both passes must read the same examples, got {int(self._first.sum())} and {int(seen.sum())} of them, "
+                f"both passes must read the same examples, got {int(first.sum())} and {int(counts.sum())} of them, "
                 "or other classes; read the data once each time, without a sampler or drop_last"
             )
-        self._complete(seen)
-        center = sums.sum(0) / seen.sum() if self._centered is None else self._centered
-        self._centered = None
+        self._check_complete(counts)
+        center = sums.sum(0) / counts.sum() if self._pass_center is None else self._pass_center
+        self._pass_center = None
         self.center.copy_(center)
-        self.means.copy_(sums / seen.clamp(min=1)[:, None])
-        self.counts.copy_(seen)
+        self.means.copy_(sums / counts.clamp(min=1)[:, None])
+        self.counts.copy_(counts)
         self.fitted = True
 
     def forward(self, features: Tensor) -> Tensor:
@@ -153,7 +155,7 @@ class NearestClassMean(nn.Module):
         if x.ndim != 2 or x.shape[1] != self.in_features or not x.is_floating_point():
             raise ValueError(
                 f"features must be floating-point of shape (N, {self.in_features}), got {x.dtype} of shape "
-                f"{tuple(x.shape)}; pass what enters the head"
+                f"{tuple(x.shape)}; pass the inputs of the head"
             )
         if y.shape != x.shape[:1] or y.is_floating_point() or y.dtype == torch.bool:
             raise ValueError(
@@ -164,12 +166,12 @@ class NearestClassMean(nn.Module):
         checks.targets(y, self.out_features)
         if bool((y < 0).any()):
             raise ValueError(f"targets must be >= 0, got {int(y.min())}; drop rows without a label")
-        return x.double() if x.device.type != "mps" else x.float(), y.long().to(x.device)
+        return x.to(widest_float(x.device)), y.long().to(x.device)
 
-    def _complete(self, seen: Tensor) -> None:
-        if self.zero_count == "error" and bool((seen == 0).any()):
-            self._centered = None
-            empty = ", ".join(map(str, torch.nonzero(seen == 0).flatten().tolist()[:8]))
+    def _check_complete(self, counts: Tensor) -> None:
+        if self.zero_count == "error" and bool((counts == 0).any()):
+            self._pass_center = None
+            empty = ", ".join(map(str, torch.nonzero(counts == 0).flatten().tolist()[:8]))
             raise ValueError(
                 f"every class must have an example, got none of class {empty}; add one, "
                 'or pass zero_count="mask" never to predict it'
@@ -180,7 +182,7 @@ class NearestClassMean(nn.Module):
         self.fitted = not bool(torch.isnan(self.means).any())
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, features={self.features}, "
             f"score={self.score}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
-from longtail.models.heads.exchange import find_head, replace
+from longtail.models.heads.exchange import find_head, replace_module
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -26,7 +26,7 @@ class LearnableScale(nn.Module):
         num_classes: C for a scale per class; None for a single one.
         initial: starting value, > 0.
 
-    Shapes: logits (N, C, d1..dk), kept.
+    Shapes: logits (N, C, d1..dk), unchanged.
 
     Reference: Kang et al. 2020, "Decoupling Representation and Classifier", section 4, and its code.
     """
@@ -39,11 +39,11 @@ class LearnableScale(nn.Module):
         self.scale = nn.Parameter(torch.full((num_classes or 1,), float(initial)))
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Scaled logits, shaped as they came."""
+        """Return scaled logits of the same shape."""
         return logits * self.scale.reshape(-1, *[1] * (logits.ndim - 2))
 
     def extra_repr(self) -> str:
-        """What the module's repr says."""
+        """Return the arguments for `repr`."""
         return f"num_classes={None if len(self.scale) == 1 else len(self.scale)}"
 
 
@@ -52,11 +52,11 @@ def rescale_head(model: M, name: str | None = None) -> M:
 
     z'_j = s_j (<w_j, h> + b_j), w and b frozen, s_j = 1 at the start
 
-    So at first the network says what it said. Freezing its body, and which batches the scales are trained on
+    So at first the network's predictions do not change. Freezing its body, and which batches the scales are trained on
     (class-balanced ones in the paper), is the caller's.
 
     Args:
-        model: any network that holds its head; changed and returned.
+        model: any network that contains its head; changed and returned.
         name: dotted name of the head (see `find_head`); a 1 x 1 convolution must be named.
 
     Reference: Kang et al. 2020, "Decoupling Representation and Classifier", eq. 5, and its code (the scales
@@ -70,6 +70,6 @@ def rescale_head(model: M, name: str | None = None) -> M:
             "name the linear layer"
         )
     scale = LearnableScale(len(weight)).to(weight.device, weight.dtype)
-    replace(model, head, nn.Sequential(head, scale).train(head.training))
+    replace_module(model, head, nn.Sequential(head, scale).train(head.training))
     head.requires_grad_(False)
     return model

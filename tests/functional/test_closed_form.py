@@ -57,7 +57,7 @@ def by_formula(monkeypatch: pytest.MonkeyPatch) -> Callable[[Loss], Loss]:
     def turn(loss: Loss) -> Loss:
         def formula(z: Tensor, y: Tensor) -> Tensor:
             with monkeypatch.context() as m:
-                m.setattr(closed_form, "_plain", lambda *_: False)
+                m.setattr(closed_form, "_runs_in_pieces", lambda *_: False)
                 return loss(z, y)
 
         return formula
@@ -73,7 +73,7 @@ def batch(*dims: int, spread: float = 2.0) -> tuple[Tensor, Tensor]:
 
 
 def in_pieces(value: Tensor) -> bool:
-    return type(value.grad_fn).__name__ == "_PiecesBackward"
+    return type(value.grad_fn).__name__ == "_InPiecesBackward"
 
 
 def gradients(loss: Loss, z: Tensor, y: Tensor) -> list[Tensor]:
