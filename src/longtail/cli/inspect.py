@@ -43,7 +43,7 @@ def inspect(
     if svg is not None:
         from longtail.facts.paths import apart
 
-        _check_writable(svg)
+        _check_can_draw(svg)
         apart(svg, data, "--svg", inside=True)
     found = _inspected(data, reading)
     found["broken_rules"] = rules.broken(wanted, found)
@@ -80,7 +80,7 @@ def _show(found: dict[str, Any]) -> None:
     from rich.text import Text
 
     from longtail.cli import comparison_output
-    from longtail.report import recall_plot, tables
+    from longtail.report import class_size_plot, tables
 
     out, blocks = comparison_output.console(), comparison_output.draws_blocks()
 
@@ -89,7 +89,7 @@ def _show(found: dict[str, Any]) -> None:
         out.print(Text(_shown(text, blocks), style=style))
 
     line(found["headline"], "bold")
-    out.print(Text(recall_plot.bars(found["classes"], found["class_counts"], ascii_only=not blocks)))
+    out.print(Text(class_size_plot.text(found["classes"], found["class_counts"], ascii_only=not blocks)))
     members = {g: found["groups"][g] for g in ("many", "medium", "few")}
     sizes = ", ".join(f"{len(names)} {g}" for g, names in members.items() if names)
     rule = tables.group_rule(found["groups"]["rule"], found["class_counts"])
@@ -113,21 +113,26 @@ def _shown(text: str, blocks: bool) -> str:
     return shown(text, longest=len(text) * 10, ascii_only=not blocks)
 
 
-def _check_writable(svg: Path) -> None:
-    """Before the data are read."""
+def _check_can_draw(svg: Path) -> None:
+    """Refuse a picture that cannot be drawn or written, before the data are read."""
+    from longtail.report import svg_figure
+
+    if not svg_figure.available():
+        raise ValueError("--svg needs matplotlib, which is not installed; install longtail[report] or leave out --svg")
     folder = svg.parent
     if svg.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ValueError(f"--svg must name a file in a folder that can be written, got {str(svg)!r}; make the folder")
 
 
 def _draw(svg: Path, found: dict[str, Any]) -> None:
-    from longtail.report import recall_plot
+    from longtail.report import class_size_plot
 
     place = {name: j for j, name in enumerate(found["classes"])}
     groups = {g: [place[name] for name in found["groups"][g]] for g in ("many", "medium", "few")}
-    drawn = recall_plot.bars_svg(
+    drawn = class_size_plot.svg(
         found["classes"], found["class_counts"], found["headline"], groups, rule=found["groups"]["rule"]
     )
+    assert drawn is not None  # it was checked that it can be drawn
     temporary = svg.with_name(f"{svg.name}.tmp")
     temporary.write_text(drawn, encoding="utf-8")
     os.replace(temporary, svg)

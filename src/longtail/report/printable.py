@@ -34,6 +34,12 @@ def fitted(text: str, width: int, *, ascii_only: bool = False) -> str:
     return set_cell_size(text, width - len(more)) + more
 
 
+def shortened(name: str, columns: int, *, ascii_only: bool = False) -> str:
+    """The name in at most so many columns of a terminal, where a letter may take two."""
+    text = shown(name, longest=columns, ascii_only=ascii_only)
+    return text if cell_len(text) <= columns else fitted(text, columns, ascii_only=ascii_only)
+
+
 def listed(names: list[str], most: int = 5) -> str:
     """The first names, quoted, and how many more there are: what a sentence can hold."""
     text = ", ".join(f"'{shown(n)}'" for n in names[:most])

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from report_summary import row, summary
 from rich.cells import cell_len
+from svg_shapes import bars, texts
 
-from longtail.report import recall_plot
+from longtail.report import class_size_plot, recall_plot
 
 
 def test_a_line_for_every_class_and_method_from_the_largest_class_down() -> None:
@@ -87,7 +88,7 @@ def test_both_ends_of_a_run_of_long_names_are_seen() -> None:
     found = summary(classes=25)
     found["data"]["classes"] = [f"{j} is a long name" for j in range(25)]
     assert recall_plot.text(found).splitlines()[1].startswith("0 is a lo… .. 1 is a lo…  ")
-    assert recall_plot.bars(found["data"]["classes"], [5] * 25).startswith("0 is a lo… .. 1 is a lo…  ")
+    assert class_size_plot.text(found["data"]["classes"], [5] * 25).startswith("0 is a lo… .. 1 is a lo…  ")
 
 
 def test_without_a_second_method_the_first_stands_alone_and_without_any_nothing() -> None:
@@ -98,11 +99,11 @@ def test_without_a_second_method_the_first_stands_alone_and_without_any_nothing(
 
 
 def test_class_sizes_as_bars() -> None:
-    lines = recall_plot.bars(["a", "b", "c"], [1, 100, 50]).splitlines()
+    lines = class_size_plot.text(["a", "b", "c"], [1, 100, 50]).splitlines()
     assert [line.split()[0] for line in lines] == ["b", "c", "a"]
     assert [line.count("█") for line in lines] == [30, 15, 1]  # what is there is seen
     assert [line.split()[-1] for line in lines] == ["100", "50", "1"]
-    assert len(recall_plot.bars([str(j) for j in range(100)], list(range(1, 101))).splitlines()) == 10
+    assert len(class_size_plot.text([str(j) for j in range(100)], list(range(1, 101))).splitlines()) == 10
 
 
 class TestSVG:
@@ -127,7 +128,7 @@ class TestSVG:
         turned = [
             t for t in root.iter("{http://www.w3.org/2000/svg}text") if "rotate(-90" in (t.get("transform") or "")
         ]
-        assert len(turned) == (1 if name == "c" else 29)  # the axis is turned either way
+        assert len(turned) == (2 if name == "c" else 30)  # the two lines of the axis are turned either way
         letters = 28 * max(len(f"{name}27"), 3)
         assert name != "c" or wide / letters > 5.5  # points a letter of 10 points takes
 
@@ -148,13 +149,23 @@ class TestSVG:
         (tmp_path / "file").write_text("no folder")
         code = (
             "from longtail.report import recall_plot; from report_summary import summary;"
-            "assert picture.svg(summary()).count('ldam')"
+            "assert recall_plot.svg(summary()).count('ldam')"
         )
         found = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
             env={**os.environ, "MPLCONFIGDIR": str(tmp_path / "file" / "cache")},
         )  # fmt: skip
         assert found.stderr == ""
+
+    def test_eight_thousand_classes_are_bars_of_means(self) -> None:
+        found, many = summary(classes=3), 8142
+        found["data"] |= {"classes": [f"c{j}" for j in range(many)], "class_counts": [many - j for j in range(many)],
+                          "test_counts": [3] * many}  # fmt: skip
+        found["rows"] = [row(name, 0.5, [0.25, 0.75] * (many // 2)) for name in ("ldam", "ce")]
+        svg = recall_plot.svg(found)
+        assert len(bars(svg)) == recall_plot.MOST_BARS
+        assert max(bar.height for bar in bars(svg)) < 1.05 * min(bar.height for bar in bars(svg))
+        assert "training examples of the class; a bar is the mean of 136 classes" in texts(svg)
 
     def test_names_are_text_and_escaped(self) -> None:
         pytest.importorskip("matplotlib")

@@ -60,7 +60,7 @@ def test_a_run_of_classes_is_marked_where_one_of_them_is() -> None:
     rows = [row(name, 0.5, [0.5] * 25) for name in ("ldam", "ce")]
     lines = recall_plot.text(with_tests(*[50 - 2 * j for j in range(25)], classes=25, rows=rows)).splitlines()[1:-1:2]
     assert [" ‡ " in line for line in lines] == [False] * 8 + [True] * 2
-    assert lines[-1].split()[:5] == ["w", "..", "y", "4-4", "2-6"]
+    assert lines[-1].split()[:5] == ["w", "..", "y", "4", "2-6"]
 
 
 def test_bars_become_shorter_where_the_terminal_is_narrow() -> None:
