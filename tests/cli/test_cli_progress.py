@@ -79,7 +79,7 @@ def test_lines_come_now_and_then_and_say_where_it_is(
         return SimpleNamespace(task=task, error=error)
 
     tasks = [SimpleNamespace(spec=spec, seed=0, finished=spec == "ce") for spec in ("ce", "ldam", "focal")]
-    with progress.watched("comparing") as on:
+    with progress.comparison_callbacks("comparing") as on:
         assert "longtail: comparing: reading the data, 0 s" in told("reading")
         on["on_plan"](SimpleNamespace(tasks=tasks))
         on["on_begin"](tasks[1])
@@ -94,7 +94,7 @@ def test_lines_come_now_and_then_and_say_where_it_is(
 
 
 def test_lines_have_no_control_characters_and_names_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.watched("comparing") as on:
+    with progress.comparison_callbacks("comparing") as on:
         task = SimpleNamespace(spec="a\x1b[31m", seed=0, finished=False)
         on["on_plan"](SimpleNamespace(tasks=[task]))
         on["on_begin"](task)

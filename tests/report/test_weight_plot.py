@@ -81,7 +81,7 @@ def test_names_are_data(name: str) -> None:
     svg = weight_plot.svg(records([1.0, 2.0]), [name, "b"], [2, 1], name)
     assert not list(parsed(svg).iter(f"{SVG}script"))
     assert svg == weight_plot.svg(records([1.0, 2.0]), [name, "b"], [2, 1], name)
-    assert f"{shown(name, longest=20)} (2)".strip() in texts(svg)
+    assert f"{shown(name, longest=24)} (2)".strip() in texts(svg)
     assert len(str(svg)) < 20_000
     str(svg).encode()
 

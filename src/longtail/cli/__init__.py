@@ -26,12 +26,12 @@ for verb in (
 ):  # fmt: skip
     app.command()(verb)
 
-# typer carries click along since 0.26 and depended on it before: take the class from where it is
+# typer contains click since 0.26 and depended on it before: take the class from its own bases
 _CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def version(show: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if show:
         from longtail.version import __version__
 
@@ -88,5 +88,5 @@ def _check_working_directory() -> None:
 def main() -> None:
     """The `longtail` command."""
     subprocesses.always_safe()
-    terminal.take_anything()
+    terminal.escape_unencodable()
     sys.exit(run())

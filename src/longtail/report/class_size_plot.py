@@ -8,8 +8,8 @@ from typing import Any
 from rich.cells import cell_len
 
 from longtail.report.class_runs import by_size, from_to, run_label, runs
-from longtail.report.printable import fitted, shown
-from longtail.report.svg_figure import BLUE, GREY, PALE_BLUE, RED, draw, heading, name_label
+from longtail.report.printable import fitted, shortened, shown
+from longtail.report.svg_figure import BLUE, GREY, PALE_BLUE, RED, draw, heading, with_room
 
 WIDTH = 30
 """Columns of the longest bar in the terminal."""
@@ -79,7 +79,7 @@ def _named_bars(
     lengths = [max(counts[j], largest / 400) if counts[j] else 0 for j in order]  # one example is seen beside thousands
     drawn = axes.barh(range(len(order)), lengths, 0.75, color=[colours[j] for j in order])
     axes.bar_label(drawn, [f"{counts[j]:,.9g}" for j in order], padding=4, color=GREY)
-    axes.set_yticks(range(len(order)), [name_label(names[j]) for j in order])
+    axes.set_yticks(range(len(order)), [with_room(shortened(names[j], 28)) for j in order])
     axes.set_ylim(max(len(order), 3) - 0.5, -0.5)  # the first is at the top
     axes.set_xlim(0, largest)
     axes.tick_params(length=0)
@@ -106,6 +106,6 @@ def _rank_bars(
     ends = zip(("largest", "smallest"), (order[0], order[-1]), strict=True)
     several = f", {len(order) / BINS:.3g} to a bar: smallest (full) to largest (pale)" if len(order) > BINS else ""
     axes.set_xlabel(
-        ", ".join(f"{which}: {name_label(names[j]).strip()} ({counts[j]:,.9g})" for which, j in ends)
+        ", ".join(f"{which}: {shortened(names[j], 28)} ({counts[j]:,.9g})" for which, j in ends)
         + f"\n{len(order):,} classes by size{several}"
     )

@@ -14,7 +14,7 @@ from longtail.report import recall_plot, tables, weight_plot
 
 
 def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
-    """Write what a comparison leaves beside its runs, and say what was written."""
+    """Write the files of a comparison beside its runs, and return their paths."""
     contents = {
         "comparison.json": json.dumps(summary, indent=2, allow_nan=False) + "\n",
         "comparison.csv": tables.comma_separated(summary),

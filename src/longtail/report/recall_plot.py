@@ -9,10 +9,10 @@ from rich.cells import cell_len
 
 from longtail.report.class_runs import by_size, from_to, mean_known, run_label, runs
 from longtail.report.class_size_plot import WIDTH
-from longtail.report.printable import fitted, shown
+from longtail.report.printable import fitted, shortened, shown
 from longtail.report.rows import context, percent
 from longtail.report.small_classes import ENOUGH, MARK, PLAIN_MARK, small_classes, tested
-from longtail.report.svg_figure import BLUE, GREEN, GREY, ORANGE, PALE, RED, draw, legend, name_label
+from longtail.report.svg_figure import BLUE, GREEN, GREY, ORANGE, PALE, RED, draw
 from longtail.report.text_table import aligned
 
 Summary = dict[str, Any]
@@ -97,8 +97,8 @@ def interval(summary: Summary, method: str, group: Sequence[int]) -> list[float]
 def svg(summary: Summary) -> str | None:
     """Bars of recall by class, largest class first, as SVG; None without matplotlib or without a finished method.
 
-    Up to MOST_NAMED classes each is named and every bar has its 95 % interval. Where classes are more than fit, a bar is
-    the mean of neighbours. Bars that rest on few test examples are pale; those of one class keep their interval.
+    Up to MOST_NAMED classes each is named and every bar has its 95 % interval. Where more classes are there than fit, a
+    bar is the mean of neighbours. Bars of few test examples are pale, and have an interval if they are of one class.
     """
     recall = recalls(summary)
     if not recall:
@@ -120,8 +120,7 @@ def svg(summary: Summary) -> str | None:
                 interval(summary, name, g) if named or pale else None for g, pale in zip(groups, pales, strict=True)
             ]
             places = [place + (i + 0.5) * bar - 0.4 for place in range(len(groups))]
-            _bars(axes, places, means, pales, width=bar, color=COLOURS[i % len(COLOURS)])
-            _error_bars(axes, places, means, ends)
+            _draw_bars(axes, places, means, ends, pales, width=bar, color=COLOURS[i % len(COLOURS)])
         turned = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"} if upright else {}
         axes.set_xticks(ticks, labels, **turned)
         several = f"; a bar is the mean of {len(counts) / bins:.3g} classes" if len(counts) > bins else ""
@@ -129,46 +128,45 @@ def svg(summary: Summary) -> str | None:
         axes.set_xlabel(f"{named_by}{several}")
         axes.set_ylabel("recall on the test part, %\n(line: 95 % interval)")
         axes.set_ylim(0, 100)
-        _legend(figure, list(recall), pale=any(pales))
+        _draw_legend(figure, list(recall), pale=any(pales))
 
     return draw(paint, width, height)
 
 
-def _bars(
-    axes: Any, places: Sequence[float], means: Sequence[float | None], pales: Sequence[bool], **options: Any
+def _draw_bars(
+    axes: Any,
+    places: Sequence[float],
+    means: Sequence[float | None],
+    ends: Sequence[Sequence[float] | None],
+    pales: Sequence[bool],
+    **options: Any,
 ) -> None:
-    """The bars of one method; a dash where nothing was measured, which is not a recall of 0."""
+    """The bars of one method and the known intervals; a dash where nothing was measured, which is not a recall of 0."""
     drawn = axes.bar(places, [100 * (mean or 0) for mean in means], **options)
     for bar, place, mean, pale in zip(drawn, places, means, pales, strict=True):
         bar.set_alpha(PALE if pale else None)
         if mean is None:
             axes.text(place, 1, "–", ha="center")
-
-
-def _legend(figure: Any, names: Sequence[str], *, pale: bool) -> None:
-    """The methods, and what pale bars mean where there are any, in as many columns as fit."""
-    from matplotlib.patches import Patch
-
-    labels = [shown(name) for name in names] + [f"pale: fewer than {ENOUGH} test examples"] * pale
-    handles = [Patch(color=COLOURS[i % len(COLOURS)]) for i in range(len(names))] + [
-        Patch(color=GREY, alpha=PALE)
-    ] * pale
-    columns = int((figure.get_figwidth() - 0.3) / (LETTER * max(map(len, labels)) + 0.6))
-    legend(figure, handles, labels, loc="outside upper left", ncols=max(columns, 1))
-
-
-def _error_bars(
-    axes: Any, places: Sequence[float], means: Sequence[float | None], ends: Sequence[Sequence[float] | None]
-) -> None:
-    """The 95 % intervals, of the bars that have one."""
     known = [
         (place, 100 * mean, 100 * max(mean - pair[0], 0), 100 * max(pair[1] - mean, 0))
         for place, mean, pair in zip(places, means, ends, strict=True)
         if mean is not None and pair is not None
     ]
     if known:
-        x, y, down, up = zip(*known, strict=True)
-        axes.errorbar(x, y, yerr=[down, up], fmt="none", ecolor="#374151", elinewidth=0.8, capsize=2)
+        x, y, *lengths = zip(*known, strict=True)
+        axes.errorbar(x, y, yerr=lengths, fmt="none", ecolor="#374151", elinewidth=0.8, capsize=2)
+
+
+def _draw_legend(figure: Any, names: Sequence[str], *, pale: bool) -> None:
+    """The methods, and what pale bars mean where there are any, in as many columns as fit."""
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = [Patch(color=COLOURS[i % len(COLOURS)], label=shown(name)) for i, name in enumerate(names)]
+    if pale:
+        handles.append(Patch(color=GREY, alpha=PALE, label=f"pale: fewer than {ENOUGH} test examples"))
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = int((figure.get_figwidth() - 0.3) / (LETTER * longest + 0.6))
+    figure.legend(handles=handles, loc="outside upper left", ncols=max(columns, 1))
 
 
 def _labels(summary: Summary, groups: Sequence[Sequence[int]], *, named: bool) -> tuple[list[int], list[str], float]:
@@ -176,7 +174,7 @@ def _labels(summary: Summary, groups: Sequence[Sequence[int]], *, named: bool) -
     data, counts = summary["data"], tested(summary)
     ticks = list(range(0, len(groups), 1 if named else max(1, len(groups) // 15)))
     lines = [
-        [name_label(data["classes"][j], 24).strip(), *(f"{n:.9g}" for n in (data["class_counts"][j], counts[j]))]
+        [shortened(data["classes"][j], 24), *(f"{n:.9g}" for n in (data["class_counts"][j], counts[j]))]
         if named else [f"{data['class_counts'][j]:.9g}"]
         for j in (groups[tick][0] for tick in ticks)
     ]  # fmt: skip

@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
-from textwrap import wrap
 from typing import Any
 
 from rich.cells import cell_len
 
-from longtail.report.printable import shortened, shown
+from longtail.report.printable import shown
 
 log = logging.getLogger(__name__)
 
@@ -76,27 +75,14 @@ def draw(paint: Callable[[Any], None], width: float, height: float) -> str | Non
     return file.getvalue().replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
 
 
-def name_label(name: str, columns: int = 28) -> str:
-    """A name for a figure, cut to so many columns.
-
-    The layout measures letters that matplotlib's font lacks as narrow; blanks, which SVG collapses, reserve the room.
-    """
-    text = shortened(name, columns)
+def with_room(text: str) -> str:
+    """Text behind blanks, which SVG collapses, for the letters that matplotlib's font lacks and measures as narrow."""
     return " " * 2 * (cell_len(text) - len(text)) + text
 
 
 def heading(figure: Any, title: str) -> None:
-    """The title above a figure, in lines of about its width."""
-    text = shown(title, longest=100)
-    columns = int(9 * figure.get_figwidth()) - (cell_len(text) - len(text))
-    figure.suptitle("\n".join(wrap(text, columns)), x=0.01, ha="left", fontsize=11, fontweight="bold")
-
-
-def legend(owner: Any, handles: Sequence[Any], labels: Sequence[str], **options: Any) -> None:
-    """A legend of an axes or a figure; labels are set afterwards, since matplotlib hides those that begin with _."""
-    made = owner.legend(handles, [str(i) for i in range(len(handles))], **options)
-    for text, label in zip(made.get_texts(), labels, strict=True):
-        text.set_text(label)
+    """The title above a figure."""
+    figure.suptitle(shown(title, longest=100), wrap=True, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 @contextmanager

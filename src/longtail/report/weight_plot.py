@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from longtail.facts import json_documents
-from longtail.report.class_runs import by_size, from_to, mean_known, runs
+from longtail.report.class_runs import by_size, from_to, mean_known, run_label, runs
 from longtail.report.printable import shown
-from longtail.report.svg_figure import BLUE, GREY, RED, draw, heading, legend, name_label
+from longtail.report.svg_figure import BLUE, GREY, RED, draw, heading, with_room
 
 Record = dict[str, Any]
 KEY = "mean_weights"
@@ -59,10 +59,8 @@ def svg(records: Sequence[Record], names: Sequence[str], counts: Sequence[float]
         return None
     groups = runs(by_size(counts))
     lines = [[mean_known([w[j] for j in group]) if w else None for w in weights] for group in groups]
-    low, high = _limits([value for line in lines for value in line if value is not None])
     labels = [
-        " .. ".join(name_label(names[j], 20) for j in dict.fromkeys((group[0], group[-1])))
-        + f" ({from_to(counts[group[0]], counts[group[-1]])})"
+        with_room(f"{run_label([names[j] for j in group])} ({from_to(counts[group[0]], counts[group[-1]])})")
         for group in groups
     ]
 
@@ -80,23 +78,23 @@ def svg(records: Sequence[Record], names: Sequence[str], counts: Sequence[float]
             drawn += axes.plot(range(1, len(line) + 1), values, color=colour)
             axes.plot([j + 1 for j in _alone(line)], [line[j] for j in _alone(line)], "o", markersize=4, color=colour)
         axes.set_xlim(1 - 0.02 * len(records), 1.02 * len(records))
-        axes.set_ylim(low, high)
+        low, high = axes.get_ylim()
+        from_zero = low < high / 2  # values that are closer together could not be told apart
+        axes.set_ylim(0 if from_zero else low, high)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.ticklabel_format(axis="y", useOffset=False)
         axes.grid(axis="y")
         axes.set_xlabel("epoch")
-        axes.set_ylabel("average weight of a class" + ("\n(the axis does not start at 0)" if low else ""))
+        axes.set_ylabel("average weight of a class" + ("" if from_zero else "\n(the axis does not start at 0)"))
         _mark_stages(axes, [shown(str(record["stage"]), longest=20) for record in records])
-        legend(figure, drawn, labels, loc="outside right upper", title="class (training examples)")
+        # labels are set afterwards, since matplotlib hides those that begin with _
+        legend = figure.legend(
+            drawn, ["class"] * len(drawn), loc="outside right upper", title="class (training examples)"
+        )
+        for text, label in zip(legend.get_texts(), labels, strict=True):
+            text.set_text(label)
 
     return draw(paint, 9, 4.6)
-
-
-def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """Of the axis: around 1 and all values; from 0 on, unless they are so close together that nothing would be seen."""
-    low, high = min(1.0, *values), max(1.0, *values)
-    room = 0.05 * max(high - low, 0.02)
-    return (0.0 if low < high / 2 else low - room), high + room
 
 
 def _alone(line: Sequence[float | None]) -> list[int]:
