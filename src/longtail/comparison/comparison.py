@@ -7,7 +7,6 @@ import inspect
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +113,14 @@ def compare(
     """
     check_limits(jobs, budget, evaluations)
     found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, task=task, **options)
-    limits: dict[str, Any] = {"jobs": jobs, "budget": budget, "evaluations": evaluations}
-    callbacks: dict[str, Any] = {"on_plan": on_plan, "on_begin": on_begin, "on_result": on_result}
-    run = partial(compare_prepared, seeds=seeds, metric=metric, **limits, **callbacks)
+    execution: dict[str, Any] = {
+        "seeds": seeds, "metric": metric, "jobs": jobs, "budget": budget, "evaluations": evaluations,
+        "on_plan": on_plan, "on_begin": on_begin, "on_result": on_result,
+    }  # fmt: skip
     if out is not None:
-        return run(found)
+        return compare_prepared(found, **execution)
     with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-        return replace(run(replace(found, out=Path(folder))), out=None)
+        return replace(compare_prepared(replace(found, out=Path(folder)), **execution), out=None)
 
 
 def compare_prepared(
