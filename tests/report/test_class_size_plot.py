@@ -128,11 +128,11 @@ class TestSVG:
         assert class_size_plot.svg([str(j) for j in range(50)], [0] * 50, "t") is not None
 
 
-def test_without_matplotlib_pictures_are_left_out_and_that_is_said_once(
+def test_without_matplotlib_pictures_are_omitted_with_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     svg_figure._warn_unavailable.cache_clear()
     assert class_size_plot.svg(["a"], [1], "t") is None
     assert class_size_plot.svg(["a"], [1], "t") is None
-    assert caplog.messages == ["pictures are left out: they need matplotlib; install longtail[report]"]
+    assert caplog.messages == ["pictures are omitted: they need matplotlib; install longtail[report]"]

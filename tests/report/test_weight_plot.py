@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from svg_shapes import SVG, lines, parsed, texts
 
 from longtail.cli import run
-from longtail.report import weight_plot
+from longtail.report import svg_figure, weight_plot
 from longtail.report.printable import shown
 from longtail.report.svg_figure import BLUE, RED
 
@@ -107,6 +108,20 @@ def test_train_and_compare_leave_it_and_it_is_not_drawn_twice(
     asked = "--methods ce,absgd(lam=2) --seeds 1 --epochs 2 --jobs 1"
     assert run(["compare", "digits", *asked.split(), "--out", str(table)]) == 0
     assert [p.parts[-3].partition("-")[0] for p in table.glob("*/*/weights.svg")] == ["absgd"]
+
+
+def test_train_without_matplotlib_leaves_it_out_and_warns_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    svg_figure._warn_unavailable.cache_clear()
+    assert run(["train", "digits", "--method", "absgd(lam=2)", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    assert "weights.svg" not in capsys.readouterr().out
+    assert not (tmp_path / "weights.svg").exists()
+    assert caplog.messages == ["pictures are omitted: they need matplotlib; install longtail[report]"]
 
 
 def test_a_folder_without_a_run_has_none(tmp_path: Path) -> None:

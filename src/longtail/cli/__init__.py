@@ -55,7 +55,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except _CLICK_ERROR as error:
-        # without any argument the help has been shown, and there is no message
+        # without any argument typer has printed the help, and the message is empty
         return _refuse(error.format_message() or "name a command, as in: longtail compare")  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
         print("longtail: interrupted; the same command goes on from here", file=sys.stderr)

@@ -32,7 +32,7 @@ def inspect(
 ) -> int:
     """Show how imbalanced DATA are, what is wrong with them, what cannot be measured, and what to try and why.
 
-    Images that cannot be decoded are left out and reported, whether --skip-bad is given or not.
+    Images that cannot be decoded are skipped and reported, whether --skip-bad is given or not.
 
     Example: longtail inspect photos/ --fail-on "duplicates,leaks,min-count<5"
     """

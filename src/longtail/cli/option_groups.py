@@ -62,7 +62,7 @@ def data_words(data: str, reading: Mapping[str, Any]) -> str:
 def with_options(**groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Replace the parameters of a verb that are named after groups by the options of these groups.
 
-    The verb declares one parameter for every group, and receives a dict of its options there.
+    The verb declares one parameter for every group, and receives a dict of its options in its place.
     """
 
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:

@@ -28,7 +28,7 @@ Label = Annotated[
     str | None,
     typer.Option(help="Column of the labels (without a header: its number, or last); file of labels beside an .npy."),
 ]
-Split = Annotated[str | None, typer.Option(help="Column that says train, val or test.")]
+Split = Annotated[str | None, typer.Option(help="Column with the words train, val or test.")]
 Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are never split between parts.")]
 Weight = Annotated[str | None, typer.Option(help="Column of sample weights; a row of weight k counts as k rows.")]
 Drop = Annotated[

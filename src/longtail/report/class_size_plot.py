@@ -18,7 +18,7 @@ MOST_NAMED = 40
 BINS = 100
 GROUPS = {"many": BLUE, "medium": PALE_BLUE, "few": RED}
 LOWEST = 0.6
-"""Where the logarithmic axis begins: below a class of one example, whose bar is then seen."""
+"""Where the logarithmic axis begins: below 1, so that a class of one example has a bar."""
 
 
 def text(names: Sequence[str], counts: Sequence[float], *, ascii_only: bool = False) -> str:
@@ -76,7 +76,7 @@ def _named_bars(
 ) -> None:
     """A horizontal bar for each class."""
     largest = max(*counts, 1)
-    lengths = [max(counts[j], largest / 400) if counts[j] else 0 for j in order]  # one example is seen beside thousands
+    lengths = [max(counts[j], largest / 400) if counts[j] else 0 for j in order]  # visible, however small
     drawn = axes.barh(range(len(order)), lengths, 0.75, color=[colours[j] for j in order])
     axes.bar_label(drawn, [f"{counts[j]:,.9g}" for j in order], padding=4, color=GREY)
     axes.set_yticks(range(len(order)), [with_room(shortened(names[j], 28)) for j in order])

@@ -15,7 +15,7 @@ LONGEST = 40
 
 
 def shown(name: str, *, longest: int = LONGEST, ascii_only: bool = False) -> str:
-    r"""The name on one line: `\n`, `\u200b`, `\x1b` for what cannot be seen, cut with "..." beyond `longest`."""
+    r"""The name on one line: `\n`, `\u200b`, `\x1b` for invisible characters, cut with "..." beyond `longest`."""
     # cut before anything else is done, since a name may be a whole file
     text = visible(name[: longest + 1])
     if ascii_only:
@@ -27,7 +27,7 @@ def shown(name: str, *, longest: int = LONGEST, ascii_only: bool = False) -> str
 
 
 def fitted(text: str, width: int, *, ascii_only: bool = False) -> str:
-    """One line in exactly `width` columns of a terminal: filled up with blanks, or cut with "..."."""
+    """One line in exactly `width` columns of a terminal: padded with blanks, or cut with "..."."""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     more = _more(ascii_only)

@@ -97,7 +97,7 @@ def interval(summary: Summary, method: str, group: Sequence[int]) -> list[float]
 def svg(summary: Summary) -> str | None:
     """Bars of recall by class, largest class first, as SVG; None without matplotlib or without a finished method.
 
-    Up to MOST_NAMED classes each is named and every bar has its 95 % interval. Where more classes are there than fit, a
+    Up to MOST_NAMED classes each is named and every bar has its 95 % interval. Where more classes exist than fit, a
     bar is the mean of neighbours. Bars of few test examples are pale, and have an interval if they are of one class.
     """
     recall = recalls(summary)

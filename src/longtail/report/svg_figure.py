@@ -47,7 +47,7 @@ def available() -> bool:
 
 @cache
 def _warn_unavailable() -> None:
-    log.warning("pictures are left out: they need matplotlib; install longtail[report]")
+    log.warning("pictures are omitted: they need matplotlib; install longtail[report]")
 
 
 def draw(paint: Callable[[Any], None], width: float, height: float) -> str | None:

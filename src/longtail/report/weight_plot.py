@@ -21,7 +21,7 @@ WAY_OUT = "run the same command again"
 
 
 def write_plot(folder: Path) -> Path | None:
-    """Draw a finished run's weights into its folder as weights.svg; None where it had none, or without matplotlib.
+    """Draw a finished run's weights as weights.svg in its folder; None where it had none, or without matplotlib.
 
     Raises:
         OSError: the folder cannot be written.
@@ -79,7 +79,7 @@ def svg(records: Sequence[Record], names: Sequence[str], counts: Sequence[float]
             axes.plot([j + 1 for j in _alone(line)], [line[j] for j in _alone(line)], "o", markersize=4, color=colour)
         axes.set_xlim(1 - 0.02 * len(records), 1.02 * len(records))
         low, high = axes.get_ylim()
-        from_zero = low < high / 2  # values that are closer together could not be told apart
+        from_zero = low < high / 2  # else the lines would coincide
         axes.set_ylim(0 if from_zero else low, high)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.ticklabel_format(axis="y", useOffset=False)
