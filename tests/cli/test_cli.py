@@ -79,11 +79,11 @@ class TestGoodInput:
         assert "recall of the rarest class " in " ".join(out.split())
         assert "medium" not in (here / "out" / "comparison.md").read_text()
         assert "medium" in (here / "out" / "comparison.csv").read_text().splitlines()[0]
-        found = json.loads((here / "out" / "comparison.json").read_text())
-        rows = {row["method"]: row for row in found["rows"]}
+        summary = json.loads((here / "out" / "comparison.json").read_text())
+        rows = {row["method"]: row for row in summary["rows"]}
         assert rows["ce"]["mean"]["medium"] is None
-        assert found["gain"]["few"] == [rows[m]["recall"][1] for m in ("ce", "logit-adjusted-posthoc")]
-        assert found["gain"]["many"] == [rows[m]["recall"][0] for m in ("ce", "logit-adjusted-posthoc")]
+        assert summary["gain"]["few"] == [rows[m]["recall"][1] for m in ("ce", "logit-adjusted-posthoc")]
+        assert summary["gain"]["many"] == [rows[m]["recall"][0] for m in ("ce", "logit-adjusted-posthoc")]
 
     def test_piped_output_has_no_colours(self, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         for variable in ("1", None):
@@ -309,12 +309,12 @@ class TestOutputFolder:
         assert compare("--out", "out") == 0
         capsys.readouterr()
         before = {p: p.read_bytes() for p in (here / "out").rglob("*") if p.is_file()}
-        for change, told in (
+        for change, reason in (
             (["--epochs", "3"], "recipe.epochs is 2 there, 3 was asked"),
             (["--ratio", "2"], "data.facts.ratio is None there, 2.0 was asked"),
             (["--dry-run", "--epochs", "3"], "recipe.epochs is 2 there, 3 was asked"),
         ):
-            line = refused(capsys, compare("--out", "out", *change), told)
+            line = refused(capsys, compare("--out", "out", *change), reason)
             assert "choose another --out or delete the folder" in line
         assert {p: p.read_bytes() for p in (here / "out").rglob("*") if p.is_file()} == before
 
@@ -344,14 +344,14 @@ class TestFullDisk:
         finished = {p: p.stat().st_mtime_ns for p in (here / "out").glob("*/seed-*/run.json")}
         assert len(finished) == 1
         wide = [*command[:-2], "--methods", "ce,ldam", "--model", "linear"]
-        found = limited(wide, 1500, here)
-        assert found.returncode == 2, found.stderr
-        assert found.stdout == ""
-        assert found.stderr.splitlines()[-1].startswith("longtail: error: cannot write out/ldam-")
-        told = [line for line in found.stderr.splitlines() if "test examples" not in line]  # of the data
-        assert [line.startswith("longtail: comparing: ") for line in told] == [True, False]
-        assert "File too large" in found.stderr
-        assert "finished runs are kept" in found.stderr
+        process = limited(wide, 1500, here)
+        assert process.returncode == 2, process.stderr
+        assert process.stdout == ""
+        assert process.stderr.splitlines()[-1].startswith("longtail: error: cannot write out/ldam-")
+        lines = [line for line in process.stderr.splitlines() if "test examples" not in line]  # of the data
+        assert [line.startswith("longtail: comparing: ") for line in lines] == [True, False]
+        assert "File too large" in process.stderr
+        assert "finished runs are kept" in process.stderr
         assert {p: p.stat().st_mtime_ns for p in (here / "out").glob("*/seed-*/run.json")} == finished
         assert not list((here / "out").rglob("*.tmp"))
         assert limited(wide, 10**8, here).returncode == 0
@@ -359,11 +359,11 @@ class TestFullDisk:
 
     def test_a_training_ends_in_one_line(self, here: Path) -> None:
         command = ["train", "good.npz", "--epochs", "2", "--model", "linear", "--out", "m"]
-        found = limited(command, 1500, here)
-        assert found.returncode == 2
-        assert found.stderr.strip().startswith("longtail: error: m/")
-        assert len(found.stderr.strip().splitlines()) == 1, found.stderr
-        assert "File too large" in found.stderr
+        process = limited(command, 1500, here)
+        assert process.returncode == 2
+        assert process.stderr.strip().startswith("longtail: error: m/")
+        assert len(process.stderr.strip().splitlines()) == 1, process.stderr
+        assert "File too large" in process.stderr
         assert limited(command, 10**8, here).returncode == 0
 
 

@@ -71,7 +71,7 @@ class TestFailOn:
         assert [line.split(": ")[0] for line in json.loads(out)["broken_rules"]] == ["constant", "twins"]
 
     @pytest.mark.parametrize(
-        ("rule", "told"),
+        ("rule", "expected"),
         [
             ("duplicate", "did you mean duplicates?"),
             ("everything", "rules are duplicates, conflicts, leaks"),
@@ -86,14 +86,14 @@ class TestFailOn:
         ],
     )
     def test_an_unknown_rule_is_refused_before_data_are_read(
-        self, here: Path, capsys: Capture, rule: str, told: str
+        self, here: Path, capsys: Capture, rule: str, expected: str
     ) -> None:
         assert run(["inspect", "not-there.npz", "--fail-on", rule]) == 2
         out, err = capsys.readouterr()
         assert out == ""
         assert err.startswith("longtail: error: --fail-on ")
         assert err.count("\n") == 1
-        assert told in err
+        assert expected in err
 
     def test_a_bound_on_a_class_that_training_does_not_have_is_still_a_bound(self) -> None:
         rule = rules.rules("ratio>100")
@@ -101,7 +101,7 @@ class TestFailOn:
 
 
 class TestOutput:
-    def test_what_was_found_and_what_to_try(self, here: Path, capsys: Capture) -> None:
+    def test_findings_and_what_to_try(self, here: Path, capsys: Capture) -> None:
         assert run(["inspect", "planted.npz"]) == 0
         out, err = capsys.readouterr()
         assert err == ""
@@ -118,15 +118,25 @@ class TestOutput:
 
     def test_json_stands_alone_and_keeps_names_as_they_are(self, here: Path, capsys: Capture) -> None:
         assert run(["inspect", "planted.npz", "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-        assert found["classes"] == ["Cat", "cat", "dog"]
-        assert found["broken_rules"] == []
-        assert found["schema"] == 1
+        result = json.loads(capsys.readouterr().out)
+        assert result["classes"] == ["Cat", "cat", "dog"]
+        assert result["broken_rules"] == []
+        assert result["schema"] == 1
 
     def test_svg_is_written_whole(self, here: Path, capsys: Capture) -> None:
         assert run(["inspect", "clean.npz", "--svg", "sizes.svg"]) == 0
         assert ElementTree.fromstring((here / "sizes.svg").read_text()).tag.endswith("svg")
         assert sorted(p.name for p in here.iterdir()) == ["clean.npz", "planted.npz", "sizes.svg"]
+
+    def test_a_picture_without_matplotlib_is_refused_before_data_are_read(
+        self, here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        assert run(["inspect", "not-there.npz", "--svg", "sizes.svg"]) == 2
+        error = "--svg needs matplotlib, which is not installed; install longtail[report] or leave out --svg"
+        assert capsys.readouterr().err == f"longtail: error: {error}\n"
+        assert run(["inspect", "clean.npz"]) == 0
+        assert capsys.readouterr().err == ""
 
     @pytest.mark.parametrize("svg", ["nowhere/sizes.svg", ".", "clean.npz/sizes.svg"])
     def test_a_picture_that_cannot_be_written_is_refused_before_data_are_read(
@@ -169,13 +179,13 @@ class TestHostileNames:
     def test_a_terminal_that_knows_only_ascii_shows_them_too(self, here: Path) -> None:
         y = np.repeat([0, 1], 20)
         np.savez("cats.npz", X=np.random.default_rng(0).normal(size=(40, 2)), y=np.array(["猫", "naïve"])[y])
-        found = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "longtail", "inspect", "cats.npz"],
             capture_output=True, check=False, env={**__import__("os").environ, "PYTHONIOENCODING": "ascii"},
         )  # fmt: skip
-        assert found.returncode == 0, found.stderr
-        assert rb"\u732b" in found.stdout
-        assert b"####" in found.stdout
+        assert process.returncode == 0, process.stderr
+        assert rb"\u732b" in process.stdout
+        assert b"####" in process.stdout
 
 
 def test_files_that_cannot_be_read_are_reported_and_not_refused(here: Path, capsys: Capture) -> None:
@@ -190,10 +200,10 @@ def test_files_that_cannot_be_read_are_reported_and_not_refused(here: Path, caps
     (here / "photos" / "dog" / "1.png").write_bytes((here / "photos" / "cat" / "1.png").read_bytes())
     assert run(["inspect", "photos", "--json", "--fail-on", "unreadable,conflicts"]) == 1
     out, err = capsys.readouterr()
-    found = json.loads(out)
-    assert found["kind"] == "images"
-    assert found["unreadable"] == {"files": 1, "examples": ["cat/0.png"]}
-    assert found["duplicates"]["examples"] == [["cat/1.png", "dog/1.png"]]
+    result = json.loads(out)
+    assert result["kind"] == "images"
+    assert result["unreadable"] == {"files": 1, "examples": ["cat/0.png"]}
+    assert result["duplicates"]["examples"] == [["cat/1.png", "dog/1.png"]]
     assert "rule broken: unreadable: 1 file cannot be read" in err
     assert "rule broken: conflicts: 2 rows" in err
 
@@ -209,11 +219,11 @@ def test_a_table_is_inspected_with_its_columns_and_its_declared_split(here: Path
     command = ["inspect", "t.csv", "--label", "label", "--split", "part", "--group", "patient"]
     assert run([*command, "--json", "--fail-on", "leaks,group-leaks"]) == 1
     out, err = capsys.readouterr()
-    found = json.loads(out)
-    assert found["declared_split"]
-    assert found["columns"]["names"] == ["amount"]
-    assert found["leaks"]["examples"] == [["row 0", "row 80"]]
-    assert found["group_leaks"] == {"groups": 1, "examples": [["row 0", "row 80"]]}
+    result = json.loads(out)
+    assert result["declared_split"]
+    assert result["columns"]["names"] == ["amount"]
+    assert result["leaks"]["examples"] == [["row 0", "row 80"]]
+    assert result["group_leaks"] == {"groups": 1, "examples": [["row 0", "row 80"]]}
     assert err.count("rule broken") == 2
 
 
@@ -234,15 +244,15 @@ class TestOneOrderedAdvice:
         pytest.importorskip("datasets")
         table_of_row_numbers(here / "t.csv")
         assert run(["inspect", "t.csv", "--label", "label"]) == 0
-        told = capsys.readouterr().out.split("What to do, in this order\n")[1]
-        assert [line.split(".")[0] for line in told.splitlines() if line[:1].isdigit()][:3] == ["1", "2", "3"]
-        assert [line.strip() for line in told.splitlines() if line.startswith("   longtail")] == [
+        advice = capsys.readouterr().out.split("What to do, in this order\n")[1]
+        assert [line.split(".")[0] for line in advice.splitlines() if line[:1].isdigit()][:3] == ["1", "2", "3"]
+        assert [line.strip() for line in advice.splitlines() if line.startswith("   longtail")] == [
             "longtail inspect t.csv --label label --drop 'row id'",
             "longtail compare t.csv --label label --drop 'row id' --methods ce,logit-adjusted-posthoc,estimators "
             "--folds 5",
             "longtail compare t.csv --label label --drop 'row id' --methods quick --folds 5",
         ]
-        assert " first" not in told
+        assert " first" not in advice
 
     @pytest.mark.slow
     @pytest.mark.parametrize("data", ["table", "rare", "split", "thinned", "three"])
@@ -276,10 +286,10 @@ def test_compare_says_on_standard_error_what_inspect_finds(here: Path) -> None:
     table_of_row_numbers(here / "t.csv")
     asked = "compare t.csv --label label --methods ce --seeds 1 --epochs 1 --jobs 1 --out out --json"
     command = [sys.executable, "-m", "longtail", *asked.split()]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    first, second = found.stderr.splitlines()[:2]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    first, second = process.stderr.splitlines()[:2]
     assert first.startswith("column 'row id' counts the rows (1, 2, 3, ...) and tells the class (")
     assert second.startswith("1 class has fewer than 10 test examples: ")
-    assert first in json.loads(found.stdout)["data"]["notes"]
+    assert first in json.loads(process.stdout)["data"]["notes"]
     assert first in (here / "out" / "comparison.md").read_text()

@@ -42,9 +42,9 @@ def test_the_file_has_a_row_for_every_row(claims: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert run(["predict", str(claims / "m"), str(claims / "new.csv"), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    found = pd.read_csv(out)
-    assert len(found) == 120
-    assert list(found.columns) == ["row", "prediction", "probability", "p(no)", "p(yes)", "rule", "prior"]
+    table = pd.read_csv(out)
+    assert len(table) == 120
+    assert list(table.columns) == ["row", "prediction", "probability", "p(no)", "p(yes)", "rule", "prior"]
     assert "120 rows: no " in said
     assert "every class equally likely" in said
 
@@ -61,9 +61,9 @@ def test_json_is_a_summary_alone(claims: Path, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
     out = claims / "out.parquet"
     assert run(["predict", str(claims / "m"), str(claims / "new.csv"), "--out", str(out), "--json", "--raw"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["rows"] == sum(found["predicted"].values()) == len(pd.read_parquet(out)) == 120
-    assert found["prior"] == "raw"
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["rows"] == sum(printed["predicted"].values()) == len(pd.read_parquet(out)) == 120
+    assert printed["prior"] == "raw"
 
 
 def test_a_prior_from_a_file(claims: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,13 +167,13 @@ def test_an_image_of_any_mode_predicts_as_its_rgb_by_the_stated_rules(
         assert image.mode == mode
         image.save(tmp_path / "odd" / f"{i}.png")
         Image.fromarray(expected.astype(np.uint8)).save(tmp_path / "rgb" / f"{i}.png")
-    found = []
+    outputs = []
     for name in ("odd", "rgb"):
         capsys.readouterr()
         assert run(["predict", str(photos / "m"), str(tmp_path / name), "--raw"]) == 0
-        found.append(capsys.readouterr().out)
-    assert found[0] == found[1]
-    assert len(set(found[0].splitlines())) == 1 + len(modes)
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert len(set(outputs[0].splitlines())) == 1 + len(modes)
     Image.fromarray(deep.astype(np.float32)).save(tmp_path / "odd" / "float.tiff")
     said = refused(capsys, "predict", photos / "m", tmp_path / "odd")
     assert "'float.tiff' (floating-point pixels, which have no stated range" in said
@@ -224,8 +224,8 @@ def test_images_that_cannot_be_decoded_are_refused_or_skipped_named_and_counted(
     assert table["rule"][1] == "skipped: not an image that can be read"
     command[-1] = str(tmp_path / "out.parquet")
     assert run([*command, "--skip-bad", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["rows"], told["skipped"]["d.png"]) == (2, "empty, 0 bytes")
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["rows"], printed["skipped"]["d.png"]) == (2, "empty, 0 bytes")
     assert pd.read_parquet(tmp_path / "out.parquet")["prediction"].isna().tolist() == [False, True, False, True]
 
 

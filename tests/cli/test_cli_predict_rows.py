@@ -103,10 +103,10 @@ def test_a_label_column_is_not_looked_at_and_that_is_said(claims: Path, capsys: 
 
 def test_what_scores_the_labels_is_called_as_the_note_says(claims: Path) -> None:
     frame, model = pd.read_csv(claims / "claims.csv", parse_dates=["day"]), lt.load(claims / "m")
-    found = model.predictions(frame)
-    assert len(found.notes) == 1
+    predictions = model.predictions(frame)
+    assert len(predictions.notes) == 1
     labels = [model.classes.index(name) for name in frame["fraud"]]
-    scores = lt.metrics.evaluate(found.probabilities, labels, class_counts=model.class_counts, probabilities=True)
+    scores = lt.metrics.evaluate(predictions.probabilities, labels, class_counts=model.class_counts, probabilities=True)
     assert scores["accuracy"] > 0.8
 
 
@@ -118,13 +118,13 @@ def test_labels_in_an_array_file_are_told_of(tmp_path: Path, capsys: pytest.Capt
     np.savez(tmp_path / "new.npz", X=X)
     train = ["train", str(tmp_path / "data.npz"), "--method", "logistic", "--out", str(tmp_path / "m")]
     assert run(train) == 0
-    told = []
+    errors = []
     for name in ("new.npz", "data.npz"):
         capsys.readouterr()
         assert run(["predict", str(tmp_path / "m"), str(tmp_path / name)]) == 0
-        told.append(capsys.readouterr().err)
-    assert told[0] == ""
-    assert "note: array 'y' of data.npz holds labels; they were not used" in told[1]
+        errors.append(capsys.readouterr().err)
+    assert errors[0] == ""
+    assert "note: array 'y' of data.npz holds labels; they were not used" in errors[1]
 
 
 def test_skipping_images_is_refused_for_other_rows(claims: Path, capsys: pytest.CaptureFixture[str]) -> None:

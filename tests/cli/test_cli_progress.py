@@ -1,4 +1,4 @@
-"""What is told while runs go on: a bar in a terminal, plain lines elsewhere, and never a word on standard output."""
+"""Progress while runs go on: a bar in a terminal, plain lines elsewhere, and never a word on standard output."""
 
 from __future__ import annotations
 
@@ -68,33 +68,33 @@ def test_lines_come_now_and_then_and_say_where_it_is(
     monkeypatch.setattr(progress, "FIRST", 0.05)
     monkeypatch.setattr(progress, "LATER", 0.1)
 
-    def told(until: str) -> str:
-        found, end = "", time.monotonic() + 5
-        while until not in found and time.monotonic() < end:
-            found += capsys.readouterr().err
+    def printed(until: str) -> str:
+        text, end = "", time.monotonic() + 5
+        while until not in text and time.monotonic() < end:
+            text += capsys.readouterr().err
             time.sleep(0.01)
-        return found
+        return text
 
     def outcome(task: Any, error: str | None = None) -> SimpleNamespace:
         return SimpleNamespace(task=task, error=error)
 
     tasks = [SimpleNamespace(spec=spec, seed=0, finished=spec == "ce") for spec in ("ce", "ldam", "focal")]
-    with progress.watched("comparing") as on:
-        assert "longtail: comparing: reading the data, 0 s" in told("reading")
+    with progress.comparison_callbacks("comparing") as on:
+        assert "longtail: comparing: reading the data, 0 s" in printed("reading")
         on["on_plan"](SimpleNamespace(tasks=tasks))
         on["on_begin"](tasks[1])
         on["on_begin"](tasks[2])
-        assert "1 of 3 runs finished, running ldam, seed 0 and 1 more, 0 s" in told("and 1 more")
+        assert "1 of 3 runs finished, running ldam, seed 0 and 1 more, 0 s" in printed("and 1 more")
         on["on_result"](outcome(tasks[1], "ValueError: no"))
-        assert told("FAILED").count("FAILED ldam, seed 0: ValueError: no\n") == 1
-        assert "1 of 3 runs finished, running focal, seed 0, 0 s" in told("running focal")
+        assert printed("FAILED").count("FAILED ldam, seed 0: ValueError: no\n") == 1
+        assert "1 of 3 runs finished, running focal, seed 0, 0 s" in printed("running focal")
         on["on_result"](outcome(tasks[2]))
-        assert "2 of 3 runs finished, computing the table" in told("computing")
+        assert "2 of 3 runs finished, computing the table" in printed("computing")
     assert capsys.readouterr().err.endswith("longtail: comparing: 2 of 3 runs finished, 0 s\n")
 
 
 def test_lines_have_no_control_characters_and_names_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.watched("comparing") as on:
+    with progress.comparison_callbacks("comparing") as on:
         task = SimpleNamespace(spec="a\x1b[31m", seed=0, finished=False)
         on["on_plan"](SimpleNamespace(tasks=[task]))
         on["on_begin"](task)

@@ -46,12 +46,12 @@ def test_it_prints_ours_beside_the_published_and_resumes(here: Path, capsys: Cap
     assert max(len(line) for line in out.splitlines() if line.startswith("    ")) < 160
     stamp = next(here.glob("runs/*/ce-*/seed-0/run.json")).stat()
     assert run(["reproduce", "cifar10-lt-10", *SHORT, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found == json.loads((here / "runs/cifar10-lt-10/reproduction.json").read_text())
-    command = shlex.split(found["rows"][0]["command"])
+    result = json.loads(capsys.readouterr().out)
+    assert result == json.loads((here / "runs/cifar10-lt-10/reproduction.json").read_text())
+    command = shlex.split(result["rows"][0]["command"])
     assert command[:3] == ["longtail", "reproduce", "cifar10-lt-10"]
     assert run([*command[1:], "--data-dir", "data", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == found
+    assert json.loads(capsys.readouterr().out) == result
     assert next(here.glob("runs/*/ce-*/seed-0/run.json")).stat() == stamp
 
 

@@ -85,8 +85,8 @@ def test_a_library_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPa
         if before is not None:
             monkeypatch.setenv(subprocesses.SAFE, before)
         with subprocesses.safe_path():
-            told: Any = subprocess.run(
+            process: Any = subprocess.run(
                 [sys.executable, "-c", "import sys; print(sys.flags.safe_path)"], capture_output=True, text=True
             )
-        assert told.stdout.strip() == "True"
+        assert process.stdout.strip() == "True"
         assert os.environ.get(subprocesses.SAFE) == before

@@ -9,7 +9,7 @@ METRICS = ("balanced_accuracy", "accuracy", "macro_f1", "g_mean", "many", "mediu
 
 
 def row(method: str, value: float, recall: list[float | None], **changes: Any) -> dict[str, Any]:
-    found = {
+    content = {
         "method": method,
         "key": method.split("(")[0],
         "paper": "Somebody 2000",
@@ -22,14 +22,14 @@ def row(method: str, value: float, recall: list[float | None], **changes: Any) -
         "runs": [{"seed": 0}, {"seed": 1}],
         "difference": {"mean": 0.1, "low": -0.02, "high": 0.22},
     }
-    return {**found, **changes}
+    return {**content, **changes}
 
 
 def summary(classes: int = 3, **changes: Any) -> dict[str, Any]:
     """Classes a, b, c, ... of 100, 50, 33, ... examples; ldam ahead of ce."""
     counts = [100 // (j + 1) for j in range(classes)]
     recall = [1.0 - 0.05 * j for j in range(classes)]
-    found = {
+    content = {
         "schema_version": 1,
         "data": {
             "name": "hand",
@@ -58,4 +58,4 @@ def summary(classes: int = 3, **changes: Any) -> dict[str, Any]:
             "many_classes": 2, "seconds": [2.0, 3.0],
         },
     }  # fmt: skip
-    return {**found, **changes}
+    return {**content, **changes}

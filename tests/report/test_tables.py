@@ -37,22 +37,27 @@ def test_the_metric_stands_first_and_another_beside_it(metric: str, second: str)
 
 def test_the_reference_has_the_name_that_the_summary_gives() -> None:
     rows = [summary()["rows"][0], row("cc", 0.75, [0.8] * 3, difference=None, comparable=False, recipe_changes={})]
-    found = summary(reference="cc", rows=rows, verdict={**summary()["verdict"], "sentence": "ldam leads cc."})
-    assert tables.header(found)[2] == "vs cc"
-    assert "Groups: thirds. vs cc: paired" in tables.about(found)[1]
-    assert "1.50x the time of cc." in tables.verdict_lines(found)[-1]
+    comparison = summary(reference="cc", rows=rows, verdict={**summary()["verdict"], "sentence": "ldam leads cc."})
+    assert tables.header(comparison)[2] == "vs cc"
+    assert "Groups: thirds. vs cc: paired" in tables.about(comparison)[1]
+    assert "1.50x the time of cc." in tables.verdict_lines(comparison)[-1]
     untold = "No verdict: it needs finished runs of cc and of another method under the recipe of cc."
-    assert tables.verdict_lines({**found, "verdict": None}) == [untold]
-    for text in (tables.plain(found), tables.markdown(found), tables.html(found), tables.comma_separated(found)):
+    assert tables.verdict_lines({**comparison, "verdict": None}) == [untold]
+    for text in (
+        tables.plain(comparison),
+        tables.markdown(comparison),
+        tables.html(comparison),
+        tables.comma_separated(comparison),
+    ):
         assert not re.search(r"\bce\b|_ce_", text)
 
 
 def test_context_is_marked_and_explained() -> None:
     beside = row("ce", 0.9, [0.9] * 3, difference=None, role="context")
-    found = summary(task="self-supervised", rows=[*summary()["rows"], beside])
-    assert [line[0] for line in tables.cells(found)] == ["ldam", "ce", "ce §"]
+    comparison = summary(task="self-supervised", rows=[*summary()["rows"], beside])
+    assert [line[0] for line in tables.cells(comparison)] == ["ldam", "ce", "ce §"]
     line = "§ context: no self-supervised method, so outside the ranking and the verdict (ce)."
-    assert line in tables.about(found)
+    assert line in tables.about(comparison)
     assert not [line for line in tables.about(summary()) if line.startswith("§")]
 
 
@@ -92,14 +97,14 @@ def test_two_classes_have_no_columns_of_groups_but_in_the_csv() -> None:
     groups = {"rule": "no groups below three classes", "many": [], "medium": [], "few": []}
     unknown = dict.fromkeys(tables.GROUPS)
     rows = [row("ce", 0.5, [0.9, 0.1], mean={**dict.fromkeys(METRICS, 0.5), **unknown}, difference=None)]
-    found = summary(classes=2, rows=rows, gain=None)
-    found["data"]["groups"] = groups
-    assert tables.header(found) == ["method", "bal. acc.", "vs ce", "accuracy", "ECE", "seconds"]
-    assert tables.cells(found) == [["ce", "50.0 ± 1.2", "", "50.0", "50.0", "2.5"]]
+    comparison = summary(classes=2, rows=rows, gain=None)
+    comparison["data"]["groups"] = groups
+    assert tables.header(comparison) == ["method", "bal. acc.", "vs ce", "accuracy", "ECE", "seconds"]
+    assert tables.cells(comparison) == [["ce", "50.0 ± 1.2", "", "50.0", "50.0", "2.5"]]
     for form in (tables.plain, tables.markdown, tables.html):
-        assert "medium" not in form(found)
-        assert "no groups below three classes" in form(found)
-    assert "medium" in tables.comma_separated(found).splitlines()[0]
+        assert "medium" not in form(comparison)
+        assert "no groups below three classes" in form(comparison)
+    assert "medium" in tables.comma_separated(comparison).splitlines()[0]
 
 
 def test_what_the_seeds_say_is_noted_once() -> None:
@@ -214,11 +219,11 @@ def test_html_escapes_names() -> None:
 
 def test_csv_is_not_rounded() -> None:
     header, ldam, ce = csv.reader(io.StringIO(tables.comma_separated(summary())))
-    found = dict(zip(header, ldam, strict=True))
-    assert float(found["balanced_accuracy"]) == 0.87654321
-    assert float(found["ece_std"]) == 0.0123
-    assert [float(found[f"vs_ce_{end}"]) for end in ("mean", "low", "high")] == [0.1, -0.02, 0.22]
-    assert (found["method"], found["paper"], found["seconds"], found["seeds"]) == ("ldam", "Somebody 2000", "2.5", "2")
+    cells = dict(zip(header, ldam, strict=True))
+    assert float(cells["balanced_accuracy"]) == 0.87654321
+    assert float(cells["ece_std"]) == 0.0123
+    assert [float(cells[f"vs_ce_{end}"]) for end in ("mean", "low", "high")] == [0.1, -0.02, 0.22]
+    assert (cells["method"], cells["paper"], cells["seconds"], cells["seeds"]) == ("ldam", "Somebody 2000", "2.5", "2")
     assert set(METRICS) <= set(header)
     assert dict(zip(header, ce, strict=True))["vs_ce_mean"] == ""
 

@@ -26,12 +26,12 @@ for verb in (
 ):  # fmt: skip
     app.command()(verb)
 
-# typer carries click along since 0.26 and depended on it before: take the class from where it is
+# typer contains click since 0.26 and depended on it before: take the class from its own bases
 _CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def version(show: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if show:
         from longtail.version import __version__
 
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except _CLICK_ERROR as error:
-        # without any argument the help has been shown, and there is no message
+        # without any argument typer has printed the help, and the message is empty
         return _refuse(error.format_message() or "name a command, as in: longtail compare")  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
         print("longtail: interrupted; the same command goes on from here", file=sys.stderr)
@@ -88,5 +88,5 @@ def _check_working_directory() -> None:
 def main() -> None:
     """The `longtail` command."""
     subprocesses.set_safe_path()
-    terminal.take_anything()
+    terminal.escape_unencodable()
     sys.exit(run())

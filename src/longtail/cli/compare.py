@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, TRAINING, recipe, taking
+from longtail.cli.option_groups import DATA, TRAINING, recipe_options, with_options
+from longtail.cli.terminal import print_json
 
 
-@taking(reading=DATA, training=TRAINING)
+@with_options(reading=DATA, training=TRAINING)
 def compare(
     data: o.Data = "digits",
     methods: Annotated[str, typer.Option(help='A preset (quick, all) or specs: "ce,ldam-drw(scale=20)".')] = "quick",
@@ -35,43 +35,27 @@ def compare(
 
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """
-    from longtail.comparison import prepare
+    from longtail.cli import comparison_output, plan_output, progress
+    from longtail.comparison import compare_prepared, prepare
     from longtail.comparison.execute import check_limits
-
-    limit = o.seconds(budget)
-    check_limits(jobs, limit, evaluations)
-    wanted: dict[str, Any] = {
-        "methods": methods, "seeds": seeds, "metric": metric, "folds": folds, "out": out, "device": o.device(device),
-        **reading, **recipe(training),
-    }  # fmt: skip
-    if dry_run:
-        from longtail.cli import plan_output
-        from longtail.comparison.estimate import estimate
-
-        prepared = prepare(data, **wanted)
-        return plan_output.show(estimate(prepared, seeds, metric, jobs, evaluations, plan_output.age()), json)
-    return _run(data, wanted, {"jobs": jobs, "budget": limit, "evaluations": evaluations}, json)
-
-
-def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) -> int:
-    from longtail import comparison
-    from longtail.cli import comparison_output, progress
     from longtail.facts.messages import visible
 
-    with progress.watched("comparing") as callbacks:
-        prepared = comparison.prepare(data, **wanted)
-        result = comparison.compare_prepared(
-            prepared, seeds=wanted["seeds"], metric=wanted["metric"], **limits, **callbacks
-        )
+    limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
+    check_limits(**limits)
+    options: dict[str, Any] = {
+        "methods": methods, "seeds": seeds, "metric": metric, "folds": folds, "out": out, "device": o.device(device),
+        **reading, **recipe_options(training),
+    }  # fmt: skip
+    if dry_run:
+        return plan_output.show_estimate(prepare(data, **options), seeds, metric, jobs, evaluations, json)
+    with progress.comparison_callbacks("comparing") as callbacks:
+        prepared = prepare(data, **options)
+        result = compare_prepared(prepared, seeds=seeds, metric=metric, **limits, **callbacks)
     if json:
-        print(jsonlib.dumps(result.summary, indent=2))
+        print_json(result.summary)
     else:
         comparison_output.comparison(result.summary)
-        files = f"Files: {result.out}/comparison.json, .csv, .md{_picture(result)}"
+        picture = " and recall.svg" if (prepared.out / "recall.svg").exists() else ""
+        files = f"Files: {prepared.out}/comparison.json, .csv, .md{picture}"
         comparison_output.console().print(visible(files), style="dim", markup=False)
     return 0 if result.ok else 1
-
-
-def _picture(result: Any) -> str:
-    drawn = (result.out / "recall.svg").exists()
-    return " and recall.svg" if drawn else " (recall.svg needs longtail[report])"

@@ -1,4 +1,4 @@
-"""What the terminal shows on standard output: the table of a comparison, its picture and its sentences."""
+"""A comparison on standard output: the table, the bars and the sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from longtail.report import recall_plot, tables
 from longtail.report.rows import context
 
 WIDE = 118
-"""Columns for output that is not a terminal, so that a table in a log keeps its lines."""
+"""Columns of output that is not a terminal, so that the lines of a table in a log are not broken."""
 
 ALWAYS = 3
 """Columns of `tables.header`: method, metric and difference are always shown, many, medium and few if possible."""
@@ -28,9 +28,9 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def comparison(summary: dict[str, Any]) -> None:
-    """The ranked table, the picture, the verdict and what was measured."""
+    """Print the ranked table, the bars, the verdict and what was measured."""
     out = console()
-    out.print(_ranked(summary, out))
+    out.print(_ranked_table(summary, out))
     out.print()
     if summary["rows"]:
         out.print(recall_plot.text(summary, ascii_only=not draws_blocks(), room=out.width), markup=False)
@@ -41,8 +41,8 @@ def comparison(summary: dict[str, Any]) -> None:
         out.print(note, markup=False, style="red" if note.startswith("FAILED") else "dim")
 
 
-def _ranked(summary: dict[str, Any], out: Console) -> Table:
-    """The table with as many columns as the terminal has room for, the least telling left out first."""
+def _ranked_table(summary: dict[str, Any], out: Console) -> Table:
+    """The table with as many columns as the terminal has room for, the least important omitted first."""
     names, lines = tables.header(summary), tables.cells(summary)
     widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
     shown = list(range(len(names)))

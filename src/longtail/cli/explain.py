@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
+from longtail.cli.terminal import print_json
 
 
 def explain(
@@ -24,7 +24,7 @@ def explain(
     row = explained(method)
     row |= ledger.known(row["spec"])
     if json:
-        print(jsonlib.dumps(row, indent=2))
+        print_json(row)
         return 0
     print(f"{row['spec']}: {row['summary']}\n\n{row['body']}\n")
     print(f"Call: {row['signature']}")
@@ -33,9 +33,8 @@ def explain(
         print(f"  {knob['name']:<20} default {knob['default']!r}{rule}")
     for line in row["example"]:
         print(f"Example: {line}" if line == row["example"][0] else f"         {line}")
-    cost = (
-        f"trains {row['trains']}" if row["retrains"] else f"re-reads the scores of {row['reads']}; nothing is retrained"
-    )
+    trains = f"trains {row['trains']}"
+    cost = trains if row["retrains"] else f"re-reads the scores of {row['reads']}; nothing is retrained"
     print(f"Cost: {cost}" + ("; needs a validation part (--val 0.2)" if row["needs_val"] else ""))
     print(f"Presets: {', '.join(row['presets'])}\n\n{row['title']}, {row['paper']}\n{row['bibtex']}")
     for line in _numbers(row):
@@ -49,8 +48,8 @@ def _numbers(row: dict[str, Any]) -> list[str]:
 
     by_benchmark: dict[str, list[str]] = {}
     for number in row["published"]:
-        told = f"{number['error']:.2f} {number['source']} ({number['select']})"
-        by_benchmark.setdefault(number["benchmark"], []).append(told)
+        text = f"{number['error']:.2f} {number['source']} ({number['select']})"
+        by_benchmark.setdefault(number["benchmark"], []).append(text)
     lines = ["", "Published top-1 error on the balanced test set, %:"] if by_benchmark else []
     lines += [f"  {name:<17} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
     lines += ["", "Measured with longtail reproduce, %:"] if row["measured"] else []

@@ -1,8 +1,7 @@
-"""`longtail inspect`: the shape of the imbalance and what is wrong with the data, before anything is trained."""
+"""`longtail inspect`: how imbalanced the data are and what is wrong with them, before anything is trained."""
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, as_written, taking
-from longtail.cli.terminal import say
+from longtail.cli.option_groups import DATA, data_words, with_options
+from longtail.cli.terminal import print_json, print_lines
 
 FailOn = Annotated[
     str | None,
@@ -23,7 +22,7 @@ FailOn = Annotated[
 SVG = Annotated[Path | None, typer.Option("--svg", help="Write the class sizes as a picture to this file.")]
 
 
-@taking(reading=DATA)
+@with_options(reading=DATA)
 def inspect(
     data: o.Data = "digits",
     reading: Any = None,
@@ -33,41 +32,38 @@ def inspect(
 ) -> int:
     """Show how imbalanced DATA are, what is wrong with them, what cannot be measured, and what to try and why.
 
-    Images that cannot be decoded are left out and reported, whether --skip-bad is given or not.
+    Images that cannot be decoded are skipped and reported, whether --skip-bad is given or not.
 
     Example: longtail inspect photos/ --fail-on "duplicates,leaks,min-count<5"
     """
     from longtail.inspection import rules
 
-    wanted = rules.rules(fail_on)
+    broken_if = rules.rules(fail_on)
     if svg is not None:
-        from longtail.facts.paths import check_not_data
-
-        _check_writable(svg)
-        check_not_data(svg, data, "--svg", inside=True)
-    found = _inspected(data, reading)
-    found["broken_rules"] = rules.broken(wanted, found)
+        _check_can_draw(svg, data)
+    result = _inspect(data, reading)
+    result["broken_rules"] = rules.broken(broken_if, result)
     if svg is not None:
-        _draw(svg, found)
+        _draw(svg, result)
     if json:
-        print(jsonlib.dumps(found, indent=2, allow_nan=False))
+        print_json(result)
     else:
-        _show(found)
-    for line in found["broken_rules"]:
-        say(f"longtail: rule broken: {line}", error=True)
-    return 1 if found["broken_rules"] else 0
+        _show(result)
+    for line in result["broken_rules"]:
+        print_lines(f"longtail: rule broken: {line}", error=True)
+    return 1 if result["broken_rules"] else 0
 
 
-def _inspected(data: str, reading: dict[str, Any]) -> dict[str, Any]:
+def _inspect(data: str, reading: dict[str, Any]) -> dict[str, Any]:
     from longtail.data import load, pool
     from longtail.data.read.dispatch import HUB, NAMES
     from longtail.data.read.tables.sources import is_table
     from longtail.facts import profiles
     from longtail.inspection import inspection
 
-    named = as_written(data, reading)
+    named = data_words(data, reading)
     if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
-        return inspection(load(data, **reading), data=named)  # or refused before anything is read
+        return inspection(load(data, **reading), data=named)  # which refuses bad options before reading
     shaping = {key: reading[key] for key in ("ratio", "profile", "val")}
     options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
     if data.startswith(HUB) or (Path(data).is_dir() and not is_table(Path(data))):
@@ -76,57 +72,64 @@ def _inspected(data: str, reading: dict[str, Any]) -> dict[str, Any]:
     return inspection(rows, load(rows, **shaping), data=named)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(result: dict[str, Any]) -> None:
     from rich.text import Text
 
     from longtail.cli import comparison_output
-    from longtail.report import recall_plot, tables
+    from longtail.report import class_size_plot, tables
 
     out, blocks = comparison_output.console(), comparison_output.draws_blocks()
 
     def line(text: str, style: str = "") -> None:
-        # what a class is called is neither markup nor an emoji nor an order to the terminal
-        out.print(Text(_shown(text, blocks), style=style))
+        # a class name is neither markup nor an emoji nor a control sequence
+        out.print(Text(_visible(text, blocks), style=style))
 
-    line(found["headline"], "bold")
-    out.print(Text(recall_plot.bars(found["classes"], found["class_counts"], ascii_only=not blocks)))
-    members = {g: found["groups"][g] for g in ("many", "medium", "few")}
+    line(result["headline"], "bold")
+    out.print(Text(class_size_plot.text(result["classes"], result["class_counts"], ascii_only=not blocks)))
+    members = {g: result["groups"][g] for g in ("many", "medium", "few")}
     sizes = ", ".join(f"{len(names)} {g}" for g, names in members.items() if names)
-    rule = tables.group_rule(found["groups"]["rule"], found["class_counts"])
-    line(f"Gini coefficient {found['gini']:.3g}; {sizes + ': ' if sizes else ''}{rule}", "dim")
-    for note in found["notes"]:
+    rule = tables.group_rule(result["groups"]["rule"], result["class_counts"])
+    line(f"Gini coefficient {result['gini']:.3g}; {sizes + ': ' if sizes else ''}{rule}", "dim")
+    for note in result["notes"]:
         line(note, "dim")
-    if found["findings"]:
+    if result["findings"]:
         line("Found", "bold")
-    for text in found["findings"]:
+    for text in result["findings"]:
         line(f"- {text}")
     line("What to do, in this order", "bold")
-    for number, one in enumerate(found["advice"], start=1):
-        line(f"{number}. {one['try'][0].upper()}{one['try'][1:]}: {one['why']}.")
-        if one["command"]:  # on a line of its own, however long, so that it can be copied
-            out.print(Text(f"   {_shown(one['command'], blocks)}", style="bold"), soft_wrap=True)
+    for number, step in enumerate(result["advice"], start=1):
+        line(f"{number}. {step['try'][0].upper()}{step['try'][1:]}: {step['why']}.")
+        if step["command"]:  # on a line of its own, however long, so that it can be copied
+            out.print(Text(f"   {_visible(step['command'], blocks)}", style="bold"), soft_wrap=True)
 
 
-def _shown(text: str, blocks: bool) -> str:
+def _visible(text: str, blocks: bool) -> str:
     from longtail.report.printable import shown
 
     return shown(text, longest=len(text) * 10, ascii_only=not blocks)
 
 
-def _check_writable(svg: Path) -> None:
-    """Before the data are read."""
+def _check_can_draw(svg: Path, data: str) -> None:
+    """Refuse a picture that cannot be drawn or written, before the data are read."""
+    from longtail.facts.paths import check_not_data
+    from longtail.report import svg_figure
+
+    if not svg_figure.available():
+        raise ValueError("--svg needs matplotlib, which is not installed; install longtail[report] or leave out --svg")
     folder = svg.parent
     if svg.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ValueError(f"--svg must name a file in a folder that can be written, got {str(svg)!r}; make the folder")
+    check_not_data(svg, data, "--svg", inside=True)
 
 
-def _draw(svg: Path, found: dict[str, Any]) -> None:
+def _draw(svg: Path, result: dict[str, Any]) -> None:
     from longtail.facts.files import write_text
-    from longtail.report import recall_plot
+    from longtail.report import class_size_plot
 
-    place = {name: j for j, name in enumerate(found["classes"])}
-    groups = {g: [place[name] for name in found["groups"][g]] for g in ("many", "medium", "few")}
-    drawn = recall_plot.bars_svg(
-        found["classes"], found["class_counts"], found["headline"], groups, rule=found["groups"]["rule"]
+    index = {name: j for j, name in enumerate(result["classes"])}
+    groups = {g: [index[name] for name in result["groups"][g]] for g in ("many", "medium", "few")}
+    drawn = class_size_plot.svg(
+        result["classes"], result["class_counts"], result["headline"], groups, rule=result["groups"]["rule"]
     )
+    assert drawn is not None  # it was checked that it can be drawn
     write_text(svg, drawn)

@@ -1,13 +1,13 @@
-"""`longtail methods`: the menu."""
+"""`longtail methods`: the list of methods."""
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import Annotated
 
 import typer
 
 from longtail.cli import options as o
+from longtail.cli.terminal import print_json
 
 
 def methods(
@@ -22,7 +22,7 @@ def methods(
 
     rows = overview(task)
     if json:
-        print(jsonlib.dumps(rows, indent=2))
+        print_json(rows)
         return 0
     from rich.table import Table
 
@@ -36,8 +36,8 @@ def methods(
     out = comparison_output.console()
     out.print(table)
     out.print(
-        "\nPresets: quick, all, estimators (which quick and all hold for tables). "
-        "longtail explain METHOD tells the equation, the knobs and the paper.",
+        "\nPresets: quick, all, estimators (which quick and all contain for tables). "
+        "longtail explain METHOD shows the equation, the knobs and the paper.",
         style="dim",
     )
     return 0

@@ -1,4 +1,4 @@
-"""Groups of options that several verbs take, declared once and handed over as one dict."""
+"""Groups of options that several verbs take, declared once and passed on as one dict."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DATA: Group = {
     "profile": (o.Profile, "exp"),
     "val": (o.Val, None),
 }
-"""How DATA are read and split."""
+"""Reading and splitting DATA."""
 
 TRAINING: Group = {
     "epochs": (o.Epochs, None),
@@ -39,11 +39,11 @@ TRAINING: Group = {
     "precision": (o.Precision, None),
     "compile": (o.Compile, False),
 }
-"""How every method is trained."""
+"""Training every method."""
 
 
-def as_written(data: str, reading: Mapping[str, Any]) -> str:
-    """DATA and their options as a shell takes them, without options that have their default."""
+def data_words(data: str, reading: Mapping[str, Any]) -> str:
+    """DATA and its options as words for a shell, without options that have their default."""
     from longtail.data.read.options import FLAGS
 
     words = [data]
@@ -59,10 +59,10 @@ def as_written(data: str, reading: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def taking(**groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a verb the options of these groups in place of the parameters of their names.
+def with_options(**groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Replace the parameters of a verb that are named after groups by the options of these groups.
 
-    The verb declares a parameter for every group and gets a dict of its options there.
+    The verb declares one parameter for every group, and receives a dict of its options in its place.
     """
 
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:
@@ -87,11 +87,8 @@ def taking(**groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]
     return decorate
 
 
-def recipe(training: Mapping[str, Any]) -> dict[str, Any]:
+def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:
     """The training options as `Recipe` names them, checked."""
-    kind = o.kind(training["recipe"])
-    return {
-        **{k: v for k, v in training.items() if k != "recipe"},
-        "kind": kind,
-        "compile": training["compile"] or None,
-    }
+    kind = o.recipe_kind(training["recipe"])
+    options = {name: value for name, value in training.items() if name != "recipe"}
+    return {**options, "kind": kind, "compile": training["compile"] or None}

@@ -28,8 +28,8 @@ Label = Annotated[
     str | None,
     typer.Option(help="Column of the labels (without a header: its number, or last); file of labels beside an .npy."),
 ]
-Split = Annotated[str | None, typer.Option(help="Column that says train, val or test.")]
-Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are kept together in a split.")]
+Split = Annotated[str | None, typer.Option(help="Column with the words train, val or test.")]
+Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are never split between parts.")]
 Weight = Annotated[str | None, typer.Option(help="Column of sample weights; a row of weight k counts as k rows.")]
 Drop = Annotated[
     list[str] | None, typer.Option("--drop", help="A column that is no feature, such as a row number; may be repeated.")
@@ -37,9 +37,9 @@ Drop = Annotated[
 Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
 Header = Annotated[
     bool | None,
-    typer.Option("--header/--no-header", help="Whether the first line names the columns (by default: seen)."),
+    typer.Option("--header/--no-header", help="Whether the first line names the columns (by default: detected)."),
 ]
-Size = Annotated[int | None, typer.Option(help="Height and width that images are brought to, once (32).")]
+Size = Annotated[int | None, typer.Option(help="Height and width that images are resized to, once (32).")]
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
 ]
@@ -66,19 +66,19 @@ Precision = Annotated[
     str | None, typer.Option(help="auto (by the hardware), float32 or bfloat16 (by default: auto for cifar).")
 ]
 Evaluations = Annotated[
-    int, typer.Option(help="How often the test part is looked at during a training; decides nothing, costs time.")
+    int, typer.Option(help="How often the test part is evaluated during a training; decides nothing, costs time.")
 ]
-Budget = Annotated[str | None, typer.Option(help="Begin no further run after this time: 90s, 10m, 1h.")]
+Budget = Annotated[str | None, typer.Option(help="Start no further run after this time: 90s, 10m, 1h.")]
 Jobs = Annotated[int | None, typer.Option(help="Runs at a time (by default one per core; on a GPU one).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
-DryRun = Annotated[bool, typer.Option(help="Check everything, say what would run and how long, and stop.")]
+DryRun = Annotated[bool, typer.Option(help="Check everything, print what would run and how long, and stop.")]
 Out = Annotated[Path | None, typer.Option(help="Output folder; the same command resumes there.")]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def kind(recipe: str) -> str:
-    """The kind of recipe, checked."""
+def recipe_kind(recipe: str) -> str:
+    """The kind of recipe, checked: common or own."""
     if recipe not in ("common", "own"):
         raise ValueError(f"--recipe must be common or own, got {recipe!r}; choose one of these")
     return recipe
@@ -95,7 +95,7 @@ def seconds(budget: str | None) -> float | None:
 
 
 def device(name: str) -> str:
-    """The device, checked to be there."""
+    """The device, checked to be available."""
     import torch
 
     kind = name.split(":")[0]

@@ -1,38 +1,40 @@
-"""What a dry run shows: the plan in numbers, its time and its memory."""
+"""Output of a dry run: the plan in numbers, its time and its memory."""
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-from longtail.cli.terminal import say
+from longtail.cli.terminal import print_json, print_lines
 
 
-def show(found: dict[str, Any], json: bool) -> int:
-    """Print what `estimate` found."""
+def show_estimate(prepared: Any, seeds: int, metric: str, jobs: int | None, evaluations: int, json: bool) -> int:
+    """Estimate time and memory of a prepared comparison, and print them with its plan."""
+    from longtail.comparison.estimate import estimate
+
+    plan = estimate(prepared, seeds, metric, jobs, evaluations, process_age())
     if json:
-        print(jsonlib.dumps(found, indent=2))
+        print_json(plan)
         return 0
-    side = f"{found['jobs']} at a time"
-    say(f"data      {found['data']}: {found['train']} training and {found['test']} test examples, "
-          f"{found['classes']} classes")  # fmt: skip
-    say(f"methods   {', '.join(found['methods'])}")
-    folded = f" and {found['folds']} folds" if found["folds"] else ""
-    say(f"runs      {found['runs']} with {found['seeds']} seeds{folded} ({found['finished']} finished, "
-          f"{found['trainings']} to train, the others share a training), {found['epochs']} epochs, {side}")  # fmt: skip
-    say(f"time      about {duration(found['seconds'])}, {duration(found['seconds_per_training'])} a training "
+    side = f"{plan['jobs']} at a time"
+    print_lines(f"data      {plan['data']}: {plan['train']} training and {plan['test']} test examples, "
+          f"{plan['classes']} classes")  # fmt: skip
+    print_lines(f"methods   {', '.join(plan['methods'])}")
+    folded = f" and {plan['folds']} folds" if plan["folds"] else ""
+    print_lines(f"runs      {plan['runs']} with {plan['seeds']} seeds{folded} ({plan['finished']} finished, "
+          f"{plan['trainings']} to train, the others share a training), {plan['epochs']} epochs, {side}")  # fmt: skip
+    print_lines(f"time      about {duration(plan['seconds'])}, {duration(plan['seconds_per_training'])} a training "
         "(from short trainings of these methods, measured now)")  # fmt: skip
-    on_gpu = f", {size(found['gpu_memory'])} on the GPU" if found["gpu_memory"] else ""
-    say(f"memory    about {size(found['memory'])}{on_gpu}, with {side}")
-    say(f"folder    {found['out']}")
+    on_gpu = f", {size(plan['gpu_memory'])} on the GPU" if plan["gpu_memory"] else ""
+    print_lines(f"memory    about {size(plan['memory'])}{on_gpu}, with {side}")
+    print_lines(f"folder    {plan['out']}")
     return 0
 
 
-def age() -> float:
-    """Seconds since this process began, as far as the system tells; else those that it computed."""
+def process_age() -> float:
+    """Seconds since this process began, where the system says so; else its CPU seconds."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
@@ -41,7 +43,7 @@ def age() -> float:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever is read at once."""
+    """As in 90 s, 12 min or 3.4 h."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

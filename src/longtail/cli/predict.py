@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.terminal import as_it_is, say
+from longtail.cli.terminal import print_json, print_lines, write_table
 
 NAMED = 10
-"""Images that were skipped and are named on the terminal."""
+"""How many skipped images are named on the terminal."""
 
 
 def predict(
@@ -36,8 +35,8 @@ def predict(
 ) -> int:
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
 
-    Probabilities refer to the training prior unless --target-prior says where the model is used; with it, the most
-    probable class there is decided for.
+    Probabilities refer to the training prior. With --target-prior they refer to that prior, and the most probable class
+    under it is predicted.
 
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
     """
@@ -53,34 +52,39 @@ def predict(
     target = None if out is None else check_target(out)
     if target is not None:
         check_not_data(target, data)
-    wanted = prior(target_prior)
+    new_prior = prior(target_prior)
     predictor = Predictor.load(model)
     _check_kind(data, predictor.preparation)
-    found = predictor.predictions(
+    predictions = predictor.predictions(
         rows(data, predictor.preparation, delimiter=delimiter, header=header),
-        target_prior=wanted, raw=raw, skip_bad=skip_bad,
+        target_prior=new_prior, raw=raw, skip_bad=skip_bad,
     )  # fmt: skip
-    for note in (*found.notes, *_skipped(found)):
-        say(f"longtail: note: {note}", error=True)
+    for note in (*predictions.notes, *_skipped_note(predictions)):
+        print_lines(f"longtail: note: {note}", error=True)
     if target is None:
-        as_it_is(found.csv())
+        write_table(predictions.csv())
         return 0
-    _write(found, target)
-    counted = {name: Counter(found.labels)[name] for name in found.classes}
-    told: dict[str, Any] = {"out": str(target), "rows": len(found), "predicted": counted, "rule": found.rule,
-                            "prior": found.prior, "notes": list(found.notes), "skipped": found.missing}  # fmt: skip
+    _write(predictions, target)
+    counts = Counter(predictions.labels)
     if json:
-        print(jsonlib.dumps(told, indent=2))
+        print_json({
+            "out": str(target), "rows": len(predictions), "predicted": {c: counts[c] for c in predictions.classes},
+            "rule": predictions.rule, "prior": predictions.prior, "notes": list(predictions.notes),
+            "skipped": predictions.missing,
+        })  # fmt: skip
         return 0
-    shown = ", ".join(f"{name} {count}" for name, count in sorted(counted.items(), key=lambda kv: -kv[1])[:8] if count)
-    more = " ..." if sum(map(bool, counted.values())) > 8 else ""
-    say(f"{len(found)} rows: {shown}{more}" + (f"; {len(found.skipped)} skipped" if found.skipped else ""))
-    say(f"Rule: {found.rule}. Probabilities: {_told(found.prior)}.\nFile: {target}")
+    ranked = sorted(((c, counts[c]) for c in predictions.classes if counts[c]), key=lambda pair: -pair[1])
+    listed = ", ".join(f"{name} {count}" for name, count in ranked[:8]) + (" ..." if len(ranked) > 8 else "")
+    skipped = f"; {len(predictions.skipped)} skipped" if predictions.skipped else ""
+    raw_text = "raw, not corrected for a prior"
+    probabilities = raw_text if predictions.prior == "raw" else f"under the prior: {predictions.prior}"
+    print_lines(f"{len(predictions)} rows: {listed}{skipped}")
+    print_lines(f"Rule: {predictions.rule}. Probabilities: {probabilities}.\nFile: {target}")
     return 0
 
 
 def _check_kind(data: str, preparation: Any) -> None:
-    """Whether a file could be an image, where the model knows images; other kinds are checked where they are read."""
+    """Refuse a table or an array for a model of images; other kinds are checked where they are read."""
     from longtail.data.read.tables.sources import is_table
 
     path = Path(data)
@@ -89,26 +93,22 @@ def _check_kind(data: str, preparation: Any) -> None:
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
 
 
-def _skipped(found: Any) -> list[str]:
-    """Says how many rows were skipped and names them; where they are many, the output names them all."""
-    if not found.skipped:
+def _skipped_note(predictions: Any) -> list[str]:
+    """A sentence with the number of skipped rows and the first of their names; none where none was skipped."""
+    if not predictions.skipped:
         return []
-    count, total = len(found.skipped), len(found) + len(found.skipped)
-    told = ", ".join(f"{name!r} ({why})" for name, why in list(found.missing.items())[:NAMED])
-    told += f" and {count - NAMED} more, which the output names" if count > NAMED else ""
-    return [f"{count} of {total} images could not be decoded and have no prediction: {told}"]
+    count, total = len(predictions.skipped), len(predictions) + len(predictions.skipped)
+    names = ", ".join(f"{name!r} ({why})" for name, why in list(predictions.missing.items())[:NAMED])
+    names += f" and {count - NAMED} more, which the output names" if count > NAMED else ""
+    return [f"{count} of {total} images could not be decoded and have no prediction: {names}"]
 
 
-def _write(found: Any, target: Path) -> None:
+def _write(predictions: Any, target: Path) -> None:
     try:
-        found.write(target)
+        predictions.write(target)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(f"--out {target} cannot be written ({reason}); name a file in another folder") from None
-
-
-def _told(prior: str) -> str:
-    return "raw, not corrected for a prior" if prior == "raw" else f"under the prior: {prior}"
 
 
 def prior(text: str | None) -> Any:
@@ -120,22 +120,22 @@ def prior(text: str | None) -> Any:
         from longtail.facts.paths import regular
 
         try:
-            found = json_documents.parse(regular(text, "--target-prior").read_bytes())
+            shares = json_documents.parse(regular(text, "--target-prior").read_bytes())
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ValueError(
                 f"--target-prior {text} cannot be read ({reason}); write {{class: share}} as JSON"
             ) from None
-        if not isinstance(found, dict):
-            raise ValueError(f"--target-prior {text} must hold {{class: share}}, got a {type(found).__name__}")
-        return found
+        if not isinstance(shares, dict):
+            raise ValueError(f"--target-prior {text} must contain {{class: share}}, got a {type(shares).__name__}")
+        return shares
     pairs = [pair.rpartition("=") for pair in text.split(",")]
     if not all(name and sign for name, sign, _ in pairs):
         raise ValueError(
             f'--target-prior must be training, uniform, a .json file or shares such as "a=0.9,b=0.1", got {text!r}; '
             "for class names with a comma use a .json file"
         )
-    found = {name.strip(): share for name, _, share in pairs}
-    if len(found) < len(pairs):
-        raise ValueError(f"--target-prior must name every class once, got {text!r}; leave out what is there twice")
-    return found
+    shares = {name.strip(): share for name, _, share in pairs}
+    if len(shares) < len(pairs):
+        raise ValueError(f"--target-prior must name every class once, got {text!r}; leave out the repeated name")
+    return shares

@@ -1,4 +1,4 @@
-"""What is told on standard error while runs go on: a bar in a terminal, else a plain line now and then."""
+"""Progress on standard error while runs go on: a bar in a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
-from longtail.cli.terminal import say
+from longtail.cli.terminal import print_lines
 from longtail.facts.messages import visible
 from longtail.report.printable import shown
 
@@ -17,30 +17,10 @@ FIRST, LATER = 10.0, 60.0
 """Seconds between two lines: at first, and at most; each wait is twice the one before."""
 
 
-class Display(Protocol):
-    """Where it is shown how far the work is."""
-
-    def prepared(self, doing: str, total: int) -> None:
-        """The data are read; what comes first may still be refused, so that nothing is said yet in lines."""
-        ...
-
-    def show(self, doing: str, finished: int, total: int) -> None:
-        """What goes on now, and how many of how many are finished; at most one line, or none."""
-        ...
-
-    def tell(self, line: str) -> None:
-        """A line that stays."""
-        ...
-
-    def close(self, *, whole: bool) -> None:
-        """Nothing goes on any more; `whole` where nothing went wrong."""
-        ...
-
-
 class Lines:
     """Lines without control characters, for a log: the first when the work begins, then fewer and fewer.
 
-    Nothing is said before FIRST seconds of preparation, whose errors are one line alone.
+    Nothing is printed before FIRST seconds of preparation, whose errors are one line alone.
     """
 
     def __init__(self, what: str, unit: str) -> None:
@@ -53,27 +33,27 @@ class Lines:
         self._thread.start()
 
     def prepared(self, doing: str, total: int) -> None:
-        """Known to the heartbeat."""
+        """Take note that the data are read; print nothing, since what comes first may yet be refused."""
         self._now = (doing, 0, total)
 
-    def show(self, doing: str, finished: int, total: int) -> None:
-        """Print the first time; later the heartbeat does."""
+    def update(self, doing: str, finished: int, total: int) -> None:
+        """Print what runs now and how much is finished the first time; later the heartbeat does."""
         self._now = (doing, finished, total)
         if not self._begun:
             self._begun = True
             self._print()
 
-    def tell(self, line: str) -> None:
-        """Print it."""
-        say(line, error=True)
+    def print_line(self, line: str) -> None:
+        """Print a line at once."""
+        print_lines(line, error=True)
 
-    def close(self, *, whole: bool) -> None:
-        """End the heartbeat, and say how long it took; where something went wrong, that is said and not this."""
+    def close(self, *, success: bool) -> None:
+        """End the heartbeat; after success, print how long it took."""
         self._over.set()
         self._thread.join()
         _, finished, total = self._now
-        if self._begun and whole:
-            self.tell(f"longtail: {self._what}: {finished} of {total} {self._unit} finished, {self._elapsed()}")
+        if self._begun and success:
+            self.print_line(f"longtail: {self._what}: {finished} of {total} {self._unit} finished, {self._elapsed()}")
 
     def _heartbeat(self) -> None:
         wait = FIRST
@@ -83,8 +63,8 @@ class Lines:
 
     def _print(self) -> None:
         doing, finished, total = self._now
-        far = f"{finished} of {total} {self._unit} finished, {doing}" if total else doing
-        self.tell(f"longtail: {self._what}: {far}, {self._elapsed()}")
+        state = f"{finished} of {total} {self._unit} finished, {doing}" if total else doing
+        self.print_line(f"longtail: {self._what}: {state}, {self._elapsed()}")
 
     def _elapsed(self) -> str:
         seconds = time.monotonic() - self._start
@@ -92,29 +72,22 @@ class Lines:
 
 
 class Bar:
-    """A bar with what is running, elapsed time and an estimate of the rest."""
+    """A bar with what is running, elapsed time and an estimate of the rest; the same methods as `Lines`."""
 
     def __init__(self, what: str) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich import progress
 
         from longtail.cli import comparison_output
 
         self._what = what
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("elapsed"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("elapsed"),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
             console=comparison_output.console(stderr=True),
             transient=True,
         )
@@ -123,63 +96,69 @@ class Bar:
 
     def prepared(self, doing: str, total: int) -> None:
         """Show the bar at its beginning."""
-        self.show(doing, 0, total)
+        self.update(doing, 0, total)
 
-    def show(self, doing: str, finished: int, total: int) -> None:
+    def update(self, doing: str, finished: int, total: int) -> None:
         """Move the bar."""
-        self._bar.update(
-            self._task, description=f"{self._what}: {doing}", completed=finished, total=total, refresh=True
-        )
+        text = f"{self._what}: {doing}"
+        self._bar.update(self._task, description=text, completed=finished, total=total, refresh=True)
 
-    def tell(self, line: str) -> None:
-        """Print above the bar."""
+    def print_line(self, line: str) -> None:
+        """Print a line above the bar."""
         self._bar.console.print(line, markup=False, style="red")
 
-    def close(self, *, whole: bool) -> None:
-        """Take the bar away."""
+    def close(self, *, success: bool) -> None:
+        """Remove the bar."""
         self._bar.stop()
+
+
+Display = Lines | Bar
 
 
 @contextmanager
 def display(what: str, unit: str) -> Iterator[Display]:
     """A bar where standard error is a terminal, lines elsewhere."""
-    found: Display = Bar(what) if sys.stderr.isatty() else Lines(what, unit)
-    whole = False
+    screen = Bar(what) if sys.stderr.isatty() else Lines(what, unit)
+    success = False
     try:
-        yield found
-        whole = True
+        yield screen
+        success = True
     finally:
-        found.close(whole=whole)
+        screen.close(success=success)
 
 
 @contextmanager
-def watched(what: str) -> Iterator[dict[str, Any]]:
-    """What is told over the runs of a comparison: the callbacks that say what begins, what ended, and what failed."""
+def comparison_callbacks(what: str) -> Iterator[dict[str, Any]]:
+    """The callbacks of a comparison that show which runs begin, end and fail."""
     running: list[str] = []
     finished = total = 0
     with display(what, "runs") as screen:
 
-        def planned(plan: Any) -> None:
+        def on_plan(plan: Any) -> None:
             nonlocal finished, total
-            finished, total = sum(t.finished for t in plan.tasks), len(plan.tasks)
+            finished, total = sum(task.finished for task in plan.tasks), len(plan.tasks)
             screen.prepared("beginning", total)
 
-        def begun(task: Any) -> None:
-            running.append(f"{shown(task.spec)}, seed {task.seed}")
-            screen.show(_running(running), finished, total)
+        def on_begin(task: Any) -> None:
+            running.append(_run_name(task))
+            screen.update(_running(running), finished, total)
 
-        def ended(outcome: Any) -> None:
+        def on_result(result: Any) -> None:
             nonlocal finished
-            where = f"{shown(outcome.task.spec)}, seed {outcome.task.seed}"
-            if where in running:
-                running.remove(where)
-            if outcome.error is not None:
-                screen.tell(visible(f"FAILED {where}: {outcome.error}"))
+            name = _run_name(result.task)
+            if name in running:
+                running.remove(name)
+            if result.error is not None:
+                screen.print_line(visible(f"FAILED {name}: {result.error}"))
             else:
                 finished += 1
-            screen.show(_running(running), finished, total)
+            screen.update(_running(running), finished, total)
 
-        yield {"on_plan": planned, "on_begin": begun, "on_result": ended}
+        yield {"on_plan": on_plan, "on_begin": on_begin, "on_result": on_result}
+
+
+def _run_name(task: Any) -> str:
+    return f"{shown(task.spec)}, seed {task.seed}"
 
 
 def _running(names: list[str]) -> str:

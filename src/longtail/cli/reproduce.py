@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.terminal import say
+from longtail.cli.terminal import print_json, print_lines
 
 
 def reproduce(
@@ -36,33 +35,25 @@ def reproduce(
 
     Example: longtail reproduce cifar10-lt-100 --methods ce,ldam-drw --data-dir data/cifar10
     """
+    from longtail.cli import plan_output, progress
     from longtail.comparison import reproduction
     from longtail.comparison.execute import check_limits
 
-    limit = o.seconds(budget)
-    check_limits(jobs, limit, evaluations)
-    asked: dict[str, Any] = {
-        "methods": methods, "seeds": seeds, "epochs": epochs, "data_dir": data_dir, "kind": o.kind(recipe),
+    limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
+    check_limits(**limits)
+    options: dict[str, Any] = {
+        "methods": methods, "seeds": seeds, "epochs": epochs, "data_dir": data_dir, "kind": o.recipe_kind(recipe),
         "precision": precision, "compile": compile or None, "out": out, "device": o.device(device),
     }  # fmt: skip
     if dry_run:
-        from longtail.cli import plan_output
-        from longtail.comparison.estimate import estimate
-
-        _, prepared = reproduction.prepare_benchmark(benchmark, **asked)
-        return plan_output.show(
-            estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, plan_output.age()), json
-        )
-    from longtail.cli import progress
-
-    with progress.watched(f"reproducing {benchmark}") as callbacks:
-        wanted, prepared = reproduction.prepare_benchmark(benchmark, **asked)
-        result = reproduction.reproduce_prepared(
-            wanted, prepared, seeds=seeds, evaluations=evaluations, jobs=jobs, budget=limit, **callbacks
-        )
+        _, prepared = reproduction.prepare_benchmark(benchmark, **options)
+        return plan_output.show_estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, json)
+    with progress.comparison_callbacks(f"reproducing {benchmark}") as callbacks:
+        published, prepared = reproduction.prepare_benchmark(benchmark, **options)
+        result = reproduction.reproduce_prepared(published, prepared, seeds=seeds, **limits, **callbacks)
     if json:
-        print(jsonlib.dumps(result.found, indent=2))
+        print_json(result.found)
     else:
-        say(str(result))
-        say(f"Files: {result.out}/reproduction.json, .md, comparison.json, .csv, .md")
+        print_lines(str(result))
+        print_lines(f"Files: {result.out}/reproduction.json, .md, comparison.json, .csv, .md")
     return 0 if result.ok else 1

@@ -1,10 +1,12 @@
-"""Text for a terminal that may know nothing but ASCII, from data that may hold orders to it."""
+"""Output to a terminal that may know nothing but ASCII, of data that may hold control characters."""
 
 from __future__ import annotations
 
 import codecs
 import io
+import json
 import sys
+from typing import Any
 
 from longtail.facts import messages
 
@@ -12,7 +14,7 @@ PLAIN = {
     "±": "+/-", "–": "-", "—": "-", "−": "-", "×": "x", "·": "*", "…": "...", "†": "#", "→": "->", "█": "#", "▌": " ",
     "≥": ">=", "≤": "<=",
 }  # fmt: skip
-r"""What we write beyond ASCII, in ASCII; anything else, a class called ñ, is shown as \xf1."""
+r"""Our characters beyond ASCII, in ASCII; any other, as in a class called ñ, is printed as \xf1."""
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
@@ -21,25 +23,30 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(PLAIN.get(c) or messages.escaped(c) for c in error.object[error.start : error.end]), error.end
 
 
-def take_anything() -> None:
-    """Standard output and error take every character from now on, whatever the terminal's encoding."""
+def escape_unencodable() -> None:
+    """Let standard output and error take every character from now on, whatever the terminal's encoding."""
     codecs.register_error("longtail", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="longtail")
 
 
-def as_it_is(text: str) -> None:
-    """Write a table to standard output: in UTF-8, byte for byte, but to a terminal only what can be seen."""
+def write_table(text: str) -> None:
+    """Write a table to standard output: in UTF-8, byte for byte, but to a terminal only visible characters."""
     if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
-        say(text.removesuffix("\n"))
+        print_lines(text.removesuffix("\n"))
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
     sys.stdout.buffer.flush()
 
 
-def say(text: str, *, error: bool = False) -> None:
-    """Print lines of which each holds only what can be seen."""
+def print_lines(text: str, *, error: bool = False) -> None:
+    """Print lines with their invisible characters escaped, to standard output or error."""
     lines = "\n".join(messages.visible(line) for line in text.split("\n"))
     print(lines, file=sys.stderr if error else sys.stdout)
+
+
+def print_json(content: Any) -> None:
+    """Print JSON to standard output."""
+    print(json.dumps(content, indent=2, allow_nan=False))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, TRAINING, recipe, taking
-from longtail.cli.terminal import say
+from longtail.cli.option_groups import DATA, TRAINING, recipe_options, with_options
+from longtail.cli.terminal import print_json, print_lines
 
 if TYPE_CHECKING:
     from longtail.cli.progress import Display
     from longtail.runs.train import Fit
 
 
-@taking(reading=DATA, training=TRAINING)
+@with_options(reading=DATA, training=TRAINING)
 def train(
     data: o.Data = "digits",
     method: Annotated[str, typer.Option(help='A spec such as "ldam-drw" or "ldam-drw(scale=20)".')] = "logit-adjusted",
@@ -47,6 +46,7 @@ def train(
     from longtail.methods import method as resolve
     from longtail.report import weight_plot
     from longtail.report.printable import shown
+    from longtail.report.rows import percent
     from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
@@ -54,7 +54,7 @@ def train(
     check_not_data(out or Path("runs"), data)
     check_not_data(out or Path("runs"), reading["data_dir"])
     check_limits(None, None, evaluations)
-    chosen, where, changes = resolve(method), o.device(device), recipe(training)
+    chosen, where, changes = resolve(method), o.device(device), recipe_options(training)
     Recipe(**{k: v for k, v in changes.items() if v is not None})
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
         splits = load(data, **reading)
@@ -64,27 +64,33 @@ def train(
         fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
         if not dry_run:
             writable(folder)
-            _watch(fit, display)
+            _show_progress(fit, display)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
-        text = f"would train {chosen.spec}, seed {seed}, for {shared.epochs} epochs on {splits.name} into {folder}"
-        say(jsonlib.dumps(plan, indent=2) if json else text)
+        if json:
+            print_json(plan)
+        else:
+            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs"
+            print_lines(f"would train {task} on {splits.name} into {folder}")
         return 0
     picture = weight_plot.write_plot(folder)
     if json:
-        print(jsonlib.dumps(fit.run.result, indent=2))
+        print_json(fit.run.result)
         return 0
-    scores = fit.run.scores
-    say(f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {100 * scores['balanced_accuracy']:.1f} %, "
-        f"accuracy {100 * scores['accuracy']:.1f} %, {fit.run.result['seconds']:.1f} s")  # fmt: skip
-    say(f"Files: {folder}/run.json, model.safetensors, predictions.safetensors" + (", weights.svg" if picture else ""))
+    scores, drawn = fit.run.scores, ", weights.svg" if picture else ""
+    print_lines(
+        f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {percent(scores['balanced_accuracy'])} %, "
+        f"accuracy {percent(scores['accuracy'])} %, {fit.run.result['seconds']:.1f} s\n"
+        f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
+    )
     return 0
 
 
-def _watch(fit: Fit, display: Display) -> None:
+def _show_progress(fit: Fit, display: Display) -> None:
+    """Train, and show the epochs' losses."""
     total, finished = sum(stage.epochs for stage in fit.method.stages(fit.recipe)), 0
     display.prepared("in the first epoch", total)
     for record in fit:
-        # of a training that goes on, those before are counted by the first record of its stage
+        # after a resume the first record counts the epochs before it
         finished = max(finished + 1, record["epoch"])
-        display.show(f"loss {record['loss']:.3f}", finished, total)
+        display.update(f"loss {record['loss']:.3f}", finished, total)

@@ -7,7 +7,6 @@ import inspect
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,21 +114,14 @@ def compare(
     """
     check_limits(jobs, budget, evaluations)
     found = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, task=task, **options)
-    run = partial(
-        compare_prepared,
-        seeds=seeds,
-        metric=metric,
-        jobs=jobs,
-        budget=budget,
-        evaluations=evaluations,
-        on_plan=on_plan,
-        on_begin=on_begin,
-        on_result=on_result,
-    )
+    execution: dict[str, Any] = {
+        "seeds": seeds, "metric": metric, "jobs": jobs, "budget": budget, "evaluations": evaluations,
+        "on_plan": on_plan, "on_begin": on_begin, "on_result": on_result,
+    }  # fmt: skip
     if out is not None:
-        return run(found)
+        return compare_prepared(found, **execution)
     with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-        return replace(run(replace(found, out=Path(folder))), out=None)
+        return replace(compare_prepared(replace(found, out=Path(folder)), **execution), out=None)
 
 
 def compare_prepared(
@@ -137,48 +129,34 @@ def compare_prepared(
     *,
     seeds: int,
     metric: str,
-    jobs: int | None = None,
-    budget: float | None = None,
-    evaluations: int = 1,
     on_plan: Callable[[Plan], None] | None = None,
-    on_begin: OnBegin | None = None,
-    on_result: OnResult | None = None,
+    **execution: Any,
 ) -> Comparison:
-    """Run what `prepare` checked, and write the comparison's files beside its runs."""
+    """Run what `prepare` checked, and write the comparison's files beside its runs.
+
+    Args:
+        found: from `prepare`.
+        seeds, metric, on_plan: as in `compare`.
+        execution: jobs, budget, evaluations, on_begin, on_result, as in `execute`.
+    """
     writable(found.out)
     with exclusive(found.out):
-        return _compared(found, seeds, metric, jobs, budget, evaluations, on_plan, on_begin, on_result)
-
-
-def _compared(
-    found: Prepared,
-    seeds: int,
-    metric: str,
-    jobs: int | None,
-    budget: float | None,
-    evaluations: int,
-    on_plan: Callable[[Plan], None] | None,
-    on_begin: OnBegin | None,
-    on_result: OnResult | None,
-) -> Comparison:
-    made = plan(
-        found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds, found.task
-    )  # fmt: skip
-    remove_unfinished(made.out)
-    mend(made, audit(made))
-    claim(made)
-    if on_plan is not None:
-        on_plan(made)
-    callbacks: dict[str, Any] = {"on_begin": on_begin, "on_result": on_result}
-    outcomes = execute(made, jobs=jobs, budget=budget, evaluations=evaluations, **callbacks)
-    summary = summarise(made, outcomes)
-    try:
-        files.write(made.out, summary)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {made.out} ({error.strerror}); finished runs are kept, make room and run the same again"
-        ) from None
-    return Comparison(summary, made.out)
+        made = plan(
+            found.splits, found.methods, seeds, found.recipe, metric, found.out, found.device, found.folds, found.task
+        )  # fmt: skip
+        remove_unfinished(made.out)
+        mend(made, audit(made))
+        claim(made)
+        if on_plan is not None:
+            on_plan(made)
+        summary = summarise(made, execute(made, **execution))
+        try:
+            files.write(made.out, summary)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {made.out} ({error.strerror}); finished runs are kept, make room and run the same again"
+            ) from None
+        return Comparison(summary, made.out)
 
 
 MOST_SEEDS = 1000

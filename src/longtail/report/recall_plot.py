@@ -1,52 +1,43 @@
-"""Recall against class size: the picture of a long tail, as text and as SVG."""
+"""Recall against class size, as text for the terminal and as SVG."""
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from rich.cells import cell_len
 
-from longtail.report import small_classes
-from longtail.report.class_size_plot import WIDTH, grouped, label
-from longtail.report.class_size_plot import bars as bars
-from longtail.report.class_size_plot import bars_svg as bars_svg
-from longtail.report.printable import fitted, shown
+from longtail.report.class_runs import by_size, from_to, mean_known, run_label, runs
+from longtail.report.class_size_plot import WIDTH
+from longtail.report.printable import fitted, shortened, shown
 from longtail.report.rows import context, percent
+from longtail.report.small_classes import ENOUGH, MARK, PLAIN_MARK, small_classes, tested
+from longtail.report.svg_figure import BLUE, GREEN, GREY, ORANGE, PALE, RED, draw
+from longtail.report.text_table import aligned
 
 Summary = dict[str, Any]
-PALE = 0.45
-"""Opacity of a bar that rests on few test examples."""
-COLOURS = ("#9aa5b1", "#d1495b", "#2f6690", "#e0a458", "#4a7c59")
+COLOURS = ("#9aa5b1", RED, BLUE, ORANGE, GREEN)
 """Of the reference, the best method, and what is context."""
 SHORTEST = 10
 """Columns of a bar in a narrow terminal."""
+MOST_NAMED = 30
+"""Classes up to which the SVG names each."""
+MOST_BARS = 120
 LETTER, WIDEST = 0.085, 14.0
 """Inches: of a letter of a label, and of the widest picture."""
 
 
-def ranked(summary: Summary) -> list[int]:
-    """The classes from the largest to the smallest."""
-    counts = summary["data"]["class_counts"]
-    return sorted(range(len(counts)), key=lambda j: (-counts[j], j))
-
-
-def series(summary: Summary) -> tuple[list[str], list[int], dict[str, list[float | None]]]:
-    """Class names and sizes, largest class first, and recalls: of the reference, the best other and what is context."""
-    data, gain, order = summary["data"], summary["gain"], ranked(summary)
-    told = [summary["reference"], gain["method"]] if gain else [row["method"] for row in summary["rows"][:1]]
-    told += [row["method"] for row in summary["rows"] if context(row) and row["method"] not in told]
-    rows = {row["method"]: row["recall"] for row in summary["rows"]}
-    recall = {name: [rows[name][j] for j in order] for name in told if name in rows}
-    return [data["classes"][j] for j in order], [data["class_counts"][j] for j in order], recall
+def recalls(summary: Summary) -> dict[str, list[float | None]]:
+    """(C,) recalls of the methods that are drawn: the reference, the best other and what is context."""
+    gain, rows = summary["gain"], summary["rows"]
+    names = [summary["reference"], gain["method"]] if gain else [row["method"] for row in rows[:1]]
+    names += [row["method"] for row in rows if context(row) and row["method"] not in names]
+    by_method = {row["method"]: row["recall"] for row in rows}
+    return {name: by_method[name] for name in names if name in by_method}
 
 
 def text(summary: Summary, *, ascii_only: bool = False, room: int | None = None) -> str:
-    """Bars in the terminal, a line per class (per group of classes where there are many) and method.
+    """Bars in the terminal, a line per class (per run of classes where there are many) and method.
 
     Where classes have few test examples their number is shown, they are marked, and their recalls have intervals.
 
@@ -55,161 +46,139 @@ def text(summary: Summary, *, ascii_only: bool = False, room: int | None = None)
         ascii_only: no block characters.
         room: columns of the terminal; the bars become shorter where they do not fit.
     """
-    names, sizes, recall = series(summary)
+    recall = recalls(summary)
     if not recall:
         return ""
-    order, few = ranked(summary), small_classes.small_classes(summary)
-    full, half = ("#", "") if ascii_only else ("█", "▌")
-    mark = small_classes.PLAIN_MARK if ascii_only else small_classes.MARK
-    groups = grouped(len(names))
-    labels = [label([names[j] for j in group], ascii_only=ascii_only) for group in groups]
-    columns = [_column("examples", [_span([sizes[j] for j in group], down=True) for group in groups])]
-    if few:
-        counts = _column(
-            "tested", [_span([small_classes.tested(summary)[order[j]] for j in group]) for group in groups]
-        )
-        ends = [mark if few & {order[j] for j in group} else " " for group in groups]
-        columns.append([f"{count} {end}" for count, end in zip(counts, (" ", *ends), strict=True)])
-    wide = max(map(cell_len, [*labels, "class"]))
-    heads = ["  ".join(cells) for cells in zip(*columns, strict=True)]
-    method = max(map(len, recall))
-    span = 10 if few else 0
-    taken = wide + 2 + len(heads[0]) + 2 + method + 1 + 6 + span
+    few, groups = small_classes(summary), runs(by_size(summary["data"]["class_counts"]))
+    full, half, mark = ("#", "", PLAIN_MARK) if ascii_only else ("█", "▌", MARK)
+    head, *starts = _starts(summary, groups, few, mark, ascii_only=ascii_only)
+    longest, left = max(map(len, recall)), cell_len(head)
+    taken = left + 2 + longest + 1 + 6 + (10 if few else 0)
     length = WIDTH if room is None else max(SHORTEST, min(WIDTH, room - taken))
-    lines = [f"{'class':<{wide}}  {heads[0]}  recall, %"]
-    for told, head, group in zip(labels, heads[1:], groups, strict=True):
+    lines = [f"{head}  recall, %"]
+    for start, group in zip(starts, groups, strict=True):
         for i, (name, values) in enumerate(recall.items()):
-            left = f"{fitted(told, wide)}  {head}" if i == 0 else " " * (wide + 2 + len(head))
-            value = _mean([values[j] for j in group])
+            value = mean_known([values[j] for j in group])
             steps = 0 if value is None else round(2 * length * value)
             bar = full * (steps // 2) + half * (steps % 2)
-            pair = interval(summary, name, order[group[0]]) if len(group) == 1 and order[group[0]] in few else None
-            told_ends = "" if pair is None else f" [{100 * pair[0]:.0f}, {100 * pair[1]:.0f}]"
-            lines.append(f"{left}  {name:<{method}} {bar:<{length}} {percent(value):>5}{told_ends}".rstrip())
+            ends = interval(summary, name, group) if few & {*group} else None
+            told_ends = "" if ends is None else f" [{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]"
+            begin = start if i == 0 else " " * left
+            lines.append(f"{begin}  {name:<{longest}} {bar:<{length}} {percent(value):>5}{told_ends}".rstrip())
     if few:
-        lines.append(f"{mark} fewer than {small_classes.ENOUGH} test examples; [95 % interval of the recall]")
+        lines.append(f"{mark} fewer than {ENOUGH} test examples; [95 % interval of the recall]")
     return "\n".join(lines)
 
 
-def _column(head: str, cells: list[str]) -> list[str]:
-    """The cells of a column under their head, set right."""
-    size = max(map(len, [*cells, head]))
-    return [f"{cell:>{size}}" for cell in (head, *cells)]
+def _starts(
+    summary: Summary, groups: Sequence[Sequence[int]], few: set[int], mark: str, *, ascii_only: bool
+) -> list[str]:
+    """The head, then for every run of classes its label, its sizes, and its test examples where some have few."""
+    data, counts = summary["data"], tested(summary)
+    labels = ["class", *(run_label([data["classes"][j] for j in group], ascii_only=ascii_only) for group in groups)]
+    sizes = [[data["class_counts"][j] for j in group] for group in groups]
+    columns = [["examples", *(from_to(max(size), min(size)) for size in sizes)]]
+    if few:
+        tests = [[counts[j] for j in group] for group in groups]
+        ends = [mark if few & {*group} else " " for group in groups]
+        columns.append(["tested  ", *(f"{from_to(min(n), max(n))} {end}" for n, end in zip(tests, ends, strict=True))])
+    numbers = aligned(list(zip(*columns, strict=True)), ">" * len(columns))
+    width = max(map(cell_len, labels))
+    return [f"{fitted(label, width)}  {number}" for label, number in zip(labels, numbers, strict=True)]
 
 
-def _span(values: list[float], *, down: bool = False) -> str:
-    """A number, or the smallest and largest of several; the other way round where they go `down`."""
-    low, high = min(values), max(values)
-    if len(values) == 1 or (low == high and not down):
-        return str(low)
-    return f"{high}-{low}" if down else f"{low}-{high}"
-
-
-def interval(summary: Summary, method: str, j: int) -> list[float] | None:
-    """The 95 % interval of a method's recall of class j."""
+def interval(summary: Summary, method: str, group: Sequence[int]) -> list[float] | None:
+    """The 95 % interval of a method's recall of a class; None for several classes, or where it is unknown."""
     row = next(row for row in summary["rows"] if row["method"] == method)
-    found = row.get("recall_interval")
-    return None if found is None else found[j]
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return sum(known) / len(known) if known else None
+    intervals = row.get("recall_interval")
+    return intervals[group[0]] if intervals is not None and len(group) == 1 else None
 
 
 def svg(summary: Summary) -> str | None:
-    """The same picture as SVG; None where matplotlib is not installed (longtail[report])."""
-    with _silenced():
-        return _drawn(summary)
+    """Bars of recall by class, largest class first, as SVG; None without matplotlib or without a finished method.
 
-
-def _drawn(summary: Summary) -> str | None:
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure  # without pyplot: the user's backend and figures stay as they are
-        from matplotlib.patches import Patch
-    except ImportError:
-        return None
-    (names, sizes, recall), order = series(summary), ranked(summary)
+    Up to MOST_NAMED classes each is named and every bar has its 95 % interval. Where more classes exist than fit, a
+    bar is the mean of neighbours. Bars of few test examples are pale, and have an interval if they are of one class.
+    """
+    recall = recalls(summary)
     if not recall:
         return None
-    names, tested, thin_ones = (
-        [shown(name) for name in names],
-        small_classes.tested(summary),
-        small_classes.small_classes(summary),
-    )
-    pales = [order[j] in thin_ones for j in range(len(order))]
-    # a fixed salt and no date: the same comparison gives the same file
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "longtail", "font.size": 10}):
-        few = len(names) <= 30
-        ticks, labels, wide = _labels(names, sizes, [tested[j] for j in order], few=few)
-        upright = wide > WIDEST
-        figure = Figure(figsize=(9, 5) if upright else (max(wide, 7.5), 4.2), layout="constrained")
-        axes = figure.subplots()
-        width = 0.8 / len(recall)
+    counts, few = summary["data"]["class_counts"], small_classes(summary)
+    bins = max(MOST_NAMED, MOST_BARS // len(recall))
+    groups = runs(by_size(counts), most=bins, pieces=bins)
+    pales = [bool(few & {*group}) for group in groups]
+    named = len(counts) <= MOST_NAMED
+    ticks, labels, room = _labels(summary, groups, named=named)
+    upright = room > WIDEST
+    width, height = (9.0, 5.4) if upright else (max(room, 8.0), 4.2)
+
+    def paint(figure: Any) -> None:
+        axes, bar = figure.subplots(), 0.8 / len(recall)
         for i, (name, values) in enumerate(recall.items()):
-            heights = [100 * v if v is not None else 0 for v in values]
-            places = [j + (i - (len(recall) - 1) / 2) * width for j in range(len(names))]
-            drawn = axes.bar(places, heights, width, label=name, color=COLOURS[i % len(COLOURS)])
-            for bar, pale in zip(drawn, pales, strict=True):
-                bar.set(alpha=PALE if pale else None)
-            _errors(axes, places, heights, [interval(summary, name, j) for j in order], [few or pale for pale in pales])
-            for place, value in zip(places, values, strict=True):
-                if value is None:
-                    axes.text(place, 1, "–", ha="center")  # not measured, which is not a recall of 0
-        # a name may hold dollars
-        axes.set_xticks(ticks, labels, parse_math=False, rotation=90 if upright else 0)
-        axes.set_xlabel("class, its training examples, its test examples" if few else "training examples of the class")
-        axes.set_ylabel("recall on the test part, % (line: 95 % interval)")
+            means = [mean_known([values[j] for j in group]) for group in groups]
+            ends = [
+                interval(summary, name, g) if named or pale else None for g, pale in zip(groups, pales, strict=True)
+            ]
+            places = [place + (i + 0.5) * bar - 0.4 for place in range(len(groups))]
+            _draw_bars(axes, places, means, ends, pales, width=bar, color=COLOURS[i % len(COLOURS)])
+        turned = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"} if upright else {}
+        axes.set_xticks(ticks, labels, **turned)
+        several = f"; a bar is the mean of {len(counts) / bins:.3g} classes" if len(counts) > bins else ""
+        named_by = "class, its training examples, its test examples" if named else "training examples of the class"
+        axes.set_xlabel(f"{named_by}{several}")
+        axes.set_ylabel("recall on the test part, %\n(line: 95 % interval)")
         axes.set_ylim(0, 100)
-        axes.spines[["top", "right"]].set_visible(False)
-        key, _ = axes.get_legend_handles_labels()
-        if thin_ones:
-            key.append(
-                Patch(color="#6b7280", alpha=PALE, label=f"pale: fewer than {small_classes.ENOUGH} test examples")
-            )
-        axes.legend(handles=key, frameon=False, ncols=len(key), loc="lower left", bbox_to_anchor=(0, 1))
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+        _draw_legend(figure, list(recall), pale=any(pales))
+
+    return draw(paint, width, height)
 
 
-def _errors(
-    axes: Any, places: list[float], heights: list[float], ends: list[list[float] | None], wanted: list[bool]
+def _draw_bars(
+    axes: Any,
+    places: Sequence[float],
+    means: Sequence[float | None],
+    ends: Sequence[Sequence[float] | None],
+    pales: Sequence[bool],
+    **options: Any,
 ) -> None:
-    """The 95 % intervals of the recalls, of the classes where they are wanted and known."""
+    """The bars of one method and the known intervals; a dash where nothing was measured, which is not a recall of 0."""
+    drawn = axes.bar(places, [100 * (mean or 0) for mean in means], **options)
+    for bar, place, mean, pale in zip(drawn, places, means, pales, strict=True):
+        bar.set_alpha(PALE if pale else None)
+        if mean is None:
+            axes.text(place, 1, "–", ha="center")
     known = [
-        (x, y, max(y - 100 * pair[0], 0.0), max(100 * pair[1] - y, 0.0))
-        for x, y, pair, want in zip(places, heights, ends, wanted, strict=True)
-        if pair is not None and want
+        (place, 100 * mean, 100 * max(mean - pair[0], 0), 100 * max(pair[1] - mean, 0))
+        for place, mean, pair in zip(places, means, ends, strict=True)
+        if mean is not None and pair is not None
     ]
     if known:
-        xs, ys, down, up = (list(column) for column in zip(*known, strict=True))
-        axes.errorbar(xs, ys, yerr=[down, up], fmt="none", ecolor="#374151", elinewidth=0.8, capsize=2)
+        x, y, *lengths = zip(*known, strict=True)
+        axes.errorbar(x, y, yerr=lengths, fmt="none", ecolor="#374151", elinewidth=0.8, capsize=2)
 
 
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Without what matplotlib says of its cache and of letters that its font lacks: the SVG's reader has the font."""
-    log = logging.getLogger("matplotlib")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph ", category=UserWarning)
-            yield
-    finally:
-        log.setLevel(before)
+def _draw_legend(figure: Any, names: Sequence[str], *, pale: bool) -> None:
+    """The methods, and what pale bars mean where there are any, in as many columns as fit."""
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = [Patch(color=COLOURS[i % len(COLOURS)], label=shown(name)) for i, name in enumerate(names)]
+    if pale:
+        handles.append(Patch(color=GREY, alpha=PALE, label=f"pale: fewer than {ENOUGH} test examples"))
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = int((figure.get_figwidth() - 0.3) / (LETTER * longest + 0.6))
+    figure.legend(handles=handles, loc="outside upper left", ncols=max(columns, 1))
 
 
-def _labels(
-    names: list[str], sizes: list[int], tested: list[float], *, few: bool
-) -> tuple[list[int], list[str], float]:
-    """Which classes get a label, the labels, and the inches that they need side by side."""
-    ticks = list(range(len(names))) if few else list(range(0, len(names), max(1, len(names) // 15)))
-    labels = [f"{names[j]}\n{sizes[j]}\n{tested[j]}" if few else str(sizes[j]) for j in ticks]
-    longest = max(len(line) for label in labels for line in label.splitlines())
-    wide = LETTER * (longest + 1) * len(ticks) + 1
-    if wide > WIDEST:  # upright, then
-        labels = ["  ".join(label.split("\n", 1)).replace("\n", " / ") for label in labels]
-    return ticks, labels, wide
+def _labels(summary: Summary, groups: Sequence[Sequence[int]], *, named: bool) -> tuple[list[int], list[str], float]:
+    """Which bars get a label, the labels, and the inches that they need side by side; upright ones are one line."""
+    data, counts = summary["data"], tested(summary)
+    ticks = list(range(0, len(groups), 1 if named else max(1, len(groups) // 15)))
+    lines = [
+        [shortened(data["classes"][j], 24), *(f"{n:.9g}" for n in (data["class_counts"][j], counts[j]))]
+        if named else [f"{data['class_counts'][j]:.9g}"]
+        for j in (groups[tick][0] for tick in ticks)
+    ]  # fmt: skip
+    room = LETTER * (max(cell_len(word) for line in lines for word in line) + 1) * len(ticks) + 1
+    if room > WIDEST:
+        return ticks, ["  ".join([line[0], " / ".join(line[1:])]) for line in lines], room
+    return ticks, ["\n".join(line) for line in lines], room

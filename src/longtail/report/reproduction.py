@@ -4,58 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
-Found = dict[str, Any]
+from longtail.report.rows import UNKNOWN
+from longtail.report.tables import unfinished
+from longtail.report.text_table import aligned, markdown_table
+
+Summary = dict[str, Any]
 Row = dict[str, Any]
 
-UNKNOWN = "–"
 COLUMNS = ("published", "selected", "source", "last - published", "best-test - published", "note")
+SIDES = "><<>><"
 
 
-def lines(found: Found) -> list[str]:
-    """For the terminal."""
-    out = [*opening(found), ""]
-    for row in found["rows"]:
+def lines(summary: Summary) -> list[str]:
+    """The reproduction as lines for the terminal."""
+    out = [*opening(summary), ""]
+    for row in summary["rows"]:
         out += [f"{row['method']}   {ours(row)}", f"    {how(row)}"]
-        cells = [COLUMNS, *map(published, row["published"])] if row["published"] else []
-        widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))] if cells else []
-        for line in cells:
-            padded = [f"{c:{side}{w}}" for c, side, w in zip(line, "><<>><", widths, strict=True)]
-            out.append(f"    {'  '.join(padded)}".rstrip())
-        out += [] if cells else ["    no number is published for it on this benchmark"]
-        out.append("")
-    return [*out, *closing(found)]
+        table = aligned([COLUMNS, *map(published, row["published"])], SIDES)
+        rest = table if row["published"] else ["no number is published for it on this benchmark"]
+        out += [*(f"    {line}".rstrip() for line in rest), ""]
+    return [*out, *closing(summary)]
 
 
-def markdown(found: Found) -> str:
-    """For reproduction.md."""
-    out = [f"# {found['benchmark']}", *opening(found)[1:]]
-    for row in found["rows"]:
+def markdown(summary: Summary) -> str:
+    """The reproduction as Markdown, for reproduction.md."""
+    out = [f"# {summary['benchmark']}", *opening(summary)[1:]]
+    for row in summary["rows"]:
         out += [f"## {row['method']}", f"{ours(row)}\n\n{how(row)}"]
         if row["published"]:
-            table = [f"| {' | '.join(COLUMNS)} |", "|---:|---|---|---:|---:|---|"]
-            out.append("\n".join([*table, *(f"| {' | '.join(published(p))} |" for p in row["published"])]))
+            out.append(markdown_table([COLUMNS, *map(published, row["published"])], SIDES))
         else:
             out.append("No number is published for it on this benchmark.")
         if row["command"]:
             out.append(f"`{row['command']}`")
-    return "\n\n".join([*out, *closing(found)]) + "\n"
+    return "\n\n".join([*out, *closing(summary)]) + "\n"
 
 
-def opening(found: Found) -> list[str]:
+def opening(summary: Summary) -> list[str]:
     """What was measured, and what sets it apart from what was published."""
-    train, test = sum(found["data"]["class_counts"]), sum(found["data"]["test_counts"])
+    train, test = sum(summary["data"]["class_counts"]), sum(summary["data"]["test_counts"])
     out = [
-        found["benchmark"],
+        summary["benchmark"],
         f"Top-1 error in %, {train} training and {test} test images. last: the final epoch; best-test: the best of the "
         "epochs that were evaluated, chosen on the test set itself, as most papers report.",
     ]
-    if found["deviations"]:
-        told = "; ".join(found["deviations"])
-        out.append(f"NOT THE PUBLISHED PROTOCOL ({told}): differences to published numbers show no success or failure.")
-    apart = {row["method"]: row["recipe_changes"] for row in found["rows"] if row["recipe_changes"]}
+    if summary["deviations"]:
+        deviations = "; ".join(summary["deviations"])
+        out.append(
+            f"NOT THE PUBLISHED PROTOCOL ({deviations}): differences to published numbers show no success or failure."
+        )
+    apart = {row["method"]: row["recipe_changes"] for row in summary["rows"] if row["recipe_changes"]}
     if apart:
-        told = "; ".join(f"{m}: {', '.join(f'{k} {v}' for k, v in c.items())}" for m, c in apart.items())
-        out.append(f"Trained under its own paper's recipe, so not comparable with the other rows: {told}.")
+        changes = "; ".join(f"{m}: {', '.join(f'{k} {v}' for k, v in c.items())}" for m, c in apart.items())
+        out.append(f"Trained under its own paper's recipe, so not comparable with the other rows: {changes}.")
     return out
 
 
@@ -64,8 +65,8 @@ def ours(row: Row) -> str:
     last = f"last {spread(row['last'])}"
     if row["best_test"] is None:
         return f"{last}, no best-test (only the final scores are corrected)"
-    looks = row["evaluations"]
-    several = looks if isinstance(looks, int) else f"{min(looks)} to {max(looks)}"
+    count = row["evaluations"]
+    several = count if isinstance(count, int) else f"{min(count)} to {max(count)}"
     picked = f"picked from {several} evaluations" if several != 1 else "1 evaluation, the last epoch's"
     return f"{last}, best-test {spread(row['best_test'])} ({picked})"
 
@@ -101,16 +102,11 @@ def signed(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:+.2f}"
 
 
-def closing(found: Found) -> list[str]:
+def closing(summary: Summary) -> list[str]:
     """Which images, and what is missing."""
-    images = found["data"]["facts"].get("images", "")
-    out = [
+    images = summary["data"]["facts"].get("images", "")
+    return [
         f"Images: hash {images[:16]} of the chosen training images. Which these are follows from the order of the "
-        "source files; the authors' very subset needs CIFAR's original files.",
+        "source files; the authors' own subset needs CIFAR's original files.",
+        *unfinished(summary),
     ]
-    out += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in found["failed"]]
-    waiting = len(found["missing"]) - len(found["failed"])
-    if waiting > 0:
-        runs = "1 run was" if waiting == 1 else f"{waiting} runs were"
-        out.append(f"{runs} not begun; give the same command again to run what is missing.")
-    return out

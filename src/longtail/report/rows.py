@@ -1,4 +1,4 @@
-"""One row of a comparison as text: its numbers, and what is to be marked of it."""
+"""One row of a comparison as text: its numbers, and what is marked."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ def spread(mean: float | None, std: float | None) -> str:
 
 def difference(row: dict[str, Any]) -> str:
     """The paired difference to the reference with its simultaneous interval, in points."""
-    found = row.get("difference")
-    if found is None:
+    if row.get("difference") is None:
         return ""
-    low, high = (f"{100 * found[end]:+.1f}" for end in ("low", "high"))
-    return f"{100 * found['mean']:+.1f} [{low}, {high}]"
+    mean, low, high = (f"{100 * row['difference'][key]:+.1f}" for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
 
 
 def changed(row: dict[str, Any]) -> str:
-    """What a row's recipe has otherwise than the common one, as in "weight_decay 0.0001, drop 0.1"."""
+    """How a row's recipe differs from the common one, as in "weight_decay 0.0001, drop 0.1"."""
     return ", ".join(f"{name} {value}" for name, value in row["recipe_changes"].items()) or "the common recipe"

@@ -1,28 +1,27 @@
-"""Classes with so few test examples that their recall says little, as tables and pictures mark them."""
+"""Classes with so few test examples that their recall is uncertain, and how tables and pictures mark them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from longtail.report.printable import shown
+from longtail.report.printable import listed
 
 Summary = dict[str, Any]
 ENOUGH = 10
 """Test examples below which a class is marked: one of them moves its recall by more than 10 points."""
 MARK, PLAIN_MARK = "‡", "!"
-NAMED = 5
 
 
 def tested(summary: Summary) -> list[float]:
-    """(C,) test examples of each class; rows where weights are known apart from them."""
+    """(C,) test examples of each class: rows, where they are known, and not the sum of their weights."""
     data = summary["data"]
-    found: list[float] = data.get("test_rows") or data["test_counts"]
-    return found
+    counts: list[float] = data.get("test_rows") or data["test_counts"]
+    return counts
 
 
 def small_classes(summary: Summary) -> set[int]:
-    """The classes that are marked; one without any test example has no recall that could be."""
+    """The classes to mark; one without any test example has no recall."""
     return {j for j, n in enumerate(tested(summary)) if 0 < n < ENOUGH}
 
 
@@ -37,9 +36,8 @@ def explained(summary: Summary) -> list[str]:
     if not few:
         return []
     ranked = sorted(few, key=lambda j: (counts[j], j))
-    told = ", ".join(f"'{shown(summary['data']['classes'][j])}' {counts[j]:g}" for j in ranked[:NAMED])
-    more = f" and {len(ranked) - NAMED} more" if len(ranked) > NAMED else ""
+    names = listed([summary["data"]["classes"][j] for j in ranked], notes=[f" {counts[j]:g}" for j in ranked])
     return [
         f"{MARK} has classes with fewer than {ENOUGH} test examples, where a single one moves the recall "
-        f"by more than {100 // ENOUGH} points: {told}{more}."
+        f"by more than {100 // ENOUGH} points: {names}."
     ]

@@ -1,4 +1,4 @@
-"""One comparison as lines: the cells, and the table in Markdown, HTML, CSV and plain text."""
+"""A comparison as a table with sentences, in Markdown, HTML, CSV and plain text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from longtail.facts.messages import visible
 from longtail.report import small_classes
 from longtail.report.printable import shown
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread
+from longtail.report.text_table import aligned, markdown_table
 
 Summary = dict[str, Any]
 
@@ -21,7 +22,7 @@ GROUPS = ("many", "medium", "few")
 
 
 def shot_groups(summary: Summary) -> tuple[str, ...]:
-    """The groups of classes that have a column; none below three classes, where there are no groups."""
+    """The groups of classes that have a column; none below three classes, which have no groups."""
     return GROUPS if any(summary["data"]["groups"][group] for group in GROUPS) else ()
 
 
@@ -29,11 +30,11 @@ def header(summary: Summary) -> list[str]:
     """The columns of the table."""
     metric = summary["metric"]
     others = [m for m in NAMES if m != metric][:1]
-    found, shots = summary["data"]["groups"], shot_groups(summary)
-    # without groups it is the means over classes that such a class moves
+    groups, shots = summary["data"]["groups"], shot_groups(summary)
+    # without groups, a class with few test examples moves the means over classes
     every = [] if shots else range(len(summary["data"]["classes"]))
     means = {m: small_classes.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
-    marked = (small_classes.marked(group, found[group], summary) for group in shots)
+    marked = (small_classes.marked(group, groups[group], summary) for group in shots)
     versus = f"vs {summary['reference']}"
     return ["method", means[metric], versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
 
@@ -83,30 +84,35 @@ def about(summary: Summary) -> list[str]:
             f"{CONTEXT_MARK} context: no {summary['task']} method, so outside the ranking and the verdict "
             f"({', '.join(beside)})."
         )
-    still = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
-    if still:
-        lines.append(f"No ±: every seed gives the same ({', '.join(still)}).")
+    constant = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
+    if constant:
+        lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")
     lines += small_classes.explained(summary)
-    lines += [f"Note: {note}." for note in [*data["notes"], *_of_seeds(summary)]]
-    lines += [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
+    lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
+    return list(map(visible, [*lines, *unfinished(summary)]))
+
+
+def unfinished(summary: Summary) -> list[str]:
+    """The runs that failed, and how many were not begun."""
+    lines = [f"FAILED: {f['method']}, seed {f['seed']}: {f['error']}" for f in summary["failed"]]
     failed = {(f["method"], f["seed"]) for f in summary["failed"]}
     waiting = [m for m in summary["missing"] if (m["method"], m["seed"]) not in failed]
     if waiting:
         runs = "1 run was" if len(waiting) == 1 else f"{len(waiting)} runs were"
         lines.append(f"{runs} not begun; give the same command again to run what is missing.")
-    return list(map(visible, lines))
+    return lines
 
 
-def _of_seeds(summary: Summary) -> list[str]:
-    """What a reader of the intervals must know beyond what the verdict's sentence ends with (that of one seed)."""
+def _seed_notes(summary: Summary) -> list[str]:
+    """Notes on the intervals; with one seed without the first, with which the verdict's sentence ends."""
     if summary["verdict"] is None:
         return []
-    told = summary["verdict"]["statistics"]
-    return list(told["notes"] if told["df"] else told["notes"][1:])
+    statistics = summary["verdict"]["statistics"]
+    return list(statistics["notes"] if statistics["df"] else statistics["notes"][1:])
 
 
 def group_rule(rule: str, counts: Sequence[float]) -> str:
-    """How the groups came about, and that it was by the order of the classes alone where all have the same size."""
+    """The rule of the groups, with a warning where all classes have one size, so that only their order decides."""
     if len(counts) < 3 or min(counts) < max(counts):
         return rule
     return f"{rule}, but every class has {counts[0]:.6g}: which group it is in says nothing"
@@ -137,19 +143,19 @@ def gain_line(summary: Summary) -> str | None:
     seconds, method = gain["seconds"], gain["method"]
     extra = f"{seconds[1] / seconds[0]:.2f}x the time of {summary['reference']}" if seconds[0] > 0 else "no extra time"
     rarest, largest = gain["few_classes"], gain["many_classes"]
-    told = [
+    changes = [
         f"of the {f'{rarest} rarest classes' if rarest > 1 else 'rarest class'} {_moved(gain['few'])}",
         f"of the {f'{largest} largest' if largest > 1 else 'largest'} {_moved(gain['many'])}",
     ]
     opening = "What you gain" if gain["shown"] else "Not shown to be a gain"
     if gain["shown"] and not _rose(gain["few"]):
         opening, most = "What changes", _most_risen(summary)
-        told = [f"of '{shown(most[0])}' {_moved(most[1])}", *told] if most else told
-    return f"{opening} with {method}: recall {', '.join(told)}, {extra}."
+        changes = [f"of '{shown(most[0])}' {_moved(most[1])}", *changes] if most else changes
+    return f"{opening} with {method}: recall {', '.join(changes)}, {extra}."
 
 
 Ends = Sequence[float]
-"""A recall of the reference, and of the method that is told about."""
+"""A recall of the reference, and of the method that is compared with it."""
 
 
 def _moved(ends: Ends) -> str:
@@ -168,12 +174,15 @@ def _most_risen(summary: Summary) -> tuple[str, Ends] | None:
     return max(known, key=lambda one: one[1][1] - one[1][0], default=None)
 
 
+def _table(summary: Summary) -> tuple[list[list[str]], str]:
+    """The lines of the table, header first, and the sides of its columns."""
+    lines = [header(summary), *cells(summary)]
+    return lines, "<" + ">" * (len(lines[0]) - 1)
+
+
 def markdown(summary: Summary) -> str:
     """The table and its sentences as Markdown."""
-    names, lines = header(summary), cells(summary)
-    table = [f"| {' | '.join(names)} |", f"|{'|'.join(['---'] + ['---:'] * (len(names) - 1))}|"]
-    table += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
-    paragraphs = ["\n".join(table), *verdict_lines(summary), *about(summary)]
+    paragraphs = [markdown_table(*_table(summary)), *verdict_lines(summary), *about(summary)]
     return "\n\n".join(paragraphs).replace("*", "\\*") + "\n"
 
 
@@ -190,13 +199,7 @@ def html(summary: Summary) -> str:
 
 def plain(summary: Summary) -> str:
     """The table in aligned columns, for print."""
-    lines = [header(summary), *cells(summary)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    out = [
-        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
-        for line in lines
-    ]
-    return "\n".join([*out, "", *verdict_lines(summary), *about(summary)])
+    return "\n".join([*aligned(*_table(summary)), "", *verdict_lines(summary), *about(summary)])
 
 
 def comma_separated(summary: Summary) -> str:
@@ -208,9 +211,9 @@ def comma_separated(summary: Summary) -> str:
     head = ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_{summary['reference']}_{e}" for e in ends)]
     writer.writerow([*head, "seconds", "seeds", "recipe", "role"])
     for row in summary["rows"]:
-        found = row.get("difference") or {}
+        interval = row.get("difference") or {}
         writer.writerow(
-            [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(found.get(e) for e in ends),
+            [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(interval.get(e) for e in ends),
              row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common",
              row.get("role", "method")]
         )  # fmt: skip
