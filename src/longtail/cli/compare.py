@@ -49,7 +49,7 @@ def compare(
         from longtail.comparison.estimate import estimate
 
         prepared = prepare(data, **wanted)
-        return plan_output.show(estimate(prepared, seeds, metric, jobs, evaluations, plan_output.age()), json)
+        return plan_output.show(estimate(prepared, jobs, evaluations, plan_output.age()), json)
     return _run(data, wanted, {"jobs": jobs, "budget": limit, "evaluations": evaluations}, json)
 
 
@@ -60,9 +60,7 @@ def _run(data: str, wanted: dict[str, Any], limits: dict[str, Any], json: bool) 
 
     with progress.watched("comparing") as callbacks:
         prepared = comparison.prepare(data, **wanted)
-        result = comparison.compare_prepared(
-            prepared, seeds=wanted["seeds"], metric=wanted["metric"], **limits, **callbacks
-        )
+        result = comparison.compare_prepared(prepared, **limits, **callbacks)
     if json:
         print(jsonlib.dumps(result.summary, indent=2))
     else:

@@ -50,18 +50,16 @@ def reproduce(
         from longtail.comparison.estimate import estimate
 
         _, prepared = reproduction.prepare_benchmark(benchmark, **asked)
-        return plan_output.show(
-            estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, plan_output.age()), json
-        )
+        return plan_output.show(estimate(prepared, jobs, evaluations, plan_output.age()), json)
     from longtail.cli import progress
 
     with progress.watched(f"reproducing {benchmark}") as callbacks:
         wanted, prepared = reproduction.prepare_benchmark(benchmark, **asked)
         result = reproduction.reproduce_prepared(
-            wanted, prepared, seeds=seeds, evaluations=evaluations, jobs=jobs, budget=limit, **callbacks
+            wanted, prepared, evaluations=evaluations, jobs=jobs, budget=limit, **callbacks
         )
     if json:
-        print(jsonlib.dumps(result.found, indent=2))
+        print(jsonlib.dumps(result.summary, indent=2))
     else:
         say(str(result))
         say(f"Files: {result.out}/reproduction.json, .md, comparison.json, .csv, .md")
