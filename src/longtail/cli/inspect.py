@@ -39,14 +39,14 @@ def inspect(
     """
     from longtail.inspection import rules
 
-    wanted = rules.rules(fail_on)
+    wanted = rules.parse_rules(fail_on)
     if svg is not None:
         from longtail.facts.paths import apart
 
         _check_writable(svg)
         apart(svg, data, "--svg", inside=True)
     found = _inspected(data, reading)
-    found["broken_rules"] = rules.broken(wanted, found)
+    found["broken_rules"] = rules.broken_rules(wanted, found)
     if svg is not None:
         _draw(svg, found)
     if json:

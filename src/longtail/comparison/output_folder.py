@@ -12,16 +12,8 @@ from typing import Any
 from longtail.catalogue.tasks import SUPERVISED
 from longtail.data.origin import Origin
 from longtail.engine import state_files
-from longtail.facts.json_documents import (
-    DamagedError,
-    OutdatedError,
-    Rule,
-    is_list_of,
-    misfit,
-    read,
-    read_sealed,
-    sealed,
-)
+from longtail.facts import json_documents
+from longtail.facts.json_documents import DamagedError, OutdatedError, Rule, is_list_of
 from longtail.runs import sources
 from longtail.runs.run import first_difference
 
@@ -83,7 +75,10 @@ def stored_config(out: Path, asked: dict[str, Any], folders: Collection[Path]) -
         _check_same(out, stored, asked)
         return stored
     except OutdatedError as error:
-        if json_documents.misfit(outdated := json_documents.read(path, WAY_OUT), {"data": dict, "recipe": dict}) is None:
+        if (
+            json_documents.misfit(outdated := json_documents.read(path, WAY_OUT), {"data": dict, "recipe": dict})
+            is None
+        ):
             _check_same(out, outdated, asked)
         reason = error.reason
     except DamagedError as error:

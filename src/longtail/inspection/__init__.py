@@ -44,10 +44,15 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str =
         "declared_split": subject.declared,
         "foldable": subject.foldable,
         **_contents(subject),
-        "group_leaks": duplicates.group_leaks(subject.groups, subject.parts if subject.declared else None, subject.names),
+        "group_leaks": duplicates.group_leaks(
+            subject.groups, subject.parts if subject.declared else None, subject.names
+        ),
         "columns": _columns(subject),
         "unreadable": {"files": len(subject.skipped), "examples": list(subject.skipped[: duplicates.SHOWN])},
-        "labels": {"twins": class_names.twins(splits.classes), "unseen": class_names.with_invisible_characters(splits.classes)},
+        "labels": {
+            "twins": class_names.twins(splits.classes),
+            "unseen": class_names.with_invisible_characters(splits.classes),
+        },
         "notes": list(dict.fromkeys(subject.notes)),
     }
     return document | {"findings": findings(document), "advice": advice(document, data)}
