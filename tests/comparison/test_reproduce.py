@@ -259,7 +259,7 @@ class TestResume:
         first = run(data, tmp_path, seeds=1)
         before = stamps(tmp_path)
         assert len(before) == 3
-        assert run(data, tmp_path, seeds=1).summary == first.found
+        assert run(data, tmp_path, seeds=1).summary == first.summary
         assert stamps(tmp_path) == before
         more = run(data, tmp_path, seeds=2, methods="ce,focal")
         assert {p: s for p, s in stamps(tmp_path).items() if p in before} == before

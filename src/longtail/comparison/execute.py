@@ -162,7 +162,7 @@ def run_task(
     except ForeignError as error:
         return result(error=str(error), foreign=True)
     except Exception as error:
-        # no failure of one method may end the others; the exception's type tells a reader where to look
+        # no failure of one method may end the others; the exception's type helps to find the cause
         message = str(error).splitlines()[0] if str(error) else ""
         return result(error=f"{type(error).__name__}: {message}")
     return result()

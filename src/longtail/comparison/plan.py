@@ -50,9 +50,9 @@ class Plan(Prepared):
 
     def role(self, spec: str) -> str:
         """Return "reference", "method" (compared with the reference) or "context" (shown, not compared)."""
-        found = role(self.task, self.method(spec).task, spec)
-        assert found is not None, spec  # others are refused before a plan is made
-        return found
+        part = role(self.task, self.method(spec).task, spec)
+        assert part is not None, spec  # others are refused before a plan is made
+        return part
 
     @property
     def data(self) -> Splits | Folds:
