@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from longtail.catalogue.method import Method
 from longtail.comparison.audit import find_damaged, reopen_damaged
-from longtail.comparison.execute import OnBegin, OnResult, OutputError, RunOptions, check_limits, execute
+from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits, execute
 from longtail.comparison.output_folder import make_output_folder, write_config
-from longtail.comparison.plan import Plan, plan
+from longtail.comparison.plan import plan
 from longtail.comparison.preparation import Prepared, prepare
 from longtail.comparison.result import summarise
 from longtail.engine import state_files
@@ -70,7 +70,7 @@ def compare(
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
-    on_plan: Callable[[Plan], None] | None = None,
+    on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
     **options: Any,
@@ -102,17 +102,17 @@ def compare(
     """
     check_limits(jobs, budget, evaluations)
     prepared = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, task=task, **options)
-    run = RunOptions(jobs=jobs, budget=budget, evaluations=evaluations, on_begin=on_begin, on_result=on_result)
+    run = RunOptions(
+        jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
+    )
     if out is not None:
-        return compare_prepared(prepared, on_plan=on_plan, **run)
+        return compare_prepared(prepared, **run)
     with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-        result = compare_prepared(replace(prepared, out=Path(folder)), on_plan=on_plan, **run)
+        result = compare_prepared(replace(prepared, out=Path(folder)), **run)
     return replace(result, out=None)
 
 
-def compare_prepared(
-    prepared: Prepared, *, on_plan: Callable[[Plan], None] | None = None, **run: Unpack[RunOptions]
-) -> Comparison:
+def compare_prepared(prepared: Prepared, **run: Unpack[RunOptions]) -> Comparison:
     """Run what `prepare` checked, and write the comparison's files beside its runs. Options as in `compare`."""
     make_output_folder(prepared.out)
     with exclusive(prepared.out):
@@ -120,8 +120,6 @@ def compare_prepared(
         state_files.sweep(planned.out)
         reopen_damaged(planned, find_damaged(planned))
         write_config(planned.out, planned.config(), planned.data.origin)
-        if on_plan is not None:
-            on_plan(planned)
         summary = summarise(planned, execute(planned, **run))
         try:
             files.write(planned.out, summary)

@@ -43,8 +43,9 @@ class TaskResult:
     foreign: bool = False
 
 
-OnResult = Callable[[TaskResult], None]
+OnPlan = Callable[[Plan], None]
 OnBegin = Callable[[Task], None]
+OnResult = Callable[[TaskResult], None]
 
 
 class RunOptions(TypedDict, total=False):
@@ -53,6 +54,7 @@ class RunOptions(TypedDict, total=False):
     jobs: int | None
     budget: float | None
     evaluations: int
+    on_plan: OnPlan | None
     on_begin: OnBegin | None
     on_result: OnResult | None
 
@@ -63,6 +65,7 @@ def execute(
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
+    on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
 ) -> list[TaskResult]:
@@ -73,6 +76,7 @@ def execute(
         jobs: number of runs at a time; by default one per core, or one on a GPU.
         budget: seconds after which no further run begins (the same command later runs what is missing).
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
+        on_plan: called before the first run.
         on_begin: called when a run is handed to a worker, perhaps from another thread.
         on_result: called after every run.
 
@@ -83,6 +87,8 @@ def execute(
     check_limits(jobs, budget, evaluations)
     deadline = None if budget is None else time.monotonic() + budget
     results: list[TaskResult] = []
+    if on_plan is not None:
+        on_plan(plan)
     for wave in plan.waves():
         workers = min(jobs or default_jobs(plan.device), max(len(wave), 1))
         for result in _run_parallel(plan, workers, _before_deadline(wave, deadline, on_begin), evaluations):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -10,9 +10,8 @@ from typing import Any, Unpack
 from longtail.catalogue.method import Method
 from longtail.comparison.benchmarks import Benchmark, benchmark
 from longtail.comparison.comparison import compare_prepared
-from longtail.comparison.execute import OnBegin, OnResult, OutputError, RunOptions, check_limits
+from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits
 from longtail.comparison.ledger_rows import measured_rows
-from longtail.comparison.plan import Plan
 from longtail.comparison.preparation import Prepared, prepare
 from longtail.engine import state_files
 from longtail.engine.default_recipe import LDAM
@@ -60,7 +59,7 @@ def reproduce(
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = EVALUATIONS,
-    on_plan: Callable[[Plan], None] | None = None,
+    on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
     **options: Any,
@@ -79,8 +78,10 @@ def reproduce(
     """
     check_limits(jobs, budget, evaluations)
     asked, prepared = prepare_benchmark(name, **options)
-    run = RunOptions(jobs=jobs, budget=budget, evaluations=evaluations, on_begin=on_begin, on_result=on_result)
-    return reproduce_prepared(asked, prepared, on_plan=on_plan, **run)
+    run = RunOptions(
+        jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
+    )
+    return reproduce_prepared(asked, prepared, **run)
 
 
 def _catalogue_order(specs: Iterable[str]) -> list[str]:
@@ -119,16 +120,10 @@ def prepare_benchmark(
     )  # fmt: skip
 
 
-def reproduce_prepared(
-    benchmark: Benchmark,
-    prepared: Prepared,
-    *,
-    on_plan: Callable[[Plan], None] | None = None,
-    **run: Unpack[RunOptions],
-) -> Reproduction:
+def reproduce_prepared(benchmark: Benchmark, prepared: Prepared, **run: Unpack[RunOptions]) -> Reproduction:
     """Run what `prepare_benchmark` checked, as a comparison, and set its rows beside those of the ledger."""
     run.setdefault("evaluations", EVALUATIONS)
-    comparison = compare_prepared(prepared, on_plan=on_plan, **run)
+    comparison = compare_prepared(prepared, **run)
     summary = summarise(benchmark, prepared, comparison.summary)
     try:
         state_files.write_json(prepared.out / "reproduction.json", summary)
