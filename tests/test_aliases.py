@@ -68,14 +68,14 @@ runs.saved sampling.order
 @pytest.mark.parametrize("name", [*BEFORE.split(), *RENAMED.split()])
 def test_every_former_name_gives_the_module(name: str) -> None:
     pytest.importorskip("datasets")
-    found = importlib.import_module(f"longtail.{name}")
-    place = aliases.place(f"longtail.{name}")
-    if place is None:
-        assert found.__name__ == f"longtail.{name}"
+    module = importlib.import_module(f"longtail.{name}")
+    present = aliases.present_name(f"longtail.{name}")
+    if present is None:
+        assert module.__name__ == f"longtail.{name}"
         return
-    assert found is importlib.import_module(place)
-    assert found.__spec__ is not None
-    assert found.__spec__.name == place  # so that it can be reloaded and pickled by its own name
+    assert module is importlib.import_module(present)
+    assert module.__spec__ is not None
+    assert module.__spec__.name == present  # so that it can be reloaded and pickled by its own name
 
 
 def test_no_alias_hides_a_module() -> None:

@@ -1,5 +1,6 @@
 """What README and docs say is what the code says."""
 
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from tests.documents import GENERATED, ROOT, block
 
 import longtail as lt
+from longtail import aliases
 from longtail.cli import app
 from longtail.methods import PRESETS, catalogue, method
 
@@ -50,8 +52,56 @@ def test_commands_in_the_readme_name_real_verbs_and_methods() -> None:
                 method(one)
 
 
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+PRESENT = [page for page in PAGES if page.parent.name != "decisions"]
+"""The pages that describe the code as it is; decision records name modules as they were."""
+
+
+def resolves(name: str) -> bool:
+    """Whether a dotted name below longtail is a module or an attribute of one; former names of submodules are not."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        module = ".".join(parts[:end])
+        if end > 2 and ".".join(parts[1:end]) in aliases.MOVED:
+            return False
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[end:]:
+            if not hasattr(found, attribute):
+                return False
+            found = getattr(found, attribute)
+        return True
+    return False
+
+
+def exists(path: str, page: Path) -> bool:
+    return any((folder / path).exists() for folder in (ROOT, ROOT / "src" / "longtail", page.parent))
+
+
+@pytest.mark.parametrize("page", PRESENT, ids=lambda page: page.name)
+def test_files_and_names_that_a_page_mentions_exist(page: Path) -> None:
+    text = re.sub(r"\[[^\]]*\](?=\()", "", page.read_text())  # of a link the target alone
+    files = re.findall(r"(?<![\w/.*])(?:\.\./)*[\w/]+\.py\b", text)
+    folders = re.findall(r"`((?:tests|docs|benchmarks|src|facts|data|comparison|report)/(?:\w+/)*)`", text)
+    assert not [path for path in (*files, *folders) if not exists(path, page)]
+    names = re.findall(r"(?<![\w\[./])(longtail(?:\.[A-Za-z_]\w*)+)", text)
+    names += [f"longtail{name}" for name in re.findall(r"\blt((?:\.[A-Za-z_]\w*)+)", text)]
+    assert not [name for name in names if name != "longtail.methods" and not resolves(name)]
+
+
+def test_a_file_or_name_that_does_not_exist_is_noticed() -> None:
+    assert exists("comparison/plan.py", ROOT / "README.md")
+    assert not exists("comparison/plans.py", ROOT / "README.md")
+    assert resolves("longtail.losses.LDAMLoss")
+    assert resolves("longtail.schedules.switch")
+    assert not resolves("longtail.losses.LDAM")
+    assert not resolves("longtail.comparison.inspection")
+
+
 def test_relative_links_lead_somewhere() -> None:
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+    for path in PAGES:
         prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)#:\s]+)\)", prose):
             assert (path.parent / target).exists(), f"{path.name}: {target}"

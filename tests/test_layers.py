@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).parents[1] / "src" / "longtail"
+TESTS = Path(__file__).parent
+SRC = TESTS.parent / "src" / "longtail"
 
 FACTS = {"aliases", "facts", "version"}
 PARTS = {"data", "instance_weights", "losses", "models", "posthoc", "sampling", "targets", "updates"}
@@ -93,3 +94,9 @@ def test_files_are_pages() -> None:
 def test_rooms_are_named_for_what_they_hold() -> None:
     unnamed = {"utils", "util", "common", "helpers", "misc", "base", "manager"}
     assert not {part for p in FILES for part in (*p.relative_to(SRC).parts[:-1], p.stem)} & unnamed
+
+
+def test_tests_have_the_folders_of_the_source() -> None:
+    of_many = {"families", "integrations", "refusals"}  # tests of several packages together
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("*.py")}
+    assert not {str(f) for f in folders if not (SRC / f).is_dir() and str(f) not in of_many}

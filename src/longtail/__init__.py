@@ -1,6 +1,6 @@
 """longtail: learning when classes are rare and labels are noisy, partial or missing.
 
-Every submodule is reachable after `import longtail as lt`, and loaded when first used.
+Every submodule is available after `import longtail as lt`, and imported when first used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Modules under the names they had before they moved: `import longtail.X` goes on working, and gives the same module.
+"""Former names of modules: `import longtail.X` by a former name imports the same module as its present name.
 
-No name here is that of a module that exists. They are looked up before the folders are, since a folder that was left
-behind with nothing but old bytecode would pass for a package.
+No name here is that of a present module. Former names are resolved before folders are searched, since a remaining
+folder with nothing but old bytecode would be taken for a package.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ MOVED = {
         for name in ("differences", "layout", "resampling", "unstable", "verdict", "decisions", "tested")
     },
     "comparison.inspection": "inspection",
-    # names that did not say what is inside
+    # renamed to what they contain
     "methods.menu": "methods.registry",
     "data.prepare.fresh": "data.prepare.new_rows",
     "data.read.tables.settled": "data.read.tables.column_types",
@@ -125,7 +125,7 @@ MOVED = {
     "models.fused": "models.conv_bn_fusion",
     "sampling.order": "sampling.shuffle",
 }
-"""Module or package as it was called -> as it is called, both below `longtail`; a name may have moved twice."""
+"""Former name -> present name of modules and packages, both below `longtail`; a name may have moved twice."""
 
 NAMES = {
     "comparison": {"Outcome": "comparison.execute:TaskResult"},
@@ -149,58 +149,58 @@ NAMES = {
         "table_pool": "data.read.tables.table_pool",
     },
 }
-"""What a package used to export -> the module that has it now, with `:Name` where it is called otherwise."""
+"""Former exports of packages -> the module that has each now, with `:Name` where it was renamed."""
 
 
-def place(module: str) -> str | None:
-    """Where a module of that full name stands now; None where it did not move."""
+def present_name(module: str) -> str | None:
+    """Return the present full name of a module from its former full name; None where it was not renamed."""
     parts = module.split(".")
     if parts[0] != "longtail":
         return None
     for end in range(len(parts), 1, -1):
         if (moved := MOVED.get(".".join(parts[1:end]))) is not None:
-            now = ".".join(["longtail", moved, *parts[end:]])
-            return place(now) or now
+            present = ".".join(["longtail", moved, *parts[end:]])
+            return present_name(present) or present
     return None
 
 
 def name(package: str, wanted: str) -> Any:
-    """What `package` used to hand on under a name.
+    """Return a former export of `package`.
 
     Raises:
-        AttributeError: it never did.
+        AttributeError: it never had that name.
     """
-    home = NAMES.get(package.removeprefix("longtail."), {}).get(wanted)
-    if home is None:
+    target = NAMES.get(package.removeprefix("longtail."), {}).get(wanted)
+    if target is None:
         raise AttributeError(f"module {package!r} has no attribute {wanted!r}")
-    module, _, now = home.partition(":")
-    return getattr(import_module(f"longtail.{module}"), now or wanted)
+    module, _, renamed = target.partition(":")
+    return getattr(import_module(f"longtail.{module}"), renamed or wanted)
 
 
 class Moved:
-    """Finds a module under its former name and hands out the module itself: a finder and a loader.
+    """A finder and loader that imports a module by its former name and returns the module itself.
 
-    It derives from neither of `importlib.abc`, which would import half of the standard library before `python -m
-    longtail` has taken the working directory off the path.
+    It has no base class of `importlib.abc`, which would import half of the standard library before `python -m
+    longtail` has removed the working directory from sys.path.
     """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """A specification for a former name; None for every other."""
+        """Return a specification for a former name; None for any other."""
         loader: Any = self
-        return None if place(fullname) is None else ModuleSpec(fullname, loader)
+        return None if present_name(fullname) is None else ModuleSpec(fullname, loader)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The module, imported under its present name."""
-        moved = place(spec.name)
+        """Import the module by its present name."""
+        moved = present_name(spec.name)
         assert moved is not None
         module = import_module(moved)
         spec.loader_state = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put back the specification that the import of the former name has overwritten; the module has run already."""
+        """Restore the specification that the import by the former name has overwritten; the module has run already."""
         former = module.__spec__
         assert former is not None
         module.__spec__ = former.loader_state
@@ -210,17 +210,17 @@ class Moved:
 
 
 class Package(ModuleType):
-    """A package that hands out `shape`, the function, also after `shape`, the module, was imported by a former name."""
+    """A package that keeps `shape`, the function, when `shape`, the module, is imported by a former name."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        handed_on = name in NAMES.get(self.__name__.removeprefix("longtail."), {}) or (
+        exported = name in NAMES.get(self.__name__.removeprefix("longtail."), {}) or (
             name in self.__dict__ and not isinstance(self.__dict__[name], ModuleType)
         )
-        if not (handed_on and isinstance(value, ModuleType)):
+        if not (exported and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 
 def install() -> None:
-    """Ask for former names once, before the folders."""
+    """Install the finder once, before those that search folders."""
     if not any(isinstance(finder, Moved) for finder in sys.meta_path):
         sys.meta_path.insert(0, Moved())

@@ -46,7 +46,7 @@ class TestFailOn:
         [
             ("duplicates", "duplicates: 3 rows are copies of another row"),
             ("conflicts", "conflicts: 3 rows have an equal row under another label"),
-            ("twins", "twins: 1 set of class names differs in what is hardly seen"),
+            ("twins", "twins: 1 set of class names differs by a typing error only"),
             ("constant", "constant: 1 column holds one value"),
             ("ratio>1", "ratio>1: the imbalance ratio is 1.57895"),
             ("gini>=0.1", "gini>=0.1: the Gini coefficient of the class sizes is 0.102564"),
@@ -96,8 +96,8 @@ class TestFailOn:
         assert expected in err
 
     def test_a_bound_on_a_class_that_training_does_not_have_is_still_a_bound(self) -> None:
-        rule = rules.rules("ratio>100")
-        assert rules.broken(rule, {"imbalance_ratio": None}) == ["ratio>100: the imbalance ratio is inf"]
+        rule = rules.parse_rules("ratio>100")
+        assert rules.broken_rules(rule, {"imbalance_ratio": None}) == ["ratio>100: the imbalance ratio is inf"]
 
 
 class TestOutput:
@@ -289,7 +289,7 @@ def test_compare_says_on_standard_error_what_inspect_finds(here: Path) -> None:
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     first, second = process.stderr.splitlines()[:2]
-    assert first.startswith("column 'row id' counts the rows (1, 2, 3, ...) and tells the class (")
+    assert first.startswith("column 'row id' numbers the rows (1, 2, 3, ...) and predicts the class (")
     assert second.startswith("1 class has fewer than 10 test examples: ")
     assert first in json.loads(process.stdout)["data"]["notes"]
     assert first in (here / "out" / "comparison.md").read_text()

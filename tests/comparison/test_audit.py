@@ -131,14 +131,14 @@ def test_a_damaged_run_is_named_and_run_again(
 
 
 def test_a_dry_run_counts_it_as_to_do_and_changes_nothing(out: Path) -> None:
-    def left() -> tuple[int, int]:
-        found = estimate(prepare(X, Y, out=out, **ASKED), 2, "balanced_accuracy", 1)
-        return found["finished"], found["trainings"]
+    def finished_and_missing() -> tuple[int, int]:
+        plan = estimate(prepare(X, Y, out=out, **ASKED), 1)
+        return plan["finished"], plan["trainings"]
 
-    assert left() == (6, 0)
+    assert finished_and_missing() == (6, 0)
     edit(of(out, "ldam-drw") / "run.json", better)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert left() == (5, 1)
+    assert finished_and_missing() == (5, 1)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 

@@ -388,7 +388,7 @@ def test_side_by_side_gives_the_same_bytes_as_one_after_another(tmp_path: Path) 
 class TestEstimate:
     def test_counts_what_is_left_and_writes_nothing(self, tmp_path: Path) -> None:
         options = {"methods": "ldam,logit-adjusted-posthoc", "seeds": 2, "epochs": 2, "model": "linear"}
-        found = estimate(prepare(X, Y, out=tmp_path / "out", **options), 2, "accuracy", jobs=2)
+        found = estimate(prepare(X, Y, out=tmp_path / "out", **options), jobs=2)
         assert found["methods"] == ["ce", "ldam", "logit-adjusted-posthoc"]
         assert (found["runs"], found["finished"], found["trainings"], found["epochs"]) == (6, 0, 4, 2)
         assert found["seconds"] > 0
@@ -396,11 +396,11 @@ class TestEstimate:
 
     def test_knows_what_the_folder_holds(self, done: tuple[Any, Path]) -> None:
         prepared = prepare(X, Y, out=done[1], methods="ldam", epochs=2, model="linear")
-        found = estimate(prepared, 3, "accuracy")
+        found = estimate(prepared)
         assert (found["runs"], found["finished"]) == (12, 6)
         assert found["seeds"] == 3
 
     def test_refuses_what_the_run_would_refuse(self, done: tuple[Any, Path]) -> None:
         prepared = prepare(X, Y, out=done[1], methods="ldam", epochs=7, model="linear")
         with pytest.raises(ValueError, match=r"recipe.epochs is 2 there, 7 was asked"):
-            estimate(prepared, 3, "accuracy")
+            estimate(prepared)

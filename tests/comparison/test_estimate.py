@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from longtail.comparison import compare, costs, estimate, prepare
-from longtail.comparison.costs import Cost, Short
+from longtail.comparison.costs import Cost, ShortRun
 from longtail.learners import SupervisedLearner
 from longtail.methods import method
 
@@ -27,13 +27,13 @@ def pretended(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> lis
     """Costs by method in place of measured ones; the specs that were asked for, in order."""
     asked: list[str] = []
 
-    def pretend(shorts: list[Short], jobs: int) -> list[Cost]:
+    def pretend(shorts: list[ShortRun], jobs: int) -> list[Cost]:
         asked.extend(short.spec for short in shorts)
         return [Cost(seconds[s.spec], 1.0, 0.0, 0.5, 10**8, 0) for s in shorts]
 
-    monkeypatch.setattr(estimate, "_side_by_side", pretend)
-    monkeypatch.setattr(estimate, "_reading", lambda prepared: (0.0 if prepared.folds is None else 2.0, 0.0))
-    monkeypatch.setattr(estimate, "_drawing", lambda prepared: 0.0)
+    monkeypatch.setattr(estimate, "_measure_parallel", pretend)
+    monkeypatch.setattr(estimate, "_data_seconds", lambda prepared: (0.0 if prepared.folds is None else 2.0, 0.0))
+    monkeypatch.setattr(estimate, "_drawing_seconds", lambda prepared: 0.0)
     return asked
 
 
@@ -45,25 +45,25 @@ def test_every_method_counts_with_its_own_time_and_shared_trainings_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = pretended(monkeypatch, SECONDS)
-    found = estimate.estimate(prepared(tmp_path / "out", methods=METHODS, seeds=2), 2, "accuracy", 1, before=7.0)
+    result = estimate.estimate(prepared(tmp_path / "out", methods=METHODS, seeds=2), 1, before=7.0)
     assert asked == ["ce", "ce", "ldam", "trees"]
-    once = (10 + 1) + (20 + 1) + (100 + 1) + 1 + 1  # what shares a training still reads, looks and writes
-    assert found["seconds"] == pytest.approx(7.0 + 2 * once + estimate.ENDING, abs=0.2)
-    assert found["trainings"] == 6
+    once = (10 + 1) + (20 + 1) + (100 + 1) + 1 + 1  # what shares a training reads, evaluates and writes all the same
+    assert result["seconds"] == pytest.approx(7.0 + 2 * once + estimate.FINAL_SECONDS, abs=0.2)
+    assert result["trainings"] == 6
     assert not (tmp_path / "out").exists()
 
 
 def test_folds_multiply_and_each_is_prepared_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretended(monkeypatch, SECONDS)
-    found = estimate.estimate(prepared(tmp_path, methods="ldam", folds=3), 1, "accuracy", 1)
-    assert found["seconds"] == pytest.approx(3 * (10 + 1 + 2) + 3 * (20 + 1 + 2) + estimate.ENDING, abs=0.2)
+    result = estimate.estimate(prepared(tmp_path, methods="ldam", folds=3, seeds=1), 1)
+    assert result["seconds"] == pytest.approx(3 * (10 + 1 + 2) + 3 * (20 + 1 + 2) + estimate.FINAL_SECONDS, abs=0.2)
 
 
 def test_runs_share_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = pretended(monkeypatch, SECONDS)
-    found = estimate.estimate(prepared(tmp_path, methods="trees"), 1, "accuracy", 2)
+    result = estimate.estimate(prepared(tmp_path, methods="trees", seeds=1), 2)
     assert asked == ["ce", "ce", "ce", "trees", "ce"]  # nobody is measured alone where two run
-    assert found["seconds"] == pytest.approx(101 + estimate.ENDING, abs=0.2)
+    assert result["seconds"] == pytest.approx(101 + estimate.FINAL_SECONDS, abs=0.2)
     assert estimate._makespan([3.0, 1.0, 1.0, 1.0], 2) == 3.0
     assert estimate._makespan([], 2) == 0.0
 
@@ -71,27 +71,27 @@ def test_runs_share_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_where_a_network_is_slow_it_stands_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = pretended(monkeypatch, SECONDS)
     monkeypatch.setattr(estimate, "SLOW", 0.4)
-    found = estimate.estimate(prepared(tmp_path, methods="ldam,trees"), 1, "accuracy", 1)
+    result = estimate.estimate(prepared(tmp_path, methods="ldam,trees", seeds=1), 1)
     assert asked == ["ce", "trees"]
-    assert found["seconds"] == pytest.approx(11 + 11 + 101 + estimate.ENDING, abs=0.2)
+    assert result["seconds"] == pytest.approx(11 + 11 + 101 + estimate.FINAL_SECONDS, abs=0.2)
 
 
-def test_what_was_measured_is_scaled_by_rows_epochs_and_looks(tmp_path: Path) -> None:
-    found = prepared(tmp_path, methods="ce", epochs=50)
-    short = Short.of(method("ce"), found.splits, found.recipe, "cpu", 3, 5, folds=False)
+def test_what_was_measured_is_scaled_by_rows_epochs_and_evaluations(tmp_path: Path) -> None:
+    result = prepared(tmp_path, methods="ce", epochs=50)
+    short = ShortRun.of(method("ce"), result.splits, result.recipe, "cpu", 3, 5, folds=False)
     assert short.epochs == 3
-    larger = Short(**{**vars(short), "larger": 2.0, "longer": 3.0})
+    larger = ShortRun(**{**vars(short), "step_ratio": 2.0, "test_ratio": 3.0})
     walls: Any = [
         ({"stage": "train", "seconds": 9.0}, 12.0),  # it also builds and warms up
         ({"stage": "train", "seconds": 1.0}, 1.5),
         ({"stage": "train", "seconds": 3.0, "evaluation_seconds": 2.0}, 5.5),
     ]
-    name = method("ce").stages(found.recipe)[0].name
+    name = method("ce").stages(result.recipe)[0].name
     walls = [({**record, "stage": name}, wall) for record, wall in walls]
     training, beside, once = costs._scaled(larger, walls, 30.0)
     assert training == 50 * 2 * 2.0  # epochs, rows, the mean of the steady ones
     assert beside == 50 * 0.5
-    # less the three epochs; five looks and the predictions, on three times the rows, in place of two
+    # less the three epochs; five evaluations and the predictions, on three times the rows, in place of two
     assert once == 30.0 - 3 * 2.5 + 2.0 * (3 * 6 - 2)
 
 
@@ -105,7 +105,7 @@ def test_the_estimate_is_within_a_factor_of_what_it_takes(tmp_path: Path, monkey
 
     monkeypatch.setattr(SupervisedLearner, "training_step", slowly)
     options: dict[str, Any] = {"methods": "ce,ce-drw", "epochs": 60, "model": "linear", "seeds": 1}
-    found = estimate.estimate(prepare(X, Y, out=tmp_path / "out", **options), 1, "balanced_accuracy", 1)
+    result = estimate.estimate(prepare(X, Y, out=tmp_path / "out", **options), 1)
     start = time.perf_counter()
     compare(X, Y, out=tmp_path / "out", jobs=1, **options)
-    assert 1 / 1.5 < found["seconds"] / (time.perf_counter() - start) < 1.5
+    assert 1 / 1.5 < result["seconds"] / (time.perf_counter() - start) < 1.5

@@ -296,7 +296,7 @@ class TestAgain:
 class TestBefore:
     def test_the_estimate_counts_folds_and_writes_nothing(self, tmp_path: Path) -> None:
         options = {"methods": METHODS, "seeds": 2, "epochs": 2, "model": "linear", "folds": 3}
-        found = estimate(prepare(pool(), out=tmp_path / "out", **options), 2, "accuracy", jobs=2)  # type: ignore[arg-type]
+        found = estimate(prepare(pool(), out=tmp_path / "out", **options), jobs=2)  # type: ignore[arg-type]
         assert (found["runs"], found["finished"], found["trainings"], found["folds"]) == (6, 0, 12, 3)
         assert found["seconds"] > 0
         assert not (tmp_path / "out").exists()
@@ -306,8 +306,8 @@ class TestBefore:
         gone = next(tmp_path.glob("ce-*/seed-0"))
         (gone / "run.json").unlink()
         (gone / "fold-1" / "run.json").unlink()
-        options: dict[str, Any] = {"methods": "ce", "epochs": 2, "model": "linear", "folds": 3}
-        found = estimate(prepare(pool(), out=tmp_path, **options), 1, "accuracy")
+        options: dict[str, Any] = {"methods": "ce", "epochs": 2, "model": "linear", "folds": 3, "seeds": 1}
+        found = estimate(prepare(pool(), out=tmp_path, **options))
         assert (found["runs"], found["finished"], found["trainings"]) == (1, 0, 1)
 
     @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from engine_toys import copied, gaussians, one, retrained_head, stage, two_stages
 
+from engine_toys import copied, gaussians, one, retrained_head, stage, two_stages
 from longtail.engine import Training, fit, state_files
 from longtail.engine.stage import Stage
 

@@ -111,7 +111,7 @@ class TestTheReference:
         for task in ("semi-supervised", "partial", "self-supervised"):
             data, asked = SPLITS[task], ASKED[task]
             made = comparisons.prepare(data, methods=asked, task=other(task), out=tmp_path / task, **TINY)
-            told = estimate(made, 1, "accuracy", jobs=1)
+            told = estimate(made, jobs=1)
             assert told["methods"][0] == TASKS[task].reference
             assert told["seconds"] > 0
             assert not (tmp_path / task).exists()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from report_summary import METRICS, row, summary
 
-from longtail.comparison.evidence.recall_intervals import recall_intervals, varies
+from longtail.comparison.evidence.recall_intervals import recall_intervals, varies_by_seed
 from longtail.report import recall_plot, small_classes, tables
 
 
@@ -121,5 +121,5 @@ def test_no_deviation_is_printed_of_what_does_not_vary_with_the_seed() -> None:
 
 def test_a_row_varies_if_any_of_its_numbers_does() -> None:
     runs = [{"scores": {"balanced_accuracy": 1.0, "ece": ece}} for ece in (0.1, 0.1, 0.2)]
-    assert varies(runs)
-    assert not varies(runs[:2])
+    assert varies_by_seed(runs)
+    assert not varies_by_seed(runs[:2])

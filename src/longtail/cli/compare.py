@@ -47,10 +47,10 @@ def compare(
         **reading, **recipe_options(training),
     }  # fmt: skip
     if dry_run:
-        return plan_output.show_estimate(prepare(data, **options), seeds, metric, jobs, evaluations, json)
+        return plan_output.show_estimate(prepare(data, **options), jobs, evaluations, json)
     with progress.comparison_callbacks("comparing") as callbacks:
         prepared = prepare(data, **options)
-        result = compare_prepared(prepared, seeds=seeds, metric=metric, **limits, **callbacks)
+        result = compare_prepared(prepared, **limits, **callbacks)
     if json:
         print_json(result.summary)
     else:

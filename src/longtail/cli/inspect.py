@@ -38,11 +38,11 @@ def inspect(
     """
     from longtail.inspection import rules
 
-    broken_if = rules.rules(fail_on)
+    broken_if = rules.parse_rules(fail_on)
     if svg is not None:
         _check_can_draw(svg, data)
     result = _inspect(data, reading)
-    result["broken_rules"] = rules.broken(broken_if, result)
+    result["broken_rules"] = rules.broken_rules(broken_if, result)
     if svg is not None:
         _draw(svg, result)
     if json:

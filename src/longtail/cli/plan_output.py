@@ -10,11 +10,11 @@ from typing import Any
 from longtail.cli.terminal import print_json, print_lines
 
 
-def show_estimate(prepared: Any, seeds: int, metric: str, jobs: int | None, evaluations: int, json: bool) -> int:
+def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool) -> int:
     """Estimate time and memory of a prepared comparison, and print them with its plan."""
     from longtail.comparison.estimate import estimate
 
-    plan = estimate(prepared, seeds, metric, jobs, evaluations, process_age())
+    plan = estimate(prepared, jobs, evaluations, process_age())
     if json:
         print_json(plan)
         return 0

@@ -47,12 +47,12 @@ def reproduce(
     }  # fmt: skip
     if dry_run:
         _, prepared = reproduction.prepare_benchmark(benchmark, **options)
-        return plan_output.show_estimate(prepared, seeds, reproduction.METRIC, jobs, evaluations, json)
+        return plan_output.show_estimate(prepared, jobs, evaluations, json)
     with progress.comparison_callbacks(f"reproducing {benchmark}") as callbacks:
         published, prepared = reproduction.prepare_benchmark(benchmark, **options)
-        result = reproduction.reproduce_prepared(published, prepared, seeds=seeds, **limits, **callbacks)
+        result = reproduction.reproduce_prepared(published, prepared, **limits, **callbacks)
     if json:
-        print_json(result.found)
+        print_json(result.summary)
     else:
         print_lines(str(result))
         print_lines(f"Files: {result.out}/reproduction.json, .md, comparison.json, .csv, .md")

@@ -38,7 +38,7 @@ def train(
     """
     from longtail.cli import progress
     from longtail.comparison.execute import check_limits
-    from longtail.comparison.plan import writable
+    from longtail.comparison.output_folder import make_output_folder
     from longtail.data import load
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
@@ -63,7 +63,7 @@ def train(
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
         fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
         if not dry_run:
-            writable(folder)
+            make_output_folder(folder)
             _show_progress(fit, display)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}

@@ -1,4 +1,4 @@
-"""Before anything runs: which finished runs of a folder can be believed, and which are to be run again."""
+"""Check finished runs of an output folder before anything runs: find the damaged ones and have them run again."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from longtail.runs.outputs import described
 log = logging.getLogger(__name__)
 
 
-def audit(plan: Plan) -> dict[Path, DamagedError]:
-    """Check every finished run: the folders of those that cannot be believed, and why. Changes nothing.
+def find_damaged(plan: Plan) -> dict[Path, DamagedError]:
+    """Check every finished run; return the folders of the damaged ones, and why. Changes nothing.
 
     Raises:
         ValueError: a run folder belongs to another configuration.
     """
-    broken = {}
+    damaged = {}
     for task in plan.tasks:
         try:
-            run.finished_run(task.folder, _asked(plan, task))
+            run.finished_run(task.folder, _expected_config(plan, task))
         except DamagedError as error:
-            broken[task.folder] = error
-    return broken
+            damaged[task.folder] = error
+    return damaged
 
 
-def mend(plan: Plan, broken: dict[Path, DamagedError]) -> None:
-    """Say which runs are damaged, a line each, and make them unfinished; for whoever holds the folder."""
-    old = [error for error in broken.values() if isinstance(error, OutdatedError)]
-    if old:
-        more = f"; {len(old) - 1} more of {plan.out} too" if len(old) > 1 else ""
-        log.warning("%s%s; running again", old[0].reason, more)
-    for folder, error in broken.items():
-        if error not in old:
+def reopen_damaged(plan: Plan, damaged: dict[Path, DamagedError]) -> None:
+    """Log each damaged run and mark it unfinished; the caller has locked the output folder."""
+    outdated = [error for error in damaged.values() if isinstance(error, OutdatedError)]
+    if outdated:
+        more = f"; {len(outdated) - 1} more of {plan.out} too" if len(outdated) > 1 else ""
+        log.warning("%s%s; running again", outdated[0].reason, more)
+    for folder, error in damaged.items():
+        if error not in outdated:
             log.warning("%s; running it again", error.reason)
         run.reopen(folder, error)
 
 
-def _asked(plan: Plan, task: Task) -> dict[str, Any]:
-    """What must stand in a run's config.json for it to be this task's."""
-    recipe = next(m for m in plan.methods if m.spec == task.spec).under(plan.recipe).to_json()
+def _expected_config(plan: Plan, task: Task) -> dict[str, Any]:
+    """Return the entries of a run's config.json that identify this task."""
+    recipe = plan.method(task.spec).under(plan.recipe).to_json()
     return {"method": task.spec, "seed": task.seed, "data": described(plan.data), "recipe": recipe}

@@ -11,7 +11,7 @@ PROFILES = {"lt": "exp", "step": "step"}
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Which data, with which profile and imbalance ratio."""
+    """The data, profile and imbalance ratio of a benchmark."""
 
     name: str
     data: str
@@ -28,10 +28,10 @@ BENCHMARKS = {
 
 
 def benchmark(name: str) -> Benchmark:
-    """The benchmark of that name, such as cifar10-lt-100.
+    """Return the benchmark of that name, such as cifar10-lt-100.
 
     Raises:
-        ValueError: there is none; the line names the nearest.
+        ValueError: there is none; the message names the nearest.
     """
     if name not in BENCHMARKS:
         near = difflib.get_close_matches(str(name), BENCHMARKS, n=1)

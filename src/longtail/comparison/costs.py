@@ -1,4 +1,4 @@
-"""What a run will cost: a shortened training, measured from its first step to its last file, and scaled up."""
+"""The cost of a run in seconds and bytes: measure a shortened training from first step to last file, scale it up."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from longtail.runs.run import Run
 from longtail.runs.train import Fit
 
 STEPS = 8
-"""Steps of an epoch that is measured, and as many batches of the test part."""
-FITTED = 200_000
-"""Rows times classes from which an estimator of scikit-learn is fitted on some of its rows only."""
+"""Steps of a measured epoch, and batches of the test part."""
+ESTIMATOR_CELLS = 200_000
+"""Rows times classes beyond which an estimator of scikit-learn is measured on some of its rows."""
 
 
 @dataclass(frozen=True)
-class Short:
-    """A training that is small enough to be measured, and how much larger the one is that it stands for.
+class ShortRun:
+    """A training on some of the rows for a few epochs, small enough to be measured.
 
-    `larger` is how many times as many steps its epochs have, `longer` how many times as many rows its test part.
+    `step_ratio` is the steps of an epoch of the whole training over those of this one, `test_ratio` the same for the
+    rows of the test part.
     """
 
     spec: str
@@ -43,38 +44,36 @@ class Short:
     epochs: int
     evaluations: int
     folds: bool
-    larger: float
-    longer: float
+    step_ratio: float
+    test_ratio: float
 
     @classmethod
     def of(
         cls, method: Method, splits: Splits, recipe: Recipe, device: str, epochs: int, evaluations: int, *, folds: bool
-    ) -> Short:
-        """Rows evenly over all, so that every class has its share."""
+    ) -> ShortRun:
+        """Take rows evenly from all, so that every class has its share."""
         size = STEPS * recipe.batch_size
-        rows = max(size, FITTED // len(splits.classes)) if fits(method) else size
-        # what leads back to a source plays no part
-        rest = None if splits.unlabeled is None else splits.unlabeled.take(_spread(len(splits.unlabeled), size))
+        rows = max(size, ESTIMATOR_CELLS // len(splits.classes)) if is_estimator(method) else size
+        rest = None if splits.unlabeled is None else splits.unlabeled.take(_even_rows(len(splits.unlabeled), size))
         short = replace(
-            splits, train=splits.train.take(_spread(len(splits.train), rows)), unlabeled=rest,
-            test=splits.test.take(_spread(len(splits.test), size)), origin=None, test_rows=None,
+            splits, train=splits.train.take(_even_rows(len(splits.train), rows)), unlabeled=rest,
+            test=splits.test.take(_even_rows(len(splits.test), size)), origin=None, test_rows=None,
         )  # fmt: skip
-        larger = len(splits.train) / len(short.train)
+        step_ratio = len(splits.train) / len(short.train)
         if rest is not None and splits.unlabeled is not None and TASKS[method.task].unlabeled:
-            # an epoch may be a pass over these rows as well as over the labelled ones
-            larger = max(larger, len(splits.unlabeled) / len(rest))
+            # an epoch may be a pass over these rows or over the labelled ones
+            step_ratio = max(step_ratio, len(splits.unlabeled) / len(rest))
         return cls(
             method.spec, short, recipe, device, min(epochs, recipe.epochs), evaluations, folds,
-            larger, len(splits.test) / len(short.test),
+            step_ratio, len(splits.test) / len(short.test),
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one training: `training` are those of its steps, `rest` those of everything that each run does.
+    """Seconds of one run: `training` in its steps, `rest` in everything else; `fixed` is the part of `rest` spent once.
 
-    Of the rest `fixed` are once and not with every epoch. `measured` are the seconds that finding out took, `memory`
-    and `on_gpu` bytes at most.
+    `measured`: the seconds that the measurement took. `memory`, `gpu_memory`: peak bytes.
     """
 
     training: float
@@ -82,72 +81,78 @@ class Cost:
     fixed: float
     measured: float
     memory: int
-    on_gpu: int
+    gpu_memory: int
 
 
-def fits(method: Method) -> bool:
-    """Whether a method is an estimator, whose only epoch is the whole fit: it has no steps that could be varied."""
+def is_estimator(method: Method) -> bool:
+    """Whether a method is an estimator of scikit-learn, whose only epoch is the whole fit, without steps or slots."""
     return not method.slots
 
 
-def cost(short: Short) -> Cost:
-    """Train it into a folder that goes away, and scale up what took how long."""
-    before, start = torch.get_num_threads(), time.perf_counter()
-    walls: list[tuple[Record, float]] = []
+def measure(short: ShortRun) -> Cost:
+    """Train it in a temporary folder, measure time and memory, and scale both up to the whole training."""
+    threads, start = torch.get_num_threads(), time.perf_counter()
+    epochs: list[tuple[Record, float]] = []
     try:
         with _PeakMemory(short.device) as peak, tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-            place = Path(folder) / "run"
+            run_folder = Path(folder) / "run"
             last = time.perf_counter()
             for record in Fit(
-                short.spec, short.splits, recipe=replace(short.recipe, epochs=short.epochs), folder=place,
+                short.spec, short.splits, recipe=replace(short.recipe, epochs=short.epochs), folder=run_folder,
                 store=Path(folder) / "stages", device=short.device, threads=THREADS,
             ):  # fmt: skip
                 now = time.perf_counter()
-                walls.append((record, now - last))
+                epochs.append((record, now - last))
                 last = now
             if short.folds:
-                _ = Run.load(place).predictor  # as pooling does with every fold's
+                _ = Run.load(run_folder).predictor  # as is done for every fold
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
     total = time.perf_counter() - start
-    training, rest, fixed = _scaled(short, walls, total)
+    training, rest, fixed = _scaled(short, epochs, total)
     return Cost(training, rest + fixed, fixed, total, peak.process, peak.device_bytes)
 
 
-def _scaled(short: Short, walls: list[tuple[Record, float]], total: float) -> tuple[float, float, float]:
-    """Of the training that is stood for: seconds of steps, of what is beside them in each epoch, of what comes once."""
+def _scaled(short: ShortRun, epochs: list[tuple[Record, float]], total: float) -> tuple[float, float, float]:
+    """Return seconds of the whole training: in steps, in the rest of its epochs, and outside them.
+
+    Args:
+        short: the measured training.
+        epochs: its epoch records, each with the seconds since the one before.
+        total: seconds of the measurement.
+    """
     method = resolve(short.spec)
     training = rest = spent = 0.0
     for stage in method.stages(method.under(short.recipe)):
-        mine = [
-            (r["seconds"], wall - r["seconds"] - r.get("evaluation_seconds", 0.0))
-            for r, wall in walls
+        split = [
+            (r["seconds"], seconds - r["seconds"] - r.get("evaluation_seconds", 0.0))
+            for r, seconds in epochs
             if r["stage"] == stage.name
         ]
-        if mine:
-            steady = mine[1:] or mine  # the first one also builds and warms up
+        if split:
+            steady = split[1:] or split  # the first epoch also builds and warms up
             steps, beside = (statistics.fmean(column) for column in zip(*steady, strict=True))
-            training += stage.epochs * steps * short.larger
+            training += stage.epochs * steps * short.step_ratio
             rest += stage.epochs * beside
-            spent += len(mine) * (steps + beside)
-    look = max((r.get("evaluation_seconds", 0.0) for r, _ in walls), default=0.0)
-    looks = min(short.evaluations, short.recipe.epochs)
-    return training, rest, max(total - spent + look * (short.longer * (looks + 1) - 2), 0.0)
+            spent += len(split) * (steps + beside)
+    evaluation = max((r.get("evaluation_seconds", 0.0) for r, _ in epochs), default=0.0)
+    evaluations = 1 + min(short.evaluations, short.recipe.epochs)
+    return training, rest, max(total - spent + evaluation * (short.test_ratio * evaluations - 2), 0.0)
 
 
-def _spread(total: int, size: int) -> torch.Tensor:
-    """At most `size` rows, evenly over all."""
+def _even_rows(total: int, size: int) -> torch.Tensor:
+    """Return the indices of at most `size` rows, evenly over all."""
     return torch.arange(total) if total <= size else torch.arange(size) * total // size
 
 
 def data_bytes(splits: Splits) -> int:
-    """Bytes of the inputs that live in memory; rows behind a map-style data set do not."""
+    """Return the bytes of the inputs in memory; the rows of a map-style data set are not."""
     parts = (splits.train, splits.test, splits.val, splits.unlabeled)
     return sum(part.inputs.nbytes for part in parts if isinstance(part, Examples))
 
 
 class _PeakMemory:
-    """The most memory that this process and its part of the GPU held between entering and leaving."""
+    """Measure the peak memory of this process, and of its part of the GPU, inside the `with` block."""
 
     process = 0
     device_bytes = 0
@@ -158,21 +163,21 @@ class _PeakMemory:
 
     def __enter__(self) -> _PeakMemory:
         if self._cuda:
-            torch.zeros(1, device=self._device)  # CUDA is begun before it can count
+            torch.zeros(1, device=self._device)  # initialise CUDA first
             torch.cuda.reset_peak_memory_stats(self._device)
         with contextlib.suppress(OSError):
-            # Linux forgets the peak so far, which reading the data may have set
+            # have Linux reset the peak, which reading the data may have set
             Path("/proc/self/clear_refs").write_text("5")
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.process = high_water()
+        self.process = peak_memory()
         if self._cuda:
             self.device_bytes = torch.cuda.max_memory_reserved(self._device)
 
 
-def high_water() -> int:
-    """Bytes of the peak resident set, since the peak was last forgotten where the system can."""
+def peak_memory() -> int:
+    """Return the bytes of the peak resident set, since its last reset where the system can reset it."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     for line in lines:

@@ -1,4 +1,4 @@
-"""What a comparison says before it trains: columns that name the rows, classes that are hardly tested."""
+"""Warnings about the data before training: columns that identify rows, classes with few test examples."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from longtail.data import Splits
 from longtail.data.pool import Pool
 from longtail.data.read.tables.table import Table
 from longtail.data.split.folds import Folds
-from longtail.inspection.findings import hardly_tested, identified
-from longtail.inspection.subject import flagged_of
+from longtail.inspection.findings import few_tests_sentence, identifier_sentences
+from longtail.inspection.subject import flagged_columns
 from longtail.report.printable import shown
 
 log = logging.getLogger(__name__)
 
 
-def noted(pool: Pool) -> Pool:
-    """The pool with a note on the columns that count or name its rows or rise with them; each is logged, too."""
-    flagged = flagged_of(pool)
+def warn_of_identifiers(pool: Pool) -> Pool:
+    """Log the columns that number or identify the rows or follow their order; return the pool with that as a note."""
+    flagged = flagged_columns(pool)
     if not flagged:
         return pool
-    names = [shown(one["name"]) for one in flagged[:5]]
-    words = " ".join(f"--drop {shlex.quote(name)}" for name in names)
-    way = f"leave out with {words} (drop_columns={names})" if isinstance(pool.rows, Table) else "take out of X"
-    note = f"{'; '.join(identified(flagged))}; {way} what only names, numbers or dates the rows"
+    names = [shown(column["name"]) for column in flagged[:5]]
+    options = " ".join(f"--drop {shlex.quote(name)}" for name in names)
+    way_out = f"leave out with {options} (drop_columns={names})" if isinstance(pool.rows, Table) else "take out of X"
+    note = f"{'; '.join(identifier_sentences(flagged))}; {way_out} what only names, numbers or dates the rows"
     log.warning("%s", note)
     return replace(pool, notes=(*pool.notes, note))
 
 
-def warn_of_small(data: Splits | Folds) -> None:
-    """Log the sentence on classes with fewer than 10 test examples, the one that `longtail inspect` has."""
+def warn_of_small_classes(data: Splits | Folds) -> None:
+    """Log the sentence on classes with fewer than 10 test examples, as `longtail inspect` has it."""
     targets = data.test.targets.cpu() if isinstance(data, Splits) else data.pool.targets[data.tested]
     counts = torch.bincount(targets, minlength=len(data.classes)).tolist()
-    if told := hardly_tested(dict(zip(data.classes, counts, strict=True))):
-        log.warning("%s", told)
+    if sentence := few_tests_sentence(dict(zip(data.classes, counts, strict=True))):
+        log.warning("%s", sentence)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
@@ -20,22 +20,20 @@ from longtail.runs.run import ForeignError
 from longtail.runs.train import train
 
 THREADS = 1
-"""CPU threads of one run. Runs stand side by side instead, and results do not depend on how many do."""
-
-
+"""CPU threads of one run. Runs go in parallel instead, and results do not depend on their number."""
 MOST_JOBS = 1024
 """A process each, of several hundred megabytes."""
 
 
 class OutputError(OSError):
-    """The output folder stopped taking files: disk full, removed, read-only."""
+    """The output folder can no longer be written: disk full, removed, read-only."""
 
 
 @dataclass(frozen=True)
 class TaskResult:
     """How one run ended: `error` is None where it finished.
 
-    `output`: its folder cannot be written; `foreign`: it belongs to another configuration.
+    `output`: the folder cannot be written; `foreign`: it belongs to another configuration.
     """
 
     task: Task
@@ -45,8 +43,20 @@ class TaskResult:
     foreign: bool = False
 
 
-OnResult = Callable[[TaskResult], None]
+OnPlan = Callable[[Plan], None]
 OnBegin = Callable[[Task], None]
+OnResult = Callable[[TaskResult], None]
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `execute`."""
+
+    jobs: int | None
+    budget: float | None
+    evaluations: int
+    on_plan: OnPlan | None
+    on_begin: OnBegin | None
+    on_result: OnResult | None
 
 
 def execute(
@@ -55,6 +65,7 @@ def execute(
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
+    on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
 ) -> list[TaskResult]:
@@ -62,34 +73,42 @@ def execute(
 
     Args:
         plan: what to run.
-        jobs: runs at a time; by default as many as there are cores, or one on a GPU.
-        budget: seconds after which no further run is begun (what is missing runs when the command is given again).
-        evaluations: how often the test part is looked at during a training, for the record; decides nothing.
+        jobs: number of runs at a time; by default one per core, or one on a GPU.
+        budget: seconds after which no further run begins (the same command later runs what is missing).
+        evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
+        on_plan: called before the first run.
         on_begin: called when a run is handed to a worker, perhaps from another thread.
         on_result: called after every run.
 
     Raises:
-        OutputError: the output folder cannot be written any more; finished runs are kept.
-        ForeignError: a folder of a run belongs to another configuration.
+        OutputError: the output folder can no longer be written; finished runs are kept.
+        ForeignError: the folder of a run belongs to another configuration.
     """
     check_limits(jobs, budget, evaluations)
     deadline = None if budget is None else time.monotonic() + budget
-    outcomes: list[TaskResult] = []
+    results: list[TaskResult] = []
+    if on_plan is not None:
+        on_plan(plan)
     for wave in plan.waves():
-        wanted = min(jobs or (cores() if plan.device == "cpu" else 1), max(len(wave), 1))
-        for outcome in _side_by_side(plan, wanted, _until(wave, deadline, on_begin), evaluations):
-            if outcome.output:
-                raise OutputError(f"{outcome.error}; finished runs are kept, make room and run the same command again")
-            if outcome.foreign:
-                raise ForeignError(outcome.error)
-            outcomes.append(outcome)
+        workers = min(jobs or default_jobs(plan.device), max(len(wave), 1))
+        for result in _run_parallel(plan, workers, _before_deadline(wave, deadline, on_begin), evaluations):
+            if result.output:
+                raise OutputError(f"{result.error}; finished runs are kept, make room and run the same command again")
+            if result.foreign:
+                raise ForeignError(result.error)
+            results.append(result)
             if on_result is not None:
-                on_result(outcome)
-    return outcomes
+                on_result(result)
+    return results
+
+
+def default_jobs(device: str) -> int:
+    """Return one run per core, or one on a GPU."""
+    return cores() if device == "cpu" else 1
 
 
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
-    """Raise ValueError where jobs or budget allow nothing to run, or the end would not be evaluated."""
+    """Raise ValueError where jobs or budget allow no run, or evaluations leave out the last epoch."""
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise ValueError(f"jobs must be an integer >= 1, got {quoted(jobs)}; leave it out for one per core")
     if jobs is not None and jobs > MOST_JOBS:
@@ -98,11 +117,11 @@ def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -
         raise ValueError(f"budget must be > 0 seconds, got {quoted(budget)}; leave it out for no limit")
     if isinstance(evaluations, bool) or not isinstance(evaluations, int) or evaluations < 1:
         raise ValueError(
-            f"evaluations must be an integer >= 1, got {quoted(evaluations)}; 1 looks at the last epoch only"
+            f"evaluations must be an integer >= 1, got {quoted(evaluations)}; 1 evaluates the last epoch only"
         )
 
 
-def _side_by_side(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: int) -> Iterator[TaskResult]:
+def _run_parallel(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: int) -> Iterator[TaskResult]:
     arguments = (plan.data, plan.recipe, plan.store, plan.device, evaluations)
     if jobs == 1:
         for task in pending:
@@ -110,13 +129,13 @@ def _side_by_side(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: i
         return
     from joblib import Parallel, delayed
 
-    # pre_dispatch: a task is taken from the iterator, and the deadline looked at, only when a worker is free
+    # pre_dispatch: a task is taken from the iterator, and the deadline checked, only when a worker is free
     parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
-    with subprocesses.safe_path():  # to the end: a worker that is lost is replaced at any time
+    with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
         yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
 
 
-def _until(tasks: Iterable[Task], deadline: float | None, on_begin: OnBegin | None) -> Iterator[Task]:
+def _before_deadline(tasks: Iterable[Task], deadline: float | None, on_begin: OnBegin | None) -> Iterator[Task]:
     for task in tasks:
         if deadline is not None and time.monotonic() >= deadline:
             return
@@ -128,28 +147,28 @@ def _until(tasks: Iterable[Task], deadline: float | None, on_begin: OnBegin | No
 def run_task(
     task: Task, data: Splits | Folds, recipe: Recipe, store: Path, device: str, evaluations: int = 1
 ) -> TaskResult:
-    """One run, on all its folds where there are any; its failure is an outcome, so that the others go on."""
+    """Train one run, on every fold where there are any; return a failure as its result, so that the others go on."""
     start = time.perf_counter()
 
-    def outcome(**ending: Any) -> TaskResult:
+    def result(**ending: Any) -> TaskResult:
         return TaskResult(task, time.perf_counter() - start, **ending)
 
     try:
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "folder": task.folder, "seed": task.seed, "recipe": recipe, "store": store, "device": device,
             "threads": THREADS, "evaluations": evaluations,
         }  # fmt: skip
         if isinstance(data, Folds):
-            train_folds(task.spec, data, **how)
+            train_folds(task.spec, data, **options)
         else:
-            train(task.spec, data, **how)
+            train(task.spec, data, **options)
     except OSError as error:
         where = error.filename or task.folder
-        return outcome(error=f"cannot write {where} ({error.strerror or error})", output=True)
+        return result(error=f"cannot write {where} ({error.strerror or error})", output=True)
     except ForeignError as error:
-        return outcome(error=str(error), foreign=True)
+        return result(error=str(error), foreign=True)
     except Exception as error:
-        # whatever went wrong in one method must not take the others down; its type tells a reader where to look
+        # no failure of one method may end the others; the exception's type helps to find the cause
         message = str(error).splitlines()[0] if str(error) else ""
-        return outcome(error=f"{type(error).__name__}: {message}")
-    return outcome()
+        return result(error=f"{type(error).__name__}: {message}")
+    return result()

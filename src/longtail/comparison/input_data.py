@@ -1,10 +1,10 @@
-"""The data of a comparison, looked at before they are split or put in folds."""
+"""Load the data of a comparison, as one split or in cross-validation folds, and warn of identifier columns."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from longtail.comparison.data_warnings import noted
+from longtail.comparison.data_warnings import warn_of_identifiers
 from longtail.data import Splits, load
 from longtail.data.load import check_shaping
 from longtail.data.read.dispatch import NAMES, pool
@@ -14,24 +14,28 @@ UNFOLDED = ("test", "ratio")
 SHAPING = ("ratio", "profile", "val", "test")
 
 
-def folds_of(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
-    """The data in folds; what makes another test or training part has no say then."""
+def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
+    """Load the data in k cross-validation folds.
+
+    Raises:
+        ValueError: data with a split of their own, or an option that makes another test or training part.
+    """
     for name in UNFOLDED:
         if options.get(name) is not None:
             raise ValueError(f"{name} cannot go with folds, got {options[name]!r}; every example is tested once there")
     if isinstance(data, Splits) or (isinstance(data, str) and data in NAMES):
         name = data if isinstance(data, str) else data.name
         raise ValueError(f"folds need data without a split of their own, got {name}, which has one; leave out folds")
-    rest = {name: value for name, value in options.items() if name not in (*UNFOLDED, "profile", "val")}
-    return Folds(noted(pool(data, y, **rest)), k, options.get("val"))
+    reading = {name: value for name, value in options.items() if name not in (*UNFOLDED, "profile", "val")}
+    return Folds(warn_of_identifiers(pool(data, y, **reading)), k, options.get("val"))
 
 
-def splits_of(data: Any, y: Any, options: dict[str, Any]) -> Splits:
-    """The data in one split; what has rows and columns of its own is looked at before it is split."""
+def load_splits(data: Any, y: Any, options: dict[str, Any]) -> Splits:
+    """Load the data in one split; the user's own rows are checked for identifier columns before that."""
     named = isinstance(data, str) and data in NAMES
     if named or isinstance(data, Splits) or options.get("data_dir") is not None:
         return load(data, y, **options)
     shaping = {name: options[name] for name in SHAPING if name in options}
     check_shaping(shaping.get("profile", "exp"), shaping.get("val"))
-    rest = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
-    return load(noted(pool(data, y, **rest)), **shaping)
+    reading = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
+    return load(warn_of_identifiers(pool(data, y, **reading)), **shaping)

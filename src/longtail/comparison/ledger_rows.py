@@ -1,4 +1,4 @@
-"""What a comparison measured, as rows that the ledger keeps: self-contained, with machine and command, no date."""
+"""The measurements of a comparison as rows of the ledger: self-contained, with machine and command, no date."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from longtail.comparison.benchmarks import Benchmark
 from longtail.runs.run import Run
 
 
-def measured_rows(wanted: Benchmark, summary: dict[str, Any], out: Path, deviations: list[str]) -> list[dict[str, Any]]:
-    """One row per method with finished runs; errors are top-1 on the balanced test part, in percent."""
+def measured_rows(
+    benchmark: Benchmark, summary: dict[str, Any], out: Path, deviations: list[str]
+) -> list[dict[str, Any]]:
+    """Return a row per method with finished runs; errors are top-1 on the balanced test part, in percent."""
     rows = []
     for compared in summary["rows"]:
         runs = [Run.load(out / run["folder"]) for run in compared["runs"]]
-        row = {"benchmark": wanted.name, **_row(summary, compared, runs), "deviations": deviations}
-        rows.append({**row, "command": command(wanted.name, summary, row)})
+        row = {"benchmark": benchmark.name, **_row(summary, compared, runs), "deviations": deviations}
+        rows.append({**row, "command": command(benchmark.name, summary, row)})
     return rows
 
 
 def _row(summary: dict[str, Any], compared: dict[str, Any], runs: list[Run]) -> dict[str, Any]:
-    looks = [evaluated_scores(run) for run in runs]
-    counts = sorted({len(errors) for errors in looks})
+    evaluated = [evaluated_errors(run) for run in runs]
+    counts = sorted({len(errors) for errors in evaluated})
     return {
         "method": compared["method"],
         "key": compared["key"],
@@ -32,45 +34,45 @@ def _row(summary: dict[str, Any], compared: dict[str, Any], runs: list[Run]) -> 
         "recipe": "own" if compared["recipe_changes"] else "common",
         "recipe_changes": compared["recipe_changes"],
         "threads": max(run.config["threads"] for run in runs),
-        "precision": _all([run.config["precision"] for run in runs]),
-        "last": _spread([errors[-1] for errors in looks]),
-        # the records hold the scores of the network itself; a post-hoc rule decides otherwise
-        "best_test": _spread([min(errors) for errors in looks]) if compared["retrains"] else None,
+        "precision": _joined([run.config["precision"] for run in runs]),
+        "last": _spread([errors[-1] for errors in evaluated]),
+        # the records have the scores of the network alone, without a post-hoc rule
+        "best_test": _spread([min(errors) for errors in evaluated]) if compared["retrains"] else None,
         "evaluations": counts[0] if len(counts) == 1 else counts,
         "seconds": compared["seconds"],
         "images_per_second": images_per_second(runs),
         "reuses": compared["reuses"],
-        "machine": _all([_machine(run.config) for run in runs]),
+        "machine": _joined([_machine(run.config) for run in runs]),
         "cpu_flags": sorted({flag for run in runs for flag in run.config.get("machine", {}).get("flags", [])}),
     }
 
 
 def error(accuracy: float) -> float:
-    """Top-1 error in percent."""
+    """Return the top-1 error in percent."""
     return 100.0 * (1.0 - accuracy)
 
 
-def evaluated_scores(run: Run) -> list[float]:
-    """The errors at every look at the test part, the final scores in the place of the last epoch's."""
+def evaluated_errors(run: Run) -> list[float]:
+    """Return the error of every evaluation on the test part; the last is that of the final scores."""
     errors = [error(record["scores"]["accuracy"]) for record in run.records if "scores" in record]
     return [*errors[:-1], error(run.scores["accuracy"])]
 
 
 def images_per_second(runs: list[Run]) -> float | None:
-    """Training images per second of training, looks at the test part and predictions not counted."""
+    """Return training images per second of training, evaluations and predictions not counted."""
     records = [record for run in runs for record in run.records]
     seconds = sum(record["seconds"] for record in records)
     return sum(record["examples"] for record in records) / seconds if seconds > 0 else None
 
 
 def command(name: str, summary: dict[str, Any], row: dict[str, Any]) -> str | None:
-    """What gives a row again, the data folder left out; None where the command line has no word for its recipe."""
-    if any(not told.startswith("epochs ") for told in row["deviations"]):
+    """Return the command that reproduces a row, without the data folder; None where no option gives its recipe."""
+    if any(not deviation.startswith("epochs ") for deviation in row["deviations"]):
         return None
-    recipe, method, looks = summary["recipe"], row["method"], row["evaluations"]
+    recipe, method, evaluations = summary["recipe"], row["method"], row["evaluations"]
     words = ["longtail", "reproduce", name, "--methods", f'"{method}"' if "(" in method else method]
     words += ["--seeds", str(1 + max(row["seeds"])), "--epochs", str(row["epochs"])]
-    words += ["--evaluations", str(looks if isinstance(looks, int) else max(looks))]
+    words += ["--evaluations", str(evaluations if isinstance(evaluations, int) else max(evaluations))]
     words += ["--recipe", row["recipe"]] if row["recipe"] != "common" else []
     words += ["--precision", recipe["precision"]] if recipe["precision"] != "auto" else []
     return " ".join([*words, *(["--device", "cuda"] if "GPU " in row["machine"] else [])])
@@ -86,6 +88,6 @@ def _machine(config: dict[str, Any]) -> str:
     return f"GPU {facts['gpu']}, {cpu}" if "gpu" in facts else cpu
 
 
-def _all(words: list[str]) -> str:
-    """The word that all runs share, or every one of them where a folder was filled in several ways."""
+def _joined(words: list[str]) -> str:
+    """Return the word that all runs share, or each of them where runs differ."""
     return " + ".join(dict.fromkeys(words))

@@ -1,4 +1,4 @@
-"""What a comparison says: rows, paired differences, verdict and gain, read from the runs' own files."""
+"""The summary of a comparison, read from the files of its runs: rows, paired differences, verdict and gain."""
 
 from __future__ import annotations
 
@@ -10,47 +10,48 @@ import numpy as np
 from torch import Tensor
 
 from longtail.catalogue.tasks import CONTEXT, METHOD
-from longtail.comparison.evidence.decisions import decisions_of
+from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.evidence.differences import Differences, compare_to_reference
-from longtail.comparison.evidence.recall_intervals import recall_intervals, rows_tested, varies
+from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
+from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining
 from longtail.comparison.execute import TaskResult
-from longtail.comparison.plan import METRICS, Plan, Task
+from longtail.comparison.plan import Plan, Task
 from longtail.facts.groups import groups
 from longtail.runs.run import Run
 
 SCHEMA = 1
-"""Of comparison.json."""
+"""Version of comparison.json."""
 AVERAGED = (*METRICS, "g_mean", "many", "medium", "few", "worst_class", "ece", "classwise_ece")
 
 
-def summarise(plan: Plan, outcomes: list[TaskResult]) -> dict[str, Any]:
-    """The content of comparison.json: everything that a table, a picture or a sentence is made of."""
+def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
+    """Return the content of comparison.json: all that tables, plots and sentences are made from."""
     finished: dict[str, dict[int, Task]] = defaultdict(dict)
     for task in plan.tasks:
         if task.finished:
             finished[task.spec][task.seed] = task
     rows = [_row(plan, spec, finished) for spec in finished]
-    counts = _plain(plan.data.class_counts)
-    found = groups(counts)
+    counts = _as_numbers(plan.data.class_counts)
+    members = groups(counts)
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
         "data": {
             "name": plan.data.name,
             "hash": plan.data.hash,
             "facts": plan.data.facts,
-            # of a table in folds: what was decided about columns in the first of them
+            # of a table in folds: the column decisions of the first fold
             "notes": list(dict.fromkeys((*plan.data.notes, *getattr(plan.splits.preparation, "notes", ())))),
             "classes": list(plan.data.classes),
             "class_counts": counts,
             "counts_known": plan.splits.train.counts_known,
-            "test_counts": _plain(plan.data.test_counts),
-            "test_rows": rows_tested(plan.data),
+            "test_counts": _as_numbers(plan.data.test_counts),
+            "test_rows": tested_rows_by_class(plan.data),
             "groups": {
-                "rule": found.rule,
-                "many": _list(found.many),
-                "medium": _list(found.medium),
-                "few": _list(found.few),
+                "rule": members.rule,
+                "many": _indices(members.many),
+                "medium": _indices(members.medium),
+                "few": _indices(members.few),
             },
         },
         "recipe": plan.recipe.to_json(),
@@ -61,24 +62,24 @@ def summarise(plan: Plan, outcomes: list[TaskResult]) -> dict[str, Any]:
         "folds": None if plan.folds is None else plan.folds.k,
         "select": "last epoch",
         "failed": [
-            {"method": o.task.spec, "seed": o.task.seed, "error": o.error} for o in outcomes if o.error is not None
+            {"method": r.task.spec, "seed": r.task.seed, "error": r.error} for r in results if r.error is not None
         ],
         "missing": [{"method": t.spec, "seed": t.seed} for t in plan.tasks if not t.finished],
     }
-    _compare(plan, summary, rows, finished)
-    # what is only shown beside the others has no place in their ranking
+    _add_differences(plan, summary, rows, finished)
+    # context rows are not ranked
     rows.sort(key=lambda row: (row["role"] == CONTEXT, -(row["mean"][plan.metric] or 0.0)))
     summary["rows"] = rows
     summary["gain"] = _gain(summary)
     return summary
 
 
-def _plain(counts: Tensor) -> list[int | float]:
-    """Counts for JSON; sums of weights that are whole numbers read as such."""
+def _as_numbers(counts: Tensor) -> list[int | float]:
+    """Return counts for JSON; sums of weights that are whole numbers become integers."""
     return [int(n) if float(n).is_integer() else float(n) for n in counts.tolist()]
 
 
-def _list(indices: Any) -> list[int] | None:
+def _indices(indices: Any) -> list[int] | None:
     return None if indices is None else [int(j) for j in indices]
 
 
@@ -99,7 +100,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "reuses": _reused(plan, spec, next(iter(tasks)), finished),
         "mean": {name: _mean(values) for name, values in table.items()},
         "std": {name: _std(values) for name, values in table.items()},
-        "varies": varies(runs),
+        "varies": varies_by_seed(runs),
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
@@ -112,9 +113,9 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
 
 
 def _reused(plan: Plan, spec: str, seed: int, finished: Mapping[str, Mapping[int, Task]]) -> str | None:
-    """The run whose training a row shares, by the plan: which of two came first on the day is luck."""
-    owner = plan.shared(spec, [other for other, tasks in finished.items() if seed in tasks])
-    return None if owner is None else str(finished[owner][seed].folder.relative_to(plan.out))
+    """Return the run whose training a row shares by the plan, whichever of the two was trained first."""
+    trainer = plan.shared(spec, [other for other, tasks in finished.items() if seed in tasks])
+    return None if trainer is None else str(finished[trainer][seed].folder.relative_to(plan.out))
 
 
 def _numbers(values: list[Any]) -> np.ndarray:
@@ -129,13 +130,13 @@ def _std(values: np.ndarray) -> float | None:
     return None if len(values) < 2 or np.isnan(values).any() else float(values.std(ddof=1))
 
 
-def _compare(
+def _add_differences(
     plan: Plan,
     summary: dict[str, Any],
     rows: list[dict[str, Any]],
     finished: Mapping[str, Mapping[int, Task]],
 ) -> None:
-    """Put the paired differences into the rows, and the verdicts beside them."""
+    """Add the paired differences to the rows, and the verdicts to the summary."""
     summary["verdict"] = summary["retraining"] = None
     # under another recipe a difference would be the recipe's as much as the method's
     alike = {row["method"]: finished[row["method"]] for row in rows if row["comparable"] and row["role"] != CONTEXT}
@@ -144,21 +145,21 @@ def _compare(
     if len(paired) < 2:
         return
     folders = {spec: {seed: task.folder for seed, task in finished[spec].items()} for spec in paired}
-    predictions, targets, weight = decisions_of(folders)
+    predictions, targets, weight = load_decisions(folders)
     size = len(plan.data.classes)
     differences = compare_to_reference(
         predictions, targets, plan.reference, plan.metric, num_classes=size, sample_weight=weight
     )
-    said = verdict(differences)
+    first = verdict(differences)
     by_method = {d.method: d for d in differences}
     for row in rows:
-        found = by_method.get(row["method"])
-        row["difference"] = None if found is None else {"mean": found.difference, "low": found.low, "high": found.high}
+        d = by_method.get(row["method"])
+        row["difference"] = None if d is None else {"mean": d.difference, "low": d.low, "high": d.high}
     summary["verdict"] = {
-        "sentence": said.sentence,
-        "winners": list(said.winners),
-        "losers": list(said.losers),
-        "undecided": list(said.undecided),
+        "sentence": first.sentence,
+        "winners": list(first.winners),
+        "losers": list(first.losers),
+        "undecided": list(first.undecided),
         "statistics": _statistics(differences),
     }
     posthoc = [row["method"] for row in rows if not row["retrains"] and row["method"] in predictions]
@@ -171,9 +172,9 @@ def _compare(
         summary["retraining"] = {"sentence": second[1].sentence, "winners": list(second[1].winners)}
 
 
-def _sharing_a_seed(found: Mapping[str, Mapping[int, Any]], others: Sequence[str]) -> list[str]:
-    """The methods that have a finished seed in common with each of the others."""
-    return [spec for spec, seeds in found.items() if all(set(seeds) & set(found.get(o, ())) for o in others)]
+def _sharing_a_seed(by_seed: Mapping[str, Mapping[int, Any]], others: Sequence[str]) -> list[str]:
+    """Return the methods that have a finished seed in common with each of the others."""
+    return [spec for spec, seeds in by_seed.items() if all(set(seeds) & set(by_seed.get(o, ())) for o in others)]
 
 
 def _statistics(differences: Differences) -> dict[str, Any]:
@@ -188,7 +189,7 @@ def _statistics(differences: Differences) -> dict[str, Any]:
 
 
 def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
-    """What the leader gives and costs: recall of the rarest and of the largest classes, and time."""
+    """Return what the leader gains and costs: recall of the rarest and of the largest classes, and time."""
     rows = {row["method"]: row for row in summary["rows"]}
     reference = summary["reference"]
     rest = [row for row in summary["rows"] if row["role"] == METHOD and row["comparable"]]
@@ -196,21 +197,21 @@ def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
         return None
     winners = summary["verdict"]["winners"] if summary["verdict"] else []
     best = rows[winners[0]] if winners else rest[0]
-    plain, found = rows[reference], summary["data"]["groups"]
-    if not found["few"]:  # below three classes
+    plain, members = rows[reference], summary["data"]["groups"]
+    if not members["few"]:  # below three classes
         ranked = np.argsort([-count for count in summary["data"]["class_counts"]], kind="stable").tolist()
-        found = {"many": ranked[:1], "few": ranked[-1:]}
+        members = {"many": ranked[:1], "few": ranked[-1:]}
     return {
         "method": best["method"],
         "shown": bool(winners),
-        "few": [_over(plain, found["few"]), _over(best, found["few"])],
-        "many": [_over(plain, found["many"]), _over(best, found["many"])],
-        "few_classes": len(found["few"]),
-        "many_classes": len(found["many"]),
+        "few": [_mean_recall(row, members["few"]) for row in (plain, best)],
+        "many": [_mean_recall(row, members["many"]) for row in (plain, best)],
+        "few_classes": len(members["few"]),
+        "many_classes": len(members["many"]),
         "seconds": [plain["seconds"], best["seconds"]],
     }
 
 
-def _over(row: dict[str, Any], classes: list[int]) -> float | None:
+def _mean_recall(row: dict[str, Any], classes: list[int]) -> float | None:
     values = [row["recall"][j] for j in classes if row["recall"][j] is not None]
     return float(np.mean(values)) if values else None

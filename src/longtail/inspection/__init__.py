@@ -1,4 +1,4 @@
-"""What can be known of data before anything is trained; `inspection` makes what `longtail inspect --json` prints."""
+"""Inspect data before training: `inspection` returns the document that `longtail inspect --json` prints."""
 
 from __future__ import annotations
 
@@ -10,65 +10,69 @@ from longtail.inspection import class_names, columns, duplicates, leakage
 from longtail.inspection.advice import advice
 from longtail.inspection.findings import findings
 from longtail.inspection.shape import gini, shape
-from longtail.inspection.subject import Subject, of_pool, of_splits
+from longtail.inspection.subject import Subject, subject_of_pool, subject_of_splits
 
 __all__ = ["SCHEMA", "gini", "inspection"]
 
 SCHEMA = 1
-"""Grows when a name of the document changes its meaning; new names do not change it."""
+"""Raised when a key of the document changes its meaning; new keys do not change it."""
 
 
 def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str = "DATA") -> dict[str, Any]:
-    """Everything that `longtail inspect` says, as plain JSON; docs/guide/own-data.md has the names.
+    """Return everything that `longtail inspect` prints, as plain JSON; docs/guide/own-data.md explains the keys.
 
     Args:
-        pool: all rows as they were read.
-        splits: the parts that a comparison would train and test on. Without a pool the parts are all there is:
-            `inspection(splits)`.
-        data: the data and their options as the command line has them, for the commands of the advice.
+        pool: all rows as they were read; or the splits alone, as in `inspection(splits)`.
+        splits: the parts that a comparison would train and test on.
+        data: the data and their options as given on the command line, for the commands of the advice.
 
     Raises:
         TypeError: a pool without its splits.
     """
     if isinstance(pool, Splits):
-        splits, seen = pool, of_splits(pool)
+        splits, subject = pool, subject_of_splits(pool)
     elif splits is not None:
-        seen = of_pool(pool, splits)
+        subject = subject_of_pool(pool, splits)
     else:
         raise TypeError("splits are missing; pass split(pool) beside the pool, or the splits alone")
     document = {
         "schema": SCHEMA,
         "name": splits.name,
         "hash": splits.hash,
-        "kind": seen.kind,
+        "kind": subject.kind,
         **shape(splits),
-        "declared_split": seen.declared,
-        "foldable": seen.foldable,
-        **_contents(seen),
-        "group_leaks": duplicates.group_leaks(seen.groups, seen.parts if seen.declared else None, seen.names),
-        "columns": _columns(seen),
-        "unreadable": {"files": len(seen.skipped), "examples": list(seen.skipped[: duplicates.SHOWN])},
-        "labels": {"twins": class_names.twins(splits.classes), "unseen": class_names.unseen(splits.classes)},
-        "notes": list(dict.fromkeys(seen.notes)),
+        "declared_split": subject.declared,
+        "foldable": subject.foldable,
+        **_contents(subject),
+        "group_leaks": duplicates.group_leaks(
+            subject.groups, subject.parts if subject.declared else None, subject.names
+        ),
+        "columns": _columns(subject),
+        "unreadable": {"files": len(subject.skipped), "examples": list(subject.skipped[: duplicates.SHOWN])},
+        "labels": {
+            "twins": class_names.twins(splits.classes),
+            "unseen": class_names.with_invisible_characters(splits.classes),
+        },
+        "notes": list(dict.fromkeys(subject.notes)),
     }
     return document | {"findings": findings(document), "advice": advice(document, data)}
 
 
-def _contents(seen: Subject) -> dict[str, Any]:
-    named = seen.names if seen.part_ids is seen.ids else None  # rows of the parts have no names of their own
+def _contents(subject: Subject) -> dict[str, Any]:
+    names = subject.names if subject.part_ids is subject.ids else None  # rows of the parts have no names
     return {
-        "duplicates": duplicates.duplicates(seen.ids, seen.names),
-        "conflicts": duplicates.conflicts(seen.ids, seen.targets, seen.classes, seen.names),
-        "leaks": duplicates.leaks(seen.part_ids, seen.parts, seen.declared, named),
+        "duplicates": duplicates.duplicates(subject.ids, subject.names),
+        "conflicts": duplicates.conflicts(subject.ids, subject.targets, subject.classes, subject.names),
+        "leaks": duplicates.leaks(subject.part_ids, subject.parts, subject.declared, names),
     }
 
 
-def _columns(seen: Subject) -> dict[str, Any] | None:
-    if seen.columns is None:
+def _columns(subject: Subject) -> dict[str, Any] | None:
+    if subject.columns is None:
         return None
     return {
-        "names": [c.name for c in seen.columns],
-        "constant": columns.constant(seen.columns),
-        "leaking": leakage.leaking(seen.columns, seen.targets),
-        "identifying": seen.flagged,
+        "names": [c.name for c in subject.columns],
+        "constant": columns.constant(subject.columns),
+        "leaking": leakage.leaking_columns(subject.columns, subject.targets),
+        "identifying": subject.flagged,
     }

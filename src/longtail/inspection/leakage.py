@@ -1,10 +1,11 @@
-"""Columns that hold the answer: whoever knows one of them knows the class.
+"""Find columns with leakage: those that alone predict the class.
 
-The rule: from at most 20,000 rows (each class capped alike, so that rare ones stay whole) half the rows of every class
-fit a histogram of the column (its values, or 1,024 quantiles in which all classes weigh the same), each bin answers
-with the class that is relatively most frequent in it, the other half is asked, and the halves change places. The mean
-recall over classes must reach 0.99. Only classes of at least 10 rows are judged, and at least 100 rows in all. A class
-that is rare gains a column nothing: always answering the largest class is a mean recall of 1/C.
+The rule is two-fold cross-validation of a histogram classifier. Of at most 20,000 rows (with one cap on every class,
+so that rare classes are complete), half the rows of every class fit a histogram of the column: its values, or 1,024
+quantiles in which all classes weigh the same. Each bin predicts the class that is relatively most frequent in it, the
+other half is predicted, and the halves are exchanged. The mean recall over classes must reach 0.99. Only classes of at
+least 10 rows count, and 100 rows in all are needed. Rare classes do not help a column: always predicting the largest
+class has mean recall 1/C.
 """
 
 from __future__ import annotations
@@ -17,95 +18,98 @@ from numpy.typing import NDArray
 
 from longtail.inspection.columns import Column
 
-LEAKING = 0.99
-MOST_ROWS = 20_000
-LEAST_OF_CLASS = 10
-LEAST_ROWS = 100
-MOST_CLASSES = 1000
+LEAKING_RECALL = 0.99
+MAX_ROWS = 20_000
+MIN_CLASS_ROWS = 10
+MIN_ROWS = 100
+MAX_CLASSES = 1000
 BINS = 1024
-WIDE = 256
-"""Columns beyond which a first look at SCREENED rows decides who is looked at closely."""
-SCREENED = 2000
-PROMISING = 0.9
+SCREENED_COLUMNS = 256
+"""Beyond as many columns, only those with SCREENING_RECALL on SCREENING_ROWS rows are evaluated."""
+SCREENING_ROWS = 2000
+SCREENING_RECALL = 0.9
 SEED = 0
 
 
-def leaking(columns: Sequence[Column], targets: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Columns that alone tell the class, the most telling first, with their mean recall on rows held out."""
-    if len(columns) > WIDE:
-        first = sampled(targets, SCREENED)
-        columns = [c for c in columns if first and score(c, targets, *first) >= PROMISING]
-    sample = sampled(targets, MOST_ROWS)
+def leaking_columns(columns: Sequence[Column], targets: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Return the columns that alone predict the class, with their mean recall on held-out rows, largest first."""
+    if len(columns) > SCREENED_COLUMNS:
+        screening = stratified_halves(targets, SCREENING_ROWS)
+        columns = [c for c in columns if screening and mean_recall(c, targets, *screening) >= SCREENING_RECALL]
+    sample = stratified_halves(targets, MAX_ROWS)
     if sample is None:
         return []
-    scores = [(column.name, score(column, targets, *sample)) for column in columns]
-    telling = sorted((s for s in scores if s[1] >= LEAKING), key=lambda s: -s[1])
-    return [{"name": name, "balanced_accuracy": score} for name, score in telling]
+    recalls = [(column.name, mean_recall(column, targets, *sample)) for column in columns]
+    leaking = sorted((r for r in recalls if r[1] >= LEAKING_RECALL), key=lambda r: -r[1])
+    return [{"name": name, "balanced_accuracy": recall} for name, recall in leaking]
 
 
-def sampled(targets: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Rows (M,) of the classes that can be judged, and the half (M,) each stands in; None where nothing can be."""
+def stratified_halves(targets: NDArray[np.int64], max_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Sample rows (M,), M <= max_rows, of the classes with enough rows, and split every class in halves.
+
+    Returns:
+        The rows and their halves (M,), 0 or 1; None where there are too few rows or classes.
+    """
     sizes = np.bincount(targets)
-    largest = np.argsort(-sizes, kind="stable")[: min(MOST_CLASSES, most // LEAST_OF_CLASS)]
-    judged = largest[sizes[largest] >= LEAST_OF_CLASS]
-    if len(judged) < 2 or sizes[judged].sum() < LEAST_ROWS:
+    largest = np.argsort(-sizes, kind="stable")[: min(MAX_CLASSES, max_rows // MIN_CLASS_ROWS)]
+    classes = largest[sizes[largest] >= MIN_CLASS_ROWS]
+    if len(classes) < 2 or sizes[classes].sum() < MIN_ROWS:
         return None
-    cap = _cap(sizes[judged], most)
+    cap = _class_cap(sizes[classes], max_rows)
     order = np.random.default_rng(SEED).permutation(len(targets))
-    order = order[np.isin(targets[order], judged)]
+    order = order[np.isin(targets[order], classes)]
     order = order[np.argsort(targets[order], kind="stable")]
     starts = np.searchsorted(targets[order], targets[order], side="left")
     rank = np.arange(len(order)) - starts
-    kept = rank < cap
-    return order[kept], rank[kept] % 2
+    sampled = rank < cap
+    return order[sampled], rank[sampled] % 2
 
 
-def _cap(sizes: NDArray[np.int64], most: int) -> int:
-    """Rows of a class that are taken at most, so that all classes together give no more than `most`."""
-    left = most
-    for place, size in enumerate(np.sort(sizes)):
-        share = left // (len(sizes) - place)
+def _class_cap(sizes: NDArray[np.int64], max_rows: int) -> int:
+    """Return the largest number of rows per class with which all classes together have at most `max_rows`."""
+    remaining = max_rows
+    for position, size in enumerate(np.sort(sizes)):
+        share = remaining // (len(sizes) - position)
         if size > share:
             return int(share)
-        left -= int(size)
+        remaining -= int(size)
     return int(sizes.max())
 
 
-def score(column: Column, targets: NDArray[np.int64], rows: NDArray[np.int64], half: NDArray[np.int64]) -> float:
-    """Mean recall over the classes of the rows, each half answered by a histogram of the other."""
+def mean_recall(column: Column, targets: NDArray[np.int64], rows: NDArray[np.int64], half: NDArray[np.int64]) -> float:
+    """Return the mean recall over the classes of the rows, each half predicted by a histogram of the other."""
     labels = np.unique(targets[rows], return_inverse=True)[1].ravel()
     values, size = column.values[rows], int(labels.max()) + 1
     hits = np.zeros(size)
-    for held in (0, 1):
-        fit, asked = half != held, half == held
+    for tested_half in (0, 1):
+        fit, test = half != tested_half, half == tested_half
         weight = (1.0 / np.bincount(labels[fit], minlength=size))[labels[fit]]
         bins = _binned(values, fit, weight) if column.ordered else values + 1
-        answers = _answers(bins[fit], labels[fit], weight, int(bins.max()) + 1, size)
-        hits += np.bincount(labels[asked], weights=answers[bins[asked]] == labels[asked], minlength=size)
+        class_of_bin = _class_of_bin(bins[fit], labels[fit], weight, int(bins.max()) + 1, size)
+        hits += np.bincount(labels[test], weights=class_of_bin[bins[test]] == labels[test], minlength=size)
     return float((hits / np.bincount(labels)).mean())
 
 
 def _binned(values: NDArray[Any], fit: NDArray[np.bool_], weight: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Bin of every value; missing ones have a bin of their own."""
+    """Return the bin of every value; missing values have a bin of their own."""
     finite = np.clip(values.astype(np.float64), -1e300, 1e300)
     known = ~np.isnan(finite[fit])
-    seen = finite[fit][known]
-    distinct, place = np.unique(seen, return_inverse=True)
+    distinct, inverse = np.unique(finite[fit][known], return_inverse=True)
     cuts = np.arange(1, len(distinct))
     if len(distinct) > BINS:
-        mass = np.cumsum(np.bincount(place.ravel(), weights=weight[known]))
+        mass = np.cumsum(np.bincount(inverse.ravel(), weights=weight[known]))
         cuts = cuts[np.diff(np.floor(BINS * mass / mass[-1])) > 0]
-    edges = distinct[cuts - 1] / 2 + distinct[cuts] / 2  # between two values, so that no bin is without a row
+    edges = distinct[cuts - 1] / 2 + distinct[cuts] / 2  # between two values, so that every bin has a row
     return np.where(np.isnan(finite), len(edges) + 1, np.searchsorted(edges, finite, side="right"))
 
 
-def _answers(
+def _class_of_bin(
     bins: NDArray[np.int64], labels: NDArray[np.int64], weight: NDArray[np.float64], count: int, size: int
 ) -> NDArray[np.int64]:
-    """(count,) the class with the largest weight in each bin, -1 in a bin that was not seen."""
+    """Return (count,) the class with the largest weight in each bin, -1 in an empty bin."""
     pairs, inverse = np.unique(bins * size + labels, return_inverse=True)
     total = np.bincount(inverse.ravel(), weights=weight)
-    answers = np.full(count, -1, dtype=np.int64)
-    order = np.argsort(total, kind="stable")  # the heaviest is written last
-    answers[pairs[order] // size] = pairs[order] % size
-    return answers
+    classes = np.full(count, -1, dtype=np.int64)
+    order = np.argsort(total, kind="stable")  # the largest weight is assigned last
+    classes[pairs[order] // size] = pairs[order] % size
+    return classes

@@ -1,21 +1,19 @@
-"""What to mend in the data before anything is trained, in the order in which it is done."""
+"""Repairs to make in the data before training, in the order in which to make them."""
 
 from __future__ import annotations
 
 import shlex
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from longtail.inspection.findings import plural
+from longtail.inspection.findings import Document, plural
 from longtail.report.printable import listed
 
-Found = dict[str, Any]
-
-LUMP = 0.01
-"""Share of all rows from which equal rows are taken for a default value and not for copies."""
+DEFAULT_SHARE = 0.01
+"""A set of equal rows of at least this share of all rows is taken for a default value, not for copies."""
 
 
 class Step(NamedTuple):
-    """One advice: a stable key, what to do, why, and the command that does it where there is one."""
+    """One piece of advice: a stable key, what to do, why, and the command for it if there is one."""
 
     about: str
     do: str
@@ -23,69 +21,69 @@ class Step(NamedTuple):
     command: str | None = None
 
 
-def mending(found: Found, data: str) -> list[Step]:
-    """Files first, then columns, then rows, then classes: each may change what is found after it.
+def repairs(document: Document, data: str) -> list[Step]:
+    """Return the repairs: files, then columns, then rows, then classes, as each may change what comes after it.
 
     Args:
-        found: what was found.
-        data: the data and their options as the command line has them, without the columns that are to be dropped.
+        document: the inspection.
+        data: the data and their options as given on the command line, without --drop for the columns to leave out.
     """
-    return [*_files(found), *_columns(found, data), *_rows(found), *_classes(found)]
+    return [*_files(document), *_columns(document, data), *_rows(document), *_classes(document)]
 
 
-def dropped(found: Found) -> list[str]:
-    """Words that leave the flagged columns of a table out."""
-    if found["kind"] != "table":
+def drop_options(document: Document) -> list[str]:
+    """Return the options that leave out the flagged columns of a table."""
+    if document["kind"] != "table":
         return []
-    return [f"--drop {shlex.quote(c['name'])}" for c in (found["columns"] or {}).get("identifying", [])]
+    return [f"--drop {shlex.quote(c['name'])}" for c in (document["columns"] or {}).get("identifying", [])]
 
 
-def _files(found: Found) -> list[Step]:
-    if not (count := found["unreadable"]["files"]):
+def _files(document: Document) -> list[Step]:
+    if not (count := document["unreadable"]["files"]):
         return []
-    do = f"replace the {plural(count, 'file', 'files')} that cannot be read, or go on without, as below with --skip-bad"
-    return [Step("unreadable", do, "compare refuses them else")]
+    do = f"replace the {plural(count, 'file', 'files')} that cannot be read, or leave out with --skip-bad, as below"
+    return [Step("unreadable", do, "otherwise compare refuses the data")]
 
 
-def _columns(found: Found, data: str) -> list[Step]:
-    columns = found["columns"] or {"identifying": [], "leaking": []}
-    naming, steps = [c["name"] for c in columns["identifying"]], []
-    told = [c["name"] for c in columns["leaking"] if c["name"] not in naming]
-    words, table = dropped(found), found["kind"] == "table"
-    why = "what is learnt from a row's number or its place in this file is worth nothing on new rows"
-    if naming:
-        do = f"leave out {listed(naming)}" if table else f"take {listed(naming)} out of X"
+def _columns(document: Document, data: str) -> list[Step]:
+    columns = document["columns"] or {"identifying": [], "leaking": []}
+    flagged, steps = [c["name"] for c in columns["identifying"]], []
+    leaking = [c["name"] for c in columns["leaking"] if c["name"] not in flagged]
+    options, table = drop_options(document), document["kind"] == "table"
+    why = "what is learnt from a row's number or its place in the file is of no use on new rows"
+    if flagged:
+        do = f"leave out {listed(flagged)}" if table else f"take {listed(flagged)} out of X"
         steps.append(Step(
             "identifiers",
-            f"{do}, if {'it names, numbers or dates' if len(naming) == 1 else 'they name, number or date'} the rows",
-            why, f"longtail inspect {with_words(data, words)}" if table else None,
+            f"{do}, if {'it names, numbers or dates' if len(flagged) == 1 else 'they name, number or date'} the rows",
+            why, f"longtail inspect {with_options(data, options)}" if table else None,
         ))  # fmt: skip
-    if told:
-        each = [*words, *(f"--drop {shlex.quote(name)}" for name in told)]
+    if leaking:
+        more = [*options, *(f"--drop {shlex.quote(name)}" for name in leaking)]
         steps.append(Step(
-            "leaking-columns", f"find out whether {listed(told)} is known before the class is, and leave it out if not",
-            "a column that tells the class alone is often a consequence of it",
-            f"longtail inspect {with_words(data, each)}" if table else None,
+            "leaking-columns", f"check whether {listed(leaking)} is known before the class is, and leave it out if not",
+            "a column that alone predicts the class is often a consequence of it",
+            f"longtail inspect {with_options(data, more)}" if table else None,
         ))  # fmt: skip
     return steps
 
 
-def _rows(found: Found) -> list[Step]:
-    steps, clash, copies = [], found["conflicts"], found["duplicates"]
-    if groups := found["group_leaks"]["groups"]:
+def _rows(document: Document) -> list[Step]:
+    steps, conflicts, copies = [], document["conflicts"], document["duplicates"]
+    if groups := document["group_leaks"]["groups"]:
         steps.append(Step(
             "group-leaks", "declare the split again with each group on one side",
             f"{plural(groups, 'group', 'groups')} on both sides let a model recognise the group, not the class",
         ))  # fmt: skip
-    if clash["rows"] and not (clash["sets"] == 1 and _lump(found)):
+    if conflicts["rows"] and not (conflicts["sets"] == 1 and _has_default(document)):
         steps.append(Step(
             "conflicts", "correct the rows that are equal and labelled differently, where a label is wrong",
-            f"{plural(clash['sets'], 'content has', 'contents have')} several labels: wrong labels, or inputs that do "
-            "not tell the classes",
+            f"{plural(conflicts['sets'], 'content has', 'contents have')} several labels: wrong labels, or inputs that "
+            "do not separate the classes",
         ))  # fmt: skip
     if copies["rows"]:
-        steps.append(_copies(found))
-    elif (leak := found["leaks"])["rows"]:
+        steps.append(_copies(document))
+    elif (leak := document["leaks"])["rows"]:
         steps.append(
             Step(
                 "leaks",
@@ -96,24 +94,24 @@ def _rows(found: Found) -> list[Step]:
     return steps
 
 
-def _lump(found: Found) -> bool:
-    """Whether the largest set of equal rows is a default or a coarse reading rather than copies."""
-    return bool(found["duplicates"]["largest"] >= max(LUMP * found["rows"], 10))
+def _has_default(document: Document) -> bool:
+    """Whether the largest set of equal rows is a default or a coarse measurement rather than copies."""
+    return bool(document["duplicates"]["largest"] >= max(DEFAULT_SHARE * document["rows"], 10))
 
 
-def _copies(found: Found) -> Step:
-    copies, leak = found["duplicates"], found["leaks"]
+def _copies(document: Document) -> Step:
+    copies, leak = document["duplicates"], document["leaks"]
     why = f"{plural(copies['rows'], 'row counts', 'rows count')} twice"
     if leak["rows"]:
         why = f"{plural(leak['rows'], 'tested row was', 'tested rows were')} trained on"
-    if _lump(found):
-        lump = f"a content that occurs {copies['largest']:,} times is a default or a coarse reading rather than a copy"
-        mixed = ", and where it has several labels no method can tell them" if found["conflicts"]["rows"] else ""
-        do = "find out what the largest set of equal rows is, and keep it unless it is an error"
-        return Step("duplicates", do, lump + mixed)
+    if _has_default(document):
+        why = f"content that occurs {copies['largest']:,} times is a default or a coarse measurement, not a copy"
+        mixed = ", and where it has several labels no method can separate them" if document["conflicts"]["rows"] else ""
+        do = "check what the largest set of equal rows is, and keep it unless it is an error"
+        return Step("duplicates", do, why + mixed)
     if leak["declared"] and leak["rows"]:
         return Step("duplicates", "take the copies of training rows out of the other parts", why)
-    if found["kind"] != "table":
+    if document["kind"] != "table":
         return Step("duplicates", "keep one of each set of equal rows", why)
     return Step(
         "duplicates", "keep one of each set of equal rows, or where all are meant, number the sets in a column and "
@@ -121,15 +119,15 @@ def _copies(found: Found) -> Step:
     )  # fmt: skip
 
 
-def _classes(found: Found) -> list[Step]:
+def _classes(document: Document) -> list[Step]:
     steps = []
-    if found["labels"]["twins"]:
+    if document["labels"]["twins"]:
         why = "each twin is learnt as a class of its own"
         steps.append(Step("twins", "write class names that mean one class alike", why))
-    if single := found["singletons"]:
+    if single := document["singletons"]:
         steps.append(Step(
             "singletons", f"merge {listed(single)} into other classes, or collect more of {_them(single)}",
-            "of one example nothing is left to test with, whatever the method",
+            "with one example a class cannot be both trained and tested, whatever the method",
         ))  # fmt: skip
     return steps
 
@@ -138,6 +136,6 @@ def _them(names: list[str]) -> str:
     return "it" if len(names) == 1 else "them"
 
 
-def with_words(data: str, words: list[str]) -> str:
-    """The data with options, each once."""
-    return " ".join([data, *(word for word in words if f" {word} " not in f"{data} ")])
+def with_options(data: str, options: list[str]) -> str:
+    """Add options to the data of a command, each once."""
+    return " ".join([data, *(option for option in options if f" {option} " not in f"{data} ")])

@@ -7,9 +7,8 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from longtail.inspection.findings import plural
+from longtail.inspection.findings import Document, plural
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -18,45 +17,43 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 
-Found = dict[str, Any]
-
-COUNTED: dict[str, tuple[Callable[[Found], int], str, str]] = {
+COUNTED: dict[str, tuple[Callable[[Document], int], str, str]] = {
     "duplicates": (lambda f: f["duplicates"]["rows"], "row is a copy of another", "rows are copies of another row"),
     "conflicts": (
         lambda f: f["conflicts"]["rows"], "row has an equal row under another label",
         "rows have an equal row under another label",
     ),
     "leaks": (
-        lambda f: f["leaks"]["rows"], "validation or test row also stands in the training part",
-        "validation or test rows also stand in the training part",
+        lambda f: f["leaks"]["rows"], "validation or test row is in the training part too",
+        "validation or test rows are in the training part too",
     ),
-    "group-leaks": (lambda f: f["group_leaks"]["groups"], "group stands in two parts", "groups stand in two parts"),
+    "group-leaks": (lambda f: f["group_leaks"]["groups"], "group is in two parts", "groups are in two parts"),
     "unreadable": (lambda f: f["unreadable"]["files"], "file cannot be read", "files cannot be read"),
     "twins": (
-        lambda f: len(f["labels"]["twins"]), "set of class names differs in what is hardly seen",
-        "sets of class names differ in what is hardly seen",
+        lambda f: len(f["labels"]["twins"]), "set of class names differs by a typing error only",
+        "sets of class names differ by a typing error only",
     ),
     "constant": (
         lambda f: len((f["columns"] or {}).get("constant", [])), "column holds one value", "columns hold one value",
     ),
     "leaking-columns": (
-        lambda f: len((f["columns"] or {}).get("leaking", [])), "column alone tells the class",
-        "columns alone tell the class",
+        lambda f: len((f["columns"] or {}).get("leaking", [])), "column alone predicts the class",
+        "columns alone predict the class",
     ),
     "identifiers": (
-        lambda f: len((f["columns"] or {}).get("identifying", [])), "column counts, names or follows the rows",
-        "columns count, name or follow the rows",
+        lambda f: len((f["columns"] or {}).get("identifying", [])), "column numbers, identifies or follows the rows",
+        "columns number, identify or follow the rows",
     ),
     "singletons": (lambda f: len(f["singletons"]), "class has a single example", "classes have a single example"),
 }  # fmt: skip
-"""Rules that stand alone (none may be found) or with a number (`duplicates>10`), what they count, one and many."""
+"""Rules without a bound (the count must be 0) or with one (`duplicates>10`): the count, and singular and plural."""
 
-MEASURED: dict[str, tuple[Callable[[Found], float], str]] = {
+MEASURED: dict[str, tuple[Callable[[Document], float], str]] = {
     "ratio": (lambda f: float("inf") if f["imbalance_ratio"] is None else f["imbalance_ratio"], "the imbalance ratio"),
     "gini": (lambda f: f["gini"], "the Gini coefficient of the class sizes"),
     "min-count": (lambda f: min(f["all_counts"]), "the smallest class, all parts together,"),
 }
-"""Rules that need a bound (`ratio>100`), what they measure, and in words."""
+"""Rules that need a bound (`ratio>100`): the measure, and its name."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +65,9 @@ class Rule:
     compare: str
     bound: float
 
-    def broken(self, found: Found) -> str | None:
-        """One line that says how an inspection breaks the rule; None where it does not."""
-        value = (COUNTED | MEASURED)[self.name][0](found)
+    def broken(self, document: Document) -> str | None:
+        """Return one line on how an inspection breaks the rule; None where it does not."""
+        value = (COUNTED | MEASURED)[self.name][0](document)
         if not COMPARE[self.compare](value, self.bound):
             return None
         if self.name in MEASURED:
@@ -79,11 +76,11 @@ class Rule:
         return f"{self.text}: {plural(int(value), one, many)}"
 
 
-def rules(text: str | None) -> list[Rule]:
-    """The rules of a comma list such as "duplicates,leaks,ratio>100".
+def parse_rules(text: str | None) -> list[Rule]:
+    """Parse a comma list of rules such as "duplicates,leaks,ratio>100".
 
     Raises:
-        ValueError: an unknown rule, a bound that is missing or no number; the line names what is known.
+        ValueError: an unknown rule, a missing bound or one that is no number; the message names the rules.
     """
     return [] if text is None else [_rule(part.strip()) for part in text.split(",")]
 
@@ -108,6 +105,6 @@ def _rule(text: str) -> Rule:
     return Rule(text, name, compare, float(bound))
 
 
-def broken(wanted: list[Rule], found: Found) -> list[str]:
-    """The lines of all rules that the inspection breaks, in the order in which they were asked."""
-    return [line for rule in wanted if (line := rule.broken(found)) is not None]
+def broken_rules(rules: list[Rule], document: Document) -> list[str]:
+    """Return a line per rule that the inspection breaks, in the order of the rules."""
+    return [line for rule in rules if (line := rule.broken(document)) is not None]

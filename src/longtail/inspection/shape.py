@@ -15,31 +15,31 @@ from longtail.metrics import wilson
 from longtail.report.printable import shown
 
 FEW_TESTS = 10
-"""Below so many test examples the 95 % interval of a recall is more than 40 points wide at its middle."""
+"""With fewer test examples the 95 % interval of a recall of one half is more than 40 points wide."""
 
 
 def shape(splits: Splits) -> dict[str, Any]:
-    """Counts of the parts and what follows from them; intervals are 95 % Wilson intervals of a recall of one half."""
-    counts = _plain(splits.class_counts)
+    """Return the counts of the parts and what follows from them, with 95 % Wilson intervals of a recall of one half."""
+    counts = _as_numbers(splits.class_counts)
     tested = _rows(splits.test.targets, len(counts))
     parts = [part for part in (splits.train, splits.val, splits.test) if part is not None]
     every = _rows(torch.cat([part.targets.cpu() for part in parts]), len(counts))
-    found = groups(counts)
+    members = groups(counts)
     ratio = imbalance_ratio(splits.class_counts)
     low, high = wilson(tested.double() / 2, tested)
     return {
         "rows": int(every.sum()),
         "classes": list(splits.classes),
         "class_counts": counts,
-        "val_counts": None if splits.val is None else _plain(splits.val.class_counts),
-        "test_counts": _plain(splits.test.class_counts),
+        "val_counts": None if splits.val is None else _as_numbers(splits.val.class_counts),
+        "test_counts": _as_numbers(splits.test.class_counts),
         "test_rows_by_class": tested.tolist(),
         "all_counts": every.tolist(),
         "imbalance_ratio": ratio if ratio != float("inf") else None,
         "gini": gini(counts),
         "groups": {
-            "rule": found.rule,
-            **{g: [splits.classes[j] for j in getattr(found, g)] for g in ("many", "medium", "few")},
+            "rule": members.rule,
+            **{g: [splits.classes[j] for j in getattr(members, g)] for g in ("many", "medium", "few")},
         },
         "interval_width": [None if not n else float(b - a) for n, a, b in zip(tested.tolist(), low, high, strict=True)],
         "interval_width_with_folds": [limit.width for limit in validation_limits(every, 1.0)],
@@ -52,7 +52,7 @@ def shape(splits: Splits) -> dict[str, Any]:
 
 
 def gini(counts: list[int] | list[float]) -> float:
-    """Gini coefficient of the class sizes: 0 when all are equal, 1 - 1/C when one class has everything."""
+    """Return the Gini coefficient of the class sizes: 0 when all are equal, 1 - 1/C when one class has all rows."""
     ordered, size = sorted(counts), len(counts)
     weighted = sum((2 * i - size - 1) * n for i, n in enumerate(ordered, start=1))
     return weighted / (size * sum(ordered))
@@ -62,6 +62,6 @@ def _rows(targets: Tensor, size: int) -> Tensor:
     return torch.bincount(targets.cpu(), minlength=size)
 
 
-def _plain(counts: Tensor) -> list[Any]:
-    """Counts as integers, sums of weights that are no integers as floats."""
+def _as_numbers(counts: Tensor) -> list[Any]:
+    """Return whole counts as integers, other sums of weights as floats."""
     return [int(n) if n == int(n) else float(n) for n in counts.tolist()]

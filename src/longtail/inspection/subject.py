@@ -1,4 +1,4 @@
-"""What an inspection looks at, gathered once from a pool and its splits, or from the splits alone."""
+"""The subject of an inspection: rows, columns and parts, from a pool and its splits or from the splits alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from longtail.data.rows import Examples
 from longtail.data.splits import Part
 from longtail.inspection.columns import Column, of_features, of_table
 from longtail.inspection.duplicates import Contents, Ids
-from longtail.inspection.identifiers import GLANCE, NAMES, identifying, spaced, worth_reading
+from longtail.inspection.identifiers import (
+    NAMES,
+    SCREENING_ROWS,
+    evenly_spaced,
+    identifier_columns,
+    may_be_flagged,
+)
 
 
 @dataclass(frozen=True)
@@ -25,16 +31,16 @@ class Subject:
 
     Args:
         kind: "table", "images" or "features".
-        targets, ids, names: (N,) class indices, numbers of contents, names to show.
+        targets, ids, names: (N,) class indices, content numbers, names to show.
         classes: the C class names.
-        columns: of tables and features; None for images, and where rows are read from a data set.
-        flagged: what `identifying` says of them; contents are numbered without those that count or name rows.
-        declared: whether the data declare what is tested; the M rows are then the N rows.
+        columns: of tables and features; None for images and for the rows of a map-style data set.
+        flagged: the `identifier_columns`; those that number or identify rows have no part in `ids`.
+        declared: whether the data declare their test part; the M rows are then the N rows.
         foldable: whether `compare` would take these data with --folds.
-        parts, part_ids: (M,) the part of each split row, and the number of its content among the M.
+        parts, part_ids: (M,) the part and the content number of each split row.
         groups: (N,) codes, or None.
         skipped: names of the files that could not be read.
-        notes: sentences that the readers left.
+        notes: notes of the readers.
     """
 
     kind: str
@@ -53,23 +59,23 @@ class Subject:
     notes: tuple[str, ...]
 
 
-def of_pool(pool: Pool, splits: Splits) -> Subject:
-    """All rows of a pool; parts are the declared ones, else those of the splits."""
+def subject_of_pool(pool: Pool, splits: Splits) -> Subject:
+    """Take all rows of a pool, in their declared parts or else in those of the splits."""
     contents = Contents()
     rows = pool.rows
-    columns, flagged = columns_of(pool, splits.preparation)
+    columns, flagged = pool_columns(pool, splits.preparation)
     if isinstance(rows, Table):
         assert columns is not None
         kind, ids = "table", contents.columns(columns)
-        contents = Contents()  # the parts hold prepared rows, whose numbers are others
+        contents = Contents()  # the parts have prepared rows, with numbers of their own
     else:
-        kind, ids = _kind(rows), contents.examples(rows, _places(columns))
+        kind, ids = _kind(rows), contents.examples(rows, _identifier_positions(columns))
     declared = pool.parts is not None and bool((pool.parts == "test").any())
     if declared:
         parts, part_ids = np.asarray(pool.parts), ids
     else:
         prepared = getattr(splits.preparation, "names", None) if isinstance(rows, Table) else None
-        parts, part_ids = _parts(splits, contents, _places(columns, prepared))
+        parts, part_ids = _part_ids(splits, contents, _identifier_positions(columns, prepared))
     skipped = pool.facts.get("skipped", ())
     return Subject(
         kind=kind,
@@ -89,18 +95,18 @@ def of_pool(pool: Pool, splits: Splits) -> Subject:
     )
 
 
-def of_splits(splits: Splits) -> Subject:
-    """The rows of the parts, training first; where they come from and who declared the split is not known."""
-    held = _labelled_parts(splits)
-    targets = np.concatenate([part.targets.cpu().numpy() for _, part in held])
+def subject_of_splits(splits: Splits) -> Subject:
+    """Take the rows of the parts, training first; their source, and whether the split was declared, is unknown."""
+    labelled = _labelled_parts(splits)
+    targets = np.concatenate([part.targets.cpu().numpy() for _, part in labelled])
     first = np.arange(len(splits.train))
-    columns, flagged = _flagged(_features([part for _, part in held]), targets, first)
-    parts, ids = _parts(splits, Contents(), _places(columns))
+    columns, flagged = _flagged(_features([part for _, part in labelled]), targets, first)
+    parts, ids = _part_ids(splits, Contents(), _identifier_positions(columns))
     return Subject(
         kind=_kind(splits.train),
         targets=targets,
         ids=ids,
-        names=[f"{name} row {i}" for name, part in held for i in range(len(part))],
+        names=[f"{name} row {i}" for name, part in labelled for i in range(len(part))],
         classes=splits.classes,
         columns=columns,
         flagged=flagged,
@@ -114,46 +120,48 @@ def of_splits(splits: Splits) -> Subject:
     )
 
 
-def columns_of(pool: Pool, preparation: object) -> tuple[list[Column] | None, list[dict[str, Any]]]:
-    """The columns of a pool's rows, None where there are none to look at, and what `identifying` says of them."""
+def pool_columns(pool: Pool, preparation: object) -> tuple[list[Column] | None, list[dict[str, Any]]]:
+    """Return the columns of a pool's rows, None where it has none, and the flagged ones among them."""
     rows = pool.rows
-    found = of_table(rows.frame, preparation) if isinstance(rows, Table) else _features([rows])
-    return _flagged(found, pool.targets.cpu().numpy(), _trained(pool))
+    columns = of_table(rows.frame, preparation) if isinstance(rows, Table) else _features([rows])
+    return _flagged(columns, pool.targets.cpu().numpy(), _training_rows(pool))
 
 
-def flagged_of(pool: Pool) -> list[dict[str, Any]]:
-    """What `identifying` says of a pool's columns; of a table only those are read whole that may be flagged."""
-    rows, trained = pool.rows, _trained(pool)
+def flagged_columns(pool: Pool) -> list[dict[str, Any]]:
+    """Return the flagged columns of a pool; in a table only columns that may be flagged are read to the end."""
+    rows, training = pool.rows, _training_rows(pool)
     if not isinstance(rows, Table):
-        return columns_of(pool, None)[1]
-    frame = rows.frame if trained is None else rows.frame.iloc[trained]
-    first, some = of_table(frame.iloc[:GLANCE], None), of_table(frame.iloc[spaced(len(frame), GLANCE)], None)
-    read = [j for j, (one, other) in enumerate(zip(first, some, strict=True)) if worth_reading(one, other)]
-    return _flagged(of_table(rows.frame.iloc[:, read], None), pool.targets.cpu().numpy(), trained)[1]
+        return pool_columns(pool, None)[1]
+    frame = rows.frame if training is None else rows.frame.iloc[training]
+    first = of_table(frame.iloc[:SCREENING_ROWS], None)
+    spread = of_table(frame.iloc[evenly_spaced(len(frame), SCREENING_ROWS)], None)
+    candidates = [j for j, screened in enumerate(zip(first, spread, strict=True)) if may_be_flagged(*screened)]
+    return _flagged(of_table(rows.frame.iloc[:, candidates], None), pool.targets.cpu().numpy(), training)[1]
 
 
-def _trained(pool: Pool) -> NDArray[np.int64] | None:
-    """The training rows where parts are declared, since the file of each part may count its rows anew."""
+def _training_rows(pool: Pool) -> NDArray[np.int64] | None:
+    """Return the training rows of declared parts, as the file of each part may number its rows anew; else None."""
     return None if pool.parts is None else np.flatnonzero(pool.parts == "train")
 
 
 def _flagged(
     columns: list[Column] | None, targets: NDArray[np.int64], rows: NDArray[np.int64] | None
 ) -> tuple[list[Column] | None, list[dict[str, Any]]]:
-    """The columns with those marked that count or name these rows, and what is said of them."""
+    """Return the columns, with those marked that number or identify these rows, and the flagged ones."""
     if columns is None:
         return None, []
-    looked = columns if rows is None else [replace(c, values=c.values[rows]) for c in columns]
-    found = identifying(looked, targets if rows is None else targets[rows])
-    names = {one["name"] for one in found if one["kind"] in NAMES}
-    return [replace(c, identifies=c.identifies or c.name in names) for c in columns], found
+    selected = columns if rows is None else [replace(c, values=c.values[rows]) for c in columns]
+    flagged = identifier_columns(selected, targets if rows is None else targets[rows])
+    names = {column["name"] for column in flagged if column["kind"] in NAMES}
+    return [replace(c, identifies=c.identifies or c.name in names) for c in columns], flagged
 
 
-def _places(columns: list[Column] | None, names: Sequence[str] | None = None) -> list[int]:
-    """Where the columns that name rows stand among the prepared ones (by default among themselves)."""
-    naming = {c.name for c in columns or () if c.identifies}
-    places = [j for j, name in enumerate(names or [c.name for c in columns or ()]) if name in naming]
-    return places if len(places) < len(names or columns or ()) else []  # nothing else is there to compare
+def _identifier_positions(columns: list[Column] | None, names: Sequence[str] | None = None) -> list[int]:
+    """Return the positions of columns that identify rows among the prepared `names` (by default all columns)."""
+    names = names or [c.name for c in columns or ()]
+    identifiers = {c.name for c in columns or () if c.identifies}
+    positions = [j for j, name in enumerate(names) if name in identifiers]
+    return positions if len(positions) < len(names) else []  # without these there would be no content
 
 
 def _labelled_parts(splits: Splits) -> list[tuple[str, Part]]:
@@ -161,10 +169,10 @@ def _labelled_parts(splits: Splits) -> list[tuple[str, Part]]:
     return [(name, part) for name, part in named if part is not None]
 
 
-def _parts(splits: Splits, contents: Contents, without: Sequence[int]) -> tuple[NDArray[Any], Ids]:
-    held = _labelled_parts(splits)
-    parts = np.repeat([name for name, _ in held], [len(part) for _, part in held])
-    return parts, np.concatenate([contents.examples(part, without) for _, part in held])
+def _part_ids(splits: Splits, contents: Contents, without: Sequence[int]) -> tuple[NDArray[Any], Ids]:
+    labelled = _labelled_parts(splits)
+    parts = np.repeat([name for name, _ in labelled], [len(part) for _, part in labelled])
+    return parts, np.concatenate([contents.examples(part, without) for _, part in labelled])
 
 
 def _kind(rows: Part) -> str:

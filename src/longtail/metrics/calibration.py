@@ -5,12 +5,12 @@ With B equal-width bins, bin b = ((b-1)/B, b/B]; a confidence of exactly 0 belon
     ECE           = sum_b |bin b| / N  * |accuracy(b) - mean confidence(b)|
     classwise ECE = 1/C sum_j sum_b |bin (b, j)| / N  * |frequency of class j in it - mean p_j in it|
 
-The first looks at the predicted class and its probability (Guo et al. 2017, "On Calibration of Modern
+The first uses the predicted class and its probability (Guo et al. 2017, "On Calibration of Modern
 Neural Networks", equation 3), the second bins the probability of every class j over all examples, and a
 rare class counts as much as a frequent one (Kull et al. 2019, "Beyond temperature scaling", section 2; the
 mean is over all C classes, with or without test examples).
 
-Each term equals |sum over the bin of (hit - p)| / N, so that a signed sum per bin is all that is kept, and
+Each term equals |sum over the bin of (hit - p)| / N, so that one signed sum per bin suffices, and
 batches add up.
 """
 
@@ -30,12 +30,12 @@ BINS = 15
 
 
 def confidence_gaps(confidence: Floats, hits: NDArray[np.bool_], weight: Floats, bins: int) -> Floats:
-    """Sum of weight (hit - confidence) per confidence bin, (bins,)."""
+    """Return the sum of weight (hit - confidence) per confidence bin, (bins,)."""
     return weighted_count(_bin(confidence, bins), weight * (hits - confidence), bins)
 
 
 def class_gaps(probs: Floats, targets: NDArray[np.int64], weight: Floats, bins: int) -> Floats:
-    """Sum of weight (1[y = j] - p_j) per class and bin of p_j, (C, bins)."""
+    """Return the sum of weight (1[y = j] - p_j) per class and bin of p_j, (C, bins)."""
     n, num_classes = probs.shape
     gap = probs * -weight[:, None]
     gap[np.arange(n), targets] += weight
@@ -55,7 +55,7 @@ def _bin(confidence: Floats, bins: int) -> NDArray[np.int64]:
 
 
 def ece(probs: Any, targets: Any, bins: int = BINS, sample_weight: Any = None) -> float:
-    """Expected calibration error of the predicted class; ties go to the lowest index.
+    """Return the expected calibration error of the predicted class; ties go to the lowest index.
 
     Args:
         probs: (N, C), rows that sum to 1. targets: (N,) class indices. bins: number of equal-width bins.
@@ -69,7 +69,7 @@ def ece(probs: Any, targets: Any, bins: int = BINS, sample_weight: Any = None) -
 
 
 def classwise_ece(probs: Any, targets: Any, bins: int = BINS, sample_weight: Any = None) -> float:
-    """Calibration error of every class's probability, averaged over classes; arguments as in ``ece``."""
+    """Return the calibration error of every class's probability, averaged over classes; arguments as in ``ece``."""
     rows, labels, weight = _checked(probs, targets, bins, sample_weight)
     gaps = class_gaps(rows, labels, weight, bins)
     return float(np.abs(gaps).sum() / (weight.sum() * rows.shape[1]))

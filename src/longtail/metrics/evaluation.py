@@ -1,4 +1,4 @@
-"""``evaluate``: one test set, every number that a long-tailed result should be told with."""
+"""``evaluate``: every metric to report on a long-tailed test set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from longtail.metrics.rates import (
 
 __all__ = ["Tally", "evaluate"]
 
-_CELLS = 1 << 20  # scores looked at in one go, so that memory does not grow with N
+_CELLS = 1 << 20  # scores evaluated at a time, so that memory does not grow with N
 
 
 def evaluate(
@@ -69,7 +69,7 @@ def evaluate(
 class Tally:
     """The same evaluation over batches: ``update(scores, targets)`` for each, then ``result()``.
 
-    What it keeps is O(C), however many examples pass.
+    Its state is O(C), for any number of examples.
     """
 
     def __init__(self, class_counts: Any, *, probabilities: bool = False) -> None:
@@ -84,7 +84,7 @@ class Tally:
         self.class_gaps = np.zeros((num_classes, BINS))
 
     def update(self, scores: Any, targets: Any, *, sample_weight: Any = None) -> None:
-        """Add a batch: scores (N, C), targets (N,), weights (N,). A refused batch leaves no trace."""
+        """Add a batch: scores (N, C), targets (N,), weights (N,). A batch that raises changes nothing."""
         rows = checked_scores(scores, self.num_classes)
         labels = checked_labels(targets, len(rows), self.num_classes)
         weight = checked_weights(sample_weight, len(rows))
@@ -105,7 +105,7 @@ class Tally:
         self, scores: NDArray[Any], targets: NDArray[np.int64], weight: Floats, first_row: int
     ) -> tuple[Floats, ...]:
         probs = checked_probabilities(scores, self.probabilities, first_row)
-        predicted = scores.argmax(axis=1)  # of the scores: a saturated softmax has ties that they have not
+        predicted = scores.argmax(axis=1)  # of the scores: a saturated softmax has ties that they do not have
         right = predicted == targets
         confidence = probs[np.arange(len(probs)), predicted]
         size = self.num_classes
@@ -118,7 +118,7 @@ class Tally:
         )
 
     def result(self) -> dict[str, Any]:
-        """The dict that ``evaluate`` describes."""
+        """Return the dict that ``evaluate`` describes."""
         hits, support, predicted = self.hits, self.support, self.predicted
         total = float(support.sum())
         if total <= 0.0:

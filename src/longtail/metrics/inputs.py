@@ -1,4 +1,4 @@
-"""What the metrics accept: one clear line for every input that they do not."""
+"""Check the inputs of the metrics; every error is one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROW_SUM_TOLERANCE = 1e-3  # rounding of 16- and 32-bit softmax rows over thousan
 
 
 def checked_scores(scores: Any, num_classes: int | None = None) -> NDArray[Any]:
-    """Scores as an array (N, C) of real numbers, N >= 1; their values are looked at by ``softmax_rows``."""
+    """Return scores as an array (N, C) of real numbers, N >= 1; ``checked_probabilities`` checks their values."""
     array = as_array(scores)
     wanted = "(N, C)" if num_classes is None else f"(N, {num_classes})"
     if array.ndim != 2 or array.shape[1] == 0 or num_classes not in (None, array.shape[1]):
@@ -43,7 +43,7 @@ def checked_scores(scores: Any, num_classes: int | None = None) -> NDArray[Any]:
 
 
 def checked_labels(labels: Any, n: int, num_classes: int, name: str = "targets") -> NDArray[np.int64]:
-    """Class indices (N,) in [0, C) as int64; a column (N, 1) and whole numbers stored as floats will do."""
+    """Return class indices (N,) in [0, C) as int64; accept a column (N, 1) and whole numbers stored as floats."""
     array = as_array(labels)
     if array.shape == (n, 1):
         array = array[:, 0]
@@ -70,7 +70,7 @@ def checked_labels(labels: Any, n: int, num_classes: int, name: str = "targets")
 
 
 def checked_weights(sample_weight: Any, n: int) -> Floats:
-    """Weights (N,), finite and >= 0; ones where none are given."""
+    """Return weights (N,), finite and >= 0; ones where None is given."""
     if sample_weight is None:
         return np.ones(n)
     weight = as_array(sample_weight).astype(np.float64)
@@ -86,12 +86,12 @@ def checked_weights(sample_weight: Any, n: int) -> Floats:
 
 
 def checked_probabilities(scores: NDArray[Any], probabilities: bool, first_row: int = 0) -> Floats:
-    """Rows of probabilities in float64: ``scores`` themselves, or their softmax.
+    """Return rows of probabilities in float64: ``scores`` themselves, or their softmax.
 
-    A logit of -inf is a class with probability 0; NaN, +inf and rows of nothing but -inf are refused.
+    A logit of -inf is a class with probability 0; NaN, +inf and rows of only -inf raise ValueError.
     """
     values = scores.astype(np.float64)
-    largest = values.max(axis=1)  # NaN where the row holds one
+    largest = values.max(axis=1)  # NaN where the row has one
     if not np.isfinite(largest).all():
         row = int(np.argmin(np.isfinite(largest)))
         raise ValueError(

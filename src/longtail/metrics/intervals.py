@@ -1,4 +1,4 @@
-"""The Wilson score interval, which stands among the facts: data that say what they can measure need it too."""
+"""The Wilson score interval; its code is in `facts`, where the data package can import it, too."""
 
 from longtail.facts.intervals import wilson
 

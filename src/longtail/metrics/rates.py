@@ -2,7 +2,7 @@
 
 Every function reads, per class (last axis, C), the number of hits (true positives), of test examples
 (``support``) and of predictions (``predicted``). Leading axes are free, so that a thousand resamples are
-scored by the same lines as one evaluation. Counts may be sums of weights.
+scored by the same code as one evaluation. Counts may be sums of weights.
 
 The definitions are those of scikit-learn (``recall_score``, ``balanced_accuracy_score``, ``f1_score``) and
 imbalanced-learn (``geometric_mean_score``). Undefined rates are NaN.

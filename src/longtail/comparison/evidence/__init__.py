@@ -1,1 +1,1 @@
-"""What the runs of a comparison show: paired differences, intervals that hold for all methods, the verdict."""
+"""The statistics of a comparison: paired differences, simultaneous confidence intervals, the verdict."""

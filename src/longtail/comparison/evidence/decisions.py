@@ -1,4 +1,4 @@
-"""What the runs of a comparison decided, example by example, each run's rows in one order."""
+"""Load the predicted classes of every run of a comparison, with the test rows in one order."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from longtail.metrics.rates import Floats
 Labels = NDArray[np.int64]
 
 
-def decisions_of(
+def load_decisions(
     folders: Mapping[str, Mapping[int, Path]],
 ) -> tuple[dict[str, dict[int, Labels]], Labels, Floats | None]:
-    """Predicted classes (M,) per method and seed, true classes (M,), and the rows' weights where they have any.
+    """Return predicted classes (M,) per method and seed, true classes (M,), and row weights (M,) or None.
 
-    Rows are paired by their place in the file, which is ascending by index with folds, whatever the order of testing.
+    Rows are paired by their position in the file, which with cross-validation folds is ascending by index.
 
     Raises:
         ValueError: runs that tested other rows.
     """
-    found: dict[str, dict[int, Labels]] = {}
+    predictions: dict[str, dict[int, Labels]] = {}
     shared: tuple[Labels, Labels, Floats | None] | None = None
     for method, seeds in folders.items():
-        found[method] = {}
+        predictions[method] = {}
         for seed, folder in seeds.items():
-            decided, index, targets, weight = _read(folder)
+            predicted, index, targets, weight = _read(folder)
             if shared is None:
                 shared = (index, targets, weight)
             if not (_same_rows(index, shared[0]) and np.array_equal(targets, shared[1])):
                 raise ValueError(f"{folder} tested other rows than the other runs; delete it and run the same again")
-            found[method][seed] = decided
+            predictions[method][seed] = predicted
     assert shared is not None
-    return found, shared[1], shared[2]
+    return predictions, shared[1], shared[2]
 
 
 def _read(folder: Path) -> tuple[Labels, Labels, Labels, Floats | None]:
     arrays = load_file(folder / "predictions.safetensors")
-    decided = arrays.get("adjusted_scores", arrays["scores"]).argmax(1)
+    predicted = arrays.get("adjusted_scores", arrays["scores"]).argmax(1)
     weight = arrays.get("sample_weight")
     return (
-        decided.astype(np.int64),
+        predicted.astype(np.int64),
         arrays["index"],
         arrays["targets"].astype(np.int64),
         None if weight is None else weight.astype(np.float64),
@@ -52,7 +52,7 @@ def _read(folder: Path) -> tuple[Labels, Labels, Labels, Floats | None]:
 
 
 def _same_rows(index: Labels, other: Labels) -> bool:
-    """Whether two runs tested the same rows; one that an older version left only counted them."""
+    """Whether two runs tested the same rows; older versions wrote 0 to M - 1 in place of the index."""
     counted = np.arange(len(index))
     return np.array_equal(index, other) or (
         len(index) == len(other) and (np.array_equal(index, counted) or np.array_equal(other, counted))

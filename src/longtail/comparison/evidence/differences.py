@@ -1,23 +1,23 @@
-"""Paired differences to a reference method, with intervals that hold for all methods at once.
+"""Paired differences to a reference method, with simultaneous confidence intervals over all methods.
 
 Each method m is scored in seeds s on one test set: a[m, s]. Its difference to the reference r is the mean
 over the seeds that both have, D_m = mean_s (a[m, s] - a[r, s]). Two things make it vary:
 
-    test examples    the paired bootstrap of ``resampling``, correlations between methods kept;
+    test examples    the paired bootstrap of ``resampling``, correlations between methods included;
     seeds            a[m, s] = mu_m + b_s + e[m, s], e of one variance sigma^2 for all methods, estimated by
                      the residuals of this two-way table, (M-1)(S-1) degrees of freedom: three seeds of one
-                     method alone tell nothing. D_m gets 2 sigma^2 / S, and two differences have
+                     method alone are too few. D_m gets 2 sigma^2 / S, and two differences have
                      correlation 1/2 in it, because they share the reference.
 
-se_m^2 is their sum. Which examples a seed happens to get right stands in both, so intervals err on the wide
+se_m^2 is their sum. Which examples a seed happens to get right counts in both, so intervals err on the wide
 side. They are D_m -+ c se_m, where c is the ``level`` quantile of max_m |noise_m| / se_m, and noise is a
 draw of the test part plus one of the seed part, whose sigma^2 is drawn too, sigma^2 df / chi^2_df. Without
 seeds this is the bootstrap max-|t| (Westfall and Young 1993), without test noise Dunnett's (1955)
 many-to-one t, with both the Behrens-Fisher mixture.
 
-A method whose own spread over seeds contradicts the others' stands outside (``unstable``): sigma^2 is estimated
+A method whose own seed variance contradicts the others' is outside the pool (``seed_variance``): sigma^2 is estimated
 without it, and its seed part is a Student t of its own per-seed differences. Of few seeds that has heavy tails,
-which would widen everybody's c; so the error is split instead (Bonferroni). With K methods that differ from r at
+which would widen all intervals; so the error is split instead (Bonferroni). With K methods that differ from r at
 all and w of them outside, each of those errs with probability (1 - level) / K by itself, and c is that of the
 others at 1 - (1 - level) (K - w) / K.
 """
@@ -43,7 +43,7 @@ __all__ = ["Difference", "Differences", "compare_to_reference"]
 class Difference:
     """One method's metric less the reference's; fractions.
 
-    ``low`` to ``high`` holds for all methods at once, ``p`` is adjusted for that too; ``seed_sd`` is the
+    ``low`` to ``high`` is the simultaneous interval, ``p`` is adjusted for it too; ``seed_sd`` is the
     standard deviation of the per-seed differences (None for a single seed), ``seeds`` those that were paired.
     """
 
@@ -59,11 +59,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Differences:
-    """All methods against one reference. Iterates over its rows, in the order the methods were given.
+    """The differences of all methods to one reference. Iterates over its rows, in the order the methods were given.
 
     ``df``: degrees of freedom of the seed variance, 0 where it could not be estimated. ``seed_variance``:
     the pooled sigma^2 of one method's one seed. ``critical_value``: c above, None where no method differs.
-    ``outside``: the methods left out of the pool, whose intervals rest on their own seeds alone, sorted.
+    ``outside``: the methods outside the pool, whose intervals use their own seeds alone, sorted.
     """
 
     reference: str
@@ -85,7 +85,7 @@ class Differences:
         return {row.method: row for row in self.rows}[method]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists for comparison.json."""
+        """Return plain numbers, strings and lists for comparison.json."""
         return asdict(self)
 
 
@@ -109,11 +109,11 @@ def compare_to_reference(
         reference: the key of the method that the others are compared with.
         metric: "balanced_accuracy", "accuracy" or "macro_f1".
         num_classes: C. draws: resamples of the test set. level: of all intervals together.
-        sample_weight: (N,) >= 0; a row of weight k counts as k rows in the metric. It stays one example that was
-            drawn by chance, so that its copies do not make an interval narrower.
+        sample_weight: (N,) >= 0; a row of weight k counts as k rows in the metric. It is resampled as one
+            example, so that its copies do not make an interval narrower.
 
     Returns:
-        Differences; the same numbers for the same input, in whatever order the methods stand.
+        Differences; the same numbers for any order of the methods.
 
     Raises:
         ValueError, TypeError: an unknown reference or metric, nothing to compare, a method that shares no
@@ -127,7 +127,7 @@ def compare_to_reference(
         raise ValueError(f"draws must be >= 200 to find a quantile, got {draws}; use draws=4000")
     table = lay_out(predictions, targets, reference, num_classes)
     weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
-    table, weight = table.weighing(weight)
+    table, weight = table.without_zero_weights(weight)
     values = metric_values(table.predictions, table.targets, metric, num_classes, weight)
     outside = outside_the_pool(table, values)
     variance, df = table.seed_variance(values, without=outside)
@@ -141,15 +141,15 @@ def compare_to_reference(
     se[table.same] = 0.0
     if df:
         seed *= np.sqrt(df / generator.chisquare(df, draws))[:, None]
-    found = _intervals(table, values, test, seed, se, level, outside)
+    intervals = _intervals(table, values, test, seed, se, level, outside)
     return Differences(
         reference=reference,
         metric=metric,
         level=level,
-        rows=tuple(_row(table, values, found, method) for method in predictions if method != reference),
+        rows=tuple(_row(table, values, intervals, method) for method in predictions if method != reference),
         df=df,
         seed_variance=variance,
-        critical_value=found.critical,
+        critical_value=intervals.critical,
         num_examples=len(table.targets),
         draws=draws,
         notes=(*table.notes(df), *(spread_notes(table, values, variance, outside) if df else ())),
@@ -158,7 +158,7 @@ def compare_to_reference(
 
 
 class _Intervals(NamedTuple):
-    """Per method, in the order of the table: mean -+ half."""
+    """Intervals mean -+ half, per method in the order of the table."""
 
     mean: Floats
     half: Floats
@@ -170,7 +170,7 @@ class _Intervals(NamedTuple):
 def _intervals(
     table: Layout, values: Floats, test: Floats, seed: Floats, se: Floats, level: float, outside: tuple[str, ...]
 ) -> _Intervals:
-    moving = se > 1e-12  # not moving: scores every example as the reference does
+    moving = se > 1e-12  # others predict every example as the reference does
     mean, se = np.where(moving, table.pairing @ values, 0.0), np.where(moving, se, 0.0)
     joint, count = moving & ~np.isin(table.methods, outside), int(moving.sum())
     critical, share, largest = None, 1.0, np.full(len(test), np.inf)
@@ -180,12 +180,12 @@ def _intervals(
         critical = _quantile(largest, level if share == 1.0 else 1 - (1 - level) * share)
     size = np.abs(np.divide(mean, se, out=np.zeros_like(mean), where=moving))
     p = np.array([(1 + np.sum(largest >= one)) / (1 + len(test)) for one in size])
-    found = _Intervals(mean, (critical or 0.0) * se, se, np.minimum(p / share, 1.0), critical)
+    intervals = _Intervals(mean, (critical or 0.0) * se, se, np.minimum(p / share, 1.0), critical)
     for method in outside:
         k = table.methods.index(method)
         own = own_interval(mean[k], test[:, k], table.paired_values(values, method), (1 - level) / count)
-        found.se[k], found.half[k], found.p[k] = own.se, own.half, min(1.0, own.p * count)
-    return found
+        intervals.se[k], intervals.half[k], intervals.p[k] = own.se, own.half, min(1.0, own.p * count)
+    return intervals
 
 
 def _quantile(drawn: Floats, level: float) -> float:
@@ -193,15 +193,15 @@ def _quantile(drawn: Floats, level: float) -> float:
     return float(np.partition(drawn, rank - 1)[rank - 1])
 
 
-def _row(table: Layout, values: Floats, found: _Intervals, method: str) -> Difference:
+def _row(table: Layout, values: Floats, intervals: _Intervals, method: str) -> Difference:
     k, paired = table.methods.index(method), table.paired_values(values, method)
     return Difference(
         method=method,
-        difference=float(found.mean[k]),
-        low=max(float(found.mean[k] - found.half[k]), -1.0),  # no difference of two shares lies beyond
-        high=min(float(found.mean[k] + found.half[k]), 1.0),
-        se=float(found.se[k]),
-        p=float(found.p[k]),
+        difference=float(intervals.mean[k]),
+        low=max(float(intervals.mean[k] - intervals.half[k]), -1.0),  # two fractions differ by at most 1
+        high=min(float(intervals.mean[k] + intervals.half[k]), 1.0),
+        se=float(intervals.se[k]),
+        p=float(intervals.p[k]),
         seed_sd=float(paired.std(ddof=1)) if len(paired) > 1 else None,
         seeds=table.paired_seeds[method],
     )

@@ -1,4 +1,4 @@
-"""The table behind a comparison: one row per method and seed, which rows are paired, what varies by seed."""
+"""The table of a comparison: one row per method and seed, which rows are paired, and what varies by seed."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ class Layout:
     same: NDArray[np.bool_]
     paired_seeds: dict[str, tuple[int, ...]]
 
-    def weighing(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
-        """The table without the examples of weight 0, which count as none, and the weights of the others."""
+    def without_zero_weights(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
+        """Return the table without the examples of weight 0, and the weights of the others."""
         if weight is None:
             return self, None
         if not (weight > 0).any():
             raise ValueError("sample_weight must be > 0 for some test example, got only 0; correct the weights")
-        kept = weight > 0
-        return replace(self, predictions=self.predictions[:, kept], targets=self.targets[kept]), weight[kept]
+        used = weight > 0
+        return replace(self, predictions=self.predictions[:, used], targets=self.targets[used]), weight[used]
 
     def paired_values(self, values: Floats, method: str) -> Floats:
-        """Per-seed differences of ``method`` to the reference."""
+        """Return the per-seed differences of ``method`` to the reference."""
         row = dict(zip(self.cells, values, strict=True))
         return np.array([row[method, s] - row[self.reference, s] for s in self.paired_seeds[method]])
 
     def seed_variance(self, values: Floats, without: Collection[str] = ()) -> tuple[float, int]:
-        """sigma^2 of a[m, s] = mu_m + b_s + e[m, s] over the methods that vary, and its degrees of freedom.
+        """Return sigma^2 of a[m, s] = mu_m + b_s + e[m, s] over the methods that vary, and its degrees of freedom.
 
-        With a method that does not vary, the seed effect b_s no longer cancels in every difference: then it
-        stays part of the error. Copies of a method count once. (0.0, 0) where there is nothing to go by.
+        With a method that does not vary, the seed effect b_s does not cancel in every difference: then it is
+        part of the error. Copies of a method count once. (0.0, 0) where there are too few rows.
         ``without``: methods to leave out.
         """
         pool = [row for row in self.pool if self.cells[row][0] not in without]
@@ -77,19 +77,19 @@ class Layout:
 
     @cached_property
     def pool(self) -> list[int]:
-        """The rows that sigma^2 is estimated from, the reference's first; the rows of a method stand together."""
-        seen: set[bytes] = set()
+        """The rows that sigma^2 is estimated from, the reference's first; the rows of a method are together."""
+        contents: set[bytes] = set()
         pool: list[int] = []
         for method in (self.reference, *self.methods):
             rows = [i for i, cell in enumerate(self.cells) if cell[0] == method]
             content = self.predictions[rows].tobytes()
-            if self.varies[rows].all() and content not in seen:
-                seen.add(content)
+            if self.varies[rows].all() and content not in contents:
+                contents.add(content)
                 pool += rows
         return pool
 
     def notes(self, df: int) -> tuple[str, ...]:
-        """What a reader of the intervals must know; ``df``: degrees of freedom of the seed variance."""
+        """Return what a reader of the intervals must know; ``df``: degrees of freedom of the seed variance."""
         notes = []
         if df == 0:
             single = max(len(seeds) for seeds in self.paired_seeds.values()) == 1
@@ -98,14 +98,14 @@ class Layout:
         seeds = {seed for _, seed in self.cells}
         short = [m for m in self.methods if len(self.paired_seeds[m]) < len(seeds)]
         if short:
-            told = ", ".join(f"{m} ({len(self.paired_seeds[m])} of {len(seeds)})" for m in short)
-            notes.append(f"compared on fewer seeds: {told}")
+            listed = ", ".join(f"{m} ({len(self.paired_seeds[m])} of {len(seeds)})" for m in short)
+            notes.append(f"compared on fewer seeds: {listed}")
         same = [method for method, same in zip(self.methods, self.same, strict=True) if same]
         return (*notes, *(f"{method} predicts the same as {self.reference}" for method in same))
 
 
 def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_classes: int) -> Layout:
-    """Check what was handed in and bring it in order; see ``compare_to_reference`` for the arguments."""
+    """Check the predictions and sort them into a table; see ``compare_to_reference`` for the arguments."""
     if reference not in predictions:
         raise ValueError(f"reference must be one of {', '.join(predictions)}, got {reference!r}; add its predictions")
     methods = tuple(sorted(set(predictions) - {reference}))

@@ -1,4 +1,4 @@
-"""How far the test examples of each class carry: their number, the intervals of recalls, and whether seeds matter."""
+"""Test examples and recall per class: their number, confidence intervals, and whether seeds differ."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from longtail.data.split.folds import Folds
 from longtail.facts.intervals import wilson
 
 
-def rows_tested(data: Splits | Folds) -> list[int]:
-    """Test rows per class, whatever they weigh."""
+def tested_rows_by_class(data: Splits | Folds) -> list[int]:
+    """Return the number of test rows per class, without their weights."""
     targets = data.pool.targets[data.tested] if isinstance(data, Folds) else data.test.targets
     return [int(n) for n in torch.bincount(targets.cpu(), minlength=len(data.classes))]
 
 
 def recall_intervals(recall: Sequence[float | None], counts: Sequence[float]) -> list[list[float] | None]:
-    """The 95 % Wilson interval of each class's recall, a mean over seeds that tested the same examples."""
+    """Return the 95 % Wilson interval of each class's recall, a mean over seeds that tested the same examples."""
     known = np.array([0.0 if r is None else r for r in recall])
     n = np.asarray(counts, dtype=float)
     low, high = wilson(np.minimum(known * n, n), n)
@@ -28,6 +28,6 @@ def recall_intervals(recall: Sequence[float | None], counts: Sequence[float]) ->
     return [None if r is None or np.isnan(a) else [a, b] for r, a, b in ends]
 
 
-def varies(runs: Sequence[dict[str, Any]]) -> bool:
-    """Whether any number of these runs, one for every seed, differs between seeds."""
+def varies_by_seed(runs: Sequence[dict[str, Any]]) -> bool:
+    """Whether any score of these runs, one per seed, differs between seeds."""
     return any(run["scores"] != runs[0]["scores"] for run in runs)

@@ -1,4 +1,4 @@
-"""Paired bootstrap over test examples: how a comparison moves with another draw of the test set.
+"""Paired bootstrap over test examples: how a comparison varies with the draw of the test set.
 
 One resample gives every test example a weight, the same for all methods and seeds, so that what two methods
 share cancels, and every method is scored on it.
@@ -31,13 +31,13 @@ Labels = NDArray[np.int64]
 
 METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1"}
 
-_CELLS = 1 << 21  # weights held in one go
+_CELLS = 1 << 21  # weights in memory at a time
 
 
 def metric_values(
     predictions: Labels, targets: Labels, metric: str, num_classes: int, weight: Floats | None = None
 ) -> Floats:
-    """The metric of each row of ``predictions`` (R, N), as fractions (R,); an example of weight k counts as k."""
+    """Return the metric (R,) of each row of ``predictions`` (R, N), a fraction; an example of weight k counts as k."""
     w = np.ones(len(targets)) if weight is None else weight
     support = weighted_count(targets, w, num_classes)
     hits = np.stack([weighted_count(targets, w * (row == targets), num_classes) for row in predictions])
@@ -59,7 +59,7 @@ def resampled_differences(
     generator: np.random.Generator,
     weight: Floats | None = None,
 ) -> Floats:
-    """Differences between methods on resampled test sets, less their mean.
+    """Return the differences between methods on resampled test sets, less their mean.
 
     Args:
         predictions: (R, N), one row per method and seed. targets: (N,).
@@ -91,7 +91,7 @@ def resampled_differences(
 
 
 def _linearised(gain: Floats, sizes: Labels, weight: Floats) -> Floats:
-    """Per-example differences (K, N) whose plain mean over a stratum varies as their weighted mean D does.
+    """Return per-example differences (K, N) whose plain mean over a stratum varies as their weighted mean D does.
 
     d -> D + n w (d - D) / sum(w), the first-order term of a ratio of two sums; for equal weights it is d itself.
     """
@@ -102,7 +102,7 @@ def _linearised(gain: Floats, sizes: Labels, weight: Floats) -> Floats:
 
 
 def _weights(sizes: Labels, draws: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """Blocks (b, N) of resampling weights, for examples that stand in order of their strata."""
+    """Yield blocks (b, N) of resampling weights, for examples sorted by stratum."""
     n = int(sizes.sum())
     starts = np.cumsum(sizes) - sizes
     slot_start, slot_size = np.repeat(starts, sizes - 1), np.repeat(sizes, sizes - 1).astype(np.float64)
@@ -119,7 +119,7 @@ def _weights(sizes: Labels, draws: int, generator: np.random.Generator) -> Itera
 
 
 def _macro_f1(predictions: Labels, targets: Labels, num_classes: int, weights: Iterator[Floats]) -> Floats:
-    """Macro F1 of every row on every resample, (draws, R), over the classes that the whole set has."""
+    """Return the macro F1 of every row on every resample, (draws, R), over the classes of the whole set."""
     rows, n = predictions.shape
     right = predictions == targets
     cell = predictions + num_classes * right  # predicted wrongly | predicted rightly, per class

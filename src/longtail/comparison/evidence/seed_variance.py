@@ -1,6 +1,6 @@
-"""Methods whose own spread over seeds contradicts that of the others: who they are, and what they get instead.
+"""Methods whose seed variance contradicts that of the others: find them, and give them intervals of their own.
 
-A method that diverges in some seeds would lend its spread to every interval of the table. Left out of the pooled
+A method that diverges in some seeds would widen every interval of the table by its spread. Outside the pooled
 sigma^2 it gets an interval of its own, from its paired per-seed differences and from the test part alone.
 """
 
@@ -18,15 +18,15 @@ from longtail.metrics.rates import Floats
 
 __all__ = ["OwnInterval", "outside_the_pool", "own_interval", "spread_notes"]
 
-# Levels of the F test, Bonferroni over the methods. An odd method that is missed is dearer than a steady one that
-# is left out (decision 0003): its own interval is too narrow and everybody else's too wide.
+# Levels of the F test, Bonferroni over the methods. To miss an unstable method costs more than to leave out
+# a stable one (decision 0003): its own interval is too narrow and all others are too wide.
 _OUTSIDE = 0.05
 _NOTED = 0.01
 _NONE = 1e-24  # a variance that is rounding
 
 
 class _Spread(NamedTuple):
-    """Variance of a method's per-seed differences, over what the others let expect: F and its adjusted p."""
+    """Variance of a method's per-seed differences over that expected from the others: F and its adjusted p."""
 
     ratio: float
     p: float
@@ -35,41 +35,41 @@ class _Spread(NamedTuple):
 
 
 def outside_the_pool(table: Layout, values: Floats) -> tuple[str, ...]:
-    """The methods that vary too much over seeds to share the others' sigma^2, sorted; never the reference.
+    """Return the methods that vary too much over seeds to share the others' sigma^2, sorted; never the reference.
 
-    They are taken away one at a time, the largest F first, each against those that are left. Two that diverge
-    hide one another, so we go on to half of the methods and only then look back for the last that is
-    significant (as Rosner 1983 does for outliers). An odd reference makes every difference vary: where its F
-    is the largest, nothing is to be learned about the methods, and we stop.
+    They are removed one at a time, the largest F first, each tested against those that remain. Two that diverge
+    mask one another, so half of the methods are removed, and the last significant one decides how many are outside
+    (as Rosner 1983 does for outliers). An unstable reference makes every difference vary: where its F is the
+    largest, nothing can be said about the methods, and the search stops.
     """
-    gone: list[str] = []
+    removed: list[str] = []
     significant = 0
     moving = {cell[0] for cell, varies in zip(table.cells, table.varies, strict=True) if varies}
-    while len(gone) < len(table.methods) // 2:
-        found: dict[str, _Spread] = {}
+    while len(removed) < len(table.methods) // 2:
+        spreads: dict[str, _Spread] = {}
         for method in (table.reference, *table.methods):  # a tie goes to the first of them
-            spread = _spread(table, values, method, gone) if method in moving and method not in gone else None
+            spread = _spread(table, values, method, removed) if method in moving and method not in removed else None
             if spread is not None:
-                found[method] = spread
-        largest = max(found, key=lambda method: found[method].ratio, default=table.reference)
+                spreads[method] = spread
+        largest = max(spreads, key=lambda method: spreads[method].ratio, default=table.reference)
         if largest == table.reference:
             break
-        gone.append(largest)
-        if found[largest].p <= _OUTSIDE:
-            significant = len(gone)
-    return tuple(sorted(gone[:significant]))
+        removed.append(largest)
+        if spreads[largest].p <= _OUTSIDE:
+            significant = len(removed)
+    return tuple(sorted(removed[:significant]))
 
 
-def _spread(table: Layout, values: Floats, method: str, gone: Collection[str]) -> _Spread | None:
-    """How a method's own spread compares with that of the methods not ``gone``; None where nothing tells."""
+def _spread(table: Layout, values: Floats, method: str, removed: Collection[str]) -> _Spread | None:
+    """How a method's own spread compares with that of the methods not ``removed``; None where it cannot be compared."""
     if method != table.reference:
         copies, own = 2.0, table.paired_values(values, method)  # e of the method and of the reference
     else:  # the reference against the mean of the others
-        rest = [m for m in table.methods if m not in gone]
+        rest = [m for m in table.methods if m not in removed]
         copies, common = 1.0 + 1.0 / len(rest), set.intersection(*(set(table.paired_seeds[m]) for m in rest))
         row = dict(zip(table.cells, values, strict=True))
         own = np.array([row[method, s] - np.mean([row[m, s] for m in rest]) for s in sorted(common)])
-    others, df = _variance(table, values, (*gone, method)) if len(own) > 1 else (0.0, 0)
+    others, df = _variance(table, values, (*removed, method)) if len(own) > 1 else (0.0, 0)
     if others <= _NONE:
         return None
     ratio = float(own.var(ddof=1)) / (copies * others)
@@ -84,7 +84,7 @@ def _variance(table: Layout, values: Floats, without: Collection[str]) -> tuple[
     seeds = {table.cells[row][1] for row in pool}
     if len(pool) != len(methods) * len(seeds) or len(methods) < 2 or len(seeds) < 2 or not table.varies.all():
         return table.seed_variance(values, without)
-    each = values[pool].reshape(len(methods), len(seeds))  # rows stand by method, then by seed
+    each = values[pool].reshape(len(methods), len(seeds))  # rows are sorted by method, then by seed
     residual = each - each.mean(axis=1, keepdims=True) - each.mean(axis=0) + each.mean()
     df = (len(methods) - 1) * (len(seeds) - 1)
     return float((residual**2).sum()) / df, df
@@ -104,20 +104,20 @@ def own_interval(mean: float, test: Floats, differences: Floats, error: float) -
     Its noise is the test part, draws of which are ``test``, plus a Student t on S - 1 degrees of freedom, scaled
     by the spread of the S paired ``differences``. The sum is the mixture of Behrens and Fisher, which errs on the
     wide side whichever part is the larger. The t is not drawn but averaged over the draws of the other part:
-    its far tail decides, and 4000 draws would not show it.
+    its far tail decides, which 4000 draws would not cover.
     """
     df, scale = len(differences) - 1, float(differences.std(ddof=1)) / np.sqrt(len(differences))
 
     def tail(size: float) -> float:
         return float(np.mean(stdtr(df, (test - size) / scale) + stdtr(df, (-test - size) / scale)))
 
-    enough = float(np.abs(test).max() - scale * stdtrit(df, error / 2))  # no draw of the test part leads beyond
+    enough = float(np.abs(test).max() - scale * stdtrit(df, error / 2))  # enough for any draw of the test part
     half = float(brentq(lambda size: tail(size) - error, 0.0, 2 * enough))
     return OwnInterval(float(np.sqrt(test.var(ddof=1) + scale**2)), half, tail(abs(mean)))
 
 
 def spread_notes(table: Layout, values: Floats, variance: float, outside: Collection[str]) -> tuple[str, ...]:
-    """A sentence on every method whose own spread contradicts that of the others; ``variance``: the pooled sigma^2."""
+    """Return a sentence on every method whose own spread contradicts the others'; ``variance``: the pooled sigma^2."""
     notes = []
     for method in (*table.methods, table.reference):
         spread = _spread(table, values, method, [m for m in outside if m != method])

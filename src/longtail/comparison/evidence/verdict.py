@@ -1,4 +1,4 @@
-"""What a comparison has shown, in a sentence that claims no more than was tested."""
+"""The verdict of a comparison, in a sentence that claims no more than was tested."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from longtail.metrics.inputs import checked_weights
 
 __all__ = ["Verdict", "compare_to_reference", "verdict", "verdict_on_retraining"]
 
-_LISTED = 6  # names that a sentence can hold; the table has them all
+_LISTED = 6  # names in a sentence at most; the table has them all
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who is shown to beat the reference (lower end of the simultaneous interval above 0), and who to lose.
+    """The methods shown to beat the reference (lower end of the simultaneous interval above 0) or to lose to it.
 
-    ``winners`` and ``losers`` stand by size of their difference, the clearest first; ``leader`` is the winner
+    ``winners`` and ``losers`` are sorted by size of their difference, the largest first; ``leader`` is the winner
     with the largest difference, None where nothing is shown. ``undecided`` is neither.
     """
 
@@ -45,12 +45,12 @@ class Verdict:
 def verdict(
     differences: Differences, labels: Mapping[str, str] | None = None, *, reference_label: str | None = None
 ) -> Verdict:
-    """Read the intervals.
+    """Derive the verdict from the intervals.
 
     Args:
         differences: from ``compare_to_reference``.
         labels: names to print for methods, where they are not the keys.
-        reference_label: how to call the reference in the sentence.
+        reference_label: name of the reference in the sentence.
     """
     names = labels or {}
     reference = reference_label or names.get(differences.reference, differences.reference)
@@ -100,10 +100,10 @@ def verdict_on_retraining(
     level: float = 0.95,
     sample_weight: Any = None,
 ) -> tuple[Differences, Verdict] | None:
-    """Whether any method that needs a training of its own is shown to beat plain training plus a threshold.
+    """Test whether any method with a training of its own is shown to beat plain training plus a threshold.
 
     The reference is the best of ``posthoc``, the methods that only correct the scores of ``plain``. It is
-    chosen on the test set, which favours it: that a trained method beats it is then said too rarely, never
+    chosen on the test set, which favours it: a trained method is then shown to beat it too rarely, never
     too often. All other methods except ``plain`` are compared with it; arguments as in
     ``compare_to_reference``.
 
@@ -140,7 +140,7 @@ def _effect(differences: Differences, row: Difference) -> str:
 
 
 def _points(fraction: float) -> str:
-    """Points with one decimal, or as many as show that a small number is not zero."""
+    """Format points with one decimal, or as many as show that a small number is not zero."""
     points = 100 * fraction
     digits = next((digits for digits in (1, 2, 3) if abs(points) >= 0.5 * 10**-digits), 1)
     return f"{round(points, digits) + 0.0:.{digits}f}"

@@ -150,8 +150,8 @@ class TestNumbers:
 
     def test_speed_is_training_images_per_second_of_training(self, done: tuple[Any, Path]) -> None:
         result, out = done
-        images = sum(result.found["data"]["class_counts"])
-        assert result.found["data"]["class_counts"][0] == LARGEST
+        images = sum(result.summary["data"]["class_counts"])
+        assert result.summary["data"]["class_counts"][0] == LARGEST
         records = [
             json.loads(line)
             for folder in folders(out, "ldam-drw")
@@ -209,14 +209,14 @@ class TestLabels:
         assert result.rows[0]["last"]["std"] is None
 
     def test_which_images_is_told(self, done: tuple[Any, Path]) -> None:
-        found = done[0].found
+        found = done[0].summary
         assert f"Images: hash {found['data']['facts']['images'][:16]}" in repr(done[0])
 
 
 class TestFiles:
     def test_they_hold_what_is_shown(self, done: tuple[Any, Path]) -> None:
         result, out = done
-        assert json.loads((out / "reproduction.json").read_text()) == json.loads(json.dumps(result.found))
+        assert json.loads((out / "reproduction.json").read_text()) == json.loads(json.dumps(result.summary))
         assert (out / "reproduction.md").read_text() == result.to_markdown()
         assert (out / "comparison.json").exists()
 
@@ -259,7 +259,7 @@ class TestResume:
         first = run(data, tmp_path, seeds=1)
         before = stamps(tmp_path)
         assert len(before) == 3
-        assert run(data, tmp_path, seeds=1).found == first.found
+        assert run(data, tmp_path, seeds=1).summary == first.summary
         assert stamps(tmp_path) == before
         more = run(data, tmp_path, seeds=2, methods="ce,focal")
         assert {p: s for p, s in stamps(tmp_path).items() if p in before} == before
@@ -308,11 +308,10 @@ class TestOwnRecipe:
         assert rows["logit-adjusted"]["recipe_changes"] == {"weight_decay": 1e-4, "drop": 0.1}
         assert rows["balanced-softmax"]["recipe_changes"] == {}
         common, apart = (
-            prepare("cifar10", data_dir=data, ratio=10, methods=OWN, kind=kind) for kind in ("common", "own")
+            prepare("cifar10", data_dir=data, ratio=10, methods=OWN, seeds=1, kind=kind, out="nowhere")
+            for kind in ("common", "own")
         )
-        waves = [
-            plan(p.splits, p.methods, 1, p.recipe, "accuracy", Path("nowhere"), "cpu").waves() for p in (common, apart)
-        ]
+        waves = [plan(prepared).waves() for prepared in (common, apart)]
         assert [[len(wave) for wave in pair] for pair in waves] == [[3, 2], [5]]
 
     def test_they_are_marked_and_not_compared(self, own: tuple[Any, Path]) -> None:
@@ -354,7 +353,7 @@ class TestOwnRecipe:
 class TestRefused:
     def test_bad_arguments_are_one_line(self, data: Path, tmp_path: Path) -> None:
         for change, told in (
-            ({"evaluations": 0}, "evaluations must be an integer >= 1, got 0; 1 looks at the last epoch only"),
+            ({"evaluations": 0}, "evaluations must be an integer >= 1, got 0; 1 evaluates the last epoch only"),
             ({"evaluations": True}, "evaluations must be an integer >= 1, got True"),
             ({"epochs": 0}, "epochs must be an integer >= 1, got 0"),
             ({"seeds": 0}, "seeds must be an integer >= 1"),
@@ -382,11 +381,11 @@ class TestRefused:
 def test_a_dry_run_measures_time_and_memory(data: Path, tmp_path: Path) -> None:
     _, prepared = prepare_benchmark("cifar10-lt-10", methods=METHODS, seeds=2, epochs=50, data_dir=data,
                                     model="linear", out=tmp_path / "out")  # fmt: skip
-    found = estimate(prepared, 2, "accuracy", jobs=1, evaluations=10)
+    found = estimate(prepared, jobs=1, evaluations=10)
     assert (found["runs"], found["trainings"]) == (6, 4)
     assert found["seconds"] > 4 * found["seconds_per_training"] > 0
     assert found["memory"] > 50e6  # torch alone
     assert found["gpu_memory"] == 0
-    two, four = (estimate(prepared, 2, "accuracy", jobs=jobs)["memory"] for jobs in (2, 4))  # measured in workers
+    two, four = (estimate(prepared, jobs=jobs)["memory"] for jobs in (2, 4))  # measured in workers
     assert four > 1.3 * two
     assert not (tmp_path / "out").exists()

@@ -13,7 +13,7 @@ import longtail as lt
 from longtail.data import load, pool, split
 from longtail.inspection import inspection
 from longtail.inspection.columns import Column, of_features
-from longtail.inspection.identifiers import identifying
+from longtail.inspection.identifiers import identifier_columns
 
 TABULAR = Path("../shared/data/tabular")
 SORTED = np.repeat([0, 1, 2, 3, 4, 5], [70, 76, 17, 13, 9, 29])
@@ -25,7 +25,7 @@ def mixed(size: int = 2000, classes: int = 3) -> np.ndarray:
 
 
 def kinds(values: Any, targets: np.ndarray, name: str = "x") -> list[str]:
-    return [c["kind"] for c in identifying([Column(name, np.asarray(values), True)], targets)]
+    return [c["kind"] for c in identifier_columns([Column(name, np.asarray(values), True)], targets)]
 
 
 def glass(**columns: Any) -> Any:
@@ -49,7 +49,7 @@ class TestCounters:
 
     def test_shuffled_row_numbers_are_still_every_number_once(self) -> None:
         numbers = np.random.default_rng(0).permutation(2000) + 1.0
-        found = identifying([Column("x", numbers, True)], mixed())
+        found = identifier_columns([Column("x", numbers, True)], mixed())
         assert found[0]["sentence"] == "holds every whole number from 1 to 2000 once, as row numbers do"
 
     def test_one_step_out_of_line_is_no_counter(self) -> None:
@@ -80,8 +80,8 @@ class TestIdentifiers:
     def test_text_that_differs_in_nearly_every_row_is_one(self) -> None:
         codes = np.arange(2000)
         codes[:100] = 0
-        assert [c["kind"] for c in identifying([Column("name", codes, False)], mixed())] == ["text"]
-        assert identifying([Column("city", codes % 300, False)], mixed()) == []
+        assert [c["kind"] for c in identifier_columns([Column("name", codes, False)], mixed())] == ["text"]
+        assert identifier_columns([Column("city", codes % 300, False)], mixed()) == []
 
 
 class TestOrder:
@@ -100,9 +100,9 @@ class TestOrder:
         assert kinds(values, SORTED) == []
 
     def test_the_sentence_says_what_it_gives_away(self) -> None:
-        found = identifying([Column("Id", np.arange(1.0, len(SORTED) + 1), True)], SORTED)[0]
+        found = identifier_columns([Column("Id", np.arange(1.0, len(SORTED) + 1), True)], SORTED)[0]
         assert found["balanced_accuracy"] > 0.95
-        assert found["sentence"].startswith("counts the rows (1, 2, 3, ...) and tells the class (")
+        assert found["sentence"].startswith("numbers the rows (1, 2, 3, ...) and predicts the class (")
         assert found["sentence"].endswith("since the rows are sorted by class")
 
 
@@ -123,14 +123,14 @@ class TestNoFalseAlarm:
             np.cumsum(draw.normal(size=size)),
             np.where(draw.random(size) < 0.3, np.nan, draw.random(size)),
         ]
-        assert identifying(of_features(np.stack(columns, axis=1).astype(np.float64)), targets) == []
+        assert identifier_columns(of_features(np.stack(columns, axis=1).astype(np.float64)), targets) == []
 
     @pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
     def test_on_real_arrays_some_of_them_sorted_by_class(self, name: str) -> None:
         bunch = getattr(__import__("sklearn.datasets", fromlist=["_"]), f"load_{name}")()
-        assert identifying(of_features(bunch.data), bunch.target) == []
+        assert identifier_columns(of_features(bunch.data), bunch.target) == []
         order = np.argsort(bunch.target, kind="stable")
-        assert identifying(of_features(bunch.data[order]), bunch.target[order]) == []
+        assert identifier_columns(of_features(bunch.data[order]), bunch.target[order]) == []
 
     @pytest.mark.skipif(not TABULAR.is_dir(), reason="the four real tables are not here")
     @pytest.mark.parametrize("name", ["mammography", "winequality-white", "abalone", "ecoli"])
@@ -150,7 +150,7 @@ class TestInspect:
     def test_a_flagged_column_comes_first_and_its_way_out_is_a_command(self) -> None:
         data = pool(glass(Id=np.arange(1, 215)), "type")
         found = inspection(data, split(data), data="glass.csv --label type")
-        assert found["findings"][0].startswith("column 'Id' counts the rows (1, 2, 3, ...)")
+        assert found["findings"][0].startswith("column 'Id' numbers the rows (1, 2, 3, ...)")
         assert sum("'Id'" in line for line in found["findings"]) == 1  # not as a leaking column again
         first, then = found["advice"][0], found["advice"][1]
         assert first["command"] == "longtail inspect glass.csv --label type --drop Id"
@@ -164,7 +164,7 @@ class TestInspect:
         data = pool(frame, "type")
         found = inspection(data, split(data))
         assert found["duplicates"]["examples"] == [["row 0", "row 5", "row 6", "row 7", "row 8"]]
-        assert any("not looking at 'Id'" in line for line in found["findings"])
+        assert any("ignoring 'Id'" in line for line in found["findings"])
         assert found["leaks"]["test"] > 0
         data = pool(frame.iloc[:, :5].to_numpy(), SORTED)
         again = inspection(data, split(data))
@@ -198,7 +198,7 @@ class TestCompare:
     ) -> None:
         with caplog.at_level(logging.WARNING):
             result = lt.compare(glass(Id=np.arange(1, 215)), "type", folds=folds, **QUICKLY)
-        told = [r.message for r in caplog.records if "column 'Id' counts the rows" in r.message]
+        told = [r.message for r in caplog.records if "column 'Id' numbers the rows" in r.message]
         assert len(told) == 1
         assert "leave out with --drop Id (drop_columns=['Id'])" in told[0]
         assert told[0] in result.summary["data"]["notes"]
@@ -223,7 +223,7 @@ class TestCompare:
         assert "1 class has fewer than 10 test examples" in caplog.text
 
     def test_a_glance_at_a_table_finds_what_the_whole_shows(self) -> None:
-        from longtail.inspection.subject import columns_of, flagged_of
+        from longtail.inspection.subject import flagged_columns, pool_columns
 
         pd = pytest.importorskip("pandas")
         draw, size = np.random.default_rng(0), 3000
@@ -233,8 +233,8 @@ class TestCompare:
             "k": draw.integers(0, 9, size), "who": [f"name {i % 2900}" for i in range(size)], "y": y.astype(str),
         })  # fmt: skip
         data = pool(frame, "y")
-        assert flagged_of(data) == columns_of(data, None)[1]
-        assert [c["name"] for c in flagged_of(data)] == ["n", "t", "who"]
+        assert flagged_columns(data) == pool_columns(data, None)[1]
+        assert [c["name"] for c in flagged_columns(data)] == ["n", "t", "who"]
 
 
 class TestDrop:

@@ -50,12 +50,12 @@ class TestLeakingColumns:
                 np.where(y == 1, generator.normal(size=len(y)), np.nan),  # known for positives only
                 np.abs(generator.normal(size=len(y))) * np.where(y == 1, 0, 1),
             )
-            assert {c["name"] for c in leakage.leaking(disguises, y)} == {f"feature {j}" for j in range(4)}
+            assert {c["name"] for c in leakage.leaking_columns(disguises, y)} == {f"feature {j}" for j in range(4)}
 
     def test_categories_are_read_as_values(self) -> None:
         y, generator = rare(5000, 0.1)
         codes = generator.integers(0, 20, len(y)) * 2 + y
-        found = leakage.leaking([Column("code", codes, False), Column("other", codes // 2, False)], y)
+        found = leakage.leaking_columns([Column("code", codes, False), Column("other", codes // 2, False)], y)
         assert found == [{"name": "code", "balanced_accuracy": 1.0}]
 
     def test_a_rare_class_and_noise_are_no_leak(self) -> None:
@@ -68,42 +68,42 @@ class TestLeakingColumns:
                 np.zeros(len(y)),
                 np.arange(len(y)),
             ]
-            assert leakage.leaking(numbers(*noise), y) == []
+            assert leakage.leaking_columns(numbers(*noise), y) == []
 
     def test_a_strong_honest_column_is_no_leak(self) -> None:
         """Two normal classes whose best mean recall is 0.95, from 100 to 500 rows: at most one alarm in fifty."""
         alarms = 0
         for seed in range(100):
             y, generator = rare(int(100 + 4 * seed), 0.2, seed)
-            alarms += len(leakage.leaking(numbers(y * 3.29 + generator.normal(size=len(y))), y))
+            alarms += len(leakage.leaking_columns(numbers(y * 3.29 + generator.normal(size=len(y))), y))
         assert alarms <= 2
 
     def test_an_identifier_teaches_nothing_unless_it_follows_the_classes(self) -> None:
         y, generator = rare(3000, 0.1)
         by_class = np.argsort(np.argsort(y, kind="stable")).astype(float)
-        assert leakage.leaking(numbers(generator.permutation(len(y)).astype(float)), y) == []
-        assert len(leakage.leaking(numbers(by_class), y)) == 1
-        assert leakage.leaking([Column("id", np.arange(len(y)), False)], y) == []
+        assert leakage.leaking_columns(numbers(generator.permutation(len(y)).astype(float)), y) == []
+        assert len(leakage.leaking_columns(numbers(by_class), y)) == 1
+        assert leakage.leaking_columns([Column("id", np.arange(len(y)), False)], y) == []
 
     def test_too_few_rows_are_not_judged(self) -> None:
         y = np.repeat([0, 1], [90, 9])
-        assert leakage.leaking(numbers(y * 1.0), y) == []
+        assert leakage.leaking_columns(numbers(y * 1.0), y) == []
         y = np.repeat([0, 1], [90, 10])
-        assert len(leakage.leaking(numbers(y * 1.0), y)) == 1
+        assert len(leakage.leaking_columns(numbers(y * 1.0), y)) == 1
 
     def test_in_wide_data_and_with_many_classes_too(self) -> None:
         generator = np.random.default_rng(0)
         y = generator.integers(0, 50, 4000)
         X = generator.normal(size=(4000, 400))
         X[:, 123] = y
-        assert [c["name"] for c in leakage.leaking(of_features(X), y)] == ["feature 123"]
+        assert [c["name"] for c in leakage.leaking_columns(of_features(X), y)] == ["feature 123"]
 
     def test_the_sample_keeps_rare_classes_whole(self) -> None:
         y = np.repeat([0, 1, 2], [50_000, 30_000, 12])
-        rows, half = leakage.sampled(y, 20_000) or (np.empty(0), np.empty(0))
+        rows, half = leakage.stratified_halves(y, 20_000) or (np.empty(0), np.empty(0))
         assert np.bincount(y[rows]).tolist() == [9994, 9994, 12]
         assert abs(int(half.sum()) * 2 - len(half)) <= 2
-        again = leakage.sampled(y, 20_000)
+        again = leakage.stratified_halves(y, 20_000)
         assert again is not None
         assert np.array_equal(again[0], rows)
 
@@ -134,7 +134,7 @@ class TestTables:
         assert [c["name"] for c in found["columns"]["leaking"]] == ["reason"]
         # the copies differ in a name that identifies the row, which no training sees
         assert found["duplicates"]["examples"] == [["row 5", "row 6"]]
-        assert any("1 column tells the class alone: 'reason' (100.0 %)" in line for line in found["findings"])
+        assert any("1 column alone predicts the class: 'reason' (100.0 %)" in line for line in found["findings"])
         assert found["advice"][0]["about"] == "leaking-columns"
 
     def test_the_same_rows_in_a_file_give_the_same_findings(self, tmp_path: object) -> None:
@@ -174,7 +174,7 @@ class TestTwins:
 
     def test_names_nobody_sees_whole(self) -> None:
         names = ["fine", " ahead", "behind\u3000", "mid\u200bdle", "tab\tbed", "می\u200cخواهم", "👩\u200d🔬", "a b"]
-        assert class_names.unseen(names) == [" ahead", "behind\u3000", "mid\u200bdle", "tab\tbed"]
+        assert class_names.with_invisible_characters(names) == [" ahead", "behind\u3000", "mid\u200bdle", "tab\tbed"]
 
     def test_reach_the_document(self) -> None:
         from longtail.data import Examples

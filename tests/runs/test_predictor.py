@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_toys import RECIPE, Net, gaussians
 from forging import forged
 from torch import nn
 
+from engine_toys import RECIPE, Net, gaussians
 from longtail import posthoc
 from longtail.runs.predictor import Predictor
 

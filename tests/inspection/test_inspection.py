@@ -128,7 +128,7 @@ class TestEqualRows:
         found = inspected(X, y)
         assert (found["conflicts"]["rows"], found["conflicts"]["sets"], found["conflicts"]["errors"]) == (5, 1, 2)
         assert found["conflicts"]["examples"][0]["classes"] == ["a", "b", "c"]
-        assert any("must be wrong on at least 2 rows" in line for line in found["findings"])
+        assert any("is wrong on at least 2 rows" in line for line in found["findings"])
 
     def test_a_row_on_both_sides_of_a_declared_split_is_a_leak(self) -> None:
         X, y = clean()

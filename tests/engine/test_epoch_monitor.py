@@ -6,8 +6,8 @@ import re
 
 import pytest
 import torch
-from engine_toys import gaussians, stage
 
+from engine_toys import gaussians, stage
 from longtail.data import Examples, TrainingSet
 from longtail.engine import Built, fit
 from longtail.engine.epoch_monitor import EpochMonitor, FinitenessError
@@ -22,9 +22,9 @@ def poisoned(rows: list[int], value: float = torch.nan) -> Examples:
 
 def test_names_stage_epoch_and_the_class_whose_inputs_broke_it() -> None:
     # a linear net without batch norm: only the poisoned rows are hit in the first broken step
-    from engine_toys import RECIPE
     from torch import nn
 
+    from engine_toys import RECIPE
     from longtail.learners import SupervisedLearner
     from longtail.losses import CrossEntropyLoss
 
@@ -43,7 +43,6 @@ def test_names_the_epoch_in_which_it_happened() -> None:
         return 1e30 if progress >= 0.5 else 1e-3
 
     from engine_toys import one
-
     from longtail.engine.stage import Stage
 
     broken = Stage("train", "x", one, 4, lambda g: torch.optim.SGD(g, lr=1.0), exploding)

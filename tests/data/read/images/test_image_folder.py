@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pictures import PIL, folder, put
 
 from longtail.data.pool import Pool
 from longtail.data.read import cache
 from longtail.data.read.images.image_folder import image_pool
 from longtail.data.views import CropFlip
+from pictures import PIL, folder, put
 
 EVERY = [f"files/{i}.png,a" for i in range(4)]
 

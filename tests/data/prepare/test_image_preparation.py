@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pictures import PIL, folder, image, put
 
 from longtail.data.prepare.images import FeaturePreparation, ImagePreparation
 from longtail.data.prepare.preparation import Preparation
+from pictures import PIL, folder, image, put
 
 SMALL = ImagePreparation(8)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import folder, put
 
 from longtail.data import Examples, MappedExamples
 from longtail.data.pool import Pool
 from longtail.data.read.images import memory
 from longtail.data.read.images.image_folder import image_pool
+from pictures import folder, put
 
 # torch finds more readers than cores worth a warning; CI may have one core
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")

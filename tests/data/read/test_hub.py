@@ -9,10 +9,10 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
-from pictures import image
 
 from longtail.data.read import optional_packages
 from longtail.data.read.hub import hub_pool
+from pictures import image
 
 
 @pytest.fixture(autouse=True)

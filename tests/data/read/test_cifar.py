@@ -13,7 +13,7 @@ from longtail.data.read import cache, cifar
 from longtail.facts import profiles
 from tiny_cifar import NAMES, TINY, datasets, png, save, write
 
-REAL = Path(__file__).parents[3] / "shared" / "data"
+REAL = Path(__file__).parents[4] / "shared" / "data"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ pytest.importorskip("pyarrow")
 from longtail.data.prepare.table import TablePreparation  # noqa: E402
 from longtail.data.read.tables.table_pool import table_pool  # noqa: E402
 
-REAL = Path(__file__).parents[4] / "shared" / "data" / "tabular"
+REAL = Path(__file__).parents[5] / "shared" / "data" / "tabular"
 
 
 def frame(n: int = 12) -> Any:

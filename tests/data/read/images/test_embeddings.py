@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pictures import folder
 
 from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read.images.image_folder import image_pool
+from pictures import folder
 
 X = np.random.default_rng(0).normal(size=(5, 7))
 FILES = ["dog/1.png", "cat/0.png", "cat/2.png", "dog/0.png", "cat/1.png"]

@@ -1,0 +1,126 @@
+"""`prepare`: load the data of a comparison and check everything that it needs, before anything is trained."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import SUPERVISED, task_of
+from longtail.comparison.data_warnings import warn_of_small_classes
+from longtail.comparison.evidence.resampling import METRICS
+from longtail.comparison.input_data import load_folds, load_splits
+from longtail.data import Splits, TrainingSet, load
+from longtail.data.read.options import ALLOWED
+from longtail.data.split.folds import Folds, check_folds
+from longtail.engine import Recipe
+from longtail.engine.default_recipe import default_recipe
+from longtail.facts.messages import quoted
+from longtail.facts.paths import check_not_data
+from longtail.methods import added
+from longtail.methods import methods as resolve
+
+MOST_SEEDS = 1000
+"""Every seed is a training of every method; intervals stop narrowing long before."""
+RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe))
+_COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
+_LOAD_OPTIONS = [name for name in tuple(inspect.signature(load).parameters)[2:] if name != "columns"]
+DATA_OPTIONS = tuple(dict.fromkeys((*_LOAD_OPTIONS, *_COLUMN_OPTIONS)))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A comparison that is checked and not yet run; nothing of it is written.
+
+    With `folds` every run is cross-validated, and `splits` is one fold, as an example. The `task` decides the
+    reference (`catalogue.tasks`).
+    """
+
+    splits: Splits
+    methods: Sequence[Method]
+    seeds: tuple[int, ...]
+    recipe: Recipe
+    metric: str
+    out: Path
+    device: str
+    folds: Folds | None = None
+    task: str = SUPERVISED
+
+
+def prepare(
+    data: Any = "digits",
+    y: Any = None,
+    *,
+    methods: str | Iterable[str | Method] = "quick",
+    seeds: int = 3,
+    metric: str = "balanced_accuracy",
+    out: str | Path | None = None,
+    device: str = "cpu",
+    folds: int | None = None,
+    task: str | None = None,
+    **options: Any,
+) -> Prepared:
+    """Check everything that a comparison needs; names and numbers before data are loaded. Arguments as in `compare`."""
+    recipe_options = _check_arguments(data, methods, seeds, metric, out, folds, options)
+    data_folds = None if folds is None else load_folds(data, y, folds, options)
+    splits = load_splits(data, y, options) if data_folds is None else data_folds.splits(0, 0)
+    warn_of_small_classes(data_folds or splits)
+    task = task_of(splits.train, splits.unlabeled, task)
+    added(task)  # refuses a task without its reference in the catalogue
+    resolved = resolve(
+        methods,
+        val=splits.val is not None,
+        table=getattr(splits.preparation, "kind", None) == "table",
+        task=task,
+        data=TrainingSet.of(splits),
+    )
+    recipe = default_recipe(splits, **recipe_options)
+    recipe.check(splits.train)
+    return Prepared(
+        splits=splits,
+        methods=resolved,
+        seeds=tuple(range(seeds)),
+        recipe=recipe,
+        metric=metric,
+        out=Path("runs") / splits.name if out is None else Path(out),
+        device=device,
+        folds=data_folds,
+        task=task,
+    )
+
+
+def _check_arguments(
+    data: Any,
+    methods: str | Iterable[str | Method],
+    seeds: int,
+    metric: str,
+    out: str | Path | None,
+    folds: int | None,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Check what can be checked without the data; take the recipe's options out of `options` and return them."""
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+        raise ValueError(f"seeds must be an integer >= 1, got {quoted(seeds)}; 3 is usual")
+    if seeds > MOST_SEEDS:
+        raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {quoted(seeds)}; it is a count, 3 is usual")
+    if folds is not None:
+        check_folds(folds)
+    # without `out` the folder is runs/<name of the data>, which is known only after loading
+    check_not_data(Path("runs") if out is None else out, data)
+    check_not_data(Path("runs") if out is None else out, options.get("data_dir"))
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")
+    known = (*DATA_OPTIONS, *RECIPE_OPTIONS)
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise TypeError(f"unknown option {quoted(name)}; {hint}")
+    recipe_options = {name: options.pop(name) for name in RECIPE_OPTIONS if name in options}
+    Recipe(**{name: value for name, value in recipe_options.items() if value is not None})
+    resolve(methods, val=True)  # a validation part may also be declared by the data
+    return recipe_options
