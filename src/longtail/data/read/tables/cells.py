@@ -88,7 +88,7 @@ def is_code(text: Any) -> np.ndarray:
 
 def is_truth(text: Any) -> np.ndarray:
     """(N,) bool: true and false in any case."""
-    return ~np.isnan(truths(text))
+    return np.asarray(~np.isnan(truths(text)))
 
 
 def is_date(text: Any) -> np.ndarray:
