@@ -88,8 +88,7 @@ def is_code(text: Any) -> np.ndarray:
 
 def is_truth(text: Any) -> np.ndarray:
     """(N,) bool: true and false in any case."""
-    known: np.ndarray = ~np.isnan(truths(text))
-    return known
+    return np.asarray(~np.isnan(truths(text)))
 
 
 def is_date(text: Any) -> np.ndarray:
