@@ -245,7 +245,7 @@ class TestOneOrderedAdvice:
         table_of_row_numbers(here / "t.csv")
         assert run(["inspect", "t.csv", "--label", "label"]) == 0
         advice = capsys.readouterr().out.split("What to do, in this order\n")[1]
-        assert [line.split(".")[0] for line in advice.splitlines() if line[:1].isdigit()][:3] == ["1", "2", "3"]
+        assert [line.split(".")[0] for line in advice.splitlines() if line[1:3] == ". "][:3] == ["1", "2", "3"]
         assert [line.strip() for line in advice.splitlines() if line.startswith("   longtail")] == [
             "longtail inspect t.csv --label label --drop 'row id'",
             "longtail compare t.csv --label label --drop 'row id' --methods ce,logit-adjusted-posthoc,estimators "

@@ -23,7 +23,7 @@ from longtail.learners import SupervisedLearner
 WANG_2021 = Reference("wang2021long", "Xudong Wang", "Long-Tailed Recognition by Routing Diverse Experts", "ICLR", 2021)
 
 
-def check_not_data(z: Tensor, temperature: Tensor) -> Tensor:
+def apart(z: Tensor, temperature: Tensor) -> Tensor:
     """sum_e mean(T)^2 KL(softmax(mean / T) || softmax(z_e / T)) of z (N, E, C), the mean detached: (N,)."""
     mean = (z.mean(1, keepdim=True).detach() / temperature).log_softmax(-1)
     each = (z / temperature).log_softmax(-1)
@@ -59,7 +59,7 @@ def ride(
                 if diversity == 0 or experts == 1:
                     return total
                 temperature = late if progress >= at else torch.ones_like(late)
-                differing = check_not_data(loss.scores(z), temperature)
+                differing = apart(loss.scores(z), temperature)
                 return total - diversity * (differing if weight is None else weight * differing)
 
             network = recipe.network(rows, "experts", experts=experts, kind="cosine")

@@ -81,7 +81,7 @@ class TestTheReference:
         summary, reference = found[task].summary, TASKS[task].reference
         assert f"vs {reference}" in tables.header(summary)
         assert f"vs_{reference}_mean" in tables.comma_separated(summary).splitlines()[0]
-        assert next(iter(recall_plot.series(summary)[2])) == reference
+        assert next(iter(recall_plot.recalls(summary))) == reference
         rows = [row for row in summary["rows"] if row["role"] != "context"]
         alone = {**summary, "rows": rows}
         for text in (
@@ -127,7 +127,7 @@ class TestContext:
         assert [line for line in tables.about(summary) if line.startswith("§ context") and "(ce)" in line]
         assert tables.comma_separated(summary).splitlines()[-1].endswith(",context")
         assert "| ce § |" in tables.markdown(summary)
-        assert list(recall_plot.series(summary)[2]) == ["simclr", "simclr-ts", "ce"]
+        assert list(recall_plot.recalls(summary)) == ["simclr", "simclr-ts", "ce"]
         assert " ce " in recall_plot.text(summary)
 
     def test_has_no_part_in_verdict_gain_or_simultaneous_family(self, found: dict[str, comparisons.Comparison]) -> None:

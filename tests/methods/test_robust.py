@@ -251,7 +251,7 @@ class TestDecoupled:
 
 
 class TestFrozen:
-    def test_it_has_no_gradient_and_its_batch_norm_stands_still_while_the_rest_trains(self) -> None:
+    def test_it_has_no_gradient_and_its_batch_norm_is_frozen_while_the_rest_trains(self) -> None:
         network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
         learner = SupervisedLearner(network, CrossEntropyLoss(), frozen=("0", "1"))
         learner.train()
@@ -272,8 +272,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("spec", "message"),
         [
-            ("absgd(lam=0)", "lam must be a number other than 0"),
-            ("absgd(lam=switch(0.5, inf, 0))", "lam must be a number other than 0"),
+            ("absgd(lam=0)", "lam must not be 0"),
+            ("absgd(lam=switch(0.5, inf, 0))", "lam must not be 0"),
             ("absgd(lam=linear(-1, 1))", "lam must not pass through 0"),
             ("absgd(lam=linear(inf, 1))", "lam must stay finite"),
             ("absgd(gamma=0)", r"gamma must be in \(0, 1\], got 0"),
@@ -339,15 +339,15 @@ class TestRecorded:
         assert waiting["unweighted_loss"] == pytest.approx(plain["loss"], rel=1e-6)
         assert waiting["loss"] == plain["loss"]
 
-    def test_a_training_that_stands_still_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_training_whose_weights_are_all_near_zero_is_warned_of(self, caplog: pytest.LogCaptureFixture) -> None:
         training = Fit("absgd(lam=1.0, gamma=0.1)", SPLITS, recipe=RECIPE)
         next(training)
         training.learner.weights.log_s.fill_(1e4)  # as one loss of 1e4 leaves it
         found = list(training)
         assert found[-1]["loss"] == 0
         assert found[-1]["unweighted_loss"] > 0.01
-        (told,) = [r.message for r in caplog.records if "stands still" in r.message]
-        assert told.startswith("stage train stands still from epoch 2 on: all instance weights are near 0")
+        (told,) = [r.message for r in caplog.records if "learns nothing" in r.message]
+        assert told.startswith("stage train learns nothing from epoch 2 on: all instance weights are near 0")
         assert told.endswith("raise lam or gamma, or lower the learning rate")
 
 

@@ -162,7 +162,7 @@ class TestRefused:
         assert "download" in str(found.value)
 
     def test_a_ratio_that_empties_a_class(self, tiny: Path) -> None:
-        with pytest.raises(ValueError, match="class 'frog' would keep no example at this ratio"):
+        with pytest.raises(ValueError, match="class 'frog' would have no example at this ratio"):
             load("cifar10", data_dir=tiny, ratio=100)
 
 
