@@ -12,6 +12,9 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 
+# pytest rewrites the asserts of 270 modules: written once, not in every worker of every run
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-fast lint types docs bench check clean bin
 
 demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits

@@ -6,7 +6,10 @@ in tests/integrations or of a guide page is a failure, except where there is no 
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib.metadata
+import logging
 import os
 import sys
 
@@ -17,6 +20,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pytest
+
+# before longtail is imported anywhere: what is installed does not change meanwhile, and asking reads many files
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 INTEGRATIONS = ("torch", "lightning", "transformers", "accelerate", "skorch", "scikit-learn")
 PLACES = ("tests/integrations/", "tests/test_guide.py")
@@ -48,12 +54,18 @@ FROZEN = 0
 
 
 def pytest_runtest_logstart() -> None:
-    """What was imported stays: the collector need not go through all of it each time a lock is looked for."""
+    """Imported modules stay: neither the garbage collector nor pytest's log capture goes through them every time.
+
+    The capture takes hold of each logger that does not propagate, six times a test, and torch has sixty.
+    """
     global FROZEN
     if len(sys.modules) > FROZEN + 20:
         gc.collect()
         gc.freeze()
         FROZEN = len(sys.modules)
+        for name, logger in logging.root.manager.loggerDict.items():
+            if name.startswith("torch") and isinstance(logger, logging.Logger):
+                logger.propagate = True
 
 
 def pytest_report_header() -> str:
