@@ -11,11 +11,13 @@ import gc
 import importlib.metadata
 import logging
 import os
+import pkgutil
 import sys
 
 # before torch is imported anywhere: many small trainings side by side, one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -66,6 +68,24 @@ def pytest_runtest_logstart() -> None:
         for name, logger in logging.root.manager.loggerDict.items():
             if name.startswith("torch") and isinstance(logger, logging.Logger):
                 logger.propagate = True
+
+
+DRAWING = "longtail.report.picture.svg"
+
+
+@pytest.fixture(scope="module")
+def undrawn() -> Iterator[Any]:
+    """Comparisons without recall.svg, which costs more than the small trainings that it shows; yields what draws it."""
+    with pytest.MonkeyPatch.context() as patch:
+        drawing = pkgutil.resolve_name(DRAWING)
+        patch.setattr(DRAWING, lambda summary: None)
+        yield drawing
+
+
+@pytest.fixture
+def drawn(undrawn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With recall.svg all the same."""
+    monkeypatch.setattr(DRAWING, undrawn)
 
 
 def pytest_report_header() -> str:
