@@ -19,8 +19,9 @@ def cases(names: str | tuple[str, ...], values: Iterable[Any], ids: Any = None) 
     """
     keys = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
     values = list(values)
-    texts = [ids(value) for value in values] if callable(ids) else list(ids or map(repr, values))
-    rows = [(value,) if isinstance(names, str) and len(keys) == 1 else value for value in values]
+    rows = [(value,) if isinstance(names, str) and len(keys) == 1 else tuple(value) for value in values]
+    named = ids if callable(ids) else repr
+    texts = ["-".join(str(named(part)) for part in row) for row in rows] if ids is named or not ids else list(ids)
     assert rows, f"no cases of {names}"
 
     def decorated(test: Test) -> Test:

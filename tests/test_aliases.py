@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.cases import cases
 
 import longtail as lt
 from longtail import aliases
@@ -52,7 +53,7 @@ trusted.archive trusted.forest trusted.types types updates updates.descend versi
 """Every module below longtail before the move."""
 
 
-@pytest.mark.parametrize("name", BEFORE.split())
+@cases("name", BEFORE.split())
 def test_every_former_name_gives_the_module(name: str) -> None:
     pytest.importorskip("datasets")
     found = importlib.import_module(f"longtail.{name}")

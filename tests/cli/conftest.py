@@ -1,4 +1,4 @@
-"""Every command here is parsed by the same parser, and nothing draws a picture but for the tests that ask for `drawn`."""
+"""Every command here is parsed by the same parser; only the tests that ask for `drawn` draw a picture."""
 
 from __future__ import annotations
 

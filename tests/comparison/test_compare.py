@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 import longtail as lt
 from longtail.catalogue.method import Method
@@ -307,7 +308,7 @@ class TestLimits:
         assert {path: stamps(tmp_path)[path] for path in before} == before
         assert "not begun" not in repr(full)
 
-    @pytest.mark.parametrize(
+    @cases(
         ("change", "message"),
         [
             ({"seeds": 0}, "seeds must be an integer >= 1, got 0; 3 is usual"),

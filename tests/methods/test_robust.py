@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.cases import cases
 from torch import nn
 
 from longtail import instance_weights
@@ -269,7 +270,7 @@ class TestFrozen:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(
+    @cases(
         ("spec", "message"),
         [
             ("absgd(lam=0)", "lam must be a number other than 0"),
