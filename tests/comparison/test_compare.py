@@ -390,7 +390,7 @@ def test_side_by_side_gives_the_same_bytes_as_one_after_another(tmp_path: Path) 
 class TestEstimate:
     def test_counts_what_is_left_and_writes_nothing(self, tmp_path: Path) -> None:
         options = {"methods": "ldam,logit-adjusted-posthoc", "seeds": 2, "epochs": 2, "model": "linear"}
-        found = estimate(prepare(X, Y, out=tmp_path / "out", **options), 2, "accuracy", jobs=2)
+        found = estimate(prepare(X, Y, out=tmp_path / "out", **options), 2, "accuracy", jobs=1)
         assert found["methods"] == ["ce", "ldam", "logit-adjusted-posthoc"]
         assert (found["runs"], found["finished"], found["trainings"], found["epochs"]) == (6, 0, 4, 2)
         assert found["seconds"] > 0

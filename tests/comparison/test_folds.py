@@ -208,6 +208,7 @@ def mixed(rare: int = 3) -> Pool:
 
 
 class TestTable:
+    @pytest.mark.slow
     def test_every_fold_has_the_network_of_its_own_columns(self, tmp_path: Path) -> None:
         result = run(tmp_path, mixed(1), methods="ce,logit-adjusted-posthoc", model=None, seeds=1)
         assert result.ok
@@ -236,6 +237,7 @@ class TestAgain:
         assert stamps(out) == before
         assert again.summary == first.summary
 
+    @pytest.mark.slow
     def test_a_run_that_stopped_between_folds_goes_on_there(self, tmp_path: Path, done: tuple[Any, Path]) -> None:
         run(tmp_path)
         gone = next(tmp_path.glob("ldam-*/seed-1"))
@@ -356,7 +358,13 @@ def dies(before: Callable[[Path], bool]) -> Callable[[Path, bytes], None]:
     return writing
 
 
-@pytest.mark.parametrize("name", ["fold-1/run.json", "fold-1/predictions.safetensors", "seed-0/run.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fold-1/run.json",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("fold-1/predictions.safetensors", "seed-0/run.json")),
+    ],
+)
 def test_wherever_it_is_stopped_the_same_call_ends_with_the_same_bytes(
     name: str, tmp_path: Path, done: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

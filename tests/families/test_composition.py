@@ -50,8 +50,21 @@ LEGAL = {
     "ncm": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
 }
 """Correction -> bases that have all that it takes up."""
-UNLIKE = {"ce", "sigmoid-ce", "cb-rs", "ldam-drw", "absgd", "absgd-decoupled", "abadam", "ce-threshold", "trees", *TOYS}
-"""Methods that differ in what they are made of; the others are like one of them and tried in the full suite."""
+UNLIKE = {
+    "ce",
+    "cb-rs",
+    "ldam-drw",
+    "absgd",
+    "ce-threshold",
+    "trees",
+    "crt",
+    "sam",
+    "fixmatch",
+    "proden",
+    "simclr",
+    "ride",
+}
+"""One method for each slot and task; the others are like one of them and tried in the full suite."""
 PAIRS = [
     pytest.param(correction, base, marks=[] if base in UNLIKE else [pytest.mark.slow])
     for correction in RULES
