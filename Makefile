@@ -24,7 +24,7 @@ test: $(VENV)/dev.stamp  ## the whole test suite
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q
 
 test-fast: $(VENV)/dev.stamp  ## without the tests that compile, start processes or train for long
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q -m "not slow"
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist worksteal -q -m "not slow"
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
