@@ -398,7 +398,7 @@ class TestEstimate:
 
     def test_knows_what_the_folder_holds(self, done: tuple[Any, Path]) -> None:
         prepared = prepare(X, Y, out=done[1], methods="ldam", epochs=2, model="linear")
-        found = estimate(prepared, 3, "accuracy")
+        found = estimate(prepared, 3, "accuracy", jobs=1)
         assert (found["runs"], found["finished"]) == (12, 6)
         assert found["seeds"] == 3
 

@@ -297,7 +297,7 @@ class TestAgain:
 class TestBefore:
     def test_the_estimate_counts_folds_and_writes_nothing(self, tmp_path: Path) -> None:
         options = {"methods": METHODS, "seeds": 2, "epochs": 2, "model": "linear", "folds": 3}
-        found = estimate(prepare(pool(), out=tmp_path / "out", **options), 2, "accuracy", jobs=2)  # type: ignore[arg-type]
+        found = estimate(prepare(pool(), out=tmp_path / "out", **options), 2, "accuracy", jobs=1)  # type: ignore[arg-type]
         assert (found["runs"], found["finished"], found["trainings"], found["folds"]) == (6, 0, 12, 3)
         assert found["seconds"] > 0
         assert not (tmp_path / "out").exists()
