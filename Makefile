@@ -12,6 +12,9 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 
+# pytest rewrites the asserts of 270 modules: written once, not in every worker of every run
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-fast lint types docs bench check clean bin
 
 demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits
@@ -21,7 +24,7 @@ test: $(VENV)/dev.stamp  ## the whole test suite
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q
 
 test-fast: $(VENV)/dev.stamp  ## without the tests that compile, start processes or train for long
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q -m "not slow"
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist worksteal -q -m "not slow"
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -6,17 +6,25 @@ in tests/integrations or of a guide page is a failure, except where there is no 
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib.metadata
+import logging
 import os
+import pkgutil
 import sys
 
 # before torch is imported anywhere: many small trainings side by side, one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pytest
+
+# before longtail is imported anywhere: what is installed does not change meanwhile, and asking reads many files
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 INTEGRATIONS = ("torch", "lightning", "transformers", "accelerate", "skorch", "scikit-learn")
 PLACES = ("tests/integrations/", "tests/test_guide.py")
@@ -48,12 +56,36 @@ FROZEN = 0
 
 
 def pytest_runtest_logstart() -> None:
-    """What was imported stays: the collector need not go through all of it each time a lock is looked for."""
+    """Imported modules stay: neither the garbage collector nor pytest's log capture goes through them every time.
+
+    The capture takes hold of each logger that does not propagate, six times a test, and torch has sixty.
+    """
     global FROZEN
     if len(sys.modules) > FROZEN + 20:
         gc.collect()
         gc.freeze()
         FROZEN = len(sys.modules)
+        for name, logger in logging.root.manager.loggerDict.items():
+            if name.startswith("torch") and isinstance(logger, logging.Logger):
+                logger.propagate = True
+
+
+DRAWING = "longtail.report.picture.svg"
+
+
+@pytest.fixture(scope="module")
+def undrawn() -> Iterator[Any]:
+    """Comparisons without recall.svg, which costs more than the small trainings that it shows; yields what draws it."""
+    with pytest.MonkeyPatch.context() as patch:
+        drawing = pkgutil.resolve_name(DRAWING)
+        patch.setattr(DRAWING, lambda summary: None)
+        yield drawing
+
+
+@pytest.fixture
+def drawn(undrawn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With recall.svg all the same."""
+    monkeypatch.setattr(DRAWING, undrawn)
 
 
 def pytest_report_header() -> str:

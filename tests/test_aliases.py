@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.cases import cases
 
 import longtail as lt
 from longtail import aliases
@@ -65,7 +66,7 @@ runs.saved sampling.order
 """Names that did not say what is inside, as they were called after the move."""
 
 
-@pytest.mark.parametrize("name", [*BEFORE.split(), *RENAMED.split()])
+@cases("name", [*BEFORE.split(), *RENAMED.split()])
 def test_every_former_name_gives_the_module(name: str) -> None:
     pytest.importorskip("datasets")
     module = importlib.import_module(f"longtail.{name}")

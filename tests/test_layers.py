@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-import pytest
+from tests.cases import cases
 
 TESTS = Path(__file__).parent
 SRC = TESTS.parent / "src" / "longtail"
@@ -64,7 +64,7 @@ def test_every_room_has_a_layer() -> None:
     assert rooms <= set(RANK), f"rooms without a layer: {rooms - set(RANK)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+@cases("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
 def test_imports_point_downward(path: Path) -> None:
     here = room(path)
     if here in ("__init__", "__main__"):

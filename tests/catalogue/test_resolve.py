@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.cases import cases
 
 from longtail.catalogue.describe import table
 from longtail.catalogue.resolve import split_specs
@@ -35,7 +36,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("spec", "message"), BAD.items(), ids=BAD.keys())
+@cases(("spec", "message"), BAD.items(), ids=BAD.keys())
 def test_bad_specs_are_one_line_with_a_way_out(spec: str, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message) as error:
         method(spec)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cases import cases
 
 from longtail.catalogue.spec import canonical, folder_name, parse
 from longtail.facts.schedules import Schedule, steps, switch, warmup
@@ -33,7 +34,7 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), GOOD.items(), ids=GOOD.keys())
+@cases(("text", "expected"), GOOD.items(), ids=GOOD.keys())
 def test_good_strings_are_read(text: str, expected: tuple[str, dict[str, Any]]) -> None:
     assert parse(text) == expected
 
@@ -65,7 +66,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("text", "message"), BAD.items(), ids=lambda x: x[:24])
+@cases(("text", "message"), BAD.items(), ids=lambda x: x[:24])
 def test_bad_strings_are_one_line(text: str, message: str) -> None:
     with pytest.raises(
         ValueError, match=message if ".*" in message or "\\" in message else re.escape(message)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 from longtail import __version__
 from longtail.catalogue.method import Method, one_stage
@@ -264,7 +265,7 @@ BAD_OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD_OPTIONS.values(), ids=BAD_OPTIONS.keys())
+@cases(("arguments", "message"), BAD_OPTIONS.values(), ids=BAD_OPTIONS.keys())
 def test_bad_options_are_one_line(here: Path, capsys: Capture, arguments: list[str], message: str) -> None:
     refused(capsys, compare(*arguments), message)
     assert not (here / "runs").exists()

@@ -36,8 +36,18 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["config.json", "run.json", "metrics.jsonl", "meta.json"])
-@pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
+NAMES = ("config.json", "run.json", "metrics.jsonl", "meta.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        # each shape in one file, each file in several shapes; the rest of the product in the full suite
+        pytest.param(name, shape, id=f"{i}-{name}", marks=() if i % len(NAMES) == j else pytest.mark.slow)
+        for i, shape in enumerate(SHAPES)
+        for j, name in enumerate(NAMES)
+    ],
+)
 def test_any_shape_is_run_again_or_one_line(
     here: Path, name: str, shape: bytes, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

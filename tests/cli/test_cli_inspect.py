@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 from longtail.cli import run
 from longtail.inspection import rules
@@ -70,7 +71,7 @@ class TestFailOn:
         assert [line.split(": ")[2] for line in err.splitlines()] == ["constant", "twins"]
         assert [line.split(": ")[0] for line in json.loads(out)["broken_rules"]] == ["constant", "twins"]
 
-    @pytest.mark.parametrize(
+    @cases(
         ("rule", "expected"),
         [
             ("duplicate", "did you mean duplicates?"),

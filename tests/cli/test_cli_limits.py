@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 from longtail import load as load_model
 from longtail.cli import run
@@ -108,8 +109,8 @@ def test_a_picture_is_not_drawn_over_the_data(here: Path, capsys: Capture) -> No
     )
 
 
-@pytest.mark.parametrize("echoed", ["x" * 9000, "x " * 4500, "\x1b[31m\n\u202e", "é" * 9000])
-@pytest.mark.parametrize("place", ["data", "--methods", "--metric", "--budget", "--label"])
+@cases("echoed", ["x" * 9000, "x " * 4500, "\x1b[31m\n\u202e", "é" * 9000])
+@cases("place", ["data", "--methods", "--metric", "--budget", "--label"])
 def test_what_is_echoed_is_cut_and_visible(echoed: str, place: str, here: Path, capsys: Capture) -> None:
     line = ["compare", echoed] if place == "data" else ["compare", "tables/t.csv", f"{place}={echoed}"]
     refused(capsys, line)

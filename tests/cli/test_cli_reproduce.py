@@ -31,6 +31,7 @@ def refused(capsys: Capture, code: int, expected: str) -> None:
     assert expected in err
 
 
+@pytest.mark.slow
 def test_it_prints_ours_beside_the_published_and_resumes(here: Path, capsys: Capture) -> None:
     assert run(["reproduce", "cifar10-lt-10", *SHORT]) == 0
     out, err = capsys.readouterr()

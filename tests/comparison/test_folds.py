@@ -209,6 +209,7 @@ def mixed(rare: int = 3) -> Pool:
 
 
 class TestTable:
+    @pytest.mark.slow
     def test_every_fold_has_the_network_of_its_own_columns(self, tmp_path: Path) -> None:
         result = run(tmp_path, mixed(1), methods="ce,logit-adjusted-posthoc", model=None, seeds=1)
         assert result.ok
@@ -237,6 +238,7 @@ class TestAgain:
         assert stamps(out) == before
         assert again.summary == first.summary
 
+    @pytest.mark.slow
     def test_a_run_that_stopped_between_folds_goes_on_there(self, tmp_path: Path, done: tuple[Any, Path]) -> None:
         run(tmp_path)
         gone = next(tmp_path.glob("ldam-*/seed-1"))
@@ -296,7 +298,7 @@ class TestAgain:
 class TestBefore:
     def test_the_estimate_counts_folds_and_writes_nothing(self, tmp_path: Path) -> None:
         options = {"methods": METHODS, "seeds": 2, "epochs": 2, "model": "linear", "folds": 3}
-        found = estimate(prepare(pool(), out=tmp_path / "out", **options), jobs=2)  # type: ignore[arg-type]
+        found = estimate(prepare(pool(), out=tmp_path / "out", **options), jobs=1)  # type: ignore[arg-type]
         assert (found["runs"], found["finished"], found["trainings"], found["folds"]) == (6, 0, 12, 3)
         assert found["seconds"] > 0
         assert not (tmp_path / "out").exists()
@@ -357,7 +359,13 @@ def dies(before: Callable[[Path], bool]) -> Callable[[Path, bytes], None]:
     return writing
 
 
-@pytest.mark.parametrize("name", ["fold-1/run.json", "fold-1/predictions.safetensors", "seed-0/run.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fold-1/run.json",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("fold-1/predictions.safetensors", "seed-0/run.json")),
+    ],
+)
 def test_wherever_it_is_stopped_the_same_call_ends_with_the_same_bytes(
     name: str, tmp_path: Path, done: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

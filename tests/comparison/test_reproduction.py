@@ -244,6 +244,7 @@ class TestFiles:
         assert facts["cores"] >= 1
         assert result.rows[0]["machine"] == f"{facts['cpu']}, {facts['cores']} cores"
 
+    @pytest.mark.slow
     def test_the_command_gives_the_row_again(self, data: Path, tmp_path: Path, done: tuple[Any, Path]) -> None:
         result = run(data, tmp_path, methods="ce", seeds=1, epochs=1, model="auto", model_args={}, precision="float32")
         assert result.rows[0]["command"] is None  # "auto" is another network, and the command has no word for it
@@ -255,6 +256,7 @@ class TestFiles:
 
 
 class TestResume:
+    @pytest.mark.slow
     def test_the_same_call_trains_nothing_again(self, data: Path, tmp_path: Path) -> None:
         first = run(data, tmp_path, seeds=1)
         before = stamps(tmp_path)
@@ -378,6 +380,7 @@ class TestRefused:
             compare("digits", data_dir=data)
 
 
+@pytest.mark.slow
 def test_a_dry_run_measures_time_and_memory(data: Path, tmp_path: Path) -> None:
     _, prepared = prepare_benchmark("cifar10-lt-10", methods=METHODS, seeds=2, epochs=50, data_dir=data,
                                     model="linear", out=tmp_path / "out")  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.cases import cases
 
 from longtail.data import Examples, Splits, held_out, load
 
@@ -121,7 +122,7 @@ BAD_ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_ARRAYS.values(), ids=BAD_ARRAYS.keys())
+@cases("case", BAD_ARRAYS.values(), ids=BAD_ARRAYS.keys())
 def test_bad_arrays_are_one_clear_line(case: tuple) -> None:
     X, y, message = case
     with pytest.raises((ValueError, TypeError), match=message) as found:

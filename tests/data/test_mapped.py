@@ -105,13 +105,11 @@ def trained(part: Examples | MappedExamples, folder: Path, method: str, **change
     return (folder / "predictions.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ldam-drw", "cb-rs"])
 @pytest.mark.parametrize(
     "changes",
-    [
-        pytest.param({}, id="resnet32", marks=pytest.mark.slow),
-        pytest.param({"model": "convnet", "model_args": {}}, id="convnet"),
-    ],
+    [pytest.param({}, id="resnet32"), pytest.param({"model": "convnet", "model_args": {}}, id="convnet")],
 )
 def test_training_ends_with_the_same_bytes(tmp_path: Path, method: str, changes: dict[str, Any]) -> None:
     expected = trained(held(), tmp_path / "memory", method, **changes)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from tests.cases import cases
 from torch import nn
 
 from longtail.data import load
@@ -71,7 +72,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("values", "message"), BAD.values(), ids=BAD.keys())
+@cases(("values", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_values_are_one_line(values: dict, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message) as found:
         Recipe(**values)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.cases import cases
 from torch.utils.data import Dataset
 
 import longtail as lt
@@ -79,12 +80,12 @@ def set_later(counts):
 READERS["set_class_counts"] = set_later
 
 
-@pytest.mark.parametrize("counts", (KEYED | IN_ORDER).values(), ids=[*KEYED, *IN_ORDER])
+@cases("counts", (KEYED | IN_ORDER).values(), ids=[*KEYED, *IN_ORDER])
 def test_counts_under_keys_are_those_of_the_classes(counts) -> None:
     assert by_class(counts).tolist() == COUNTS
 
 
-@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@cases("read", READERS.values(), ids=READERS)
 def test_whatever_takes_counts_reads_them_by_key(read) -> None:
     wanted = read(lt.class_counts(Y))
     for counts in (BY_FREQUENCY, Counter(NAMES[::-1].tolist()), dict(BY_FREQUENCY)):
@@ -142,7 +143,7 @@ class Undecodable(Dataset):
         return len(Y)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("counts", "message"),
     [
         (NAMES, "must be numbers, one per class, got <U3 with values like 'ant', as labels are"),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.cases import cases
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
 import longtail as lt
@@ -88,7 +89,7 @@ HOLDERS = {
 }
 
 
-@pytest.mark.parametrize("labels", HOLDERS.values(), ids=HOLDERS.keys())
+@cases("labels", HOLDERS.values(), ids=HOLDERS.keys())
 def test_every_holder_of_labels_is_counted(labels):
     counts = lt.class_counts(labels)
     assert counts.dtype == torch.int64
@@ -121,7 +122,7 @@ def test_labels_are_not_changed_and_not_aliased():
     assert labels.tolist() == LABELS
 
 
-@pytest.mark.parametrize(
+@cases(
     ("labels", "kind", "message"),
     [
         ([], ValueError, "must not be empty"),

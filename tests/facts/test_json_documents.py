@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cases import cases
 
 from longtail.facts import json_documents
 from longtail.facts.json_documents import DamagedError, OutdatedError, Rule
@@ -33,7 +34,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), WRONG.values(), ids=WRONG.keys())
+@cases(("content", "told"), WRONG.values(), ids=WRONG.keys())
 def test_whatever_is_no_object_is_one_short_line_with_the_way_out(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)

@@ -6,6 +6,7 @@ from math import inf, nan
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 from longtail.facts import knobs
 from longtail.facts.knobs import Choice, Knob, NonNegative, NonNegativeFloat, Positive, Range, UnitFloat
@@ -55,7 +56,7 @@ def test_good_values_pass():
     Range().check("lam", -inf)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("values", "kind", "message"),
     [
         ({"tau": -1.0}, ValueError, "tau must be >= 0, got -1.0"),

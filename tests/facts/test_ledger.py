@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.cases import cases
 
 from longtail.facts import ledger
 from longtail.methods import catalogue
@@ -57,7 +58,7 @@ ANCHORS = {
 """Where the independent sources of a number agree; they are the parity targets of a reproduction."""
 
 
-@pytest.mark.parametrize(("benchmark", "method"), ANCHORS)
+@cases(("benchmark", "method"), ANCHORS)
 def test_the_anchors_stand(benchmark: str, method: str) -> None:
     low, high = ANCHORS[benchmark, method]
     errors = [row.error for row in ROWS if (row.benchmark, row.method) == (benchmark, method)]

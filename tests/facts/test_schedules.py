@@ -5,6 +5,7 @@ from math import cos, inf, pi
 
 import pytest
 import torch
+from tests.cases import cases
 
 from longtail.facts import schedules as s
 
@@ -43,7 +44,7 @@ def test_a_float_gives_a_float_and_a_tensor_a_tensor_of_the_same_value(text):
             assert float(on_tensor) == pytest.approx(value, rel=1e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("text", EACH)
+@cases("text", EACH)
 def test_the_repr_is_the_spec_that_builds_it(text):
     schedule = built(text)
     assert repr(schedule) == text
@@ -51,7 +52,7 @@ def test_the_repr_is_the_spec_that_builds_it(text):
     assert hash(schedule) == hash(built(text))
 
 
-@pytest.mark.parametrize("epochs", range(5, 400, 5))
+@cases("epochs", range(5, 400, 5))
 def test_a_switch_at_80_percent_falls_on_its_epoch_whatever_the_length(epochs):
     switch = s.switch(0.8, 0.0, 1.0)
     values = [switch(e / epochs) for e in range(epochs)]

@@ -96,6 +96,7 @@ def test_another_process_writes_the_same_bytes_and_reads_them(tmp_path: Path) ->
     assert found.stdout == trees().predict_proba(X).tobytes()
 
 
+@pytest.mark.slow
 def test_a_thousand_trees_are_a_small_file() -> None:
     fitted = trees(max_iter=350)
     assert len(fitted._predictors) * len(fitted._predictors[0]) > 1000

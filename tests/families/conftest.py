@@ -18,6 +18,10 @@ def registered() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_pictures(undrawn: object) -> None: ...
+
+
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """One run of every spec, made when it is first asked for."""

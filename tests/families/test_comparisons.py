@@ -107,6 +107,7 @@ class TestTheReference:
             compared("partial", out=tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
+    @pytest.mark.slow
     def test_is_what_an_estimate_measures(self, tmp_path: Path) -> None:
         for task in ("semi-supervised", "partial", "self-supervised"):
             data, asked = SPLITS[task], ASKED[task]

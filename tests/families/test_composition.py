@@ -50,11 +50,14 @@ LEGAL = {
     "ncm": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
 }
 """Correction -> bases that have all that it takes up."""
-UNLIKE = {"ce", "sigmoid-ce", "cb-rs", "ldam-drw", "absgd", "absgd-decoupled", "abadam", "ce-threshold", "trees", *TOYS}
-"""Methods that differ in what they are made of; the others are like one of them and tried in the full suite."""
+UNLIKE = {"ce", "ldam-drw", "absgd", "ce-threshold", "trees", "crt", "fixmatch", "proden", "simclr", "ride"}
+"""One base for each slot and task; the others are like one of them and tried in the full suite."""
+ALIKE = {"abadam", "term", "eg", "small-loss"}
+"""Corrections that take up what absgd does: without the full suite over plain training alone."""
 PAIRS = [
-    pytest.param(correction, base, marks=[] if base in UNLIKE else [pytest.mark.slow])
+    pytest.param(correction, base, marks=[] if base in quick else [pytest.mark.slow])
     for correction in RULES
+    for quick in [{"ce"} if correction in ALIKE else UNLIKE]
     for base in ALL
 ]
 

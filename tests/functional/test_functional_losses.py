@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from tests.cases import cases
 from torch import Tensor
 
 from longtail import functional
@@ -31,7 +32,7 @@ LOSSES = {
     "sigmoid_cross_entropy": functional.sigmoid_cross_entropy,
     "sigmoid_focal": functional.sigmoid_focal,
 }
-all_losses = pytest.mark.parametrize("name", LOSSES)
+all_losses = cases("name", LOSSES)
 
 
 def logits(n: int = 8, spread: float = 2.0) -> Tensor:

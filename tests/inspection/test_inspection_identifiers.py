@@ -210,6 +210,7 @@ class TestCompare:
         assert "Id" not in caplog.text
         assert not any("'Id'" in note for note in result.summary["data"]["notes"])
 
+    @pytest.mark.slow
     def test_warns_of_small_classes_in_the_words_of_inspect(self, caplog: pytest.LogCaptureFixture) -> None:
         data = pool(glass(), "type")
         sentence = inspection(data, split(data))["findings"][-1]

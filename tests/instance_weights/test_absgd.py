@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.instance_weights import weight_formulas as formulas
 from torch import Tensor
 
@@ -42,9 +43,9 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("tensor", [False, True], ids=["float progress", "tensor progress"])
-@pytest.mark.parametrize("masked", [False, True], ids=["all", "masked"])
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@cases("tensor", [False, True], ids=["float progress", "tensor progress"])
+@cases("masked", [False, True], ids=["all", "masked"])
+@cases("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("lam", LAM.values(), ids=LAM)
 def test_weights_and_s_follow_the_recursion(lam, options, masked: bool, tensor: bool) -> None:
     gamma = steps((0.4, 0.7), (0.5, 0.125, 1.0))  # numbers that float32 holds: a schedule answers a tensor in it
@@ -58,11 +59,10 @@ def test_weights_and_s_follow_the_recursion(lam, options, masked: bool, tensor: 
         now = lam if isinstance(lam, float) else lam(progress)
         calls.append(formulas.Call(losses.tolist(), kept.tolist(), now, gamma(progress)))
         asked = torch.tensor(progress, dtype=torch.float64) if tensor else progress
-        got.append(weights.weigh(losses, kept=kept if masked else None, progress=asked).tolist())
+        got.append(weights.weigh(losses, kept=kept if masked else None, progress=asked))
         states.append(weights.s.item())
     rows, expected = formulas.absgd(calls, **options)
-    for row, wanted in zip(got, rows, strict=True):
-        assert row == pytest.approx(wanted, rel=1e-12, abs=0)
+    torch.testing.assert_close(torch.stack(got), torch.tensor(rows, dtype=torch.float64), rtol=1e-12, atol=0)
     assert states == pytest.approx([s or 0.0 for s in expected], rel=1e-12, abs=0)
 
 
@@ -87,10 +87,10 @@ def test_the_gradient_is_right_with_the_weights_held_constant() -> None:
     torch.testing.assert_close(got, p / 6, rtol=1e-15, atol=0)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("kept", [None, torch.arange(37) % 3 > 0], ids=["all", "masked"])
-@pytest.mark.parametrize("lam", [math.inf, -math.inf, switch(0.8, math.inf, 5.0)])
-@pytest.mark.parametrize("progress", [0.5, torch.tensor(0.5)], ids=["float", "tensor"])
+@cases("dtype", [torch.float32, torch.float64])
+@cases("kept", [None, torch.arange(37) % 3 > 0], ids=["all", "masked"])
+@cases("lam", [math.inf, -math.inf, switch(0.8, math.inf, 5.0)])
+@cases("progress", [0.5, torch.tensor(0.5)], ids=["float", "tensor"])
 def test_infinite_lam_is_the_plain_mean_bit_for_bit_and_leaves_s_alone(lam, progress, kept, dtype) -> None:
     weights = ABSGD(lam, 0.1, init="zero", alpha=0.5, uniform=1.0)
     before = {name: value.clone() for name, value in weights.state_dict().items()}
@@ -114,9 +114,9 @@ def test_gamma_1_is_the_tilt_of_the_batch() -> None:
         torch.testing.assert_close(ABSGD(-2.5, 1.0).weigh(losses), TERM(-0.4).weigh(losses), rtol=1e-13, atol=0)
 
 
-@pytest.mark.parametrize("lam", [0.1, -0.1, 5.0])
-@pytest.mark.parametrize("gamma", [0.01, 0.5, 1.0])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@cases("lam", [0.1, -0.1, 5.0])
+@cases("gamma", [0.01, 0.5, 1.0])
+@cases("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_never_nan_nor_infinite(lam: float, gamma: float, dtype: torch.dtype) -> None:
     weights = ABSGD(lam, gamma)
     for scale in (1e4, 1e-4, 1.0, 1e4, 60.0, 0.0):

@@ -8,6 +8,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from tests.cases import cases
 from torch import Tensor
 from torch._dynamo.utils import counters
 
@@ -190,7 +191,7 @@ def test_it_shows_itself() -> None:
     assert text == "ABSGD(lam=switch(0.8, inf, 5.0), gamma=0.1, init='zero', alpha=0.5)"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("build", "message"),
     [
         (lambda: ABSGD(0), r"lam must not be 0, got 0; lam > 0 for class imbalance, lam < 0 for label noise"),

@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.instance_weights import weight_formulas as formulas
 from torch import Tensor
 
@@ -211,7 +212,7 @@ def test_every_relative_compiles_whole(build) -> None:
     torch.testing.assert_close(compiled(some(), **facts), build()(some(), **facts))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("build", "error", "message"),
     [
         (lambda: TERM(math.inf), ValueError, "t must be finite, got inf"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.losses.loss_cases import CASES, COUNTS, ROWS, C, batch
 
 from longtail import losses as L
@@ -174,7 +175,7 @@ BUILD: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("claim", BUILD)
+@cases("claim", BUILD)
 def test_a_bad_argument_is_named(claim: str) -> None:
     build, message = BUILD[claim]
     assert said(build) == message
@@ -278,15 +279,15 @@ CALL: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("claim", CALL)
-@pytest.mark.parametrize("row", ROWS)
+@cases("claim", CALL)
+@cases("row", ROWS)
 def test_a_bad_call_is_named_by_every_loss(row: str, claim: str) -> None:
     arguments, keywords, message = CALL[claim]
     loss = CASES[ROWS[row][0]].build()
     assert said(lambda: loss(*arguments, **keywords)) == message
 
 
-@pytest.mark.parametrize("row", ROWS)
+@cases("row", ROWS)
 def test_logits_of_other_classes_are_named_by_every_loss(row: str) -> None:
     loss = CASES[ROWS[row][0]].build()
     assert said(lambda: loss(Z[:, :3], Y)) == (
@@ -295,7 +296,7 @@ def test_logits_of_other_classes_are_named_by_every_loss(row: str) -> None:
     )
 
 
-@pytest.mark.parametrize("row", ROWS)
+@cases("row", ROWS)
 def test_a_missing_progress_is_named_by_every_loss(row: str) -> None:
     case = CASES[ROWS[row][0]]
     weight = {} if case.own_weight else {"class_weight": "inverse"}
@@ -335,8 +336,8 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize("claim", VALUES)
+@cases("row", ROWS)
+@cases("claim", VALUES)
 def test_values_are_looked_at_in_strict_mode_only(claim: str, row: str) -> None:
     changed, message = VALUES[claim]
     call = {"logits": Z, "targets": Y, **changed}

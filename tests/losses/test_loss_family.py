@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.losses.loss_cases import COUNTS, C, batch, soft
 from torch import nn
 
@@ -108,8 +109,8 @@ TREE = {
 }
 
 
-@pytest.mark.parametrize("kind", ["index", "soft"])
-@pytest.mark.parametrize("claim", TREE)
+@cases("kind", ["index", "soft"])
+@cases("claim", TREE)
 def test_family_tree(claim: str, kind: str) -> None:
     this, that = TREE[claim]
     z, y = batch()

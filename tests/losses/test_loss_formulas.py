@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.losses import loss_formulas as formulas
 from tests.losses.loss_cases import CASES, COUNTS, NAMES, TAKES_CLASS_WEIGHT, C, batch, soft
 from torch import Tensor
@@ -38,8 +39,8 @@ def close(actual: Tensor, value: float) -> None:
     assert actual.item() == pytest.approx(value, rel=1e-11, abs=1e-13)
 
 
-@pytest.mark.parametrize("normalize", ["weights", "batch"])
-@pytest.mark.parametrize("kind", ["index", "soft", "smoothed"])
+@cases("normalize", ["weights", "batch"])
+@cases("kind", ["index", "soft", "smoothed"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_mean_is_the_papers(name: str, kind: str, normalize: str) -> None:
     z, y = batch()
@@ -49,9 +50,9 @@ def test_the_mean_is_the_papers(name: str, kind: str, normalize: str) -> None:
     close(loss(z, targets), expected(name, z, targets, normalize=normalize, smoothing=smoothing))
 
 
-@pytest.mark.parametrize("normalize", ["weights", "batch"])
-@pytest.mark.parametrize("kind", ["index", "soft", "smoothed"])
-@pytest.mark.parametrize("word", WEIGHTS)
+@cases("normalize", ["weights", "batch"])
+@cases("kind", ["index", "soft", "smoothed"])
+@cases("word", WEIGHTS)
 @pytest.mark.parametrize("name", TAKES_CLASS_WEIGHT)
 def test_with_class_and_sample_weights(name: str, word: str, kind: str, normalize: str) -> None:
     z, y = batch()
@@ -64,8 +65,8 @@ def test_with_class_and_sample_weights(name: str, word: str, kind: str, normaliz
     close(loss(z, targets, sample_weight=s), expected(name, z, targets, **how))
 
 
-@pytest.mark.parametrize("p", [0.0, 0.3, 0.75])
-@pytest.mark.parametrize("name", ["ce", "ldam", "la", "focal"])
+@cases("p", [0.0, 0.3, 0.75])
+@cases("name", ["ce", "ldam", "la", "focal"])
 def test_reweight_moves_the_class_weight_from_one_to_w(name: str, p: float) -> None:
     z, y = batch()
     w = [1 + p * (w_j - 1) for w_j in WEIGHTS["inverse"]]
@@ -74,7 +75,7 @@ def test_reweight_moves_the_class_weight_from_one_to_w(name: str, p: float) -> N
     close(loss(z, y, progress=torch.tensor(p, dtype=torch.float64)), expected(name, z, y, w=w))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_float32_agrees_with_the_papers_to_float32(name: str) -> None:
     z, y = batch(dtype=torch.float32)
     loss = CASES[name].build()(z, y)
@@ -104,8 +105,8 @@ def test_focal_with_alpha_and_with_the_weight_in_its_modulator(kind: str) -> Non
     close(quarter(z, targets), 0.25 * expected("focal", z, targets))
 
 
-@pytest.mark.parametrize("spread", [1e-3, 1.0, 40.0])
-@pytest.mark.parametrize("name", ["ce", "ldam", "la", "cb-softmax", "focal"])
+@cases("spread", [1e-3, 1.0, 40.0])
+@cases("name", ["ce", "ldam", "la", "cb-softmax", "focal"])
 def test_soft_targets_do_not_cancel_however_sure_the_network_is(name: str, spread: float) -> None:
     z, _ = batch(spread=spread)
     q = soft()

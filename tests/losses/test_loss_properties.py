@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 
 from longtail.losses import Loss
 
-search = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+search = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 LOSSES = {name: case.build() for name, case in CASES.items()}
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.cases import cases
 from tests.losses.loss_cases import CASES, COUNTS, NAMES, C, batch
 from torch import nn
 from torch.utils.data import Subset, TensorDataset
@@ -13,11 +14,11 @@ from longtail import losses
 from longtail.facts.schedules import switch
 
 OTHER = [3, 60, 9, 400, 11]
-all_losses = pytest.mark.parametrize("name", NAMES)
+all_losses = cases("name", NAMES)
 
 
 @all_losses
-@pytest.mark.parametrize("cast", ["half", "bfloat16", "double", "float"])
+@cases("cast", ["half", "bfloat16", "double", "float"])
 def test_casts_of_the_model_do_not_touch_the_statistics(name: str, cast: str) -> None:
     loss = CASES[name].build()
     model = nn.Sequential(nn.Linear(2, C), loss)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 import torch.nn.functional as F
+from tests.cases import cases
 from tests.losses.loss_cases import COUNTS, C, batch, generator, soft
 
 from longtail import losses
@@ -13,9 +13,9 @@ W = torch.tensor([0.2, 0.5, 1.0, 1.5, 3.0], dtype=torch.float64)
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
 
 
-@pytest.mark.parametrize("dims", [(), (3,), (2, 3)])
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("weight", [None, W])
+@cases("dims", [(), (3,), (2, 3)])
+@cases("reduction", ["mean", "sum", "none"])
+@cases("weight", [None, W])
 def test_cross_entropy_is_torchs(weight: torch.Tensor | None, reduction: str, dims: tuple[int, ...]) -> None:
     z, y = batch(6, *dims)
     y.view(-1)[2] = -100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.losses.loss_cases import batch, soft
 
 from longtail import losses
@@ -58,8 +59,8 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["index", "soft"])
-@pytest.mark.parametrize("name", OTHERS)
+@cases("kind", ["index", "soft"])
+@cases("name", OTHERS)
 def test_masked_it_is_the_loss_without_that_class(name: str, kind: str) -> None:
     loss, knobs = OTHERS[name]
     (z, y), rest = batch(dtype=torch.float64), [0, 1, 3, 4]

@@ -280,6 +280,7 @@ class TestTheRecipeOfATable:
         assert default_recipe(numbers, model="linear").model_args == {}
         assert default_recipe(numbers).model_args == {"numeric": 2, "categories": []}
 
+    @pytest.mark.slow
     def test_trains_every_kind_of_method(self, tmp_path: Path) -> None:
         recipe = default_recipe(TABLE, epochs=8)
         for key in ("ce", "ldam-drw", "cb-focal"):

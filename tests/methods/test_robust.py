@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.cases import cases
 from torch import nn
 
 from longtail import instance_weights
@@ -39,6 +40,8 @@ REFUSED = {
 }  # fmt: skip
 """What trains no network of its own, or weighs already."""
 BASES = [key for key in CATALOG if key not in REFUSED]
+FAMILIES = ("ce", "sigmoid-ce", "cb-rs", "ldam-drw")
+"""Bases that differ in loss, sampler or head; those like them are trained in the full suite."""
 
 
 def gaussians() -> Splits:
@@ -70,7 +73,7 @@ class TestEveryBase:
         assert [method(f"absgd(base={key!r})").key for key in BASES] == ["absgd"] * len(BASES)
         assert len(BASES) >= 13
 
-    @pytest.mark.parametrize("base", BASES)
+    @pytest.mark.parametrize("base", [pytest.param(b, marks=() if b in FAMILIES else pytest.mark.slow) for b in BASES])
     def test_trains_repeats_and_resumes_to_the_byte(self, tmp_path: Path, base: str) -> None:
         spec = f"absgd(base='{base}', lam=2.0)"
         whole = Fit(spec, SPLITS, folder=tmp_path / "whole", recipe=RECIPE)
@@ -269,7 +272,7 @@ class TestFrozen:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(
+    @cases(
         ("spec", "message"),
         [
             ("absgd(lam=0)", "lam must not be 0"),

@@ -10,6 +10,7 @@ from imblearn.metrics import geometric_mean_score
 from scipy.stats import binomtest
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
+from tests.cases import cases
 
 from longtail.metrics import Tally, classwise_ece, ece, evaluate, wilson
 
@@ -26,8 +27,8 @@ def case(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return scores, y, weight
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("seed", range(6))
+@cases("weighted", [False, True])
+@cases("seed", range(6))
 def test_scikit_learn_and_imbalanced_learn_agree(seed: int, weighted: bool) -> None:
     scores, y, weight = case(seed)
     sample_weight = weight if weighted else None
@@ -65,8 +66,8 @@ def test_the_bins_of_the_calibration_error_are_scikit_learns(seed: int) -> None:
     assert classwise_ece(probs, y) == pytest.approx(by_class, abs=1e-12)
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 50, 1000])
-@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+@cases("n", [1, 2, 7, 50, 1000])
+@cases("level", [0.8, 0.95, 0.99])
 def test_scipys_wilson_interval_is_ours(n: int, level: float) -> None:
     for k in {0, 1, n // 2, n - 1, n}:
         theirs = binomtest(k, n).proportion_ci(level, method="wilson")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 from longtail.metrics import classwise_ece, ece
 
@@ -28,8 +29,8 @@ def random_case(seed: int, classes: int, sharp: float) -> tuple[np.ndarray, np.n
     return probs / probs.sum(1, keepdims=True), rng.integers(0, classes, 80)
 
 
-@pytest.mark.parametrize("bins", [1, 10, 15])
-@pytest.mark.parametrize(("seed", "classes", "sharp"), [(0, 2, 1.0), (1, 5, 3.0), (2, 40, 0.1), (3, 40, 30.0)])
+@cases("bins", [1, 10, 15])
+@cases(("seed", "classes", "sharp"), [(0, 2, 1.0), (1, 5, 3.0), (2, 40, 0.1), (3, 40, 30.0)])
 def test_both_errors_equal_a_loop_over_bins(seed: int, classes: int, sharp: float, bins: int) -> None:
     probs, y = random_case(seed, classes, sharp)
     rows = probs.tolist()
@@ -47,7 +48,7 @@ def test_an_edge_belongs_to_the_bin_below_it() -> None:
     assert ece(probs, [0, 1]) == pytest.approx(0.19 / 2)
 
 
-@pytest.mark.parametrize("k", range(1, 15))
+@cases("k", range(1, 15))
 def test_every_edge_as_a_float_is_below_its_bin(k: int) -> None:
     edge, under = k / 15, k / 15 - 1e-6
     probs = np.array([[edge, 1 - edge], [under, 1 - under]])

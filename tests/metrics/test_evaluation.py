@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as reference
+from tests.cases import cases
 
 from longtail.metrics import Tally, classwise_ece, ece, evaluate, wilson
 
@@ -30,7 +31,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@cases("seed", range(12))
 def test_scikit_learn_defines_accuracy_recall_precision_and_f1(seed: int) -> None:
     scores, y = random_case(seed)
     predicted = scores.argmax(1)
@@ -55,7 +56,7 @@ def test_scikit_learn_defines_accuracy_recall_precision_and_f1(seed: int) -> Non
     assert per_class["high"] == pytest.approx(list(high))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@cases("seed", range(12))
 def test_imbalanced_learn_defines_the_geometric_mean(seed: int) -> None:
     imblearn = pytest.importorskip("imblearn.metrics")
     scores, y = random_case(seed, n=400, classes=4)
@@ -169,7 +170,7 @@ def test_the_result_is_json() -> None:
 GOOD = np.array([[0.2, 0.8], [0.6, 0.4]])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("scores", "targets", "options", "line"),
     [
         (np.zeros((0, 2)), [], {}, r"scores must hold at least one example, got shape \(0, 2\); nothing"),

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from tests.cases import cases
 from torch import nn
 
 from longtail import models
@@ -162,7 +163,7 @@ def test_a_network_is_compiled_and_exported_whole():
     torch.testing.assert_close(compiled(x).logits, model(x).logits)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("arguments", "message"),
     [
         (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from tests.cases import cases
 from torch import nn
 
 from longtail import posthoc
@@ -24,7 +25,7 @@ def logits_of(shape, dtype=torch.float64):
 
 
 @shapes
-@pytest.mark.parametrize("tau", [0.0, 0.4, 1.0, 2.5])
+@cases("tau", [0.0, 0.4, 1.0, 2.5])
 def test_adjust_logits_is_z_minus_tau_log_prior(shape, tau):
     logits = logits_of(shape)
     adjusted = adjust_logits(logits, COUNTS, tau)
@@ -230,7 +231,7 @@ def test_a_tuned_rule_is_saved_with_its_tau():
 SCORES = torch.zeros(3, 4)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("make", "message"),
     [
         (lambda: adjust_logits(SCORES, COUNTS, -1.0), "tau must be >= 0, got -1.0"),

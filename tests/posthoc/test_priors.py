@@ -6,6 +6,7 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 import torch
+from tests.cases import cases
 
 from longtail.posthoc import adjust_logits, correct_prior, estimate_prior, shift_prior
 
@@ -150,7 +151,7 @@ def test_a_model_without_information_leaves_the_prior_as_it_was():
 PROBS = torch.full((2, 3), 1 / 3)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("make", "line"),
     [
         (

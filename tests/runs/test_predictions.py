@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.cases import cases
 
 import longtail as lt
 from longtail.data import load
@@ -143,7 +144,7 @@ class TestPriors:
         assert target({"b": 0.2, "a": 0.8}, "ab", self.COUNTS)[0].tolist() == [0.8, 0.2]
         assert target([0.1, 0.9], "ab", self.COUNTS)[0].tolist() == [0.1, 0.9]
 
-    @pytest.mark.parametrize(
+    @cases(
         ("prior", "message"),
         [
             (

@@ -96,6 +96,7 @@ def test_of_images_it_is_the_name_even_where_some_were_left_out(tmp_path: Path) 
         assert torch.allclose(read.probabilities, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_with_folds_every_row_is_led_back_to_and_so_are_those_of_each_fold(table: pd.DataFrame, tmp_path: Path) -> None:
     table.to_csv(tmp_path / "claims.csv", index=False)
     command = ["compare", str(tmp_path / "claims.csv"), "--label", "fraud", "--folds", "3", "--methods", "logistic",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
+from tests.cases import cases
 from torch.utils.data import DataLoader, TensorDataset
 
 from longtail import sampling
@@ -117,7 +118,7 @@ def test_a_draw_depends_on_its_generator_alone(make):
 
 
 @every
-@pytest.mark.parametrize("world_size", [1, 2, 3, 7])
+@cases("world_size", [1, 2, 3, 7])
 def test_the_union_over_ranks_is_the_single_process_draw(make, world_size, monkeypatch):
     monkeypatch.setattr(class_samplers, "CHUNK", 64)  # 750 rows then are 12 chunks, the last of 46
     alone = make(seed=5)
@@ -163,7 +164,7 @@ def test_without_set_epoch_every_iteration_draws_anew():
 
 
 @every
-@pytest.mark.parametrize("stop", [0, 1, 64, 65, 249, 250])
+@cases("stop", [0, 1, 64, 65, 249, 250])
 def test_a_resumed_epoch_is_the_uninterrupted_one(make, stop, monkeypatch):
     monkeypatch.setattr(class_samplers, "CHUNK", 100)
     sampler = make(seed=4, rank=1, world_size=3)
@@ -262,7 +263,7 @@ def test_five_million_rows_are_set_up_and_drawn():
     assert next(iter(sampler)) < 5_000_000
 
 
-@pytest.mark.parametrize(
+@cases(
     ("make", "message"),
     [
         (lambda: sampling.ClassBalancedSampler([]), "labels must not be empty"),

@@ -9,7 +9,7 @@ import numpy as np
 import longtail as lt
 
 
-def test_logistic_regression_has_no_deviation_and_rare_classes_a_mark(tmp_path: Path) -> None:
+def test_logistic_regression_has_no_deviation_and_rare_classes_a_mark(tmp_path: Path, drawn: None) -> None:
     draw = np.random.default_rng(0)
     y = np.repeat(["common", "rare", "rarest"], [120, 40, 8])
     X = draw.normal(size=(168, 4)).astype("float32") + 0.8 * (y == "rare")[:, None] - 0.8 * (y == "rarest")[:, None]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 pd = pytest.importorskip("pandas")
 
@@ -27,7 +28,7 @@ def kind(*cells: str) -> str:
 
 
 class TestText:
-    @pytest.mark.parametrize(
+    @cases(
         ("cells", "expected"),
         [
             (("1", "2.5", "", " -3e-4 ", "+.5"), "number"),

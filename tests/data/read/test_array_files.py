@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.cases import cases
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 import longtail as lt
@@ -75,8 +76,8 @@ X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
 Y = np.repeat(np.arange(3), (30, 20, 10))
 
 
-@pytest.mark.parametrize("features", ["X", "features", "embeddings", "embedding", "images", "inputs", "data", "x"])
-@pytest.mark.parametrize("labels", ["y", "labels", "targets", "label", "target", "Y"])
+@cases("features", ["X", "features", "embeddings", "embedding", "images", "inputs", "data", "x"])
+@cases("labels", ["y", "labels", "targets", "label", "target", "Y"])
 def test_arrays_are_known_by_what_people_call_them(tmp_path: Path, features: str, labels: str) -> None:
     np.savez(tmp_path / "a.npz", **{features: X, labels: Y[:, None].astype(float)})
     splits = load(tmp_path / "a.npz")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
+from tests.cases import cases
 
 from longtail.data import Examples
 from longtail.data.pool import Pool
@@ -164,7 +165,7 @@ class TestFolds:
         for one, other in ((train, val), (train, test), (val, test)):
             assert not {r // 2 for r in one} & {r // 2 for r in other}
 
-    @pytest.mark.parametrize(
+    @cases(
         ("k", "y", "more", "told"),
         [
             (1, [0, 0, 1, 1], {}, "folds must be an integer >= 2, got 1; 5 is usual"),

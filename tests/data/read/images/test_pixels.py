@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 PIL = pytest.importorskip("PIL.Image")
 pytest.importorskip("datasets")
@@ -124,8 +125,8 @@ TURNED = {
 }  # what the EXIF standard says to do for display, in array terms
 
 
-@pytest.mark.parametrize("orientation", TURNED)
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@cases("orientation", TURNED)
+@cases("kind", ["PNG", "TIFF", "WEBP"])
 def test_exif_orientation_is_applied_once(orientation: int, kind: str) -> None:
     exif = PIL.Exif()
     exif[0x0112] = orientation
@@ -177,7 +178,7 @@ def test_tiny_and_very_long_images_are_brought_to_size(shape: tuple[int, int]) -
     assert set(map(tuple, found.reshape(-1, 3).tolist())) == {(1, 2, 3)}
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV", "I;16"])
+@cases("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV", "I;16"])
 def test_every_mode_becomes_rgb(mode: str) -> None:
     with quiet():
         assert pixels(PIL.new(mode, (5, 9)), 4).shape == (4, 4, 3)

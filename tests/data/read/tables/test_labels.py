@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cases import cases
 
 pd = pytest.importorskip("pandas")
 
@@ -51,7 +52,7 @@ class TestFind:
 
 
 class TestNames:
-    @pytest.mark.parametrize("odd", ["nan", "NA", "None", "null", "<b>x</b>", "=1+1", "a\nb", " a", "A", "ß", "inf"])
+    @cases("odd", ["nan", "NA", "None", "null", "<b>x</b>", "=1+1", "a\nb", " a", "A", "ß", "inf"])
     def test_any_text_is_a_name_and_twins_are_not_merged(self, odd: str) -> None:
         found = encode(["a", odd, "a", odd])
         assert sorted(found.classes) == sorted(["a", odd])
