@@ -17,6 +17,7 @@ from longtail.comparison.preparation import Prepared, prepare
 from longtail.comparison.result import summarise
 from longtail.engine.lock import exclusive
 from longtail.facts.files import remove_unfinished
+from longtail.models import Factory
 from longtail.report import files, tables
 
 
@@ -67,6 +68,7 @@ def compare(
     out: str | Path | None = None,
     metric: str = "balanced_accuracy",
     task: str | None = None,
+    network: Factory | None = None,
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
@@ -79,7 +81,7 @@ def compare(
 
     Args:
         data: "digits", a path to .npz or .npy, features (N, D) or images (N, H, W[, 3]) as tensor, array or frame, or a
-            TensorDataset of inputs and labels.
+            map-style torch `Dataset` of (inputs, label) with its labels in `targets` or `labels`.
         y: the labels, where `data` is arrays; for a frame also the name of the label column.
         methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)". A preset is reduced to the methods
             of the task; the task's reference (ce where every row has a label) is always added.
@@ -89,6 +91,7 @@ def compare(
         out: folder for every run; the same call resumes there. None uses a temporary folder.
         metric: balanced_accuracy, accuracy or macro_f1.
         task: None infers it from the labels; "self-supervised" uses the labels for evaluation only.
+        network: makes networks of your own for all methods, in place of `model`; see `runs.train.Fit`.
         jobs: number of runs at a time (None: one per core).
         budget: seconds after which no further run begins.
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
@@ -101,7 +104,18 @@ def compare(
         OutputError: the output folder can no longer be written; finished runs are kept.
     """
     check_limits(jobs, budget, evaluations)
-    prepared = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, task=task, **options)
+    prepared = prepare(
+        data,
+        y,
+        methods=methods,
+        seeds=seeds,
+        metric=metric,
+        out=out,
+        folds=folds,
+        task=task,
+        network=network,
+        **options,
+    )  # fmt: skip
     run = RunOptions(
         jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
     )

@@ -105,7 +105,8 @@ def measure(short: ShortRun) -> Cost:
                 epochs.append((record, now - last))
                 last = now
             if short.folds:
-                _ = Run.load(run_folder).predictor  # as is done for every fold
+                own = short.recipe.own
+                _ = Run.load(run_folder, None if own is None else own.factory).predictor  # as is done for every fold
     finally:
         torch.set_num_threads(threads)
     total = time.perf_counter() - start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from longtail.facts.messages import quoted
 from longtail.runs.cross_validation import train_folds
 from longtail.runs.run import ForeignError
 from longtail.runs.train import train
+
+log = logging.getLogger(__name__)
 
 THREADS = 1
 """CPU threads of one run. Runs go in parallel instead, and results do not depend on their number."""
@@ -123,6 +126,9 @@ def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -
 
 def _run_parallel(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: int) -> Iterator[TaskResult]:
     arguments = (plan.data, plan.recipe, plan.store, plan.device, evaluations)
+    if jobs > 1 and (what := _unpicklable(plan)) is not None:
+        log.warning("%s; one run at a time, in this process", what)
+        jobs = 1
     if jobs == 1:
         for task in pending:
             yield run_task(task, *arguments)
@@ -133,6 +139,21 @@ def _run_parallel(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: i
     parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
     with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
         yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
+
+
+def _unpicklable(plan: Plan) -> str | None:
+    """Return why code of the user's cannot be sent to worker processes, or None where it can."""
+    from joblib.externals import cloudpickle
+
+    rows = plan.folds.pool.rows if plan.folds is not None else plan.splits.train
+    own = plan.recipe.own
+    parts = {"network": None if own is None else own.factory, "data": getattr(rows, "dataset", None)}
+    for name, part in parts.items():
+        try:
+            cloudpickle.dumps(part)
+        except Exception as error:  # whatever the objects in it raise
+            return f"{name} cannot be pickled for worker processes ({' '.join(str(error).split())[:160]})"
+    return None
 
 
 def _before_deadline(tasks: Iterable[Task], deadline: float | None, on_begin: OnBegin | None) -> Iterator[Task]:

@@ -23,10 +23,12 @@ from longtail.facts.messages import quoted
 from longtail.facts.paths import check_not_data
 from longtail.methods import added
 from longtail.methods import methods as resolve
+from longtail.models import Factory
+from longtail.models.own import check_factory
 
 MOST_SEEDS = 1000
 """Every seed is a training of every method; intervals stop narrowing long before."""
-RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe))
+RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe) if field.name != "own")
 _COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
 _LOAD_OPTIONS = [name for name in tuple(inspect.signature(load).parameters)[2:] if name != "columns"]
 DATA_OPTIONS = tuple(dict.fromkeys((*_LOAD_OPTIONS, *_COLUMN_OPTIONS)))
@@ -62,9 +64,12 @@ def prepare(
     device: str = "cpu",
     folds: int | None = None,
     task: str | None = None,
+    network: Factory | None = None,
     **options: Any,
 ) -> Prepared:
     """Check everything that a comparison needs; names and numbers before data are loaded. Arguments as in `compare`."""
+    if network is not None:
+        check_factory(network)
     recipe_options = _check_arguments(data, methods, seeds, metric, out, folds, options)
     data_folds = None if folds is None else load_folds(data, y, folds, options)
     splits = load_splits(data, y, options) if data_folds is None else data_folds.splits(0, 0)
@@ -78,7 +83,7 @@ def prepare(
         task=task,
         data=TrainingSet.of(splits),
     )
-    recipe = default_recipe(splits, **recipe_options)
+    recipe = default_recipe(splits, network, **recipe_options)
     recipe.check(splits.train)
     return Prepared(
         splits=splits,

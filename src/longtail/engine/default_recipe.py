@@ -10,6 +10,7 @@ import torch
 from longtail.data import Splits
 from longtail.data.read.cifar import MEAN, SOURCES, STD
 from longtail.engine import Recipe
+from longtail.models import Factory
 
 SMALL_BATCH, LARGE_BATCH = 32, 128
 TABLE_BATCHES = ((5_000, 32), (20_000, 128))
@@ -25,9 +26,27 @@ LDAM = Recipe(model="resnet32", standardize=(MEAN, STD), precision="auto")
 momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of warm-up, two drops of 100x."""
 
 
-def default_recipe(splits: Splits, **changes: Any) -> Recipe:
-    """Return the common recipe of a data set, with the user's changes."""
-    given = {k: v for k, v in changes.items() if v is not None}
+def default_recipe(splits: Splits, network: Factory | None = None, **changes: Any) -> Recipe:
+    """Return the common recipe of a data set, with the user's changes.
+
+    Args:
+        splits: the data.
+        network: makes networks of the user's own, in place of `model`.
+        changes: fields of `Recipe`; None means the default.
+    """
+    if network is None:
+        return _default(splits, {k: v for k, v in changes.items() if v is not None})
+    if changes.get("model") is not None or changes.get("model_args"):
+        raise ValueError("network and model both name the network, got both; leave one of them out")
+    if getattr(splits.preparation, "categories", ()):
+        raise ValueError(
+            "network cannot be one's own for a table with columns of categories, whose codes are no numbers; "
+            "pass numbers (one-hot), or drop these columns"
+        )
+    return default_recipe(splits, **changes).with_network(network, splits.train)
+
+
+def _default(splits: Splits, given: dict[str, Any]) -> Recipe:
     size = len(splits.train)
     if getattr(splits.preparation, "kind", None) == "table":
         batch = next((batch for rows, batch in TABLE_BATCHES if size < rows), LARGEST_BATCH)
@@ -62,5 +81,5 @@ def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recip
 
 
 def usual_threads(recipe: Recipe) -> int:
-    """Return the CPU threads of one training: a small network is slower with a second one."""
-    return torch.get_num_threads() if recipe.model == "resnet32" else 1
+    """Return the CPU threads of one training: a small network is slower with a second one, the user's may be large."""
+    return torch.get_num_threads() if recipe.model == "resnet32" or recipe.own is not None else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,9 +17,12 @@ from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
 from longtail.learners import FittedEstimator
+from longtail.models.own import OWN
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
+CHECKED = 2
+"""Rows that a network of the user's is checked on."""
 MOST_EPOCHS = 1_000_000
 """Upper limit of epochs; a larger number is taken for a typing error."""
 
@@ -56,6 +59,7 @@ class Recipe:
         compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
             half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
+        own: a network of the user's in place of `model`; `with_network` sets it.
     """
 
     epochs: int = 200
@@ -75,6 +79,7 @@ class Recipe:
     precision: str = "float32"
     compile: bool = False
     kind: str = "common"
+    own: models.OwnNetwork | None = None
 
     def __post_init__(self) -> None:
         """Check every value before anything is loaded."""
@@ -125,7 +130,7 @@ class Recipe:
             head: name of the head; `head_args` its further arguments.
             like: the network of an earlier stage, whose standardisation is copied instead of fitted.
         """
-        network = build(self.builder(data, head, **head_args))
+        network = build(self.builder(data, head, **head_args), None if self.own is None else self.own.factory)
         standardize: Any = network.standardize
         if like is not None:
             standardize.load_state_dict(like.standardize.state_dict())  # type: ignore[union-attr]
@@ -141,8 +146,12 @@ class Recipe:
 
     def builder(self, data: Part, head: str = "linear", **head_args: Any) -> dict[str, Any]:
         """Return the network's name and arguments, as `build` takes them and meta.json stores them."""
+        if self.own is not None:
+            network = {"name": OWN, "factory": self.own.name, "structure": self.own.structure}
+        else:
+            network = {"name": models.choose(data.input_shape) if self.model == "auto" else self.model}
         return {
-            "name": models.choose(data.input_shape) if self.model == "auto" else self.model,
+            **network,
             "input_shape": list(data.input_shape),
             "num_classes": len(data.classes),
             "head": head,
@@ -155,20 +164,41 @@ class Recipe:
         """Raise ValueError where the network cannot take these inputs, before anything is trained."""
         if self.compile and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
             raise ValueError("compile needs a C++ compiler (g++ or clang++, or CXX names it), got none; leave it out")
+        if self.own is not None:
+            return  # `with_network` checked it
         with torch.device("meta"):  # shapes only: no memory, no random numbers
             build(self.builder(data))
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields; they belong to a training's identity."""
-        return asdict(self)
+        fields = asdict(replace(self, own=None))
+        del fields["own"]
+        return fields if self.own is None else {**fields, "network": self.own.identity()}
+
+    def with_network(self, factory: models.Factory, data: Part) -> Recipe:
+        """Return the recipe with the user's own networks in place of `model`, checked on rows of the data.
+
+        Raises:
+            TypeError, ValueError: as `OwnNetwork.of`.
+        """
+        own = models.OwnNetwork.of(factory, next(data.chunks(CHECKED)), len(data.classes))
+        return replace(self, model="auto", model_args={}, own=own)
 
 
-def build(builder: dict[str, Any]) -> nn.Module:
-    """Build a network from its JSON arguments, which it keeps as `builder` for saving."""
+def build(builder: dict[str, Any], factory: models.Factory | None = None) -> nn.Module:
+    """Build a network from its JSON arguments, which it keeps as `builder` for saving.
+
+    Args:
+        builder: as `Recipe.builder` returns it.
+        factory: makes the network where it is the user's own.
+    """
     if builder["name"] == "estimator":  # never a recipe's model: it is part of the state
         return FittedEstimator(builder["num_classes"])
     arguments = {k: v for k, v in builder.items() if k != "name"}
     arguments["input_shape"] = tuple(arguments["input_shape"])
-    network = models.build(builder["name"], **arguments)
+    if factory is None:
+        network = models.build(builder["name"], **arguments)
+    else:
+        network = models.build_own(factory, **{k: v for k, v in arguments.items() if k not in ("factory", "structure")})
     network.builder = builder  # type: ignore[assignment]
     return network

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from longtail.models.build import BUILDERS, build, choose
 from longtail.models.network import Network
+from longtail.models.own import Factory, OwnNetwork, build_own
 from longtail.models.standardize import Standardize
 
-__all__ = ["BUILDERS", "Network", "Standardize", "build", "choose"]
+__all__ = ["BUILDERS", "Factory", "Network", "OwnNetwork", "Standardize", "build", "build_own", "choose"]

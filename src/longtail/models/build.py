@@ -64,7 +64,8 @@ def build(
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.
     """
-    make, make_head = _look_up("name", name, BUILDERS), _look_up("head", head, HEADS)
+    make = _look_up("name", name, BUILDERS)
+    _look_up("head", head, HEADS)
     _check_arguments(name, make, 1, args)
     shape = tuple(int(size) for size in input_shape)
     if len(shape) not in (1, 2, 3) or min(shape) < 1:
@@ -72,16 +73,31 @@ def build(
     if num_classes < 2:
         raise ValueError(f"num_classes must be >= 2, got {num_classes}; there is nothing to classify")
     body, features = make(shape, **args)
-    standardize = Standardize(1 if len(shape) == 2 else shape[0])
-    _check_arguments(f"head {head}", make_head, 2, head_args or {})
-    classifier = make_head(features, num_classes, **(head_args or {}))
+    classifier = make_head(head, features, num_classes, head_args)
     if name == "resnet32" and isinstance(classifier, nn.Linear):
         nn.init.kaiming_normal_(classifier.weight)  # the code's rule for every Linear; its bias keeps torch's own
-    network = Network(standardize, body, classifier, precision)
+    network = Network(standardization(shape), body, classifier, precision)
     # the fastest layout of 3x3 convolutions on CPU and GPU alike; values and state_dict stay the same
     if name == "resnet32":
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def standardization(input_shape: Sequence[int]) -> Standardize:
+    """Return the standardisation of inputs of this shape, not fitted."""
+    return Standardize(1 if len(input_shape) == 2 else input_shape[0])
+
+
+def make_head(name: str, features: int, num_classes: int, args: Mapping[str, Any] | None = None) -> nn.Module:
+    """Return a new head on D features, initialised from torch's global generator.
+
+    Raises:
+        ValueError: an unknown head or argument.
+    """
+    make = _look_up("head", name, HEADS)
+    _check_arguments(f"head {name}", make, 2, args or {})
+    head: nn.Module = make(features, num_classes, **(args or {}))
+    return head
 
 
 def _check_arguments(name: str, make: Callable[..., Any], given: int, args: Mapping[str, Any]) -> None:

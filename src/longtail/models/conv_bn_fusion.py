@@ -11,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from longtail.models.bodies.resnet import BasicBlock
 from longtail.models.network import Network
+from longtail.models.own import OwnBody
 
 Replacement = tuple[nn.Module, str, nn.Module]
 
@@ -48,6 +49,8 @@ def _set_modules(replacements: list[Replacement]) -> None:
 
 def _replacements(body: nn.Module) -> Iterator[Replacement]:
     """Yield, where a batch norm follows a convolution, the two modules that replace them."""
+    if isinstance(body, OwnBody):
+        return  # it may use the modules of an nn.Sequential in another order
     for parent in body.modules():
         if isinstance(parent, nn.Sequential | BasicBlock):
             for (name, layer), (follower, norm) in pairwise(parent.named_children()):

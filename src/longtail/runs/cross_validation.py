@@ -74,7 +74,7 @@ def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
 
     A category that occurs in other folds alone is no input here, so a table's network differs in width between folds.
     """
-    if splits.preparation is None:
+    if splits.preparation is None or recipe.own is not None:
         return recipe
     own = default_recipe(splits, model=recipe.model)
     return replace(recipe, model_args={**recipe.model_args, **own.model_args})

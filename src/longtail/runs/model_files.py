@@ -10,12 +10,15 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
-from torch import Tensor
+from torch import Tensor, nn
 
+from longtail.engine.recipe import build
 from longtail.facts import files, json_documents
-from longtail.facts.json_documents import Rule
+from longtail.facts.json_documents import Rule, is_list_of, violation
 from longtail.facts.messages import quoted, visible
 from longtail.facts.paths import regular
+from longtail.models import Factory
+from longtail.models.own import OWN, check_factory, make, structure_of
 from longtail.version import __version__
 
 SCHEMA = 3
@@ -30,6 +33,9 @@ _RULES: dict[str, Rule] = {
     "network": (dict, type(None)),
     "files": lambda value: isinstance(value, dict) and TENSORS in value,
 }
+_OWN: dict[str, Rule] = {
+    "factory": str, "structure": str, "input_shape": is_list_of(int), "num_classes": int, "head": str,
+}  # fmt: skip
 WAY_OUT = "copy the folder again or train the model again in a new folder"
 RUNS, FOLD = ("*", "*/seed-*", "*/*/seed-*"), "fold-"
 """Where models are below a folder of runs: that of a method, of a comparison, or one of several; and by fold."""
@@ -74,6 +80,51 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, byt
     except (SafetensorError, ValueError, KeyError) as error:
         raise damaged(folder, error) from None
     return meta, state, blobs
+
+
+def network_of(folder: Path, builder: dict[str, Any] | None, network: nn.Module | Factory | None) -> nn.Module:
+    """Return the network of a model, not yet with its weights.
+
+    Args:
+        folder: of the model.
+        builder: the network's entry in meta.json; None where the network had no builder.
+        network: the network itself, or what makes it; None builds the one that meta.json names.
+
+    Raises:
+        ValueError: it is the user's own and not given, another one is given, or meta.json describes none.
+        TypeError: `network` makes no networks.
+    """
+    if isinstance(network, nn.Module):
+        return network
+    if builder is None:
+        raise ValueError(f"the network in {folder} is not one of longtail's; pass network= to load it")
+    if network is not None:
+        check_factory(network)
+    if builder.get("name") != OWN:
+        if network is not None:
+            raise ValueError(f"network= is for models of networks of one's own, not for {folder}; leave it out")
+        return _built(folder, builder)
+    if (wrong := violation(builder, _OWN)) is not None:
+        raise damaged(folder, wrong)
+    if network is None:
+        raise ValueError(
+            f"the network in {folder} was made by {visible(builder['factory'])}, which is not part of longtail; "
+            f"load the model in Python, longtail.load({str(folder)!r}, network=...), with that function"
+        )
+    model = make(network, builder["num_classes"], tuple(builder["input_shape"]))
+    if structure_of(model) != builder["structure"]:
+        raise ValueError(
+            f"network must make the network in {folder}, made by {visible(builder['factory'])} in training, got one of "
+            "another structure; pass that function"
+        )
+    return _built(folder, builder, network)
+
+
+def _built(folder: Path, builder: dict[str, Any], factory: Factory | None = None) -> nn.Module:
+    try:
+        return build(builder, factory)
+    except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
+        raise damaged(folder, error) from None
 
 
 def damaged(folder: Path, reason: object) -> ValueError:

@@ -14,8 +14,8 @@ from longtail import posthoc as rules
 from longtail.data.prepare import new_rows
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.prepare.restored import restored
-from longtail.engine.recipe import build
 from longtail.facts.types import as_outputs
+from longtail.models import Factory
 from longtail.models.conv_bn_fusion import merge_batch_norms
 from longtail.runs import model_files, priors
 from longtail.runs.predictions import Predictions
@@ -194,26 +194,25 @@ class Predictor(nn.Module):
         return model_files.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
     @classmethod
-    def load(cls, folder: str | Path, network: nn.Module | None = None) -> Predictor:
+    def load(cls, folder: str | Path, network: nn.Module | Factory | None = None) -> Predictor:
         """Load what `save` wrote; the training data are not needed.
 
         Args:
             folder: with model.safetensors and meta.json.
-            network: the network, where it was the user's own, so that meta.json cannot name its builder.
+            network: the function that made it, or the network, where it was the user's own.
 
         Raises:
             ValueError: no model in the folder, one that was damaged or changed, or one of another version.
         """
         folder = Path(folder)
         meta, state, blobs = model_files.read(folder)
-        if network is None and meta["network"] is None:
-            raise ValueError(f"the network in {folder} is not one of longtail's; pass network= to load it")
+        built = model_files.network_of(folder, meta["network"], network)
         try:
             counts = state["class_counts"]
             if tuple(counts.shape) != (len(meta["classes"]),):
                 raise model_files.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
             predictor = cls(
-                network if network is not None else build(meta["network"]),
+                built,
                 tuple(map(str, meta["classes"])),
                 counts,
                 scale=float(meta["scale"]),
@@ -228,7 +227,7 @@ class Predictor(nn.Module):
         return predictor.eval()
 
 
-def load(folder: str | Path, network: nn.Module | None = None) -> Predictor:
+def load(folder: str | Path, network: nn.Module | Factory | None = None) -> Predictor:
     """Load the model of a run folder: `load(folder).predict(rows)`; see `Predictor.load`."""
     return Predictor.load(folder, network)
 

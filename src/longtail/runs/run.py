@@ -24,6 +24,7 @@ from longtail.engine.lock import exclusive
 from longtail.facts import files, json_documents
 from longtail.facts.json_documents import DamagedError, OutdatedError
 from longtail.facts.types import Record
+from longtail.models import Factory
 from longtail.runs import manifest, sources
 from longtail.runs.journal import STATE
 from longtail.runs.manifest import CONFIG, LINES, PREDICTIONS, RUN
@@ -46,11 +47,11 @@ class Run:
     folder: Path
     config: dict[str, Any]
     result: dict[str, Any]
-    network: nn.Module | None = None
+    network: nn.Module | Factory | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, network: nn.Module | None = None) -> Run:
-        """Read a finished run; `network` is needed only where it was one of the user's own.
+    def load(cls, folder: str | Path, network: nn.Module | Factory | None = None) -> Run:
+        """Read a finished run; to predict, `network` is needed where it was the user's own: the function that made it.
 
         Every file of the run is checked, and the scores are computed from its predictions anew.
 

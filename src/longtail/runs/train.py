@@ -18,7 +18,9 @@ from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
+from longtail.models import Factory
 from longtail.models.conv_bn_fusion import merged_batch_norms
+from longtail.models.own import check_factory
 from longtail.runs import manifest
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, predictions, predictor_of, write_result
@@ -38,7 +40,7 @@ def train(
         splits: the data, as `data.load` returns them.
         folder: of the run; it belongs to this configuration from then on.
         on_epoch: called with each epoch's record.
-        options: seed, recipe, store, device, threads, evaluations as in `Fit`.
+        options: seed, recipe, network, store, device, threads, evaluations as in `Fit`.
 
     Raises:
         ValueError: the folder belongs to another configuration or is in use by another process, or the method
@@ -63,9 +65,11 @@ def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, *
         data: anything that `data.load` takes; with arrays, `labels` are their labels.
         labels: see `data`.
         seed: of initialisation and order.
-        options: recipe, folder, store, device, threads, evaluations as in `Fit`.
+        options: recipe, network, folder, store, device, threads, evaluations as in `Fit`.
     """
     resolved = resolve(method)  # before the data are read
+    if options.get("network") is not None:
+        check_factory(options["network"])
     return Fit(resolved, load(data, labels), seed=seed, **options)
 
 
@@ -77,6 +81,9 @@ class Fit(Iterator[Record]):
         splits: the data, as `data.load` returns them.
         seed: of initialisation and order.
         recipe: how to train; by default the one that fits the data.
+        network: makes networks of your own in place of the recipe's, called as network(num_classes=C) for every stage
+            of training, and with input_shape=... where it has that parameter; each ends in an `nn.Linear`, which
+            methods exchange for the head they need.
         folder: of the run; None writes nothing.
         store: folder for finished stages, shared between the runs of a comparison.
         device: where to train.
@@ -92,6 +99,7 @@ class Fit(Iterator[Record]):
         *,
         seed: int = 0,
         recipe: Recipe | None = None,
+        network: Factory | None = None,
         folder: str | Path | None = None,
         store: Path | None = None,
         device: str = "cpu",
@@ -107,6 +115,8 @@ class Fit(Iterator[Record]):
             raise ValueError(reason)
         self.splits = splits
         self.seed = seed
+        if network is not None:
+            recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
         self.recipe = self.method.under(recipe or default_recipe(splits))
         self.folder = None if folder is None else Path(folder)
         self.device = device
@@ -135,7 +145,8 @@ class Fit(Iterator[Record]):
         """The finished run."""
         if self._run is None:
             raise RuntimeError("the training is not finished or has no folder; iterate to its end with folder=...")
-        return self._run
+        own = self.recipe.own
+        return self._run if own is None else replace(self._run, network=own.factory)
 
     def close(self) -> None:
         """Stop between two epochs and unlock the folder; the same call resumes from there."""
