@@ -166,8 +166,9 @@ class Recipe:
             raise ValueError("compile needs a C++ compiler (g++ or clang++, or CXX names it), got none; leave it out")
         if self.own is not None:
             return  # `with_network` checked it
+        builder = self.builder(data)  # may read a row
         with torch.device("meta"):  # shapes only: no memory, no random numbers
-            build(self.builder(data))
+            build(builder)
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields; they belong to a training's identity."""

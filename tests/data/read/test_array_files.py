@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from tests.cases import cases
-from torch.utils.data import Dataset, Subset, TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 import longtail as lt
 from longtail.data import load, pool
@@ -155,24 +155,16 @@ def test_what_people_pass_first_is_read(tmp_path: Path) -> None:
     )
 
 
-class Undecodable(Dataset):
-    def __getitem__(self, index: int) -> None:
-        raise AssertionError("an input was decoded")
-
-    def __len__(self) -> int:
-        return 3
-
-
-def test_another_data_set_says_how() -> None:
+def test_another_number_of_tensors_is_refused() -> None:
     tensors = torch.from_numpy(X), torch.from_numpy(Y)
     with pytest.raises(TypeError, match="labels cannot be given beside a TensorDataset, which has its own"):
         load(TensorDataset(*tensors), Y)
-    for data, what in ((TensorDataset(*tensors, *tensors), "one of 4"), (Undecodable(), "a Undecodable")):
-        for source in (data, Subset(data, [0, 1])):
-            with pytest.raises(TypeError, match="data must be a TensorDataset of inputs and labels, got"):
-                load(source)
-        with pytest.raises(TypeError, match=f"got {what}; pass the arrays X and y"):
-            load(data)
+    data = TensorDataset(*tensors, *tensors)
+    for source in (data, Subset(data, [0, 1])):
+        with pytest.raises(
+            TypeError, match="data must be a TensorDataset of inputs and labels, got one of 4; pass the"
+        ):
+            load(source)
 
 
 def test_compare_and_fit_take_a_tensor_dataset() -> None:

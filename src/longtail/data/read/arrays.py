@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Subset, TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from longtail.data.rows import Examples
 from longtail.facts.counts import encode
@@ -39,17 +39,17 @@ def examples(inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, 
 
 
 def of_dataset(source: Any) -> tuple[Any, Any] | None:
-    """Inputs and labels of a `TensorDataset`, or of a `Subset` of one; None for what is no data set.
+    """Inputs and labels of a `TensorDataset`, or of a `Subset` of one; None for anything else.
 
     Raises:
-        TypeError: another number of tensors than two, or a data set without tensors.
+        TypeError: another number of tensors than two.
     """
     if isinstance(source, Subset) and (whole := of_dataset(source.dataset)) is not None:
         return whole[0][source.indices], whole[1][source.indices]
     if isinstance(source, TensorDataset) and len(source.tensors) == 2:
         return source.tensors[0], source.tensors[1]
-    if isinstance(source, Dataset):
-        what = f"one of {len(source.tensors)}" if isinstance(source, TensorDataset) else f"a {type(source).__name__}"
+    if isinstance(source, TensorDataset):
+        what = f"one of {len(source.tensors)}"
         raise TypeError(f"data must be a TensorDataset of inputs and labels, got {what}; pass the arrays X and y")
     return None
 

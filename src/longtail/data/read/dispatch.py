@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from longtail.data.origin import Origin
 from longtail.data.pool import PARTS, Pool
@@ -19,6 +20,7 @@ from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read import array_files
 from longtail.data.read.arrays import as_weight, examples, is_frame, of_dataset
 from longtail.data.read.cifar import SOURCES
+from longtail.data.read.datasets import dataset_pool
 from longtail.data.read.hub import hub_pool
 from longtail.data.read.images.image_folder import image_pool
 from longtail.data.read.options import ALLOWED, DEFAULTS, refuse
@@ -50,7 +52,7 @@ def pool(
     Args:
         source: a folder of images (see `image_pool`), a .csv, .tsv or .parquet file or a folder of them (see
             `table_pool`), .npz with X and y, .npy beside a label file, "hub:owner/name", features or images as
-            tensor, array or frame, or a `Pool`.
+            tensor, array or frame, a torch `Dataset` (see `dataset_pool`), or a `Pool`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
         label: the label column of a table, frame or metadata.csv, or the label file beside an .npy.
         classes: the class names in order, where the labels do not give it.
@@ -180,8 +182,18 @@ def _in_memory(
         if labels is not None:
             raise TypeError("labels cannot be given beside a TensorDataset, which has its own; leave them out")
         source, labels = tensors
+    if isinstance(source, Dataset):
+        pool = _dataset_pool(source, labels, given, classes, name or type(source).__name__)
+        return pool if sample_weight is None else replace(pool, sample_weight=as_weight(sample_weight, len(pool)))
     pool = (_frame_pool if is_frame(source) else _features_pool)(source, labels, given, classes, name or "data")
     return pool if sample_weight is None else replace(pool, sample_weight=as_weight(sample_weight, len(pool)))
+
+
+def _dataset_pool(source: Any, labels: Any, given: dict[str, Any], classes: Any, name: str) -> Pool:
+    refuse("a data set", ALLOWED["data set"], given)
+    reading = {option: value for option, value in given.items() if option not in ("split", "group")}
+    pool = dataset_pool(source, labels, classes=classes, name=name, **reading)
+    return replace(pool, **_declared(given, len(pool)))
 
 
 def _frame_pool(frame: Any, labels: Any, given: dict[str, Any], classes: Any, name: str) -> Pool:
@@ -202,21 +214,27 @@ def _features_pool(features: Any, labels: Any, given: dict[str, Any], classes: A
     if labels is None:
         raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
     rows = examples(features, labels, classes=classes)
-    for option, values in given.items():
-        if np.shape(values) != (len(rows),):
-            shape = np.shape(values)
-            raise ValueError(f"{option} must have one entry per row, {len(rows)}, got shape {shape}; pass an array")
     return Pool(
         name,
         rows,
         rows.targets,
         rows.classes,
-        parts=np.asarray(given["split"]).astype(str) if "split" in given else None,
-        groups=_group_codes(given["group"]) if "group" in given else None,
         preparation=_features(rows.inputs),
         facts={"source": name},
         origin=Origin(((name, len(rows)),)),
+        **_declared(given, len(rows)),
     )
+
+
+def _declared(given: dict[str, Any], size: int) -> dict[str, Any]:
+    """Return the parts and groups of rows, given as one entry per row."""
+    for option in ("split", "group"):
+        if option in given and (shape := np.shape(given[option])) != (size,):
+            raise ValueError(f"{option} must have one entry per row, {size}, got shape {shape}; pass an array")
+    return {
+        "parts": np.asarray(given["split"]).astype(str) if "split" in given else None,
+        "groups": _group_codes(given["group"]) if "group" in given else None,
+    }
 
 
 def _group_codes(values: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ ALLOWED = {
     "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
     "array file": ("label", "group"),
     "arrays": ("group", "split"),
+    "data set": ("group", "split", "size", "mirror", "workers"),
     "frame": (*COLUMNS, "drop_columns"),
 }
 """Kind of data -> its options."""

@@ -52,6 +52,10 @@ class ImageReader:
         if isinstance(self.share, bool) or not 0 <= self.share <= 1:
             raise ValueError(f"share must be in [0, 1], got {self.share!r}; it is a share of memory, try {SHARE}")
 
+    def augmentation(self) -> CropFlip | None:
+        """Return how training images are changed, or None."""
+        return CropFlip(pad=self.size // 8) if self.augment and self.size >= AUGMENTED else None
+
     def encoded(
         self,
         name: str,
@@ -87,7 +91,7 @@ class ImageReader:
             identity=f"{identity} {self.size} rules {RULES}",
             workers=self.workers,
             sample_weight=roles.weights,
-            augment=CropFlip(pad=self.size // 8) if self.augment and self.size >= AUGMENTED else None,
+            augment=self.augmentation(),
         )
         return Pool(
             name, rows, targets, classes, roles.parts, roles.groups, roles.weights, ImagePreparation(self.size),

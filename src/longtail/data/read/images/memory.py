@@ -35,4 +35,9 @@ def memory() -> int:
 
 def fits_in_memory(images: int, size: int, share: float = SHARE) -> bool:
     """Return whether this many decoded images fit in memory."""
-    return images * 3 * size * size <= share * memory()
+    return bytes_fit(images * 3 * size * size, share)
+
+
+def bytes_fit(count: int, share: float = SHARE) -> bool:
+    """Return whether inputs of so many bytes fit in memory."""
+    return count <= share * memory()
