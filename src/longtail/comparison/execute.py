@@ -143,14 +143,14 @@ def _run_parallel(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: i
 
 def _unpicklable(plan: Plan) -> str | None:
     """Return why code of the user's cannot be sent to worker processes, or None where it can."""
-    from joblib.externals import cloudpickle
+    from joblib.externals.loky.backend import reduction  # its pickler is the one that workers use
 
     rows = plan.folds.pool.rows if plan.folds is not None else plan.splits.train
     own = plan.recipe.own
     parts = {"network": None if own is None else own.factory, "data": getattr(rows, "dataset", None)}
     for name, part in parts.items():
         try:
-            cloudpickle.dumps(part)
+            reduction.dumps(part)
         except Exception as error:  # whatever the objects in it raise
             return f"{name} cannot be pickled for worker processes ({' '.join(str(error).split())[:160]})"
     return None
