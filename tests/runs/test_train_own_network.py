@@ -110,6 +110,7 @@ def test_a_forged_description_is_damage(run: Run, tmp_path: Path) -> None:
         lt.load(tmp_path, network=points)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_with_the_same_bytes(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     process = multiprocessing.get_context("spawn").Process(target=paused, args=(folder,))
