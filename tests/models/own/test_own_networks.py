@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from longtail.facts.types import Outputs
 from longtail.models import OwnNetwork, build_own
+from longtail.models.conv_bn_fusion import merge_batch_norms
 from longtail.models.heads import CosineClassifier, Experts
 from longtail.models.own import check_factory
 
@@ -91,6 +92,13 @@ def test_the_network_is_the_users_on_standardised_inputs(factory: Any, rows: Ten
     outputs = ours(rows)
     torch.testing.assert_close(outputs.logits, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ours.head(outputs.features), outputs.logits)
+
+
+def test_merged_batch_norms_leave_it_as_it_is() -> None:
+    network = build_own(Convnet, input_shape=(3, 8, 8), num_classes=3)
+    network(PICTURES)  # moves the running statistics
+    expected = network.eval()(PICTURES).logits
+    assert torch.equal(merge_batch_norms(copy.deepcopy(network))(PICTURES).logits, expected)
 
 
 def test_another_head_stands_in_the_place_of_the_last_layer() -> None:
