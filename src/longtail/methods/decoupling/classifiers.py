@@ -62,7 +62,7 @@ def crt(*, base: Base = PLAIN, more: UnitFloat = 0.2) -> Method:
 def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
     """NCM, nearest class mean: the classifier of `base` is replaced by the mean feature of every class.
 
-    predict argmax_j -||f - mu_j||^2, f = (h - c) / ||h - c||, mu_j the mean of f in class j, c that of h over all rows.
+    predict argmax -||f - mu_j||^2 over j, f = (h - c) / ||h - c||, mu_j the mean of f in class j, c that of all h.
 
     A second stage of no epochs: nothing is trained after `base`. h are the features of the training rows, without
     augmentation and in evaluation mode. features="l2n": f = h / ||h||; "un": f = h. Class sizes do not enter the

@@ -113,6 +113,6 @@ def _criterion(loss: losses.Loss, diversity: float, late: Tensor, defer: schedul
             return total
         r = schedules.at(defer, progress)
         temperature = (1 - r) + r * late
-        return total - diversity * share * functional.expert_diversity(loss.scores(cosines, progress), temperature)
+        return total - diversity * (share * functional.expert_diversity(loss.scores(cosines, progress), temperature))
 
     return criterion
