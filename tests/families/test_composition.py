@@ -45,7 +45,7 @@ LEGAL = {
     "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn"},
     "darp": {"fixmatch"},
     "records": {"proden"},
-    "ssp": SUPERVISED - {"ssp"},
+    "ssp": SUPERVISED - {"ssp", "ride"},
     "crt": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
     "ncm": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
 }

@@ -123,12 +123,17 @@ class Recipe:
         Args:
             data: the rows.
             head: name of the head; `head_args` its further arguments.
-            like: the network of an earlier stage, whose standardisation is copied instead of fitted.
+            like: the network of an earlier stage, whose standardisation and body are copied; the head alone is new.
         """
-        network = build(self.builder(data, head, **head_args))
+        builder = self.builder(data, head, **head_args)
+        if like is not None:
+            structure: Any = like.builder
+            builder |= {name: value for name, value in structure.items() if name not in ("head", "head_args")}
+        network = build(builder)
         standardize: Any = network.standardize
         if like is not None:
-            standardize.load_state_dict(like.standardize.state_dict())  # type: ignore[union-attr]
+            for part in ("standardize", "body"):
+                network.get_submodule(part).load_state_dict(like.get_submodule(part).state_dict())
         elif self.standardize is None:
             standardize.fit(data.chunks)
         else:

@@ -13,10 +13,13 @@ from longtail.catalogue.method import Builder, Builders, Method
 from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import TASKS
 from longtail.data import Part, TrainingSet
+from longtail.methods.decoupling import classifiers
 from longtail.methods.estimators import baselines as estimators
+from longtail.methods.experts import ride
 from longtail.methods.margins import ldam
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
+from longtail.methods.steps import sam
 from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,10 @@ CATALOG: dict[str, Builder] = {
     "term": robust.term,
     "eg": robust.eg,
     "small-loss": robust.small_loss,
+    "crt": classifiers.crt,
+    "ncm": classifiers.ncm,
+    "sam": sam.sam,
+    "ride": ride.ride,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
     "logistic-posthoc": estimators.logistic_posthoc,

@@ -58,8 +58,8 @@ def build(
         head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean) or "projection".
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" for the body under autocast.
-        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), tabular(numeric, categories, hidden, dropout).
-            All arguments are plain JSON.
+        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), tabular(numeric, categories, hidden, dropout);
+            and of all of them branches=1 and narrow=1.0, for experts with layers of their own. All are plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.
