@@ -65,6 +65,25 @@ def found() -> dict[str, comparisons.Comparison]:
     return Found()
 
 
+class TestAnotherBaseline:
+    @pytest.mark.parametrize(
+        ("task", "baseline", "kind"),
+        [
+            ("self-supervised", "ce", "supervised"), ("self-supervised", "focal", "supervised"),
+            ("supervised", "simclr", "self-supervised"), ("partial", "ce", "supervised"),
+        ],
+    )  # fmt: skip
+    def test_of_another_task_is_refused_before_training(self, task: str, baseline: str, kind: str) -> None:
+        line = f"baseline must be a method of the task, {task}, got '{baseline}', which is {kind}; see longtail methods"
+        with pytest.raises(ValueError, match=f"^{line} --task {task}$"):
+            compared(task, baseline=baseline)
+
+    def test_is_the_reference_of_its_task(self) -> None:
+        summary = compared("self-supervised", baseline="simclr-ts", methods="simclr").summary
+        roles = {row["method"]: row["role"] for row in summary["rows"]}
+        assert roles == {"simclr-ts": "reference", "simclr": "method", "ce": "context"}
+
+
 class TestTheReference:
     @pytest.mark.parametrize("task", TASKS)
     def test_is_the_tasks_and_stands_in_the_summary(self, found: dict[str, comparisons.Comparison], task: str) -> None:
