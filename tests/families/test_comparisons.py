@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -61,6 +63,25 @@ def found() -> dict[str, comparisons.Comparison]:
             return self[task]
 
     return Found()
+
+
+class TestAnotherBaseline:
+    @pytest.mark.parametrize(
+        ("task", "baseline", "kind"),
+        [
+            ("self-supervised", "ce", "supervised"), ("self-supervised", "focal", "supervised"),
+            ("supervised", "simclr", "self-supervised"), ("partial", "ce", "supervised"),
+        ],
+    )  # fmt: skip
+    def test_of_another_task_is_refused_before_training(self, task: str, baseline: str, kind: str) -> None:
+        line = f"baseline must be a method of the task, {task}, got '{baseline}', which is {kind}; see longtail methods"
+        with pytest.raises(ValueError, match=f"^{line} --task {task}$"):
+            compared(task, baseline=baseline)
+
+    def test_is_the_reference_of_its_task(self) -> None:
+        summary = compared("self-supervised", baseline="simclr-ts", methods="simclr").summary
+        roles = {row["method"]: row["role"] for row in summary["rows"]}
+        assert roles == {"simclr-ts": "reference", "simclr": "method", "ce": "context"}
 
 
 class TestTheReference:
@@ -126,7 +147,7 @@ class TestContext:
         assert [row["role"] for row in summary["rows"]][-1] == "context"
         assert tables.cells(summary)[-1][0] == "ce §"
         assert [line for line in tables.about(summary) if line.startswith("§ context") and "(ce)" in line]
-        assert tables.comma_separated(summary).splitlines()[-1].endswith(",context")
+        assert list(csv.DictReader(io.StringIO(tables.comma_separated(summary))))[-1]["role"] == "context"
         assert "| ce § |" in tables.markdown(summary)
         assert list(recall_plot.recalls(summary)) == ["simclr", "simclr-ts", "ce"]
         assert " ce " in recall_plot.text(summary)

@@ -59,6 +59,8 @@ class Method:
             training.
         taken: the slots that it has filled, itself or a base below it.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
+        twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
+            its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
         example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
@@ -75,6 +77,7 @@ class Method:
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
     own: Mapping[str, Any] = field(default_factory=dict)
+    twin: str | None = None
     trains: str = "a network"
     example: Example = None
     key: str = ""

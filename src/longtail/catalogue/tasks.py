@@ -73,15 +73,16 @@ def unmet_needs(task: str, rows: Part, unlabeled: Part | None = None) -> str | N
     return None
 
 
-def role(task: str, method_task: str, spec: str) -> str | None:
+def role(task: str, method_task: str, spec: str, reference: str | None = None) -> str | None:
     """Return the role of a method in a comparison of a task: "reference", "method", "context", or None: refused.
 
     Args:
         task: of the comparison.
         method_task, spec: of the method.
+        reference: spec of the comparison's reference where it is not that of the task.
     """
     needs = TASKS[task]
-    if spec == needs.reference:
+    if spec == (reference or needs.reference):
         return REFERENCE
     if method_task in (task, needs.also_compared):
         return METHOD

@@ -17,6 +17,9 @@ def compare(
     methods: Annotated[str, typer.Option(help='A preset (quick, all) or specs: "ce,ldam-drw(scale=20)".')] = "quick",
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 3,
     metric: Annotated[str, typer.Option(help="balanced_accuracy, accuracy or macro_f1.")] = "balanced_accuracy",
+    baseline: Annotated[
+        str | None, typer.Option(help="The method that others are compared with. Default: that of the folder, else ce.")
+    ] = None,
     folds: o.Folds = None,
     *,
     reading: dict[str, Any],
@@ -43,8 +46,8 @@ def compare(
     limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
     check_limits(**limits)
     options: dict[str, Any] = {
-        "methods": methods, "seeds": seeds, "metric": metric, "folds": folds, "out": out, "device": o.device(device),
-        **reading, **recipe_options(training),
+        "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
+        "device": o.device(device), **reading, **recipe_options(training),
     }  # fmt: skip
     if dry_run:
         return plan_output.show_estimate(prepare(data, **options), jobs, evaluations, json)

@@ -110,20 +110,24 @@ def methods(
     return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data)
 
 
-def added(task: str) -> list[Method]:
+def added(task: str, baseline: Method | None = None) -> list[Method]:
     """Return the methods that every comparison of a task has: its reference first, then those shown as context.
+
+    Args:
+        task: of the comparison.
+        baseline: the reference in place of the task's own.
 
     Raises:
         ValueError: one of them is not in the catalogue.
     """
     builders = catalogue()
-    keys = (TASKS[task].reference, *TASKS[task].always_shown)
+    keys = (*(() if baseline else (TASKS[task].reference,)), *TASKS[task].always_shown)
     if missing := [key for key in keys if key not in builders]:
         raise ValueError(
             f"{task} methods are compared with {missing[0]!r}, which is not among the methods; install a package that "
             f"adds it by the entry points {ENTRY_POINTS}, or train each method by itself"
         )
-    return [resolve(key, builders) for key in keys]
+    return [*([baseline] if baseline else []), *(resolve(key, builders) for key in keys)]
 
 
 def overview(task: str | None = None) -> list[dict[str, Any]]:

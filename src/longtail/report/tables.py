@@ -11,7 +11,7 @@ from typing import Any
 from longtail.facts.messages import visible
 from longtail.report import small_classes
 from longtail.report.printable import shown
-from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread
+from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
 from longtail.report.text_table import aligned, markdown_table
 
 Summary = dict[str, Any]
@@ -19,11 +19,17 @@ Summary = dict[str, Any]
 NAMES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1"}
 SHORT = {"balanced_accuracy": "bal. acc.", "accuracy": "accuracy", "macro_f1": "macro F1"}
 GROUPS = ("many", "medium", "few")
+VERSUS_TWIN = "vs twin"
 
 
 def shot_groups(summary: Summary) -> tuple[str, ...]:
     """The groups of classes that have a column; none below three classes, which have no groups."""
     return GROUPS if any(summary["data"]["groups"][group] for group in GROUPS) else ()
+
+
+def has_twins(summary: Summary) -> bool:
+    """Whether some row has a twin other than the reference, so that twins have a column."""
+    return any(twin(row, summary["reference"]) for row in summary["rows"])
 
 
 def header(summary: Summary) -> list[str]:
@@ -35,8 +41,8 @@ def header(summary: Summary) -> list[str]:
     every = [] if shots else range(len(summary["data"]["classes"]))
     means = {m: small_classes.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
     marked = (small_classes.marked(group, groups[group], summary) for group in shots)
-    versus = f"vs {summary['reference']}"
-    return ["method", means[metric], versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
+    versus = [f"vs {summary['reference']}", *([VERSUS_TWIN] if has_twins(summary) else [])]
+    return ["method", means[metric], *versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
 
 
 def cells(summary: Summary) -> list[list[str]]:
@@ -50,6 +56,7 @@ def cells(summary: Summary) -> list[list[str]]:
         name += "" if row.get("comparable", True) else " †"
         name += f" {CONTEXT_MARK}" if context(row) else ""
         line = [name, spread(mean[metric], row["std"][metric] if row.get("varies", True) else None), difference(row)]
+        line += [visible(twin(row, summary["reference"]))] if has_twins(summary) else []
         line += [percent(mean[group]) for group in shot_groups(summary)]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
         lines.append(line)
@@ -71,6 +78,11 @@ def about(summary: Summary) -> list[str]:
         f"Groups: {group_rule(data['groups']['rule'], counts)}. vs {summary['reference']}: paired difference in "
         "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
+    if has_twins(summary):
+        lines.append(
+            f"{VERSUS_TWIN}: the same difference to the plain method of the same model, which is named; empty where it "
+            f"is {summary['reference']}. The intervals of both columns hold at once."
+        )
     shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
@@ -119,14 +131,13 @@ def group_rule(rule: str, counts: Sequence[float]) -> str:
 
 
 def verdict_lines(summary: Summary) -> list[str]:
-    """The verdict, whether retraining was needed for it, and what the leader gains and costs."""
+    """The verdict, what beats its twin, whether retraining was needed, and what the leader gains and costs."""
     if summary["verdict"] is None:
         apart, reference = not all(row.get("comparable", True) for row in summary["rows"]), summary["reference"]
         alike = f" under the recipe of {reference}" if apart else ""
         return [f"No verdict: it needs finished runs of {reference} and of another method{alike}."]
-    lines = [visible(summary["verdict"]["sentence"])]
-    if summary["retraining"] is not None:
-        lines.append(visible(summary["retraining"]["sentence"]))
+    said = [summary[name] for name in ("verdict", "twins", "retraining") if summary.get(name) is not None]
+    lines = [visible(one["sentence"]) for one in said]
     gain = gain_line(summary)
     return [*lines, gain] if gain else lines
 
@@ -209,12 +220,12 @@ def comma_separated(summary: Summary) -> str:
     writer = csv.writer(file, lineterminator="\n")
     ends = ("mean", "low", "high")
     head = ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_{summary['reference']}_{e}" for e in ends)]
-    writer.writerow([*head, "seconds", "seeds", "recipe", "role"])
+    writer.writerow([*head, "seconds", "seeds", "recipe", "role", "twin", *(f"vs_twin_{e}" for e in ends)])
     for row in summary["rows"]:
-        interval = row.get("difference") or {}
+        interval, paired = row.get("difference") or {}, row.get("twin") or {}
         writer.writerow(
             [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(interval.get(e) for e in ends),
              row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common",
-             row.get("role", "method")]
+             row.get("role", "method"), *(paired.get(e) for e in ("method", *ends))]
         )  # fmt: skip
     return file.getvalue()
