@@ -11,7 +11,10 @@ from longtail.cli.terminal import print_json
 
 
 def methods(
-    task: Annotated[str | None, typer.Option(help="Only methods for this kind of data (supervised).")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Only methods of this task: supervised, semi-supervised, partial, self-supervised."),
+    ] = None,
     json: o.Json = False,
 ) -> int:
     """List every method: key, paper, year, knobs, and what it is in one line.

@@ -136,7 +136,7 @@ def plan(prepared: Prepared) -> Plan:
         ValueError: the folder holds another comparison, or the task's reference is not in the catalogue.
     """
     # the reference first: others share its training, not it theirs
-    asked = {m.spec: m for m in [*added(prepared.task), *prepared.methods]}
+    asked = {m.spec: m for m in [*added(prepared.task, truth=prepared.splits.truth is not None), *prepared.methods]}
     planned = Plan(**{**vars(prepared), "methods": tuple(asked.values())})
     stored = stored_config(planned.out, planned.config(), [task.folder for task in planned.tasks])
     if stored is None:
