@@ -69,7 +69,7 @@ def _contents(subject: Subject) -> dict[str, Any]:
     return {
         "duplicates": duplicates.duplicates(subject.ids, subject.names),
         "conflicts": duplicates.conflicts(
-            subject.ids[known], subject.targets[known], subject.classes, [subject.names[i] for i in known]
+            subject.ids[known], subject.targets[known], subject.classes, [subject.names[i] for i in known.tolist()]
         ),
         "leaks": duplicates.leaks(subject.part_ids, subject.parts, subject.declared, names),
     }
