@@ -54,7 +54,7 @@ def hide(
     """
     if splits.train.kind != GIVEN or splits.unlabeled is not None:
         names = ", ".join(simulation.facts)
-        raise ValueError(f"{names} make a task from data whose labels are all known; leave {names} out")
+        raise ValueError(f"{names} must be given for data whose labels are all known; leave {names} out")
     classes, clean = splits.classes, source.targets
     labelled, rest = simulation.divided(clean, classes, rows, before, cut or Cut())
     sets = simulation.candidates(clean[labelled], classes)

@@ -80,9 +80,9 @@ def unlabelled_rows(
     if len(short):
         j = int(short[0])
         raise ValueError(
-            f"unlabelled rows need {counts(max(size, 1))[j]} of class {classes[j]!r}, which has {available[j]} left "
-            "for training; lower unlabeled_size (--unlabeled-size) or labeled (--labeled), or choose another "
-            "unlabeled_ratio (--unlabeled-ratio)"
+            f"unlabeled_size (--unlabeled-size) must fit the rows, got {max(size, 1)}, which needs "
+            f"{counts(max(size, 1))[j]} of class {classes[j]!r} where {available[j]} are left for training; lower it "
+            "or labeled (--labeled), or choose another unlabeled_ratio (--unlabeled-ratio)"
         )
     return _drawn(spare, counts(size), UNLABELED)
 

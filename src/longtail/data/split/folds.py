@@ -19,9 +19,10 @@ from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.assemble import assemble, weight_notes
 from longtail.data.split.grouping import TRAINED, GroupTable, Rows, fold_groups, fold_rows
 from longtail.data.split.holdout import check_clean, check_shares, declares_no_test, hold_out, simulated, untestable
-from longtail.data.split.limits import check_share
+from longtail.data.split.limits import check_folds, check_share
 from longtail.data.splits import DATA_SEED, Splits
-from longtail.facts.messages import quoted
+
+__all__ = ["Folds", "check_folds"]
 
 ATTEMPTS = 20
 """Partitions to try for a seed, until one tests the groups that seed 0 tests."""
@@ -159,7 +160,7 @@ class Folds:
     def _never_tested(self) -> list[str]:
         """Return a note on rows that are never tested, and why."""
         several = len(self.pool) - len(self._eligible)
-        notes = [f"{several} examples have several candidates and are never tested"] if several else []
+        notes = [f"{several} examples have several candidates: trained on and never tested"] if several else []
         count = len(self._eligible) - len(self.tested)
         if not count:
             return notes
@@ -244,9 +245,3 @@ class Folds:
         if self.val is not None:
             rows["train"], rows["val"] = hold_out(pool, rows["train"], self.val)
         return assemble(pool, rows, {**self.facts, "repetition": seed, "fold": fold}, []).checked()
-
-
-def check_folds(k: Any) -> None:
-    """Raise ValueError where k is not an integer >= 2."""
-    if isinstance(k, bool) or not isinstance(k, int) or k < 2:
-        raise ValueError(f"folds must be an integer >= 2, got {quoted(k)}; 5 is usual")

@@ -113,7 +113,7 @@ def check_clean(pool: Pool, simulation: Simulation | None) -> None:
     if simulation is not None and (pool.kind == CANDIDATES or pool.unlabeled is not None):
         names = ", ".join(simulation.facts)
         what = "candidate sets" if pool.kind == CANDIDATES else "rows without labels"
-        raise ValueError(f"{names} make a task from data whose labels are all known, got {what}; leave {names} out")
+        raise ValueError(f"{names} must be given for data whose labels are all known, got {what}; leave {names} out")
 
 
 def check_shares(test: float | None, val: float | None) -> None:
