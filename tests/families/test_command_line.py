@@ -238,7 +238,7 @@ class TestRefusals:
             (["blanks.csv", "--label", "species"], "--unlabeled same"),
             (["minus.npz"], "--unlabeled"),
             (["clean.csv", "--label", "species", "--unlabeled", "same"], "unlabeled"),
-            (["votes.csv", "--label", "species", "--candidates", "|", "--labeled", "0.5"], "candidates"),
+            (["votes.csv", "--label", "species", "--candidates", "|", "--labeled", "0.5"], "got candidate sets; leave labeled out"),
             (["clean.csv", "--label", "species", "--unlabeled", "nowhere.csv"], "nowhere.csv"),
             (["clean.csv", "--label", "species", "--task", "partial"], "task must be supervised or self-supervised"),
             (["sets.npz", "--task", "self-supervised"], "task must be partial"),

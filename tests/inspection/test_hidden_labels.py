@@ -116,9 +116,8 @@ class TestOnTheCommandLine:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         draw = np.random.default_rng(0)
-        candidates = draw.random((60, 3)) < 0.4
-        candidates[np.arange(60), np.arange(60) % 3] = True
-        candidates[:30] = np.eye(3, dtype=bool)[np.arange(30) % 3]
+        candidates = np.eye(3, dtype=bool)[np.arange(60) % 3]
+        candidates[30:] |= np.eye(3, dtype=bool)[draw.integers(0, 3, 30)]
         np.savez("sets.npz", X=draw.normal(size=(60, 4)), candidates=candidates)
         assert run(["inspect", "sets.npz"]) == 0
         text = capsys.readouterr().out
