@@ -13,10 +13,12 @@ import hidden
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from proden_records import proden
 from tests.cases import cases
 from tests.methods.task_data import noisy
 
+import longtail as lt
 from longtail.catalogue.tasks import TASKS
 from longtail.cli import run
 from longtail.data.rows import BatchedRows
@@ -214,7 +216,23 @@ class TestEqualSteps:
             assert recipe.steps == -(-rows // 16)
             for spec in ("ce", "cb-rs", "ldam-drw", "fixmatch", "darp", "absgd", "sam"):
                 for stage in method(spec).stages(recipe):
-                    assert stage.build(TrainingSet.of(splits), None).data.steps() == recipe.steps, spec
+                    built = stage.build(TrainingSet.of(splits), None)
+                    batches = list(built.data.batches(0.9, torch.Generator().manual_seed(0)))
+                    assert len(batches) == built.data.steps() == recipe.steps, spec
+
+    def test_estimates_shorten_the_steps_and_scale_back(self) -> None:
+        from longtail.comparison.costs import STEPS, ShortRun
+        from longtail.data import load
+        from longtail.engine.default_recipe import default_recipe
+        from longtail.methods import method
+
+        splits = load("digits", labeled=0.2)
+        recipe = default_recipe(splits, batch_size=4)
+        for spec in ("ce", "fixmatch", "oracle"):
+            short = ShortRun.of(method(spec), splits, recipe, "cpu", 2, 1, folds=False)
+            assert short.recipe.steps == STEPS
+            assert short.step_ratio == recipe.steps / STEPS
+            assert len(short.splits.truth) == len(short.splits.train) + len(short.splits.unlabeled)
 
     def test_supervised_data_keep_a_pass_over_their_rows(self) -> None:
         from longtail.data import load
@@ -223,6 +241,38 @@ class TestEqualSteps:
         recipe = default_recipe(load("digits"))
         assert recipe.steps is None
         assert "steps" not in recipe.to_json()
+
+
+@pytest.mark.slow
+class TestInPython:
+    """The words of the command line are arguments of `lt.compare`."""
+
+    TINY: dict[str, Any] = {"seeds": 1, "epochs": 1, "jobs": 1}  # noqa: RUF012
+
+    def test_arrays(self) -> None:
+        X, y = hidden.rows()
+        some = np.where(np.arange(len(y)) % 2 == 1, -1, y)
+        same = lt.compare(X, some, unlabeled="same", methods="fixmatch", **self.TINY).summary
+        further = lt.compare(X[::2], y[::2], unlabeled=X[1::2], methods="fixmatch", **self.TINY).summary
+        assert same["task"] == further["task"] == "semi-supervised"
+        assert same["data"]["unlabeled"] == further["data"]["unlabeled"] == len(y) // 2
+        sets = np.eye(3, dtype=bool)[y] | (np.eye(3, dtype=bool)[(y + 1) % 3] & (np.arange(len(y)) % 3 > 0)[:, None])
+        partial = lt.compare(X, candidates=sets, methods="proden", **self.TINY).summary
+        assert (partial["task"], partial["data"]["counts_known"]) == ("partial", False)
+
+    def test_frames(self) -> None:
+        table = hidden.frame()
+        table.loc[table.index % 2 == 1, "species"] = None
+        found = lt.compare(table, "species", unlabeled="same", methods="fixmatch", **self.TINY).summary
+        assert (found["task"], found["data"]["unlabeled"]) == ("semi-supervised", len(table) // 2)
+
+    @pytest.mark.parametrize("options", [{"labeled": 0.4}, {"labeled": 20}, {"ambiguity": "pair:0.3"}])
+    def test_simulations(self, options: dict[str, Any]) -> None:
+        X, y = hidden.rows()
+        method = "proden" if "ambiguity" in options else "fixmatch"
+        found = lt.compare(X, y, methods=method, **options, **self.TINY)
+        assert found.ok
+        assert "oracle" in {row["method"] for row in found.rows}
 
 
 class TestRefusals:
@@ -238,7 +288,10 @@ class TestRefusals:
             (["blanks.csv", "--label", "species"], "--unlabeled same"),
             (["minus.npz"], "--unlabeled"),
             (["clean.csv", "--label", "species", "--unlabeled", "same"], "unlabeled"),
-            (["votes.csv", "--label", "species", "--candidates", "|", "--labeled", "0.5"], "got candidate sets; leave labeled out"),
+            (
+                ["votes.csv", "--label", "species", "--candidates", "|", "--labeled", "0.5"],
+                "got candidate sets; leave labeled out",
+            ),
             (["clean.csv", "--label", "species", "--unlabeled", "nowhere.csv"], "nowhere.csv"),
             (["clean.csv", "--label", "species", "--task", "partial"], "task must be supervised or self-supervised"),
             (["sets.npz", "--task", "self-supervised"], "task must be partial"),
