@@ -58,11 +58,11 @@ def test_a_method_passes_through() -> None:
 
 class TestLists:
     def test_quick_is_what_the_design_says_and_all_is_all(self) -> None:
-        assert [m.key for m in methods("quick")] == [
+        assert [m.key for m in methods("quick", task="supervised")] == [
             "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted",
             "logit-adjusted-posthoc",
         ]  # fmt: skip
-        networks = set(catalog.CATALOG) - set(catalog.ESTIMATORS)
+        networks = set(catalog.CATALOG) - set(catalog.ESTIMATORS) - set(catalog.CONTEXT)
         assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS.keys["all"])
 
     def test_for_a_table_scikit_learns_classifiers_join_them(self) -> None:

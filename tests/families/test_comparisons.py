@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,16 @@ class TestTheReference:
     def test_stands_beside_an_imbalance_only_where_that_is_known(
         self, found: dict[str, comparisons.Comparison]
     ) -> None:
-        assert "(ratio unknown)" in tables.about(found["partial"].summary)[0]
-        assert "(ratio unknown)" not in tables.about(found["semi-supervised"].summary)[0]
+        nobody_knows = replace(SPLITS["partial"], truth=None)
+        unknown = lt.compare(nobody_knows, methods="proden", seeds=1, jobs=1, **TINY).summary
+        assert "expected by their candidate sets (ratio unknown)" in tables.about(unknown)[0]
+        for task in ("partial", "semi-supervised"):
+            counts = torch.bincount(SPLITS[task].truth[: len(SPLITS[task].train)]).tolist()
+            assert found[task].summary["data"]["class_counts"] == counts
+            assert f"(ratio {counts[0] / counts[-1]:.4g})" in tables.about(found[task].summary)[0]
+        # groups and their recalls are by the same counts, here and wherever a run is read again
+        (row,) = [row for row in found["partial"].rows if row["method"] == "proden"]
+        assert row["mean"]["few"] == row["recall"][2]
 
     def test_that_is_not_in_the_catalogue_is_one_error_before_anything_is_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from report_summary import METRICS, row, summary
 from rich.console import Console
 
 from longtail.cli import comparison_output
-from longtail.report import files, tables
+from longtail.report import files, recall_plot, tables
 
 
 def test_cells_are_percent_with_deviation_and_interval() -> None:
@@ -294,3 +294,36 @@ class TestTwins:
             assert all(len(line.rstrip()) <= width for line in out.splitlines())
             assert all(name in out.splitlines()[0] for name in first)
             assert ("vs twin" in out.splitlines()[0]) == (width > 60)
+
+
+class TestHiddenLabels:
+    """Rows without labels, candidate sets, and ce on the true labels."""
+
+    UNKNOWN = {"class_counts": [51.25, 30.5, 18.25], "counts_known": False}  # noqa: RUF012
+
+    def test_expected_counts_are_no_counts(self) -> None:
+        comparison = summary()
+        comparison["data"] |= self.UNKNOWN
+        first, second, *_ = tables.about(comparison)
+        assert first == (
+            "hand: 100 training examples, 3 classes of 51.2 to 18.2 expected by their candidate sets (ratio unknown), "
+            "30 test examples; 2 seeds, 200 epochs, last epoch."
+        )
+        assert second.startswith("Groups: thirds, expected. ")
+        assert "recall of the rarest class by expected count 25.0 -> 50.0 %" in str(tables.gain_line(comparison))
+        text = recall_plot.text(comparison).splitlines()
+        assert text[0].split()[:2] == ["class", "expected"]
+        assert "51.2" in text[1]
+
+    def test_rows_without_labels_and_equal_steps_are_said(self) -> None:
+        comparison = summary(recipe={"epochs": 50, "steps": 9})
+        comparison["data"] |= {"unlabeled": 400}
+        first = tables.about(comparison)[0]
+        assert "183 labelled and 400 unlabelled training examples, 3 classes of 100 to 33 (ratio 3.03)" in first
+        assert "50 epochs of 9 steps" in first
+
+    def test_the_oracle_is_explained(self) -> None:
+        rows = [*summary()["rows"], row("oracle", 0.9, [0.9] * 3, role="context", difference=None)]
+        lines = tables.about(summary(rows=rows, task="partial"))
+        assert "oracle: ce on the true labels of all training examples, which no other row sees." in lines
+        assert not any(line.startswith("oracle") for line in tables.about(summary()))

@@ -23,7 +23,8 @@ class Task:
         unlabeled: whether its methods also need rows without labels.
         also_compared: another task whose methods are compared with its own.
         context: another task whose methods are shown in its tables, outside the verdict.
-        always_shown: context methods that are in every table.
+        always_shown: methods that are in every table as context, whatever their task; one that needs true labels only
+            where these are known.
     """
 
     reference: str
@@ -36,8 +37,8 @@ class Task:
 
 TASKS = {
     SUPERVISED: Task("ce"),
-    SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED),
-    PARTIAL: Task("cc", labels=CANDIDATES),
+    SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED, always_shown=("oracle",)),
+    PARTIAL: Task("cc", labels=CANDIDATES, always_shown=("oracle",)),
     SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce",)),
 }
 """The one definition of every task."""
@@ -84,6 +85,8 @@ def role(task: str, method_task: str, spec: str, reference: str | None = None) -
     needs = TASKS[task]
     if spec == (reference or needs.reference):
         return REFERENCE
+    if spec in needs.always_shown:
+        return CONTEXT
     if method_task in (task, needs.also_compared):
         return METHOD
     return CONTEXT if method_task == needs.context else None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, TRAINING, recipe_options, with_options
+from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json
 
 
@@ -21,6 +21,7 @@ def compare(
         str | None, typer.Option(help="The method that others are compared with. Default: that of the folder, else ce.")
     ] = None,
     folds: o.Folds = None,
+    task: o.Task = None,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
@@ -36,6 +37,9 @@ def compare(
 
     Without arguments: scikit-learn's handwritten digits made long-tailed; no network, about a minute.
 
+    Rows without labels (--unlabeled) and candidate sets (--candidates) get methods that learn from them, beside their
+    task's reference; --labeled and --ambiguity hide labels of clean data, to measure what that costs.
+
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """
     from longtail.cli import comparison_output, plan_output, progress
@@ -47,7 +51,7 @@ def compare(
     check_limits(**limits)
     options: dict[str, Any] = {
         "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
-        "device": o.device(device), **reading, **recipe_options(training),
+        "device": o.device(device), "task": task, **data_options(reading), **recipe_options(training),
     }  # fmt: skip
     if dry_run:
         return plan_output.show_estimate(prepare(data, **options), jobs, evaluations, json)

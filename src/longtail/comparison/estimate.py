@@ -57,7 +57,9 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
         memory = peak_memory() + workers * (memory + data_bytes(prepared.splits))
     return {
         "data": prepared.splits.name,
+        "task": prepared.task,
         "train": len(prepared.splits.train),
+        "unlabeled": None if prepared.splits.unlabeled is None else len(prepared.splits.unlabeled),
         "test": len(prepared.splits.test),
         "classes": len(prepared.splits.classes),
         "folds": None if prepared.folds is None else prepared.folds.k,

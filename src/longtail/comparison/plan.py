@@ -161,7 +161,8 @@ def _planned(prepared: Prepared) -> Plan:
 
     On tables and features the twin of every compared method comes before it, where it was not asked for.
     """
-    asked = {m.spec: m for m in [*added(prepared.task, prepared.baseline), *prepared.methods]}
+    always = added(prepared.task, prepared.baseline, truth=prepared.splits.truth is not None)
+    asked = {m.spec: m for m in [*always, *prepared.methods]}
     planned = Plan(**{**vars(prepared), "methods": tuple(asked.values())})
     if len(prepared.splits.train.input_shape) > 1:
         return planned

@@ -75,13 +75,14 @@ def prepare(
     task = task_of(splits.train, splits.unlabeled, task)
     if reference is not None:
         _check_baseline(reference, task, splits)
-    added(task, reference)  # refuses a task without its reference in the catalogue
+    added(task, reference, truth=splits.truth is not None)  # refuses a task without its reference
     resolved = resolve(
         methods,
         val=splits.val is not None,
         table=getattr(splits.preparation, "kind", None) == "table",
         task=task,
         data=TrainingSet.of(splits),
+        truth=splits.truth is not None,
     )
     recipe = default_recipe(splits, **recipe_options)
     recipe.check(splits.train)
@@ -134,7 +135,8 @@ def _check_arguments(
         check_folds(folds)
     # without `out` the folder is runs/<name of the data>, which is known only after loading
     check_not_data(Path("runs") if out is None else out, data)
-    check_not_data(Path("runs") if out is None else out, options.get("data_dir"))
+    for option in ("data_dir", "unlabeled"):
+        check_not_data(Path("runs") if out is None else out, options.get(option))
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")
     known = (*DATA_OPTIONS, *RECIPE_OPTIONS)

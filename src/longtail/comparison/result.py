@@ -18,6 +18,7 @@ from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining,
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task
 from longtail.facts.groups import groups
+from longtail.runs.outputs import group_counts
 from longtail.runs.run import Run
 
 SCHEMA = 1
@@ -32,7 +33,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         if task.finished:
             finished[task.spec][task.seed] = task
     rows = [_row(plan, spec, finished) for spec in finished]
-    counts = _as_numbers(plan.data.class_counts)
+    counts, unlabeled = _as_numbers(group_counts(plan.data)), plan.splits.unlabeled
     members = groups(counts)
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
@@ -44,7 +45,10 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
             "notes": list(dict.fromkeys((*plan.data.notes, *getattr(plan.splits.preparation, "notes", ())))),
             "classes": list(plan.data.classes),
             "class_counts": counts,
-            "counts_known": plan.splits.train.counts_known,
+            # where candidate sets hide them, the counts are expected ones
+            "counts_known": plan.data.counts_known or plan.data.clean_counts is not None,
+            "labels": plan.splits.train.kind,
+            "unlabeled": None if unlabeled is None else len(unlabeled),
             "test_counts": _as_numbers(plan.data.test_counts),
             "test_rows": tested_rows_by_class(plan.data),
             "groups": {

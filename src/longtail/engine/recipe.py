@@ -31,6 +31,7 @@ RANGES = {
     "momentum": Range(0, 1, open_high=True),
     "weight_decay": Range(0, open_high=True),
     "warmup": Range(0, integer=True),
+    "steps": Range(1, integer=True),
 }
 
 
@@ -55,6 +56,7 @@ class Recipe:
         precision: "float32", "bfloat16" (the network's body under autocast), or "auto" (see `engine.precision`).
         compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
             half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
+        steps: optimiser steps of an epoch, for every method alike; None means a pass over the rows that it trains on.
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
     """
 
@@ -74,6 +76,7 @@ class Recipe:
     standardize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     precision: str = "float32"
     compile: bool = False
+    steps: int | None = None
     kind: str = "common"
 
     def __post_init__(self) -> None:
@@ -92,7 +95,7 @@ class Recipe:
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}; choose one of these"
                 )
         for name, rule in RANGES.items():
-            if not (name == "warmup" and self.warmup is None):
+            if not (name in ("warmup", "steps") and getattr(self, name) is None):
                 rule.check(name, getattr(self, name))
         if self.epochs > MOST_EPOCHS:
             raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {quoted(self.epochs)}; 200 is usual")
@@ -164,8 +167,8 @@ class Recipe:
             build(self.builder(data))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields; they belong to a training's identity."""
-        return asdict(self)
+        """Return all fields; they belong to a training's identity. Without `steps` that field is left out."""
+        return {name: value for name, value in asdict(self).items() if not (name == "steps" and value is None)}
 
 
 def build(builder: dict[str, Any]) -> nn.Module:

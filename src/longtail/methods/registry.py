@@ -11,7 +11,7 @@ from longtail.catalogue.choose import Presets, choose
 from longtail.catalogue.describe import explanation, method_rows
 from longtail.catalogue.method import Builder, Builders, Method
 from longtail.catalogue.resolve import resolve
-from longtail.catalogue.tasks import TASKS
+from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED, TASKS
 from longtail.data import Part, TrainingSet
 from longtail.methods.decoupling import classifiers
 from longtail.methods.estimators import baselines as estimators
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CATALOG: dict[str, Builder] = {
     "ce": plain.ce,
+    "oracle": plain.oracle,
     "sigmoid-ce": plain.sigmoid_ce,
     "focal": plain.focal,
     "cb-ce": reweighting.cb_ce,
@@ -59,13 +60,25 @@ CATALOG: dict[str, Builder] = {
     "trees-posthoc": estimators.trees_posthoc,
 }
 
-QUICK = (
-    "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
-)  # fmt: skip
+QUICK = {
+    SUPERVISED: (
+        "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
+    ),
+    SEMI_SUPERVISED: ("fixmatch",),
+    PARTIAL: ("cc", "proden"),
+    SELF_SUPERVISED: ("simclr",),
+}  # fmt: skip
+"""Task -> its methods in the preset quick; a comparison takes those of its own task."""
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
+CONTEXT = ("oracle",)
+"""Methods that are shown beside others; no preset has them."""
 PRESETS = Presets(
-    {"quick": QUICK, "all": tuple(key for key in CATALOG if key not in ESTIMATORS), "estimators": ESTIMATORS},
+    {
+        "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT)),
+        "estimators": ESTIMATORS,
+    },
     extended=("quick", "all"),
     with_val=("ce-threshold",),
     with_table=ESTIMATORS,
@@ -105,17 +118,19 @@ def methods(
     table: bool = False,
     task: str | None = None,
     data: TrainingSet | Part | None = None,
+    truth: bool = False,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`."""
-    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data)
+    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data, truth=truth)
 
 
-def added(task: str, baseline: Method | None = None) -> list[Method]:
+def added(task: str, baseline: Method | None = None, *, truth: bool = False) -> list[Method]:
     """Return the methods that every comparison of a task has: its reference first, then those shown as context.
 
     Args:
         task: of the comparison.
         baseline: the reference in place of the task's own.
+        truth: whether true labels are known where labels are missing or sets, for context methods that need them.
 
     Raises:
         ValueError: one of them is not in the catalogue.
@@ -127,7 +142,8 @@ def added(task: str, baseline: Method | None = None) -> list[Method]:
             f"{task} methods are compared with {missing[0]!r}, which is not among the methods; install a package that "
             f"adds it by the entry points {ENTRY_POINTS}, or train each method by itself"
         )
-    return [*([baseline] if baseline else []), *(resolve(key, builders) for key in keys)]
+    always = [one for one in (resolve(key, builders) for key in keys) if truth or not one.needs_truth]
+    return [*([baseline] if baseline else []), *always]
 
 
 def overview(task: str | None = None) -> list[dict[str, Any]]:

@@ -67,15 +67,13 @@ def about(summary: Summary) -> list[str]:
     """What was measured, in lines: data, groups, seeds, selection, reuse, what is missing."""
     data, seeds = summary["data"], summary["seeds"]
     counts = sorted(data["class_counts"], reverse=True)
-    # of candidate sets the counts are only expected, evener than the true ones
-    ratio = f"{counts[0] / counts[-1]:.4g}" if data.get("counts_known", True) else "unknown"
-    # sums of sample weights need not be whole
-    trained, tested = sum(counts), sum(data["test_counts"])
+    steps = summary["recipe"].get("steps")
+    epochs = f"{summary['recipe']['epochs']} epochs" + (f" of {steps} steps" if steps else "")
+    rule = group_rule(data["groups"]["rule"], counts) + ("" if counts_known(summary) else ", expected")
     lines = [
-        f"{data['name']}: {trained:.9g} training examples, {len(counts)} classes of {counts[0]:.6g} to "
-        f"{counts[-1]:.6g} (ratio {ratio}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
-        f"{summary['recipe']['epochs']} epochs, {summary['select']}.",
-        f"Groups: {group_rule(data['groups']['rule'], counts)}. vs {summary['reference']}: paired difference in "
+        f"{data['name']}: {_training_examples(summary)}, {sum(data['test_counts']):.9g} test examples; {len(seeds)} "
+        f"seed{'s' * (len(seeds) > 1)}, {epochs}, {summary['select']}.",
+        f"Groups: {rule}. vs {summary['reference']}: paired difference in "
         "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
     if has_twins(summary):
@@ -96,12 +94,34 @@ def about(summary: Summary) -> list[str]:
             f"{CONTEXT_MARK} context: no {summary['task']} method, so outside the ranking and the verdict "
             f"({', '.join(beside)})."
         )
+    if "oracle" in beside:
+        lines.append("oracle: ce on the true labels of all training examples, which no other row sees.")
     constant = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
     if constant:
         lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
     return list(map(visible, [*lines, *unfinished(summary)]))
+
+
+def counts_known(summary: Summary) -> bool:
+    """Whether the class counts are counts; of candidate sets they are only expected, evener than the true ones."""
+    return bool(summary["data"].get("counts_known", True))
+
+
+def _training_examples(summary: Summary) -> str:
+    """How many training examples of how many classes; sums of sample weights need not be whole."""
+    data = summary["data"]
+    counts, unlabeled = sorted(data["class_counts"], reverse=True), data.get("unlabeled")
+    rows = f"{sum(counts):.9g} training examples"
+    if unlabeled is not None:
+        rows = f"{sum(counts):.9g} labelled and {unlabeled} unlabelled training examples"
+    if counts_known(summary):
+        return (
+            f"{rows}, {len(counts)} classes of {counts[0]:.6g} to {counts[-1]:.6g} (ratio {counts[0] / counts[-1]:.4g})"
+        )
+    sizes = f"{counts[0]:.1f} to {counts[-1]:.1f} expected by their candidate sets"
+    return f"{rows}, {len(counts)} classes of {sizes} (ratio unknown)"
 
 
 def unfinished(summary: Summary) -> list[str]:
@@ -154,8 +174,9 @@ def gain_line(summary: Summary) -> str | None:
     seconds, method = gain["seconds"], gain["method"]
     extra = f"{seconds[1] / seconds[0]:.2f}x the time of {summary['reference']}" if seconds[0] > 0 else "no extra time"
     rarest, largest = gain["few_classes"], gain["many_classes"]
+    expected = "" if counts_known(summary) else " by expected count"
     changes = [
-        f"of the {f'{rarest} rarest classes' if rarest > 1 else 'rarest class'} {_moved(gain['few'])}",
+        f"of the {f'{rarest} rarest classes' if rarest > 1 else 'rarest class'}{expected} {_moved(gain['few'])}",
         f"of the {f'{largest} largest' if largest > 1 else 'largest'} {_moved(gain['many'])}",
     ]
     opening = "What you gain" if gain["shown"] else "Not shown to be a gain"
