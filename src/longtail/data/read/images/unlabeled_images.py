@@ -55,9 +55,7 @@ def further_images(tree: Tree, unlabeled: Any, features: Any) -> Tree | None:
     further = scan(Path(unlabeled))
     way_out = f'call it {FOLDER}, beside the class folders, and pass unlabeled="same" (--unlabeled same)'
     if not further.images:
-        raise ValueError(
-            f"unlabeled (--unlabeled) must be a folder of images, got {str(unlabeled)!r}; check it"
-        )
+        raise ValueError(f"unlabeled (--unlabeled) must be a folder of images, got {str(unlabeled)!r}; check it")
     if further.root.resolve().is_relative_to(tree.root.resolve()):
         raise ValueError(
             f"unlabeled (--unlabeled) must lie outside of the labelled images, got {str(unlabeled)!r}; move it, or "

@@ -86,7 +86,9 @@ def table_pool(
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
-    features, type_notes = infer_column_types(features)
+    typed, type_notes = infer_column_types(features.iloc[:count])  # further rows have to fit
+    changed = [c for c in typed.columns if typed[c].dtype != features[c].dtype]
+    features = features.astype(dict.fromkeys(changed, "category")) if changed else features
     name = name or reading.name
     pool = Pool(
         name=name,
