@@ -13,7 +13,7 @@ from torch import Tensor
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool, labelled
 from longtail.data.read import column_roles
-from longtail.data.read.array_labels import SAME
+from longtail.data.read.array_labels import SAME, is_same
 from longtail.data.read.tables import further_rows, labels
 from longtail.data.read.tables.column_types import infer_column_types
 from longtail.data.read.tables.dialect import check_unique
@@ -114,7 +114,7 @@ def _encoded(
         if unlabeled is not None:
             raise ValueError("unlabeled (--unlabeled) cannot go with candidates (--candidates); pass one of them")
         return labels.encode_sets(label, series, candidates, classes), none, {"candidates": candidates}
-    if isinstance(unlabeled, str) and unlabeled == SAME:
+    if is_same(unlabeled):
         return *labels.encode_some(label, series, classes), {"unlabeled": SAME}
     return labels.encode(label, series, classes), none, {}
 
