@@ -13,7 +13,7 @@ from longtail.data.origin import Origin
 from longtail.data.pool import PARTS, Pool, labelled
 from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read import array_files
-from longtail.data.read.array_labels import SAME, ArrayLabels, missing_labels, read_labels, unlabelled_inputs
+from longtail.data.read.array_labels import SAME, ArrayLabels, is_same, missing_labels, read_labels, unlabelled_inputs
 from longtail.data.read.arrays import as_inputs, as_weight, check_length, is_frame, of_dataset
 from longtail.data.read.candidates import array_sets
 from longtail.data.read.options import ALLOWED, refuse
@@ -179,7 +179,7 @@ def _pool(
 ) -> Pool:
     """Return the pool of these rows and of further ones without labels, unless these are among them."""
     targets, missing = labels.targets, labels.missing
-    if unlabeled is not None and (isinstance(unlabeled, str) and unlabeled == SAME):
+    if is_same(unlabeled):
         facts = {**facts, "unlabeled": SAME}
     elif unlabeled is not None:
         if groups is not None or sample_weight is not None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool, labelled
 from longtail.data.read import column_roles
-from longtail.data.read.array_labels import SAME
+from longtail.data.read.array_labels import SAME, is_same
 from longtail.data.read.tables import further_rows, labels
 from longtail.data.read.tables.column_types import infer_column_types
 from longtail.data.read.tables.dialect import check_unique
@@ -86,7 +86,9 @@ def table_pool(
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
-    features, type_notes = infer_column_types(features)
+    typed, type_notes = infer_column_types(features.iloc[:count])  # further rows have to fit
+    changed = [c for c in typed.columns if typed[c].dtype != features[c].dtype]
+    features = features.astype(dict.fromkeys(changed, "category")) if changed else features
     name = name or reading.name
     pool = Pool(
         name=name,
@@ -112,7 +114,7 @@ def _encoded(
         if unlabeled is not None:
             raise ValueError("unlabeled (--unlabeled) cannot go with candidates (--candidates); pass one of them")
         return labels.encode_sets(label, series, candidates, classes), none, {"candidates": candidates}
-    if isinstance(unlabeled, str) and unlabeled == SAME:
+    if is_same(unlabeled):
         return *labels.encode_some(label, series, classes), {"unlabeled": SAME}
     return labels.encode(label, series, classes), none, {}
 
