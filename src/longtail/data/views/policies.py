@@ -6,15 +6,14 @@ A policy maps the name of a view to (inputs of a batch, generator) -> inputs of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""(inputs of a batch, the epoch's generator) -> inputs of the same shape."""
-Policy = Mapping[str, Augment]
-"""View by name -> how inputs are augmented for it; "plain" and "weak" always exist."""
+from longtail.data.views.cutout import Cutout
+from longtail.data.views.masking import Masking
+from longtail.data.views.noise import Noise
+from longtail.data.views.pixels import InTurn, InUint8
+from longtail.data.views.rand_augment import RandAugment
+from longtail.data.views.types import Augment, Policy
 
 
 def default_policy(shape: Sequence[int], augment: Augment | None) -> Policy:
@@ -33,12 +32,13 @@ def image_policy(augment: Augment | None) -> Policy:
     Args:
         augment: crop and flip, or None where images must not be changed in training: then no view mirrors either.
     """
-    return {}
+    strong = InUint8(InTurn((RandAugment(), Cutout())))
+    return {"strong": strong if augment is None else InTurn((augment, strong))}
 
 
 def feature_policy() -> Policy:
     """Return the views of features (N, D) without columns of their own meaning, such as embeddings."""
-    return {}
+    return {"strong": Noise()}
 
 
 def table_policy(sources: Sequence[int]) -> Policy:
@@ -47,4 +47,4 @@ def table_policy(sources: Sequence[int]) -> Policy:
     Args:
         sources: for each of the D input columns the column of the table that it comes from.
     """
-    return {}
+    return {"strong": Masking(sources=tuple(sources))}
