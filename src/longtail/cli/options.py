@@ -92,7 +92,9 @@ Folds = Annotated[
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training part (by default enough for its size).")]
 Model = Annotated[
     str | None,
-    typer.Option(help="Network: auto (by the inputs), tabular, linear, mlp, convnet or resnet32 (cifar's default)."),
+    typer.Option(
+        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default) or wide_resnet."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
 Recipe = Annotated[

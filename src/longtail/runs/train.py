@@ -81,8 +81,8 @@ class Fit(Iterator[Record]):
         folder: of the run; None writes nothing.
         store: folder for finished stages, shared between the runs of a comparison.
         device: where to train.
-        threads: CPU threads (by default one for small networks, all for resnet32); recorded, and used on resume, since
-            another number gives other last bits.
+        threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
+            resume, since another number gives other last bits.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
     """
 

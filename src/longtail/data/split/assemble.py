@@ -31,10 +31,12 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
         from longtail.data.prepare.table import TablePreparation
 
         preparation = TablePreparation.fit(pool.rows.take(rows["train"]).frame)
-        parts = {
-            name: _with_weights(Examples(preparation(part.rows.frame), part.targets, pool.classes), part)  # type: ignore[union-attr]
-            for name, part in pools.items()
-        }
+
+        def prepared(part: Pool) -> Part:
+            inputs = preparation(part.rows.frame)  # type: ignore[union-attr]
+            return _with_weights(Examples(inputs, part.targets, pool.classes, policy=preparation.policy), part)
+
+        parts = {name: prepared(part) for name, part in pools.items()}
         notes = [*notes, *getattr(preparation, "notes", ())]
     notes = [*pool.notes, *notes, *weight_notes(pool)]
     truths = [part.truth for name in ("train", "unlabeled") if (part := pools.get(name)) and part.truth is not None]
