@@ -38,7 +38,7 @@ TASKS = {
     SUPERVISED: Task("ce"),
     SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED),
     PARTIAL: Task("cc", labels=CANDIDATES),
-    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce",)),
+    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce", "random-encoder")),
 }
 """The one definition of every task."""
 NEEDED = {GIVEN: "one label a row", CANDIDATES: "candidate sets", NONE: "rows without labels"}
@@ -83,6 +83,8 @@ def role(task: str, method_task: str, spec: str) -> str | None:
     needs = TASKS[task]
     if spec == needs.reference:
         return REFERENCE
+    if spec in needs.always_shown:
+        return CONTEXT
     if method_task in (task, needs.also_compared):
         return METHOD
     return CONTEXT if method_task == needs.context else None

@@ -17,9 +17,11 @@ from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
 from longtail.learners import FittedEstimator
+from longtail.learners.probes import PROBES
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
+DEFAULT_PROBE = next(iter(PROBES))
 MOST_EPOCHS = 1_000_000
 """Upper limit of epochs; a larger number is taken for a typing error."""
 
@@ -55,6 +57,8 @@ class Recipe:
         precision: "float32", "bfloat16" (the network's body under autocast), or "auto" (see `engine.precision`).
         compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
             half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
+        probe: the classifier on frozen features by which self-supervised methods are compared, one of
+            `learners.probes.PROBES`.
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
     """
 
@@ -74,6 +78,7 @@ class Recipe:
     standardize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     precision: str = "float32"
     compile: bool = False
+    probe: str = DEFAULT_PROBE
     kind: str = "common"
 
     def __post_init__(self) -> None:
@@ -86,6 +91,7 @@ class Recipe:
             ("precision", PRECISIONS),
             ("kind", ("common", "own")),
             ("model", ("auto", *models.BUILDERS)),
+            ("probe", tuple(PROBES)),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -159,8 +165,8 @@ class Recipe:
             build(self.builder(data))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields; they belong to a training's identity."""
-        return asdict(self)
+        """Return the fields that belong to a training's identity: all, the probe only where another is named."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("probe", DEFAULT_PROBE)}
 
 
 def build(builder: dict[str, Any]) -> nn.Module:

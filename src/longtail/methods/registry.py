@@ -15,8 +15,10 @@ from longtail.catalogue.tasks import TASKS
 from longtail.data import Part, TrainingSet
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.margins import ldam
+from longtail.methods.partial import cc, proden
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
+from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,10 @@ CATALOG: dict[str, Builder] = {
     "term": robust.term,
     "eg": robust.eg,
     "small-loss": robust.small_loss,
+    "cc": cc.cc,
+    "proden": proden.proden,
+    "simclr": simclr.simclr,
+    "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
     "logistic-posthoc": estimators.logistic_posthoc,

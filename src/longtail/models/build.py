@@ -16,6 +16,7 @@ from longtail.models.bodies.tabular import tabular
 from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.experts import Experts
 from longtail.models.heads.nearest import NearestClassMean
+from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
 from longtail.models.network import Network
 from longtail.models.standardize import Standardize
@@ -34,6 +35,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "cosine": CosineClassifier,
     "experts": Experts,
     "ncm": NearestClassMean,
+    "neighbours": Neighbours,
     "projection": Projection,
 }
 """name -> (D, C, further arguments) -> head. Every structure has a name, so that every trained model loads again."""
@@ -55,7 +57,8 @@ def build(
         name: "linear", "mlp", "convnet", "resnet32" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
-        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean) or "projection".
+        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean), "neighbours"
+            (k nearest neighbours) or "projection".
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), tabular(numeric, categories, hidden, dropout).

@@ -31,13 +31,17 @@ class Network(nn.Module):
         self.body = body
         self.head = head
 
-    def forward(self, inputs: Tensor) -> Outputs:
-        """Logits, and the features that enter the head."""
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return the features (N, D) that enter the head."""
         x = self.standardize(inputs)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            features = self.body(x)
+            features: Tensor = self.body(x)
         # a head of the user's own may be in another dtype; in plain float32 this is no copy
-        features = features.to(x.dtype)
+        return features.to(x.dtype)
+
+    def forward(self, inputs: Tensor) -> Outputs:
+        """Logits, and the features that enter the head."""
+        features = self.features(inputs)
         logits = self.head(features)
         if logits.ndim == 3:
             return Outputs(logits.mean(1), features, {"experts": logits})

@@ -203,6 +203,7 @@ class Fit(Iterator[Record]):
         predictor = predictor_of(self.method, self.splits, training.learner, self.device)
         arrays = predictions(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
+        (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
         names = (manifest.LINES, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         result = write_result(

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from longtail.data.views.contrastive import Contrast
+
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """(inputs of a batch, the epoch's generator) -> inputs of the same shape."""
 Policy = Mapping[str, Augment]
@@ -33,7 +35,9 @@ def image_policy(augment: Augment | None) -> Policy:
     Args:
         augment: crop and flip, or None where images must not be changed in training: then no view mirrors either.
     """
-    return {}
+    return {
+        "contrast": Contrast(flip=bool(getattr(augment, "flip", False))),
+    }
 
 
 def feature_policy() -> Policy:
