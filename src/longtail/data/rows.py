@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from longtail.data.label_kinds import GIVEN, NONE, count_classes, label_kind
-from longtail.data.views.policies import Augment, Policy, default_policy
+from longtail.data.views.policies import default_policy
+from longtail.data.views.types import Augment, Policy
 from longtail.facts.types import Batch, Draw
 
 

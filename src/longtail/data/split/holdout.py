@@ -79,7 +79,14 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
         preparation = TablePreparation.fit(pool.rows.take(rows["train"]).frame)
         parts = {
             name: _with_weights(
-                Examples(preparation(pool.rows.take(index).frame), pool.targets[index], pool.classes), pool, index
+                Examples(
+                    preparation(pool.rows.take(index).frame),
+                    pool.targets[index],
+                    pool.classes,
+                    policy=preparation.policy,
+                ),
+                pool,
+                index,
             )
             for name, index in rows.items()
         }
