@@ -21,7 +21,11 @@ def predict(
         str, typer.Argument(help="Rows like those of the training: a table, a folder of images, .npz, .npy.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="A .csv or .parquet file; without it, CSV on standard output.")
+        Path | None,
+        typer.Option(
+            help="A .csv or .parquet file; without it, CSV on standard output. An .npz file gets the network's "
+            "features (X, files), which --features reads."
+        ),
     ] = None,
     target_prior: Annotated[
         str | None,
@@ -38,6 +42,8 @@ def predict(
     Probabilities refer to the training prior. With --target-prior they refer to that prior, and the most probable class
     under it is predicted.
 
+    --out NAME.npz writes the network's features of DATA instead: what the encoder of a self-supervised method is for.
+
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
     """
     if raw and target_prior is not None:
@@ -49,16 +55,19 @@ def predict(
 
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
-    target = None if out is None else check_target(out)
+    embeds = out is not None and out.suffix == ".npz"
+    if embeds and (raw or target_prior is not None):
+        raise ValueError("--raw and --target-prior are for probabilities, and an .npz holds features; leave them out")
+    target = out if embeds else None if out is None else check_target(out)
     if target is not None:
         check_not_data(target, data)
     new_prior = prior(target_prior)
     predictor = Predictor.load(model)
     _check_kind(data, predictor.preparation)
-    predictions = predictor.predictions(
-        rows(data, predictor.preparation, delimiter=delimiter, header=header),
-        target_prior=new_prior, raw=raw, skip_bad=skip_bad,
-    )  # fmt: skip
+    new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
+    if embeds and target is not None:
+        return _embed(predictor, new, target, skip_bad, json)
+    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad)
     for note in (*predictions.notes, *_skipped_note(predictions)):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:
@@ -93,6 +102,22 @@ def _check_kind(data: str, preparation: Any) -> None:
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
 
 
+def _embed(predictor: Any, new: Any, target: Path, skip_bad: bool, json: bool) -> int:
+    """Write the features of new rows, and print what was written."""
+    from longtail.runs.embeddings import write_embeddings
+
+    try:
+        written = write_embeddings(predictor, new, target, skip_bad=skip_bad)
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    if json:
+        print_json(written)
+        return 0
+    print_lines(f"{written['rows']} rows of {written['width']} features, {len(written['skipped'])} skipped")
+    print_lines(f"File: {target} (X{', files' if written['files'] else ''})")
+    return 0
+
+
 def _skipped_note(predictions: Any) -> list[str]:
     """A sentence with the number of skipped rows and the first of their names; none where none was skipped."""
     if not predictions.skipped:
@@ -107,8 +132,12 @@ def _write(predictions: Any, target: Path) -> None:
     try:
         predictions.write(target)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ValueError(f"--out {target} cannot be written ({reason}); name a file in another folder") from None
+        raise _unwritable(target, error) from None
+
+
+def _unwritable(target: Path, error: OSError) -> ValueError:
+    reason = error.strerror or type(error).__name__
+    return ValueError(f"--out {target} cannot be written ({reason}); name a file in another folder")
 
 
 def prior(text: str | None) -> Any:

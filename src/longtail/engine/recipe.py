@@ -17,11 +17,10 @@ from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
 from longtail.learners import FittedEstimator
-from longtail.learners.probes import PROBES
+from longtail.learners.probes import DEFAULT_PROBE, PROBES
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
-DEFAULT_PROBE = next(iter(PROBES))
 MOST_EPOCHS = 1_000_000
 """Upper limit of epochs; a larger number is taken for a typing error."""
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from longtail.facts.knobs import Choice
 from longtail.learners.estimator import fit_logged
 from longtail.learners.fitted import matrix
 from longtail.models.heads import Neighbours
@@ -63,7 +62,16 @@ PROBES = {
     "knn-1": Probe(neighbours=1, protocol="class of the nearest training row, features of length 1"),
 }
 """The probes by name; the verdict's is the first, unless another is named."""
-PROBE = Choice(tuple(PROBES))
+DEFAULT_PROBE = next(iter(PROBES))
+
+
+def check_used(probe: str, task: str) -> None:
+    """Raise ValueError where a probe is named and the task has none."""
+    if probe != DEFAULT_PROBE and task != "self-supervised":
+        raise ValueError(
+            f"probe (--probe) must be left out where methods classify themselves, got {probe!r} for a {task} task; "
+            "probes are for self-supervised methods"
+        )
 
 
 def few_shot_rows(targets: Tensor, num_classes: int, seed: int = SEED) -> Tensor:

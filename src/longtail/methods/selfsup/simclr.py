@@ -25,7 +25,7 @@ SDCLR_RECIPE: dict[str, Any] = {
 
 
 def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> Method:
-    """SimCLR: two views of a row attract each other, all other rows repel; a probe on the frozen features classifies.
+    """SimCLR: two views of a row attract each other, all others repel; a probe on the frozen features classifies.
 
     loss = mean over 2N anchors i of -log( exp(s_ip / t) / sum_{k != i} exp(s_ik / t) ), labels unused.
 
