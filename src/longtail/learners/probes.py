@@ -93,16 +93,17 @@ def fit_linear(head: nn.Linear, features: Tensor, targets: Tensor, sample_weight
         head: D -> C, changed.
         features: h (N, D).
         targets: (N,), each class at least once.
-        sample_weight: s (N,), or None for ones.
+        sample_weight: s (N,), or None for ones; mean and std are weighted too.
     """
     from sklearn.linear_model import LogisticRegression
 
     x, y = matrix(features), targets.cpu().numpy()
-    mean, std = x.mean(0), x.std(0)
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight.double().cpu().numpy()
+    mean = np.average(x, 0, weight)
+    std = np.average((x - mean) ** 2, 0, weight) ** 0.5
     std[std <= 1e-10 * np.abs(mean)] = 1.0  # below the rounding of its mean a deviation is none
     model = LogisticRegression(C=1.0, max_iter=1000)
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight.double().cpu().numpy()}
-    fit_logged(model, (x - mean) / std, y, weights)
+    fit_logged(model, (x - mean) / std, y, {"sample_weight": weight})
     slopes, offsets = model.coef_ / std, model.intercept_ - model.coef_ @ (mean / std)
     if len(slopes) == 1:
         slopes, offsets = np.vstack([0 * slopes, slopes]), np.append(0.0, offsets)

@@ -36,4 +36,4 @@ def cc() -> Method:
 def of_candidates(outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress) -> Tensor:
     """Return the losses (B,) of candidate sets, targets (B, C) 0 or 1, times the weight of each row."""
     losses = candidate_likelihood(outputs.logits, targets > 0)
-    return losses if weight is None else losses * weight
+    return losses if weight is None else losses * weight.to(losses.dtype)
