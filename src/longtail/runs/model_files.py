@@ -10,9 +10,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
-from torch import Tensor, nn
+from torch import Tensor
 
-from longtail import posthoc
 from longtail.facts import files, json_documents
 from longtail.facts.json_documents import Rule
 from longtail.facts.messages import quoted, visible
@@ -23,8 +22,6 @@ SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are refused."""
 META, TENSORS = "meta.json", "model.safetensors"
 LINKS = ("softmax", "sigmoid")
-POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment")
-"""The post-hoc rules that a saved model may name; no other is built from a file."""
 _RULES: dict[str, Rule] = {
     "classes": lambda value: isinstance(value, list) and len(value) > 0,
     "scale": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf,
@@ -130,16 +127,3 @@ def _way_out(folder: Path) -> str:
     if models or any(any(folder.glob(f"{pattern}/{FOLD}*/{META}")) for pattern in RUNS):
         return "the models of folds have each seen a part of the rows; train the one to use with longtail train"
     return "name the folder that longtail train wrote (its --out), or a run of a comparison (<method>-<hash>/seed-0)"
-
-
-def posthoc_rule(name: str | None, counts: Tensor) -> nn.Module | None:
-    """Return the post-hoc rule that meta.json names; None where it names none."""
-    if name is None:
-        return None
-    if name not in POSTHOC:
-        raise ValueError(
-            f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}; "
-            "load it with the version that saved it"
-        )
-    rule: nn.Module = getattr(posthoc, name)(counts)
-    return rule

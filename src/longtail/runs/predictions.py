@@ -103,10 +103,7 @@ def check_target(path: str | Path) -> Path:
     """
     target = Path(path)
     if target.suffix not in SUFFIXES or target.is_dir():
-        raise ValueError(
-            f"--out must be a file that ends in {' or '.join(SUFFIXES)} (or .npz for features), got {str(path)!r}; "
-            "rename it"
-        )
+        raise ValueError(f"--out must be a file that ends in {' or '.join(SUFFIXES)}, got {str(path)!r}; rename it")
     if target.suffix == ".parquet":
         _pyarrow()
     return target

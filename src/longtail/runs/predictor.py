@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from longtail import posthoc as rules
 from longtail.data.prepare import new_rows
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.prepare.restored import restored
 from longtail.engine.recipe import build
-from longtail.facts.types import Outputs, as_outputs
+from longtail.facts.types import as_outputs
 from longtail.models.conv_bn_fusion import merge_batch_norms
 from longtail.runs import model_files, priors
 from longtail.runs.predictions import Predictions
 
 EVALUATED = 256
 """Rows evaluated at once: enough for the processor's units, few enough for its caches."""
+POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment")
+"""The post-hoc rules that a saved model may name; no other is built from a file."""
 
 
 class Predictor(nn.Module):
@@ -70,23 +72,13 @@ class Predictor(nn.Module):
     @torch.no_grad()
     def scores(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
         """Return scores (N, C) float32 of prepared inputs, in evaluation mode."""
-        logits = torch.cat([outputs.logits.float() for outputs in self._outputs(inputs, batch_size)])
+        network, device = self.evaluated(), self.class_counts.device
+        parts = [as_outputs(network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
+        logits = torch.cat(parts)
         return logits if self.scale == 1.0 else logits * self.scale
 
-    @torch.no_grad()
-    def features(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
-        """Return the features (N, D) float32 that enter the head; ValueError for a model without."""
-        parts = [outputs.features for outputs in self._outputs(inputs, batch_size)]
-        if any(part is None for part in parts):
-            raise ValueError("the model must be a network with features, got one without; it can only predict classes")
-        return torch.cat([part.float() for part in parts if part is not None])
-
-    def _outputs(self, inputs: Tensor, batch_size: int) -> Iterator[Outputs]:
-        network, device = self._evaluated(), self.class_counts.device
-        return (as_outputs(network(x.to(device))) for x in torch.split(inputs, batch_size))
-
-    def _evaluated(self) -> nn.Module:
-        """The network in evaluation mode with its batch norms fused; fused again when a weight has changed."""
+    def evaluated(self) -> nn.Module:
+        """Return the network in evaluation mode with its batch norms fused; fused again when a weight has changed."""
         self.network.eval()
         versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
         if self._merged is None or self._merged[0] != versions:
@@ -226,7 +218,7 @@ class Predictor(nn.Module):
                 counts,
                 scale=float(meta["scale"]),
                 link=meta["link"],
-                posthoc=model_files.posthoc_rule(meta["posthoc"], counts),
+                posthoc=_rule(meta["posthoc"], counts),
                 preparation=restored(meta.get("preparation"), blobs),
                 label=meta.get("label"),
             )
@@ -239,3 +231,15 @@ class Predictor(nn.Module):
 def load(folder: str | Path, network: nn.Module | None = None) -> Predictor:
     """Load the model of a run folder: `load(folder).predict(rows)`; see `Predictor.load`."""
     return Predictor.load(folder, network)
+
+
+def _rule(name: str | None, counts: Tensor) -> nn.Module | None:
+    if name is None:
+        return None
+    if name not in POSTHOC:
+        raise ValueError(
+            f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}; "
+            "load it with the version that saved it"
+        )
+    rule: nn.Module = getattr(rules, name)(counts)
+    return rule
