@@ -63,8 +63,10 @@ QUICK = (
 )  # fmt: skip
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
+CONTEXT = ("random-encoder",)
+"""Methods that are shown beside others; no preset has them."""
 PRESETS = Presets(
-    {"quick": QUICK, "all": tuple(key for key in CATALOG if key not in ESTIMATORS), "estimators": ESTIMATORS},
+    {"quick": QUICK, "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT)), "estimators": ESTIMATORS},
     extended=("quick", "all"),
     with_val=("ce-threshold",),
     with_table=ESTIMATORS,
