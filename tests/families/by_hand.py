@@ -16,7 +16,6 @@ import torch
 from fixmatch_darp import Refined
 from mwn import MetaWeightNet, balanced
 from proden_records import Records
-from simclr_ts_probe_ssp import nt_xent
 
 from longtail import instance_weights, losses, sampling
 from longtail.catalogue.method import Method
@@ -25,6 +24,7 @@ from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
+from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
 from longtail.optim import UncorrectedAdam
 from longtail.updates import SAM
@@ -117,7 +117,7 @@ def ssp(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
     first, *rest = base.stages(recipe)
 
     def contrast(data: TrainingSet, previous: Learner | None) -> Built:
-        network = recipe.network(data.labeled, "projection", dim=8)
+        network = recipe.network(data.labeled, "projection", dim=128)
         learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
         return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
 

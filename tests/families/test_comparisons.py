@@ -6,14 +6,12 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from proden_records import proden
 from toys import SPLITS
 
 import longtail as lt
@@ -44,14 +42,6 @@ def compared(task: str, **options: Any) -> comparisons.Comparison:
     """The comparison of a task on its own tiny data."""
     options = {"methods": ASKED[task], "seeds": 2, "task": other(task), "jobs": 1, **TINY, **options}
     return lt.compare(SPLITS[task], **options)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def with_cc(registered: None) -> Iterator[None]:
-    """The reference of partial labels, which PRODEN stands in for."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.CATALOG, "cc", proden)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -153,12 +143,14 @@ class TestContext:
 
     def test_stands_in_every_table_and_picture(self, found: dict[str, comparisons.Comparison]) -> None:
         summary = found["self-supervised"].summary
-        assert [row["role"] for row in summary["rows"]][-1] == "context"
-        assert tables.cells(summary)[-1][0] == "ce §"
-        assert [line for line in tables.about(summary) if line.startswith("§ context") and "(ce)" in line]
+        assert [row["role"] for row in summary["rows"]][-2:] == ["context", "context"]
+        beside = [row["method"] for row in summary["rows"][-2:]]
+        assert sorted(beside) == ["ce", "random-encoder"]
+        assert [line[0] for line in tables.cells(summary)[-2:]] == [f"{method} §" for method in beside]
+        assert [line for line in tables.about(summary) if line.startswith("§ context") and ", ".join(beside) in line]
         assert list(csv.DictReader(io.StringIO(tables.comma_separated(summary))))[-1]["role"] == "context"
         assert "| ce § |" in tables.markdown(summary)
-        assert list(recall_plot.recalls(summary)) == ["simclr", "simclr-ts", "ce"]
+        assert list(recall_plot.recalls(summary)) == ["simclr", "simclr-ts", *beside]
         assert " ce " in recall_plot.text(summary)
 
     def test_has_no_part_in_verdict_gain_or_simultaneous_family(self, found: dict[str, comparisons.Comparison]) -> None:
@@ -171,7 +163,7 @@ class TestContext:
         assert ce["difference"] is None
         # one more row beside them leaves the intervals as they are
         more = compared("self-supervised", methods="simclr-ts,focal").summary
-        assert {row["method"] for row in more["rows"] if row["role"] == "context"} == {"ce", "focal"}
+        assert {row["method"] for row in more["rows"] if row["role"] == "context"} == {"ce", "focal", "random-encoder"}
         assert more["verdict"] == verdict
 
 

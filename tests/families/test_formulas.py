@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 import toys
 from fixmatch_darp import Refined
-from simclr_ts_probe_ssp import nt_xent
 
 from longtail.engine import Recipe, Training
 from longtail.methods import method
@@ -57,14 +54,3 @@ class TestFormulas:
         found = targets.solved()
         torch.testing.assert_close(found.sum(1), torch.ones(60))
         torch.testing.assert_close(found.double().sum(0), targets.totals, rtol=1e-4, atol=1e-3)
-
-    def test_nt_xent_is_the_partner_among_all_others(self) -> None:
-        torch.manual_seed(0)
-        first, second = torch.randn(2, 5, 4).unbind()
-        z = F.normalize(torch.cat([first, second]), dim=1).double()
-        each = []
-        for i in range(10):
-            others = [float((z[i] @ z[j] / 0.3).exp()) for j in range(10) if j != i]
-            each.append(-np.log(float((z[i] @ z[(i + 5) % 10] / 0.3).exp()) / sum(others)))
-        expected = torch.tensor(each).view(2, 5).mean(0)
-        torch.testing.assert_close(nt_xent(first, second, 0.3).double(), expected, rtol=1e-5, atol=1e-5)

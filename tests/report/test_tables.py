@@ -59,7 +59,7 @@ def test_context_is_marked_and_explained() -> None:
     beside = row("ce", 0.9, [0.9] * 3, difference=None, role="context")
     comparison = summary(task="self-supervised", rows=[*summary()["rows"], beside])
     assert [line[0] for line in tables.cells(comparison)] == ["ldam", "ce", "ce §"]
-    line = "§ context: no self-supervised method, so outside the ranking and the verdict (ce)."
+    line = "§ context: shown beside self-supervised methods, outside the ranking and the verdict (ce)."
     assert line in tables.about(comparison)
     assert not [line for line in tables.about(summary()) if line.startswith("§")]
 

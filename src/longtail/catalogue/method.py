@@ -16,6 +16,7 @@ from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.facts.types import Draw
 from longtail.learners import SupervisedLearner
+from longtail.learners.supervised import Criterion
 from longtail.losses import Loss
 
 MakeStages = Callable[[Recipe], Sequence[Stage]]
@@ -155,6 +156,8 @@ def one_stage(
     draw: MakeDraw | None = None,
     prepare: Callable[[nn.Module], object] | None = None,
     no_decay: Iterable[str] = (),
+    targets: Callable[[Part], nn.Module] | None = None,
+    criterion: Criterion | None = None,
 ) -> MakeStages:
     """The stages of a method that trains once, from scratch, under the recipe.
 
@@ -165,6 +168,8 @@ def one_stage(
         draw: targets -> which rows an epoch visits; None visits each once.
         prepare: changes the fresh network (bias initialisation).
         no_decay: parameters of the network without weight decay.
+        targets: training rows -> the targets of each batch; None for the given labels.
+        criterion: in place of the loss's own formula (`SupervisedLearner`).
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -173,7 +178,13 @@ def one_stage(
             network = recipe.network(rows, head)
             if prepare is not None:
                 prepare(network)
-            learner = SupervisedLearner(network, loss(rows.class_counts), no_decay=no_decay)
+            learner = SupervisedLearner(
+                network,
+                loss(rows.class_counts),
+                targets=None if targets is None else targets(rows),
+                criterion=criterion,
+                no_decay=no_decay,
+            )
             return Built(learner, rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets)))
 
         return (

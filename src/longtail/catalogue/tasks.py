@@ -39,7 +39,7 @@ TASKS = {
     SUPERVISED: Task("ce"),
     SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED, always_shown=("oracle",)),
     PARTIAL: Task("cc", labels=CANDIDATES, always_shown=("oracle",)),
-    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce",)),
+    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce", "random-encoder")),
 }
 """The one definition of every task."""
 NEEDED = {GIVEN: "one label a row", CANDIDATES: "candidate sets", NONE: "rows without labels"}

@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from longtail.report import recall_plot, tables
+from longtail.report.probes import SIDES, probe_lines
 from longtail.report.rows import context
+from longtail.report.text_table import aligned
 
 WIDE = 118
 """Columns of output that is not a terminal, so that the lines of a table in a log are not broken."""
@@ -32,6 +34,10 @@ def comparison(summary: dict[str, Any]) -> None:
     out = console()
     out.print(_ranked_table(summary, out))
     out.print()
+    if probed := probe_lines(summary):
+        for line in aligned(probed, SIDES):
+            out.print(Text(line), soft_wrap=True)
+        out.print()
     if summary["rows"]:
         out.print(recall_plot.text(summary, ascii_only=not draws_blocks(), room=out.width), markup=False)
         out.print()

@@ -44,6 +44,7 @@ TRAINING: Group = {
     "recipe": (o.Recipe, "common"),
     "precision": (o.Precision, None),
     "compile": (o.Compile, False),
+    "probe": (o.Probe, None),
 }
 """Training every method."""
 

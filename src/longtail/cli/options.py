@@ -103,6 +103,10 @@ Recipe = Annotated[
 Precision = Annotated[
     str | None, typer.Option(help="auto (by the hardware), float32 or bfloat16 (by default: auto for cifar).")
 ]
+Probe = Annotated[
+    str | None,
+    typer.Option(help="Self-supervised: the probe of the verdict: linear (the default), few-shot, knn-10 or knn-1."),
+]
 Evaluations = Annotated[
     int, typer.Option(help="How often the test part is evaluated during a training; decides nothing, costs time.")
 ]

@@ -43,6 +43,7 @@ def train(
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
     from longtail.facts.paths import check_not_data
+    from longtail.learners.probes import check_used
     from longtail.methods import method as resolve
     from longtail.report import weight_plot
     from longtail.report.printable import shown
@@ -56,7 +57,7 @@ def train(
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(method), o.device(device), recipe_options(training)
-    Recipe(**{k: v for k, v in changes.items() if v is not None})
+    check_used(Recipe(**{k: v for k, v in changes.items() if v is not None}).probe, chosen.task)
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
         splits = load(data, **data_options(reading))
         shared = default_recipe(splits, **changes)

@@ -21,6 +21,7 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts.messages import quoted
 from longtail.facts.paths import check_not_data
+from longtail.learners.probes import check_used
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
 
@@ -86,6 +87,7 @@ def prepare(
     )
     recipe = default_recipe(splits, **recipe_options)
     recipe.check(splits.train)
+    check_used(recipe.probe, task)
     return Prepared(
         splits=splits,
         methods=resolved,

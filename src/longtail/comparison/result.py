@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
+from longtail.catalogue.tasks import CONTEXT, METHOD, SELF_SUPERVISED, TASKS
 from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
 from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
@@ -18,6 +18,7 @@ from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining,
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task
 from longtail.facts.groups import groups
+from longtail.learners.probes import PROBES
 from longtail.runs.outputs import group_counts
 from longtail.runs.run import Run
 
@@ -65,6 +66,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         "seeds": list(plan.seeds),
         "folds": None if plan.folds is None else plan.folds.k,
         "select": "last epoch",
+        **_probes(plan),
         "failed": [
             {"method": r.task.spec, "seed": r.task.seed, "error": r.error} for r in results if r.error is not None
         ],
@@ -105,6 +107,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "mean": {name: _mean(values) for name, values in table.items()},
         "std": {name: _std(values) for name, values in table.items()},
         "varies": varies_by_seed(runs),
+        **_probed(runs),
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
@@ -114,6 +117,27 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
             for run, task in zip(runs, tasks.values(), strict=True)
         ],
     }  # fmt: skip
+
+
+def _probes(plan: Plan) -> dict[str, Any]:
+    """Return the probe of the verdict and the protocol of each, of a self-supervised comparison."""
+    if plan.task != SELF_SUPERVISED:
+        return {}
+    return {"probe": plan.recipe.probe, "probes": {name: probe.protocol for name, probe in PROBES.items()}}
+
+
+def _probed(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return mean and standard deviation over seeds of what each probe measured; {} for methods without probes."""
+    if not all("probes" in run for run in runs):
+        return {}
+    statistics: dict[str, Any] = {}
+    for probe, first in runs[0]["probes"].items():
+        table = {name: _numbers([run["probes"][probe][name] for run in runs]) for name in first}
+        statistics[probe] = {
+            "mean": {name: _mean(values) for name, values in table.items()},
+            "std": {name: _std(values) for name, values in table.items()},
+        }
+    return {"probes": statistics}
 
 
 def _reused(plan: Plan, spec: str, seed: int, finished: Mapping[str, Mapping[int, Task]]) -> str | None:

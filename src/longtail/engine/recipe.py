@@ -17,6 +17,7 @@ from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
 from longtail.learners import FittedEstimator
+from longtail.learners.probes import DEFAULT_PROBE, PROBES
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
@@ -57,6 +58,8 @@ class Recipe:
         compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
             half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
         steps: optimiser steps of an epoch, for every method alike; None means a pass over the rows that it trains on.
+        probe: the classifier on frozen features by which self-supervised methods are compared, one of
+            `learners.probes.PROBES`.
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
     """
 
@@ -77,6 +80,7 @@ class Recipe:
     precision: str = "float32"
     compile: bool = False
     steps: int | None = None
+    probe: str = DEFAULT_PROBE
     kind: str = "common"
 
     def __post_init__(self) -> None:
@@ -89,6 +93,7 @@ class Recipe:
             ("precision", PRECISIONS),
             ("kind", ("common", "own")),
             ("model", ("auto", *models.BUILDERS)),
+            ("probe", tuple(PROBES)),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -167,8 +172,9 @@ class Recipe:
             build(self.builder(data))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields; they belong to a training's identity. Without `steps` that field is left out."""
-        return {name: value for name, value in asdict(self).items() if not (name == "steps" and value is None)}
+        """Return the fields that belong to a training's identity: all, `steps` and `probe` only where they are set."""
+        default = {"steps": None, "probe": DEFAULT_PROBE}
+        return {name: value for name, value in asdict(self).items() if name not in default or value != default[name]}
 
 
 def build(builder: dict[str, Any]) -> nn.Module:

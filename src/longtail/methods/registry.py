@@ -17,8 +17,10 @@ from longtail.methods.decoupling import classifiers
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import ride
 from longtail.methods.margins import ldam
+from longtail.methods.partial import cc, proden
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
+from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.steps import sam
 from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
 
@@ -52,6 +54,10 @@ CATALOG: dict[str, Builder] = {
     "ncm": classifiers.ncm,
     "sam": sam.sam,
     "ride": ride.ride,
+    "cc": cc.cc,
+    "proden": proden.proden,
+    "simclr": simclr.simclr,
+    "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
     "logistic-posthoc": estimators.logistic_posthoc,
@@ -71,7 +77,7 @@ QUICK = {
 """Task -> its methods in the preset quick; a comparison takes those of its own task."""
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
-CONTEXT = ("oracle",)
+CONTEXT = ("oracle", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 PRESETS = Presets(
     {

@@ -11,6 +11,7 @@ from typing import Any
 from longtail.facts.messages import visible
 from longtail.report import small_classes
 from longtail.report.printable import shown
+from longtail.report.probes import SIDES, about_probes, probe_lines
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
 from longtail.report.text_table import aligned, markdown_table
 
@@ -91,7 +92,7 @@ def about(summary: Summary) -> list[str]:
         )
     if beside := [row["method"] for row in summary["rows"] if context(row)]:
         lines.append(
-            f"{CONTEXT_MARK} context: no {summary['task']} method, so outside the ranking and the verdict "
+            f"{CONTEXT_MARK} context: shown beside {summary['task']} methods, outside the ranking and the verdict "
             f"({', '.join(beside)})."
         )
     if "oracle" in beside:
@@ -99,6 +100,7 @@ def about(summary: Summary) -> list[str]:
     constant = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
     if constant:
         lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")
+    lines += about_probes(summary)
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
     return list(map(visible, [*lines, *unfinished(summary)]))
@@ -214,7 +216,9 @@ def _table(summary: Summary) -> tuple[list[list[str]], str]:
 
 def markdown(summary: Summary) -> str:
     """The table and its sentences as Markdown."""
-    paragraphs = [markdown_table(*_table(summary)), *verdict_lines(summary), *about(summary)]
+    probed = probe_lines(summary)
+    further = [markdown_table(probed, SIDES)] if probed else []
+    paragraphs = [markdown_table(*_table(summary)), *further, *verdict_lines(summary), *about(summary)]
     return "\n\n".join(paragraphs).replace("*", "\\*") + "\n"
 
 
@@ -224,14 +228,21 @@ def html(summary: Summary) -> str:
     def row(tag: str, line: list[str]) -> str:
         return "<tr>" + "".join(f"<{tag}>{markup.escape(cell)}</{tag}>" for cell in line) + "</tr>"
 
-    body = "".join(row("td", line) for line in cells(summary))
+    def table(head: list[str], lines: list[list[str]]) -> str:
+        body = "".join(row("td", line) for line in lines)
+        return f"<table><thead>{row('th', head)}</thead><tbody>{body}</tbody></table>"
+
+    probed = probe_lines(summary)
+    further = table(probed[0], probed[1:]) if probed else ""
     notes = "".join(f"<p>{markup.escape(line)}</p>" for line in [*verdict_lines(summary), *about(summary)])
-    return f"<table><thead>{row('th', header(summary))}</thead><tbody>{body}</tbody></table>{notes}"
+    return table(header(summary), cells(summary)) + further + notes
 
 
 def plain(summary: Summary) -> str:
     """The table in aligned columns, for print."""
-    return "\n".join([*aligned(*_table(summary)), "", *verdict_lines(summary), *about(summary)])
+    probed = probe_lines(summary)
+    further = ["", *aligned(probed, SIDES)] if probed else []
+    return "\n".join([*aligned(*_table(summary)), *further, "", *verdict_lines(summary), *about(summary)])
 
 
 def comma_separated(summary: Summary) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits, TrainingSet, load
 from longtail.data.true_labels import with_true_labels
 from longtail.engine import Recipe, Training, malloc
@@ -24,6 +25,7 @@ from longtail.runs import manifest
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
+from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
 
 OnEpoch = Callable[[Record], None]
@@ -206,7 +208,10 @@ class Fit(Iterator[Record]):
         start = time.perf_counter()
         predictor = predictor_of(self.method, self._trained_on, training.learner, self.device)
         arrays = predictions(predictor, self.splits)
+        if self.method.task == SELF_SUPERVISED:
+            arrays |= probe_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
+        (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
         names = (manifest.LINES, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         result = write_result(
