@@ -70,6 +70,7 @@ def table_pool(
     dropped = [_column("drop_columns", c, columns, target, reading.header) for c in drop]
     encoded, missing, tasks = _encoded(target, reading.frame[target], classes, unlabeled, candidates)
     frame, parts, files = reading.frame.drop(columns=[target]), reading.parts, reading.files
+    notes = reading.notes
     if unlabeled is not None and "unlabeled" not in tasks:
         if sample_weight is not None:
             raise ValueError("sample_weight must be known of unlabeled rows, too; name a column of both with weight")
@@ -80,7 +81,7 @@ def table_pool(
         )
         parts, tasks = further_rows.extended(parts, len(frame) - count), {"unlabeled": others.name}
         files = (*(files or ((name or reading.name, count),)), *(others.files or (("unlabeled", len(frame) - count),)))
-        missing = np.arange(len(frame)) >= count
+        missing, notes = np.arange(len(frame)) >= count, (*notes, *others.notes)
     roles = column_roles.read_roles(frame, **named, declared=parts, declared_by="files by part")
     features = frame.drop(columns=[*named.values(), *dropped])
     if features.shape[1] == 0:
@@ -99,7 +100,7 @@ def table_pool(
         groups=roles.groups,
         sample_weight=roles.weights if sample_weight is None else sample_weight,
         facts={"source": name, "label": target, **named, **({"drop_columns": dropped} if dropped else {}), **tasks},
-        notes=(*reading.notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
+        notes=(*notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
         origin=Origin(files or ((name, count),)),
     )
     return labelled(pool, missing)
