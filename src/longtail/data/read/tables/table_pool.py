@@ -79,10 +79,8 @@ def table_pool(
             raise ValueError("sample_weight must be known of unlabeled rows, too; name a column of both with weight")
         in_files = _is_path(unlabeled)
         others = _reading(unlabeled, delimiter if in_files else None, reading.header if in_files else None, expected)
-        reading, tasks = (
-            further_rows.below(reading, others, target, named.get("split"), dropped),
-            {"unlabeled": others.name if in_files else "frame"},
-        )
+        reading = further_rows.below(reading, others, target, named.get("split"), dropped)
+        tasks = {"unlabeled": others.name if in_files else "frame"}
         missing = np.arange(len(reading.frame)) >= count
     roles = column_roles.read_roles(reading.frame, **named, declared=reading.parts, declared_by="files by part")
     features = reading.frame.drop(columns=[*named.values(), *dropped])
