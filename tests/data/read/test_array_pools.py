@@ -145,6 +145,14 @@ class TestCandidates:
         assert found.class_counts.tolist() == pytest.approx(expected.tolist())
         assert not found.counts_known
 
+    def test_are_read_from_names_too(self) -> None:
+        names = [" | ".join(np.array(["a", "b", "c"])[row]) for row in SETS]
+        found = pool(X, names, candidates="|")
+        assert torch.equal(found.targets, torch.from_numpy(SETS))
+        assert found.facts["candidates"] == "|"
+        with pytest.raises(TypeError, match="separates the names in labels, which are missing"):
+            pool(X, candidates="|")
+
     def test_of_files_with_labels_of_test_rows(self, tmp_path: Path) -> None:
         path = tmp_path / "sets.npz"
         np.savez(path, X=X, candidates=SETS, X_test=X[::6], y_test=Y[::6], classes=["a", "b", "c"])

@@ -191,9 +191,13 @@ class TestRefusals:
     def test_of_data_whose_labels_are_not_all_known(self) -> None:
         X, y = clean()
         some = np.where(np.arange(90) % 3 == 0, -1, y)
-        with pytest.raises(ValueError, match="labeled must be given for data whose labels are all known"):
+        with pytest.raises(
+            ValueError, match=r"labeled \(--labeled\) must be given for data whose labels are all known"
+        ):
             load(X, some, unlabeled="same", labeled=0.3)
-        with pytest.raises(ValueError, match="ambiguity must be given for data whose labels are all known"):
+        with pytest.raises(
+            ValueError, match=r"ambiguity \(--ambiguity\) must be given for data whose labels are all known"
+        ):
             load(load(X, y, labeled=0.3), ambiguity=0.3)
 
     def test_nothing_asked_is_nothing_hidden(self) -> None:

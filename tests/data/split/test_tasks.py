@@ -188,7 +188,9 @@ class TestSimulationsInFolds:
 
     def test_of_data_whose_labels_are_not_all_known_is_refused(self) -> None:
         for data in (some(), partial()):
-            with pytest.raises(ValueError, match="labeled must be given for data whose labels are all known"):
+            with pytest.raises(
+                ValueError, match=r"labeled \(--labeled\) must be given for data whose labels are all known"
+            ):
                 Folds(data, 3, None, simulation(labeled=0.25))
 
 
