@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from longtail.data.label_kinds import known_classes
+from longtail.data.label_kinds import CANDIDATES, known_classes
 from longtail.data.origin import Origin
 from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read.arrays import examples
@@ -20,7 +20,7 @@ from longtail.data.read.options import flag, given_as
 from longtail.data.simulate import Simulation, simulation
 from longtail.data.simulate.parts import hide
 from longtail.data.simulate.removed_labels import Cut
-from longtail.data.split.holdout import TEST_SHARE, split
+from longtail.data.split.holdout import TEST_SHARE, check_shares, split
 from longtail.data.split.limits import check_share
 from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.facts import profiles
@@ -148,6 +148,8 @@ def _hidden(splits: Splits, simulation: Simulation) -> Splits:
 
 def _validated(splits: Splits, share: float) -> Splits:
     """Return the splits with a share of the training rows whose class is known as validation part."""
+    if splits.train.kind == CANDIDATES:
+        check_shares(None, share)
     known, train = known_classes(splits.train.targets, len(splits.classes)), splits.train
     eligible = torch.nonzero(known >= 0).flatten()
     out = eligible[held_out(known[eligible], share)[1]]

@@ -20,7 +20,7 @@ def divided(sizes: list[int], rows: torch.Tensor | None = None, cut: Cut | None 
     before = torch.arange(len(targets))
     options = {"labeled": None, "size": None, "ratio": None, **values}
     names = [f"c{j}" for j in range(len(sizes))]
-    return divide(targets, names, before if rows is None else rows, before, cut or Cut(), **options)  # type: ignore[arg-type]
+    return divide(targets, names, before if rows is None else rows, before, cut or Cut(), **options)
 
 
 def shuffled(sizes: list[int]) -> torch.Tensor:

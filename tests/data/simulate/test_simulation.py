@@ -42,10 +42,10 @@ class TestDigits:
     def test_the_test_part_never_changes(self) -> None:
         plain = load("digits")
         for values in ({"labeled": 0.2}, {"labeled": 50, "unlabeled_size": 40}, {"ambiguity": 0.3}):
-            made = load("digits", **values)  # type: ignore[arg-type]
-            assert torch.equal(made.test.inputs, plain.test.inputs)  # type: ignore[union-attr]
+            made = load("digits", **values)
+            assert torch.equal(made.test.inputs, plain.test.inputs)
             assert torch.equal(made.test.targets, plain.test.targets)
-            assert torch.equal(made.test_rows, plain.test_rows)  # type: ignore[arg-type]
+            assert torch.equal(made.test_rows, plain.test_rows)
             assert made.hash != plain.hash
 
     def test_reversed_rows_come_from_before_the_cut(self) -> None:
@@ -55,14 +55,14 @@ class TestDigits:
         counts = torch.bincount(splits.truth[len(splits.train) :], minlength=10)
         assert counts.tolist() == sorted(counts.tolist())
         assert int(counts[9]) > int(DIGITS[9])
-        rows = [part.inputs.flatten(1) for part in (splits.train, splits.unlabeled, splits.test)]  # type: ignore[union-attr]
+        rows = [part.inputs.flatten(1) for part in (splits.train, splits.unlabeled, splits.test)]
         assert len(torch.cat(rows).unique(dim=0)) == sum(map(len, rows))
 
     def test_ambiguity_keeps_the_rows_and_names_the_truth(self) -> None:
         splits, plain = load("digits", ambiguity=0.3), load("digits")
         assert splits.train.kind == "candidates"
         assert splits.unlabeled is None
-        assert torch.equal(splits.truth, plain.train.targets)  # type: ignore[arg-type]
+        assert torch.equal(splits.truth, plain.train.targets)
         assert splits.train.targets[torch.arange(276), plain.train.targets].all()
         assert splits.clean_counts is not None
         assert splits.clean_counts.tolist() == DIGITS.tolist()
@@ -74,7 +74,7 @@ class TestDigits:
         assert splits.unlabeled is not None
         assert splits.val.kind == "given"
         assert len(splits.val) + len(splits.train) == int(torch.ceil(DIGITS * 0.5).sum())
-        assert len(splits.truth) == len(splits.train) + len(splits.unlabeled)  # type: ignore[arg-type]
+        assert len(splits.truth) == len(splits.train) + len(splits.unlabeled)
         partial = load("digits", ambiguity="pair:0.3", val=0.2)
         assert partial.val is not None
         assert partial.val.kind == "given"
@@ -83,7 +83,7 @@ class TestDigits:
         assert partial.train.targets[torch.arange(len(partial.train)), partial.truth].all()
 
     def test_is_the_same_every_time_and_another_value_is_other_data(self) -> None:
-        hashes = [load("digits", **v).hash for v in ({"labeled": 0.2}, {"labeled": 0.2}, {"labeled": 0.3})]  # type: ignore[arg-type]
+        hashes = [load("digits", **v).hash for v in ({"labeled": 0.2}, {"labeled": 0.2}, {"labeled": 0.3})]
         assert hashes[0] == hashes[1] != hashes[2]
         sets = [load("digits", ambiguity=a).hash for a in (0.3, "0.3", "pair:0.3")]
         assert sets[0] == sets[1] != sets[2]
@@ -153,7 +153,7 @@ class TestTraining:
     def test_rows_read_one_by_one_have_no_other_labels(self, values: dict[str, Any]) -> None:
         X, y = clean()
         pairs = [(torch.from_numpy(row), int(label)) for row, label in zip(X, y, strict=True)]
-        part = MappedExamples(pairs, torch.from_numpy(y), ("a", "b", "c"), identity="pairs")  # type: ignore[arg-type]
+        part = MappedExamples(pairs, torch.from_numpy(y), ("a", "b", "c"), identity="pairs")
         made = load(Splits("pairs", part, part), **values)
         given = made.train.targets if made.train.kind == "given" else torch.empty(0, dtype=torch.int64)
         for rows in (made.train, made.unlabeled):
@@ -191,9 +191,13 @@ class TestRefusals:
     def test_of_data_whose_labels_are_not_all_known(self) -> None:
         X, y = clean()
         some = np.where(np.arange(90) % 3 == 0, -1, y)
-        with pytest.raises(ValueError, match="labeled must be given for data whose labels are all known"):
+        with pytest.raises(
+            ValueError, match=r"labeled \(--labeled\) must be given for data whose labels are all known"
+        ):
             load(X, some, unlabeled="same", labeled=0.3)
-        with pytest.raises(ValueError, match="ambiguity must be given for data whose labels are all known"):
+        with pytest.raises(
+            ValueError, match=r"ambiguity \(--ambiguity\) must be given for data whose labels are all known"
+        ):
             load(load(X, y, labeled=0.3), ambiguity=0.3)
 
     def test_nothing_asked_is_nothing_hidden(self) -> None:

@@ -19,6 +19,11 @@ SAME = "same"
 """The value of `unlabeled` where the rows without labels are among the others."""
 
 
+def is_same(unlabeled: Any) -> bool:
+    """Return whether rows without labels are among the others."""
+    return isinstance(unlabeled, str) and unlabeled == SAME
+
+
 class ArrayLabels(NamedTuple):
     """Targets (N,), -1 where missing, or candidate sets (N, C); the C class names; (N,) bool, which are missing."""
 
@@ -34,8 +39,7 @@ def read_labels(labels: Any, classes: Sequence[str] | None, unlabeled: Any) -> A
         ValueError: labels are missing and may not be, or none is missing that should be; and as `encode`.
     """
     missing = missing_labels(labels)
-    same = isinstance(unlabeled, str) and unlabeled == SAME
-    if not same:
+    if not is_same(unlabeled):
         if missing.any() and _array(labels).dtype.kind in "if":
             raise ValueError(
                 f"labels must be >= 0, got -1 in {int(missing.sum())} of {len(missing)} rows; drop these rows, or pass "

@@ -13,9 +13,9 @@ from longtail.data.origin import Origin
 from longtail.data.pool import PARTS, Pool, labelled
 from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read import array_files
-from longtail.data.read.array_labels import SAME, ArrayLabels, missing_labels, read_labels, unlabelled_inputs
+from longtail.data.read.array_labels import SAME, ArrayLabels, is_same, missing_labels, read_labels, unlabelled_inputs
 from longtail.data.read.arrays import as_inputs, as_weight, check_length, is_frame, of_dataset
-from longtail.data.read.candidates import array_sets
+from longtail.data.read.candidates import array_sets, check_separator, parse_sets
 from longtail.data.read.options import ALLOWED, refuse
 from longtail.data.read.tables.table_pool import table_pool
 from longtail.data.rows import Examples
@@ -79,7 +79,7 @@ def _file_labels(arrays: dict[str, np.ndarray], suffixes: dict[str, str], classe
         if unlabeled is not None:
             raise ValueError("unlabeled (--unlabeled) cannot go with candidate sets; leave out rows without labels")
         sets = [_sets_of_part(arrays, suffix, classes) for suffix in suffixes.values()]
-        return _of_sets(np.concatenate(sets), classes)
+        return _of_sets(np.concatenate(sets), None, classes)
     labels = np.concatenate([np.asarray(arrays[f"y{suffix}"]).ravel() for suffix in suffixes.values()])
     return read_labels(labels, classes, unlabeled)
 
@@ -92,8 +92,13 @@ def _sets_of_part(arrays: dict[str, np.ndarray], suffix: str, classes: Any) -> n
     return np.asarray(np.eye(len(names), dtype=bool)[indices.numpy()])
 
 
-def _of_sets(sets: Any, classes: Any) -> ArrayLabels:
-    targets, names = array_sets(sets, classes)
+def _of_sets(sets: Any, labels: Any, classes: Any) -> ArrayLabels:
+    """Return candidate sets from truth values (N, C), or from N labels with what separates the names in each."""
+    if isinstance(sets, str):
+        cells = [str(label) for label in labels]
+        targets, names = parse_sets(cells, check_separator(sets), "labels", classes)
+    else:
+        targets, names = array_sets(sets, classes)
     return ArrayLabels(targets, names, np.zeros(len(targets), dtype=bool))
 
 
@@ -141,12 +146,14 @@ def _features_pool(
     sets, unlabeled = given.get("candidates"), given.get("unlabeled")
     if labels is None and sets is None:
         raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
-    if labels is not None and sets is not None:
+    if labels is not None and sets is not None and not isinstance(sets, str):
         raise TypeError("labels and candidates name the labels twice; pass one of them")
+    if isinstance(sets, str) and labels is None:
+        raise TypeError("candidates (--candidates) separates the names in labels, which are missing; pass them, too")
     if sets is not None and unlabeled is not None:
         raise ValueError("unlabeled (--unlabeled) cannot go with candidate sets; leave out rows without labels")
     inputs = as_inputs(features)
-    read = _of_sets(sets, classes) if sets is not None else read_labels(labels, classes, unlabeled)
+    read = read_labels(labels, classes, unlabeled) if sets is None else _of_sets(sets, labels, classes)
     check_length(inputs, len(read.targets))
     for option in ("group", "split"):
         if option in given and np.shape(given[option]) != (len(inputs),):
@@ -162,6 +169,7 @@ def _features_pool(
         groups=_group_codes(given["group"]) if "group" in given else None,
         sample_weight=weights,
         facts={"source": name},
+        separator=sets if isinstance(sets, str) else None,
     )
 
 
@@ -176,10 +184,11 @@ def _pool(
     groups: np.ndarray | None,
     sample_weight: Tensor | None,
     facts: dict[str, Any],
+    separator: str | None = None,
 ) -> Pool:
     """Return the pool of these rows and of further ones without labels, unless these are among them."""
     targets, missing = labels.targets, labels.missing
-    if unlabeled is not None and (isinstance(unlabeled, str) and unlabeled == SAME):
+    if is_same(unlabeled):
         facts = {**facts, "unlabeled": SAME}
     elif unlabeled is not None:
         if groups is not None or sample_weight is not None:
@@ -194,7 +203,7 @@ def _pool(
         parts = None if parts is None else np.append(parts, np.repeat("train", len(rest)))
         files, facts = (*files, (source, len(rest))), {**facts, "unlabeled": source}
     if targets.ndim == 2:
-        facts = {**facts, "candidates": "array"}
+        facts = {**facts, "candidates": separator or "array"}
     rows = Examples(inputs, targets, labels.classes)
     pool = Pool(
         name, rows, targets, labels.classes, parts, groups, sample_weight, _features(inputs), facts,

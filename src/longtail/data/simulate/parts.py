@@ -53,8 +53,7 @@ def hide(
         ValueError: the training part has candidate sets, or there are rows without labels.
     """
     if splits.train.kind != GIVEN or splits.unlabeled is not None:
-        names = ", ".join(simulation.facts)
-        raise ValueError(f"{names} must be given for data whose labels are all known; leave {names} out")
+        raise ValueError(f"{simulation.words} must be given for data whose labels are all known; leave it out")
     classes, clean = splits.classes, source.targets
     labelled, rest = simulation.divided(clean, classes, rows, before, cut or Cut())
     sets = simulation.candidates(clean[labelled], classes)

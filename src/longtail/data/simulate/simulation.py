@@ -35,6 +35,11 @@ class Simulation:
         """The values that are given: they belong to the identity of the data."""
         return {name: value for name in SIMULATIONS if (value := getattr(self, name)) is not None}
 
+    @property
+    def words(self) -> str:
+        """The names of these values with their flags, for messages."""
+        return ", ".join(f"{name} (--{name.replace('_', '-')})" for name in self.facts)
+
     def divided(self, targets: Tensor, classes: Sequence[str], rows: Tensor, before: Tensor, cut: Cut) -> Divided:
         """Return the training rows with and without labels; see `divide`. With `ambiguity`, all rows have labels."""
         if self.ambiguity is not None:

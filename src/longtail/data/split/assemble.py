@@ -62,6 +62,11 @@ def _apart(rest: Pool, held_out_parts: list[Pool], notes: list[str]) -> Pool:
     together = np.isin(rest.groups, np.concatenate(evaluated)) if evaluated else np.zeros(len(rest), dtype=bool)
     if not together.any():
         return rest
+    if together.all():
+        raise ValueError(
+            f"rows without labels must share no group with rows held out, got all {len(rest)} in such groups; add rows "
+            "of other groups, or leave out group (--group)"
+        )
     notes.append(f"{int(together.sum())} rows without labels are in groups that are held out, and were left out")
     return rest.take(torch.from_numpy(np.flatnonzero(~together)))
 

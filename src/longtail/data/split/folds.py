@@ -59,10 +59,10 @@ class Folds:
         check_folds(self.k)
         if self.val is not None:
             check_share("val (--val)", self.val)
-            if self.pool.kind == CANDIDATES:
-                check_shares(None, self.val)
         check_classes(self.classes)
         check_clean(self.pool, self.simulation)
+        if self.kind == CANDIDATES:
+            check_shares(None, self.val)
         declared = sorted({"train"} if self.pool.parts is None else {str(p) for p in np.unique(self.pool.parts)})
         if declared != ["train"]:
             raise ValueError(

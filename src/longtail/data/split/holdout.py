@@ -80,6 +80,8 @@ def split(
     if simulation is not None:
         pool, rows = simulated(pool, rows, before, Cut(ratio, profile), simulation)
         facts |= simulation.facts
+        if pool.kind == CANDIDATES:
+            check_shares(None, val)
     if val is not None and "val" not in rows:
         rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed)
         facts["val"] = val
@@ -111,9 +113,10 @@ def simulated(
 def check_clean(pool: Pool, simulation: Simulation | None) -> None:
     """Raise ValueError where labels are to be hidden of data that have rows without, or sets."""
     if simulation is not None and (pool.kind == CANDIDATES or pool.unlabeled is not None):
-        names = ", ".join(simulation.facts)
         what = "candidate sets" if pool.kind == CANDIDATES else "rows without labels"
-        raise ValueError(f"{names} must be given for data whose labels are all known, got {what}; leave {names} out")
+        raise ValueError(
+            f"{simulation.words} must be given for data whose labels are all known, got {what}; leave it out"
+        )
 
 
 def check_shares(test: float | None, val: float | None) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from longtail.data.pool import Pool, labelled
 from longtail.data.prepare.images import FeaturePreparation
-from longtail.data.read.array_labels import SAME, check_some
+from longtail.data.read.array_labels import SAME, check_some, is_same
 from longtail.data.read.candidates import check_separator, parse_sets
 from longtail.data.read.column_roles import filled, read_roles
 from longtail.data.read.images.class_folders import folder_labels, folder_parts, part_folders
@@ -75,7 +75,7 @@ def image_pool(
     parts = None if declared is None else _of_all(names, in_classes.images, declared.tolist(), "train")
     if label is None:
         labels = _of_all(names, in_classes.images, folder_labels(in_classes, folders), "")
-    elif unlabeled == SAME:
+    elif is_same(unlabeled):
         labels = [text.strip() and text for text in columns[label]]
     else:
         labels = list(filled("label", label, columns[label], tree.images, unlabeled_option=True))
@@ -111,7 +111,7 @@ def _targets(
         return *parse_sets(labels, check_separator(separator), "labels of images"), {"candidates": separator}
     classes = tuple(sorted({label for label in labels if label}))
     targets = class_indices(labels, classes)
-    if unlabeled == SAME:
+    if is_same(unlabeled):
         check_some((targets < 0).numpy(), "the images")
     facts = {} if unlabeled is None else {"unlabeled": SAME if further is None else further.name}
     return targets, classes, facts

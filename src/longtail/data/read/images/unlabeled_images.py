@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from longtail.data.read.array_labels import SAME
+from longtail.data.read.array_labels import is_same
 from longtail.data.read.column_roles import SPLIT_NAMES
 from longtail.data.read.images.file_tree import Tree, scan
 
@@ -24,7 +24,7 @@ def without_class(tree: Tree, unlabeled: Any) -> Tree:
     found = [image for folder in beside for image in tree.images_below(folder)]
     if not found:
         return tree
-    if unlabeled != SAME:
+    if not is_same(unlabeled):
         raise ValueError(
             f'folder {beside[0]!r} would be a class of its own; pass unlabeled="same" (--unlabeled same) to learn from '
             "its images without labels, or rename or move it"
@@ -46,7 +46,7 @@ def further_images(tree: Tree, unlabeled: Any, features: Any) -> Tree | None:
         TypeError: not a path.
         ValueError: no image, a folder inside of the labelled one, or embeddings, which list the images of one folder.
     """
-    if unlabeled is None or unlabeled == SAME:
+    if unlabeled is None or is_same(unlabeled):
         return None
     if not isinstance(unlabeled, str | os.PathLike):
         raise TypeError(
@@ -55,9 +55,7 @@ def further_images(tree: Tree, unlabeled: Any, features: Any) -> Tree | None:
     further = scan(Path(unlabeled))
     way_out = f'call it {FOLDER}, beside the class folders, and pass unlabeled="same" (--unlabeled same)'
     if not further.images:
-        raise ValueError(
-            f"unlabeled (--unlabeled) must be a folder of images, got {str(unlabeled)!r}; check it"
-        )
+        raise ValueError(f"unlabeled (--unlabeled) must be a folder of images, got {str(unlabeled)!r}; check it")
     if further.root.resolve().is_relative_to(tree.root.resolve()):
         raise ValueError(
             f"unlabeled (--unlabeled) must lie outside of the labelled images, got {str(unlabeled)!r}; move it, or "

@@ -13,7 +13,7 @@ from torch import Tensor
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool, labelled
 from longtail.data.read import column_roles
-from longtail.data.read.array_labels import SAME
+from longtail.data.read.array_labels import SAME, is_same
 from longtail.data.read.tables import further_rows, labels
 from longtail.data.read.tables.column_types import infer_column_types
 from longtail.data.read.tables.dialect import check_unique
@@ -70,6 +70,7 @@ def table_pool(
     dropped = [_column("drop_columns", c, columns, target, reading.header) for c in drop]
     encoded, missing, tasks = _encoded(target, reading.frame[target], classes, unlabeled, candidates)
     frame, parts, files = reading.frame.drop(columns=[target]), reading.parts, reading.files
+    notes = reading.notes
     if unlabeled is not None and "unlabeled" not in tasks:
         if sample_weight is not None:
             raise ValueError("sample_weight must be known of unlabeled rows, too; name a column of both with weight")
@@ -80,13 +81,15 @@ def table_pool(
         )
         parts, tasks = further_rows.extended(parts, len(frame) - count), {"unlabeled": others.name}
         files = (*(files or ((name or reading.name, count),)), *(others.files or (("unlabeled", len(frame) - count),)))
-        missing = np.arange(len(frame)) >= count
+        missing, notes = np.arange(len(frame)) >= count, (*notes, *others.notes)
     roles = column_roles.read_roles(frame, **named, declared=parts, declared_by="files by part")
     features = frame.drop(columns=[*named.values(), *dropped])
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
-    features, type_notes = infer_column_types(features)
+    typed, type_notes = infer_column_types(features.iloc[:count])  # further rows have to fit
+    changed = [c for c in typed.columns if typed[c].dtype != features[c].dtype]
+    features = features.astype(dict.fromkeys(changed, "category")) if changed else features
     name = name or reading.name
     pool = Pool(
         name=name,
@@ -97,7 +100,7 @@ def table_pool(
         groups=roles.groups,
         sample_weight=roles.weights if sample_weight is None else sample_weight,
         facts={"source": name, "label": target, **named, **({"drop_columns": dropped} if dropped else {}), **tasks},
-        notes=(*reading.notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
+        notes=(*notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
         origin=Origin(files or ((name, count),)),
     )
     return labelled(pool, missing)
@@ -112,7 +115,7 @@ def _encoded(
         if unlabeled is not None:
             raise ValueError("unlabeled (--unlabeled) cannot go with candidates (--candidates); pass one of them")
         return labels.encode_sets(label, series, candidates, classes), none, {"candidates": candidates}
-    if isinstance(unlabeled, str) and unlabeled == SAME:
+    if is_same(unlabeled):
         return *labels.encode_some(label, series, classes), {"unlabeled": SAME}
     return labels.encode(label, series, classes), none, {}
 
