@@ -107,10 +107,11 @@ class TestMenu:
         rows = overview()
         assert [row["method"] for row in rows] == list(catalog.CATALOG)
         assert all(row["title"] and row["paper"].endswith(str(row["year"])) for row in rows)
-        assert [row["method"] for row in overview("supervised")] == list(catalog.CATALOG)
+        supervised = [key for key in catalog.CATALOG if method(key).task == "supervised"]
+        assert [row["method"] for row in overview("supervised")] == supervised
 
     def test_an_unknown_task_is_one_line(self) -> None:
-        with pytest.raises(ValueError, match="task must be one of supervised, got 'noisy'; leave it out"):
+        with pytest.raises(ValueError, match="task must be one of .*supervised, got 'noisy'; leave it out"):
             overview("noisy")
 
     def test_the_table_of_the_readme_has_a_line_for_every_method(self) -> None:

@@ -17,6 +17,7 @@ from longtail.methods.estimators import baselines as estimators
 from longtail.methods.margins import ldam
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
+from longtail.methods.semi import fixmatch
 from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ CATALOG: dict[str, Builder] = {
     "term": robust.term,
     "eg": robust.eg,
     "small-loss": robust.small_loss,
+    "fixmatch": fixmatch.fixmatch,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
     "logistic-posthoc": estimators.logistic_posthoc,
