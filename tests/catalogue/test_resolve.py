@@ -111,7 +111,7 @@ class TestMenu:
         assert [row["method"] for row in overview("supervised")] == supervised
 
     def test_an_unknown_task_is_one_line(self) -> None:
-        with pytest.raises(ValueError, match="task must be one of .*supervised, got 'noisy'; leave it out"):
+        with pytest.raises(ValueError, match=r"task must be one of .*supervised, got 'noisy'; leave it out"):
             overview("noisy")
 
     def test_the_table_of_the_readme_has_a_line_for_every_method(self) -> None:

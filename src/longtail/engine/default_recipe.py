@@ -29,30 +29,18 @@ momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of wa
 
 
 def default_recipe(splits: Splits, **changes: Any) -> Recipe:
-    """Return the common recipe of a data set, with the user's changes.
-
-    With rows without labels it has the steps of a supervised training on all rows; an epoch is a pass over the
-    labelled ones, for every method.
-    """
+    """Return the common recipe of a data set, with the user's changes."""
     given = {k: v for k, v in changes.items() if v is not None}
-    size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))
+    size = len(splits.train)
     if getattr(splits.preparation, "kind", None) == "table":
         batch = next((batch for rows, batch in TABLE_BATCHES if size < rows), LARGEST_BATCH)
-        recipe = _small(size, given.get("batch_size", batch))
-        return _for_table(splits.preparation, _as_many_steps(recipe, len(splits.train), size), given)
+        return _for_table(splits.preparation, _small(size, given.get("batch_size", batch)), given)
     batch = SMALL_BATCH if size < 5000 else LARGE_BATCH
     recipe = LDAM if splits.facts.get("source") in SOURCES else _small(size, given.get("batch_size", batch))
     if splits.unlabeled is not None and given.get("model", "auto") == "auto":
         recipe = _semi_supervised(recipe, splits.train.input_shape)
         given.pop("model", None)
-    recipe = replace(recipe, batch_size=given.get("batch_size", recipe.batch_size))
-    return replace(_as_many_steps(recipe, len(splits.train), size), **given)
-
-
-def _as_many_steps(recipe: Recipe, labelled: int, rows: int) -> Recipe:
-    """The same, so long that passes over the labelled rows make as many steps as its passes over all rows."""
-    steps, of_labelled = (-(-size // recipe.batch_size) for size in (rows, labelled))
-    return replace(recipe, epochs=-(-recipe.epochs * steps // of_labelled))
+    return replace(recipe, **given)
 
 
 def _semi_supervised(recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
