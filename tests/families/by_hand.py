@@ -99,7 +99,7 @@ def mwn(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
 def darp(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     counts = data.labeled.class_counts
-    targets = Refined(learner.targets, len(data.unlabeled), counts, start=0.4, period=2, keep=2.0)
+    targets = Refined(learner.targets, len(data.unlabeled), counts, start=0.4, period=1, keep=2.0)
     found = SemiSupervisedLearner(
         learner.network, learner.loss, targets, consistency=learner.consistency, decay=learner.decay,
         average=learner.average, no_decay=learner.no_decay,

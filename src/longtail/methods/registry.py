@@ -21,6 +21,7 @@ from longtail.methods.partial import cc, proden
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
+from longtail.methods.semi import fixmatch
 from longtail.methods.steps import sam
 from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
 
@@ -54,6 +55,7 @@ CATALOG: dict[str, Builder] = {
     "ncm": classifiers.ncm,
     "sam": sam.sam,
     "ride": ride.ride,
+    "fixmatch": fixmatch.fixmatch,
     "cc": cc.cc,
     "proden": proden.proden,
     "simclr": simclr.simclr,
