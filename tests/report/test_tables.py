@@ -254,3 +254,11 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         files.write(tmp_path, summary(seeds=[float("nan")]))
     assert json.loads((tmp_path / "comparison.json").read_text()) == summary()
+
+
+def test_epochs_of_several_stages_are_said() -> None:
+    one, two = row("ce", 0.75, [0.8] * 3, epochs={"train": 100}), row("crt", 0.8, [0.8] * 3)
+    two["epochs"] = {"train": 100, "classifier": 15}
+    lines = tables.about(summary(rows=[two, one]))
+    assert "Epochs of methods with several stages: crt 100 train + 15 classifier." in lines
+    assert not [line for line in tables.about(summary(rows=[one])) if "several stages" in line]

@@ -71,6 +71,8 @@ def about(summary: Summary) -> list[str]:
         f"Groups: {group_rule(data['groups']['rule'], counts)}. vs {summary['reference']}: paired difference in "
         "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
+    if several := [row for row in summary["rows"] if len(row.get("epochs", {})) > 1]:
+        lines.append(f"Epochs of methods with several stages: {'; '.join(map(_stages, several))}.")
     shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
@@ -90,6 +92,11 @@ def about(summary: Summary) -> list[str]:
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
     return list(map(visible, [*lines, *unfinished(summary)]))
+
+
+def _stages(row: Summary) -> str:
+    """As in "crt 100 train + 15 classifier"."""
+    return f"{row['method']} {' + '.join(f'{epochs} {stage}' for stage, epochs in row['epochs'].items())}"
 
 
 def unfinished(summary: Summary) -> list[str]:
