@@ -327,3 +327,11 @@ class TestHiddenLabels:
         lines = tables.about(summary(rows=rows, task="partial"))
         assert "oracle: ce on the true labels of all training examples, which no other row sees." in lines
         assert not any(line.startswith("oracle") for line in tables.about(summary()))
+
+
+def test_epochs_of_several_stages_are_said() -> None:
+    one, two = row("ce", 0.75, [0.8] * 3, epochs={"train": 100}), row("crt", 0.8, [0.8] * 3)
+    two["epochs"] = {"train": 100, "classifier": 15}
+    lines = tables.about(summary(rows=[two, one]))
+    assert "Epochs of methods with several stages: crt 100 train + 15 classifier." in lines
+    assert not [line for line in tables.about(summary(rows=[one])) if "several stages" in line]

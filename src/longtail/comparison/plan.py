@@ -123,6 +123,11 @@ class Plan(Prepared):
         common = self.recipe.to_json()
         return {k: v for k, v in self.method(spec).under(self.recipe).to_json().items() if v != common[k]}
 
+    def epochs(self, spec: str) -> dict[str, int]:
+        """Return the stages of a method that train, by name, and the epochs of each."""
+        method = self.method(spec)
+        return {stage.name: stage.epochs for stage in method.stages(method.under(self.recipe)) if stage.epochs}
+
     def config(self) -> dict[str, Any]:
         """Return what identifies the comparison, with its methods and seeds: the content of config.json."""
         return {

@@ -103,6 +103,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "retrains": runs[0]["retrains"],
         "recipe_changes": plan.changes(spec),
         "comparable": plan.changes(spec) == plan.changes(plan.reference),
+        "epochs": plan.epochs(spec),
         "reuses": _reused(plan, spec, next(iter(tasks)), finished),
         "mean": {name: _mean(values) for name, values in table.items()},
         "std": {name: _std(values) for name, values in table.items()},

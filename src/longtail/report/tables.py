@@ -82,6 +82,8 @@ def about(summary: Summary) -> list[str]:
             f"{VERSUS_TWIN}: the same difference to the plain method of the same model, which is named; empty where it "
             f"is {summary['reference']}. The intervals of both columns hold at once."
         )
+    if several := [row for row in summary["rows"] if len(row.get("epochs", {})) > 1]:
+        lines.append(f"Epochs of methods with several stages: {'; '.join(map(_stages, several))}.")
     shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
@@ -124,6 +126,11 @@ def _training_examples(summary: Summary) -> str:
         )
     sizes = f"{counts[0]:.1f} to {counts[-1]:.1f} expected by their candidate sets"
     return f"{rows}, {len(counts)} classes of {sizes} (ratio unknown)"
+
+
+def _stages(row: Summary) -> str:
+    """As in "crt 100 train + 15 classifier"."""
+    return f"{row['method']} {' + '.join(f'{epochs} {stage}' for stage, epochs in row['epochs'].items())}"
 
 
 def unfinished(summary: Summary) -> list[str]:
