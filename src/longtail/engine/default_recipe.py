@@ -29,9 +29,20 @@ momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of wa
 
 
 def default_recipe(splits: Splits, **changes: Any) -> Recipe:
-    """Return the common recipe of a data set, with the user's changes."""
+    """Return the common recipe of a data set, with the user's changes.
+
+    Where some rows have no labels, an epoch has for every method as many steps as a pass over all rows.
+    """
     given = {k: v for k, v in changes.items() if v is not None}
-    size = len(splits.train)
+    size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))
+    recipe = _of_size(splits, size, given)
+    if splits.unlabeled is None or recipe.steps is not None:
+        return recipe
+    return replace(recipe, steps=-(-size // recipe.batch_size))
+
+
+def _of_size(splits: Splits, size: int, given: dict[str, Any]) -> Recipe:
+    """The common recipe for so many training rows, with or without labels."""
     if getattr(splits.preparation, "kind", None) == "table":
         batch = next((batch for rows, batch in TABLE_BATCHES if size < rows), LARGEST_BATCH)
         return _for_table(splits.preparation, _small(size, given.get("batch_size", batch)), given)

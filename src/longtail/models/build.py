@@ -17,6 +17,7 @@ from longtail.models.bodies.wide_resnet import wide_resnet
 from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.experts import Experts
 from longtail.models.heads.nearest import NearestClassMean
+from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
 from longtail.models.network import Network
 from longtail.models.standardize import Standardize
@@ -39,6 +40,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "cosine": CosineClassifier,
     "experts": Experts,
     "ncm": NearestClassMean,
+    "neighbours": Neighbours,
     "projection": Projection,
 }
 """name -> (D, C, further arguments) -> head. Every structure has a name, so that every trained model loads again."""
@@ -60,11 +62,13 @@ def build(
         name: "linear", "mlp", "convnet", "resnet32", "wide_resnet" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
-        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean) or "projection".
+        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean), "neighbours"
+            (k nearest neighbours) or "projection".
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), wide_resnet(depth=28, width=2, momentum=0.001),
-            tabular(numeric, categories, hidden, dropout). All arguments are plain JSON.
+            tabular(numeric, categories, hidden, dropout); and of all but wide_resnet branches=1 and narrow=1.0, for
+            experts with layers of their own. All are plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from longtail.data.views.contrastive import Contrast
 from longtail.data.views.cutout import Cutout
 from longtail.data.views.masking import Masking
 from longtail.data.views.noise import Noise
 from longtail.data.views.pixels import InTurn, InUint8
 from longtail.data.views.rand_augment import RandAugment
 from longtail.data.views.types import Augment, Policy
+
+SHARED = 0.4
+"""Share of a table's columns that two contrastive views have in common, as in SCARF, which masks 0.6 of one view."""
 
 
 def default_policy(shape: Sequence[int], augment: Augment | None) -> Policy:
@@ -33,12 +37,15 @@ def image_policy(augment: Augment | None) -> Policy:
         augment: crop and flip, or None where images must not be changed in training: then no view mirrors either.
     """
     strong = InUint8(InTurn((RandAugment(), Cutout())))
-    return {"strong": strong if augment is None else InTurn((augment, strong))}
+    return {
+        "strong": strong if augment is None else InTurn((augment, strong)),
+        "contrast": Contrast(flip=bool(getattr(augment, "flip", False))),
+    }
 
 
 def feature_policy() -> Policy:
     """Return the views of features (N, D) without columns of their own meaning, such as embeddings."""
-    return {"strong": Noise()}
+    return {"strong": Noise(), "contrast": Noise()}
 
 
 def table_policy(sources: Sequence[int]) -> Policy:
@@ -47,4 +54,5 @@ def table_policy(sources: Sequence[int]) -> Policy:
     Args:
         sources: for each of the D input columns the column of the table that it comes from.
     """
-    return {"strong": Masking(sources=tuple(sources))}
+    columns = tuple(sources)
+    return {"strong": Masking(sources=columns), "contrast": Masking(1 - SHARED**0.5, columns)}
