@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from proden_records import proden
 from tests.cases import cases
-from tests.methods.task_data import noisy
 
 import longtail as lt
 from longtail.catalogue.tasks import TASKS
 from longtail.cli import run
-from longtail.data.rows import BatchedRows
-from longtail.methods import registry
 
 TINY = ["--epochs", "2", "--seeds", "2", "--jobs", "1"]
 Words = list[str]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def with_cc_and_views(registered: None) -> Iterator[None]:
-    """The reference of partial labels, which PRODEN stands in for, and on any data the views that the toys name."""
-    drawn: Callable[..., Any] = BatchedRows.drawn
-
-    def with_views(self: Any, *arguments: Any, **options: Any) -> Any:
-        return drawn(replace(self, policy={"strong": noisy, "contrast": noisy, **self.policy}), *arguments, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.CATALOG, "cc", registry.CATALOG.get("cc", proden))
-        patch.setattr(BatchedRows, "drawn", with_views)
-        yield
 
 
 @pytest.fixture(scope="module")

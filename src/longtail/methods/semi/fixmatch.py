@@ -44,9 +44,10 @@ def fixmatch(
 
     Sohn et al. 2020, eq. 2-4. Theirs: mu = 7, B = 64, 2^20 steps of SGD with Nesterov momentum, learning rate 0.03
     with decay cos(7 pi k / 16 K). mu = 2 is that of USB, whose long-tailed results are compared with. Differences of
-    the common recipe: an epoch is a pass over the labelled rows, so that every method of a comparison makes equally
-    many steps; unlabelled rows do not include the labelled ones (theirs do); the average's factor is
-    min(decay, (1 + t) / (10 + t)) at step t, since a training of a thousand steps would otherwise end near its start.
+    the common recipe: its length and learning rate, so that every method of a comparison makes equally many steps of
+    one kind (recipe "own" is USB's, without Nesterov momentum); unlabelled rows do not include the labelled ones
+    (theirs do); the average's factor is min(decay, (1 + t) / (10 + t)) at step t, since a training of a thousand steps
+    would otherwise end near its start.
 
     On a long tail pseudo-labels favour the frequent classes, more than plain training does (DARP, ABC, CReST).
     """
