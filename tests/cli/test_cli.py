@@ -280,7 +280,7 @@ def test_bad_options_are_one_line(here: Path, capsys: Capture, arguments: list[s
         (["train", "good.npz", "--model", "convnet"], "for a convnet"),
         (["explain", "ldma"], "unknown method 'ldma'; did you mean ldam("),
         (["explain"], "Missing argument"),
-        (["methods", "--task", "noisy"], "task must be one of supervised, got 'noisy'"),
+        (["methods", "--task", "noisy"], "task must be one of partial, self-supervised, supervised, got 'noisy'"),
         (["inspect", "good.npz", "--ratio", "0"], "ratio must be"),
         (["frobnicate"], "No such command 'frobnicate'"),
     ],
