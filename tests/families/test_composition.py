@@ -46,7 +46,7 @@ LEGAL = {
     "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn", "random-encoder"},
     "darp": {"fixmatch"},
     "records": {"proden"},
-    "ssp": SUPERVISED - {"ssp"},
+    "ssp": SUPERVISED - {"ssp", "ride"},
     "crt": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
     "ncm": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
 }

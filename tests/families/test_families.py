@@ -12,7 +12,7 @@ import pytest
 import torch
 import toys
 from tests.methods.task_data import by_task
-from toys import LEAVES, RECIPE, SPLITS, TOYS
+from toys import LEAVES, RECIPE, SPLITS, TOYS, TRIALS
 
 from longtail.catalogue.describe import table
 from longtail.facts import knobs
@@ -28,7 +28,7 @@ def predictions(folder: Path) -> bytes:
     return (folder / "predictions.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("key", TOYS)
+@pytest.mark.parametrize("key", TRIALS)
 class TestEveryTrial:
     def test_trains_every_epoch_of_its_stages_and_learns(self, runs: dict[str, Run], key: str) -> None:
         expected = [(s.name, e) for s in method(key).stages(RECIPE) for e in range(1, s.epochs + 1)]
@@ -53,7 +53,7 @@ class TestEveryTrial:
             assert predictor.adjusted(scores).equal(arrays.get("adjusted_scores", arrays["scores"]))
 
     def test_is_one_file_that_knows_no_other(self, key: str) -> None:
-        for node in ast.walk(ast.parse(Path(inspect.getfile(TOYS[key])).read_text())):
+        for node in ast.walk(ast.parse(Path(inspect.getfile(TRIALS[key])).read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             known = {"longtail", "torch", "collections", "dataclasses", "typing", "__future__"}
@@ -61,10 +61,12 @@ class TestEveryTrial:
 
     def test_every_knob_moves_the_text_of_its_training(self, key: str) -> None:
         plain = [stage.spec for stage in method(key).stages(RECIPE)]
-        for name, knob in knobs.declared(TOYS[key]).items():
+        for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
                 value: Any = fitting.get(knob.default, "un")
+            elif isinstance(knob.default, bool):
+                value = not knob.default
             else:
                 value = knob.default + 1 if isinstance(knob.default, int) else knob.default / 2
             other = method(f"{key}({name}={value!r})")
@@ -85,7 +87,7 @@ def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run
 
 def test_a_new_leaf_of_any_task_stands_in_the_contract_of_that_task() -> None:
     groups = by_task(registry.CATALOG)
-    assert all(key in groups[method(key).task] for key in TOYS)
+    assert all(key in groups[method(key).task] for key in TRIALS)
     assert all(groups.values())
     assert {key for keys in groups.values() for key in keys} == set(registry.CATALOG)
 

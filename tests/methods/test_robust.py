@@ -34,6 +34,7 @@ from longtail.runs.train import Fit, train
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8, 8)})
 OURS = ("absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss")
 REFUSED = {
+    *(key for key in CATALOG if method(key).task != "supervised"),
     "logit-adjusted-posthoc", "ce-threshold",
     "logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc",
     *OURS,

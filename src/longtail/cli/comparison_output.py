@@ -53,8 +53,13 @@ def _ranked_table(summary: dict[str, Any], out: Console) -> Table:
     widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
     shown = list(range(len(names)))
     while sum(widths[i] + 2 for i in shown) - 2 > out.width and len(shown) > ALWAYS:
-        # from the right (seconds, ECE, ...), and the groups last
-        shown.remove(max(shown[ALWAYS:], key=lambda i: (names[i].split()[0] not in tables.GROUPS, i)))
+        # from the right (seconds, ECE, ...), then the groups, and the twins last
+        shown.remove(
+            max(
+                shown[ALWAYS:],
+                key=lambda i: (names[i] != tables.VERSUS_TWIN and names[i].split()[0] not in tables.GROUPS, i),
+            )
+        )
     winners = set(summary["verdict"]["winners"]) if summary["verdict"] else set()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i in shown:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from longtail.functional.affine import relative_counts, vector_scaled
 from longtail.functional.candidates import candidate_likelihood, candidate_posterior
 from longtail.functional.contrast import nt_xent
+from longtail.functional.experts import expert_diversity, tail_temperature
 from longtail.functional.hinge import hinge, lead
 from longtail.functional.margin import ldam, ldam_margins, log_odds_against
 from longtail.functional.maximum_margin import example_margin, maximum_margins
@@ -23,6 +24,7 @@ __all__ = [
     "class_weighted",
     "cross_entropy",
     "example_margin",
+    "expert_diversity",
     "focal",
     "hinge",
     "is_soft",
@@ -42,6 +44,7 @@ __all__ = [
     "sigmoid_cross_entropy",
     "sigmoid_focal",
     "smoothed",
+    "tail_temperature",
     "vector_scaled",
     "widen",
 ]

@@ -31,14 +31,6 @@ class Network(nn.Module):
         self.body = body
         self.head = head
 
-    def features(self, inputs: Tensor) -> Tensor:
-        """Return the features (N, D) that enter the head."""
-        x = self.standardize(inputs)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            features: Tensor = self.body(x)
-        # a head of the user's own may be in another dtype; in plain float32 this is no copy
-        return features.to(x.dtype)
-
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits, and the features that enter the head."""
         features = self.features(inputs)
@@ -46,3 +38,11 @@ class Network(nn.Module):
         if logits.ndim == 3:
             return Outputs(logits.mean(1), features, {"experts": logits})
         return Outputs(logits, features)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return the input of the head (N, D)."""
+        x = self.standardize(inputs)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            features: Tensor = self.body(x)
+        # a head of the user's own may be in another dtype; in plain float32 this is no copy
+        return features.to(x.dtype)
