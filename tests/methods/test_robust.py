@@ -40,7 +40,7 @@ REFUSED = {
     *OURS,
 }  # fmt: skip
 """What trains no network of its own, or weighs already."""
-BASES = [key for key in CATALOG if key not in REFUSED]
+BASES = [key for key in CATALOG if key not in REFUSED and method(key).task == "supervised"]
 FAMILIES = ("ce", "sigmoid-ce", "cb-rs", "ldam-drw")
 """Bases that differ in loss, sampler or head; those like them are trained in the full suite."""
 

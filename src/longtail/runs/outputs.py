@@ -121,7 +121,7 @@ def write_result(
         entries: what else run.json says: `seconds`, `reuses` and, of a cross-validated run, `folds`.
     """
     sources.write(folder, data.origin)
-    probes = probe_scores(arrays, data.class_counts)
+    probes = probe_scores(arrays, group_counts(data))
     result = {
         "method": method.spec,
         "key": method.key,
