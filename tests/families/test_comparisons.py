@@ -72,7 +72,7 @@ class TestAnotherBaseline:
     def test_is_the_reference_of_its_task(self) -> None:
         summary = compared("self-supervised", baseline="simclr-ts", methods="simclr").summary
         roles = {row["method"]: row["role"] for row in summary["rows"]}
-        assert roles == {"simclr-ts": "reference", "simclr": "method", "ce": "context"}
+        assert roles == {"simclr-ts": "reference", "simclr": "method", "ce": "context", "random-encoder": "context"}
 
 
 class TestTheReference:

@@ -168,7 +168,7 @@ def test_a_network_is_compiled_and_exported_whole():
     [
         (
             {"name": "convnett"},
-            "name must be one of linear, mlp, convnet, resnet32, tabular, got 'convnett'; did you mean \"convnet\"",
+            "name must be one of linear, mlp, convnet, resnet32, wide_resnet, tabular, got 'convnett'; did you mean",
         ),
         ({"name": "resnet"}, "name must be one of"),
         (

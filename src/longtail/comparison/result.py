@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.catalogue.tasks import CONTEXT, METHOD, SELF_SUPERVISED, TASKS
+from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
 from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
 from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
@@ -17,8 +17,8 @@ from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task
+from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
 from longtail.facts.groups import groups
-from longtail.learners.probes import PROBES
 from longtail.runs.outputs import group_counts
 from longtail.runs.run import Run
 
@@ -66,7 +66,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         "seeds": list(plan.seeds),
         "folds": None if plan.folds is None else plan.folds.k,
         "select": "last epoch",
-        **_probes(plan),
+        **probe_protocols(plan),
         "failed": [
             {"method": r.task.spec, "seed": r.task.seed, "error": r.error} for r in results if r.error is not None
         ],
@@ -93,8 +93,8 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
     tasks = finished[spec]
     runs = [Run.load(task.folder).result for task in tasks.values()]
     recall = np.array([run["scores"]["per_class"]["recall"] for run in runs], dtype=float)
-    means = [_mean(column) for column in recall.T]
-    table = {name: _numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
+    means = [mean(column) for column in recall.T]
+    table = {name: numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
     return {
         "method": spec,
         "key": runs[0]["key"],
@@ -105,10 +105,10 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "comparable": plan.changes(spec) == plan.changes(plan.reference),
         "epochs": plan.epochs(spec),
         "reuses": _reused(plan, spec, next(iter(tasks)), finished),
-        "mean": {name: _mean(values) for name, values in table.items()},
-        "std": {name: _std(values) for name, values in table.items()},
+        "mean": {name: mean(values) for name, values in table.items()},
+        "std": {name: std(values) for name, values in table.items()},
         "varies": varies_by_seed(runs),
-        **_probed(runs),
+        **probe_statistics(runs),
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
@@ -120,43 +120,10 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
     }  # fmt: skip
 
 
-def _probes(plan: Plan) -> dict[str, Any]:
-    """Return the probe of the verdict and the protocol of each, of a self-supervised comparison."""
-    if plan.task != SELF_SUPERVISED:
-        return {}
-    return {"probe": plan.recipe.probe, "probes": {name: probe.protocol for name, probe in PROBES.items()}}
-
-
-def _probed(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return mean and standard deviation over seeds of what each probe measured; {} for methods without probes."""
-    if not all("probes" in run for run in runs):
-        return {}
-    statistics: dict[str, Any] = {}
-    for probe, first in runs[0]["probes"].items():
-        table = {name: _numbers([run["probes"][probe][name] for run in runs]) for name in first}
-        statistics[probe] = {
-            "mean": {name: _mean(values) for name, values in table.items()},
-            "std": {name: _std(values) for name, values in table.items()},
-        }
-    return {"probes": statistics}
-
-
 def _reused(plan: Plan, spec: str, seed: int, finished: Mapping[str, Mapping[int, Task]]) -> str | None:
     """Return the run whose training a row shares by the plan, whichever of the two was trained first."""
     trainer = plan.shared(spec, [other for other, tasks in finished.items() if seed in tasks])
     return None if trainer is None else str(finished[trainer][seed].folder.relative_to(plan.out))
-
-
-def _numbers(values: list[Any]) -> np.ndarray:
-    return np.array(values, dtype=float)  # None becomes NaN
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return None if np.isnan(values).any() else float(values.mean())
-
-
-def _std(values: np.ndarray) -> float | None:
-    return None if len(values) < 2 or np.isnan(values).any() else float(values.std(ddof=1))
 
 
 def _add_differences(

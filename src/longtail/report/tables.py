@@ -14,6 +14,7 @@ from longtail.report.printable import shown
 from longtail.report.probes import SIDES, about_probes, probe_lines
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
 from longtail.report.text_table import aligned, markdown_table
+from longtail.report.training_examples import counts_known, stages, training_examples
 
 Summary = dict[str, Any]
 
@@ -72,7 +73,7 @@ def about(summary: Summary) -> list[str]:
     epochs = f"{summary['recipe']['epochs']} epochs" + (f" of {steps} steps" if steps else "")
     rule = group_rule(data["groups"]["rule"], counts) + ("" if counts_known(summary) else ", expected")
     lines = [
-        f"{data['name']}: {_training_examples(summary)}, {sum(data['test_counts']):.9g} test examples; {len(seeds)} "
+        f"{data['name']}: {training_examples(summary)}, {sum(data['test_counts']):.9g} test examples; {len(seeds)} "
         f"seed{'s' * (len(seeds) > 1)}, {epochs}, {summary['select']}.",
         f"Groups: {rule}. vs {summary['reference']}: paired difference in "
         "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
@@ -83,7 +84,7 @@ def about(summary: Summary) -> list[str]:
             f"is {summary['reference']}. The intervals of both columns hold at once."
         )
     if several := [row for row in summary["rows"] if len(row.get("epochs", {})) > 1]:
-        lines.append(f"Epochs of methods with several stages: {'; '.join(map(_stages, several))}.")
+        lines.append(f"Epochs of methods with several stages: {'; '.join(map(stages, several))}.")
     shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
@@ -106,31 +107,6 @@ def about(summary: Summary) -> list[str]:
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
     return list(map(visible, [*lines, *unfinished(summary)]))
-
-
-def counts_known(summary: Summary) -> bool:
-    """Whether the class counts are counts; of candidate sets they are only expected, evener than the true ones."""
-    return bool(summary["data"].get("counts_known", True))
-
-
-def _training_examples(summary: Summary) -> str:
-    """How many training examples of how many classes; sums of sample weights need not be whole."""
-    data = summary["data"]
-    counts, unlabeled = sorted(data["class_counts"], reverse=True), data.get("unlabeled")
-    rows = f"{sum(counts):.9g} training examples"
-    if unlabeled is not None:
-        rows = f"{sum(counts):.9g} labelled and {unlabeled} unlabelled training examples"
-    if counts_known(summary):
-        return (
-            f"{rows}, {len(counts)} classes of {counts[0]:.6g} to {counts[-1]:.6g} (ratio {counts[0] / counts[-1]:.4g})"
-        )
-    sizes = f"{counts[0]:.1f} to {counts[-1]:.1f} expected by their candidate sets"
-    return f"{rows}, {len(counts)} classes of {sizes} (ratio unknown)"
-
-
-def _stages(row: Summary) -> str:
-    """As in "crt 100 train + 15 classifier"."""
-    return f"{row['method']} {' + '.join(f'{epochs} {stage}' for stage, epochs in row['epochs'].items())}"
 
 
 def unfinished(summary: Summary) -> list[str]:
