@@ -38,7 +38,7 @@ POSTHOC = {"logit-adjusted-posthoc", "ce-threshold"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp"}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle"}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - {"ssp"}),
     "mwn": SUPERVISED - WEIGHING - {"ssp", "sam"},
@@ -60,6 +60,7 @@ PAIRS = [
     for correction in RULES
     for quick in [{"ce"} if correction in ALIKE else UNLIKE]
     for base in ALL
+    if base != "oracle"  # ce on true labels: on these data it is ce
 ]
 
 
