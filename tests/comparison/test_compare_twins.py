@@ -50,6 +50,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return run(out), out
 
 
+@pytest.mark.slow
 class TestTwins:
     def test_every_row_has_its_twins_difference_by_hand(self, done: tuple[Any, Path]) -> None:
         result, out = done
@@ -150,12 +151,14 @@ class TestWhoIsAdded:
         assert planned("trees-cw", x=images, model="mlp").twins == {}
         assert planned("trees,trees-cw", x=images, model="mlp").twins == {"trees-cw": "trees"}
 
+    @pytest.mark.slow
     def test_the_estimate_counts_them(self, tmp_path: Path) -> None:
         options = {"methods": "trees-cw", "seeds": 1, "epochs": 2, "model": "linear", "out": tmp_path / "out"}
         assert estimate(prepare(X, Y, **options), 1)["methods"] == ["ce", "trees", "trees-cw"]
 
 
 class TestBaseline:
+    @pytest.mark.slow
     def test_the_verdict_is_about_it_and_a_folder_keeps_it(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         first = run(out, methods=["trees-cw(max_iter=5)"], baseline=TREES)

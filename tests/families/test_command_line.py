@@ -183,6 +183,7 @@ def test_folds_take_unlabelled_rows_and_candidates(
 
 
 class TestEqualSteps:
+    @pytest.mark.slow
     def test_every_row_takes_as_many(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from longtail.data import TrainingSet, load
         from longtail.engine.default_recipe import default_recipe

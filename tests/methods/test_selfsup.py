@@ -45,6 +45,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 class TestTheEncoder:
+    @pytest.mark.slow
     def test_learns_from_two_views_of_a_batch_by_the_papers_loss(self) -> None:
         (stage, _) = method("simclr(t=0.5)").stages(RECIPE)
         torch.manual_seed(0)
@@ -58,6 +59,7 @@ class TestTheEncoder:
         torch.testing.assert_close(step.losses, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(step.loss, expected.mean(), rtol=1e-4, atol=1e-4)
 
+    @pytest.mark.slow
     def test_one_pass_or_one_for_each_view(self) -> None:
         joint, split = encoder("simclr"), encoder("simclr(passes='split')")
         assert not same(joint, split)
@@ -182,6 +184,7 @@ def found() -> Comparison:
     return lt.compare(DATA, methods="simclr(t=0.5)", seeds=2, task="self-supervised", probe="few-shot", **TINY)
 
 
+@pytest.mark.slow
 class TestAComparison:
     def test_shows_every_probe_and_ranks_by_the_one_named(self, found: Comparison) -> None:
         assert found.summary["probe"] == "few-shot"

@@ -56,6 +56,7 @@ def gains(p: dict[str, np.ndarray], y: np.ndarray) -> np.ndarray:
 # ---- the numbers ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_differences_and_standard_errors_are_those_by_hand() -> None:
     y, p = world(0, seeds=3, drift=0.3)
     found = compared(p, y)
@@ -75,6 +76,7 @@ def test_differences_and_standard_errors_are_those_by_hand() -> None:
         assert row.difference - row.low == pytest.approx(found.critical_value * row.se)
 
 
+@pytest.mark.slow
 def test_of_test_examples_alone_the_quantile_is_the_normal_one_of_all_pairs() -> None:
     y, p = world(1)
     found = compared(p, y, draws=20_000)
@@ -88,6 +90,7 @@ def test_of_test_examples_alone_the_quantile_is_the_normal_one_of_all_pairs() ->
         assert (row.difference, row.se) == pytest.approx((before.difference, before.se), rel=0.03)
 
 
+@pytest.mark.slow
 def test_of_seeds_alone_the_quantile_is_students_of_all_pairs() -> None:
     rng = np.random.default_rng(2)
     n, seeds, names = 4000, 4, ("ce", "trees", "trees-cw", "logistic", "logistic-posthoc")
@@ -104,6 +107,7 @@ def test_of_seeds_alone_the_quantile_is_students_of_all_pairs() -> None:
     assert np.mean(largest <= found.critical_value) == pytest.approx(0.95, abs=0.006)
 
 
+@pytest.mark.slow
 def test_the_mixture_of_both_has_the_quantile_of_plain_draws() -> None:
     y, p = world(3, seeds=3, drift=0.3)
     found, rng, draws = compared(p, y, draws=20_000), np.random.default_rng(4), 100_000
@@ -166,6 +170,7 @@ def test_unfinished_seeds_of_a_twin_are_left_out_of_its_pair() -> None:
     assert any("trees-cw (2 of 3)" in note and "trees-cw with trees (1 of 3)" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_a_twin_that_diverges_has_intervals_of_its_own_seeds() -> None:
     rng = np.random.default_rng(10)
     y, names = np.arange(1500) % CLASSES, ("ce", *(f"m{k}" for k in range(8)), "trees", "trees-cw")

@@ -1,6 +1,7 @@
 """Every operation against Pillow image by image, and how they are drawn."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 from tests.cases import cases
@@ -47,6 +48,7 @@ def with_pillow(operation: str, image: np.ndarray, value: float) -> np.ndarray:
 
 
 @cases("shape", [(3, 32, 32), (3, 37, 20), (1, 28, 28), (1, 8, 8)])
+@pytest.mark.slow
 def test_every_operation_gives_the_bytes_of_pillow(shape: tuple[int, int, int]) -> None:
     assert set(PILLOW) == set(POOL)
     images = pictures(*shape)

@@ -42,6 +42,7 @@ def test_parameter_counts_are_the_published_ones(args: dict[str, int], classes: 
     )
 
 
+@pytest.mark.slow
 def test_the_whole_network_layer_by_layer() -> None:
     """The logits again in float64, from the definition and the weights alone."""
     torch.manual_seed(0)
