@@ -137,7 +137,7 @@ def test_choose_takes_the_convnet_for_images_it_can_see(shape, name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "resnet32" else ()) for name in models.BUILDERS]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in models.RESIDUAL else ()) for name in models.BUILDERS]
 )
 def test_every_network_learns(name):
     torch.manual_seed(0)
