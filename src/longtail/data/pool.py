@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.label_kinds import GIVEN, count_classes, known_classes, label_kind, unlabeled
+from longtail.data.label_kinds import known_classes, unlabeled
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.read.tables.table import Table
-from longtail.data.rows import Examples
+from longtail.data.rows import Examples, LabelledRows
 from longtail.facts import checks
 
 PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool(LabelledRows):
     """N rows in one order, with labels, declared parts, groups and weights, before they are split.
 
     Args:
@@ -79,28 +79,10 @@ class Pool:
         if "train" not in names:
             raise ValueError(f"a declared split must have training rows, got only {', '.join(sorted(names))}")
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @property
-    def kind(self) -> str:
-        """What is known of the labels: "given" (one a row), "candidates" (a set a row) or "none"."""
-        return label_kind(self.targets, len(self.classes))
-
-    @property
-    def counts_known(self) -> bool:
-        """Whether `class_counts` are counts; of candidate sets they are only expected."""
-        return self.kind == GIVEN
-
     @property
     def known(self) -> Tensor:
         """(N,) int64, the class of every row of which it is known, which can be tested; -1 of others."""
         return known_classes(self.targets, len(self.classes))
-
-    @property
-    def class_counts(self) -> Tensor:
-        """(C,) int64, or float64 sums of the rows' weights where there are any; of candidate sets, expected counts."""
-        return count_classes(self.targets, len(self.classes), self.sample_weight)
 
     def source(self, rows: Tensor) -> Tensor:
         """Return the rows of `origin` that these rows are."""
