@@ -290,7 +290,7 @@ class TestRefusals:
             (["clean.csv", "--label", "species", "--unlabeled", "same"], "unlabeled"),
             (
                 ["votes.csv", "--label", "species", "--candidates", "|", "--labeled", "0.5"],
-                "got candidate sets; leave labeled out",
+                "got candidate sets; leave",
             ),
             (["clean.csv", "--label", "species", "--unlabeled", "nowhere.csv"], "nowhere.csv"),
             (["clean.csv", "--label", "species", "--task", "partial"], "task must be supervised or self-supervised"),
