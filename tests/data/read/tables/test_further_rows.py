@@ -87,6 +87,13 @@ class TestFurtherRows:
         assert splits.train.inputs[:, 0].mean().abs() < 1e-6
         assert (splits.unlabeled.inputs[:, 1] == 0).all()  # a category that no labelled training row has
 
+    def test_of_other_types_leave_the_labelled_rows_as_they_are(self) -> None:
+        data = frame(n=np.arange(24), d=pandas.Categorical(np.resize(["7", "07"], 24)))
+        more = data.drop(columns="fraud").astype({"n": float, "d": str}).assign(n=0.5)
+        splits, plain = load(data, "fraud", unlabeled=more), load(data, "fraud")
+        assert torch.equal(splits.train.inputs, plain.train.inputs)
+        assert torch.equal(splits.unlabeled.inputs[:, -1], plain.preparation(data)[:, -1])
+
     def test_of_files_without_a_header(self, tmp_path: Path) -> None:
         frame().to_csv(tmp_path / "t.csv", index=False, header=False)
         frame().drop(columns="fraud").iloc[:3].to_csv(tmp_path / "more.csv", index=False, header=False)

@@ -21,15 +21,15 @@ def without_class(tree: Tree, unlabeled: Any) -> Tree:
         ValueError: there is one, and `unlabeled` is not "same".
     """
     beside = [f for f in tree.folders if f == FOLDER or (f.endswith(f"/{FOLDER}") and _is_training_part(f))]
-    found = [image for folder in beside for image in tree.images_below(folder)]
-    if not found:
+    images = [image for folder in beside for image in tree.images_below(folder)]
+    if not images:
         return tree
     if not is_same(unlabeled):
         raise ValueError(
             f'folder {beside[0]!r} would be a class of its own; pass unlabeled="same" (--unlabeled same) to learn from '
             "its images without labels, or rename or move it"
         )
-    apart = set(found)
+    apart = set(images)
     folders = [f for f in tree.folders if f not in beside and not any(f.startswith(f"{b}/") for b in beside)]
     return replace(tree, images=tuple(i for i in tree.images if i not in apart), folders=tuple(folders))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,39 +70,37 @@ def table_pool(
         )
     dropped = [_column("drop_columns", c, columns, target, reading.header) for c in drop]
     encoded, missing, tasks = _encoded(target, reading.frame[target], classes, unlabeled, candidates)
-    frame, parts, files = reading.frame.drop(columns=[target]), reading.parts, reading.files
-    notes = reading.notes
+    name = name or reading.name
+    reading = replace(
+        reading, frame=reading.frame.drop(columns=[target]), files=reading.files or ((name, len(reading.frame)),)
+    )
     if unlabeled is not None and "unlabeled" not in tasks:
         if sample_weight is not None:
             raise ValueError("sample_weight must be known of unlabeled rows, too; name a column of both with weight")
-        others = _reading(unlabeled, delimiter if _is_path(unlabeled) else None, _header(unlabeled, reading), expected)
-        more = [*dropped, *([named["split"]] if "split" in named else [])]
-        frame = further_rows.fill(
-            further_rows.join(reading.frame, others, target, more), named.get("split"), count, "train"
-        )
-        parts, tasks = further_rows.extended(parts, len(frame) - count), {"unlabeled": others.name}
-        files = (*(files or ((name or reading.name, count),)), *(others.files or (("unlabeled", len(frame) - count),)))
-        missing, notes = np.arange(len(frame)) >= count, (*notes, *others.notes)
-    roles = column_roles.read_roles(frame, **named, declared=parts, declared_by="files by part")
-    features = frame.drop(columns=[*named.values(), *dropped])
+        in_files = _is_path(unlabeled)
+        others = _reading(unlabeled, delimiter if in_files else None, reading.header if in_files else None, expected)
+        reading = further_rows.below(reading, others, target, named.get("split"), dropped)
+        tasks = {"unlabeled": others.name if in_files else "frame"}
+        missing = np.arange(len(reading.frame)) >= count
+    roles = column_roles.read_roles(reading.frame, **named, declared=reading.parts, declared_by="files by part")
+    features = reading.frame.drop(columns=[*named.values(), *dropped])
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
     typed, type_notes = infer_column_types(features.iloc[:count])  # further rows have to fit
     changed = [c for c in typed.columns if typed[c].dtype != features[c].dtype]
     features = features.astype(dict.fromkeys(changed, "category")) if changed else features
-    name = name or reading.name
     pool = Pool(
         name=name,
         rows=Table(features),
-        targets=encoded.targets if len(encoded.targets) == len(frame) else _padded(encoded.targets, len(frame)),
+        targets=_padded(encoded.targets, len(features)),
         classes=encoded.classes,
         parts=roles.parts,
         groups=roles.groups,
         sample_weight=roles.weights if sample_weight is None else sample_weight,
         facts={"source": name, "label": target, **named, **({"drop_columns": dropped} if dropped else {}), **tasks},
-        notes=(*notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
-        origin=Origin(files or ((name, count),)),
+        notes=(*reading.notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
+        origin=Origin(reading.files),
     )
     return labelled(pool, missing)
 
@@ -121,16 +120,12 @@ def _encoded(
 
 
 def _padded(targets: Tensor, size: int) -> Tensor:
-    return torch.cat([targets, torch.full((size - len(targets),), -1)])
+    """Return targets (N,), or sets, with -1 for further rows."""
+    return targets if len(targets) == size else torch.cat([targets, torch.full((size - len(targets),), -1)])
 
 
 def _is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike | list | tuple)
-
-
-def _header(unlabeled: Any, reading: Reading) -> bool | None:
-    """Whether a further text file has a header: as the first one has."""
-    return reading.header if _is_path(unlabeled) else None
 
 
 def _column(role: str, name: str, columns: list[str], label: str, header: bool) -> str:
