@@ -56,8 +56,8 @@ UnlabeledRatio = Annotated[
 Ambiguity = Annotated[
     str | None,
     typer.Option(
-        help="Simulate candidate sets: the chance of every other class to be a candidate (0.3), of similar classes "
-        "alone (superclass:0.3), or of one other class (pair:0.3)."
+        help="Simulate candidate sets: the chance of every other class to be a candidate (0.3), higher within its "
+        "superclass (superclass:0.3, for cifar100), or of the next class alone (pair:0.3)."
     ),
 ]
 Task = Annotated[
