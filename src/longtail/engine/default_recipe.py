@@ -10,7 +10,7 @@ import torch
 from longtail.data import Splits
 from longtail.data.read.cifar import MEAN, SOURCES, STD
 from longtail.engine import Recipe
-from longtail.models import Factory
+from longtail.models import RESIDUAL, Factory
 
 SMALL_BATCH, LARGE_BATCH = 32, 128
 TABLE_BATCHES = ((5_000, 32), (20_000, 128))
@@ -18,6 +18,8 @@ TABLE_BATCHES = ((5_000, 32), (20_000, 128))
 LARGEST_BATCH = 512
 SCALED = ((0.0,), (1.0,))
 """Mean and deviation that change nothing: a table's numbers are scaled already, its category codes must not be."""
+WIDE_FROM = 32
+"""Height and width in pixels from which images get a wide_resnet where there are rows without labels."""
 STEPS_SMALL = 900
 """Training steps for a small in-memory data set by default; see docs/decisions."""
 
@@ -29,31 +31,56 @@ momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of wa
 def default_recipe(splits: Splits, network: Factory | None = None, **changes: Any) -> Recipe:
     """Return the common recipe of a data set, with the user's changes.
 
+    Where some rows have no labels, an epoch has for every method as many steps as a pass over all rows.
+
     Args:
         splits: the data.
         network: makes networks of the user's own, in place of `model`.
         changes: fields of `Recipe`; None means the default.
     """
-    if network is None:
-        return _default(splits, {k: v for k, v in changes.items() if v is not None})
-    if changes.get("model") is not None or changes.get("model_args"):
+    given = {k: v for k, v in changes.items() if v is not None}
+    if network is not None:
+        _check_own(splits, given)
+    size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))
+    recipe = _of_size(splits, size, given)
+    if splits.unlabeled is not None and recipe.steps is None:
+        recipe = replace(recipe, steps=-(-size // recipe.batch_size))
+    return recipe if network is None else recipe.with_network(network, splits.train)
+
+
+def _check_own(splits: Splits, given: dict[str, Any]) -> None:
+    """Raise ValueError where the network cannot be the user's own."""
+    if "model" in given or given.get("model_args"):
         raise ValueError("network and model both name the network, got both; leave one of them out")
     if getattr(splits.preparation, "categories", ()):
         raise ValueError(
             "network cannot be one's own for a table with columns of categories, whose codes are no numbers; "
             "pass numbers (one-hot), or drop these columns"
         )
-    return default_recipe(splits, **changes).with_network(network, splits.train)
 
 
-def _default(splits: Splits, given: dict[str, Any]) -> Recipe:
-    size = len(splits.train)
+def _of_size(splits: Splits, size: int, given: dict[str, Any]) -> Recipe:
+    """The common recipe for so many training rows, with or without labels."""
     if getattr(splits.preparation, "kind", None) == "table":
         batch = next((batch for rows, batch in TABLE_BATCHES if size < rows), LARGEST_BATCH)
         return _for_table(splits.preparation, _small(size, given.get("batch_size", batch)), given)
     batch = SMALL_BATCH if size < 5000 else LARGE_BATCH
     recipe = LDAM if splits.facts.get("source") in SOURCES else _small(size, given.get("batch_size", batch))
+    if splits.unlabeled is not None and given.get("model", "auto") == "auto":
+        recipe = _semi_supervised(recipe, splits.train.input_shape)
+        given.pop("model", None)
     return replace(recipe, **given)
+
+
+def _semi_supervised(recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
+    """The same with the network of semi-supervised CIFAR for images of at least WIDE_FROM pixels.
+
+    Its batch norms have momentum 0.1: at 0.001 a training of a thousand steps would be evaluated with statistics
+    that are still those of the start.
+    """
+    if len(shape) < 3 or min(shape[-2:]) < WIDE_FROM:
+        return recipe
+    return replace(recipe, model="wide_resnet", model_args={"momentum": 0.1})
 
 
 def _small(size: int, batch: int) -> Recipe:
@@ -82,4 +109,4 @@ def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recip
 
 def usual_threads(recipe: Recipe) -> int:
     """Return the CPU threads of one training: a small network is slower with a second one, the user's may be large."""
-    return torch.get_num_threads() if recipe.model == "resnet32" or recipe.own is not None else 1
+    return torch.get_num_threads() if recipe.model in RESIDUAL or recipe.own is not None else 1
