@@ -34,7 +34,7 @@ def encode(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarra
 
 def encoded(labels: Any, classes: Sequence[str] | None = None) -> tuple[np.ndarray, list[str] | None]:
     """As `encode`, but with None for the names where labels are integers and no names are known."""
-    array, own_names = _labels(labels)
+    array, own_names = labels_and_names(labels)
     names = [str(c) for c in classes] if classes is not None else own_names
     if names is not None and len(set(names)) < len(names):
         twice = next(c for c in names if names.count(c) > 1)
@@ -88,17 +88,17 @@ def _from_strings(array: np.ndarray, names: list[str] | None) -> tuple[np.ndarra
     return np.array([position[str(c)] for c in distinct], dtype=np.int64)[indices], names
 
 
-def _labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
-    """The labels as an array, and the class names where the source has them."""
+def labels_and_names(source: Any) -> tuple[np.ndarray, list[str] | None]:
+    """Return the labels as an array, and the class names where the source has them."""
     if isinstance(source, Tensor):
         return source.detach().cpu().numpy(), None
     if isinstance(source, TensorDataset):
-        return _labels(source.tensors[-1])
+        return labels_and_names(source.tensors[-1])
     if isinstance(source, Subset):
-        array, names = _labels(source.dataset)
+        array, names = labels_and_names(source.dataset)
         return array[np.asarray(source.indices, dtype=np.int64)], names
     if isinstance(source, ConcatDataset):
-        parts = [_labels(part) for part in source.datasets]
+        parts = [labels_and_names(part) for part in source.datasets]
         if any(names != parts[0][1] for _, names in parts):
             raise ValueError(
                 "labels of a ConcatDataset must have the same classes in every part, got "
@@ -122,10 +122,10 @@ def _dataset_labels(source: Any) -> tuple[np.ndarray, list[str] | None]:
     for name in LABEL_NAMES:
         if name in columns:  # a `datasets.Dataset`: reading one column decodes nothing else
             feature = source.features[name]
-            return _labels(np.asarray(source[name]))[0], _named(getattr(feature, "names", names))
+            return labels_and_names(np.asarray(source[name]))[0], _named(getattr(feature, "names", names))
         attribute = getattr(source, name, None)
         if attribute is not None and not callable(attribute):
-            return _labels(attribute)[0], _named(names)
+            return labels_and_names(attribute)[0], _named(names)
     raise TypeError(
         f"labels of a {type(source).__name__} cannot be found without decoding its inputs: none of "
         f"{', '.join(LABEL_NAMES)} exists; pass the labels themselves"

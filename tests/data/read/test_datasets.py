@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.cases import cases
-from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset
+from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 
 import longtail as lt
 from longtail.data import Examples, MappedExamples, load, pool
@@ -241,3 +241,102 @@ def test_reading_moves_no_generator() -> None:
     before = torch.get_rng_state()
     load(Rows(X, transform=lambda x: (torch.rand(1), torch.from_numpy(x))[1]))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Plain(Dataset[Any]):
+    """Rows that are inputs alone, or whatever `row` makes of them."""
+
+    def __init__(self, inputs: Any, row: Callable[[Any], Any] = torch.as_tensor) -> None:
+        self.inputs, self.row = inputs, row
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.row(self.inputs[row])
+
+
+class TestRowsWithoutLabels:
+    some = np.where(np.arange(len(Y)) % 3 == 0, -1, Y)
+
+    def test_missing_labels_are_those_of_arrays(self) -> None:
+        data, arrays = load(Rows(X, self.some), unlabeled="same"), load(X, self.some, unlabeled="same")
+        assert data.unlabeled is not None
+        assert data.hash == arrays.hash
+        words = [None if y < 0 else "abc"[y] for y in self.some]
+        assert load(Rows(X, words), unlabeled="same").hash == load(X, words, unlabeled="same").hash
+        with pytest.raises(ValueError, match=r'labels must be >= 0, got -1 in 15 of 44 rows; .*unlabeled="same"'):
+            load(Rows(X, self.some))
+
+    FURTHER: tuple[Callable[[], Any], ...] = (
+        lambda: Plain(X[:7]),
+        lambda: Plain(X[:7], lambda x: (torch.as_tensor(x),)),
+        lambda: Plain(X[:7], lambda x: (x, 1)),
+        lambda: TensorDataset(torch.from_numpy(X[:7])),
+        lambda: X[:7],
+    )
+
+    @cases("made", FURTHER, ids=str)
+    def test_further_rows_are_those_of_arrays(self, made: Callable[[], Any]) -> None:
+        data, arrays = load(Rows(X), unlabeled=made()), load(X, Y, unlabeled=X[:7])
+        assert isinstance(data.unlabeled, Examples)
+        assert isinstance(arrays.unlabeled, Examples)
+        assert torch.equal(data.unlabeled.inputs, arrays.unlabeled.inputs)
+        assert torch.equal(data.train.targets, arrays.train.targets)
+        assert data.notes == arrays.notes
+
+    def test_a_tensor_dataset_beside_arrays(self) -> None:
+        rest = torch.from_numpy(X[:7])
+        assert load(X, Y, unlabeled=TensorDataset(rest)).hash == load(X, Y, unlabeled=rest).hash
+
+    def test_row_by_row_they_are_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = load(Rows(X), unlabeled=Plain(X[:7] + 1)).unlabeled
+        monkeypatch.setattr(memory, "memory", lambda: 4 * X.nbytes)  # enough for the labelled rows alone
+        mapped = load(Rows(X), unlabeled=Plain(X[:7] + 1))
+        assert isinstance(mapped.train, MappedExamples)
+        assert isinstance(mapped.unlabeled, MappedExamples)
+        assert whole is not None
+        assert torch.equal(next(mapped.unlabeled.chunks(99)), next(whole.chunks(99)))
+        assert load(Rows(X), unlabeled=Plain(X[:7] + 2)).hash != mapped.hash
+
+    def test_images(self) -> None:
+        data = load(Rows(PICTURES, transform=Image.fromarray), unlabeled=Plain(PICTURES[:5], Image.fromarray))
+        assert isinstance(data.unlabeled, Examples)
+        assert data.unlabeled.input_shape == (3, 32, 32)
+        assert data.unlabeled.augment == data.train.augment is not None  # type: ignore[union-attr]
+
+    WRONG: tuple[tuple[Any, type[Exception], str], ...] = (
+        (Plain(X[:7, :4]), ValueError, r"row 44 must be like the first, \(5,\).*got \(4,\)"),
+        (X[:7, :4], ValueError, r"unlabeled rows \(--unlabeled\) must be like the labelled ones"),
+        (Plain(X[:7], lambda x: torch.from_numpy(x) + torch.rand(5)), ValueError, "leave random changes out of"),
+        (Stream(), TypeError, "got Stream, an IterableDataset"),
+    )
+
+    @cases(("unlabeled", "error", "message"), WRONG, ids=str)
+    def test_what_is_refused(self, unlabeled: Any, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            load(Rows(X), unlabeled=unlabeled)
+
+    def test_an_array_beside_images_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="unlabeled must be a data set of images, as the labelled rows are"):
+            load(Rows(PICTURES, transform=Image.fromarray), unlabeled=PICTURES)
+
+
+class TestCandidates:
+    sets = np.eye(3, dtype=bool)[Y] | (np.arange(len(Y)) % 4 == 0)[:, None] & np.eye(3, dtype=bool)[(Y + 1) % 3]
+
+    def test_they_are_those_of_arrays(self) -> None:
+        arrays = load(X, candidates=self.sets)
+        assert arrays.train.kind == "candidates"
+        for targets in (self.sets, torch.from_numpy(self.sets)):
+            assert load(Rows(X, targets)).hash == arrays.hash
+        assert load(Rows(X), candidates=self.sets).hash == arrays.hash
+        assert load(TensorDataset(torch.from_numpy(X), torch.from_numpy(self.sets))).hash == arrays.hash
+
+    def test_cells_of_names(self) -> None:
+        cells = np.array(["|".join(np.array(["a", "b", "c"])[row]) for row in self.sets])
+        assert load(Rows(X, cells), candidates="|").hash == load(X, cells, candidates="|").hash
+
+    def test_with_unlabeled_they_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="cannot go with candidate sets"):
+            load(Rows(X, self.sets), unlabeled="same")

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from longtail.data.read.array_files import LABELS, array_names
 from longtail.data.read.arrays import as_inputs
+from longtail.data.read.candidates import array_sets, check_separator, parse_sets
 from longtail.data.read.images.embeddings import stored
 from longtail.facts.counts import encode
 
@@ -30,6 +32,44 @@ class ArrayLabels(NamedTuple):
     targets: Tensor
     classes: tuple[str, ...]
     missing: np.ndarray
+
+    def followed_by(self, count: int) -> ArrayLabels:
+        """Return the labels of these rows and of `count` further ones that have none."""
+        targets = torch.cat([self.targets, torch.full((count,), -1)])
+        return self._replace(targets=targets, missing=np.append(self.missing, np.ones(count, dtype=bool)))
+
+
+def row_labels(labels: Any, classes: Sequence[str] | None, sets: Any, unlabeled: Any) -> ArrayLabels:
+    """Return class indices or candidate sets of N rows.
+
+    Args:
+        labels: N labels, or None.
+        classes: the class names in order, or None.
+        sets: candidate sets (N, C) in place of labels, or what separates the names in each label, or None.
+        unlabeled: "same" where some labels are missing.
+
+    Raises:
+        ValueError, TypeError: no labels, both kinds, and as `read_labels`, `array_sets` and `parse_sets`.
+    """
+    if labels is None and sets is None:
+        raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
+    if labels is not None and sets is not None and not isinstance(sets, str):
+        raise TypeError("labels and candidates name the labels twice; pass one of them")
+    if isinstance(sets, str) and labels is None:
+        raise TypeError("candidates (--candidates) separates the names in labels, which are missing; pass them, too")
+    if sets is not None and unlabeled is not None:
+        raise ValueError("unlabeled (--unlabeled) cannot go with candidate sets; leave out rows without labels")
+    return read_labels(labels, classes, unlabeled) if sets is None else of_sets(sets, labels, classes)
+
+
+def of_sets(sets: Any, labels: Any, classes: Any) -> ArrayLabels:
+    """Return candidate sets from truth values (N, C), or from N labels with what separates the names in each."""
+    if isinstance(sets, str):
+        cells = [str(label) for label in labels]
+        targets, names = parse_sets(cells, check_separator(sets), "labels", classes)
+    else:
+        targets, names = array_sets(sets, classes)
+    return ArrayLabels(targets, names, np.zeros(len(targets), dtype=bool))
 
 
 def read_labels(labels: Any, classes: Sequence[str] | None, unlabeled: Any) -> ArrayLabels:
@@ -89,7 +129,7 @@ def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:
     """Return inputs (M, ...) of rows without labels, like those of labelled ones, and the name of their source.
 
     Args:
-        unlabeled: an array, tensor or numeric frame, or the path of an .npz with X alone or of an .npy.
+        unlabeled: an array, tensor, `TensorDataset` or numeric frame, or the path of an .npz with X alone or an .npy.
         like: inputs of labelled rows.
 
     Raises:
@@ -111,7 +151,7 @@ def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:
                 'or put all rows in one file with -1 for missing labels and pass "same"'
             )
     else:
-        inputs = as_inputs(unlabeled)
+        inputs = as_inputs(unlabeled.tensors[0] if isinstance(unlabeled, TensorDataset) else unlabeled)
     if inputs.shape[1:] != like.shape[1:] or inputs.dtype != like.dtype:
         raise ValueError(
             f"unlabeled rows (--unlabeled) must be like the labelled ones, {tuple(like.shape[1:])} of {like.dtype}, "

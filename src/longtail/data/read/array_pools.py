@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from longtail.data.origin import Origin
-from longtail.data.pool import PARTS, Pool, labelled
-from longtail.data.prepare.images import FeaturePreparation
+from longtail.data.pool import PARTS, Pool
 from longtail.data.read import array_files
-from longtail.data.read.array_labels import SAME, ArrayLabels, is_same, missing_labels, read_labels, unlabelled_inputs
+from longtail.data.read.array_labels import (
+    ArrayLabels,
+    is_same,
+    missing_labels,
+    of_sets,
+    read_labels,
+    row_labels,
+    unlabelled_inputs,
+)
 from longtail.data.read.arrays import as_inputs, as_weight, check_length, is_frame, of_dataset
-from longtail.data.read.candidates import array_sets, check_separator, parse_sets
-from longtail.data.read.datasets import dataset_pool
+from longtail.data.read.datasets import check_map_style, dataset_pool, is_sets
 from longtail.data.read.options import ALLOWED, refuse
+from longtail.data.read.row_pool import declared, feature_preparation, group_codes, row_pool
 from longtail.data.read.tables.table_pool import table_pool
 from longtail.data.rows import Examples
 
@@ -68,7 +73,7 @@ def _file_pool(path: Path, arrays: dict[str, np.ndarray], classes: Any, name: st
         tuple((array_files.source_name(path, part), len(rows)) for part, rows in inputs.items()),
         unlabeled,
         parts=None if len(inputs) == 1 else np.repeat(list(inputs), [len(rows) for rows in inputs.values()]),
-        groups=_group_codes(arrays["group"]) if "group" in arrays else None,
+        groups=group_codes(arrays["group"]) if "group" in arrays else None,
         sample_weight=weight,
         facts={"source": path.stem},
     )
@@ -82,7 +87,7 @@ def _file_labels(arrays: dict[str, np.ndarray], suffixes: dict[str, str], classe
         if unlabeled is not None:
             raise ValueError("unlabeled (--unlabeled) cannot go with candidate sets; leave out rows without labels")
         sets = [_sets_of_part(arrays, suffix, classes) for suffix in suffixes.values()]
-        return _of_sets(np.concatenate(sets), None, classes)
+        return of_sets(np.concatenate(sets), None, classes)
     labels = np.concatenate([np.asarray(arrays[f"y{suffix}"]).ravel() for suffix in suffixes.values()])
     return read_labels(labels, classes, unlabeled)
 
@@ -93,16 +98,6 @@ def _sets_of_part(arrays: dict[str, np.ndarray], suffix: str, classes: Any) -> n
     names = classes or [str(j) for j in range(arrays["candidates"].shape[-1])]
     indices = read_labels(arrays[f"y{suffix}"].ravel(), names, None).targets
     return np.asarray(np.eye(len(names), dtype=bool)[indices.numpy()])
-
-
-def _of_sets(sets: Any, labels: Any, classes: Any) -> ArrayLabels:
-    """Return candidate sets from truth values (N, C), or from N labels with what separates the names in each."""
-    if isinstance(sets, str):
-        cells = [str(label) for label in labels]
-        targets, names = parse_sets(cells, check_separator(sets), "labels", classes)
-    else:
-        targets, names = array_sets(sets, classes)
-    return ArrayLabels(targets, names, np.zeros(len(targets), dtype=bool))
 
 
 def memory_pool(
@@ -118,19 +113,16 @@ def memory_pool(
         if labels is not None:
             raise TypeError("labels cannot be given beside a TensorDataset, which has its own; leave them out")
         source, labels = tensors
+        if is_sets(labels) and given.get("candidates") is None:
+            labels, given = None, {**given, "candidates": labels}
     if isinstance(source, Dataset):
-        pool = _dataset_pool(source, labels, given, classes, name or type(source).__name__)
-        return pool if sample_weight is None else replace(pool, sample_weight=as_weight(sample_weight, len(pool)))
-    read = _frame_pool if is_frame(source) else _features_pool
+        refuse("a data set", ALLOWED["data set"], given)
+        check_map_style(source)
     weights = None if sample_weight is None else as_weight(sample_weight, len(source))
+    if isinstance(source, Dataset):
+        return dataset_pool(source, labels, classes, weights, name or type(source).__name__, **given)
+    read = _frame_pool if is_frame(source) else _features_pool
     return read(source, labels, given, classes, weights, name or "data")
-
-
-def _dataset_pool(source: Dataset[Any], labels: Any, given: dict[str, Any], classes: Any, name: str) -> Pool:
-    refuse("a data set", ALLOWED["data set"], given)
-    reading = {option: value for option, value in given.items() if option not in ("split", "group")}
-    pool = dataset_pool(source, labels, classes=classes, name=name, **reading)
-    return replace(pool, **_declared(given, len(pool)))
 
 
 def _frame_pool(
@@ -157,16 +149,8 @@ def _features_pool(
 ) -> Pool:
     refuse("arrays", ALLOWED["arrays"], given)
     sets, unlabeled = given.get("candidates"), given.get("unlabeled")
-    if labels is None and sets is None:
-        raise TypeError("labels are missing; pass them as the second argument, or label= for a frame's column")
-    if labels is not None and sets is not None and not isinstance(sets, str):
-        raise TypeError("labels and candidates name the labels twice; pass one of them")
-    if isinstance(sets, str) and labels is None:
-        raise TypeError("candidates (--candidates) separates the names in labels, which are missing; pass them, too")
-    if sets is not None and unlabeled is not None:
-        raise ValueError("unlabeled (--unlabeled) cannot go with candidate sets; leave out rows without labels")
+    read = row_labels(labels, classes, sets, unlabeled)
     inputs = as_inputs(features)
-    read = read_labels(labels, classes, unlabeled) if sets is None else _of_sets(sets, labels, classes)
     check_length(inputs, len(read.targets))
     return _pool(
         name,
@@ -174,7 +158,7 @@ def _features_pool(
         read,
         ((name, len(inputs)),),
         unlabeled,
-        **_declared(given, len(inputs)),
+        **declared(given, len(inputs)),
         sample_weight=weights,
         facts={"source": name},
         separator=sets if isinstance(sets, str) else None,
@@ -195,45 +179,10 @@ def _pool(
     separator: str | None = None,
 ) -> Pool:
     """Return the pool of these rows and of further ones without labels, unless these are among them."""
-    targets, missing = labels.targets, labels.missing
-    if is_same(unlabeled):
-        facts = {**facts, "unlabeled": SAME}
-    elif unlabeled is not None:
-        if groups is not None or sample_weight is not None:
-            raise ValueError(
-                "group and sample_weight must be known of rows without labels, too, got other data as unlabeled "
-                '(--unlabeled); put all rows together with -1 for missing labels and pass "same"'
-            )
+    if unlabeled is not None and not is_same(unlabeled):
         rest, source = unlabelled_inputs(unlabeled, inputs)
-        inputs = torch.cat([inputs, rest])
-        targets = torch.cat([targets, torch.full((len(rest),), -1)])
-        missing = np.append(missing, np.ones(len(rest), dtype=bool))
-        parts = None if parts is None else np.append(parts, np.repeat("train", len(rest)))
-        files, facts = (*files, (source, len(rest))), {**facts, "unlabeled": source}
-    if targets.ndim == 2:
-        facts = {**facts, "candidates": separator or "array"}
-    rows = Examples(inputs, targets, labels.classes)
-    pool = Pool(
-        name, rows, targets, labels.classes, parts, groups, sample_weight, _features(inputs), facts,
-        origin=Origin(files),
+        inputs, labels, files = torch.cat([inputs, rest]), labels.followed_by(len(rest)), (*files, (source, len(rest)))
+    return row_pool(
+        name, Examples(inputs, labels.targets, labels.classes), labels, files, unlabeled, parts=parts, groups=groups,
+        sample_weight=sample_weight, preparation=feature_preparation(inputs), facts=facts, separator=separator,
     )  # fmt: skip
-    return labelled(pool, missing)
-
-
-def _declared(given: dict[str, Any], size: int) -> dict[str, Any]:
-    """Return the parts and groups of rows, given as one entry per row."""
-    for option in ("group", "split"):
-        if option in given and (shape := np.shape(given[option])) != (size,):
-            raise ValueError(f"{option} must have one entry per row, {size}, got shape {shape}; pass an array")
-    return {
-        "parts": np.asarray(given["split"]).astype(str) if "split" in given else None,
-        "groups": _group_codes(given["group"]) if "group" in given else None,
-    }
-
-
-def _group_codes(values: Any) -> np.ndarray:
-    return np.unique(np.asarray(values), return_inverse=True)[1].ravel().astype(np.int64)
-
-
-def _features(inputs: Tensor) -> FeaturePreparation:
-    return FeaturePreparation(tuple(inputs.shape[1:]), str(inputs.dtype).removeprefix("torch."))

@@ -17,7 +17,7 @@ ALLOWED = {
     "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
     "array file": ("label", "group", "unlabeled"),
     "arrays": ("group", "split", *TASKS),
-    "data set": ("group", "split", "size", "mirror", "workers"),
+    "data set": ("group", "split", *TASKS, "size", "mirror", "workers"),
     "frame": (*COLUMNS, *TASKS, "drop_columns"),
 }
 """Kind of data -> its options."""
