@@ -11,19 +11,37 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.cases import cases
 from torch import nn
 
 import longtail as lt
 from longtail.comparison import compare, prepare
 from longtail.comparison.estimate import estimate
+from longtail.data import pool
+from longtail.data.split.folds import Folds
+from longtail.engine import Recipe
+from longtail.runs.cross_validation import train_folds
+from longtail.runs.run import Run
 
 Y = np.repeat([0, 1, 2], [60, 24, 12])
 X = np.random.default_rng(0).normal(size=(len(Y), 3)) + Y[:, None]
+PICTURES = np.random.default_rng(1).integers(0, 256, (len(Y), 32, 32, 3), dtype=np.uint8)
 SMALL: dict[str, Any] = {"epochs": 2, "methods": "ce,ldam-drw,logit-adjusted-posthoc", "seeds": 1, "jobs": 1}
 
 
 def small(num_classes: int) -> nn.Module:
     return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, num_classes))
+
+
+def conv(num_classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+        nn.Linear(16, num_classes),
+    )  # fmt: skip
+
+
+def wide(num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return nn.Sequential(nn.Linear(input_shape[0], 5), nn.ReLU(), nn.Linear(5, num_classes))
 
 
 def other(num_classes: int) -> nn.Module:
@@ -87,6 +105,59 @@ def test_what_cannot_be_pickled_runs_in_this_process(caplog: pytest.LogCaptureFi
         assert compare(X, Y, network=guarded, **{**SMALL, "jobs": 2, "methods": "ce", "seeds": 2}).ok
     assert "network cannot be pickled for worker processes" in caplog.text
     assert "one run at a time, in this process" in caplog.text
+
+
+TASKS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"methods": "crt,sam"}, {"ce", "crt", "sam"}),
+    ({"methods": "fixmatch", "labeled": 0.5}, {"ce", "fixmatch", "oracle"}),
+    ({"methods": "proden", "ambiguity": 0.3}, {"cc", "proden", "oracle"}),
+    ({"methods": "simclr", "task": "self-supervised"}, {"simclr", "random-encoder", "ce"}),
+]
+
+
+@cases(("asked", "rows"), TASKS)
+def test_every_task_on_images_with_their_views(asked: dict[str, Any], rows: set[str]) -> None:
+    """32 pixels: where some rows have no labels, our own default would be a wide_resnet."""
+    result = compare(PICTURES, Y, network=conv, **{**SMALL, **asked})
+    assert result.ok
+    assert {row["method"] for row in result.rows} == rows
+
+
+def test_a_preset_leaves_out_what_needs_our_layers(caplog: pytest.LogCaptureFixture) -> None:
+    keys = {m.key for m in prepare(X, Y, methods="all", network=small).methods}
+    assert "ride" not in keys
+    assert "crt" in keys
+    assert "method 'ride' needs a network of longtail's" in caplog.text
+    assert "left out" in caplog.text
+
+
+@cases("named", [{"methods": "ce,ride"}, {"methods": "ce,sam(base='ride')"}, {"methods": "ce", "baseline": "ride"}])
+def test_naming_what_needs_our_layers_is_refused(named: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"needs a network of longtail's.*leave out the method, or network="):
+        compare(X, Y, network=small, out=tmp_path / "out", **{**SMALL, **named})
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_run_of_all_folds_says_whose_network_it_was(tmp_path: Path) -> None:
+    frame = pd.DataFrame(X, columns=list("abc")).assign(kind=[f"k{y}" for y in Y])
+    frame.loc[5, "a"] = np.nan  # a blank in one training part of two: one input more, which says where it was
+    folds = Folds(pool(frame, "kind"), 2)
+    recipe = Recipe(epochs=2, batch_size=16)
+    run = train_folds("ce", folds, folder=tmp_path / "run", network=wide, recipe=recipe)
+    assert run.config["recipe"]["network"]["name"] == f"{__name__}.wide"
+    structures = {Run.load(tmp_path / "run" / f"fold-{j}").config["recipe"]["network"]["structure"] for j in range(2)}
+    assert len(structures) == 2
+    for j in range(2):
+        assert len(lt.load(tmp_path / "run" / f"fold-{j}", network=wide).predict(frame.drop(columns="kind"))) == len(Y)
+    assert train_folds("ce", folds, folder=tmp_path / "run", network=wide, recipe=recipe).scores == run.scores
+    with pytest.raises(ValueError, match=r"holds another configuration: recipe.network is"):
+        train_folds("ce", folds, folder=tmp_path / "run", recipe=recipe)
+
+
+def test_estimators_beside_it_in_folds_are_measured_and_loaded(tmp_path: Path) -> None:
+    options = {**SMALL, "methods": "ce,logistic", "folds": 2}
+    del options["jobs"]
+    assert estimate(prepare(X, Y, network=small, out=tmp_path / "new", **options), jobs=1)
 
 
 def test_folds_and_estimates(tmp_path: Path) -> None:

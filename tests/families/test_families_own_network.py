@@ -29,13 +29,13 @@ def trained(spec: str, folder: Path, **options: Any) -> Run:
 
 
 SPECS = {
-    "ride": "experts",
-    "absgd(base='ride')": "experts",
     "sam(base='ldam-drw')": "cosine",
+    "absgd(base='ldam-drw')": "cosine",
     "crt": "linear",
     "ncm": "ncm",
-    "fixmatch": "linear",
+    "darp": "linear",
     "records": "linear",
+    "simclr-ts": "linear",
 }
 
 

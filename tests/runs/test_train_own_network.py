@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 from forging import forged
+from tests.cases import cases
+from tests.methods import task_data
 from torch import nn
 
 import longtail as lt
@@ -21,6 +23,7 @@ from longtail import cli
 from longtail.data import Splits
 from longtail.data.read.arrays import examples
 from longtail.engine import Recipe
+from longtail.methods import method
 from longtail.runs import Run, train
 
 SPLITS = Splits(
@@ -41,19 +44,25 @@ def points(num_classes: int, width: int = 6) -> nn.Module:
     )
 
 
-def trained(folder: Path, network: Any = points, method: str = METHOD, **options: Any) -> Run:
-    return train(method, SPLITS, folder=folder, network=network, recipe=RECIPE, threads=1, **options)
+def trained(folder: Path, network: Any = points, spec: str = METHOD, **options: Any) -> Run:
+    return train(spec, SPLITS, folder=folder, network=network, recipe=RECIPE, threads=1, **options)
 
 
-def paused(folder: Path) -> None:
-    """Train in a process of its own, which stops after the third epoch to be killed."""
+def of_task(spec: str, folder: Path, **options: Any) -> Run:
+    """Train on data of the method's task."""
+    data = task_data.splits(method(spec).task)
+    return train(spec, data, folder=folder, network=points, recipe=RECIPE, threads=1, **options)
+
+
+def paused(spec: str, folder: Path, stage: str) -> None:
+    """Train in a process of its own, which stops after the third epoch of a stage to be killed."""
 
     def hook(record: dict[str, Any]) -> None:
-        if record["epoch"] == 3:
+        if (record["stage"], record["epoch"]) == (stage, 3):
             folder.with_suffix(".paused").touch()
             time.sleep(600)
 
-    trained(folder, on_epoch=hook)
+    of_task(spec, folder, on_epoch=hook)
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +120,14 @@ def test_a_forged_description_is_damage(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_it_ends_with_the_same_bytes(run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "killed"
-    process = multiprocessing.get_context("spawn").Process(target=paused, args=(folder,))
+@cases(
+    ("spec", "stage"),
+    {METHOD: "train", "crt": "train", "fixmatch": "train", "proden": "train", "simclr": "encoder"}.items(),
+)
+def test_killed_and_started_again_it_ends_with_the_same_bytes(spec: str, stage: str, tmp_path: Path) -> None:
+    """The first leaf of every task, and a stage that goes on with the network of the one before."""
+    whole, folder = of_task(spec, tmp_path / method(spec).key / "whole"), tmp_path / method(spec).key / "killed"
+    process = multiprocessing.get_context("spawn").Process(target=paused, args=(spec, folder, stage))
     process.start()
     deadline = time.monotonic() + 120
     while not folder.with_suffix(".paused").exists():
@@ -124,10 +138,10 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(run: Run, tmp_path
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     epochs: list[int] = []
-    trained(folder, on_epoch=lambda record: epochs.append(record["epoch"]))
-    assert epochs == [4, 5]
+    of_task(spec, folder, on_epoch=lambda record: epochs.append(record["epoch"]))
+    assert epochs == [record["epoch"] for record in whole.records[3:]]
     for name in FILES:
-        assert (folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+        assert (folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
 def test_the_folder_belongs_to_the_function(run: Run) -> None:
@@ -157,3 +171,18 @@ def test_fit_takes_it_with_the_data(tmp_path: Path) -> None:
     assert isinstance(fit.learner.network.body.model[0], nn.Linear)  # type: ignore[union-attr,index]
     with pytest.raises(TypeError, match="must be a function of num_classes"):
         lt.fit("ce", "no-such-file.csv", network=points(3))
+
+
+def test_fit_takes_what_data_are_read_with() -> None:
+    fit = lt.fit("fixmatch", "digits", labeled=0.2, network=lambda num_classes: nn.Sequential(
+        nn.Flatten(), nn.Linear(64, num_classes)
+    ))  # fmt: skip
+    assert fit.splits.unlabeled is not None
+    assert next(fit)["loss"] > 0
+    with pytest.raises(ValueError, match="eposch is not read for digits"):
+        lt.fit("ce", "digits", eposch=3)
+
+
+def test_a_recipe_that_names_a_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="network and the recipe's model both name the network, got model 'mlp'"):
+        lt.fit("ce", SPLITS, network=points, recipe=Recipe(model="mlp"))

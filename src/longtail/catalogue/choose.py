@@ -10,6 +10,7 @@ from longtail.catalogue.method import Builders, Method
 from longtail.catalogue.resolve import resolve, split_specs
 from longtail.catalogue.tasks import role
 from longtail.data import Part, TrainingSet
+from longtail.engine import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def choose(
     task: str | None = None,
     data: TrainingSet | Part | None = None,
     truth: bool = False,
+    recipe: Recipe | None = None,
 ) -> list[Method]:
     """Return the methods of a comparison, each once, in the order asked.
 
@@ -64,6 +66,7 @@ def choose(
         data: the training data, once known: presets leave out methods that do not fit them (too many classes
             for trees, say) and naming such a method is an error.
         truth: whether true labels are known where labels are missing or sets, once the data are known.
+        recipe: of the trainings, once known: methods that cannot train its network are treated in the same way.
 
     Raises:
         ValueError: an unknown name or knob, no method at all, or a named method that does not fit these data.
@@ -75,7 +78,7 @@ def choose(
         for one in (resolve(name, builders) for name in names):
             if not named and task not in (None, one.task):
                 continue
-            reason = _misfit(one, val, task, data, truth)
+            reason = _misfit(one, val, task, data, truth, recipe)
             if reason is None:
                 chosen.setdefault(one.spec, one)
             elif named:
@@ -89,7 +92,14 @@ def choose(
     return list(chosen.values())
 
 
-def _misfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part | None, truth: bool) -> str | None:
+def _misfit(
+    one: Method,
+    val: bool,
+    task: str | None,
+    data: TrainingSet | Part | None,
+    truth: bool,
+    recipe: Recipe | None,
+) -> str | None:
     if one.needs_truth and data is not None and not truth:
         way_out = "hide labels of clean data with --labeled 0.1 or --ambiguity 0.3, or leave it out"
         return f"method {one.key!r} needs true labels beside hidden ones, got data without; {way_out}"
@@ -100,4 +110,6 @@ def _misfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part |
     if reason is None and task is not None and role(task, one.task, one.spec) is None:
         reason = f"method {one.key!r} is {one.task} and has no part in a {task} comparison"
         return f"{reason}; see longtail methods --task {task}"
+    if reason is None and recipe is not None and rows is not None:
+        return one.refuses_network(recipe, rows.labeled)
     return reason

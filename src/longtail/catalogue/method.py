@@ -18,6 +18,7 @@ from longtail.facts.types import Draw
 from longtail.learners import SupervisedLearner
 from longtail.learners.supervised import Criterion
 from longtail.losses import Loss
+from longtail.models import body_arguments
 
 MakeStages = Callable[[Recipe], Sequence[Stage]]
 MakeLoss = Callable[[Tensor], Loss]
@@ -60,6 +61,8 @@ class Method:
         slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused before
             training.
         taken: the slots that it has filled, itself or a base below it.
+        body_args: arguments of the network's body that it sets, such as `branches`; a network that does not take them
+            is refused before training.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
@@ -79,6 +82,7 @@ class Method:
     misfit: Misfit | None = None
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
+    body_args: frozenset[str] = frozenset()
     own: Mapping[str, Any] = field(default_factory=dict)
     twin: str | None = None
     trains: str = "a network"
@@ -135,6 +139,24 @@ class Method:
             return f"method {self.key!r} is {self.task} and {why}; {way_out}"
         why = None if self.misfit is None else self.misfit(rows)
         return None if why is None else f"method {self.key!r} {why}"
+
+    def refuses_network(self, recipe: Recipe, rows: Part) -> str | None:
+        """Return why it cannot train the recipe's network on these rows, with the way out; None where it can."""
+        if not self.body_args:
+            return None
+        needed = " and ".join(sorted(self.body_args))
+        if recipe.own is not None:
+            return (
+                f"method {self.spec!r} needs a network of longtail's, for which it sets {needed}, got network="
+                f"{recipe.own.name}; leave out the method, or network="
+            )
+        name = recipe.builder(rows)["name"]
+        if self.body_args <= body_arguments(name):
+            return None
+        return (
+            f"method {self.spec!r} needs a network that takes {needed}, got {name}, which does not; leave out the "
+            "method, or choose another network with --model (model=)"
+        )
 
     @property
     def retrains(self) -> bool:

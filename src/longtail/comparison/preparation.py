@@ -79,8 +79,9 @@ def prepare(
     splits = load_splits(data, y, options) if data_folds is None else data_folds.splits(0, 0)
     warn_of_small_classes(data_folds or splits)
     task = task_of(splits.train, splits.unlabeled, task)
+    recipe = default_recipe(splits, network, **recipe_options)
     if reference is not None:
-        _check_baseline(reference, task, splits)
+        _check_baseline(reference, task, splits, recipe)
     added(task, reference, truth=splits.truth is not None)  # refuses a task without its reference
     resolved = resolve(
         methods,
@@ -89,8 +90,8 @@ def prepare(
         task=task,
         data=TrainingSet.of(splits),
         truth=splits.truth is not None,
+        recipe=recipe,
     )
-    recipe = default_recipe(splits, network, **recipe_options)
     recipe.check(splits.train)
     check_used(recipe.probe, task)
     return Prepared(
@@ -114,14 +115,14 @@ def _resolve_baseline(baseline: str | Method) -> Method:
         raise type(error)(f"baseline: {error}") from None
 
 
-def _check_baseline(baseline: Method, task: str, splits: Splits) -> None:
+def _check_baseline(baseline: Method, task: str, splits: Splits, recipe: Recipe) -> None:
     """Raise ValueError where methods of the task cannot be compared with it, or it cannot learn from these data."""
     if role(task, baseline.task, baseline.spec) in (None, CONTEXT):
         raise ValueError(
             f"baseline must be a method of the task, {task}, got {baseline.spec!r}, which is {baseline.task}; see "
             f"longtail methods --task {task}"
         )
-    resolve([baseline], val=splits.val is not None, task=task, data=TrainingSet.of(splits))
+    resolve([baseline], val=splits.val is not None, task=task, data=TrainingSet.of(splits), recipe=recipe)
 
 
 def _check_arguments(

@@ -45,7 +45,9 @@ def default_recipe(splits: Splits, network: Factory | None = None, **changes: An
     recipe = _of_size(splits, size, given)
     if splits.unlabeled is not None and recipe.steps is None:
         recipe = replace(recipe, steps=-(-size // recipe.batch_size))
-    return recipe if network is None else recipe.with_network(network, splits.train)
+    if network is None:
+        return recipe
+    return replace(recipe, model="auto", model_args={}).with_network(network, splits.train)
 
 
 def _check_own(splits: Splits, given: dict[str, Any]) -> None:

@@ -159,6 +159,11 @@ class Recipe:
 
     def builder(self, data: Part, head: str = "linear", **head_args: Any) -> dict[str, Any]:
         """Return the network's name and arguments, as `build` takes them and meta.json stores them."""
+        if self.own is not None and self.model_args:
+            raise ValueError(
+                f"network must be one of longtail's to take {', '.join(self.model_args)}, got {self.own.name}; "
+                "leave out network="
+            )
         if self.own is not None:
             network = {"name": OWN, "factory": self.own.name, "structure": self.own.structure}
         else:
@@ -194,10 +199,15 @@ class Recipe:
         """Return the recipe with the user's own networks in place of `model`, checked on rows of the data.
 
         Raises:
-            TypeError, ValueError: as `OwnNetwork.of`.
+            TypeError: as `OwnNetwork.of`.
+            ValueError: as there, and where the recipe names a model.
         """
+        if self.model != "auto" or self.model_args:
+            raise ValueError(
+                f'network and the recipe\'s model both name the network, got model {self.model!r}; leave it at "auto"'
+            )
         own = models.OwnNetwork.of(factory, next(data.chunks(CHECKED)), len(data.classes))
-        return replace(self, model="auto", model_args={}, own=own)
+        return replace(self, own=own)
 
 
 def build(builder: dict[str, Any], factory: models.Factory | None = None) -> nn.Module:

@@ -13,6 +13,7 @@ from longtail.catalogue.method import Builder, Builders, Method
 from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED, TASKS
 from longtail.data import Part, TrainingSet
+from longtail.engine import Recipe
 from longtail.methods.decoupling import classifiers
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import ride
@@ -127,9 +128,10 @@ def methods(
     task: str | None = None,
     data: TrainingSet | Part | None = None,
     truth: bool = False,
+    recipe: Recipe | None = None,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`."""
-    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data, truth=truth)
+    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data, truth=truth, recipe=recipe)
 
 
 def added(task: str, baseline: Method | None = None, *, truth: bool = False) -> list[Method]:

@@ -6,9 +6,12 @@ with `types.Outputs`.
 
 from __future__ import annotations
 
-from longtail.models.build import BUILDERS, RESIDUAL, build, choose
+from longtail.models.build import BUILDERS, RESIDUAL, body_arguments, build, choose
 from longtail.models.network import Network
 from longtail.models.own import Factory, OwnNetwork, build_own
 from longtail.models.standardize import Standardize
 
-__all__ = ["BUILDERS", "RESIDUAL", "Factory", "Network", "OwnNetwork", "Standardize", "build", "build_own", "choose"]
+__all__ = [
+    "BUILDERS", "RESIDUAL", "Factory", "Network", "OwnNetwork", "Standardize", "body_arguments", "build", "build_own",
+    "choose",
+]  # fmt: skip

@@ -122,6 +122,11 @@ def _check_arguments(name: str, make: Callable[..., Any], given: int, args: Mapp
             )
 
 
+def body_arguments(name: str) -> frozenset[str]:
+    """Return the names of the further arguments of a network."""
+    return frozenset(list(inspect.signature(BUILDERS[name]).parameters)[1:])
+
+
 def choose(input_shape: Sequence[int]) -> str:
     """Return the default network for these inputs: "convnet" for images from 8x8 on, else "mlp"."""
     image = len(input_shape) in (2, 3) and min(input_shape[-2:]) >= SMALLEST

@@ -15,6 +15,7 @@ from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.methods.registry import method as resolve
+from longtail.models import Factory
 from longtail.runs import manifest, sources
 from longtail.runs.outputs import configuration, described, write_result
 from longtail.runs.run import Run, opened
@@ -28,6 +29,7 @@ def train_folds(
     folder: str | Path,
     seed: int = 0,
     recipe: Recipe,
+    network: Factory | None = None,
     device: str = "cpu",
     threads: int | None = None,
     **options: Any,
@@ -43,15 +45,16 @@ def train_folds(
         folds: the data.
         folder: of the run; it belongs to this configuration from then on.
         seed: of the partition, of initialisation and of order.
-        recipe, device, threads, options: as in `train`.
+        recipe, network, device, threads, options: as in `train`.
 
     Raises:
         ValueError, OSError, FinitenessError: as `train`.
     """
     chosen, place = resolve(method), Path(folder)
+    first = folds.splits(seed, 0)
+    recipe = recipe if network is None else recipe.with_network(network, first.train)
     options |= {"seed": seed, "device": device, "threads": threads}
     shared = chosen.under(recipe)
-    first = folds.splits(seed, 0)
     config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
     with opened(place, config) as (finished, config):
         if finished is not None:
@@ -74,8 +77,11 @@ def of_fold(recipe: Recipe, splits: Splits) -> Recipe:
 
     A category that occurs in other folds alone is no input here, so a table's network differs in width between folds.
     """
-    if splits.preparation is None or recipe.own is not None:
+    if splits.preparation is None:
         return recipe
+    if recipe.own is not None:
+        table = getattr(splits.preparation, "kind", None) == "table"
+        return recipe.with_network(recipe.own.factory, splits.train) if table else recipe
     own = default_recipe(splits, model=recipe.model)
     return replace(recipe, model_args={**recipe.model_args, **own.model_args})
 

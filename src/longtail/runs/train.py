@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,13 @@ def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, *
         data: anything that `data.load` takes; with arrays, `labels` are their labels.
         labels: see `data`.
         seed: of initialisation and order.
-        options: recipe, network, folder, store, device, threads, evaluations as in `Fit`.
+        options: recipe, network, folder, store, device, threads, evaluations as in `Fit`; others as in `data.load`.
     """
     resolved = resolve(method)  # before the data are read
     if options.get("network") is not None:
         check_factory(options["network"])
-    return Fit(resolved, load(data, labels), seed=seed, **options)
+    training = {name: options.pop(name) for name in signature(Fit).parameters if name in options}
+    return Fit(resolved, load(data, labels, **options), seed=seed, **training)
 
 
 class Fit(Iterator[Record]):
@@ -120,6 +122,8 @@ class Fit(Iterator[Record]):
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
         self.recipe = self.method.under(recipe or default_recipe(splits))
+        if (reason := self.method.refuses_network(self.recipe, splits.train)) is not None:
+            raise ValueError(reason)
         self.splits = splits
         self._trained_on = with_true_labels(splits) if self.method.needs_truth else splits
         self.folder = None if folder is None else Path(folder)

@@ -93,6 +93,7 @@ def ride(
         own=OWN,
         prior=weighted("effective", at),
         taken=frozenset({"criterion"}),
+        body_args=frozenset({"branches", "narrow"}),
         slots=SLOTS - {"start"},  # its body is its own
     )
 
