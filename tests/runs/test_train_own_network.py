@@ -25,6 +25,7 @@ from longtail.data.read.arrays import examples
 from longtail.engine import Recipe
 from longtail.methods import method
 from longtail.runs import Run, train
+from longtail.runs.train import Fit
 
 SPLITS = Splits(
     "points",
@@ -152,6 +153,31 @@ def test_the_folder_belongs_to_the_function(run: Run) -> None:
         trained(run.folder, partial(points, width=7))
     with pytest.raises(ValueError, match=r"recipe.network is .* there, None was asked"):
         trained(run.folder, None)
+
+
+def test_an_interrupted_training_goes_on_only_with_the_same_network(tmp_path: Path) -> None:
+    """The name is the same each time; width and pretrained values are what differs."""
+    width, value = 6, 0.5
+
+    def pretrained(num_classes: int) -> nn.Module:
+        first = nn.Linear(4, width)
+        nn.init.constant_(first.weight, value)
+        return nn.Sequential(first, nn.ReLU(), nn.Linear(width, num_classes))
+
+    def begun() -> Fit:
+        return lt.fit("ce", SPLITS, network=pretrained, recipe=RECIPE, folder=tmp_path / "run")
+
+    first = begun()
+    next(first)
+    first.close()
+    width = 7
+    with pytest.raises(ValueError, match=r"another configuration: recipe.network.structure is"):
+        next(begun())
+    width, value = 6, 0.25
+    with pytest.raises(ValueError, match=r"another configuration: recipe.network.weights is"):
+        next(begun())
+    value = 0.5
+    assert [record["epoch"] for record in begun()] == [2, 3, 4, 5]
 
 
 def test_a_linear_layer_of_ones_own_trains_as_ours(tmp_path: Path) -> None:
