@@ -288,6 +288,8 @@ class TestRowsWithoutLabels:
     def test_a_tensor_dataset_beside_arrays(self) -> None:
         rest = torch.from_numpy(X[:7])
         assert load(X, Y, unlabeled=TensorDataset(rest)).hash == load(X, Y, unlabeled=rest).hash
+        with pytest.raises(TypeError, match="beside arrays, got a Plain; stack its inputs, or pass the labelled"):
+            load(X, Y, unlabeled=Plain(X[:7]))
 
     def test_row_by_row_they_are_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = load(Rows(X), unlabeled=Plain(X[:7] + 1)).unlabeled

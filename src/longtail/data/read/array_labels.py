@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from longtail.data.read.array_files import LABELS, array_names
 from longtail.data.read.arrays import as_inputs
@@ -134,6 +134,7 @@ def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:
 
     Raises:
         ValueError: a file that has labels, too, or inputs of another shape or type.
+        TypeError: a data set without tensors.
     """
     name = "unlabeled"
     if isinstance(unlabeled, str | Path):
@@ -150,6 +151,11 @@ def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:
                 f"unlabeled (--unlabeled) must hold X alone, got {path.name} with labels {label!r}; save it without, "
                 'or put all rows in one file with -1 for missing labels and pass "same"'
             )
+    elif isinstance(unlabeled, Dataset) and not isinstance(unlabeled, TensorDataset):
+        raise TypeError(
+            f"unlabeled must be an array, frame or TensorDataset beside arrays, got a {type(unlabeled).__name__}"
+            "; stack its inputs, or pass the labelled rows as a data set, too"
+        )
     else:
         inputs = as_inputs(unlabeled.tensors[0] if isinstance(unlabeled, TensorDataset) else unlabeled)
     if inputs.shape[1:] != like.shape[1:] or inputs.dtype != like.dtype:

@@ -51,8 +51,8 @@ def pool(
             entry per row); for tables `drop_columns`, columns that are no features; for text files `delimiter` and
             `header`; for images `size`, `skip_bad`, `mirror`, `features` and `workers`. `unlabeled`: "same" where some
             rows have no label (an empty cell, -1 in an array, the folder `unlabeled`), or further data without labels,
-            of the same columns or sizes: a path, an array, a frame. `candidates`: what separates class names in a cell
-            that names several; for arrays, truth values (N, C) in place of the labels.
+            of the same columns or sizes: a path, an array, a frame, a data set. `candidates`: what separates class
+            names in a cell that names several; for arrays, truth values (N, C) in place of the labels.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
