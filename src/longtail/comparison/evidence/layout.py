@@ -25,7 +25,6 @@ class Layout:
 
     ``cells``: (method, seed) of each row. ``pairing``: (K, R), differences as combinations of rows.
     ``varies``: (R,), 0 where a method predicts the same in all its several seeds (a closed-form baseline).
-    ``same``: (K,), predictions equal to the reference's in every paired seed.
     """
 
     reference: str
@@ -35,7 +34,6 @@ class Layout:
     targets: Labels
     pairing: Floats
     varies: Floats
-    same: NDArray[np.bool_]
     paired_seeds: dict[str, tuple[int, ...]]
 
     def without_zero_weights(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
@@ -46,6 +44,20 @@ class Layout:
             raise ValueError("sample_weight must be > 0 for some test example, got only 0; correct the weights")
         used = weight > 0
         return replace(self, predictions=self.predictions[:, used], targets=self.targets[used]), weight[used]
+
+    @cached_property
+    def same_seeds(self) -> dict[str, tuple[int, ...]]:
+        """The paired seeds in which a method predicts every example as the reference does."""
+        row = dict(zip(self.cells, self.predictions, strict=True))
+        return {
+            m: tuple(s for s in seeds if np.array_equal(row[m, s], row[self.reference, s]))
+            for m, seeds in self.paired_seeds.items()
+        }
+
+    @property
+    def same(self) -> NDArray[np.bool_]:
+        """(K,), predictions equal to the reference's in every paired seed."""
+        return np.array([self.same_seeds[m] == self.paired_seeds[m] for m in self.methods])
 
     def paired_values(self, values: Floats, method: str) -> Floats:
         """Return the per-seed differences of ``method`` to the reference."""
@@ -100,8 +112,12 @@ class Layout:
         if short:
             listed = ", ".join(f"{m} ({len(self.paired_seeds[m])} of {len(seeds)})" for m in short)
             notes.append(f"compared on fewer seeds: {listed}")
-        same = [method for method, same in zip(self.methods, self.same, strict=True) if same]
-        return (*notes, *(f"{method} predicts the same as {self.reference}" for method in same))
+        for method in self.methods:
+            same, paired = len(self.same_seeds[method]), len(self.paired_seeds[method])
+            if same:
+                part = "" if same == paired else f" in {same} of {paired} seeds"
+                notes.append(f"{method} predicts the same as {self.reference}{part}")
+        return tuple(notes)
 
 
 def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_classes: int) -> Layout:
@@ -141,7 +157,6 @@ def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_cl
         targets=labels,
         pairing=pairing,
         varies=np.array([float(method not in fixed) for method, _ in cells]),
-        same=np.array([all(np.array_equal(rows[m, s], rows[reference, s]) for s in paired[m]) for m in methods]),
         paired_seeds=paired,
     )
 
