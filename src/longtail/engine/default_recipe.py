@@ -38,9 +38,13 @@ def default_recipe(splits: Splits, **changes: Any) -> Recipe:
 
 
 def _small(size: int, batch: int) -> Recipe:
-    """The LDAM recipe for small in-memory data: 20 to 200 epochs, as many as make STEPS_SMALL steps."""
+    """The recipe for small in-memory data: 20 to 200 epochs, as many as make STEPS_SMALL steps; a cosine.
+
+    After a drop of 100x the few steps that remain change nothing, deferred weights included
+    (docs/decisions/0013-deferral.md).
+    """
     steps = -(-size // batch)
-    return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch)
+    return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch, decay="cosine")
 
 
 def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recipe:
