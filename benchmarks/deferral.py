@@ -167,7 +167,10 @@ def main() -> None:
     result: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"seconds": 0, "data": {}}
     if result.setdefault("seeds", given.seeds) != given.seeds:
         parser.error(f"{out} has {result['seeds']} seeds, not {given.seeds}; write to another file")
-    result["machine"] = facts()
+    command = (
+        f"python -m benchmarks.deferral {given.part} --seeds {given.seeds} --tables TABLES --cifar CIFAR10 --photos NEW"
+    )
+    result["machine"] = facts() | {"command": command}
     for data, source in sources(given).items():
         splits = source()
         part = splits.val if given.part == "choose" else splits.test
@@ -189,6 +192,7 @@ def main() -> None:
                 for m, r in found["methods"].items()
             )
             print(f"{seconds:5.0f} s {data}, {name}: {shown}", flush=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

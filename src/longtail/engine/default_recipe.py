@@ -28,6 +28,8 @@ momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of wa
 def default_recipe(splits: Splits, **changes: Any) -> Recipe:
     """Return the common recipe of a data set, with the user's changes."""
     given = {k: v for k, v in changes.items() if v is not None}
+    if "drop" in given:
+        given.setdefault("decay", "steps")  # a cosine has no drops
     size = len(splits.train)
     if getattr(splits.preparation, "kind", None) == "table":
         batch = next((batch for rows, batch in TABLE_BATCHES if size < rows), LARGEST_BATCH)
