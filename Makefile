@@ -23,8 +23,8 @@ demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits
 test: $(VENV)/dev.stamp  ## the whole test suite
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q
 
-test-fast: $(VENV)/dev.stamp  ## without the tests that compile, start processes or train for long
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist worksteal -q -m "not slow"
+test-fast: $(VENV)/dev.stamp  ## without the tests that compile, start processes, train for long or import other frameworks
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist worksteal -q -m "not slow" --ignore tests/integrations
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

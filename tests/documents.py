@@ -104,8 +104,8 @@ GENERATED = {
     ("docs/performance.md", "train-step"): train_step,
     ("docs/performance.md", "reading-images"): reading_images,
     ("docs/performance.md", "comparing-a-table"): comparing_a_table,
-    ("docs/decisions/0013-deferral.md", "deferral-choose"): partial(deferral, "choose"),
-    ("docs/decisions/0013-deferral.md", "deferral-test"): partial(deferral, "test"),
+    ("docs/decisions/0014-deferral.md", "deferral-choose"): partial(deferral, "choose"),
+    ("docs/decisions/0014-deferral.md", "deferral-test"): partial(deferral, "test"),
 }
 
 

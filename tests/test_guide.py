@@ -96,7 +96,10 @@ def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 @pytest.mark.parametrize(
     "page",
     # one page trains inside of every framework
-    [pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.stem == "in-your-loop" else ()) for p in PAGES],
+    [
+        pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.stem in ("in-your-loop", "hidden-labels") else ())
+        for p in PAGES
+    ],
 )
 @pytest.mark.filterwarnings(*THEIRS)
 def test_every_block_of_a_page_runs_and_prints_what_it_says(page: Path, module: ModuleType) -> None:

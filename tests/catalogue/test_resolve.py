@@ -58,11 +58,11 @@ def test_a_method_passes_through() -> None:
 
 class TestLists:
     def test_quick_is_what_the_design_says_and_all_is_all(self) -> None:
-        assert [m.key for m in methods("quick")] == [
+        assert [m.key for m in methods("quick", task="supervised")] == [
             "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted",
             "logit-adjusted-posthoc",
         ]  # fmt: skip
-        networks = set(catalog.CATALOG) - set(catalog.ESTIMATORS)
+        networks = set(catalog.CATALOG) - set(catalog.ESTIMATORS) - set(catalog.CONTEXT)
         assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS.keys["all"])
 
     def test_for_a_table_scikit_learns_classifiers_join_them(self) -> None:
@@ -107,10 +107,15 @@ class TestMenu:
         rows = overview()
         assert [row["method"] for row in rows] == list(catalog.CATALOG)
         assert all(row["title"] and row["paper"].endswith(str(row["year"])) for row in rows)
-        assert [row["method"] for row in overview("supervised")] == list(catalog.CATALOG)
+        for task in {row["task"] for row in rows}:
+            of_the_task = [key for key in catalog.CATALOG if method(key).task == task]
+            assert [row["method"] for row in overview(task)] == of_the_task
+        assert [row["method"] for row in overview("partial")] == ["cc", "proden"]
 
     def test_an_unknown_task_is_one_line(self) -> None:
-        with pytest.raises(ValueError, match="task must be one of supervised, got 'noisy'; leave it out"):
+        with pytest.raises(
+            ValueError, match=r"task must be one of partial, self-supervised, .*, got 'noisy'; leave it out"
+        ):
             overview("noisy")
 
     def test_the_table_of_the_readme_has_a_line_for_every_method(self) -> None:

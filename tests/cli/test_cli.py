@@ -71,6 +71,18 @@ class TestGoodInput:
         assert "longtail: error" not in err
         assert (here / "out" / "comparison.md").exists()
 
+    def test_another_baseline_is_the_reference_and_a_twin_has_its_column(self, here: Path, capsys: Capture) -> None:
+        trees, weighted = "trees(max_iter=3)", "trees-cw(max_iter=3)"
+        methods = f"{weighted},logistic-posthoc"
+        assert compare("--out", "out", "--baseline", trees, methods=methods) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert f"vs {trees} vs twin" in out
+        assert "Of the one method whose plain twin is not trees(max_iter=3), " in out
+        assert compare("--out", "out", "--dry-run", "--json", methods=methods) == 0
+        assert json.loads(capsys.readouterr().out)["methods"] == [trees, weighted, "logistic", "logistic-posthoc"]
+        assert compare("--out", "out", "--json", methods=methods) == 0
+        assert json.loads(capsys.readouterr().out)["reference"] == trees
+
     def test_two_classes_have_no_groups_and_still_a_gain(self, here: Path, capsys: Capture) -> None:
         X, y = arrays((40, 16))
         np.savez("two.npz", X=X, y=y)
@@ -278,9 +290,10 @@ def test_bad_options_are_one_line(here: Path, capsys: Capture, arguments: list[s
         (["train", "good.npz", "--method", "ldma"], "unknown method 'ldma'"),
         (["train", "good.npz", "--method", "ce-threshold"], "needs a validation part"),
         (["train", "good.npz", "--model", "convnet"], "for a convnet"),
+        (["compare", "good.npz", "--baseline", "ldma"], "baseline: unknown method 'ldma'; did you mean ldam("),
         (["explain", "ldma"], "unknown method 'ldma'; did you mean ldam("),
         (["explain"], "Missing argument"),
-        (["methods", "--task", "noisy"], "task must be one of supervised, got 'noisy'"),
+        (["methods", "--task", "noisy"], "supervised, got 'noisy'"),
         (["inspect", "good.npz", "--ratio", "0"], "ratio must be"),
         (["frobnicate"], "No such command 'frobnicate'"),
     ],

@@ -98,7 +98,9 @@ class TestFailOn:
 
     def test_a_bound_on_a_class_that_training_does_not_have_is_still_a_bound(self) -> None:
         rule = rules.parse_rules("ratio>100")
-        assert rules.broken_rules(rule, {"imbalance_ratio": None}) == ["ratio>100: the imbalance ratio is inf"]
+        assert rules.broken_rules(rule, {"imbalance_ratio": None, "counts_known": True}) == [
+            "ratio>100: the imbalance ratio is inf"
+        ]
 
 
 class TestOutput:

@@ -121,6 +121,7 @@ def test_compare_and_train_take_the_same_options(here: Path, capsys: Capture) ->
     assert "10 classes of 20 to 2" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_explain_shows_published_numbers_and_ours(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["explain", "ldam-drw"]) == 0
     out = capsys.readouterr().out

@@ -163,6 +163,7 @@ class TestWhatCannotBeReadIsOneLine:
             batches(mapped(Pictures()))
 
     @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.slow
     def test_a_worker_that_is_killed(self) -> None:
         class Deadly(Files):
             def __getitem__(self, row: int) -> tuple[Tensor, int]:

@@ -14,18 +14,20 @@ from typing import Any
 
 import torch
 from fixmatch_darp import Refined
+from mwn import MetaWeightNet, balanced
 from proden_records import Records
-from sam_mwn import SAM, MetaWeightNet, balanced
-from simclr_ts_probe_ssp import nt_xent
 
 from longtail import instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
 from longtail.engine import Built, Recipe, Stage, Training
+from longtail.engine.recipe import build as build_network
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
+from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
 from longtail.optim import UncorrectedAdam
+from longtail.updates import SAM
 
 Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
 
@@ -97,7 +99,7 @@ def mwn(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
 def darp(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     counts = data.labeled.class_counts
-    targets = Refined(learner.targets, len(data.unlabeled), counts, start=0.4, period=2, keep=2.0)
+    targets = Refined(learner.targets, len(data.unlabeled), counts, start=0.4, period=1, keep=2.0)
     found = SemiSupervisedLearner(
         learner.network, learner.loss, targets, consistency=learner.consistency, decay=learner.decay,
         average=learner.average, no_decay=learner.no_decay,
@@ -115,7 +117,7 @@ def ssp(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
     first, *rest = base.stages(recipe)
 
     def contrast(data: TrainingSet, previous: Learner | None) -> Built:
-        network = recipe.network(data.labeled, "projection", dim=8)
+        network = recipe.network(data.labeled, "projection", dim=128)
         learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
         return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
 
@@ -153,22 +155,24 @@ def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int
     return hand
 
 
-def _with_features_of(previous: Any, network: Any) -> Any:
+def _with_features_of(previous: Any, head: str) -> Any:
     """What the features are of goes with them: the standardisation that the body was trained under."""
+    builder = {name: value for name, value in previous.network.builder.items() if name != "head_args"}
+    network: Any = build_network({**builder, "head": head})
     network.standardize = copy.deepcopy(previous.network.standardize)
     network.body = copy.deepcopy(previous.network.body)
     return network
 
 
 def crt(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
-    network = _with_features_of(previous, recipe.network(data.labeled))
+    network = _with_features_of(previous, "linear")
     learner = SupervisedLearner(network, losses.CrossEntropyLoss(), frozen=["body"], moving_norms=True)
     draw = sampling.ClassBalancedSampler(data.labeled.targets)
     return Built(learner, data.labeled.drawn(recipe.batch_size, draw))
 
 
 def ncm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
-    network = _with_features_of(previous, recipe.network(data.labeled, "ncm"))
+    network = _with_features_of(previous, "ncm")
     body = previous.network.eval()
     with torch.no_grad():
         network.head.fit(body(data.labeled.inputs).features, data.labeled.targets)
@@ -187,6 +191,6 @@ HAND: dict[str, Hand] = {
     "darp": each_stage(darp),
     "records": each_stage(records),
     "ssp": ssp,
-    "crt": over_features(crt, 2),
+    "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
 }

@@ -2,70 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from longtail import losses
 from longtail.catalogue.compose import BaseMethod, corrected
-from longtail.catalogue.method import SELF, Method
+from longtail.catalogue.method import Method
 from longtail.catalogue.references import Reference
-from longtail.data import TrainingSet, together
-from longtail.engine import Built, Recipe, Stage
+from longtail.data import TrainingSet
+from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat, Range, UnitFloat
-from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Outputs, Progress, TrainingData
-from longtail.learners import SemiSupervisedLearner
+from longtail.methods.semi import fixmatch as leaf
 
 Count = Annotated[int, Range(1, integer=True)]
 FIXMATCH = ("fixmatch",)
 Base = Annotated[Method, BaseMethod(FIXMATCH, slots=("targets",), task="semi-supervised", such=FIXMATCH)]
-SOHN_2020 = Reference("sohn2020fixmatch", "Kihyuk Sohn", "FixMatch", "NeurIPS", 2020)
 KIM_2020 = Reference("kim2020distribution", "Jaehyung Kim", "Distribution Aligning Refinery", "NeurIPS", 2020)
-
-
-class Confident(nn.Module):
-    """The class that the weak view is sure of, where it is."""
-
-    def __init__(self, threshold: float) -> None:
-        super().__init__()
-        self.threshold = threshold
-
-    def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor]:
-        top, label = outputs.logits.softmax(1).max(1)
-        return label, (top >= self.threshold).to(top.dtype)
-
-    def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
-        pass
-
-    def refresh(self, data: TrainingData, progress: Progress) -> None:
-        pass
 
 
 def fixmatch(
     *, threshold: NonNegativeFloat = 0.6, consistency: NonNegativeFloat = 1.0, decay: UnitFloat = 0.5, mu: Count = 1
 ) -> Method:
-    """FixMatch: the strong view is taught what the weak view is sure of; a moving average predicts.
+    """`longtail.methods.semi.fixmatch` with knobs that act within 25 steps.
 
-    loss = CE(labelled) + consistency x mean of [max q >= threshold] CE(strong, argmax q), q of the weak view.
+    loss = as there.
     """
-
-    def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            if data.unlabeled is None:
-                raise ValueError("unlabeled must be there for fixmatch, got no rows without labels; give some")
-            learner = SemiSupervisedLearner(
-                recipe.network(data.labeled), losses.CrossEntropyLoss(), Confident(threshold),
-                consistency=consistency, decay=decay,
-            )  # fmt: skip
-            rest = data.unlabeled.drawn(mu * recipe.batch_size, views=("weak", "strong"))
-            return Built(learner, together(data.labeled.drawn(recipe.batch_size), unlabeled=rest, steps=rest.steps()))
-
-        return [Stage("train", SELF, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate)]
-
-    return Method(stages, SOHN_2020, task="semi-supervised", slots=frozenset({"update", "targets"}))
+    return leaf.fixmatch(threshold=threshold, consistency=consistency, decay=decay, mu=mu)
 
 
 class Refined(nn.Module):
@@ -118,7 +82,7 @@ class Refined(nn.Module):
 
 
 def darp(
-    *, base: Base = "fixmatch", start: UnitFloat = 0.4, period: Count = 2, keep: Annotated[float, Range(1)] = 2.0
+    *, base: Base = "fixmatch", start: UnitFloat = 0.4, period: Count = 1, keep: Annotated[float, Range(1)] = 2.0
 ) -> Method:
     """DARP: pseudo-labels refined so that their class totals are the expected ones; start = 1 is `base`.
 

@@ -1,70 +1,22 @@
-"""PRODEN: candidate sets, narrowed by what the network believes; RECORDS takes a running class prior off first."""
+"""RECORDS over PRODEN: a running class prior is subtracted from what the network believes, and in prediction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from longtail import losses
 from longtail.catalogue.compose import BaseMethod, corrected
-from longtail.catalogue.method import SELF, Method
+from longtail.catalogue.method import Method
 from longtail.catalogue.references import Reference
-from longtail.data import Part, TrainingSet
-from longtail.engine import Built, Recipe, Stage
+from longtail.data import TrainingSet
+from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat, UnitFloat
-from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Outputs, Progress, TrainingData
-from longtail.learners import SupervisedLearner
 
 Base = Annotated[Method, BaseMethod(("proden",), slots=("targets",), task="partial", such=("proden",))]
-LV_2020 = Reference("lv2020progressive", "Jiaqi Lv", "Progressive Identification of True Labels", "ICML", 2020)
 HONG_2023 = Reference("hong2023long", "Feng Hong", "Long-Tailed Partial Label Learning", "ICLR", 2023)
-
-
-class Confidence(nn.Module):
-    """q_i on the candidates of row i: even at first, then what the network believed, renormalised."""
-
-    def __init__(self, candidates: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("confidence", candidates.float() / candidates.sum(1, keepdim=True))
-
-    def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, None]:
-        return self.confidence[batch["index"]], None
-
-    def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
-        if progress > 0:  # not in the first epoch
-            p = outputs.logits.softmax(1) * (self.confidence[batch["index"]] > 0)
-            self.confidence[batch["index"]] = p / p.sum(1, keepdim=True).clamp(min=1e-12)
-
-    def refresh(self, data: TrainingData, progress: Progress) -> None:
-        pass
-
-
-def lacks_candidates(rows: Part) -> str | None:
-    return None if rows.kind == "candidates" else f"needs candidate sets, got labels that are {rows.kind}"
-
-
-def proden() -> Method:
-    """PRODEN: progressive identification of the true label among candidates.
-
-    loss = -sum_k q_k log softmax(z)_k, then q <- softmax(z) on the candidates, renormalised.
-    """
-
-    def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            rows = data.labeled
-            learner = SupervisedLearner(
-                recipe.network(rows), losses.CrossEntropyLoss(), targets=Confidence(rows.targets)
-            )
-            return Built(learner, rows.drawn(recipe.batch_size))
-
-        return [Stage("train", SELF, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate)]
-
-    slots = frozenset({"update", "targets"})
-    return Method(stages, LV_2020, task="partial", misfit=lacks_candidates, slots=slots)
 
 
 class Records(nn.Module):
@@ -109,4 +61,4 @@ def records(*, base: Base = "proden", momentum: UnitFloat = 0.9, tau: NonNegativ
     return corrected(base, "targets", change, reference=HONG_2023)
 
 
-METHODS = {"proden": proden, "records": records}
+METHODS = {"records": records}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from proden_records import proden
 from toys import SPLITS
 
 import longtail as lt
@@ -43,14 +44,6 @@ def compared(task: str, **options: Any) -> comparisons.Comparison:
     return lt.compare(SPLITS[task], **options)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def with_cc(registered: None) -> Iterator[None]:
-    """The reference of partial labels, which PRODEN stands in for."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.CATALOG, "cc", proden)
-        yield
-
-
 @pytest.fixture(scope="module")
 def found() -> dict[str, comparisons.Comparison]:
     """The comparison of each task, made when it is first asked for."""
@@ -61,6 +54,25 @@ def found() -> dict[str, comparisons.Comparison]:
             return self[task]
 
     return Found()
+
+
+class TestAnotherBaseline:
+    @pytest.mark.parametrize(
+        ("task", "baseline", "kind"),
+        [
+            ("self-supervised", "ce", "supervised"), ("self-supervised", "focal", "supervised"),
+            ("supervised", "simclr", "self-supervised"), ("partial", "ce", "supervised"),
+        ],
+    )  # fmt: skip
+    def test_of_another_task_is_refused_before_training(self, task: str, baseline: str, kind: str) -> None:
+        line = f"baseline must be a method of the task, {task}, got '{baseline}', which is {kind}; see longtail methods"
+        with pytest.raises(ValueError, match=f"^{line} --task {task}$"):
+            compared(task, baseline=baseline)
+
+    def test_is_the_reference_of_its_task(self) -> None:
+        summary = compared("self-supervised", baseline="simclr-ts", methods="simclr").summary
+        roles = {row["method"]: row["role"] for row in summary["rows"]}
+        assert roles == {"simclr-ts": "reference", "simclr": "method", "ce": "context", "random-encoder": "context"}
 
 
 class TestTheReference:
@@ -96,8 +108,16 @@ class TestTheReference:
     def test_stands_beside_an_imbalance_only_where_that_is_known(
         self, found: dict[str, comparisons.Comparison]
     ) -> None:
-        assert "(ratio unknown)" in tables.about(found["partial"].summary)[0]
-        assert "(ratio unknown)" not in tables.about(found["semi-supervised"].summary)[0]
+        nobody_knows = replace(SPLITS["partial"], truth=None)
+        unknown = lt.compare(nobody_knows, methods="proden", seeds=1, jobs=1, **TINY).summary
+        assert "expected by their candidate sets (ratio unknown)" in tables.about(unknown)[0]
+        for task in ("partial", "semi-supervised"):
+            counts = torch.bincount(SPLITS[task].truth[: len(SPLITS[task].train)]).tolist()
+            assert found[task].summary["data"]["class_counts"] == counts
+            assert f"(ratio {counts[0] / counts[-1]:.4g})" in tables.about(found[task].summary)[0]
+        # groups and their recalls are by the same counts, here and wherever a run is read again
+        (row,) = [row for row in found["partial"].rows if row["method"] == "proden"]
+        assert row["mean"]["few"] == row["recall"][2]
 
     def test_that_is_not_in_the_catalogue_is_one_error_before_anything_is_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -123,12 +143,14 @@ class TestContext:
 
     def test_stands_in_every_table_and_picture(self, found: dict[str, comparisons.Comparison]) -> None:
         summary = found["self-supervised"].summary
-        assert [row["role"] for row in summary["rows"]][-1] == "context"
-        assert tables.cells(summary)[-1][0] == "ce §"
-        assert [line for line in tables.about(summary) if line.startswith("§ context") and "(ce)" in line]
-        assert tables.comma_separated(summary).splitlines()[-1].endswith(",context")
+        assert [row["role"] for row in summary["rows"]][-2:] == ["context", "context"]
+        beside = [row["method"] for row in summary["rows"][-2:]]
+        assert sorted(beside) == ["ce", "random-encoder"]
+        assert [line[0] for line in tables.cells(summary)[-2:]] == [f"{method} §" for method in beside]
+        assert [line for line in tables.about(summary) if line.startswith("§ context") and ", ".join(beside) in line]
+        assert list(csv.DictReader(io.StringIO(tables.comma_separated(summary))))[-1]["role"] == "context"
         assert "| ce § |" in tables.markdown(summary)
-        assert list(recall_plot.recalls(summary)) == ["simclr", "simclr-ts", "ce"]
+        assert list(recall_plot.recalls(summary)) == ["simclr", "simclr-ts", *beside]
         assert " ce " in recall_plot.text(summary)
 
     def test_has_no_part_in_verdict_gain_or_simultaneous_family(self, found: dict[str, comparisons.Comparison]) -> None:
@@ -141,7 +163,7 @@ class TestContext:
         assert ce["difference"] is None
         # one more row beside them leaves the intervals as they are
         more = compared("self-supervised", methods="simclr-ts,focal").summary
-        assert {row["method"] for row in more["rows"] if row["role"] == "context"} == {"ce", "focal"}
+        assert {row["method"] for row in more["rows"] if row["role"] == "context"} == {"ce", "focal", "random-encoder"}
         assert more["verdict"] == verdict
 
 

@@ -36,16 +36,17 @@ RULES = {
 
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
-ENCODERS = {"simclr", "simclr-ts"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - {"fixmatch", "darp", "proden", "records"}
+ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
+PARTIAL = {"cc", "proden", "records"}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle"}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - {"ssp"}),
     "mwn": SUPERVISED - WEIGHING - {"ssp", "sam"},
     "absgd-decoupled": SUPERVISED - WEIGHING - {"ssp", "crt", "ncm"},
-    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn"},
+    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn", "random-encoder"},
     "darp": {"fixmatch"},
     "records": {"proden"},
-    "ssp": SUPERVISED - {"ssp"},
+    "ssp": SUPERVISED - {"ssp", "ride"},
     "crt": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
     "ncm": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
 }
@@ -59,6 +60,7 @@ PAIRS = [
     for correction in RULES
     for quick in [{"ce"} if correction in ALIKE else UNLIKE]
     for base in ALL
+    if base != "oracle"  # ce on true labels: on these data it is ce
 ]
 
 

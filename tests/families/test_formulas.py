@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 import toys
 from fixmatch_darp import Refined
-from ride import apart
-from sam_mwn import SAM
-from simclr_ts_probe_ssp import nt_xent
-from toys import SPLITS
 
-from longtail import losses
 from longtail.engine import Recipe, Training
-from longtail.learners import SupervisedLearner
 from longtail.methods import method
 
 
@@ -55,24 +47,6 @@ class TestBatchNorms:
 
 
 class TestFormulas:
-    def test_sam_descends_with_the_gradient_of_the_worst_point(self) -> None:
-        rows = SPLITS["supervised"].train
-        torch.manual_seed(0)
-        learner = SupervisedLearner(torch.nn.Linear(4, 3), losses.CrossEntropyLoss())
-        batch = rows.batch(torch.arange(20))
-        w = learner.network.weight.detach().clone().requires_grad_(), learner.network.bias.detach().clone()
-        bias = w[1].requires_grad_()
-
-        def grads(weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return torch.autograd.grad(F.cross_entropy(F.linear(batch["inputs"], weight, bias), batch["targets"]), w)
-
-        first = grads(*w)
-        scale = 0.5 / torch.cat([g.flatten() for g in first]).norm()
-        worst = grads(*(p + scale * g for p, g in zip((w[0], bias), first, strict=True)))
-        SAM(0.5)(learner, batch, torch.optim.SGD(learner.parameters(), lr=0.1), 0.0)
-        torch.testing.assert_close(learner.network.weight, w[0] - 0.1 * worst[0])
-        torch.testing.assert_close(learner.network.bias, bias - 0.1 * worst[1])
-
     def test_refined_pseudo_labels_have_the_expected_class_totals(self) -> None:
         torch.manual_seed(0)
         targets = Refined(None, 60, torch.tensor([40, 20, 8]), start=0.0, period=1, keep=2.0)
@@ -80,23 +54,3 @@ class TestFormulas:
         found = targets.solved()
         torch.testing.assert_close(found.sum(1), torch.ones(60))
         torch.testing.assert_close(found.double().sum(0), targets.totals, rtol=1e-4, atol=1e-3)
-
-    def test_nt_xent_is_the_partner_among_all_others(self) -> None:
-        torch.manual_seed(0)
-        first, second = torch.randn(2, 5, 4).unbind()
-        z = F.normalize(torch.cat([first, second]), dim=1).double()
-        each = []
-        for i in range(10):
-            others = [float((z[i] @ z[j] / 0.3).exp()) for j in range(10) if j != i]
-            each.append(-np.log(float((z[i] @ z[(i + 5) % 10] / 0.3).exp()) / sum(others)))
-        expected = torch.tensor(each).view(2, 5).mean(0)
-        torch.testing.assert_close(nt_xent(first, second, 0.3).double(), expected, rtol=1e-5, atol=1e-5)
-
-    def test_experts_are_measured_from_their_mean(self) -> None:
-        torch.manual_seed(0)
-        z, temperature = torch.randn(6, 3, 4), torch.tensor([1.0, 0.9, 0.8, 0.7])
-        mean = (z.mean(1) / temperature).softmax(1)
-        each = [
-            F.kl_div((e / temperature).log_softmax(1), mean, reduction="none").sum(1) * 0.85**2 for e in z.unbind(1)
-        ]
-        torch.testing.assert_close(apart(z, temperature), torch.stack(each).sum(0))

@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 import torch
 import toys
-from ride import apart
 from toys import RECIPE, SPLITS
 
 from longtail import losses
-from longtail.data import TrainingSet, together
+from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage, Training
-from longtail.facts.schedules import switch
 from longtail.learners import SupervisedLearner
 from longtail.methods import method
 from longtail.runs.run import Run
@@ -24,6 +22,7 @@ from longtail.runs.run import Run
     ("strengthless", "base", "full"),
     [
         ("sam(rho=0)", "ce", "sam"),
+        ("sam(rho=0, adaptive=True)", "ce", "sam(adaptive=True)"),
         ("sam(base='ldam-drw', rho=0)", "ldam-drw", "sam(base='ldam-drw')"),
         ("sam(base='absgd(lam=5)', rho=0)", "absgd(lam=5)", "sam(base='absgd(lam=5)')"),
         ("sam(base='eg(persistent=True)', rho=0)", "eg(persistent=True)", "sam(base='eg(persistent=True)')"),
@@ -38,7 +37,11 @@ from longtail.runs.run import Run
         ("darp(start=1)", "fixmatch", "darp"),
         ("records(tau=0)", "proden", "records"),
         ("simclr-ts(low=0.2, high=0.2)", "simclr", "simclr-ts"),
-        ("ride(experts=1, at=1)", "ldam", "ride(experts=2, at=1)"),
+        ("crt(more=0)", "ce", "crt"),
+        ("crt(base='ldam-drw', more=0)", "ldam-drw", "crt(base='ldam-drw')"),
+        ("ride(experts=1, width=1)", "ldam-drw", "ride(width=1)"),
+        ("ride(experts=1, width=1, at=1)", "ldam", "ride(experts=2, width=1, at=1)"),
+        ("absgd(base='ride(experts=1, width=1)', lam=5)", "absgd(base='ldam-drw', lam=5)", "absgd(base='ride', lam=5)"),
         ("absgd(base='ride', lam=inf)", "ride", "absgd(base='ride')"),
     ],
 )
@@ -57,47 +60,19 @@ def by_hand(build: Any, task: str, recipe: Recipe = RECIPE) -> Training:
     return training
 
 
-def test_one_expert_is_ldam_with_deferred_weights_divided_by_the_batch(runs: dict[str, Run]) -> None:
-    def build(data: TrainingSet, previous: Any) -> Built:
-        knobs = {"class_weight": "effective", "reweight": switch(0.8, 0.0, 1.0), "normalize": "batch"}
-        network = RECIPE.network(data.labeled, "cosine")
-        learner = SupervisedLearner(network, losses.LDAMLoss(data.class_counts, **knobs))
-        return Built(learner, data.labeled.drawn(RECIPE.batch_size))
-
-    learner = by_hand(build, "supervised").learner.eval()
-    assert learner.predict(SPLITS["supervised"].test.inputs).equal(runs["ride(experts=1)"].predictions()["scores"])
-
-
 def test_fixmatch_without_consistency_is_plain_training_on_the_labelled_rows(tmp_path: Path) -> None:
     calm = Recipe(epochs=5, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,)})
     run = toys.trained("fixmatch(consistency=0, decay=0)", tmp_path, recipe=calm)
 
     def build(data: TrainingSet, previous: Any) -> Built:
-        assert data.unlabeled is not None
         learner = SupervisedLearner(calm.network(data.labeled), losses.CrossEntropyLoss())
-        steps = data.unlabeled.drawn(calm.batch_size).steps()
-        return Built(learner, together(data.labeled.drawn(calm.batch_size), steps=steps))
+        return Built(learner, data.labeled.drawn(calm.batch_size))
 
     learner = by_hand(build, "semi-supervised", calm).learner.eval()
     # one pass for three parts adds in another order
     torch.testing.assert_close(
         learner.predict(SPLITS["supervised"].test.inputs), run.predictions()["scores"], rtol=1e-4, atol=1e-4
     )
-
-
-def test_absgd_over_experts_weighs_the_experts_own_losses() -> None:
-    (stage,) = method("absgd(base='ride', lam=2, gamma=1)").stages(RECIPE)
-    learner = stage.build(TrainingSet.of(SPLITS["supervised"]), None).learner.eval()
-    rows = SPLITS["supervised"].train
-    batch = rows.batch(torch.arange(0, len(rows), 3))
-    step = learner.training_step(batch, 0.9)
-    z = learner.network(batch["inputs"]).extra["experts"]
-    each = [learner.loss.per_example(e, batch["targets"], progress=0.9) for e in z.unbind(1)]
-    shares = 0.05 * 3 * rows.class_counts / len(rows) + 0.95
-    own = torch.stack(each).sum(0) - 0.45 * apart(30.0 * z, shares / shares.max())
-    torch.testing.assert_close(step.losses, own)
-    weights = (own / 2).exp() / (own / 2).exp().mean()
-    torch.testing.assert_close(step.loss, (weights.detach() * own).mean())
 
 
 def test_the_moving_average_predicts(runs: dict[str, Run]) -> None:

@@ -20,7 +20,7 @@ from longtail.facts.learner import Learner
 from longtail.methods import method
 from longtail.runs.train import train
 
-SPEC = "ssp(base='crt')"
+SPEC = "ssp(base='crt(more=0.4)')"
 DATA = TrainingSet.of(SPLITS["supervised"])
 MOMENTS = [("encoder", 3), ("encoder", 5), ("train", 2), ("train", 5), ("classifier", 1)]
 """In the midst of every stage, and between two of them."""

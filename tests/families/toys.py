@@ -9,11 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import crt_ncm
 import fixmatch_darp
+import mwn
 import proden_records
-import ride
-import sam_mwn
 import simclr_ts_probe_ssp
 import torch
 from tests.methods.task_data import KNOWN, noisy, splits
@@ -24,8 +22,11 @@ from longtail.methods import method, registry
 from longtail.runs.run import Run
 from longtail.runs.train import train
 
-LEAVES = (crt_ncm, sam_mwn, fixmatch_darp, proden_records, simclr_ts_probe_ssp, ride)
+LEAVES = (mwn, fixmatch_darp, proden_records, simclr_ts_probe_ssp)
 TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
+OURS = {key: registry.CATALOG[key] for key in ("crt", "ncm", "sam", "ride")}
+"""Methods of the catalogue that are tried like the trial methods."""
+TRIALS = {**OURS, **TOYS}
 RECIPE = Recipe(epochs=5, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,), "dropout": 0.1})
 
 

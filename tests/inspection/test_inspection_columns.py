@@ -137,6 +137,7 @@ class TestTables:
         assert any("1 column alone predicts the class: 'reason' (100.0 %)" in line for line in found["findings"])
         assert found["advice"][0]["about"] == "leaking-columns"
 
+    @pytest.mark.slow
     def test_the_same_rows_in_a_file_give_the_same_findings(self, tmp_path: object) -> None:
         pytest.importorskip("datasets")
         data = self.planted()

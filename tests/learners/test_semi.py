@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.cases import cases
 from torch import Tensor, nn
 
 from longtail.facts.types import Batch, Outputs
@@ -67,8 +68,10 @@ def test_targets_are_told_the_weak_view_without_its_graph_and_again_after_the_up
     assert outputs[2].logits.equal(outputs[1].logits)
 
 
-def test_the_average_follows_and_predicts() -> None:
-    learner, data = semi(decay=0.75), batch()
+@cases(("decay", "after"), [(0.75, 1.0 - 0.1), (0.05, 1.0 - 0.05)])
+def test_the_average_follows_and_predicts(decay: float, after: float) -> None:
+    """The first step's factor is 1 / 10, or the decay where that is smaller."""
+    learner, data = semi(decay=decay), batch()
     before = copy.deepcopy(learner.network)
     with torch.no_grad():
         learner.network.weight += 1.0
@@ -77,9 +80,31 @@ def test_the_average_follows_and_predicts() -> None:
         learner.after_update(data, step, 0.0)
     assert learner.average.weight.equal(before.weight)
     learner.after_update(data, step, 0.0)
-    torch.testing.assert_close(learner.average.weight, before.weight + 0.25)
+    torch.testing.assert_close(learner.average.weight, before.weight + after)
     assert learner.predict(data["inputs"]).equal(learner.average(data["inputs"]))
     assert {id(p) for p in learner.trainable()[0]["params"]} == {id(p) for p in learner.network.parameters()}
+
+
+def test_the_average_step_by_step() -> None:
+    """In plain numbers: the factor grows as (1 + t) / (10 + t) up to the decay."""
+    learner, data = semi(decay=0.5), batch()
+    step = learner.training_step(data, 0.0)
+    expected = learner.network.weight[0, 0].item()
+    for t in range(30):
+        with torch.no_grad():
+            learner.network.weight += 0.1
+        learner.after_update(data, step, 0.0)
+        factor = min(0.5, (1 + t) / (10 + t))
+        expected = factor * expected + (1 - factor) * learner.network.weight[0, 0].item()
+        assert learner.average.weight[0, 0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_decay_is_the_network_itself() -> None:
+    learner, data = semi(decay=0.0), batch()
+    with torch.no_grad():
+        learner.network.weight += 1 / 3
+    learner.after_update(data, learner.training_step(data, 0.0), 0.0)
+    assert learner.average.weight.equal(learner.network.weight)
 
 
 def test_scores_are_scaled_as_the_loss_says() -> None:

@@ -23,9 +23,9 @@ def noisy(inputs: Tensor, generator: torch.Generator) -> Tensor:
 def partly_labelled(found: Splits, generator: np.random.Generator) -> Splits:
     """Every third training row keeps its label."""
     labelled = torch.arange(len(found.train)) % 3 == 0
-    rest = found.train.take(torch.nonzero(~labelled).flatten())
-    rest = replace(rest, targets=unlabeled(len(rest)))
-    return replace(found, train=found.train.take(torch.nonzero(labelled).flatten()), unlabeled=rest)
+    rest, kept = (found.train.take(torch.nonzero(rows).flatten()) for rows in (~labelled, labelled))
+    truth = torch.cat([kept.targets, rest.targets])
+    return replace(found, train=kept, unlabeled=replace(rest, targets=unlabeled(len(rest))), truth=truth)
 
 
 def candidate_sets(found: Splits, generator: np.random.Generator) -> Splits:
@@ -33,11 +33,11 @@ def candidate_sets(found: Splits, generator: np.random.Generator) -> Splits:
     rows = found.train
     candidates = torch.from_numpy(generator.random((len(rows), len(rows.classes))) < 0.4)
     candidates[torch.arange(len(rows)), rows.targets] = True
-    return replace(found, train=replace(rows, targets=candidates))
+    return replace(found, train=replace(rows, targets=candidates), truth=rows.targets)
 
 
 def as_they_are(found: Splits, generator: np.random.Generator) -> Splits:
-    return found
+    return replace(found, truth=found.train.targets)
 
 
 KNOWN = {

@@ -222,7 +222,7 @@ class TestRefusals:
                 methods(key, data=behind)
 
     def test_presets_leave_out_what_does_not_fit_and_say_so(self, caplog: pytest.LogCaptureFixture) -> None:
-        found = {m.key for m in methods("quick", table=True, data=self.many(300))}
+        found = {m.key for m in methods("quick", table=True, task="supervised", data=self.many(300))}
         assert found & set(ESTIMATORS) == {"logistic", "logistic-cw", "logistic-posthoc"}
         assert "method 'trees' takes at most 200 classes (a tree for each and iteration), got 300;" in caplog.text
         assert caplog.text.count("left out") == 3

@@ -137,7 +137,7 @@ def test_choose_takes_the_convnet_for_images_it_can_see(shape, name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "resnet32" else ()) for name in models.BUILDERS]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in models.RESIDUAL else ()) for name in models.BUILDERS]
 )
 def test_every_network_learns(name):
     torch.manual_seed(0)
@@ -168,15 +168,15 @@ def test_a_network_is_compiled_and_exported_whole():
     [
         (
             {"name": "convnett"},
-            "name must be one of linear, mlp, convnet, resnet32, tabular, got 'convnett'; did you mean \"convnet\"",
+            "name must be one of linear, mlp, convnet, resnet32, wide_resnet, tabular, got 'convnett'; did you mean",
         ),
         ({"name": "resnet"}, "name must be one of"),
         (
             {"head": "cosin"},
-            "head must be one of linear, cosine, experts, ncm, projection, got 'cosin'; did you mean \"cosine\"",
+            "head must be one of linear, cosine, experts, ncm, neighbours, projection, got 'cosin'; did you mean",
         ),
-        ({"name": "mlp", "width": 3}, "arguments of mlp must be among hidden, dropout, got 'width'"),
-        ({"name": "linear", "width": 3}, "arguments of linear must be among none"),
+        ({"name": "mlp", "width": 3}, "arguments of mlp must be among hidden, dropout, branches, narrow, got 'width'"),
+        ({"name": "linear", "width": 3}, "arguments of linear must be among branches, narrow, got 'width'"),
         ({"input_shape": (64,)}, r"input_shape must be .* >= 8 for a convnet, got \(64,\); use mlp"),
         ({"input_shape": (1, 7, 9)}, "for a convnet"),
         ({"input_shape": ()}, "it leaves out N"),

@@ -74,6 +74,7 @@ class TestSVG:
         assert one > 1
         assert none == 0
 
+    @pytest.mark.slow
     def test_hostile_names_are_text_and_nothing_else(self) -> None:
         for names in (HOSTILE, HOSTILE * 10):
             svg = class_size_plot.svg(names, list(range(1, len(names) + 1)), names[0], {"many": [0]}, rule=names[9])

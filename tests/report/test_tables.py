@@ -8,11 +8,14 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from report_summary import METRICS, row, summary
+from rich.console import Console
 
-from longtail.report import files, tables
+from longtail.cli import comparison_output
+from longtail.report import files, recall_plot, tables
 
 
 def test_cells_are_percent_with_deviation_and_interval() -> None:
@@ -56,7 +59,7 @@ def test_context_is_marked_and_explained() -> None:
     beside = row("ce", 0.9, [0.9] * 3, difference=None, role="context")
     comparison = summary(task="self-supervised", rows=[*summary()["rows"], beside])
     assert [line[0] for line in tables.cells(comparison)] == ["ldam", "ce", "ce §"]
-    line = "§ context: no self-supervised method, so outside the ranking and the verdict (ce)."
+    line = "§ context: shown beside self-supervised methods, outside the ranking and the verdict (ce)."
     assert line in tables.about(comparison)
     assert not [line for line in tables.about(summary()) if line.startswith("§")]
 
@@ -254,3 +257,81 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         files.write(tmp_path, summary(seeds=[float("nan")]))
     assert json.loads((tmp_path / "comparison.json").read_text()) == summary()
+
+
+class TestTwins:
+    TWIN: ClassVar[dict[str, Any]] = {"method": "<trees>", "mean": 0.026, "low": -0.003, "high": 0.055}
+
+    def paired(self) -> dict[str, Any]:
+        rows = [
+            row("cw", 0.8, [0.8] * 3, twin=self.TWIN),
+            row("drw", 0.7, [0.7] * 3, twin={**self.TWIN, "method": "ce"}),
+            row("ce", 0.6, [0.6] * 3, difference=None, twin=None),
+        ]
+        return summary(rows=rows, twins={"sentence": "None is shown to.", "winners": [], "losers": []})
+
+    def test_other_than_the_reference_have_a_column(self) -> None:
+        assert tables.header(self.paired())[2:5] == ["vs ce", "vs twin", "many"]
+        assert [line[3] for line in tables.cells(self.paired())] == ["+2.6 [-0.3, +5.5] <trees>", "", ""]
+        assert tables.verdict_lines(self.paired())[:2] == ["ldam leads ce.", "None is shown to."]
+        assert any(
+            line.startswith("vs twin: ") and "empty where it is ce" in line for line in tables.about(self.paired())
+        )
+        assert "&lt;trees&gt;</td>" in tables.html(self.paired())
+
+    def test_are_all_in_the_csv(self) -> None:
+        lines = list(csv.DictReader(io.StringIO(tables.comma_separated(self.paired()))))
+        assert [line["twin"] for line in lines] == ["<trees>", "ce", ""]
+        assert [line["vs_twin_low"] for line in lines] == ["-0.003", "-0.003", ""]
+
+    def test_leave_a_narrow_screen_last(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for width, first in ((60, ["vs ce"]), (80, ["vs ce", "vs twin"]), (118, ["vs ce", "vs twin", "many"])):
+            console = Console(width=width, highlight=False)
+            console.print(comparison_output._ranked_table(self.paired(), console))
+            out = capsys.readouterr().out
+            assert all(len(line.rstrip()) <= width for line in out.splitlines())
+            assert all(name in out.splitlines()[0] for name in first)
+            assert ("vs twin" in out.splitlines()[0]) == (width > 60)
+
+
+class TestHiddenLabels:
+    """Rows without labels, candidate sets, and ce on the true labels."""
+
+    UNKNOWN = {"class_counts": [51.25, 30.5, 18.25], "counts_known": False}  # noqa: RUF012
+
+    def test_expected_counts_are_no_counts(self) -> None:
+        comparison = summary()
+        comparison["data"] |= self.UNKNOWN
+        first, second, *_ = tables.about(comparison)
+        assert first == (
+            "hand: 100 training examples, 3 classes of 51.2 to 18.2 expected by their candidate sets (ratio unknown), "
+            "30 test examples; 2 seeds, 200 epochs, last epoch."
+        )
+        assert second.startswith("Groups: thirds, expected. ")
+        assert "recall of the rarest class by expected count 25.0 -> 50.0 %" in str(tables.gain_line(comparison))
+        text = recall_plot.text(comparison).splitlines()
+        assert text[0].split()[:2] == ["class", "expected"]
+        assert "51.2" in text[1]
+
+    def test_rows_without_labels_and_equal_steps_are_said(self) -> None:
+        comparison = summary(recipe={"epochs": 50, "steps": 9})
+        comparison["data"] |= {"unlabeled": 400}
+        first = tables.about(comparison)[0]
+        assert "183 labelled and 400 unlabelled training examples, 3 classes of 100 to 33 (ratio 3.03)" in first
+        assert "50 epochs of 9 steps" in first
+
+    def test_the_oracle_is_explained(self) -> None:
+        rows = [*summary()["rows"], row("oracle", 0.9, [0.9] * 3, role="context", difference=None)]
+        lines = tables.about(summary(rows=rows, task="partial"))
+        assert "oracle: ce on the true labels of all training examples, which no other row sees." in lines
+        assert not any(line.startswith("oracle") for line in tables.about(summary()))
+
+
+def test_epochs_of_several_stages_are_said() -> None:
+    one, two = row("ce", 0.75, [0.8] * 3, epochs={"train": 100}), row("crt", 0.8, [0.8] * 3)
+    two["epochs"] = {"train": 100, "classifier": 15}
+    lines = tables.about(summary(rows=[two, one]))
+    assert "Epochs of methods with several stages: crt 100 train + 15 classifier." in lines
+    assert not [line for line in tables.about(summary(rows=[one])) if "several stages" in line]

@@ -91,6 +91,7 @@ def test_huge_weights_are_drawn() -> None:
     assert len(lines(weight_plot.svg(records([1.0, 1e12], [1.0, 2e300]), ["a", "b"], [2, 1], "t"))) == 2
 
 
+@pytest.mark.slow
 def test_train_and_compare_leave_it_and_it_is_not_drawn_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def choose(
     table: bool = False,
     task: str | None = None,
     data: TrainingSet | Part | None = None,
+    truth: bool = False,
 ) -> list[Method]:
     """Return the methods of a comparison, each once, in the order asked.
 
@@ -62,6 +63,7 @@ def choose(
             has no role in a comparison of it is an error.
         data: the training data, once known: presets leave out methods that do not fit them (too many classes
             for trees, say) and naming such a method is an error.
+        truth: whether true labels are known where labels are missing or sets, once the data are known.
 
     Raises:
         ValueError: an unknown name or knob, no method at all, or a named method that does not fit these data.
@@ -73,7 +75,7 @@ def choose(
         for one in (resolve(name, builders) for name in names):
             if not named and task not in (None, one.task):
                 continue
-            reason = _misfit(one, val, task, data)
+            reason = _misfit(one, val, task, data, truth)
             if reason is None:
                 chosen.setdefault(one.spec, one)
             elif named:
@@ -87,7 +89,10 @@ def choose(
     return list(chosen.values())
 
 
-def _misfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part | None) -> str | None:
+def _misfit(one: Method, val: bool, task: str | None, data: TrainingSet | Part | None, truth: bool) -> str | None:
+    if one.needs_truth and data is not None and not truth:
+        way_out = "hide labels of clean data with --labeled 0.1 or --ambiguity 0.3, or leave it out"
+        return f"method {one.key!r} needs true labels beside hidden ones, got data without; {way_out}"
     if one.needs_val and not val:
         return f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)"
     rows = data if data is None or isinstance(data, TrainingSet) else TrainingSet(data)

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from longtail.catalogue.choose import Presets
-from longtail.catalogue.method import Builders, Method
+from longtail.catalogue.method import Builders
 from longtail.catalogue.resolve import docstring, resolve, signature
-from longtail.engine import Recipe
+from longtail.catalogue.tasks import TASKS
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 
@@ -31,7 +31,7 @@ def method_rows(builders: Builders, presets: Presets, task: str | None = None) -
 def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, Any]:
     """Describe one method; `spec` is the canonical form of the string given."""
     method = resolve(name, builders)
-    builder = builders[method.key]
+    builder, twin = builders[method.key], method.twin or TASKS[method.task].reference
     text = docstring(builder)
     summary, _, body = text.partition("\n\n")
     return {
@@ -51,20 +51,13 @@ def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, An
         "example": [] if method.example is None else method.example(),
         "retrains": method.retrains,
         "trains": method.trains,
-        "reads": None if method.retrains else _trained_method(method, builders),
+        "reads": None if method.retrains else resolve(twin, builders).key,
+        "twin": None if twin == method.spec else twin,
         "needs_val": method.needs_val,
         "inputs": method.inputs,
         "presets": [p for p in presets.keys if method.key in presets.of(p, table=True)],
         "bibtex": method.reference.bibtex,
     }
-
-
-def _trained_method(posthoc: Method, builders: Builders) -> str:
-    """Return the method whose scores are corrected: the first with the same stages and no rule of its own."""
-    recipe = Recipe()
-    text = [stage.spec for stage in posthoc.stages(recipe)]
-    plain = (resolve(key, builders) for key in builders if key != posthoc.key)
-    return next((m.key for m in plain if m.retrains and [s.spec for s in m.stages(recipe)] == text), posthoc.key)
 
 
 def _as_json(default: Any) -> Any:

@@ -16,6 +16,7 @@ from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.facts.types import Draw
 from longtail.learners import SupervisedLearner
+from longtail.learners.supervised import Criterion
 from longtail.losses import Loss
 
 MakeStages = Callable[[Recipe], Sequence[Stage]]
@@ -52,6 +53,7 @@ class Method:
         posthoc: class counts -> a rule on the scores of the trained model, or None.
         prior: class counts -> the class prior of the scores (see `catalogue.implied`); None means the counts.
         needs_val: whether the rule is fitted on a validation part.
+        needs_truth: whether it learns from the true labels of all rows, as only methods shown for context may.
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it accepts all.
@@ -59,6 +61,8 @@ class Method:
             training.
         taken: the slots that it has filled, itself or a base below it.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
+        twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
+            its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
         example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
@@ -69,12 +73,14 @@ class Method:
     posthoc: MakeRule | None = None
     prior: Implied | None = None
     needs_val: bool = False
+    needs_truth: bool = False
     task: str = SUPERVISED
     inputs: str = "any"
     misfit: Misfit | None = None
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
     own: Mapping[str, Any] = field(default_factory=dict)
+    twin: str | None = None
     trains: str = "a network"
     example: Example = None
     key: str = ""
@@ -93,7 +99,9 @@ class Method:
         """
 
         def stages(recipe: Recipe) -> Sequence[Stage]:
-            return [replace(stage, spec=stage.spec.replace(SELF, text or spec)) for stage in self.stages(recipe)]
+            steps = recipe.steps if self.slots else None  # a method without slots makes no optimiser steps
+            own = (stage.with_steps(steps) for stage in self.stages(recipe))
+            return [replace(stage, spec=stage.spec.replace(SELF, text or spec)) for stage in own]
 
         return replace(self, key=key, spec=spec, stages=stages)
 
@@ -120,6 +128,8 @@ class Method:
             rows: with the labels of training, of whatever kind.
             unlabeled: further rows without labels.
         """
+        if self.needs_truth:
+            return None  # whatever labels the rows have; `data.true_labels` refuses data without true ones
         if (why := unmet_needs(self.task, rows, unlabeled)) is not None:
             way_out = f"see longtail methods --task {task_of(rows, unlabeled)}"
             return f"method {self.key!r} is {self.task} and {why}; {way_out}"
@@ -146,6 +156,8 @@ def one_stage(
     draw: MakeDraw | None = None,
     prepare: Callable[[nn.Module], object] | None = None,
     no_decay: Iterable[str] = (),
+    targets: Callable[[Part], nn.Module] | None = None,
+    criterion: Criterion | None = None,
 ) -> MakeStages:
     """The stages of a method that trains once, from scratch, under the recipe.
 
@@ -156,6 +168,8 @@ def one_stage(
         draw: targets -> which rows an epoch visits; None visits each once.
         prepare: changes the fresh network (bias initialisation).
         no_decay: parameters of the network without weight decay.
+        targets: training rows -> the targets of each batch; None for the given labels.
+        criterion: in place of the loss's own formula (`SupervisedLearner`).
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -164,7 +178,13 @@ def one_stage(
             network = recipe.network(rows, head)
             if prepare is not None:
                 prepare(network)
-            learner = SupervisedLearner(network, loss(rows.class_counts), no_decay=no_decay)
+            learner = SupervisedLearner(
+                network,
+                loss(rows.class_counts),
+                targets=None if targets is None else targets(rows),
+                criterion=criterion,
+                no_decay=no_decay,
+            )
             return Built(learner, rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets)))
 
         return (

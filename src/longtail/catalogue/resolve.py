@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from longtail.catalogue import spec as specs
 from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.method import Builder, Builders, Method
+from longtail.catalogue.tasks import METHOD, REFERENCE, role
 from longtail.facts import knobs
 from longtail.facts.messages import quoted
 
@@ -56,7 +58,20 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
     full = {**defaults, **values, **{knob: base.spec for knob, base in bases.items()}}
     canonical = specs.canonical(name, full, defaults)
     own = {knob: value for knob, value in full.items() if knob not in bases}
-    return builder(**{**values, **bases}).named(name, canonical, specs.full(name, own))
+    made = builder(**{**values, **bases}).named(name, canonical, specs.full(name, own))
+    comparable = (base.spec for base in bases.values() if role(made.task, base.task, base.spec) in (REFERENCE, METHOD))
+    return replace(made, twin=next(comparable, None) or _twin(made, values, builders))
+
+
+def _twin(made: Method, values: dict[str, Any], builders: Builders) -> str | None:
+    """Return the spec of the plain method that a builder names, with the knobs that both have."""
+    if made.twin is None or made.twin == made.key:
+        return made.twin and made.spec
+    if made.twin not in builders:
+        raise ValueError(f"the twin of method {made.key!r} must be a method, got {made.twin!r}; correct its builder")
+    known = knobs.declared(builders[made.twin])
+    shared = {knob: value for knob, value in values.items() if knob in known}
+    return resolve(specs.canonical(made.twin, shared, {}), builders).spec
 
 
 def _is_base(knob: knobs.Declared) -> bool:

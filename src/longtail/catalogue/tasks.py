@@ -23,7 +23,8 @@ class Task:
         unlabeled: whether its methods also need rows without labels.
         also_compared: another task whose methods are compared with its own.
         context: another task whose methods are shown in its tables, outside the verdict.
-        always_shown: context methods that are in every table.
+        always_shown: methods that are in every table as context, whatever their task; one that needs true labels only
+            where these are known.
     """
 
     reference: str
@@ -36,9 +37,9 @@ class Task:
 
 TASKS = {
     SUPERVISED: Task("ce"),
-    SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED),
-    PARTIAL: Task("cc", labels=CANDIDATES),
-    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce",)),
+    SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED, always_shown=("oracle",)),
+    PARTIAL: Task("cc", labels=CANDIDATES, always_shown=("oracle",)),
+    SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce", "random-encoder")),
 }
 """The one definition of every task."""
 NEEDED = {GIVEN: "one label a row", CANDIDATES: "candidate sets", NONE: "rows without labels"}
@@ -73,16 +74,19 @@ def unmet_needs(task: str, rows: Part, unlabeled: Part | None = None) -> str | N
     return None
 
 
-def role(task: str, method_task: str, spec: str) -> str | None:
+def role(task: str, method_task: str, spec: str, reference: str | None = None) -> str | None:
     """Return the role of a method in a comparison of a task: "reference", "method", "context", or None: refused.
 
     Args:
         task: of the comparison.
         method_task, spec: of the method.
+        reference: spec of the comparison's reference where it is not that of the task.
     """
     needs = TASKS[task]
-    if spec == needs.reference:
+    if spec == (reference or needs.reference):
         return REFERENCE
+    if spec in needs.always_shown:
+        return CONTEXT
     if method_task in (task, needs.also_compared):
         return METHOD
     return CONTEXT if method_task == needs.context else None

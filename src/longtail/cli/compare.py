@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, TRAINING, recipe_options, with_options
+from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json
 
 
@@ -17,7 +17,11 @@ def compare(
     methods: Annotated[str, typer.Option(help='A preset (quick, all) or specs: "ce,ldam-drw(scale=20)".')] = "quick",
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 3,
     metric: Annotated[str, typer.Option(help="balanced_accuracy, accuracy or macro_f1.")] = "balanced_accuracy",
+    baseline: Annotated[
+        str | None, typer.Option(help="The method that others are compared with. Default: that of the folder, else ce.")
+    ] = None,
     folds: o.Folds = None,
+    task: o.Task = None,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
@@ -33,6 +37,9 @@ def compare(
 
     Without arguments: scikit-learn's handwritten digits made long-tailed; no network, about a minute.
 
+    Rows without labels (--unlabeled) and candidate sets (--candidates) get methods that learn from them, beside their
+    task's reference; --labeled and --ambiguity hide labels of clean data, to measure what that costs.
+
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """
     from longtail.cli import comparison_output, plan_output, progress
@@ -43,8 +50,8 @@ def compare(
     limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
     check_limits(**limits)
     options: dict[str, Any] = {
-        "methods": methods, "seeds": seeds, "metric": metric, "folds": folds, "out": out, "device": o.device(device),
-        **reading, **recipe_options(training),
+        "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
+        "device": o.device(device), "task": task, **data_options(reading), **recipe_options(training),
     }  # fmt: skip
     if dry_run:
         return plan_output.show_estimate(prepare(data, **options), jobs, evaluations, json)

@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from longtail.report import recall_plot, tables
+from longtail.report.probes import SIDES, probe_lines
 from longtail.report.rows import context
+from longtail.report.text_table import aligned
 
 WIDE = 118
 """Columns of output that is not a terminal, so that the lines of a table in a log are not broken."""
@@ -32,6 +34,10 @@ def comparison(summary: dict[str, Any]) -> None:
     out = console()
     out.print(_ranked_table(summary, out))
     out.print()
+    if probed := probe_lines(summary):
+        for line in aligned(probed, SIDES):
+            out.print(Text(line), soft_wrap=True)
+        out.print()
     if summary["rows"]:
         out.print(recall_plot.text(summary, ascii_only=not draws_blocks(), room=out.width), markup=False)
         out.print()
@@ -47,8 +53,13 @@ def _ranked_table(summary: dict[str, Any], out: Console) -> Table:
     widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
     shown = list(range(len(names)))
     while sum(widths[i] + 2 for i in shown) - 2 > out.width and len(shown) > ALWAYS:
-        # from the right (seconds, ECE, ...), and the groups last
-        shown.remove(max(shown[ALWAYS:], key=lambda i: (names[i].split()[0] not in tables.GROUPS, i)))
+        # from the right (seconds, ECE, ...), then the groups, and the twins last
+        shown.remove(
+            max(
+                shown[ALWAYS:],
+                key=lambda i: (names[i] != tables.VERSUS_TWIN and names[i].split()[0] not in tables.GROUPS, i),
+            )
+        )
     winners = set(summary["verdict"]["winners"]) if summary["verdict"] else set()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i in shown:

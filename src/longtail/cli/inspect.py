@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, data_words, with_options
+from longtail.cli.option_groups import DATA, data_options, data_words, with_options
 from longtail.cli.terminal import print_json, print_lines
 
 FailOn = Annotated[
@@ -58,13 +58,15 @@ def _inspect(data: str, reading: dict[str, Any]) -> dict[str, Any]:
     from longtail.data import load, pool
     from longtail.data.read.dispatch import HUB, NAMES
     from longtail.data.read.tables.sources import is_table
+    from longtail.data.simulate import SIMULATIONS
     from longtail.facts import profiles
     from longtail.inspection import inspection
 
     named = data_words(data, reading)
+    reading = data_options(reading)
     if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
         return inspection(load(data, **reading), data=named)  # which refuses bad options before reading
-    shaping = {key: reading[key] for key in ("ratio", "profile", "val")}
+    shaping = {key: reading[key] for key in ("ratio", "profile", "val", *SIMULATIONS)}
     options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
     if data.startswith(HUB) or (Path(data).is_dir() and not is_table(Path(data))):
         options["skip_bad"] = True
@@ -85,22 +87,33 @@ def _show(result: dict[str, Any]) -> None:
         out.print(Text(_visible(text, blocks), style=style))
 
     line(result["headline"], "bold")
-    out.print(Text(class_size_plot.text(result["classes"], result["class_counts"], ascii_only=not blocks)))
+    out.print(Text(class_size_plot.text(result["classes"], _sizes(result), ascii_only=not blocks)))
     members = {g: result["groups"][g] for g in ("many", "medium", "few")}
     sizes = ", ".join(f"{len(names)} {g}" for g, names in members.items() if names)
     rule = tables.group_rule(result["groups"]["rule"], result["class_counts"])
-    line(f"Gini coefficient {result['gini']:.3g}; {sizes + ': ' if sizes else ''}{rule}", "dim")
+    gini = "unknown" if result["gini"] is None else f"{result['gini']:.3g}"
+    line(f"Gini coefficient {gini}; {sizes + ': ' if sizes else ''}{rule}", "dim")
     for note in result["notes"]:
         line(note, "dim")
     if result["findings"]:
         line("Found", "bold")
     for text in result["findings"]:
         line(f"- {text}")
+    if result["unknown"]:
+        line("Cannot be known", "bold")
+    for text in result["unknown"]:
+        line(f"- {text}")
     line("What to do, in this order", "bold")
     for number, step in enumerate(result["advice"], start=1):
         line(f"{number}. {step['try'][0].upper()}{step['try'][1:]}: {step['why']}.")
         if step["command"]:  # on a line of its own, however long, so that it can be copied
             out.print(Text(f"   {_visible(step['command'], blocks)}", style="bold"), soft_wrap=True)
+
+
+def _sizes(result: dict[str, Any]) -> list[float]:
+    """The class sizes, rounded where they are only expected."""
+    counts: list[float] = result["class_counts"]
+    return counts if result["counts_known"] else [round(n, 1) for n in counts]
 
 
 def _visible(text: str, blocks: bool) -> str:
@@ -129,7 +142,7 @@ def _draw(svg: Path, result: dict[str, Any]) -> None:
     index = {name: j for j, name in enumerate(result["classes"])}
     groups = {g: [index[name] for name in result["groups"][g]] for g in ("many", "medium", "few")}
     drawn = class_size_plot.svg(
-        result["classes"], result["class_counts"], result["headline"], groups, rule=result["groups"]["rule"]
+        result["classes"], _sizes(result), result["headline"], groups, rule=result["groups"]["rule"]
     )
     assert drawn is not None  # it was checked that it can be drawn
     write_text(svg, drawn)

@@ -11,7 +11,10 @@ from longtail.cli.terminal import print_json
 
 
 def methods(
-    task: Annotated[str | None, typer.Option(help="Only methods for this kind of data (supervised).")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Only methods of this task: supervised, semi-supervised, partial, self-supervised."),
+    ] = None,
     json: o.Json = False,
 ) -> int:
     """List every method: key, paper, year, knobs, and what it is in one line.
@@ -36,7 +39,7 @@ def methods(
     out = comparison_output.console()
     out.print(table)
     out.print(
-        "\nPresets: quick, all, estimators (which quick and all contain for tables). "
+        "\nPresets: quick, all (of the task of the data), estimators (which quick and all contain for tables). "
         "longtail explain METHOD shows the equation, the knobs and the paper.",
         style="dim",
     )

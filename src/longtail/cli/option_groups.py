@@ -15,6 +15,8 @@ Group = Mapping[str, tuple[Any, Any]]
 
 DATA: Group = {
     "label": (o.Label, None),
+    "unlabeled": (o.Unlabeled, None),
+    "candidates": (o.Candidates, None),
     "split": (o.Split, None),
     "group": (o.Grouping, None),
     "weight": (o.Weight, None),
@@ -29,6 +31,10 @@ DATA: Group = {
     "ratio": (o.Ratio, None),
     "profile": (o.Profile, "exp"),
     "val": (o.Val, None),
+    "labeled": (o.Labeled, None),
+    "unlabeled_size": (o.UnlabeledSize, None),
+    "unlabeled_ratio": (o.UnlabeledRatio, None),
+    "ambiguity": (o.Ambiguity, None),
 }
 """Reading and splitting DATA."""
 
@@ -38,6 +44,7 @@ TRAINING: Group = {
     "recipe": (o.Recipe, "common"),
     "precision": (o.Precision, None),
     "compile": (o.Compile, False),
+    "probe": (o.Probe, None),
 }
 """Training every method."""
 
@@ -85,6 +92,14 @@ def with_options(**groups: Group) -> Callable[[Callable[..., int]], Callable[...
         return wrapper
 
     return decorate
+
+
+def data_options(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of DATA as `data.load` takes them: numbers in place of their text."""
+    from longtail.data.simulate import parsed
+
+    simulated = {name: reading[name] for name in ("labeled", "unlabeled_ratio", "ambiguity")}
+    return {**reading, **{name: None if text is None else parsed(name, text) for name, text in simulated.items()}}
 
 
 def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:

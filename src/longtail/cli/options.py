@@ -28,6 +28,42 @@ Label = Annotated[
     str | None,
     typer.Option(help="Column of the labels (without a header: its number, or last); file of labels beside an .npy."),
 ]
+Unlabeled = Annotated[
+    str | None,
+    typer.Option(
+        help="Training rows without labels: a folder of images, a table without the label column, an .npz with X; "
+        "or same: the rows of DATA with an empty label, y = -1, or in a folder unlabeled/."
+    ),
+]
+Candidates = Annotated[
+    str | None,
+    typer.Option(help='A label names several classes, one of them the true one, separated by this text: "|" for a|b.'),
+]
+Labeled = Annotated[
+    str | None,
+    typer.Option(
+        help="Simulate few labels: the share of the training rows that keep their label (0.1), or the labelled rows of "
+        "the largest class (500)."
+    ),
+]
+UnlabeledSize = Annotated[
+    int | None, typer.Option(help="With --labeled: rows without labels of their largest class (by default all).")
+]
+UnlabeledRatio = Annotated[
+    str | None,
+    typer.Option(help="With --labeled: imbalance ratio of the rows without labels (1, 100), or reversed."),
+]
+Ambiguity = Annotated[
+    str | None,
+    typer.Option(
+        help="Simulate candidate sets: the chance of every other class to be a candidate (0.3), higher within its "
+        "superclass (superclass:0.3, for cifar100), or of the next class alone (pair:0.3)."
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(help="self-supervised: encoders trained without labels. Any other task follows from the data."),
+]
 Split = Annotated[str | None, typer.Option(help="Column with the words train, val or test.")]
 Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are never split between parts.")]
 Weight = Annotated[str | None, typer.Option(help="Column of sample weights; a row of weight k counts as k rows.")]
@@ -56,7 +92,9 @@ Folds = Annotated[
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training part (by default enough for its size).")]
 Model = Annotated[
     str | None,
-    typer.Option(help="Network: auto (by the inputs), tabular, linear, mlp, convnet or resnet32 (cifar's default)."),
+    typer.Option(
+        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default) or wide_resnet."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
 Recipe = Annotated[
@@ -64,6 +102,10 @@ Recipe = Annotated[
 ]
 Precision = Annotated[
     str | None, typer.Option(help="auto (by the hardware), float32 or bfloat16 (by default: auto for cifar).")
+]
+Probe = Annotated[
+    str | None,
+    typer.Option(help="Self-supervised: the probe of the verdict: linear (the default), few-shot, knn-10 or knn-1."),
 ]
 Evaluations = Annotated[
     int, typer.Option(help="How often the test part is evaluated during a training; decides nothing, costs time.")

@@ -19,8 +19,11 @@ def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool)
         print_json(plan)
         return 0
     side = f"{plan['jobs']} at a time"
-    print_lines(f"data      {plan['data']}: {plan['train']} training and {plan['test']} test examples, "
+    without = "" if plan["unlabeled"] is None else f", {plan['unlabeled']} unlabelled"
+    print_lines(f"data      {plan['data']}: {plan['train']} training{without} and {plan['test']} test examples, "
           f"{plan['classes']} classes")  # fmt: skip
+    if plan["task"] != "supervised":
+        print_lines(f"task      {plan['task']}")
     print_lines(f"methods   {', '.join(plan['methods'])}")
     folded = f" and {plan['folds']} folds" if plan["folds"] else ""
     print_lines(f"runs      {plan['runs']} with {plan['seeds']} seeds{folded} ({plan['finished']} finished, "

@@ -21,7 +21,10 @@ def predict(
         str, typer.Argument(help="Rows like those of the training: a table, a folder of images, .npz, .npy.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="A .csv or .parquet file; without it, CSV on standard output.")
+        Path | None,
+        typer.Option(
+            help="A .csv or .parquet file; without it, CSV on standard output. An .npz gets embeddings: X and files."
+        ),
     ] = None,
     target_prior: Annotated[
         str | None,
@@ -36,7 +39,8 @@ def predict(
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
 
     Probabilities refer to the training prior. With --target-prior they refer to that prior, and the most probable class
-    under it is predicted.
+    under it is predicted. An --out that ends in .npz gets no predictions but the features of the network's last layer,
+    for an encoder trained without labels as for any other; --features reads them.
 
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
     """
@@ -44,22 +48,26 @@ def predict(
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import check_not_data
+    from longtail.runs.embeddings import SUFFIX
     from longtail.runs.predictions import check_target
     from longtail.runs.predictor import Predictor
 
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
-    target = None if out is None else check_target(out)
+    embedding = out is not None and out.suffix == SUFFIX
+    if embedding and (raw or target_prior is not None):
+        raise ValueError("--raw and --target-prior are of probabilities, and an .npz gets embeddings; write a .csv")
+    target = out if embedding or out is None else check_target(out)
     if target is not None:
         check_not_data(target, data)
     new_prior = prior(target_prior)
     predictor = Predictor.load(model)
     _check_kind(data, predictor.preparation)
-    predictions = predictor.predictions(
-        rows(data, predictor.preparation, delimiter=delimiter, header=header),
-        target_prior=new_prior, raw=raw, skip_bad=skip_bad,
-    )  # fmt: skip
-    for note in (*predictions.notes, *_skipped_note(predictions)):
+    new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
+    if embedding and target is not None:
+        return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
+    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad)
+    for note in (*predictions.notes, *_skipped_note(predictions.missing, len(predictions), "prediction")):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:
         write_table(predictions.csv())
@@ -93,19 +101,35 @@ def _check_kind(data: str, preparation: Any) -> None:
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
 
 
-def _skipped_note(predictions: Any) -> list[str]:
+def _embed(predictor: Any, new: Any, target: Path, *, skip_bad: bool, json: bool) -> int:
+    """Write the embeddings of new rows and print how many there are."""
+    from longtail.runs.embeddings import embed
+
+    embeddings = embed(predictor, new, skip_bad=skip_bad)
+    for note in _skipped_note(embeddings.skipped, len(embeddings), "embedding"):
+        print_lines(f"longtail: note: {note}", error=True)
+    _write(embeddings, target)
+    size = embeddings.X.shape[1]
+    if json:
+        print_json({"out": str(target), "rows": len(embeddings), "features": size, "skipped": embeddings.skipped})
+    else:
+        print_lines(f"{len(embeddings)} rows: embeddings of {size} numbers\nFile: {target}")
+    return 0
+
+
+def _skipped_note(missing: dict[str, str], made: int, what: str) -> list[str]:
     """A sentence with the number of skipped rows and the first of their names; none where none was skipped."""
-    if not predictions.skipped:
+    if not missing:
         return []
-    count, total = len(predictions.skipped), len(predictions) + len(predictions.skipped)
-    names = ", ".join(f"{name!r} ({why})" for name, why in list(predictions.missing.items())[:NAMED])
+    count, total = len(missing), made + len(missing)
+    names = ", ".join(f"{name!r} ({why})" for name, why in list(missing.items())[:NAMED])
     names += f" and {count - NAMED} more, which the output names" if count > NAMED else ""
-    return [f"{count} of {total} images could not be decoded and have no prediction: {names}"]
+    return [f"{count} of {total} images could not be decoded and have no {what}: {names}"]
 
 
-def _write(predictions: Any, target: Path) -> None:
+def _write(content: Any, target: Path) -> None:
     try:
-        predictions.write(target)
+        content.write(target)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(f"--out {target} cannot be written ({reason}); name a file in another folder") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, TRAINING, recipe_options, with_options
+from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json, print_lines
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def train(
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
     from longtail.facts.paths import check_not_data
+    from longtail.learners.probes import check_used
     from longtail.methods import method as resolve
     from longtail.report import weight_plot
     from longtail.report.printable import shown
@@ -52,12 +53,13 @@ def train(
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
     check_not_data(out or Path("runs"), data)
-    check_not_data(out or Path("runs"), reading["data_dir"])
+    for option in ("data_dir", "unlabeled"):
+        check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(method), o.device(device), recipe_options(training)
-    Recipe(**{k: v for k, v in changes.items() if v is not None})
+    check_used(Recipe(**{k: v for k, v in changes.items() if v is not None}).probe, chosen.task)
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
-        splits = load(data, **reading)
+        splits = load(data, **data_options(reading))
         shared = default_recipe(splits, **changes)
         shared.check(splits.train)
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"

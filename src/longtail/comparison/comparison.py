@@ -67,6 +67,7 @@ def compare(
     out: str | Path | None = None,
     metric: str = "balanced_accuracy",
     task: str | None = None,
+    baseline: str | Method | None = None,
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
@@ -82,26 +83,41 @@ def compare(
             TensorDataset of inputs and labels.
         y: the labels, where `data` is arrays; for a frame also the name of the label column.
         methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)". A preset is reduced to the methods
-            of the task; the task's reference (ce where every row has a label) is always added.
+            of the task; the reference is always added, and on tables and features the twin of every method (the plain
+            method of the same model, such as trees for trees-cw), with which it is also compared.
         seeds: number of seeds; they vary initialisation and order, the split is fixed.
         folds: number of cross-validation folds, so that every example is tested once, for data too small to hold a
             test part out; every seed then draws its own folds. None holds one test part out.
         out: folder for every run; the same call resumes there. None uses a temporary folder.
         metric: balanced_accuracy, accuracy or macro_f1.
         task: None infers it from the labels; "self-supervised" uses the labels for evaluation only.
+        baseline: the reference, a method of the task such as "trees". None is that of the folder `out`, else the task's
+            (ce where every row has a label).
         jobs: number of runs at a time (None: one per core).
         budget: seconds after which no further run begins.
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
-        options: label, classes, data_dir, sample_weight, ratio, profile, val, test, name (see `data.load`) and
-            epochs, batch_size, lr, optimizer, model, precision, kind, ... (see `Recipe`), and device.
+        options: label, classes, data_dir, sample_weight, ratio, profile, val, test, name, unlabeled, candidates,
+            labeled, unlabeled_size, unlabeled_ratio, ambiguity (see `data.load`), epochs, batch_size, lr, optimizer,
+            model, precision, kind, ... (see `Recipe`), and device.
 
     Raises:
         ValueError, TypeError: one line naming the argument, the rule, the value and the way out.
         OutputError: the output folder can no longer be written; finished runs are kept.
     """
     check_limits(jobs, budget, evaluations)
-    prepared = prepare(data, y, methods=methods, seeds=seeds, metric=metric, out=out, folds=folds, task=task, **options)
+    prepared = prepare(
+        data,
+        y,
+        methods=methods,
+        seeds=seeds,
+        metric=metric,
+        out=out,
+        folds=folds,
+        task=task,
+        baseline=baseline,
+        **options,
+    )
     run = RunOptions(
         jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
     )

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from longtail.catalogue.method import Method
-from longtail.catalogue.tasks import TASKS
 from longtail.comparison.execute import THREADS
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
@@ -54,19 +53,27 @@ class ShortRun:
         """Take rows evenly from all, so that every class has its share."""
         size = STEPS * recipe.batch_size
         rows = max(size, ESTIMATOR_CELLS // len(splits.classes)) if is_estimator(method) else size
-        rest = None if splits.unlabeled is None else splits.unlabeled.take(_even_rows(len(splits.unlabeled), size))
-        short = replace(
-            splits, train=splits.train.take(_even_rows(len(splits.train), rows)), unlabeled=rest,
-            test=splits.test.take(_even_rows(len(splits.test), size)), origin=None, test_rows=None,
-        )  # fmt: skip
+        short = _some_rows(splits, rows, size)
         step_ratio = len(splits.train) / len(short.train)
-        if rest is not None and splits.unlabeled is not None and TASKS[method.task].unlabeled:
-            # an epoch may be a pass over these rows or over the labelled ones
-            step_ratio = max(step_ratio, len(splits.unlabeled) / len(rest))
+        if recipe.steps is not None and not is_estimator(method):
+            steps = min(STEPS, recipe.steps)
+            step_ratio, recipe = recipe.steps / steps, replace(recipe, steps=steps)
         return cls(
             method.spec, short, recipe, device, min(epochs, recipe.epochs), evaluations, folds,
             step_ratio, len(splits.test) / len(short.test),
         )  # fmt: skip
+
+
+def _some_rows(splits: Splits, rows: int, size: int) -> Splits:
+    """Return at most `rows` labelled training rows, and `size` rows of the other parts."""
+    train, test = _even_rows(len(splits.train), rows), _even_rows(len(splits.test), size)
+    unlabeled, truth = splits.unlabeled, splits.truth
+    rest = torch.arange(0) if unlabeled is None else _even_rows(len(unlabeled), size)
+    return replace(
+        splits, train=splits.train.take(train), test=splits.test.take(test), origin=None, test_rows=None,
+        unlabeled=None if unlabeled is None else unlabeled.take(rest),
+        truth=None if truth is None else truth[torch.cat([train, len(splits.train) + rest])],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def warn_of_identifiers(pool: Pool) -> Pool:
 
 def warn_of_small_classes(data: Splits | Folds) -> None:
     """Log the sentence on classes with fewer than 10 test examples, as `longtail inspect` has it."""
-    targets = data.test.targets.cpu() if isinstance(data, Splits) else data.pool.targets[data.tested]
+    targets = data.test.targets.cpu() if isinstance(data, Splits) else data.pool.known[data.tested]
     counts = torch.bincount(targets, minlength=len(data.classes)).tolist()
     if sentence := few_tests_sentence(dict(zip(data.classes, counts, strict=True))):
         log.warning("%s", sentence)

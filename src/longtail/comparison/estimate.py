@@ -57,7 +57,9 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
         memory = peak_memory() + workers * (memory + data_bytes(prepared.splits))
     return {
         "data": prepared.splits.name,
+        "task": prepared.task,
         "train": len(prepared.splits.train),
+        "unlabeled": None if prepared.splits.unlabeled is None else len(prepared.splits.unlabeled),
         "test": len(prepared.splits.test),
         "classes": len(prepared.splits.classes),
         "folds": None if prepared.folds is None else prepared.folds.k,
@@ -92,24 +94,26 @@ def _measure_costs(
     """
 
     def shortened(specs: Iterable[str], epochs: int) -> list[ShortRun]:
-        common = (planned.splits, planned.recipe, planned.device, epochs, evaluations)
-        return [ShortRun.of(planned.method(spec), *common, folds=planned.folds is not None) for spec in specs]
+        shared = (planned.splits, planned.recipe, planned.device, epochs, evaluations)
+        return [ShortRun.of(planned.method(spec), *shared, folds=planned.folds is not None) for spec in specs]
 
+    # the common training: a network, if there is one
+    common = next((m.spec for m in planned.methods if not is_estimator(m)), planned.reference)
     start = time.perf_counter()
-    cold = _measure_parallel(shortened([planned.reference] * workers, 2), workers)
+    cold = _measure_parallel(shortened([common] * workers, 2), workers)
     start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
     slow = cold[0].measured - cold[0].fixed > SLOW
     epoch = (cold[0].training + cold[0].rest) / max(planned.recipe.epochs, 1)
     epochs = 2 if slow else min(MAX_EPOCHS, max(MIN_EPOCHS, int(MEASURED_SECONDS / max(epoch, 1e-3))))
-    training = {planned.reference} | {trainer[task.spec] for task in tasks}
-    task = planned.method(planned.reference).task
+    training = {common} | {trainer[task.spec] for task in tasks}
+    task = planned.method(common).task
     specs = [
         m.spec for m in planned.methods if m.spec in training and not (slow and m.task == task and not is_estimator(m))
     ]
-    company = [planned.reference] * (workers - 1)  # so that none is measured while other workers are idle
+    company = [common] * (workers - 1)  # so that none is measured while other workers are idle
     measured = _measure_parallel(shortened([*specs, *company], epochs), workers) if specs else []
     warm = dict(zip(specs, measured, strict=False))
-    reference = warm.get(planned.reference, cold[0])
+    reference = warm.get(common, cold[0])
     costs = {m.spec: warm.get(trainer[m.spec], reference) for m in planned.methods}
     return costs, start_up + max(0.0, cold[0].fixed - reference.fixed)
 

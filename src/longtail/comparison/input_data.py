@@ -8,10 +8,11 @@ from longtail.comparison.data_warnings import warn_of_identifiers
 from longtail.data import Splits, load
 from longtail.data.load import check_shaping
 from longtail.data.read.dispatch import NAMES, pool
+from longtail.data.simulate import SIMULATIONS, simulation
 from longtail.data.split.folds import Folds
 
 UNFOLDED = ("test", "ratio")
-SHAPING = ("ratio", "profile", "val", "test")
+SHAPING = ("ratio", "profile", "val", "test", *SIMULATIONS)
 
 
 def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
@@ -26,8 +27,9 @@ def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
     if isinstance(data, Splits) or (isinstance(data, str) and data in NAMES):
         name = data if isinstance(data, str) else data.name
         raise ValueError(f"folds need data without a split of their own, got {name}, which has one; leave out folds")
-    reading = {name: value for name, value in options.items() if name not in (*UNFOLDED, "profile", "val")}
-    return Folds(warn_of_identifiers(pool(data, y, **reading)), k, options.get("val"))
+    simulated = simulation(**{name: options.get(name) for name in SIMULATIONS})
+    reading = {name: value for name, value in options.items() if name not in SHAPING}
+    return Folds(warn_of_identifiers(pool(data, y, **reading)), k, options.get("val"), simulated)
 
 
 def load_splits(data: Any, y: Any, options: dict[str, Any]) -> Splits:
@@ -37,5 +39,6 @@ def load_splits(data: Any, y: Any, options: dict[str, Any]) -> Splits:
         return load(data, y, **options)
     shaping = {name: options[name] for name in SHAPING if name in options}
     check_shaping(shaping.get("profile", "exp"), shaping.get("val"))
+    simulation(**{name: options.get(name) for name in SIMULATIONS})
     reading = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
     return load(warn_of_identifiers(pool(data, y, **reading)), **shaping)

@@ -10,12 +10,12 @@ from typing import Any
 
 from longtail.catalogue.method import Method
 from longtail.catalogue.spec import folder_name
-from longtail.catalogue.tasks import TASKS, role
+from longtail.catalogue.tasks import CONTEXT, TASKS, role
 from longtail.comparison.output_folder import stored_config
 from longtail.comparison.preparation import Prepared
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
-from longtail.methods import added, methods
+from longtail.methods import added, method, methods
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Plan(Prepared):
 
     @property
     def reference(self) -> str:
-        """The method that the others are compared with."""
-        return TASKS[self.task].reference
+        """The method that the others are compared with: the baseline, or the task's reference."""
+        return TASKS[self.task].reference if self.baseline is None else self.baseline.spec
 
     def method(self, spec: str) -> Method:
         """Return the method of that spec."""
@@ -50,9 +50,16 @@ class Plan(Prepared):
 
     def role(self, spec: str) -> str:
         """Return "reference", "method" (compared with the reference) or "context" (shown, not compared)."""
-        part = role(self.task, self.method(spec).task, spec)
+        part = role(self.task, self.method(spec).task, spec, self.reference)
         assert part is not None, spec  # others are refused before a plan is made
         return part
+
+    @property
+    def twins(self) -> dict[str, str]:
+        """The compared methods with a twin among the methods: the plain method of the same model."""
+        specs = [m.spec for m in self.methods if self.role(m.spec) != CONTEXT]
+        twins = {spec: twin_of(self.method(spec), self.task) for spec in specs if spec != self.reference}
+        return {spec: twin for spec, twin in twins.items() if twin != spec and twin in specs}
 
     @property
     def data(self) -> Splits | Folds:
@@ -116,12 +123,18 @@ class Plan(Prepared):
         common = self.recipe.to_json()
         return {k: v for k, v in self.method(spec).under(self.recipe).to_json().items() if v != common[k]}
 
+    def epochs(self, spec: str) -> dict[str, int]:
+        """Return the stages of a method that train, by name, and the epochs of each."""
+        method = self.method(spec)
+        return {stage.name: stage.epochs for stage in method.stages(method.under(self.recipe)) if stage.epochs}
+
     def config(self) -> dict[str, Any]:
         """Return what identifies the comparison, with its methods and seeds: the content of config.json."""
         return {
             "data": {"name": self.data.name, "facts": self.data.facts, "hash": self.data.hash},
             "recipe": self.recipe.to_json(),
             "task": self.task,
+            "baseline": None if self.baseline is None else self.baseline.spec,
             "methods": [m.spec for m in self.methods],
             "seeds": list(self.seeds),
         }
@@ -130,17 +143,44 @@ class Plan(Prepared):
 def plan(prepared: Prepared) -> Plan:
     """List what has to run in the output folder; nothing is written.
 
-    More methods or seeds extend a folder; other data, another recipe, task or other folds are refused.
+    More methods or seeds extend a folder, whose baseline stays where none is asked; other data, another recipe, task or
+    other folds are refused. Another baseline trains nothing again.
 
     Raises:
         ValueError: the folder holds another comparison, or the task's reference is not in the catalogue.
     """
-    # the reference first: others share its training, not it theirs
-    asked = {m.spec: m for m in [*added(prepared.task), *prepared.methods]}
-    planned = Plan(**{**vars(prepared), "methods": tuple(asked.values())})
+    planned = _planned(prepared)
     stored = stored_config(planned.out, planned.config(), [task.folder for task in planned.tasks])
     if stored is None:
         return planned
-    known = {m.spec: m for m in methods(stored["methods"], val=planned.splits.val is not None)} | asked
+    if prepared.baseline is None and stored.get("baseline") is not None:
+        planned = _planned(replace(prepared, baseline=method(stored["baseline"])))
+    known = {m.spec: m for m in methods(stored["methods"], val=planned.splits.val is not None)}
+    known |= {m.spec: m for m in planned.methods}
     count = max(len(stored["seeds"]), len(planned.seeds))
     return replace(planned, methods=tuple(known.values()), seeds=tuple(range(count)))
+
+
+def _planned(prepared: Prepared) -> Plan:
+    """Return the plan for an empty folder: the reference first, since others share its training, not it theirs.
+
+    On tables and features the twin of every compared method comes before it, where it was not asked for.
+    """
+    always = added(prepared.task, prepared.baseline, truth=prepared.splits.truth is not None)
+    asked = {m.spec: m for m in [*always, *prepared.methods]}
+    planned = Plan(**{**vars(prepared), "methods": tuple(asked.values())})
+    if len(prepared.splits.train.input_shape) > 1:
+        return planned
+    with_twins: dict[str, Method] = {}
+    for spec, one in asked.items():
+        line, last = {spec: one}, one  # the method, its twin, the twin's own, ...
+        compared = planned.role(spec) != CONTEXT
+        while compared and (twin := twin_of(last, planned.task)) not in {**asked, **with_twins, **line}:
+            last = line[twin] = method(twin)
+        with_twins |= dict(reversed(line.items()))
+    return replace(planned, methods=tuple(with_twins.values()))
+
+
+def twin_of(method: Method, task: str) -> str:
+    """Return the spec of the plain method of the same model; a plain method's is its own."""
+    return method.twin or TASKS[task].reference

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.catalogue.method import Method
-from longtail.catalogue.tasks import SUPERVISED, task_of
+from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_small_classes
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.input_data import load_folds, load_splits
@@ -21,7 +21,8 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts.messages import quoted
 from longtail.facts.paths import check_not_data
-from longtail.methods import added
+from longtail.learners.probes import check_used
+from longtail.methods import added, method
 from longtail.methods import methods as resolve
 
 MOST_SEEDS = 1000
@@ -37,7 +38,7 @@ class Prepared:
     """A comparison that is checked and not yet run; nothing of it is written.
 
     With `folds` every run is cross-validated, and `splits` is one fold, as an example. The `task` decides the
-    reference (`catalogue.tasks`).
+    reference (`catalogue.tasks`) where there is no `baseline`.
     """
 
     splits: Splits
@@ -49,6 +50,7 @@ class Prepared:
     device: str
     folds: Folds | None = None
     task: str = SUPERVISED
+    baseline: Method | None = None
 
 
 def prepare(
@@ -62,24 +64,30 @@ def prepare(
     device: str = "cpu",
     folds: int | None = None,
     task: str | None = None,
+    baseline: str | Method | None = None,
     **options: Any,
 ) -> Prepared:
     """Check everything that a comparison needs; names and numbers before data are loaded. Arguments as in `compare`."""
     recipe_options = _check_arguments(data, methods, seeds, metric, out, folds, options)
+    reference = None if baseline is None else _resolve_baseline(baseline)
     data_folds = None if folds is None else load_folds(data, y, folds, options)
     splits = load_splits(data, y, options) if data_folds is None else data_folds.splits(0, 0)
     warn_of_small_classes(data_folds or splits)
     task = task_of(splits.train, splits.unlabeled, task)
-    added(task)  # refuses a task without its reference in the catalogue
+    if reference is not None:
+        _check_baseline(reference, task, splits)
+    added(task, reference, truth=splits.truth is not None)  # refuses a task without its reference
     resolved = resolve(
         methods,
         val=splits.val is not None,
         table=getattr(splits.preparation, "kind", None) == "table",
         task=task,
         data=TrainingSet.of(splits),
+        truth=splits.truth is not None,
     )
     recipe = default_recipe(splits, **recipe_options)
     recipe.check(splits.train)
+    check_used(recipe.probe, task)
     return Prepared(
         splits=splits,
         methods=resolved,
@@ -90,7 +98,25 @@ def prepare(
         device=device,
         folds=data_folds,
         task=task,
+        baseline=reference,
     )
+
+
+def _resolve_baseline(baseline: str | Method) -> Method:
+    try:
+        return method(baseline)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"baseline: {error}") from None
+
+
+def _check_baseline(baseline: Method, task: str, splits: Splits) -> None:
+    """Raise ValueError where methods of the task cannot be compared with it, or it cannot learn from these data."""
+    if role(task, baseline.task, baseline.spec) in (None, CONTEXT):
+        raise ValueError(
+            f"baseline must be a method of the task, {task}, got {baseline.spec!r}, which is {baseline.task}; see "
+            f"longtail methods --task {task}"
+        )
+    resolve([baseline], val=splits.val is not None, task=task, data=TrainingSet.of(splits))
 
 
 def _check_arguments(
@@ -111,7 +137,8 @@ def _check_arguments(
         check_folds(folds)
     # without `out` the folder is runs/<name of the data>, which is known only after loading
     check_not_data(Path("runs") if out is None else out, data)
-    check_not_data(Path("runs") if out is None else out, options.get("data_dir"))
+    for option in ("data_dir", "unlabeled"):
+        check_not_data(Path("runs") if out is None else out, options.get(option))
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")
     known = (*DATA_OPTIONS, *RECIPE_OPTIONS)

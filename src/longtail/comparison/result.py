@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.catalogue.tasks import CONTEXT, METHOD
+from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
 from longtail.comparison.evidence.decisions import load_decisions
-from longtail.comparison.evidence.differences import Differences, compare_to_reference
+from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
 from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
 from longtail.comparison.evidence.resampling import METRICS
-from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining
+from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task
+from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
 from longtail.facts.groups import groups
+from longtail.runs.outputs import group_counts
 from longtail.runs.run import Run
 
 SCHEMA = 1
@@ -32,7 +34,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         if task.finished:
             finished[task.spec][task.seed] = task
     rows = [_row(plan, spec, finished) for spec in finished]
-    counts = _as_numbers(plan.data.class_counts)
+    counts, unlabeled = _as_numbers(group_counts(plan.data)), plan.splits.unlabeled
     members = groups(counts)
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
@@ -44,7 +46,10 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
             "notes": list(dict.fromkeys((*plan.data.notes, *getattr(plan.splits.preparation, "notes", ())))),
             "classes": list(plan.data.classes),
             "class_counts": counts,
-            "counts_known": plan.splits.train.counts_known,
+            # where candidate sets hide them, the counts are expected ones
+            "counts_known": plan.data.counts_known or plan.data.clean_counts is not None,
+            "labels": plan.splits.train.kind,
+            "unlabeled": None if unlabeled is None else len(unlabeled),
             "test_counts": _as_numbers(plan.data.test_counts),
             "test_rows": tested_rows_by_class(plan.data),
             "groups": {
@@ -61,6 +66,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         "seeds": list(plan.seeds),
         "folds": None if plan.folds is None else plan.folds.k,
         "select": "last epoch",
+        **probe_protocols(plan),
         "failed": [
             {"method": r.task.spec, "seed": r.task.seed, "error": r.error} for r in results if r.error is not None
         ],
@@ -87,8 +93,8 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
     tasks = finished[spec]
     runs = [Run.load(task.folder).result for task in tasks.values()]
     recall = np.array([run["scores"]["per_class"]["recall"] for run in runs], dtype=float)
-    means = [_mean(column) for column in recall.T]
-    table = {name: _numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
+    means = [mean(column) for column in recall.T]
+    table = {name: numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
     return {
         "method": spec,
         "key": runs[0]["key"],
@@ -97,10 +103,12 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "retrains": runs[0]["retrains"],
         "recipe_changes": plan.changes(spec),
         "comparable": plan.changes(spec) == plan.changes(plan.reference),
+        "epochs": plan.epochs(spec),
         "reuses": _reused(plan, spec, next(iter(tasks)), finished),
-        "mean": {name: _mean(values) for name, values in table.items()},
-        "std": {name: _std(values) for name, values in table.items()},
+        "mean": {name: mean(values) for name, values in table.items()},
+        "std": {name: std(values) for name, values in table.items()},
         "varies": varies_by_seed(runs),
+        **probe_statistics(runs),
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
@@ -118,18 +126,6 @@ def _reused(plan: Plan, spec: str, seed: int, finished: Mapping[str, Mapping[int
     return None if trainer is None else str(finished[trainer][seed].folder.relative_to(plan.out))
 
 
-def _numbers(values: list[Any]) -> np.ndarray:
-    return np.array(values, dtype=float)  # None becomes NaN
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return None if np.isnan(values).any() else float(values.mean())
-
-
-def _std(values: np.ndarray) -> float | None:
-    return None if len(values) < 2 or np.isnan(values).any() else float(values.std(ddof=1))
-
-
 def _add_differences(
     plan: Plan,
     summary: dict[str, Any],
@@ -137,7 +133,7 @@ def _add_differences(
     finished: Mapping[str, Mapping[int, Task]],
 ) -> None:
     """Add the paired differences to the rows, and the verdicts to the summary."""
-    summary["verdict"] = summary["retraining"] = None
+    summary["verdict"] = summary["twins"] = summary["retraining"] = None
     # under another recipe a difference would be the recipe's as much as the method's
     alike = {row["method"]: finished[row["method"]] for row in rows if row["comparable"] and row["role"] != CONTEXT}
     # where runs failed, a method may share no seed with the reference
@@ -147,14 +143,18 @@ def _add_differences(
     folders = {spec: {seed: task.folder for seed, task in finished[spec].items()} for spec in paired}
     predictions, targets, weight = load_decisions(folders)
     size = len(plan.data.classes)
+    # a twin that failed, or shares no seed, is no twin
+    twins = {m: t for m, t in plan.twins.items() if m in paired and m in _sharing_a_seed(predictions, [t])}
     differences = compare_to_reference(
-        predictions, targets, plan.reference, plan.metric, num_classes=size, sample_weight=weight
+        predictions, targets, plan.reference, plan.metric, num_classes=size, sample_weight=weight, twins=twins
     )
     first = verdict(differences)
     by_method = {d.method: d for d in differences}
+    by_twin = {m: by_method[m] for m in twins} | {d.method: d for d in differences.twins}
     for row in rows:
-        d = by_method.get(row["method"])
-        row["difference"] = None if d is None else {"mean": d.difference, "low": d.low, "high": d.high}
+        d, t = by_method.get(row["method"]), by_twin.get(row["method"])
+        row["difference"] = None if d is None else _interval(d)
+        row["twin"] = None if t is None else {"method": t.reference, **_interval(t)}
     summary["verdict"] = {
         "sentence": first.sentence,
         "winners": list(first.winners),
@@ -162,12 +162,16 @@ def _add_differences(
         "undecided": list(first.undecided),
         "statistics": _statistics(differences),
     }
+    if (third := verdict_on_twins(differences)) is not None:
+        summary["twins"] = {"sentence": third.sentence, "winners": list(third.winners), "losers": list(third.losers)}
     posthoc = [row["method"] for row in rows if not row["retrains"] and row["method"] in predictions]
-    comparable = {spec: predictions[spec] for spec in _sharing_a_seed(predictions, [plan.reference, *posthoc])}
+    plain = next((spec for spec in (TASKS[plan.task].reference, plan.reference) if spec in predictions), "")
+    if plain in posthoc:
+        return
+    comparable = {spec: predictions[spec] for spec in _sharing_a_seed(predictions, [plain, *posthoc])}
     second = verdict_on_retraining(
-        comparable, targets, plain=plan.reference, posthoc=posthoc, metric=plan.metric, num_classes=size,
-        sample_weight=weight,
-    )  # fmt: skip
+        comparable, targets, plain=plain, posthoc=posthoc, metric=plan.metric, num_classes=size, sample_weight=weight
+    )
     if second is not None:
         summary["retraining"] = {"sentence": second[1].sentence, "winners": list(second[1].winners)}
 
@@ -177,9 +181,14 @@ def _sharing_a_seed(by_seed: Mapping[str, Mapping[int, Any]], others: Sequence[s
     return [spec for spec, seeds in by_seed.items() if all(set(seeds) & set(by_seed.get(o, ())) for o in others)]
 
 
+def _interval(difference: Difference) -> dict[str, float]:
+    return {"mean": difference.difference, "low": difference.low, "high": difference.high}
+
+
 def _statistics(differences: Differences) -> dict[str, Any]:
     return {
         "level": differences.level,
+        "contrasts": len(differences.rows) + len(differences.twins),
         "critical_value": differences.critical_value,
         "df": differences.df,
         "seed_variance": differences.seed_variance,

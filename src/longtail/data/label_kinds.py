@@ -33,6 +33,16 @@ def label_kind(targets: Tensor, num_classes: int) -> str:
     )
 
 
+def known_classes(targets: Tensor, num_classes: int) -> Tensor:
+    """Return (N,) int64, the class of every row of which it is known (one label, or one candidate), -1 of others."""
+    kind = label_kind(targets, num_classes)
+    if kind == GIVEN:
+        return targets
+    if kind == NONE:
+        return torch.full((len(targets),), -1)
+    return torch.where(targets.sum(1) == 1, targets.int().argmax(1), -1)
+
+
 def check_classes(classes: Sequence[str]) -> None:
     """Raise ValueError where there are fewer than two classes."""
     if len(classes) < 2:

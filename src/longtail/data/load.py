@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from longtail.data.label_kinds import CANDIDATES, known_classes
 from longtail.data.origin import Origin
 from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read.arrays import examples
 from longtail.data.read.cifar import SOURCES, cifar
 from longtail.data.read.dispatch import NAMES, pool
 from longtail.data.read.options import flag, given_as
-from longtail.data.split.holdout import TEST_SHARE, split
+from longtail.data.simulate import Simulation, simulation
+from longtail.data.simulate.parts import hide
+from longtail.data.simulate.removed_labels import Cut
+from longtail.data.split.holdout import TEST_SHARE, check_shares, split
 from longtail.data.split.limits import check_share
 from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.facts import profiles
@@ -38,6 +42,10 @@ def load(
     val: float | None = None,
     test: float = TEST_SHARE,
     name: str | None = None,
+    labeled: float | None = None,
+    unlabeled_size: int | None = None,
+    unlabeled_ratio: float | str | None = None,
+    ambiguity: float | str | None = None,
     **columns: Any,
 ) -> Splits:
     """Return data ready for training and testing, checked.
@@ -51,32 +59,35 @@ def load(
         profile: "exp" or "step".
         val: share of the training part to hold out for validation; a split that the data declare wins.
         test: share to hold out for testing where the data declare no test part.
+        labeled, unlabeled_size, unlabeled_ratio, ambiguity: hide labels of clean data (see `simulation`); the `truth`
+            of the result has them.
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
     check_shaping(profile, val)
+    hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity)
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
     if isinstance(source, str) and source in NAMES:
         refuse_columns(source, {"label": label, **columns})
-        splits = _built_in(source, data_dir, ratio, profile)
+        splits = _built_in(source, data_dir, ratio, profile, hidden)
     elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
             raise ValueError("ratio cannot be applied to data that are already split; make them long-tailed first")
+        refuse_columns("data that are already split", columns)
+        splits = splits if hidden is None else _hidden(splits, hidden)
     else:
         rows = pool(
             source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
         )  # fmt: skip
-        return split(rows, test=test, val=val, ratio=ratio, profile=profile)
+        return split(rows, test=test, val=val, ratio=ratio, profile=profile, simulation=hidden)
     splits = splits if name is None else replace(splits, name=name)
     if val is not None and splits.val is None:
-        train, out = held_out(splits.train.targets, val)
-        facts = {**splits.facts, "val": val}
-        splits = replace(splits, train=splits.train.take(train), val=splits.train.take(out), facts=facts)
+        splits = _validated(splits, val)
     return splits.checked()
 
 
@@ -95,17 +106,19 @@ def refuse_columns(source: str, given: dict[str, Any]) -> None:
             raise ValueError(f"{flag(option)} is not read for {source}, got {given_as(value)}; leave it out")
 
 
-def _built_in(source: str, data_dir: str | Path | None, ratio: float | None, profile: str) -> Splits:
+def _built_in(
+    source: str, data_dir: str | Path | None, ratio: float | None, profile: str, hidden: Simulation | None
+) -> Splits:
     if source == "digits":
-        return digits(50.0 if ratio is None else ratio, profile)
-    return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile)
+        return digits(50.0 if ratio is None else ratio, profile, hidden)
+    return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile, simulation=hidden)
 
 
-def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
+def digits(ratio: float = 50.0, profile: str = "exp", simulation: Simulation | None = None) -> Splits:
     """Return scikit-learn's 8 x 8 handwritten digits (1,797 real images) with a long-tailed training part.
 
     The training part follows the profile with 100 images in the largest class; of the others, an equal number of
-    every class is the test part.
+    every class is the test part. A simulation may draw rows without labels from all rows that are not for testing.
     """
     from sklearn.datasets import load_digits
 
@@ -118,7 +131,33 @@ def digits(ratio: float = 50.0, profile: str = "exp") -> Splits:
     test = rest[profiles.subset(pool.targets[torch.from_numpy(rest)], [size] * 10, DATA_SEED)]
     facts = {"source": "digits", "ratio": float(ratio), "profile": profile}
     train_part, test_part = (pool.take(torch.from_numpy(part)) for part in (rows, test))
-    return Splits(
+    splits = Splits(
         "digits", train_part, test_part, facts=facts, preparation=FeaturePreparation(train_part.input_shape, "float32"),
         origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
     )  # fmt: skip
+    if simulation is None:
+        return splits
+    before = torch.from_numpy(np.setdiff1d(np.arange(len(pool)), test))
+    return hide(splits, simulation, pool, torch.from_numpy(rows), before, Cut(float(ratio), profile))
+
+
+def _hidden(splits: Splits, simulation: Simulation) -> Splits:
+    rows = torch.arange(len(splits.train))
+    return hide(splits, simulation, splits.train, rows, rows)
+
+
+def _validated(splits: Splits, share: float) -> Splits:
+    """Return the splits with a share of the training rows whose class is known as validation part."""
+    if splits.train.kind == CANDIDATES:
+        check_shares(None, share)
+    known, train = known_classes(splits.train.targets, len(splits.classes)), splits.train
+    eligible = torch.nonzero(known >= 0).flatten()
+    out = eligible[held_out(known[eligible], share)[1]]
+    remaining = torch.ones(len(train), dtype=torch.bool)
+    remaining[out] = False
+    truth = splits.truth
+    if truth is not None:
+        truth = truth[torch.cat([remaining, torch.ones(len(truth) - len(train), dtype=torch.bool)])]
+    val = replace(train.take(out), targets=known[out])
+    kept = torch.nonzero(remaining).flatten()
+    return replace(splits, train=train.take(kept), val=val, facts={**splits.facts, "val": share}, truth=truth)

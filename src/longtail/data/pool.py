@@ -1,4 +1,4 @@
-"""All rows of a data set as they were read: with labels, not yet split, nothing fitted."""
+"""All rows of a data set as they were read: not yet split, nothing fitted."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from longtail.data.label_kinds import count_classes
+from longtail.data.label_kinds import known_classes, unlabeled
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.read.tables.table import Table
-from longtail.data.rows import Examples
+from longtail.data.rows import Examples, LabelledRows
 from longtail.facts import checks
 
 PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool(LabelledRows):
     """N rows in one order, with labels, declared parts, groups and weights, before they are split.
 
     Args:
         name: of the data, in tables and folders.
         rows: examples in memory, examples of a map-style data set, or a table whose columns are not prepared yet.
-        targets: (N,) int64 in [0, C).
+        targets: (N,) int64 in [0, C), or candidate sets (N, C) bool.
         classes: the C class names.
         parts: (N,) of "train", "val", "test" where the data declare a split.
         groups: (N,) int64 codes; rows of one group are never separated.
@@ -37,10 +38,12 @@ class Pool:
         ids: the rows' own names (relative paths of images), for messages.
         origin: what the rows were read from, where that is known.
         index: (N,) int64, which rows of `origin` these are; None means all of them.
+        unlabeled: further training rows, whose labels are not known; a pool with targets (M, 0) and the same origin.
+        truth: (N,) int64 clean labels, where the targets were made from them.
 
     Raises:
         ValueError: parts, groups or weights of another length, a part of another name, a declared split without
-            training or test rows.
+            training rows, rows without labels that are declared to be for testing or validation.
     """
 
     name: str
@@ -56,9 +59,11 @@ class Pool:
     ids: tuple[str, ...] | None = None
     origin: Origin | None = None
     index: Tensor | None = None
+    unlabeled: Pool | None = None
+    truth: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rows", "parts", "groups", "sample_weight", "ids", "index"):
+        for name in ("rows", "parts", "groups", "sample_weight", "ids", "index", "truth"):
             value = getattr(self, name)
             if value is not None and len(value) != len(self.targets):
                 raise ValueError(f"{name} must have one entry per row, got {len(value)} for {len(self.targets)} rows")
@@ -74,13 +79,10 @@ class Pool:
         if "train" not in names:
             raise ValueError(f"a declared split must have training rows, got only {', '.join(sorted(names))}")
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
     @property
-    def class_counts(self) -> Tensor:
-        """(C,) int64, or float64 sums of the rows' weights where there are any."""
-        return count_classes(self.targets, len(self.classes), self.sample_weight)
+    def known(self) -> Tensor:
+        """(N,) int64, the class of every row of which it is known, which can be tested; -1 of others."""
+        return known_classes(self.targets, len(self.classes))
 
     def source(self, rows: Tensor) -> Tensor:
         """Return the rows of `origin` that these rows are."""
@@ -98,4 +100,34 @@ class Pool:
             sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
             ids=None if self.ids is None else tuple(self.ids[i] for i in index.tolist()),
             index=self.source(rows),
+            truth=None if self.truth is None else self.truth[rows],
         )
+
+    def with_targets(self, targets: Tensor) -> Pool:
+        """Return the same rows with other labels."""
+        rows = self.rows if isinstance(self.rows, Table) else replace(self.rows, targets=targets)
+        return replace(self, rows=rows, targets=targets)
+
+
+def labelled(pool: Pool, missing: np.ndarray) -> Pool:
+    """Return the labelled rows of a pool, with the others as its rows without labels.
+
+    Args:
+        pool: all rows as they were read; the targets of missing labels are not used.
+        missing: (N,) bool, the rows without a label.
+
+    Raises:
+        ValueError: such a row is declared to be for testing or validation.
+    """
+    if not missing.any():
+        return pool
+    if pool.parts is not None and (odd := missing & (pool.parts != "train")).any():
+        raise ValueError(
+            f"rows without a label must be training rows, got {int(odd.sum())} that are declared {pool.parts[odd][0]}; "
+            "label these rows or take them out"
+        )
+    kept = pool.take(torch.from_numpy(np.flatnonzero(~missing)))
+    rest = replace(pool, parts=None).take(torch.from_numpy(np.flatnonzero(missing)))
+    rest = rest.with_targets(unlabeled(len(rest)))
+    note = f"{len(rest)} of {len(pool)} rows have no label; they are training rows of methods that learn from such"
+    return replace(kept.with_targets(kept.targets), unlabeled=rest, notes=(*kept.notes, note))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -11,12 +11,9 @@ import torch
 from torch import Tensor
 
 from longtail.data.label_kinds import GIVEN, NONE, count_classes, label_kind
+from longtail.data.views.policies import default_policy
+from longtail.data.views.types import Augment, Policy
 from longtail.facts.types import Batch, Draw
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""(inputs of a batch, the epoch's generator) -> inputs of the same shape."""
-Policy = Mapping[str, Augment]
-"""View by name -> how inputs are augmented for it; "plain" and "weak" always exist (`augmented`)."""
 
 
 class LabelledRows:
@@ -54,7 +51,8 @@ class BatchedRows(LabelledRows):
 
     `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
     the last partial batch is used. `augment` changes the inputs of a training batch, on their device.
-    `views` names the views of a batch, which are a tuple then: "plain", "weak" (what `augment` does), or of `policy`.
+    `views` names the views of a batch, which are a tuple then: "plain", "weak" (what `augment` does), or of `policy`,
+    which goes before the policy of their kind of input (`views.policies`).
     """
 
     batch_size: int = 128
@@ -62,6 +60,11 @@ class BatchedRows(LabelledRows):
     augment: Augment | None = None
     policy: Policy = field(default_factory=dict)
     views: tuple[str, ...] = ()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        raise NotImplementedError
 
     def read(self, order: Sequence[Tensor]) -> Iterator[Tensor]:
         """Yield the inputs of these batches of rows, in this order, as they are."""
@@ -73,7 +76,8 @@ class BatchedRows(LabelledRows):
         Raises:
             ValueError: a view that these data do not have.
         """
-        return replace(self, batch_size=batch_size, draw=draw, views=known_views(views, self.policy))
+        policy = {**default_policy(self.input_shape, self.augment), **self.policy} if views else self.policy
+        return replace(self, batch_size=batch_size, draw=draw, policy=policy, views=known_views(views, policy))
 
     def steps(self) -> int:
         """Return the number of batches in an epoch."""

@@ -39,6 +39,8 @@ class Splits:
     it is saved with the model, so that new rows are prepared alike. `unlabeled` are training rows without labels.
     `test_rows` (M,) int64 are the rows of `origin`, the data as they were read, of the test part; None where that is
     not known. They do not affect training.
+    `truth` (N + M,) int64 are the clean labels of the N training rows and then of the M unlabelled ones, where the data
+    were made from clean ones: for groups and diagnostics. It is not part of a `TrainingSet`, of the hash or of a file.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Splits:
     origin: Origin | None = None
     test_rows: Tensor | None = None
     unlabeled: Part | None = None
+    truth: Tensor | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -64,6 +67,19 @@ class Splits:
         Of candidate sets, expected counts: `train.counts_known` says which.
         """
         return self.train.class_counts
+
+    @property
+    def counts_known(self) -> bool:
+        """Whether `class_counts` are counts."""
+        return self.train.counts_known
+
+    @property
+    def clean_counts(self) -> Tensor | None:
+        """(C,) of the training part by its clean labels, as `class_counts`; None where candidate sets hide them."""
+        if self.truth is None:
+            return self.class_counts if self.counts_known else None
+        truth = self.truth[: len(self.train)].to(self.train.targets.device)
+        return count_classes(truth, len(self.classes), self.train.sample_weight)
 
     @property
     def test_counts(self) -> Tensor:

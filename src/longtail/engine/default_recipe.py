@@ -10,6 +10,7 @@ import torch
 from longtail.data import Splits
 from longtail.data.read.cifar import MEAN, SOURCES, STD
 from longtail.engine import Recipe
+from longtail.models import RESIDUAL
 
 SMALL_BATCH, LARGE_BATCH = 32, 128
 TABLE_BATCHES = ((5_000, 32), (20_000, 128))
@@ -17,6 +18,8 @@ TABLE_BATCHES = ((5_000, 32), (20_000, 128))
 LARGEST_BATCH = 512
 SCALED = ((0.0,), (1.0,))
 """Mean and deviation that change nothing: a table's numbers are scaled already, its category codes must not be."""
+WIDE_FROM = 32
+"""Height and width in pixels from which images get a wide_resnet where there are rows without labels."""
 STEPS_SMALL = 900
 """Training steps for a small in-memory data set by default; see docs/decisions."""
 
@@ -26,24 +29,49 @@ momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of wa
 
 
 def default_recipe(splits: Splits, **changes: Any) -> Recipe:
-    """Return the common recipe of a data set, with the user's changes."""
+    """Return the common recipe of a data set, with the user's changes.
+
+    Where some rows have no labels, an epoch has for every method as many steps as a pass over all rows.
+    """
     given = {k: v for k, v in changes.items() if v is not None}
     if "drop" in given:
         given.setdefault("decay", "steps")  # a cosine has no drops
-    size = len(splits.train)
+    size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))
+    recipe = _of_size(splits, size, given)
+    if splits.unlabeled is None or recipe.steps is not None:
+        return recipe
+    return replace(recipe, steps=-(-size // recipe.batch_size))
+
+
+def _of_size(splits: Splits, size: int, given: dict[str, Any]) -> Recipe:
+    """The common recipe for so many training rows, with or without labels."""
     if getattr(splits.preparation, "kind", None) == "table":
         batch = next((batch for rows, batch in TABLE_BATCHES if size < rows), LARGEST_BATCH)
         return _for_table(splits.preparation, _small(size, given.get("batch_size", batch)), given)
     batch = SMALL_BATCH if size < 5000 else LARGE_BATCH
     recipe = LDAM if splits.facts.get("source") in SOURCES else _small(size, given.get("batch_size", batch))
+    if splits.unlabeled is not None and given.get("model", "auto") == "auto":
+        recipe = _semi_supervised(recipe, splits.train.input_shape)
+        given.pop("model", None)
     return replace(recipe, **given)
+
+
+def _semi_supervised(recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
+    """The same with the network of semi-supervised CIFAR for images of at least WIDE_FROM pixels.
+
+    Its batch norms have momentum 0.1: at 0.001 a training of a thousand steps would be evaluated with statistics
+    that are still those of the start.
+    """
+    if len(shape) < 3 or min(shape[-2:]) < WIDE_FROM:
+        return recipe
+    return replace(recipe, model="wide_resnet", model_args={"momentum": 0.1})
 
 
 def _small(size: int, batch: int) -> Recipe:
     """The recipe for small in-memory data: 20 to 200 epochs, as many as make STEPS_SMALL steps; a cosine.
 
     After a drop of 100x the few steps that remain change nothing, deferred weights included
-    (docs/decisions/0013-deferral.md).
+    (docs/decisions/0014-deferral.md).
     """
     steps = -(-size // batch)
     return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch, decay="cosine")
@@ -69,4 +97,4 @@ def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recip
 
 def usual_threads(recipe: Recipe) -> int:
     """Return the CPU threads of one training: a small network is slower with a second one."""
-    return torch.get_num_threads() if recipe.model == "resnet32" else 1
+    return torch.get_num_threads() if recipe.model in RESIDUAL else 1

@@ -23,7 +23,8 @@ class FinitenessError(ArithmeticError):
 class EpochMonitor:
     """Sums of an epoch: the loss, instance weights per class, and which classes had a loss that was not finite.
 
-    The instance weights (B,) of a step are the entry `weights` of its log.
+    The instance weights (B,) of a step are the entry `weights` of its log, the share of its rows without labels that
+    have a pseudo-label the entry `confident`.
     """
 
     def __init__(self, num_classes: int, device: torch.device | str) -> None:
@@ -34,6 +35,7 @@ class EpochMonitor:
         self.classes = torch.zeros(num_classes, dtype=torch.bool, device=device)
         self.weights: Tensor | None = None  # (2, C): sums of the weights, and of how many examples
         self.unweighted = torch.zeros_like(self.total)
+        self.confident: Tensor | None = None
 
     def note(self, step: Step, batch: Batch) -> None:
         """Add one step, without waiting for the device."""
@@ -42,6 +44,8 @@ class EpochMonitor:
         self.steps += 1
         self.examples += len(batch["index"])
         bad = ~torch.isfinite(loss)
+        if (confident := step.log.get("confident")) is not None:
+            self.confident = confident if self.confident is None else self.confident + confident
         labelled = (given := batch.get("targets")) is not None and given.ndim == 1 and not given.is_floating_point()
         if labelled and (weights := step.log.get("weights")) is not None and weights.shape == batch["targets"].shape:
             self._weigh(weights, batch["targets"])
@@ -74,6 +78,10 @@ class EpochMonitor:
         sums, counts = self.weights.tolist()
         means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
         return {"mean_weights": means, "unweighted_loss": float(self.unweighted) / max(self.steps, 1)}
+
+    def pseudo_labels(self) -> dict[str, Any]:
+        """Return the mean share of rows with a pseudo-label; empty where there are none."""
+        return {} if self.confident is None else {"confident": float(self.confident) / max(self.steps, 1)}
 
     def warn_if_frozen(self, stage: str, epoch: int) -> bool:
         """Return whether all instance weights were near 0, so that nothing was learnt; log a warning if so."""

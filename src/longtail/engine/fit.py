@@ -203,7 +203,7 @@ class Training(Iterator[Record]):
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": monitor.mean(),
             "examples": monitor.examples, "seconds": time.perf_counter() - start,
         }  # fmt: skip
-        record |= monitor.weight_statistics()
+        record |= monitor.weight_statistics() | monitor.pseudo_labels()
         self._warned = self._warned or monitor.warn_if_frozen(stage.name, self._epoch)
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):

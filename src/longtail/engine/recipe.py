@@ -17,6 +17,7 @@ from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
 from longtail.learners import FittedEstimator
+from longtail.learners.probes import DEFAULT_PROBE, PROBES
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
@@ -31,6 +32,7 @@ RANGES = {
     "momentum": Range(0, 1, open_high=True),
     "weight_decay": Range(0, open_high=True),
     "warmup": Range(0, integer=True),
+    "steps": Range(1, integer=True),
 }
 
 
@@ -55,6 +57,9 @@ class Recipe:
         precision: "float32", "bfloat16" (the network's body under autocast), or "auto" (see `engine.precision`).
         compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
             half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
+        steps: optimiser steps of an epoch, for every method alike; None means a pass over the rows that it trains on.
+        probe: the classifier on frozen features by which self-supervised methods are compared, one of
+            `learners.probes.PROBES`.
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
     """
 
@@ -74,6 +79,8 @@ class Recipe:
     standardize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     precision: str = "float32"
     compile: bool = False
+    steps: int | None = None
+    probe: str = DEFAULT_PROBE
     kind: str = "common"
 
     def __post_init__(self) -> None:
@@ -86,13 +93,14 @@ class Recipe:
             ("precision", PRECISIONS),
             ("kind", ("common", "own")),
             ("model", ("auto", *models.BUILDERS)),
+            ("probe", tuple(PROBES)),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}; choose one of these"
                 )
         for name, rule in RANGES.items():
-            if not (name == "warmup" and self.warmup is None):
+            if not (name in ("warmup", "steps") and getattr(self, name) is None):
                 rule.check(name, getattr(self, name))
         if self.epochs > MOST_EPOCHS:
             raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {quoted(self.epochs)}; 200 is usual")
@@ -123,12 +131,17 @@ class Recipe:
         Args:
             data: the rows.
             head: name of the head; `head_args` its further arguments.
-            like: the network of an earlier stage, whose standardisation is copied instead of fitted.
+            like: the network of an earlier stage, whose standardisation and body are copied; the head alone is new.
         """
-        network = build(self.builder(data, head, **head_args))
+        builder = self.builder(data, head, **head_args)
+        if like is not None:
+            structure: Any = like.builder
+            builder |= {name: value for name, value in structure.items() if name not in ("head", "head_args")}
+        network = build(builder)
         standardize: Any = network.standardize
         if like is not None:
-            standardize.load_state_dict(like.standardize.state_dict())  # type: ignore[union-attr]
+            for part in ("standardize", "body"):
+                network.get_submodule(part).load_state_dict(like.get_submodule(part).state_dict())
         elif self.standardize is None:
             standardize.fit(data.chunks)
         else:
@@ -159,8 +172,9 @@ class Recipe:
             build(self.builder(data))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields; they belong to a training's identity."""
-        return asdict(self)
+        """Return the fields that belong to a training's identity: all, `steps` and `probe` only where they are set."""
+        default = {"steps": None, "probe": DEFAULT_PROBE}
+        return {name: value for name, value in asdict(self).items() if name not in default or value != default[name]}
 
 
 def build(builder: dict[str, Any]) -> nn.Module:

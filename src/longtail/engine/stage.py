@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 
-from longtail.data import TrainingSet
+from longtail.data import TrainingSet, together
+from longtail.data.together import Together
 from longtail.facts.learner import Learner
 from longtail.facts.types import Progress, TrainingData, Update
 from longtail.updates import Descend
@@ -49,3 +50,20 @@ class Stage:
     optimizer: Callable[[list[dict[str, object]]], torch.optim.Optimizer]
     lr: Callable[[float], Progress]
     lr_per: str = "epoch"
+
+    def with_steps(self, steps: int | None) -> Stage:
+        """Return the same stage with epochs of so many steps; None leaves them as they are."""
+        if steps is None:
+            return self
+
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            built = self.build(data, previous)
+            return built._replace(data=_of_steps(built.data, steps))
+
+        return replace(self, build=build)
+
+
+def _of_steps(data: TrainingData, steps: int) -> TrainingData:
+    if data.steps() == steps:
+        return data
+    return replace(data, count=steps) if isinstance(data, Together) else together(data, steps=steps)

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 from longtail.functional.affine import relative_counts, vector_scaled
+from longtail.functional.candidates import candidate_likelihood, candidate_posterior
+from longtail.functional.contrast import nt_xent
+from longtail.functional.experts import expert_diversity, tail_temperature
 from longtail.functional.hinge import hinge, lead
 from longtail.functional.margin import ldam, ldam_margins, log_odds_against
 from longtail.functional.maximum_margin import example_margin, maximum_margins
@@ -16,9 +19,12 @@ from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_a
 
 __all__ = [
     "across",
+    "candidate_likelihood",
+    "candidate_posterior",
     "class_weighted",
     "cross_entropy",
     "example_margin",
+    "expert_diversity",
     "focal",
     "hinge",
     "is_soft",
@@ -31,12 +37,14 @@ __all__ = [
     "maximum_margins",
     "mixture",
     "modulated",
+    "nt_xent",
     "of_target",
     "pairwise",
     "relative_counts",
     "sigmoid_cross_entropy",
     "sigmoid_focal",
     "smoothed",
+    "tail_temperature",
     "vector_scaled",
     "widen",
 ]

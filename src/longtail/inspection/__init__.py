@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from longtail.data import Splits
 from longtail.data.pool import Pool
 from longtail.inspection import class_names, columns, duplicates, leakage
 from longtail.inspection.advice import advice
 from longtail.inspection.findings import findings
+from longtail.inspection.hidden_labels import hidden_labels
 from longtail.inspection.shape import gini, shape
 from longtail.inspection.subject import Subject, subject_of_pool, subject_of_splits
 
@@ -41,6 +45,7 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str =
         "hash": splits.hash,
         "kind": subject.kind,
         **shape(splits),
+        **hidden_labels(splits, subject),
         "declared_split": subject.declared,
         "foldable": subject.foldable,
         **_contents(subject),
@@ -60,9 +65,12 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str =
 
 def _contents(subject: Subject) -> dict[str, Any]:
     names = subject.names if subject.part_ids is subject.ids else None  # rows of the parts have no names
+    known = np.flatnonzero(subject.targets >= 0)
     return {
         "duplicates": duplicates.duplicates(subject.ids, subject.names),
-        "conflicts": duplicates.conflicts(subject.ids, subject.targets, subject.classes, subject.names),
+        "conflicts": duplicates.conflicts(
+            subject.ids[known], subject.targets[known], subject.classes, [subject.names[i] for i in known.tolist()]
+        ),
         "leaks": duplicates.leaks(subject.part_ids, subject.parts, subject.declared, names),
     }
 
@@ -70,9 +78,11 @@ def _contents(subject: Subject) -> dict[str, Any]:
 def _columns(subject: Subject) -> dict[str, Any] | None:
     if subject.columns is None:
         return None
+    known = subject.targets >= 0
+    of_known = [replace(c, values=c.values[known]) for c in subject.columns]
     return {
         "names": [c.name for c in subject.columns],
         "constant": columns.constant(subject.columns),
-        "leaking": leakage.leaking_columns(subject.columns, subject.targets),
+        "leaking": leakage.leaking_columns(of_known, subject.targets[known]),
         "identifying": subject.flagged,
     }

@@ -33,6 +33,8 @@ def advice(document: Document, data: str = "DATA") -> list[dict[str, str | None]
 
 def _comparisons(document: Document, data: str) -> list[Step]:
     """Return the first comparison, and what may be added to it."""
+    if document["unlabeled"] is not None or document["candidates"] is not None:
+        return [_task_comparison(document, data)]
     ratio = document["imbalance_ratio"] or float("inf")
     options, whys = _fold_options(document)
     if document["kind"] == "table":
@@ -67,6 +69,19 @@ def _comparisons(document: Document, data: str) -> list[Step]:
     if validated and not binary and document["val_counts"] is None:
         steps.append(_validation(document, data, methods, options))
     return steps
+
+
+def _task_comparison(document: Document, data: str) -> Step:
+    """Return the comparison of methods that learn from candidate sets, or from rows without labels."""
+    options, whys = _fold_options(document)
+    if document["candidates"] is not None:
+        do, methods = "compare methods that narrow the candidates with one that does not", ["quick"]
+        why = "the reference cc only asks that the set be probable as a whole"
+    else:
+        do, methods = "compare methods that learn from the rows without labels with plain training", ["quick"]
+        why = "the reference ce learns from the labelled rows alone; logit-adjusted corrects their imbalance"
+        methods.append("logit-adjusted")
+    return Step("compare", do, "; ".join([why, *whys]), _compare(data, methods, options))
 
 
 def _fold_options(document: Document) -> tuple[list[str], list[str]]:

@@ -21,7 +21,10 @@ def plural(count: int, one: str = "class has", many: str = "classes have") -> st
 
 def findings(document: Document) -> list[str]:
     """Return a sentence per problem; none where there is no problem."""
-    return [*_rows(document), *_splits(document), *_columns(document), *_labels(document), *_class_sizes(document)]
+    return [
+        *_rows(document), *_splits(document), *_columns(document), *_labels(document), *_hidden_labels(document),
+        *_class_sizes(document),
+    ]  # fmt: skip
 
 
 def _rows(document: Document) -> list[str]:
@@ -113,6 +116,25 @@ def _labels(document: Document) -> list[str]:
     return lines
 
 
+def _hidden_labels(document: Document) -> list[str]:
+    lines, unlabeled, candidates = [], document["unlabeled"], document["candidates"]
+    if unlabeled is not None and (tested := unlabeled["tested"]):
+        lines.append(
+            f"{plural(tested, 'test row is', 'test rows are')} among the rows without labels too "
+            f"({_share(tested, sum(document['test_rows_by_class']))} of the test part), so training sees these inputs"
+        )
+    if candidates is not None:
+        sizes = candidates["sizes"]
+        lines.append(
+            f"the {sum(sizes.values()):,} training rows have {candidates['mean']:.2f} candidates on average, from "
+            f"{min(map(int, sizes))} to {max(map(int, sizes))}; the class of {candidates['known']:,} is known"
+        )
+        if candidates["full"]:
+            rows = plural(candidates["full"], "row names", "rows name")
+            lines.append(f"{rows} every class as a candidate, from which nothing can be learnt")
+    return lines
+
+
 def _class_sizes(document: Document) -> list[str]:
     lines, classes = [], document["classes"]
     tested = dict(zip(classes, document["test_rows_by_class"], strict=True))
@@ -121,7 +143,8 @@ def _class_sizes(document: Document) -> list[str]:
             f"{plural(len(single))} a single example, which can be learnt from or tested with, not both: "
             f"{listed(single)}"
         )
-    if lone := [n for n, size in zip(classes, document["class_counts"], strict=True) if size == 1 and n not in single]:
+    sizes = dict(zip(classes, document["class_counts"], strict=True)) if document["counts_known"] else {}
+    if lone := [name for name, size in sizes.items() if size == 1 and name not in single]:
         lines.append(f"{plural(len(lone))} a single training example: {listed(lone)}")
     sentence = few_tests_sentence(tested)
     return [*lines, sentence] if sentence else lines

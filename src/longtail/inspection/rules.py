@@ -106,5 +106,14 @@ def _rule(text: str) -> Rule:
 
 
 def broken_rules(rules: list[Rule], document: Document) -> list[str]:
-    """Return a line per rule that the inspection breaks, in the order of the rules."""
+    """Return a line per rule that the inspection breaks, in the order of the rules.
+
+    Raises:
+        ValueError: a rule of class sizes, where candidate sets hide these.
+    """
+    for rule in rules:
+        if rule.name in (*MEASURED, "singletons") and not document["counts_known"]:
+            raise ValueError(
+                f"--fail-on {rule.name} needs class sizes, which candidate sets hide; leave out {rule.text!r}"
+            )
     return [line for rule in rules if (line := rule.broken(document)) is not None]

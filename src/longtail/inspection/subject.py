@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtail.data import Splits
+from longtail.data.label_kinds import known_classes
 from longtail.data.pool import Pool
 from longtail.data.read.tables.table import Table
 from longtail.data.rows import Examples
@@ -31,7 +32,7 @@ class Subject:
 
     Args:
         kind: "table", "images" or "features".
-        targets, ids, names: (N,) class indices, content numbers, names to show.
+        targets, ids, names: (N,) class indices (-1 where the class is not known), content numbers, names to show.
         classes: the C class names.
         columns: of tables and features; None for images and for the rows of a map-style data set.
         flagged: the `identifier_columns`; those that number or identify rows have no part in `ids`.
@@ -41,6 +42,7 @@ class Subject:
         groups: (N,) codes, or None.
         skipped: names of the files that could not be read.
         notes: notes of the readers.
+        unlabeled_tested: number of tested rows whose content is among the rows without labels, too.
     """
 
     kind: str
@@ -57,6 +59,7 @@ class Subject:
     groups: Ids | None
     skipped: Sequence[str]
     notes: tuple[str, ...]
+    unlabeled_tested: int = 0
 
 
 def subject_of_pool(pool: Pool, splits: Splits) -> Subject:
@@ -79,7 +82,7 @@ def subject_of_pool(pool: Pool, splits: Splits) -> Subject:
     skipped = pool.facts.get("skipped", ())
     return Subject(
         kind=kind,
-        targets=pool.targets.cpu().numpy(),
+        targets=pool.known.cpu().numpy(),
         ids=ids,
         names=pool.ids or [f"row {i}" for i in range(len(pool))],
         classes=pool.classes,
@@ -92,13 +95,14 @@ def subject_of_pool(pool: Pool, splits: Splits) -> Subject:
         groups=pool.groups,
         skipped=[str(name) for name in skipped],
         notes=(*pool.notes, *splits.notes),
+        unlabeled_tested=_unlabeled_tested(splits),
     )
 
 
 def subject_of_splits(splits: Splits) -> Subject:
     """Take the rows of the parts, training first; their source, and whether the split was declared, is unknown."""
     labelled = _labelled_parts(splits)
-    targets = np.concatenate([part.targets.cpu().numpy() for _, part in labelled])
+    targets = np.concatenate([known_classes(part.targets, len(splits.classes)).cpu().numpy() for _, part in labelled])
     first = np.arange(len(splits.train))
     columns, flagged = _flagged(_features([part for _, part in labelled]), targets, first)
     parts, ids = _part_ids(splits, Contents(), _identifier_positions(columns))
@@ -117,6 +121,7 @@ def subject_of_splits(splits: Splits) -> Subject:
         groups=None,
         skipped=(),
         notes=splits.notes,
+        unlabeled_tested=_unlabeled_tested(splits),
     )
 
 
@@ -124,7 +129,7 @@ def pool_columns(pool: Pool, preparation: object) -> tuple[list[Column] | None, 
     """Return the columns of a pool's rows, None where it has none, and the flagged ones among them."""
     rows = pool.rows
     columns = of_table(rows.frame, preparation) if isinstance(rows, Table) else _features([rows])
-    return _flagged(columns, pool.targets.cpu().numpy(), _training_rows(pool))
+    return _flagged(columns, pool.known.cpu().numpy(), _training_rows(pool))
 
 
 def flagged_columns(pool: Pool) -> list[dict[str, Any]]:
@@ -136,7 +141,7 @@ def flagged_columns(pool: Pool) -> list[dict[str, Any]]:
     first = of_table(frame.iloc[:SCREENING_ROWS], None)
     spread = of_table(frame.iloc[evenly_spaced(len(frame), SCREENING_ROWS)], None)
     candidates = [j for j, screened in enumerate(zip(first, spread, strict=True)) if may_be_flagged(*screened)]
-    return _flagged(of_table(rows.frame.iloc[:, candidates], None), pool.targets.cpu().numpy(), training)[1]
+    return _flagged(of_table(rows.frame.iloc[:, candidates], None), pool.known.cpu().numpy(), training)[1]
 
 
 def _training_rows(pool: Pool) -> NDArray[np.int64] | None:
@@ -150,6 +155,8 @@ def _flagged(
     """Return the columns, with those marked that number or identify these rows, and the flagged ones."""
     if columns is None:
         return None, []
+    if bool((targets < 0).any()):
+        rows = np.flatnonzero(targets >= 0) if rows is None else rows[targets[rows] >= 0]
     selected = columns if rows is None else [replace(c, values=c.values[rows]) for c in columns]
     flagged = identifier_columns(selected, targets if rows is None else targets[rows])
     names = {column["name"] for column in flagged if column["kind"] in NAMES}
@@ -173,6 +180,14 @@ def _part_ids(splits: Splits, contents: Contents, without: Sequence[int]) -> tup
     labelled = _labelled_parts(splits)
     parts = np.repeat([name for name, _ in labelled], [len(part) for _, part in labelled])
     return parts, np.concatenate([contents.examples(part, without) for _, part in labelled])
+
+
+def _unlabeled_tested(splits: Splits) -> int:
+    """Return the number of test rows that equal a row without labels, as both are prepared."""
+    if splits.unlabeled is None:
+        return 0
+    contents = Contents()
+    return int(np.isin(contents.examples(splits.test), contents.examples(splits.unlabeled)).sum())
 
 
 def _kind(rows: Part) -> str:

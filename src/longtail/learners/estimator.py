@@ -69,14 +69,14 @@ class EstimatorLearner(Learner):
         estimator = self.make(torch.initial_seed() % 2**32, y)
         balanced = w * _balanced_weights(counts)[y] if self.balanced else None
         weights = _fit_arguments(estimator, None if weight is None else w, balanced)
-        _fit(estimator, x, y, weights)
+        fit_logged(estimator, x, y, weights)
         for _ in range(ATTEMPTS - 1):
             if self.gentler is None or not _diverged(estimator, x, y, w if balanced is None else balanced):
                 break
             before, estimator = estimator, self.gentler(estimator)
             name, change = type(before).__name__, _changed_settings(before, estimator)
             log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
-            _fit(estimator, x, y, weights)
+            fit_logged(estimator, x, y, weights)
         device = self.network.fitted.device
         self.network = FittedEstimator(self.network.num_classes, estimator).to(device)
 
@@ -147,7 +147,8 @@ def _changed_settings(before: Any, after: Any) -> str:
     return ", ".join(f"{key} = {new[key]:.3g}" for key in numbers)
 
 
-def _fit(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any]) -> None:
+def fit_logged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any]) -> None:
+    """Fit a scikit-learn classifier in torch's number of threads; log a warning where it did not converge."""
     from sklearn.exceptions import ConvergenceWarning
 
     with limited_threads(torch.get_num_threads()), warnings.catch_warnings(record=True) as caught:

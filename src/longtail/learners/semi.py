@@ -26,10 +26,13 @@ class SemiSupervisedLearner(Learner):
         loss: of the labelled rows, and per example of the strong view.
         targets: (unlabelled batch, weak outputs, progress) -> targets of the strong view, and a weight.
         consistency: weight of the unlabelled part.
-        decay: of the moving average of parameters; buffers are copied.
+        decay: of the moving average of parameters, min(decay, (1 + t) / (10 + t)) at step t = 0, 1, ..., so that a
+            short training does not end near its start; buffers are copied.
         average: the moving average, by default a copy of the network.
         no_decay: names of the network's parameters that weight decay leaves alone.
     """
+
+    steps: Tensor
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class SemiSupervisedLearner(Learner):
         self.decay = decay
         self.average = (copy.deepcopy(network) if average is None else average).requires_grad_(False)
         self.no_decay = frozenset(no_decay)
+        self.register_buffer("steps", torch.zeros(()))
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Make one pass for all three parts, so that they share batch statistics."""
@@ -68,7 +72,8 @@ class SemiSupervisedLearner(Learner):
         consistency = self.loss.per_example(
             strong_outputs.logits, targets, sample_weight=mask, features=strong_outputs.features, progress=progress
         ).mean()
-        log = {"consistency": consistency.detach()}
+        confident = torch.ones_like(consistency) if mask is None else (mask > 0).to(consistency.dtype).mean()
+        log = {"consistency": consistency.detach(), "confident": confident.detach()}
         return Step(loss + self.consistency * consistency, losses, log, weak_outputs)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
@@ -80,8 +85,10 @@ class SemiSupervisedLearner(Learner):
         """Update the average, and let the targets store the outputs of the weak views."""
         if self.holding:
             return
+        decay = ((1 + self.steps) / (10 + self.steps)).clamp(max=self.decay)
+        self.steps += 1
         for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(now, 1.0 - self.decay)
+            mean.lerp_(now, (1 - decay).to(now.dtype))
         for old, new in zip(self.average.buffers(), self.network.buffers(), strict=True):
             old.copy_(new)
         self.targets.observe(batch["unlabeled"], step.outputs, progress)  # type: ignore[operator]

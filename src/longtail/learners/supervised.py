@@ -94,7 +94,7 @@ class SupervisedLearner(Learner):
         losses = self._losses(outputs, targets, weight, progress)
         kept = self.loss.kept(targets)
         if self.weights is None:
-            share = kept if weight is None else torch.where(kept, weight, 0.0)
+            share = kept if weight is None else torch.where(kept, weight.to(losses.dtype), 0.0)
             return Step(reduce(losses, None, share, "mean", "batch"), losses, outputs=detached)
         loss = self.weights(losses, targets=targets, index=batch["index"], kept=kept, progress=progress)
         weights = getattr(self.weights, "last", None)

@@ -124,8 +124,8 @@ class Loss(Configured, ABC):
             normalize = self.normalize
         else:
             check_normalize(normalize)
-        losses, weights, kept = self._terms(logits, targets, features, sample_weight, progress)
-        return reduce(losses, weights, kept, self.reduction, normalize)
+        terms = self.terms(logits, targets, features=features, sample_weight=sample_weight, progress=progress)
+        return reduce(*terms, self.reduction, normalize)
 
     def with_losses(
         self,
@@ -137,8 +137,8 @@ class Loss(Configured, ABC):
         progress: Progress | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the mean (or sum) and the per-example losses behind it, from one evaluation."""
-        losses, weights, kept = self._terms(logits, targets, features, sample_weight, progress)
-        return reduce(losses, weights, kept, self.reduction, self.normalize), losses
+        terms = self.terms(logits, targets, features=features, sample_weight=sample_weight, progress=progress)
+        return reduce(*terms, self.reduction, self.normalize), terms[0]
 
     def per_example(
         self,
@@ -150,7 +150,7 @@ class Loss(Configured, ABC):
         progress: Progress | None = None,
     ) -> Tensor:
         """Return s_i w_{y_i} l(z_i, y_i), (N, d1..dk): weighted, not normalised, 0 where ignored."""
-        return self._terms(logits, targets, features, sample_weight, progress)[0]
+        return self.terms(logits, targets, features=features, sample_weight=sample_weight, progress=progress)[0]
 
     def kept(self, targets: Tensor) -> Tensor:
         """Return which positions count, bool (N, d1..dk): not ignored, nor of a class that is `outside`."""
@@ -162,15 +162,19 @@ class Loss(Configured, ABC):
             return kept
         return kept & ~of_target(self.outside.to(targets.device), targets, self.ignore_index)
 
-    def _terms(
+    def terms(
         self,
         logits: Tensor,
         targets: Tensor,
-        features: Tensor | None,
-        sample_weight: Tensor | None,
-        progress: Progress | None,
+        *,
+        features: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        progress: Progress | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return weighted losses, their weights omega (None: ones) and as how many rows each position counts."""
+        """Return weighted losses, their weights omega (None: ones) and as how many rows each position counts.
+
+        These are what `reduce` divides: for criteria that compose several losses.
+        """
         check_call(logits, targets, sample_weight, self._num_classes(), self.ignore_index)
         check_progress(progress)
         self._check_needs(features, progress)

@@ -11,18 +11,25 @@ from longtail.catalogue.choose import Presets, choose
 from longtail.catalogue.describe import explanation, method_rows
 from longtail.catalogue.method import Builder, Builders, Method
 from longtail.catalogue.resolve import resolve
-from longtail.catalogue.tasks import TASKS
+from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED, TASKS
 from longtail.data import Part, TrainingSet
+from longtail.methods.decoupling import classifiers
 from longtail.methods.estimators import baselines as estimators
+from longtail.methods.experts import ride
 from longtail.methods.margins import ldam
+from longtail.methods.partial import cc, proden
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
+from longtail.methods.selfsup import random_encoder, simclr
+from longtail.methods.semi import fixmatch
+from longtail.methods.steps import sam
 from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
 
 log = logging.getLogger(__name__)
 
 CATALOG: dict[str, Builder] = {
     "ce": plain.ce,
+    "oracle": plain.oracle,
     "sigmoid-ce": plain.sigmoid_ce,
     "focal": plain.focal,
     "cb-ce": reweighting.cb_ce,
@@ -44,6 +51,15 @@ CATALOG: dict[str, Builder] = {
     "term": robust.term,
     "eg": robust.eg,
     "small-loss": robust.small_loss,
+    "crt": classifiers.crt,
+    "ncm": classifiers.ncm,
+    "sam": sam.sam,
+    "ride": ride.ride,
+    "fixmatch": fixmatch.fixmatch,
+    "cc": cc.cc,
+    "proden": proden.proden,
+    "simclr": simclr.simclr,
+    "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
     "logistic-posthoc": estimators.logistic_posthoc,
@@ -52,13 +68,25 @@ CATALOG: dict[str, Builder] = {
     "trees-posthoc": estimators.trees_posthoc,
 }
 
-QUICK = (
-    "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
-)  # fmt: skip
+QUICK = {
+    SUPERVISED: (
+        "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
+    ),
+    SEMI_SUPERVISED: ("fixmatch",),
+    PARTIAL: ("cc", "proden"),
+    SELF_SUPERVISED: ("simclr",),
+}  # fmt: skip
+"""Task -> its methods in the preset quick; a comparison takes those of its own task."""
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
+CONTEXT = ("oracle", "random-encoder")
+"""Methods that are shown beside others; no preset has them."""
 PRESETS = Presets(
-    {"quick": QUICK, "all": tuple(key for key in CATALOG if key not in ESTIMATORS), "estimators": ESTIMATORS},
+    {
+        "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT)),
+        "estimators": ESTIMATORS,
+    },
     extended=("quick", "all"),
     with_val=("ce-threshold",),
     with_table=ESTIMATORS,
@@ -98,25 +126,32 @@ def methods(
     table: bool = False,
     task: str | None = None,
     data: TrainingSet | Part | None = None,
+    truth: bool = False,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`."""
-    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data)
+    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data, truth=truth)
 
 
-def added(task: str) -> list[Method]:
+def added(task: str, baseline: Method | None = None, *, truth: bool = False) -> list[Method]:
     """Return the methods that every comparison of a task has: its reference first, then those shown as context.
+
+    Args:
+        task: of the comparison.
+        baseline: the reference in place of the task's own.
+        truth: whether true labels are known where labels are missing or sets, for context methods that need them.
 
     Raises:
         ValueError: one of them is not in the catalogue.
     """
     builders = catalogue()
-    keys = (TASKS[task].reference, *TASKS[task].always_shown)
+    keys = (*(() if baseline else (TASKS[task].reference,)), *TASKS[task].always_shown)
     if missing := [key for key in keys if key not in builders]:
         raise ValueError(
             f"{task} methods are compared with {missing[0]!r}, which is not among the methods; install a package that "
             f"adds it by the entry points {ENTRY_POINTS}, or train each method by itself"
         )
-    return [resolve(key, builders) for key in keys]
+    always = [one for one in (resolve(key, builders) for key in keys) if truth or not one.needs_truth]
+    return [*([baseline] if baseline else []), *always]
 
 
 def overview(task: str | None = None) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ with `types.Outputs`.
 
 from __future__ import annotations
 
-from longtail.models.build import BUILDERS, build, choose
+from longtail.models.build import BUILDERS, RESIDUAL, build, choose
 from longtail.models.network import Network
 from longtail.models.standardize import Standardize
 
-__all__ = ["BUILDERS", "Network", "Standardize", "build", "choose"]
+__all__ = ["BUILDERS", "RESIDUAL", "Network", "Standardize", "build", "choose"]

@@ -13,9 +13,11 @@ from torch import nn
 from longtail.models.bodies.resnet import resnet32
 from longtail.models.bodies.small import SMALLEST, Body, convnet, linear, mlp
 from longtail.models.bodies.tabular import tabular
+from longtail.models.bodies.wide_resnet import wide_resnet
 from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.experts import Experts
 from longtail.models.heads.nearest import NearestClassMean
+from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
 from longtail.models.network import Network
 from longtail.models.standardize import Standardize
@@ -25,15 +27,20 @@ BUILDERS: dict[str, Callable[..., Body]] = {
     "mlp": mlp,
     "convnet": convnet,
     "resnet32": resnet32,
+    "wide_resnet": wide_resnet,
     "tabular": tabular,
 }
 """name -> builder of the body; `build` lists its further arguments."""
+
+RESIDUAL = ("resnet32", "wide_resnet")
+"""Deep networks for images: all CPU threads and, in precision "auto", bfloat16 pay for them."""
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
     "linear": nn.Linear,
     "cosine": CosineClassifier,
     "experts": Experts,
     "ncm": NearestClassMean,
+    "neighbours": Neighbours,
     "projection": Projection,
 }
 """name -> (D, C, further arguments) -> head. Every structure has a name, so that every trained model loads again."""
@@ -52,14 +59,16 @@ def build(
     """Build a network, initialised from torch's global generator.
 
     Args:
-        name: "linear", "mlp", "convnet", "resnet32" or "tabular".
+        name: "linear", "mlp", "convnet", "resnet32", "wide_resnet" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
-        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean) or "projection".
+        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean), "neighbours"
+            (k nearest neighbours) or "projection".
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" for the body under autocast.
-        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), tabular(numeric, categories, hidden, dropout).
-            All arguments are plain JSON.
+        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), wide_resnet(depth=28, width=2, momentum=0.001),
+            tabular(numeric, categories, hidden, dropout); and of all but wide_resnet branches=1 and narrow=1.0, for
+            experts with layers of their own. All are plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.
@@ -77,9 +86,12 @@ def build(
     classifier = make_head(features, num_classes, **(head_args or {}))
     if name == "resnet32" and isinstance(classifier, nn.Linear):
         nn.init.kaiming_normal_(classifier.weight)  # the code's rule for every Linear; its bias keeps torch's own
+    if name == "wide_resnet" and isinstance(classifier, nn.Linear):
+        nn.init.xavier_normal_(classifier.weight)
+        nn.init.zeros_(classifier.bias)
     network = Network(standardize, body, classifier, precision)
     # the fastest layout of 3x3 convolutions on CPU and GPU alike; values and state_dict stay the same
-    if name == "resnet32":
+    if name in RESIDUAL:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from longtail.models.bodies.resnet import BasicBlock
+from longtail.models.bodies.wide_resnet import PreActivationBlock
 from longtail.models.network import Network
 
 Replacement = tuple[nn.Module, str, nn.Module]
@@ -49,7 +50,7 @@ def _set_modules(replacements: list[Replacement]) -> None:
 def _replacements(body: nn.Module) -> Iterator[Replacement]:
     """Yield, where a batch norm follows a convolution, the two modules that replace them."""
     for parent in body.modules():
-        if isinstance(parent, nn.Sequential | BasicBlock):
+        if isinstance(parent, nn.Sequential | BasicBlock | PreActivationBlock):
             for (name, layer), (follower, norm) in pairwise(parent.named_children()):
                 if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     convolution = fuse_conv_bn_eval(layer, norm)

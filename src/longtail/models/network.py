@@ -33,12 +33,16 @@ class Network(nn.Module):
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits, and the features that enter the head."""
-        x = self.standardize(inputs)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            features = self.body(x)
-        # a head of the user's own may be in another dtype; in plain float32 this is no copy
-        features = features.to(x.dtype)
+        features = self.features(inputs)
         logits = self.head(features)
         if logits.ndim == 3:
             return Outputs(logits.mean(1), features, {"experts": logits})
         return Outputs(logits, features)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return the input of the head (N, D)."""
+        x = self.standardize(inputs)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            features: Tensor = self.body(x)
+        # a head of the user's own may be in another dtype; in plain float32 this is no copy
+        return features.to(x.dtype)

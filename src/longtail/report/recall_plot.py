@@ -76,8 +76,9 @@ def _starts(
     """The head, then for every run of classes its label, its sizes, and its test examples where some have few."""
     data, counts = summary["data"], tested(summary)
     labels = ["class", *(run_label([data["classes"][j] for j in group], ascii_only=ascii_only) for group in groups)]
-    sizes = [[data["class_counts"][j] for j in group] for group in groups]
-    columns = [["examples", *(from_to(max(size), min(size)) for size in sizes)]]
+    known, class_sizes = data.get("counts_known", True), _sizes(summary)
+    sizes = [[class_sizes[j] for j in group] for group in groups]
+    columns = [["examples" if known else "expected", *(from_to(max(size), min(size)) for size in sizes)]]
     if few:
         tests = [[counts[j] for j in group] for group in groups]
         ends = [mark if few & {*group} else " " for group in groups]
@@ -85,6 +86,12 @@ def _starts(
     numbers = aligned(list(zip(*columns, strict=True)), ">" * len(columns))
     width = max(map(cell_len, labels))
     return [f"{fitted(label, width)}  {number}" for label, number in zip(labels, numbers, strict=True)]
+
+
+def _sizes(summary: Summary) -> list[float]:
+    """(C,) training examples of each class, rounded where they are only expected."""
+    counts: list[float] = summary["data"]["class_counts"]
+    return counts if summary["data"].get("counts_known", True) else [round(n, 1) for n in counts]
 
 
 def interval(summary: Summary, method: str, group: Sequence[int]) -> list[float] | None:
@@ -124,7 +131,9 @@ def svg(summary: Summary) -> str | None:
         turned = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"} if upright else {}
         axes.set_xticks(ticks, labels, **turned)
         several = f"; a bar is the mean of {len(counts) / bins:.3g} classes" if len(counts) > bins else ""
-        named_by = "class, its training examples, its test examples" if named else "training examples of the class"
+        expected = "" if summary["data"].get("counts_known", True) else "expected "
+        named_by = f"class, its {expected}training examples, its test examples"
+        named_by = named_by if named else f"{expected}training examples of the class"
         axes.set_xlabel(f"{named_by}{several}")
         axes.set_ylabel("recall on the test part, %\n(line: 95 % interval)")
         axes.set_ylim(0, 100)
@@ -171,11 +180,11 @@ def _draw_legend(figure: Any, names: Sequence[str], *, pale: bool) -> None:
 
 def _labels(summary: Summary, groups: Sequence[Sequence[int]], *, named: bool) -> tuple[list[int], list[str], float]:
     """Which bars get a label, the labels, and the inches that they need side by side; upright ones are one line."""
-    data, counts = summary["data"], tested(summary)
+    data, counts, sizes = summary["data"], tested(summary), _sizes(summary)
     ticks = list(range(0, len(groups), 1 if named else max(1, len(groups) // 15)))
     lines = [
-        [shortened(data["classes"][j], 24), *(f"{n:.9g}" for n in (data["class_counts"][j], counts[j]))]
-        if named else [f"{data['class_counts'][j]:.9g}"]
+        [shortened(data["classes"][j], 24), *(f"{n:.9g}" for n in (sizes[j], counts[j]))]
+        if named else [f"{sizes[j]:.9g}"]
         for j in (groups[tick][0] for tick in ticks)
     ]  # fmt: skip
     room = LETTER * (max(cell_len(word) for line in lines for word in line) + 1) * len(ticks) + 1

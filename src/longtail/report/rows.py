@@ -31,9 +31,19 @@ def spread(mean: float | None, std: float | None) -> str:
 
 def difference(row: dict[str, Any]) -> str:
     """The paired difference to the reference with its simultaneous interval, in points."""
-    if row.get("difference") is None:
+    return _points(row.get("difference"))
+
+
+def twin(row: dict[str, Any], reference: str) -> str:
+    """The same to its twin, and the twin's name; empty where that is the reference."""
+    interval = row.get("twin")
+    return "" if interval is None or interval["method"] == reference else f"{_points(interval)} {interval['method']}"
+
+
+def _points(interval: dict[str, Any] | None) -> str:
+    if interval is None:
         return ""
-    mean, low, high = (f"{100 * row['difference'][key]:+.1f}" for key in ("mean", "low", "high"))
+    mean, low, high = (f"{100 * interval[key]:+.1f}" for key in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
 
 

@@ -11,19 +11,27 @@ from typing import Any
 from longtail.facts.messages import visible
 from longtail.report import small_classes
 from longtail.report.printable import shown
-from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread
+from longtail.report.probes import SIDES, about_probes, probe_lines
+from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
 from longtail.report.text_table import aligned, markdown_table
+from longtail.report.training_examples import counts_known, stages, training_examples
 
 Summary = dict[str, Any]
 
 NAMES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1"}
 SHORT = {"balanced_accuracy": "bal. acc.", "accuracy": "accuracy", "macro_f1": "macro F1"}
 GROUPS = ("many", "medium", "few")
+VERSUS_TWIN = "vs twin"
 
 
 def shot_groups(summary: Summary) -> tuple[str, ...]:
     """The groups of classes that have a column; none below three classes, which have no groups."""
     return GROUPS if any(summary["data"]["groups"][group] for group in GROUPS) else ()
+
+
+def has_twins(summary: Summary) -> bool:
+    """Whether some row has a twin other than the reference, so that twins have a column."""
+    return any(twin(row, summary["reference"]) for row in summary["rows"])
 
 
 def header(summary: Summary) -> list[str]:
@@ -35,8 +43,8 @@ def header(summary: Summary) -> list[str]:
     every = [] if shots else range(len(summary["data"]["classes"]))
     means = {m: small_classes.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
     marked = (small_classes.marked(group, groups[group], summary) for group in shots)
-    versus = f"vs {summary['reference']}"
-    return ["method", means[metric], versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
+    versus = [f"vs {summary['reference']}", *([VERSUS_TWIN] if has_twins(summary) else [])]
+    return ["method", means[metric], *versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
 
 
 def cells(summary: Summary) -> list[list[str]]:
@@ -50,6 +58,7 @@ def cells(summary: Summary) -> list[list[str]]:
         name += "" if row.get("comparable", True) else " †"
         name += f" {CONTEXT_MARK}" if context(row) else ""
         line = [name, spread(mean[metric], row["std"][metric] if row.get("varies", True) else None), difference(row)]
+        line += [visible(twin(row, summary["reference"]))] if has_twins(summary) else []
         line += [percent(mean[group]) for group in shot_groups(summary)]
         line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
         lines.append(line)
@@ -60,17 +69,22 @@ def about(summary: Summary) -> list[str]:
     """What was measured, in lines: data, groups, seeds, selection, reuse, what is missing."""
     data, seeds = summary["data"], summary["seeds"]
     counts = sorted(data["class_counts"], reverse=True)
-    # of candidate sets the counts are only expected, evener than the true ones
-    ratio = f"{counts[0] / counts[-1]:.4g}" if data.get("counts_known", True) else "unknown"
-    # sums of sample weights need not be whole
-    trained, tested = sum(counts), sum(data["test_counts"])
+    steps = summary["recipe"].get("steps")
+    epochs = f"{summary['recipe']['epochs']} epochs" + (f" of {steps} steps" if steps else "")
+    rule = group_rule(data["groups"]["rule"], counts) + ("" if counts_known(summary) else ", expected")
     lines = [
-        f"{data['name']}: {trained:.9g} training examples, {len(counts)} classes of {counts[0]:.6g} to "
-        f"{counts[-1]:.6g} (ratio {ratio}), {tested:.9g} test examples; {len(seeds)} seed{'s' * (len(seeds) > 1)}, "
-        f"{summary['recipe']['epochs']} epochs, {summary['select']}.",
-        f"Groups: {group_rule(data['groups']['rule'], counts)}. vs {summary['reference']}: paired difference in "
+        f"{data['name']}: {training_examples(summary)}, {sum(data['test_counts']):.9g} test examples; {len(seeds)} "
+        f"seed{'s' * (len(seeds) > 1)}, {epochs}, {summary['select']}.",
+        f"Groups: {rule}. vs {summary['reference']}: paired difference in "
         "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
+    if has_twins(summary):
+        lines.append(
+            f"{VERSUS_TWIN}: the same difference to the plain method of the same model, which is named; empty where it "
+            f"is {summary['reference']}. The intervals of both columns hold at once."
+        )
+    if several := [row for row in summary["rows"] if len(row.get("epochs", {})) > 1]:
+        lines.append(f"Epochs of methods with several stages: {'; '.join(map(stages, several))}.")
     shared = [row["method"] for row in summary["rows"] if shares(row)]
     if shared:
         lines.append(f"* shares the training of another row ({', '.join(shared)}); its seconds include that training.")
@@ -81,12 +95,15 @@ def about(summary: Summary) -> list[str]:
         )
     if beside := [row["method"] for row in summary["rows"] if context(row)]:
         lines.append(
-            f"{CONTEXT_MARK} context: no {summary['task']} method, so outside the ranking and the verdict "
+            f"{CONTEXT_MARK} context: shown beside {summary['task']} methods, outside the ranking and the verdict "
             f"({', '.join(beside)})."
         )
+    if "oracle" in beside:
+        lines.append("oracle: ce on the true labels of all training examples, which no other row sees.")
     constant = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
     if constant:
         lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")
+    lines += about_probes(summary)
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
     return list(map(visible, [*lines, *unfinished(summary)]))
@@ -119,14 +136,13 @@ def group_rule(rule: str, counts: Sequence[float]) -> str:
 
 
 def verdict_lines(summary: Summary) -> list[str]:
-    """The verdict, whether retraining was needed for it, and what the leader gains and costs."""
+    """The verdict, what beats its twin, whether retraining was needed, and what the leader gains and costs."""
     if summary["verdict"] is None:
         apart, reference = not all(row.get("comparable", True) for row in summary["rows"]), summary["reference"]
         alike = f" under the recipe of {reference}" if apart else ""
         return [f"No verdict: it needs finished runs of {reference} and of another method{alike}."]
-    lines = [visible(summary["verdict"]["sentence"])]
-    if summary["retraining"] is not None:
-        lines.append(visible(summary["retraining"]["sentence"]))
+    said = [summary[name] for name in ("verdict", "twins", "retraining") if summary.get(name) is not None]
+    lines = [visible(one["sentence"]) for one in said]
     gain = gain_line(summary)
     return [*lines, gain] if gain else lines
 
@@ -143,8 +159,9 @@ def gain_line(summary: Summary) -> str | None:
     seconds, method = gain["seconds"], gain["method"]
     extra = f"{seconds[1] / seconds[0]:.2f}x the time of {summary['reference']}" if seconds[0] > 0 else "no extra time"
     rarest, largest = gain["few_classes"], gain["many_classes"]
+    expected = "" if counts_known(summary) else " by expected count"
     changes = [
-        f"of the {f'{rarest} rarest classes' if rarest > 1 else 'rarest class'} {_moved(gain['few'])}",
+        f"of the {f'{rarest} rarest classes' if rarest > 1 else 'rarest class'}{expected} {_moved(gain['few'])}",
         f"of the {f'{largest} largest' if largest > 1 else 'largest'} {_moved(gain['many'])}",
     ]
     opening = "What you gain" if gain["shown"] else "Not shown to be a gain"
@@ -182,7 +199,9 @@ def _table(summary: Summary) -> tuple[list[list[str]], str]:
 
 def markdown(summary: Summary) -> str:
     """The table and its sentences as Markdown."""
-    paragraphs = [markdown_table(*_table(summary)), *verdict_lines(summary), *about(summary)]
+    probed = probe_lines(summary)
+    further = [markdown_table(probed, SIDES)] if probed else []
+    paragraphs = [markdown_table(*_table(summary)), *further, *verdict_lines(summary), *about(summary)]
     return "\n\n".join(paragraphs).replace("*", "\\*") + "\n"
 
 
@@ -192,14 +211,21 @@ def html(summary: Summary) -> str:
     def row(tag: str, line: list[str]) -> str:
         return "<tr>" + "".join(f"<{tag}>{markup.escape(cell)}</{tag}>" for cell in line) + "</tr>"
 
-    body = "".join(row("td", line) for line in cells(summary))
+    def table(head: list[str], lines: list[list[str]]) -> str:
+        body = "".join(row("td", line) for line in lines)
+        return f"<table><thead>{row('th', head)}</thead><tbody>{body}</tbody></table>"
+
+    probed = probe_lines(summary)
+    further = table(probed[0], probed[1:]) if probed else ""
     notes = "".join(f"<p>{markup.escape(line)}</p>" for line in [*verdict_lines(summary), *about(summary)])
-    return f"<table><thead>{row('th', header(summary))}</thead><tbody>{body}</tbody></table>{notes}"
+    return table(header(summary), cells(summary)) + further + notes
 
 
 def plain(summary: Summary) -> str:
     """The table in aligned columns, for print."""
-    return "\n".join([*aligned(*_table(summary)), "", *verdict_lines(summary), *about(summary)])
+    probed = probe_lines(summary)
+    further = ["", *aligned(probed, SIDES)] if probed else []
+    return "\n".join([*aligned(*_table(summary)), *further, "", *verdict_lines(summary), *about(summary)])
 
 
 def comma_separated(summary: Summary) -> str:
@@ -209,12 +235,12 @@ def comma_separated(summary: Summary) -> str:
     writer = csv.writer(file, lineterminator="\n")
     ends = ("mean", "low", "high")
     head = ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_{summary['reference']}_{e}" for e in ends)]
-    writer.writerow([*head, "seconds", "seeds", "recipe", "role"])
+    writer.writerow([*head, "seconds", "seeds", "recipe", "role", "twin", *(f"vs_twin_{e}" for e in ends)])
     for row in summary["rows"]:
-        interval = row.get("difference") or {}
+        interval, paired = row.get("difference") or {}, row.get("twin") or {}
         writer.writerow(
             [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(interval.get(e) for e in ends),
              row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common",
-             row.get("role", "method")]
+             row.get("role", "method"), *(paired.get(e) for e in ("method", *ends))]
         )  # fmt: skip
     return file.getvalue()

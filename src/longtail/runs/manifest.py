@@ -21,6 +21,7 @@ from longtail.facts.json_documents import DamagedError, Rule, is_amount, is_list
 from longtail.metrics import evaluate
 from longtail.runs import priors
 from longtail.runs.model_files import LINKS
+from longtail.runs.probe_scores import probe_scores
 
 SCHEMA = 2
 """Of config.json and run.json; 1 had no checksums, so that nothing of it can be verified."""
@@ -73,7 +74,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     config, result = verify(folder)
     path = folder / PREDICTIONS
     try:
-        scores = scores_of(safetensors.load(path.read_bytes()), result["link"], config["data"]["class_counts"])
+        arrays = safetensors.load(path.read_bytes())
+        scores = scores_of(arrays, result["link"], config["data"]["class_counts"])
     except (SafetensorError, ValueError, TypeError, LookupError) as error:
         raise DamagedError(f"{path} is damaged ({' '.join(str(error).split())[:200]})", WAY_OUT) from None
     for name in DECIDED:
@@ -82,7 +84,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             raise DamagedError(
                 f"{folder / RUN} says {name} {str(stored)[:30]}, its predictions {scores[name]:.6g}", WAY_OUT
             )
-    return config, {**result, "scores": scores}
+    probes = probe_scores(arrays, config["data"]["class_counts"])
+    return config, {**result, "scores": scores, **({"probes": probes} if probes else {})}
 
 
 def verify(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

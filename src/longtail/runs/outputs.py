@@ -21,6 +21,7 @@ from longtail.engine.precision import resolved
 from longtail.facts.learner import Learner
 from longtail.runs import manifest, sources
 from longtail.runs.predictor import Predictor
+from longtail.runs.probe_scores import probe_scores
 from longtail.version import __version__
 
 
@@ -47,14 +48,22 @@ def configuration(
     }
 
 
+def group_counts(data: Splits | Folds) -> Tensor:
+    """Return the counts (C,) by which classes are many, medium or few: clean ones where known, else `class_counts`."""
+    return data.class_counts if data.clean_counts is None else data.clean_counts
+
+
 def described(data: Splits | Folds) -> dict[str, Any]:
-    """Return the entry of config.json on the data; its hash covers every value."""
+    """Return the entry of config.json on the data; its hash covers every value.
+
+    Its `class_counts` are those that group the classes.
+    """
     return {
         "name": data.name,
         "facts": data.facts,
         "hash": data.hash,
         "classes": list(data.classes),
-        "class_counts": data.class_counts.tolist(),
+        "class_counts": group_counts(data).tolist(),
         "test_counts": data.test_counts.tolist(),
     }
 
@@ -112,6 +121,7 @@ def write_result(
         entries: what else run.json says: `seconds`, `reuses` and, of a cross-validated run, `folds`.
     """
     sources.write(folder, data.origin)
+    probes = probe_scores(arrays, group_counts(data))
     result = {
         "method": method.spec,
         "key": method.key,
@@ -119,7 +129,8 @@ def write_result(
         "retrains": method.retrains,
         "seed": seed,
         **entries,
-        "scores": manifest.scores_of(arrays, link, data.class_counts),
+        "scores": manifest.scores_of(arrays, link, group_counts(data)),
+        **({"probes": probes} if probes else {}),
         "link": link,
         "sources": None if data.origin is None else data.origin.digest,
         "hashes": {"data": data.hash, "predictions": predicted},

@@ -72,13 +72,13 @@ class Predictor(nn.Module):
     @torch.no_grad()
     def scores(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
         """Return scores (N, C) float32 of prepared inputs, in evaluation mode."""
-        network, device = self._evaluated(), self.class_counts.device
+        network, device = self.evaluated(), self.class_counts.device
         parts = [as_outputs(network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
         logits = torch.cat(parts)
         return logits if self.scale == 1.0 else logits * self.scale
 
-    def _evaluated(self) -> nn.Module:
-        """The network in evaluation mode with its batch norms fused; fused again when a weight has changed."""
+    def evaluated(self) -> nn.Module:
+        """Return the network in evaluation mode with its batch norms fused; fused again when a weight has changed."""
         self.network.eval()
         versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
         if self._merged is None or self._merged[0] != versions:

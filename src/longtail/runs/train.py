@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits, TrainingSet, load
+from longtail.data.true_labels import with_true_labels
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.facts.learner import Learner
@@ -21,8 +23,9 @@ from longtail.metrics import evaluate
 from longtail.models.conv_bn_fusion import merged_batch_norms
 from longtail.runs import manifest
 from longtail.runs.journal import Journal
-from longtail.runs.outputs import configuration, predictions, predictor_of, write_result
+from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
+from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
 
 OnEpoch = Callable[[Record], None]
@@ -80,8 +83,8 @@ class Fit(Iterator[Record]):
         folder: of the run; None writes nothing.
         store: folder for finished stages, shared between the runs of a comparison.
         device: where to train.
-        threads: CPU threads (by default one for small networks, all for resnet32); recorded, and used on resume, since
-            another number gives other last bits.
+        threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
+            resume, since another number gives other last bits.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
     """
 
@@ -105,9 +108,10 @@ class Fit(Iterator[Record]):
             )
         if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
             raise ValueError(reason)
-        self.splits = splits
         self.seed = seed
         self.recipe = self.method.under(recipe or default_recipe(splits))
+        self.splits = splits
+        self._trained_on = with_true_labels(splits) if self.method.needs_truth else splits
         self.folder = None if folder is None else Path(folder)
         self.device = device
         self.config = configuration(
@@ -167,14 +171,14 @@ class Fit(Iterator[Record]):
         recipe = replace(self.recipe, precision=self.config["precision"])
         return Training(
             self.method.stages(recipe),
-            TrainingSet.of(self.splits),
+            TrainingSet.of(self._trained_on),
             seed=self.seed,
             evaluate=self._score,
             evaluate_at=self._is_evaluated,
             resume=resume,
             store=self._store,
             owner="" if self.folder is None else owner(self.folder),
-            identity=[self.splits.hash, recipe.to_json()],
+            identity=[self._trained_on.hash, recipe.to_json()],
             device=self.device,
         )
 
@@ -194,15 +198,20 @@ class Fit(Iterator[Record]):
         test = self.splits.test
         with merged_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        result = evaluate(scores, test.targets, class_counts=self.splits.class_counts, sample_weight=test.sample_weight)
+        result = evaluate(
+            scores, test.targets, class_counts=group_counts(self.splits), sample_weight=test.sample_weight
+        )
         return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 
     def _finish(self, training: Training) -> Run:
         assert self.folder is not None
         start = time.perf_counter()
-        predictor = predictor_of(self.method, self.splits, training.learner, self.device)
+        predictor = predictor_of(self.method, self._trained_on, training.learner, self.device)
         arrays = predictions(predictor, self.splits)
+        if self.method.task == SELF_SUPERVISED:
+            arrays |= probe_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
+        (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
         names = (manifest.LINES, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         result = write_result(

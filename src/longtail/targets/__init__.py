@@ -1,5 +1,7 @@
 """What each example should be taught now; a method that estimates or refines labels is a file here."""
 
+from longtail.targets.candidates import CandidateSets, Confidences
+from longtail.targets.confident import Confident
 from longtail.targets.given import Given
 
-__all__ = ["Given"]
+__all__ = ["CandidateSets", "Confidences", "Confident", "Given"]

@@ -1,5 +1,6 @@
-"""Kinds of optimiser steps; sharpness-aware and meta-learned ones are files here."""
+"""Kinds of optimiser steps: the plain one and the sharpness-aware one."""
 
 from longtail.updates.descend import Descend, StatelessUpdate
+from longtail.updates.sam import SAM
 
-__all__ = ["Descend", "StatelessUpdate"]
+__all__ = ["SAM", "Descend", "StatelessUpdate"]

@@ -85,6 +85,7 @@ class TestTensor:
         assert found(pd.DataFrame({"b": ["rare"]})).tolist() == [[0.0]]
         assert any("most frequent" in note for note in found.notes)
 
+    @pytest.mark.slow
     def test_rows_are_prepared_one_by_one_as_together(self) -> None:
         frame = mixed()
         found = TablePreparation.fit(frame)

@@ -150,7 +150,10 @@ def test_it_learns_what_only_the_categories_tell() -> None:
         ({"input_shape": (2, 3)}, r"input_shape must be \(D,\)"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"hidden": [0]}, "hidden must be an integer >= 1, got 0"),
-        ({"width": 3}, "arguments of tabular must be among numeric, categories, hidden, dropout, got 'width'"),
+        (
+            {"width": 3},
+            "arguments of tabular must be among numeric, categories, hidden, dropout, branches, narrow, got 'width'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(options: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Paired differences to a reference method, with simultaneous confidence intervals over all methods.
+"""Paired differences to a reference method and to twins, with simultaneous confidence intervals over all of them.
 
 Each method m is scored in seeds s on one test set: a[m, s]. Its difference to the reference r is the mean
 over the seeds that both have, D_m = mean_s (a[m, s] - a[r, s]). Two things make it vary:
@@ -15,11 +15,14 @@ draw of the test part plus one of the seed part, whose sigma^2 is drawn too, sig
 seeds this is the bootstrap max-|t| (Westfall and Young 1993), without test noise Dunnett's (1955)
 many-to-one t, with both the Behrens-Fisher mixture.
 
+A twin t of m is the plain method of m's model (trees for trees-cw); D_mt = mean_s (a[m, s] - a[t, s]) is one more
+difference of the same kind, with the same draws, and the maximum is over these too.
+
 A method whose own seed variance contradicts the others' is outside the pool (``seed_variance``): sigma^2 is estimated
-without it, and its seed part is a Student t of its own per-seed differences. Of few seeds that has heavy tails,
-which would widen all intervals; so the error is split instead (Bonferroni). With K methods that differ from r at
-all and w of them outside, each of those errs with probability (1 - level) / K by itself, and c is that of the
-others at 1 - (1 - level) (K - w) / K.
+without it, and the seed part of its differences is a Student t of their own per-seed values. Of few seeds that has
+heavy tails, which would widen all intervals; so the error is split instead (Bonferroni). With K differences between
+methods that differ at all and w of them with a method outside, each of those errs with probability (1 - level) / K by
+itself, and c is that of the others at 1 - (1 - level) (K - w) / K.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ __all__ = ["Difference", "Differences", "compare_to_reference"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One method's metric less the reference's; fractions.
+    """One method's metric less that of ``reference``, which may be its twin; fractions.
 
     ``low`` to ``high`` is the simultaneous interval, ``p`` is adjusted for it too; ``seed_sd`` is the
     standard deviation of the per-seed differences (None for a single seed), ``seeds`` those that were paired.
@@ -55,6 +58,7 @@ class Difference:
     p: float
     seed_sd: float | None
     seeds: tuple[int, ...]
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Differences:
     ``df``: degrees of freedom of the seed variance, 0 where it could not be estimated. ``seed_variance``:
     the pooled sigma^2 of one method's one seed. ``critical_value``: c above, None where no method differs.
     ``outside``: the methods outside the pool, whose intervals use their own seeds alone, sorted.
+    ``twins``: the differences to twins other than the reference, in the same order.
     """
 
     reference: str
@@ -77,12 +82,25 @@ class Differences:
     draws: int
     notes: tuple[str, ...]
     outside: tuple[str, ...] = ()
+    twins: tuple[Difference, ...] = ()
 
     def __iter__(self) -> Iterator[Difference]:
         return iter(self.rows)
 
     def __getitem__(self, method: str) -> Difference:
         return {row.method: row for row in self.rows}[method]
+
+    def parts(self, method: str) -> tuple[Difference, ...]:
+        """Return the differences that lead from the reference to a method by its twins; one where it has no twin.
+
+        As in trees over ce, trees-cw over trees.
+        """
+        above = {row.method: row for row in self.twins}
+        steps: list[Difference] = []
+        while (step := above.pop(method, None)) is not None:
+            steps.insert(0, step)
+            method = step.reference
+        return (self[method], *steps)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings and lists for comparison.json."""
@@ -99,8 +117,9 @@ def compare_to_reference(
     draws: int = 4000,
     level: float = 0.95,
     sample_weight: Any = None,
+    twins: Mapping[str, str] | None = None,
 ) -> Differences:
-    """Compare every method with ``reference`` on one test set.
+    """Compare every method with ``reference`` on one test set, and those with a twin with that one too.
 
     Args:
         predictions: per method the predicted classes, (S, N) for seeds 0..S-1, or {seed: (N,)} where methods
@@ -111,13 +130,14 @@ def compare_to_reference(
         num_classes: C. draws: resamples of the test set. level: of all intervals together.
         sample_weight: (N,) >= 0; a row of weight k counts as k rows in the metric. It is resampled as one
             example, so that its copies do not make an interval narrower.
+        twins: method -> the plain method of the same model, another key of ``predictions``.
 
     Returns:
         Differences; the same numbers for any order of the methods.
 
     Raises:
         ValueError, TypeError: an unknown reference or metric, nothing to compare, a method that shares no
-            seed with the reference, shapes or labels that do not fit.
+            seed with the reference or its twin, shapes or labels that do not fit.
     """
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; use balanced_accuracy")
@@ -125,7 +145,7 @@ def compare_to_reference(
         raise ValueError(f"level must lie in (0, 1), got {level}; use level=0.95")
     if draws < 200:
         raise ValueError(f"draws must be >= 200 to find a quantile, got {draws}; use draws=4000")
-    table = lay_out(predictions, targets, reference, num_classes)
+    table = lay_out(predictions, targets, reference, num_classes, twins)
     weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
     table, weight = table.without_zero_weights(weight)
     values = metric_values(table.predictions, table.targets, metric, num_classes, weight)
@@ -142,11 +162,12 @@ def compare_to_reference(
     if df:
         seed *= np.sqrt(df / generator.chisquare(df, draws))[:, None]
     intervals = _intervals(table, values, test, seed, se, level, outside)
+    rows = {pair: _row(table, values, intervals, k) for k, pair in enumerate(table.pairs)}
     return Differences(
         reference=reference,
         metric=metric,
         level=level,
-        rows=tuple(_row(table, values, intervals, method) for method in predictions if method != reference),
+        rows=tuple(rows[method, reference] for method in predictions if method != reference),
         df=df,
         seed_variance=variance,
         critical_value=intervals.critical,
@@ -154,11 +175,12 @@ def compare_to_reference(
         draws=draws,
         notes=(*table.notes(df), *(spread_notes(table, values, variance, outside) if df else ())),
         outside=outside,
+        twins=tuple(rows[m, t] for m in predictions if (t := (twins or {}).get(m, reference)) != reference != m),
     )
 
 
 class _Intervals(NamedTuple):
-    """Intervals mean -+ half, per method in the order of the table."""
+    """Intervals mean -+ half, per pair in the order of the table."""
 
     mean: Floats
     half: Floats
@@ -170,9 +192,10 @@ class _Intervals(NamedTuple):
 def _intervals(
     table: Layout, values: Floats, test: Floats, seed: Floats, se: Floats, level: float, outside: tuple[str, ...]
 ) -> _Intervals:
-    moving = se > 1e-12  # others predict every example as the reference does
+    moving = se > 1e-12  # the two of any other pair predict every example alike
     mean, se = np.where(moving, table.pairing @ values, 0.0), np.where(moving, se, 0.0)
-    joint, count = moving & ~np.isin(table.methods, outside), int(moving.sum())
+    apart = moving & np.array([not {*pair}.isdisjoint(outside) for pair in table.pairs])
+    joint, count = moving & ~apart, int(moving.sum())
     critical, share, largest = None, 1.0, np.full(len(test), np.inf)
     if joint.any():
         share = float(joint.sum() / count)
@@ -181,9 +204,8 @@ def _intervals(
     size = np.abs(np.divide(mean, se, out=np.zeros_like(mean), where=moving))
     p = np.array([(1 + np.sum(largest >= one)) / (1 + len(test)) for one in size])
     intervals = _Intervals(mean, (critical or 0.0) * se, se, np.minimum(p / share, 1.0), critical)
-    for method in outside:
-        k = table.methods.index(method)
-        own = own_interval(mean[k], test[:, k], table.paired_values(values, method), (1 - level) / count)
+    for k in np.flatnonzero(apart):
+        own = own_interval(mean[k], test[:, k], table.paired_values(values, table.pairs[k]), (1 - level) / count)
         intervals.se[k], intervals.half[k], intervals.p[k] = own.se, own.half, min(1.0, own.p * count)
     return intervals
 
@@ -193,15 +215,17 @@ def _quantile(drawn: Floats, level: float) -> float:
     return float(np.partition(drawn, rank - 1)[rank - 1])
 
 
-def _row(table: Layout, values: Floats, intervals: _Intervals, method: str) -> Difference:
-    k, paired = table.methods.index(method), table.paired_values(values, method)
+def _row(table: Layout, values: Floats, intervals: _Intervals, k: int) -> Difference:
+    pair = table.pairs[k]
+    paired = table.paired_values(values, pair)
     return Difference(
-        method=method,
+        method=pair[0],
+        reference=pair[1],
         difference=float(intervals.mean[k]),
         low=max(float(intervals.mean[k] - intervals.half[k]), -1.0),  # two fractions differ by at most 1
         high=min(float(intervals.mean[k] + intervals.half[k]), 1.0),
         se=float(intervals.se[k]),
         p=float(intervals.p[k]),
         seed_sd=float(paired.std(ddof=1)) if len(paired) > 1 else None,
-        seeds=table.paired_seeds[method],
+        seeds=table.paired_seeds[pair],
     )

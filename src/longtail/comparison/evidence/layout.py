@@ -17,24 +17,29 @@ from longtail.metrics.rates import Floats
 __all__ = ["Layout", "lay_out"]
 
 Labels = NDArray[np.int64]
+Pair = tuple[str, str]
+"""A method and the method that it is compared with."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """R = methods x seeds rows, sorted by method and seed; K = methods other than the reference.
+    """R = methods x seeds rows, sorted by method and seed; K differences, all with the reference first, then twins.
 
-    ``cells``: (method, seed) of each row. ``pairing``: (K, R), differences as combinations of rows.
+    ``cells``: (method, seed) of each row. ``pairs``: K times (method, what it is compared with).
+    ``pairing``: (K, R), differences as combinations of rows.
     ``varies``: (R,), 0 where a method predicts the same in all its several seeds (a closed-form baseline).
+    ``paired_seeds``: the seeds of each pair.
     """
 
     reference: str
     methods: tuple[str, ...]
+    pairs: tuple[Pair, ...]
     cells: tuple[tuple[str, int], ...]
     predictions: Labels
     targets: Labels
     pairing: Floats
     varies: Floats
-    paired_seeds: dict[str, tuple[int, ...]]
+    paired_seeds: dict[Pair, tuple[int, ...]]
 
     def without_zero_weights(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
         """Return the table without the examples of weight 0, and the weights of the others."""
@@ -46,23 +51,23 @@ class Layout:
         return replace(self, predictions=self.predictions[:, used], targets=self.targets[used]), weight[used]
 
     @cached_property
-    def same_seeds(self) -> dict[str, tuple[int, ...]]:
-        """The paired seeds in which a method predicts every example as the reference does."""
+    def same_seeds(self) -> dict[Pair, tuple[int, ...]]:
+        """The seeds in which both of a pair predict the same class for every example."""
         row = dict(zip(self.cells, self.predictions, strict=True))
         return {
-            m: tuple(s for s in seeds if np.array_equal(row[m, s], row[self.reference, s]))
-            for m, seeds in self.paired_seeds.items()
+            (method, other): tuple(s for s in seeds if np.array_equal(row[method, s], row[other, s]))
+            for (method, other), seeds in self.paired_seeds.items()
         }
 
     @property
     def same(self) -> NDArray[np.bool_]:
-        """(K,), predictions equal to the reference's in every paired seed."""
-        return np.array([self.same_seeds[m] == self.paired_seeds[m] for m in self.methods])
+        """(K,), predictions equal in every seed of the pair."""
+        return np.array([self.same_seeds[pair] == self.paired_seeds[pair] for pair in self.pairs])
 
-    def paired_values(self, values: Floats, method: str) -> Floats:
-        """Return the per-seed differences of ``method`` to the reference."""
-        row = dict(zip(self.cells, values, strict=True))
-        return np.array([row[method, s] - row[self.reference, s] for s in self.paired_seeds[method]])
+    def paired_values(self, values: Floats, pair: Pair) -> Floats:
+        """Return the per-seed differences of a pair."""
+        row, (method, other) = dict(zip(self.cells, values, strict=True)), pair
+        return np.array([row[method, s] - row[other, s] for s in self.paired_seeds[pair]])
 
     def seed_variance(self, values: Floats, without: Collection[str] = ()) -> tuple[float, int]:
         """Return sigma^2 of a[m, s] = mu_m + b_s + e[m, s] over the methods that vary, and its degrees of freedom.
@@ -108,19 +113,27 @@ class Layout:
             why = "one seed" if single else "no spread over seeds to measure"
             notes.append(f"{why}: intervals cover the choice of test examples, not the randomness of training")
         seeds = {seed for _, seed in self.cells}
-        short = [m for m in self.methods if len(self.paired_seeds[m]) < len(seeds)]
+        short = [pair for pair in self.pairs if len(self.paired_seeds[pair]) < len(seeds)]
         if short:
-            listed = ", ".join(f"{m} ({len(self.paired_seeds[m])} of {len(seeds)})" for m in short)
-            notes.append(f"compared on fewer seeds: {listed}")
-        for method in self.methods:
-            same, paired = len(self.same_seeds[method]), len(self.paired_seeds[method])
+            named = [m if other == self.reference else f"{m} with {other}" for m, other in short]
+            counts = [len(self.paired_seeds[pair]) for pair in short]
+            listed = [f"{name} ({count} of {len(seeds)})" for name, count in zip(named, counts, strict=True)]
+            notes.append(f"compared on fewer seeds: {', '.join(listed)}")
+        for pair in self.pairs:
+            same, paired = len(self.same_seeds[pair]), len(self.paired_seeds[pair])
             if same:
                 part = "" if same == paired else f" in {same} of {paired} seeds"
-                notes.append(f"{method} predicts the same as {self.reference}{part}")
+                notes.append(f"{pair[0]} predicts the same as {pair[1]}{part}")
         return tuple(notes)
 
 
-def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_classes: int) -> Layout:
+def lay_out(
+    predictions: Mapping[str, Any],
+    targets: Any,
+    reference: str,
+    num_classes: int,
+    twins: Mapping[str, str] | None = None,
+) -> Layout:
     """Check the predictions and sort them into a table; see ``compare_to_reference`` for the arguments."""
     if reference not in predictions:
         raise ValueError(f"reference must be one of {', '.join(predictions)}, got {reference!r}; add its predictions")
@@ -137,21 +150,24 @@ def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_cl
             rows[method, seed] = checked_labels(row, len(labels), num_classes, f"predictions[{method!r}][{seed}]")
     cells = tuple(sorted(rows))
     seeds = {m: {seed for name, seed in cells if name == m} for m in predictions}
-    paired = {m: tuple(sorted(seeds[m] & seeds[reference])) for m in methods}
-    pairing = np.zeros((len(methods), len(cells)))
-    for k, method in enumerate(methods):
-        if not paired[method]:
+    pairs = (*((m, reference) for m in methods), *_twin_pairs(methods, reference, twins or {}))
+    paired = {(m, other): tuple(sorted(seeds[m] & seeds[other])) for m, other in pairs}
+    pairing = np.zeros((len(pairs), len(cells)))
+    for k, (method, other) in enumerate(pairs):
+        common = paired[method, other]
+        if not common:
             raise ValueError(
-                f"predictions[{method!r}] must share a seed with {reference!r}, got seeds "
-                f"{sorted(seeds[method])} and {sorted(seeds[reference])}; run the missing seeds"
+                f"predictions[{method!r}] must share a seed with {other!r}, got seeds "
+                f"{sorted(seeds[method])} and {sorted(seeds[other])}; run the missing seeds"
             )
-        for seed in paired[method]:
-            pairing[k, cells.index((method, seed))] = 1.0 / len(paired[method])
-            pairing[k, cells.index((reference, seed))] = -1.0 / len(paired[method])
+        for seed in common:
+            pairing[k, cells.index((method, seed))] = 1.0 / len(common)
+            pairing[k, cells.index((other, seed))] = -1.0 / len(common)
     fixed = {m for m in predictions if len(seeds[m]) > 1 and len({rows[m, s].tobytes() for s in seeds[m]}) == 1}
     return Layout(
         reference=reference,
         methods=methods,
+        pairs=pairs,
         cells=cells,
         predictions=np.stack([rows[cell] for cell in cells]),
         targets=labels,
@@ -159,6 +175,21 @@ def lay_out(predictions: Mapping[str, Any], targets: Any, reference: str, num_cl
         varies=np.array([float(method not in fixed) for method, _ in cells]),
         paired_seeds=paired,
     )
+
+
+def _twin_pairs(methods: tuple[str, ...], reference: str, twins: Mapping[str, str]) -> list[Pair]:
+    """Return each method with its twin, but for those whose twin is the reference: they are compared with it already.
+
+    Raises:
+        ValueError: a twin without predictions, or a method that is its own.
+    """
+    for method, twin in twins.items():
+        if twin == method or twin not in (reference, *methods):
+            raise ValueError(
+                f"the twin of {method!r} must be another of {', '.join((reference, *methods))}, got {twin!r}; leave "
+                "it out"
+            )
+    return [(m, twins[m]) for m in methods if twins.get(m, reference) != reference]
 
 
 def _by_seed(method: str, given: Any) -> dict[int, Any]:

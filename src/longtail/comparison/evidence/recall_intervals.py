@@ -15,7 +15,7 @@ from longtail.facts.intervals import wilson
 
 def tested_rows_by_class(data: Splits | Folds) -> list[int]:
     """Return the number of test rows per class, without their weights."""
-    targets = data.pool.targets[data.tested] if isinstance(data, Folds) else data.test.targets
+    targets = data.pool.known[data.tested] if isinstance(data, Folds) else data.test.targets
     return [int(n) for n in torch.bincount(targets.cpu(), minlength=len(data.classes))]
 
 

@@ -23,6 +23,7 @@ __all__ = ["OwnInterval", "outside_the_pool", "own_interval", "spread_notes"]
 _OUTSIDE = 0.05
 _NOTED = 0.01
 _NONE = 1e-24  # a variance that is rounding
+_ANY = 2.0  # half width of an interval that holds every difference of two fractions
 
 
 class _Spread(NamedTuple):
@@ -63,10 +64,13 @@ def outside_the_pool(table: Layout, values: Floats) -> tuple[str, ...]:
 def _spread(table: Layout, values: Floats, method: str, removed: Collection[str]) -> _Spread | None:
     """How a method's own spread compares with that of the methods not ``removed``; None where it cannot be compared."""
     if method != table.reference:
-        copies, own = 2.0, table.paired_values(values, method)  # e of the method and of the reference
+        copies, own = (
+            2.0,
+            table.paired_values(values, (method, table.reference)),
+        )  # e of the method and of the reference
     else:  # the reference against the mean of the others
         rest = [m for m in table.methods if m not in removed]
-        copies, common = 1.0 + 1.0 / len(rest), set.intersection(*(set(table.paired_seeds[m]) for m in rest))
+        copies, common = 1.0 + 1.0 / len(rest), set.intersection(*(set(table.paired_seeds[m, method]) for m in rest))
         row = dict(zip(table.cells, values, strict=True))
         own = np.array([row[method, s] - np.mean([row[m, s] for m in rest]) for s in sorted(common)])
     others, df = _variance(table, values, (*removed, method)) if len(own) > 1 else (0.0, 0)
@@ -99,14 +103,16 @@ class OwnInterval(NamedTuple):
 
 
 def own_interval(mean: float, test: Floats, differences: Floats, error: float) -> OwnInterval:
-    """An interval that misses with probability ``error``, from one method's own seeds.
+    """An interval that misses with probability ``error``, from one pair's own seeds; one seed shows no spread.
 
     Its noise is the test part, draws of which are ``test``, plus a Student t on S - 1 degrees of freedom, scaled
     by the spread of the S paired ``differences``. The sum is the mixture of Behrens and Fisher, which errs on the
     wide side whichever part is the larger. The t is not drawn but averaged over the draws of the other part:
     its far tail decides, which 4000 draws would not cover.
     """
-    df, scale = len(differences) - 1, float(differences.std(ddof=1)) / np.sqrt(len(differences))
+    if len(differences) < 2:
+        return OwnInterval(float(test.std(ddof=1)), _ANY, 1.0)
+    df, scale = len(differences) - 1, max(float(differences.std(ddof=1)) / np.sqrt(len(differences)), _NONE)
 
     def tail(size: float) -> float:
         return float(np.mean(stdtr(df, (test - size) / scale) + stdtr(df, (-test - size) / scale)))

@@ -13,7 +13,7 @@ from longtail.comparison.evidence.layout import lay_out
 from longtail.comparison.evidence.resampling import METRICS, metric_values
 from longtail.metrics.inputs import checked_weights
 
-__all__ = ["Verdict", "compare_to_reference", "verdict", "verdict_on_retraining"]
+__all__ = ["Verdict", "compare_to_reference", "verdict", "verdict_on_retraining", "verdict_on_twins"]
 
 _LISTED = 6  # names in a sentence at most; the table has them all
 
@@ -45,7 +45,7 @@ class Verdict:
 def verdict(
     differences: Differences, labels: Mapping[str, str] | None = None, *, reference_label: str | None = None
 ) -> Verdict:
-    """Derive the verdict from the intervals.
+    """Derive the verdict from the intervals; the first method's difference is followed by its parts.
 
     Args:
         differences: from ``compare_to_reference``.
@@ -73,12 +73,44 @@ def verdict(
         which = f"largest of {len(ranked)} differences is" if len(ranked) > 1 else "difference of"
         which = f"the {which} {listed(ranked[:1])}" + ("'s," if len(ranked) > 1 else " is")
         sentence = f"Nothing is shown to beat {reference}; {which} {_effect(differences, ranked[0])}"
+    parts = differences.parts(ranked[0].method)
+    if len(parts) > 1:
+        sentence += f". {listed(ranked[:1])} in parts: {_over(parts, names)}"
     if losers:
         sentence += f". Shown to be worse than {reference}: {listed(losers)}"
     if differences.df == 0:
         sentence += f". {differences.notes[0][0].upper()}{differences.notes[0][1:]}"
     return Verdict(
         reference=differences.reference,
+        metric=differences.metric,
+        winners=tuple(row.method for row in winners),
+        losers=tuple(row.method for row in losers),
+        undecided=tuple(row.method for row in ranked if row.low <= 0 <= row.high),
+        sentence=sentence + ".",
+    )
+
+
+def verdict_on_twins(differences: Differences, labels: Mapping[str, str] | None = None) -> Verdict | None:
+    """Tell which methods are shown to beat the plain method of their own model; None where no other than the reference.
+
+    Arguments as in ``verdict``.
+    """
+    if not differences.twins:
+        return None
+    names, reference = labels or {}, differences.reference
+    ranked = sorted(differences.twins, key=lambda row: -row.difference)
+    winners = [row for row in ranked if row.low > 0]
+    losers = [row for row in reversed(ranked) if row.high < 0]
+    count = f"Of {len(ranked)} methods" if len(ranked) > 1 else "Of the one method"
+    sentence = f"{count} whose plain twin is not {names.get(reference, reference)}, "
+    if winners:
+        sentence += f"{len(winners)} {'is' if len(winners) == 1 else 'are'} shown to beat it: {_over(winners, names)}"
+    else:
+        sentence += f"none is shown to beat it; the largest difference is {_over(ranked[:1], names, unclear='')}"
+    if losers:
+        sentence += f". Shown to be worse: {_over(losers, names)}"
+    return Verdict(
+        reference=reference,
         metric=differences.metric,
         winners=tuple(row.method for row in winners),
         losers=tuple(row.method for row in losers),
@@ -130,6 +162,16 @@ def verdict_on_retraining(
     )
     called = f"plain training plus a threshold ({(labels or {}).get(best, best)})"
     return differences, verdict(differences, labels, reference_label=called)
+
+
+def _over(rows: Sequence[Difference], names: Mapping[str, str], unclear: str = ", not shown") -> str:
+    """As in "trees over ce +3.1 [+0.4, +5.8]; trees-cw over trees +2.6 [-0.3, +5.5], not shown"."""
+    said = []
+    for row in rows[:_LISTED]:
+        mean, low, high = (100 * end + 0.0 for end in (row.difference, row.low, row.high))
+        pair = f"{names.get(row.method, row.method)} over {names.get(row.reference, row.reference)}"
+        said.append(f"{pair} {mean:+.1f} [{low:+.1f}, {high:+.1f}]{unclear if row.low <= 0 <= row.high else ''}")
+    return "; ".join(said) + (f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else "")
 
 
 def _effect(differences: Differences, row: Difference) -> str:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from longtail.data.prepare.columns import CATEGORIES, USED, Column, column, values
 from longtail.data.read.tables.table import Table
+from longtail.data.views.policies import table_policy
+from longtail.data.views.types import Policy
 
 FILE = "preparation.skops"
 log = logging.getLogger(__name__)
@@ -70,6 +72,13 @@ class TablePreparation:
     def numeric(self) -> int:
         """Number of the D output columns that are numbers; they come first."""
         return len(self.names) - len(self.categories)
+
+    @property
+    def policy(self) -> Policy:
+        """The views of prepared rows: what is changed together comes from one column of the table."""
+        numbers = [c.name for c in self.columns if c.kind in USED and c.kind != "category"]
+        missing = [numbers.index(name.removesuffix(" is missing")) for name in self.names[len(numbers) : self.numeric]]
+        return table_policy([*range(len(numbers)), *missing, *range(len(numbers), len(numbers) + len(self.categories))])
 
     @cached_property
     def notes(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from longtail.facts.paths import regular
 
 FEATURES = ("X", "features", "embeddings", "embedding", "images", "inputs", "data", "x")
+CANDIDATES = "candidates"
 LABELS = ("y", "labels", "targets", "label", "target", "Y")
 """Names of arrays. The first two are ours and have precedence; of the others a file must hold one alone."""
 SUFFIXES = (".npz", ".npy")
@@ -22,6 +23,8 @@ PICKLED = (b"\x80", *ARRAYS)
 
 def read(path: Path, label: str | None = None, group: str | None = None) -> dict[str, np.ndarray]:
     """The arrays of a file under our names: X, y and, where declared, X_val, y_val, X_test, y_test, classes, group.
+
+    Candidate sets (N, C) of truth values are called candidates, in place of y.
 
     Args:
         path: .npz or .npy.
@@ -106,6 +109,13 @@ def _read_npz(path: Path, label: str | None, group: str | None) -> dict[str, np.
     names = array_names(path)
     features, labels = find_array(names, FEATURES, path), label or find_array(names, LABELS, path)
     listed = ", ".join(names[:12])
+    if CANDIDATES in names and label is None:
+        if labels is not None and load_array(path, CANDIDATES).dtype == np.bool_:
+            raise ValueError(
+                f"{path.name} must hold one label a row or candidate sets, got {labels} and {CANDIDATES}; name one "
+                "with label (--label), or save it alone"
+            )
+        labels = labels or CANDIDATES
     if features is None or labels is None:
         raise ValueError(
             f"{path.name} must hold X (or features) and y (or labels), got {listed or 'no arrays'}; "
@@ -116,11 +126,14 @@ def _read_npz(path: Path, label: str | None, group: str | None) -> dict[str, np.
         raise ValueError(f"label (--label) must be an array of {path.name}, got {label!r}; it holds {listed}")
     if group is not None and group not in names:
         raise ValueError(f"group must be an array of {path.name}, got {group!r}; save it beside X and y")
-    chosen = {"y": labels, "classes": "classes", "sample_weight": "sample_weight"}
+    sets = labels == CANDIDATES
+    chosen = {CANDIDATES if sets else "y": labels, "classes": "classes", "sample_weight": "sample_weight"}
     chosen |= {} if group is None else {"group": group}
     for part in ("val", "test"):
         x, y = (name.removesuffix("_train") + f"_{part}" for name in (features, labels))
-        chosen |= {f"X_{part}": x, f"y_{part}": y}
+        if sets and y not in names:  # evaluated rows have one candidate, which is a label
+            y = f"y_{part}"
+        chosen |= {f"X_{part}": x, f"candidates_{part}" if y == f"candidates_{part}" else f"y_{part}": y}
         if (x in names) != (y in names):
             raise ValueError(
                 f"{path.name} must declare both {x} and {y}, got only one of them; save the other or drop it"

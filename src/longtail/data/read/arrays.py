@@ -29,13 +29,18 @@ def examples(inputs: Any, labels: Any, *, classes: Sequence[str] | None = None, 
     """
     tensor = as_inputs(inputs)
     indices, names = encode(labels, classes)
-    if len(tensor) != len(indices):
-        raise ValueError(
-            f"features and labels must have the same length, got {len(tensor)} and {len(indices)}; "
-            "check that no row was dropped from one of them"
-        )
+    check_length(tensor, len(indices))
     weight = None if sample_weight is None else as_weight(sample_weight, len(indices))
     return Examples(tensor, torch.from_numpy(indices), tuple(names), weight)
+
+
+def check_length(inputs: Tensor, size: int) -> None:
+    """Raise ValueError where there is not one label for each input."""
+    if len(inputs) != size:
+        raise ValueError(
+            f"features and labels must have the same length, got {len(inputs)} and {size}; "
+            "check that no row was dropped from one of them"
+        )
 
 
 def of_dataset(source: Any) -> tuple[Any, Any] | None:

@@ -15,6 +15,9 @@ from longtail.data.prepare.images import ImagePreparation
 from longtail.data.read.cache import Decoded, decoded, images_hash
 from longtail.data.read.optional_packages import online, package, silenced
 from longtail.data.rows import Examples
+from longtail.data.simulate import Simulation
+from longtail.data.simulate.parts import hide
+from longtail.data.simulate.removed_labels import Cut
 from longtail.data.splits import DATA_SEED, Splits
 from longtail.data.views import CropFlip
 from longtail.facts import profiles
@@ -43,7 +46,14 @@ SOURCES = {
 }
 
 
-def cifar(name: str, *, data_dir: str | Path | None = None, ratio: float = 100.0, profile: str = "exp") -> Splits:
+def cifar(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    ratio: float = 100.0,
+    profile: str = "exp",
+    simulation: Simulation | None = None,
+) -> Splits:
     """Return long-tailed CIFAR: the training part follows the profile, the test part is the whole balanced test set.
 
     Counts and subset as in the code of Cao et al. 2019: n_j = trunc(n_max ratio^(-j / (C - 1))), class by class
@@ -55,6 +65,7 @@ def cifar(name: str, *, data_dir: str | Path | None = None, ratio: float = 100.0
         name: "cifar10" or "cifar100".
         data_dir: folder with train-*.parquet and test-*.parquet; None asks the hub, by name, through `datasets`.
         ratio, profile: of the training part; ratio 1 keeps every image.
+        simulation: what to hide of the labels; rows without labels may be drawn from all training images.
 
     Raises:
         ValueError: no such files, another data set, images of another size, an image that does not decode.
@@ -76,10 +87,14 @@ def cifar(name: str, *, data_dir: str | Path | None = None, ratio: float = 100.0
         "images": images_hash(train.inputs, train.targets),
     }
     test = Examples(test_images, test_targets, names)
-    return Splits(
+    splits = Splits(
         name, train, test, facts=facts, preparation=ImagePreparation(SIZE),
         origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)),
     )  # fmt: skip
+    if simulation is None:
+        return splits
+    every = Examples(images, targets, names, augment=CropFlip())
+    return hide(splits, simulation, every, rows, torch.arange(len(every)), Cut(float(ratio), profile))
 
 
 def _part(name: str, source: Source, part: str, data_dir: str | Path | None) -> Decoded:

@@ -102,15 +102,20 @@ def weights(column: str, values: Any, names: Sequence[str] | None = None) -> Ten
     return torch.from_numpy(numbers.astype(np.float32))
 
 
-def filled(role: str, column: str, values: Any, names: Sequence[str] | None = None) -> Any:
-    """Return the cells as a series of text, as they are written.
+def filled(
+    role: str, column: str, values: Any, names: Sequence[str] | None = None, *, unlabeled_option: bool = False
+) -> Any:
+    """Return the cells as a series of text, as they are written; `unlabeled_option` names a way out for labels.
 
     Raises:
         ValueError: an empty cell.
     """
     text = cells.texts(_series(values))
     empty = (text.str.strip() == "").to_numpy()
-    _refuse(empty, text, names, f"{role} column {column!r} must be filled in every row", "fill it or leave out the row")
+    way_out = "fill it or leave out the row"
+    if unlabeled_option:
+        way_out += ', or pass unlabeled="same" (--unlabeled same) to learn from it without a label'
+    _refuse(empty, text, names, f"{role} column {column!r} must be filled in every row", way_out)
     return text
 
 

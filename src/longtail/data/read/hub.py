@@ -15,7 +15,7 @@ import numpy as np
 from longtail.data.pool import Pool
 from longtail.data.read.column_roles import SPLIT_NAMES, check_declared_once, existing_column, filled, read_roles
 from longtail.data.read.images.decode import EncodedImages
-from longtail.data.read.images.labelled_images import ImageReader
+from longtail.data.read.images.labelled_images import ImageReader, class_indices
 from longtail.data.read.optional_packages import online, package, silenced
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -97,7 +97,14 @@ def hub_pool(
     roles = read_roles(whole, split=split, group=group, weight=weight, names=names, declared=parts)
     facts = {"source": f"hub:{name}"} | ({} if config is None else {"config": config})
     pool = reader.encoded(
-        name, images, labels, classes, roles, identity=_identity(name, encoded), facts=facts, notes=notes
+        name,
+        images,
+        class_indices(labels, classes),
+        classes,
+        roles,
+        identity=_identity(name, encoded),
+        facts=facts,
+        notes=notes,
     )
     return reader.decoded(pool, images, [Path(file["filename"]) for file in encoded.cache_files])
 

@@ -10,13 +10,14 @@ from typing import Any
 from longtail.facts.messages import quoted
 
 COLUMNS = ("label", "split", "group", "weight")
+TASKS = ("unlabeled", "candidates")
 ALLOWED = {
-    "table": (*COLUMNS, "drop_columns", "delimiter", "header"),
-    "images": (*COLUMNS, "size", "skip_bad", "mirror", "features", "workers"),
+    "table": (*COLUMNS, *TASKS, "drop_columns", "delimiter", "header"),
+    "images": (*COLUMNS, *TASKS, "size", "skip_bad", "mirror", "features", "workers"),
     "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
-    "array file": ("label", "group"),
-    "arrays": ("group", "split"),
-    "frame": (*COLUMNS, "drop_columns"),
+    "array file": ("label", "group", "unlabeled"),
+    "arrays": ("group", "split", *TASKS),
+    "frame": (*COLUMNS, *TASKS, "drop_columns"),
 }
 """Kind of data -> its options."""
 DEFAULTS = {"mirror": True, "skip_bad": False}

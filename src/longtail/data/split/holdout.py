@@ -1,7 +1,8 @@
-"""Split a pool: declared parts or a hold-out, whole groups, and a preparation fitted on training rows alone."""
+"""Split a pool: declared parts or a hold-out, by class and by whole groups."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,17 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.label_kinds import check_classes
-from longtail.data.mapped import MappedExamples
+from longtail.data.label_kinds import CANDIDATES, check_classes
 from longtail.data.pool import Pool
-from longtail.data.rows import Examples
+from longtail.data.simulate import Simulation
+from longtail.data.simulate.removed_labels import Cut
+from longtail.data.split.assemble import assemble
 from longtail.data.split.limits import check_share
-from longtail.data.splits import DATA_SEED, Part, Splits, held_out
+from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.facts import profiles
 
-__all__ = ["TEST_SHARE", "assemble", "split"]
+__all__ = ["TEST_SHARE", "split"]
 
 TEST_SHARE = 0.25
+MOST = 0.5
+"""Of the rows with one candidate, the share that may be held out."""
 
 
 def split(
@@ -30,12 +34,15 @@ def split(
     ratio: float | None = None,
     profile: str = "exp",
     seed: int = DATA_SEED,
+    simulation: Simulation | None = None,
 ) -> Splits:
     """Return the training, test and, where declared or asked for, validation part of a pool, checked.
 
     A split that the data declare wins. Else parts are held out by class (`held_out`), rows of one group together; a
     single example, and a class whose rows all lie in one group, is for training. The preparation of a table's columns
-    is fitted on the training rows and applied to every part.
+    is fitted on the training rows with labels and applied to every part. Of partial labels only rows with one candidate
+    are held out, shares are of these, and at most half of them may be taken. Rows without labels are for training;
+    those of a group that is held out are left out.
 
     Args:
         pool: all rows.
@@ -44,70 +51,101 @@ def split(
         ratio: thin the training rows to this imbalance ratio, before validation rows are withheld; None leaves them.
         profile: "exp" or "step", for `ratio`.
         seed: decides which rows are held out.
+        simulation: what to hide of the labels of the training rows, after they are thinned and before validation rows
+            are withheld, which are therefore rows with a label.
 
     Raises:
-        ValueError: fewer than two classes, a share outside of (0, 1), nothing that could be held out, an empty part.
+        ValueError: fewer than two classes, a share outside of (0, 1), nothing that could be held out, an empty part, a
+            declared test row with several candidates, a simulation of data whose labels are not all known.
     """
     check_classes(pool.classes)
     check_share("test", test)
     if val is not None:
         check_share("val (--val)", val)
+    check_clean(pool, simulation)
     facts: dict[str, Any] = {}
     notes: list[str] = []
     rows = _declared(pool, notes)
+    if pool.kind == CANDIDATES:
+        check_shares(None if "test" in rows else test, None if "val" in rows else val)
     if "test" not in rows:
         rows["train"], rows["test"] = _test_rows(pool, rows["train"], test, seed, notes)
         facts["test"] = test
+    before = rows["train"]
     if ratio is not None:
+        if pool.kind == CANDIDATES:
+            raise ValueError("ratio (--ratio) needs one label a row to make data long-tailed, got candidates; drop it")
         rows["train"] = rows["train"][_thinned(pool.targets[rows["train"]], len(pool.classes), ratio, profile)]
         facts |= {"ratio": float(ratio), "profile": profile}
+    if simulation is not None:
+        pool, rows = simulated(pool, rows, before, Cut(ratio, profile), simulation)
+        facts |= simulation.facts
+        if pool.kind == CANDIDATES:
+            check_shares(None, val)
     if val is not None and "val" not in rows:
         rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed)
         facts["val"] = val
     return assemble(pool, rows, facts, notes).checked()
 
 
-def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: list[str]) -> Splits:
-    """Return the splits with these rows of the pool; what has to be fitted is fitted on the training rows alone."""
-    parts: dict[str, Part]
-    if isinstance(pool.rows, Examples | MappedExamples):
-        preparation = pool.preparation
-        parts = {name: _with_weights(pool.rows.take(index), pool, index) for name, index in rows.items()}
-    else:
-        from longtail.data.prepare.table import TablePreparation
+def simulated(
+    pool: Pool, rows: dict[str, Tensor], before: Tensor, cut: Cut, simulation: Simulation
+) -> tuple[Pool, dict[str, Tensor]]:
+    """Return the pool with its labels hidden as `simulation` says, its clean ones as `truth`, and the rows by part.
 
-        preparation = TablePreparation.fit(pool.rows.take(rows["train"]).frame)
-        parts = {
-            name: _with_weights(
-                Examples(preparation(pool.rows.take(index).frame), pool.targets[index], pool.classes), pool, index
-            )
-            for name, index in rows.items()
-        }
-        notes = [*notes, *getattr(preparation, "notes", ())]
-    notes = [*pool.notes, *notes, *weight_notes(pool)]
-    return Splits(
-        pool.name, parts["train"], parts["test"], parts.get("val"), {**pool.facts, **facts}, tuple(notes), preparation,
-        pool.origin, pool.source(rows["test"]),
-    )  # fmt: skip
+    Args:
+        pool: with one label a row.
+        rows: of every part; those of "train" are divided.
+        before: the training rows before they were cut to a profile.
+        cut: that profile.
+    """
+    divided = simulation.divided(pool.targets, pool.classes, rows["train"], before, cut)
+    rows = {**rows, "train": divided.labeled}
+    if len(divided.unlabeled):
+        rows["unlabeled"] = divided.unlabeled
+    sets = simulation.candidates(pool.targets, pool.classes)
+    truth = pool.targets
+    pool = pool if sets is None else pool.with_targets(sets)
+    note = simulation.note(pool.targets[rows["train"]], len(divided.unlabeled))
+    return replace(pool, truth=truth, notes=(*pool.notes, note)), rows
 
 
-def weight_notes(pool: Pool) -> list[str]:
-    """Return a note on counts where rows have weights."""
-    if pool.sample_weight is None:
-        return []
-    total = float(pool.sample_weight.double().sum())
-    return [f"counts are sums of sample weights: {len(pool)} rows weigh {total:.6g} in all"]
+def check_clean(pool: Pool, simulation: Simulation | None) -> None:
+    """Raise ValueError where labels are to be hidden of data that have rows without, or sets."""
+    if simulation is not None and (pool.kind == CANDIDATES or pool.unlabeled is not None):
+        what = "candidate sets" if pool.kind == CANDIDATES else "rows without labels"
+        raise ValueError(
+            f"{simulation.words} must be given for data whose labels are all known, got {what}; leave it out"
+        )
+
+
+def check_shares(test: float | None, val: float | None) -> None:
+    """Raise ValueError where more than half of the rows with one candidate would be held out."""
+    remaining = (1 - (test or 0)) * (1 - (val or 0))
+    if remaining < MOST - 1e-9:
+        raise ValueError(
+            "test and val (--val) may hold out at most half of the rows with one candidate, got "
+            f"{1 - remaining:.3g} of them; lower these shares, or declare a split"
+        )
 
 
 def hold_out(pool: Pool, rows: Tensor, share: float, seed: int = DATA_SEED) -> tuple[Tensor, Tensor]:
-    """Return these rows of a pool without a share of every class, and that share; groups stay together."""
-    groups = None if pool.groups is None else pool.groups[rows.numpy()]
-    remaining, out = held_out(pool.targets[rows], share, seed, groups)
+    """Return these rows of a pool without a share of every class, and that share; groups stay together.
+
+    Only rows whose class is known are held out; the rest of their groups is in neither part.
+    """
+    known = pool.known[rows]
+    eligible = torch.nonzero(known >= 0).flatten()
+    groups = None if pool.groups is None else pool.groups[rows[eligible].numpy()]
+    if pool.kind == CANDIDATES:
+        share = min(share, math.nextafter(MOST, 0))  # half of an odd number is rounded down
+    out = eligible[held_out(known[eligible], share, seed, groups)[1]] if len(eligible) else eligible
+    remaining = torch.ones(len(rows), dtype=torch.bool)
+    remaining[out] = False
+    if pool.groups is not None:
+        codes = pool.groups[rows.numpy()]
+        remaining &= torch.from_numpy(~np.isin(codes, codes[out.numpy()]))
     return rows[remaining], rows[out]
-
-
-def _with_weights(part: Part, pool: Pool, rows: Tensor) -> Part:
-    return part if pool.sample_weight is None else replace(part, sample_weight=pool.sample_weight[rows])
 
 
 def _declared(pool: Pool, notes: list[str]) -> dict[str, Tensor]:
@@ -119,11 +157,18 @@ def _declared(pool: Pool, notes: list[str]) -> dict[str, Tensor]:
         notes.append(f"{many} rows in more than one of the declared parts, so the test part is not independent")
     if "test" not in pool.parts:
         notes.append(f"{declares_no_test(pool.parts)}, so rows for testing were drawn from those for training")
-    return {
+    rows = {
         name: torch.from_numpy(np.flatnonzero(pool.parts == name))
         for name in ("train", "val", "test")
         if (pool.parts == name).any()
     }
+    for name in ("val", "test"):
+        if name in rows and (several := pool.known[rows[name]] < 0).any():
+            raise ValueError(
+                f"declared {name} rows must have one candidate each, got several in {int(several.sum())} of "
+                f"{len(several)}; declare these rows to be training rows"
+            )
+    return rows
 
 
 def declares_no_test(parts: np.ndarray) -> str:
@@ -140,6 +185,12 @@ def _groups_in_several(groups: np.ndarray, parts: np.ndarray) -> int:
 
 def untestable(pool: Pool) -> tuple[str, str]:
     """Return why no row of a pool can be tested, and the way out."""
+    if pool.kind == CANDIDATES:
+        return (
+            "partial labels are tested on rows with one candidate, and no class has two of them"
+            + ("" if pool.groups is None else " in groups that could be separated"),
+            "declare test rows with one candidate each (--split)",
+        )
     if pool.groups is None:
         return "no class has two examples", "add examples, or cut labels that are measurements into classes"
     count = len(np.unique(pool.groups))
@@ -154,7 +205,12 @@ def _test_rows(pool: Pool, rows: Tensor, share: float, seed: int, notes: list[st
     if len(test) == 0:
         reason, way_out = untestable(pool)
         raise ValueError(f"{reason}, so nothing can be held out for testing; {way_out}")
-    if pool.groups is None:
+    if pool.kind == CANDIDATES:
+        single = int((pool.known[rows] >= 0).sum())
+        notes.append(
+            f"{len(test)} of {single} rows with one candidate were held out for testing, {share:.0%} of every class"
+        )
+    elif pool.groups is None:
         notes.append(f"{share:.0%} of every class was held out for testing (at least one, never the last one)")
     else:
         notes.append(

@@ -43,12 +43,7 @@ def logistic(*, C: PositiveFloat = 1.0) -> Method:
     Cox 1958, for two classes, where scikit-learn has one weight vector and the sigmoid. A code that no
     training row has is no category: all its columns are 0. It is refused for training rows x classes > 100,000,000.
     """
-    return _method(
-        f"logistic(C={float(C)})",
-        partial(classifiers.logistic, C=C),
-        classifiers.logistic_misfit,
-        cited("cox1958regression"),
-    )
+    return _logistic("logistic", C)
 
 
 def logistic_cw(*, C: PositiveFloat = 1.0) -> Method:
@@ -58,13 +53,7 @@ def logistic_cw(*, C: PositiveFloat = 1.0) -> Method:
 
     With sample weights n_j and N are their sums. Its probabilities assume classes of equal size.
     """
-    return _method(
-        f"logistic-cw(C={float(C)})",
-        partial(classifiers.logistic, C=C),
-        classifiers.logistic_misfit,
-        cited("cox1958regression"),
-        balanced=True,
-    )
+    return _logistic("logistic-cw", C, balanced=True)
 
 
 def logistic_posthoc(*, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0) -> Method:
@@ -121,12 +110,19 @@ def trees_posthoc(
     return _adjusted(trees(learning_rate=learning_rate, max_iter=max_iter, max_leaf_nodes=max_leaf_nodes), tau)
 
 
+def _logistic(name: str, C: float, **options: Any) -> Method:
+    make = partial(classifiers.logistic, C=C)
+    reference = cited("cox1958regression")
+    return _method(f"{name}(C={float(C)})", "logistic", make, classifiers.logistic_misfit, reference, **options)
+
+
 def _trees(name: str, rate: float, iterations: int, leaves: int, *, balanced: bool = False) -> Method:
     knobs: dict[str, Any] = {"learning_rate": float(rate), "max_iter": int(iterations), "max_leaf_nodes": int(leaves)}
     text = f"{name}({','.join(f'{knob}={value}' for knob, value in knobs.items())})"
     options = {"balanced": balanced, "gentler": classifiers.slower}
     return _method(
         text,
+        "trees",
         partial(classifiers.boosting, **knobs),
         classifiers.boosting_misfit,
         cited("friedman2001greedy"),
@@ -134,8 +130,13 @@ def _trees(name: str, rate: float, iterations: int, leaves: int, *, balanced: bo
     )
 
 
-def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Reference, **options: Any) -> Method:
-    """Return a method of one stage whose single epoch is the fit; the options are those of `EstimatorLearner`."""
+def _method(
+    text: str, plain: str, make: Callable[..., Any], misfit: Misfit, reference: Reference, **options: Any
+) -> Method:
+    """Return a method of one stage whose single epoch is the fit; the options are those of `EstimatorLearner`.
+
+    `plain` is the classifier without class weights or correction.
+    """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
@@ -150,7 +151,14 @@ def _method(text: str, make: Callable[..., Any], misfit: Misfit, reference: Refe
 
     prior = uniform if options.get("balanced") else None
     return Method(
-        stages, reference, prior=prior, inputs="table or features", misfit=misfit, slots=frozenset(), trains=TRAINS
+        stages,
+        reference,
+        prior=prior,
+        inputs="table or features",
+        misfit=misfit,
+        slots=frozenset(),
+        twin=plain,
+        trains=TRAINS,
     )
 
 

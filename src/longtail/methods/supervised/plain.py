@@ -22,6 +22,17 @@ def ce() -> Method:
     return Method(PLAIN, cited("good1952rational"))
 
 
+def oracle() -> Method:
+    """Cross-entropy on the true labels of all training rows: the aim of methods that lack labels, for context only.
+
+    loss = -log softmax(z)_y, mean over the batch, y the true label of labelled and unlabelled rows alike.
+
+    Only for data whose labels were hidden (--labeled, --ambiguity): a row beside the others, outside the verdict.
+    """
+    stages = one_stage(lambda counts: losses.CrossEntropyLoss())
+    return Method(stages, cited("good1952rational"), needs_truth=True, slots=frozenset({"update"}))
+
+
 def sigmoid_ce() -> Method:
     """C binary cross-entropies, one per class, summed over classes.
 

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtail.models.bodies.branches import branched, narrowed
 from longtail.models.bodies.small import Body, Shape
 
 WIDTHS = (16, 32, 64)
 BLOCKS = 5
 
 
-def resnet32(shape: Shape, *, widths: Sequence[int] = WIDTHS, blocks: int = BLOCKS) -> Body:
+def resnet32(
+    shape: Shape,
+    *,
+    widths: Sequence[int] = WIDTHS,
+    blocks: int = BLOCKS,
+    branches: int = 1,
+    narrow: float = 1.0,
+) -> Body:
     """6 blocks + 2 layers deep: 3x3 stem, three stages of `blocks` basic blocks, average over the image; D = 64.
 
     Option-A shortcuts (every second pixel, zero channels on both sides, no parameters), ReLU after the addition,
     Kaiming-normal convolutions (fan-in) without bias. With a linear head on 10 classes it has 464,154 parameters,
     with a cosine head 464,144.
+
+    With `branches` the stem and the first stage are shared and each branch has the other two, at the share `narrow` of
+    their widths (24 and 48 at 0.75, as in RIDE's code); D is that of all branches.
 
     He et al., Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2; initialised as in the code of
     Cao et al. 2019.
@@ -27,14 +39,21 @@ def resnet32(shape: Shape, *, widths: Sequence[int] = WIDTHS, blocks: int = BLOC
         raise ValueError(
             f"input_shape must be (C, H, W) with H, W >= 4 for a resnet32, got {shape}; use mlp or convnet"
         )
-    stages = []
-    before = widths[0]
-    for i, width in enumerate(widths):
-        for j in range(blocks):
-            stages.append(BasicBlock(before, width, stride=2 if i > 0 and j == 0 else 1))
-            before = width
-    body = nn.Sequential(_convolution(shape[0], widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(), *stages, GlobalMean())
-    return body, widths[-1]
+    widths = [widths[0], *(narrowed(width, narrow) for width in widths[1:])]
+
+    def own() -> list[nn.Module]:
+        later = [block for before, width in pairwise(widths) for block in _stage(before, width, blocks, stride=2)]
+        return [*later, GlobalMean()]
+
+    # the stem's weights are drawn last
+    stages = [*_stage(widths[0], widths[0], blocks, stride=1), *branched(branches, own)]
+    body = nn.Sequential(_convolution(shape[0], widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(), *stages)
+    return body, branches * widths[-1]
+
+
+def _stage(before: int, width: int, blocks: int, stride: int) -> list[nn.Module]:
+    """Blocks of one width, of which the first has the stride."""
+    return [BasicBlock(width if j else before, width, 1 if j else stride) for j in range(blocks)]
 
 
 class BasicBlock(nn.Module):

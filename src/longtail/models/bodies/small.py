@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from longtail.facts.knobs import Range
+from longtail.models.bodies.branches import branched, narrowed
 
 Shape = tuple[int, ...]
 Body = tuple[nn.Module, int]
@@ -20,42 +21,56 @@ SMALLEST = 8
 """Least height and width: two poolings leave nothing of a smaller image."""
 
 
-def linear(shape: Shape) -> Body:
-    """The inputs themselves, flattened: with a linear head this is multinomial logistic regression."""
-    return nn.Flatten(), math.prod(shape)
+def linear(shape: Shape, *, branches: int = 1, narrow: float = 1.0) -> Body:
+    """The inputs themselves, flattened: with a linear head this is multinomial logistic regression.
+
+    With `branches` each of them has all inputs.
+    """
+    return mlp(shape, hidden=(), branches=branches, narrow=narrow)
 
 
-def mlp(shape: Shape, *, hidden: Sequence[int] = (128, 128), dropout: float = 0.0) -> Body:
-    """Fully connected layers of the given widths, each followed by ReLU and dropout."""
+def mlp(
+    shape: Shape,
+    *,
+    hidden: Sequence[int] = (128, 128),
+    dropout: float = 0.0,
+    branches: int = 1,
+    narrow: float = 1.0,
+) -> Body:
+    """Fully connected layers of the given widths, each followed by ReLU and dropout.
+
+    With `branches` the first layer is shared and each branch has the others, at the share `narrow` of their widths.
+    """
     for width in hidden:
         Range(1, integer=True).check("hidden", width)
     Range(0, 1, open_high=True).check("dropout", dropout)
-    widths = [math.prod(shape), *hidden]
-    layers: list[nn.Module] = [nn.Flatten()]
-    for before, after in pairwise(widths):
-        layers += [_kaiming(nn.Linear(before, after)), nn.ReLU()]
-        if dropout > 0:
-            layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers), widths[-1]
+    widths = [math.prod(shape), *hidden[:1], *(narrowed(width, narrow) for width in hidden[1:])]
+
+    def layers(widths: Sequence[int]) -> list[nn.Module]:
+        drop = [nn.Dropout(dropout)] if dropout > 0 else []
+        return [layer for a, b in pairwise(widths) for layer in (_kaiming(nn.Linear(a, b)), nn.ReLU(), *drop)]
+
+    body = nn.Sequential(nn.Flatten(), *layers(widths[:2]), *branched(branches, lambda: layers(widths[1:])))
+    return body, branches * widths[-1]
 
 
-def convnet(shape: Shape, *, width: int = 16) -> Body:
+def convnet(shape: Shape, *, width: int = 16, branches: int = 1, narrow: float = 1.0) -> Body:
     """Two blocks of 3x3 convolution, batch norm and ReLU, for images of 8x8 to 28x28 pixels or a bit more.
 
     The first block halves the image, the second is averaged over its four quarters: D = 8 width. Quarters,
-    not the whole image, since the place of a stroke distinguishes small digits.
+    not the whole image, since the place of a stroke distinguishes small digits. With `branches` the first block is
+    shared and each branch has the second, at the share `narrow` of its width.
     """
     Range(1, integer=True).check("width", width)
     channels, height, breadth = _image(shape)
     quarter = (height // 2 // 2, breadth // 2 // 2)
-    body = nn.Sequential(
-        *_block(channels, width),
-        nn.AvgPool2d(2),
-        *_block(width, 2 * width),
-        nn.AvgPool2d(quarter),
-        nn.Flatten(),
-    )
-    return body, 2 * width * 2 * 2
+    second = narrowed(2 * width, narrow)
+
+    def own() -> list[nn.Module]:
+        return [*_block(width, second), nn.AvgPool2d(quarter), nn.Flatten()]
+
+    body = nn.Sequential(*_block(channels, width), nn.AvgPool2d(2), *branched(branches, own))
+    return body, branches * second * 2 * 2
 
 
 def _block(before: int, after: int) -> tuple[nn.Module, ...]:

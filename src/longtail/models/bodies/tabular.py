@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import final
 
 import torch
@@ -23,6 +24,8 @@ def tabular(
     categories: Sequence[int] = (),
     hidden: Sequence[int] = (128, 128),
     dropout: float = 0.0,
+    branches: int = 1,
+    narrow: float = 1.0,
 ) -> Body:
     """`mlp` on the numbers of a row and the embeddings of its codes; without categories it is the `mlp`.
 
@@ -31,7 +34,7 @@ def tabular(
         numeric: how many columns, the first ones, are numbers; by default all that have no entry in `categories`.
         categories: for each of the other columns how many codes it has: 0 for a category that training did not know or
             that is missing, 1 .. size - 1 for the others.
-        hidden, dropout: as in `mlp`; hidden=() is a linear model of numbers and embeddings.
+        hidden, dropout, branches, narrow: as in `mlp`; hidden=() is a linear model of numbers and embeddings.
     """
     Range(0, 1, open_high=True).check("dropout", dropout)
     for size in categories:
@@ -43,10 +46,11 @@ def tabular(
             f"input_shape must be (D,) with D = numeric + len(categories) = {numbers + len(categories)}, got {shape}; "
             "build the network for the table's own columns"
         )
+    perceptron = partial(mlp, hidden=hidden, dropout=dropout, branches=branches, narrow=narrow)
     if not categories:
-        return mlp(shape, hidden=hidden, dropout=dropout)
+        return perceptron(shape)
     encoder = NumbersAndCodes(numbers, [int(size) for size in categories])
-    layers, features = mlp((encoder.width,), hidden=hidden, dropout=dropout)
+    layers, features = perceptron((encoder.width,))
     return nn.Sequential(encoder, layers), features
 
 

@@ -7,6 +7,7 @@ from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.exchange import find_head, swap_head
 from longtail.models.heads.experts import Experts
 from longtail.models.heads.nearest import NearestClassMean
+from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
 from longtail.models.heads.scale import LearnableScale, rescale_head
 
@@ -15,6 +16,7 @@ __all__ = [
     "Experts",
     "LearnableScale",
     "NearestClassMean",
+    "Neighbours",
     "Projection",
     "find_head",
     "fold_into_bias",

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from longtail.data.pool import Pool
+import numpy as np
+from torch import Tensor
+
+from longtail.data.pool import Pool, labelled
 from longtail.data.prepare.images import FeaturePreparation
+from longtail.data.read.array_labels import SAME, check_some, is_same
+from longtail.data.read.candidates import check_separator, parse_sets
 from longtail.data.read.column_roles import filled, read_roles
 from longtail.data.read.images.class_folders import folder_labels, folder_parts, part_folders
 from longtail.data.read.images.decode import EncodedImages
 from longtail.data.read.images.embeddings import features_of
 from longtail.data.read.images.file_tree import METADATA, Tree, first_few, scan
-from longtail.data.read.images.labelled_images import ImageReader
+from longtail.data.read.images.labelled_images import ImageReader, class_indices
 from longtail.data.read.images.metadata import read_columns
+from longtail.data.read.images.unlabeled_images import further_images, without_class
 from longtail.data.rows import Examples
 
 
@@ -29,6 +36,8 @@ def image_pool(
     weight: str | None = None,
     features: str | Path | None = None,
     name: str | None = None,
+    unlabeled: str | Path | None = None,
+    candidates: str | None = None,
     **reading: Any,
 ) -> Pool:
     """Read one folder per class, with or without train, val and test folders above; or a metadata.csv.
@@ -42,6 +51,9 @@ def image_pool(
         split, group, weight: columns of metadata.csv: train, val or test; rows to keep together; a weight >= 0.
         features: an .npz of embeddings in place of pixels (see `features_of`); nothing is decoded.
         name: what tables call it; None takes the folder's name.
+        unlabeled: "same" where a folder `unlabeled` beside the class folders, or empty cells of the label column, mean
+            images without a label; or a folder of further images without labels.
+        candidates: what separates class names in labels that name several.
         reading: size, skip_bad, augment, workers, share: as in `ImageReader`.
 
     Raises:
@@ -55,22 +67,66 @@ def image_pool(
         raise ValueError(f"folder {str(folder)!r} holds no image{other}; check the path")
     wanted = [column for column in (label, split, group, weight) if column is not None]
     columns = read_columns(tree, wanted) if wanted else {}
-    folders = part_folders(tree)
-    roles = read_roles(
-        columns, split=split, group=group, weight=weight, names=tree.images,
-        declared=folder_parts(tree, folders), declared_by=f"the folders {', '.join(sorted(folders))}",
-    )  # fmt: skip
+    in_classes = tree if label is not None else without_class(tree, unlabeled)
+    further = further_images(tree, unlabeled, features)
+    names, files = list(tree.images), [tree.root / path for path in tree.images]
+    folders = part_folders(in_classes)
+    declared = folder_parts(in_classes, folders)
+    parts = None if declared is None else _of_all(names, in_classes.images, declared.tolist(), "train")
     if label is None:
-        labels = folder_labels(tree, folders)
+        labels = _of_all(names, in_classes.images, folder_labels(in_classes, folders), "")
+    elif is_same(unlabeled):
+        labels = [text.strip() and text for text in columns[label]]
     else:
-        labels = list(filled("label", label, columns[label], tree.images))
-    files = [tree.root / path for path in tree.images]
-    images, classes = EncodedImages(files, tree.images), tuple(sorted(set(labels)))
-    facts, notes = {"source": "images"}, _ignored(tree, bool(wanted))
+        labels = list(filled("label", label, columns[label], tree.images, unlabeled_option=True))
+    if further is not None:
+        shared = [column for column in (group, weight) if column is not None]
+        columns = _joined(columns, read_columns(further, shared) if shared else {}, split, len(further.images))
+        names += [f"{further.name}/{path}" for path in further.images]
+        files += [further.root / path for path in further.images]
+        labels += [""] * len(further.images)
+        parts = None if parts is None else parts + ["train"] * len(further.images)
+    roles = read_roles(
+        columns, split=split, group=group, weight=weight, names=names,
+        declared=None if parts is None else np.array(parts), declared_by=f"the folders {', '.join(sorted(folders))}",
+    )  # fmt: skip
+    targets, classes, facts = _targets(labels, unlabeled, further, candidates)
+    images, identity = EncodedImages(files, tuple(names)), _identity(tree)
     pool = reader.encoded(
-        name or tree.name, images, labels, classes, roles, identity=_identity(tree), facts=facts, notes=notes
-    )
-    return reader.decoded(pool, images, files) if features is None else _with_features(pool, tree, features)
+        name or tree.name, images, targets, classes, roles,
+        identity=identity if further is None else f"{identity} {_identity(further)}",
+        facts={"source": "images", **facts}, notes=_ignored(tree, bool(wanted)),
+    )  # fmt: skip
+    pool = reader.decoded(pool, images, files) if features is None else _with_features(pool, tree, features)
+    return labelled(pool, (pool.targets < 0).numpy()) if pool.targets.ndim == 1 else pool
+
+
+def _targets(
+    labels: list[str], unlabeled: Any, further: Tree | None, separator: str | None
+) -> tuple[Tensor, tuple[str, ...], dict[str, str]]:
+    """Return targets, class names and facts on the task; "" is a missing label."""
+    if separator is not None:
+        if unlabeled is not None:
+            raise ValueError("unlabeled (--unlabeled) cannot go with candidates (--candidates); pass one of them")
+        return *parse_sets(labels, check_separator(separator), "labels of images"), {"candidates": separator}
+    classes = tuple(sorted({label for label in labels if label}))
+    targets = class_indices(labels, classes)
+    if is_same(unlabeled):
+        check_some((targets < 0).numpy(), "the images")
+    facts = {} if unlabeled is None else {"unlabeled": SAME if further is None else further.name}
+    return targets, classes, facts
+
+
+def _of_all(names: list[str], some: Sequence[str], values: Sequence[str], default: str) -> list[str]:
+    """Return a value for every name, given those of some."""
+    known = dict(zip(some, values, strict=True))
+    return [known.get(name, default) for name in names]
+
+
+def _joined(columns: dict[str, list[str]], more: dict[str, list[str]], split: str | None, size: int) -> dict[str, Any]:
+    """Return columns of metadata.csv with those of further training images below."""
+    more = more | ({} if split is None else {split: ["train"] * size})
+    return {name: values + more[name] for name, values in columns.items() if name in more}
 
 
 def _ignored(tree: Tree, read_metadata: bool) -> list[str]:

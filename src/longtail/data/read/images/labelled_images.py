@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from longtail.data.label_kinds import check_classes
+from longtail.data.label_kinds import check_classes, unlabeled
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool
@@ -56,7 +57,7 @@ class ImageReader:
         self,
         name: str,
         images: EncodedImages,
-        labels: Sequence[str],
+        targets: Tensor,
         classes: tuple[str, ...],
         roles: Roles,
         *,
@@ -69,7 +70,7 @@ class ImageReader:
         Args:
             name, facts, notes: of the pool.
             images: the N images with their names.
-            labels: (N,) class names.
+            targets: (N,) class indices, -1 without a label, or candidate sets (N, C) bool.
             classes: the C class names in order.
             roles: the images' parts, groups and weights.
             identity: names the content, since pixels are not hashed.
@@ -78,11 +79,11 @@ class ImageReader:
             ValueError: fewer than two classes.
         """
         check_classes(classes)
-        index = {label: j for j, label in enumerate(classes)}
-        targets = torch.tensor([index[label] for label in labels])
+        given = targets.ndim == 1
+        some_missing = given and len(targets) > 0 and int(targets.min()) < 0
         rows = MappedExamples(
-            ImageDataset(images, targets, self.size),
-            targets,
+            ImageDataset(images, targets if given else torch.full((len(targets),), -1), self.size),
+            unlabeled(len(targets)) if some_missing else targets,
             classes,
             identity=f"{identity} {self.size} rules {RULES}",
             workers=self.workers,
@@ -106,10 +107,11 @@ class ImageReader:
         """
         in_memory = fits_in_memory(len(pool), self.size, self.share)
         result = decode_once(images, self.size, sources, keep=in_memory, skip_bad=self.skip_bad)
-        lost = set(pool.targets.tolist()) - set(pool.targets[result.rows].tolist())
-        if lost:
+        lost = _present(pool.targets, len(pool.classes)) & ~_present(pool.targets[result.rows], len(pool.classes))
+        if lost.any():
             raise ValueError(
-                f"class {pool.classes[min(lost)]!r} has no image that can be decoded; repair one or remove the class"
+                f"class {pool.classes[int(lost.int().argmax())]!r} has no image that can be decoded; repair one or "
+                "remove the class"
             )
         pool = pool.take(result.rows)
         assert isinstance(pool.rows, MappedExamples)
@@ -122,3 +124,16 @@ class ImageReader:
             facts["skipped"] = [name for name, _ in result.bad]
         notes = (*pool.notes, *result.notes(), f"images are {self.size} x {self.size}, the longer side cropped")
         return replace(pool, facts=facts, notes=notes)
+
+
+def class_indices(labels: Sequence[str], classes: Sequence[str]) -> Tensor:
+    """Return (N,) int64, the class index of every label, -1 of an empty one."""
+    index = {label: j for j, label in enumerate(classes)} | {"": -1}
+    return torch.tensor([index[label] for label in labels])
+
+
+def _present(targets: Tensor, num_classes: int) -> Tensor:
+    """Return (C,) bool, the classes of labels (N,), but for -1, or of candidate sets (N, C)."""
+    if targets.ndim == 2:
+        return targets.any(0)
+    return torch.bincount(targets[targets >= 0], minlength=num_classes) > 0

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.read.array_labels import check_some
+from longtail.data.read.candidates import check_separator, parse_sets
 from longtail.data.read.tables import cells
 from longtail.data.read.tables.dialect import MADE_UP
 
@@ -29,7 +31,7 @@ QUOTED = re.compile(r"""(?s)(['"]).*\1""")
 
 
 class Labels(NamedTuple):
-    """Targets (N,) int64, the names of the C classes, and sentences on what was changed."""
+    """Targets (N,) int64 or (N, C) bool, the names of the C classes, and sentences on what was changed."""
 
     targets: Tensor
     classes: tuple[str, ...]
@@ -120,6 +122,26 @@ def encode(name: str, series: Any, classes: Sequence[str] | None = None) -> Labe
     return Labels(torch.from_numpy(targets), names, tuple(notes))
 
 
+def encode_some(name: str, series: Any, classes: Sequence[str] | None = None) -> tuple[Labels, np.ndarray]:
+    """Return what `encode` does for a column with empty cells, targets -1 there, and (N,) bool, which cells are empty.
+
+    Raises:
+        ValueError: no cell is empty, or all are; and as `encode`.
+    """
+    missing = (cells.texts(series).str.strip() == "").to_numpy()
+    check_some(missing, f"label column {name!r}")
+    encoded = encode(name, series[~missing], classes)
+    targets = torch.full((len(series),), -1)
+    targets[torch.from_numpy(~missing)] = encoded.targets
+    return encoded._replace(targets=targets), missing
+
+
+def encode_sets(name: str, series: Any, separator: str, classes: Sequence[str] | None = None) -> Labels:
+    """Return candidate sets (N, C) bool from cells that name several classes; see `parse_sets`."""
+    sets = parse_sets(cells.texts(series).tolist(), check_separator(separator), f"label column {name!r}", classes)
+    return Labels(sets.targets, sets.classes, ())
+
+
 def _factorized(text: Any) -> tuple[np.ndarray, list[str]]:
     import pandas
 
@@ -134,7 +156,8 @@ def _check_missing(name: str, text: Any) -> None:
     if missing.any():
         raise ValueError(
             f"label column {name!r} is empty in {int(missing.sum())} of {len(text)} rows, first in row "
-            f"{int(np.argmax(missing))}; label these rows or take them out (they can be predicted later)"
+            f"{int(np.argmax(missing))}; label these rows or take them out (they can be predicted later), or learn "
+            'from them without labels: unlabeled="same" (--unlabeled same)'
         )
 
 

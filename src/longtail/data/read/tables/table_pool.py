@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from longtail.data.origin import Origin
+from longtail.data.pool import Pool, labelled
 from longtail.data.read import column_roles
-from longtail.data.read.tables import labels
+from longtail.data.read.array_labels import SAME, is_same
+from longtail.data.read.tables import further_rows, labels
 from longtail.data.read.tables.column_types import infer_column_types
 from longtail.data.read.tables.dialect import check_unique
 from longtail.data.read.tables.read import Reading, read_table
 from longtail.data.read.tables.table import Table
-
-if TYPE_CHECKING:
-    from longtail.data.pool import Pool
 
 
 def table_pool(
@@ -30,8 +34,11 @@ def table_pool(
     header: bool | None = None,
     name: str | None = None,
     classes: Sequence[str] | None = None,
+    unlabeled: Any = None,
+    candidates: str | None = None,
+    sample_weight: Tensor | None = None,
 ) -> Pool:
-    """All rows of a table, labels known, nothing split and nothing fitted.
+    """All rows of a table, nothing split and nothing fitted.
 
     Args:
         source: a path, a list of paths, a folder (see `read_table`), or a pandas frame.
@@ -43,44 +50,82 @@ def table_pool(
         delimiter, header: of text files.
         name: the name of the data in tables and folders; the file's name by default.
         classes: the class names in order, where another order than the sorted one is wanted.
+        unlabeled: "same" where empty label cells mean rows without a label, or another table without the label column.
+        candidates: what separates class names in label cells that name several; white space around them is dropped.
+        sample_weight: (N,) weights in place of a column of them.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
-    from longtail.data.pool import Pool  # it has a Table: the packages know each other
-
     asked = {"split": split, "group": group, "weight": weight}
     drop = column_roles.column_names(drop_columns)
     expected = [str(c) for c in (label, *asked.values(), *drop) if c is not None]
     reading = _reading(source, delimiter, header, expected)
-    frame, columns = reading.frame, list(reading.frame.columns)
+    columns, count = list(reading.frame.columns), len(reading.frame)
     target, label_note = labels.find(columns, label, reading.header)
     named = {role: _column(role, c, columns, target, reading.header) for role, c in asked.items() if c is not None}
     if len({*named.values()}) < len(named):
         raise ValueError(
             f"split, group and weight must be different columns, got {', '.join(named.values())}; name each"
         )
-    roles = column_roles.read_roles(frame, **named, declared=reading.parts, declared_by="files by part")
-    encoded = labels.encode(target, frame[target], classes)
     dropped = [_column("drop_columns", c, columns, target, reading.header) for c in drop]
-    features = frame.drop(columns=[target, *named.values(), *dropped])
+    encoded, missing, tasks = _encoded(target, reading.frame[target], classes, unlabeled, candidates)
+    name = name or reading.name
+    reading = replace(
+        reading, frame=reading.frame.drop(columns=[target]), files=reading.files or ((name, len(reading.frame)),)
+    )
+    if unlabeled is not None and "unlabeled" not in tasks:
+        if sample_weight is not None:
+            raise ValueError("sample_weight must be known of unlabeled rows, too; name a column of both with weight")
+        in_files = _is_path(unlabeled)
+        others = _reading(unlabeled, delimiter if in_files else None, reading.header if in_files else None, expected)
+        reading = further_rows.below(reading, others, target, named.get("split"), dropped)
+        tasks = {"unlabeled": others.name if in_files else "frame"}
+        missing = np.arange(len(reading.frame)) >= count
+    roles = column_roles.read_roles(reading.frame, **named, declared=reading.parts, declared_by="files by part")
+    features = reading.frame.drop(columns=[*named.values(), *dropped])
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
-    features, type_notes = infer_column_types(features)
-    name = name or reading.name
-    return Pool(
+    typed, type_notes = infer_column_types(features.iloc[:count])  # further rows have to fit
+    changed = [c for c in typed.columns if typed[c].dtype != features[c].dtype]
+    features = features.astype(dict.fromkeys(changed, "category")) if changed else features
+    pool = Pool(
         name=name,
         rows=Table(features),
-        targets=encoded.targets,
+        targets=_padded(encoded.targets, len(features)),
         classes=encoded.classes,
         parts=roles.parts,
         groups=roles.groups,
-        sample_weight=roles.weights,
-        facts={"source": name, "label": target, **named, **({"drop_columns": dropped} if dropped else {})},
+        sample_weight=roles.weights if sample_weight is None else sample_weight,
+        facts={"source": name, "label": target, **named, **({"drop_columns": dropped} if dropped else {}), **tasks},
         notes=(*reading.notes, *([label_note] if label_note else []), *encoded.notes, *type_notes),
-        origin=Origin(reading.files or ((name, len(encoded.targets)),)),
+        origin=Origin(reading.files),
     )
+    return labelled(pool, missing)
+
+
+def _encoded(
+    label: str, series: Any, classes: Sequence[str] | None, unlabeled: Any, candidates: str | None
+) -> tuple[labels.Labels, np.ndarray, dict[str, str]]:
+    """Return the labels, (N,) bool which are missing, and facts on the task."""
+    none = np.zeros(len(series), dtype=bool)
+    if candidates is not None:
+        if unlabeled is not None:
+            raise ValueError("unlabeled (--unlabeled) cannot go with candidates (--candidates); pass one of them")
+        return labels.encode_sets(label, series, candidates, classes), none, {"candidates": candidates}
+    if is_same(unlabeled):
+        return *labels.encode_some(label, series, classes), {"unlabeled": SAME}
+    return labels.encode(label, series, classes), none, {}
+
+
+def _padded(targets: Tensor, size: int) -> Tensor:
+    """Return targets (N,), or sets, with -1 for further rows."""
+    return targets if len(targets) == size else torch.cat([targets, torch.full((size - len(targets),), -1)])
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike | list | tuple)
 
 
 def _column(role: str, name: str, columns: list[str], label: str, header: bool) -> str:
@@ -90,7 +135,7 @@ def _column(role: str, name: str, columns: list[str], label: str, header: bool) 
 
 
 def _reading(source: Any, delimiter: str | None, header: bool | None, expected: Sequence[str]) -> Reading:
-    if isinstance(source, str | os.PathLike | list | tuple):
+    if _is_path(source):
         return read_table(source, delimiter=delimiter, header=header, expected=expected)
     if not hasattr(source, "columns") or not hasattr(source, "iloc"):
         raise TypeError(f"a table must be a path or a pandas frame, got {type(source).__name__}; name its file")

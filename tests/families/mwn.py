@@ -1,8 +1,7 @@
-"""Other kinds of step over any base: sharpness-aware minimisation, and Meta-Weight-Net."""
+"""Another kind of step over any base: Meta-Weight-Net."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -15,57 +14,14 @@ from longtail.catalogue.method import Method
 from longtail.catalogue.references import Reference
 from longtail.data import Part, TrainingSet, together
 from longtail.engine import Built
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
+from longtail.facts.knobs import PositiveFloat, Range
 from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Progress, Step
+from longtail.updates.randomness import restored_generators
 
-AnyTask = Annotated[Method, BaseMethod(slots=("update",), task=None)]
 Base = Annotated[Method, BaseMethod(slots=("weights", "update"))]
 Count = Annotated[int, Range(1, integer=True)]
-FORET_2021 = Reference("foret2021sharpness", "Pierre Foret", "Sharpness-Aware Minimization", "ICLR", 2021)
 SHU_2019 = Reference("shu2019meta", "Jun Shu", "Meta-Weight-Net", "NeurIPS", 2019)
-
-
-class SAM:
-    """e = rho g / ||g||, then the step with the gradient at w + e."""
-
-    def __init__(self, rho: float) -> None:
-        self.rho = rho
-
-    def __call__(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
-        chance = torch.get_rng_state()
-        optimizer.zero_grad(set_to_none=True)
-        step = learner.training_step(batch, progress)
-        step.loss.backward()
-        moved = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        before = [p.detach().clone() for p in moved]
-        with torch.no_grad():
-            norm = torch.stack([p.grad.norm() for p in moved]).norm() + 1e-12
-            for p in moved:
-                p.add_(p.grad * (self.rho / norm))
-        optimizer.zero_grad(set_to_none=True)
-        torch.set_rng_state(chance)
-        with learner.held(again=True):
-            learner.training_step(batch, progress).loss.backward()
-        with torch.no_grad():
-            for p, w in zip(moved, before, strict=True):
-                p.copy_(w)
-        optimizer.step()
-        return step
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        pass
-
-
-def sam(*, base: AnyTask = PLAIN, rho: NonNegativeFloat = 0.05) -> Method:
-    """SAM: the loss of `base` at the worst point nearby; rho = 0 is `base`.
-
-    loss = max over ||e|| <= rho of that of `base` at w + e.
-    """
-    return corrected(base, "update", with_update(lambda data: SAM(rho)), reference=FORET_2021)
 
 
 class MetaWeightNet(nn.Module):
@@ -81,9 +37,8 @@ class MetaWeightNet(nn.Module):
         return found / found.sum().clamp(min=1e-8) * len(found)
 
     def forward(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
-        chance = torch.get_rng_state()
         weights = {name: p for name, p in learner.named_parameters() if p.requires_grad}
-        with learner.held():
+        with restored_generators(learner), learner.held():
             losses = functional_call(learner, weights, (batch, progress)).losses
             grads = torch.autograd.grad((self.weigh(losses) * losses).mean(), list(weights.values()), create_graph=True)
             lr = optimizer.param_groups[0]["lr"]
@@ -93,7 +48,6 @@ class MetaWeightNet(nn.Module):
         for p, g in zip(self.net.parameters(), torch.autograd.grad(meta, list(self.net.parameters())), strict=True):
             p.grad = g
         self.optimizer.step()
-        torch.set_rng_state(chance)
         optimizer.zero_grad(set_to_none=True)
         step = learner.training_step(batch, progress)
         found = self.weigh(step.losses).detach()
@@ -134,4 +88,4 @@ def mwn(*, base: Base = PLAIN, per_class: Count = 2, lr: PositiveFloat = 1e-2) -
     return corrected(base, ("weights", "update"), change, rows=rest, reference=SHU_2019)
 
 
-METHODS = {"sam": sam, "mwn": mwn}
+METHODS = {"mwn": mwn}

@@ -1,0 +1,85 @@
+"""The stages of self-supervised methods: an encoder trained without labels, then a probe on its frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from longtail.data import Examples, Part, TrainingSet
+from longtail.data.label_kinds import unlabeled
+from longtail.engine import Built, Recipe, Stage
+from longtail.facts.learner import Learner
+from longtail.learners import PairLearner, SupervisedLearner
+from longtail.learners.pair import PairCriterion
+from longtail.learners.probes import PROBES
+from longtail.losses import CrossEntropyLoss
+
+VIEWS = ("contrast", "contrast")
+
+
+def encoder_stage(
+    recipe: Recipe, spec: str, criterion: PairCriterion, *, passes: str = "joint", projection: Mapping[str, Any] = {}
+) -> Stage:
+    """Return the stage that trains an encoder by comparing two views of all rows, with labels or without.
+
+    Args:
+        recipe: of the training.
+        spec: text of everything that decides what the encoder learns, so that methods share one training.
+        criterion: compares the projections of the two views.
+        passes: see `PairLearner`.
+        projection: further arguments of the head that projects.
+    """
+
+    def build(data: TrainingSet, previous: Learner | None) -> Built:
+        rows = all_rows(data)
+        network = recipe.network(rows, "projection", **projection)
+        learner = PairLearner(network, criterion, passes=passes)
+        return Built(learner, rows.drawn(recipe.batch_size, views=VIEWS))
+
+    return Stage(
+        "encoder", spec, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per
+    )
+
+
+def probe_stage(recipe: Recipe) -> Stage:
+    """Return the stage that fits the recipe's probe on the features of the encoder, which stays as it is; no epochs.
+
+    The features are those of training rows in evaluation mode, extracted once, without augmentation.
+    """
+    probe = PROBES[recipe.probe]
+
+    def build(data: TrainingSet, previous: Learner | None) -> Built:
+        assert isinstance(previous, PairLearner)
+        rows, encoder = data.labeled, previous.network
+        name, arguments = probe.head(len(rows))
+        network: Any = recipe.network(rows, name, like=encoder, **arguments)
+        network.body.load_state_dict(encoder.body.state_dict())  # type: ignore[union-attr]
+        network.eval()
+        with torch.no_grad():
+            features = torch.cat([network.features(inputs) for inputs in rows.chunks(1024)])
+        probe.fit(network.head, features, rows.targets, rows.sample_weight)
+        learner = SupervisedLearner(network, CrossEntropyLoss(), frozen=["body"])
+        return Built(learner, rows.drawn(recipe.batch_size))
+
+    return Stage("probe", f"probe({recipe.probe})", build, 0, recipe.make_optimizer, recipe.learning_rate)
+
+
+def all_rows(data: TrainingSet) -> Part:
+    """Return every training row without its label, so that rows that never had one take part.
+
+    Raises:
+        ValueError: rows without labels that do not lie in memory beside the labelled ones.
+    """
+    rows, rest = data.labeled, data.unlabeled
+    if rest is None:
+        return rows
+    if not (isinstance(rows, Examples) and isinstance(rest, Examples)):
+        raise ValueError(
+            "an encoder is trained on rows with and without labels together only in memory, got data that are read "
+            "row by row; leave out the unlabelled rows"
+        )
+    inputs = torch.cat([rows.inputs, rest.inputs])
+    return replace(rows, inputs=inputs, targets=unlabeled(len(inputs)).to(inputs.device), sample_weight=None)

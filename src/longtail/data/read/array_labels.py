@@ -1,0 +1,129 @@
+"""Labels in arrays, some of which may be missing: -1 among class indices, "" or None among names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.data.read.array_files import LABELS, array_names
+from longtail.data.read.arrays import as_inputs
+from longtail.data.read.images.embeddings import stored
+from longtail.facts.counts import encode
+
+SAME = "same"
+"""The value of `unlabeled` where the rows without labels are among the others."""
+
+
+def is_same(unlabeled: Any) -> bool:
+    """Return whether rows without labels are among the others."""
+    return isinstance(unlabeled, str) and unlabeled == SAME
+
+
+class ArrayLabels(NamedTuple):
+    """Targets (N,), -1 where missing, or candidate sets (N, C); the C class names; (N,) bool, which are missing."""
+
+    targets: Tensor
+    classes: tuple[str, ...]
+    missing: np.ndarray
+
+
+def read_labels(labels: Any, classes: Sequence[str] | None, unlabeled: Any) -> ArrayLabels:
+    """Return the labels of N rows, some of them missing where `unlabeled` is "same".
+
+    Raises:
+        ValueError: labels are missing and may not be, or none is missing that should be; and as `encode`.
+    """
+    missing = missing_labels(labels)
+    if not is_same(unlabeled):
+        if missing.any() and _array(labels).dtype.kind in "if":
+            raise ValueError(
+                f"labels must be >= 0, got -1 in {int(missing.sum())} of {len(missing)} rows; drop these rows, or pass "
+                'unlabeled="same" (--unlabeled same) to learn from them without labels'
+            )
+        indices, names = encode(labels, classes)
+        return ArrayLabels(torch.from_numpy(indices), tuple(names), np.zeros(len(indices), dtype=bool))
+    check_some(missing, "labels")
+    array = _array(labels)
+    indices, names = encode(np.array(array[~missing].tolist()), classes)
+    targets = torch.full((len(array),), -1)
+    targets[torch.from_numpy(~missing)] = torch.from_numpy(indices)
+    return ArrayLabels(targets, tuple(names), missing)
+
+
+def check_some(missing: np.ndarray, where: str) -> None:
+    """Raise ValueError where none of the rows, or all of them, have no label."""
+    if not missing.any():
+        raise ValueError(
+            f'unlabeled="same" (--unlabeled same) needs rows without a label, got none in {where}; leave it out, or '
+            "name other data that have no labels"
+        )
+    if missing.all():
+        raise ValueError(f"{where} must not be missing in every row; label some rows of every class")
+
+
+def missing_labels(labels: Any) -> np.ndarray:
+    """Return (N,) bool: -1 among integers >= 0, "" and None among names; all False for anything else."""
+    array = _array(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        return np.zeros(len(array) if array.ndim else 0, dtype=bool)
+    if array.dtype.kind in "if":
+        others = array[array != -1]
+        indices = array.dtype.kind == "i" or bool((others == np.trunc(others)).all())
+        valid = indices and bool((others >= 0).all())
+        return np.asarray((array == -1) & valid)
+    if array.dtype.kind == "U":
+        return np.asarray(np.char.strip(array) == "")
+    if array.dtype.kind == "O":
+        return np.array([v is None or (isinstance(v, str) and not v.strip()) for v in array.tolist()], dtype=bool)
+    return np.zeros(len(array), dtype=bool)
+
+
+def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:
+    """Return inputs (M, ...) of rows without labels, like those of labelled ones, and the name of their source.
+
+    Args:
+        unlabeled: an array, tensor or numeric frame, or the path of an .npz with X alone or of an .npy.
+        like: inputs of labelled rows.
+
+    Raises:
+        ValueError: a file that has labels, too, or inputs of another shape or type.
+    """
+    name = "unlabeled"
+    if isinstance(unlabeled, str | Path):
+        path = Path(unlabeled)
+        name = path.name
+        if not path.is_file():
+            raise ValueError(
+                f"unlabeled (--unlabeled) must be an .npz with X alone or an .npy, got {str(path)!r}, which "
+                "is no file; check the path"
+            )
+        inputs = as_inputs(stored(path)[0])
+        if path.suffix == ".npz" and (label := next((n for n in LABELS if n in array_names(path)), None)):
+            raise ValueError(
+                f"unlabeled (--unlabeled) must hold X alone, got {path.name} with labels {label!r}; save it without, "
+                'or put all rows in one file with -1 for missing labels and pass "same"'
+            )
+    else:
+        inputs = as_inputs(unlabeled)
+    if inputs.shape[1:] != like.shape[1:] or inputs.dtype != like.dtype:
+        raise ValueError(
+            f"unlabeled rows (--unlabeled) must be like the labelled ones, {tuple(like.shape[1:])} of {like.dtype}, "
+            f"got {tuple(inputs.shape[1:])} of {inputs.dtype}; save the same columns, or images of the same size"
+        )
+    return inputs, name
+
+
+def _array(labels: Any) -> np.ndarray:
+    """Return labels as an array; an empty one for a data set, of which nothing is decoded."""
+    if isinstance(labels, Tensor):
+        return np.asarray(labels.detach().cpu().numpy())
+    if hasattr(labels, "to_numpy"):
+        return np.asarray(labels.to_numpy())
+    return np.asarray(labels) if isinstance(labels, np.ndarray | list | tuple) else np.empty(0)

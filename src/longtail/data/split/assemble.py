@@ -1,0 +1,85 @@
+"""Assemble the parts of a pool's rows: their labels, their weights, and a preparation fitted on training rows alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longtail.data.label_kinds import unlabeled
+from longtail.data.mapped import MappedExamples
+from longtail.data.pool import Pool
+from longtail.data.read.tables.table import Table
+from longtail.data.rows import Examples
+from longtail.data.simulate.parts import with_own_labels
+from longtail.data.splits import Part, Splits
+
+
+def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: list[str]) -> Splits:
+    """Return the splits with these rows of the pool; what has to be fitted is fitted on the training rows alone."""
+    apart = replace(pool, parts=None)
+    pools = {name: _part(apart, name, index) for name, index in rows.items()}
+    if pool.unlabeled is not None:
+        pools["unlabeled"] = _apart(pool.unlabeled, [pools[name] for name in ("val", "test") if name in pools], notes)
+    if isinstance(pool.rows, Examples | MappedExamples):
+        preparation = pool.preparation
+        parts = {name: _with_weights(part.rows, part) for name, part in pools.items()}  # type: ignore[arg-type]
+    else:
+        from longtail.data.prepare.table import TablePreparation
+
+        preparation = TablePreparation.fit(pool.rows.take(rows["train"]).frame)
+
+        def prepared(part: Pool) -> Part:
+            inputs = preparation(part.rows.frame)  # type: ignore[union-attr]
+            return _with_weights(Examples(inputs, part.targets, pool.classes, policy=preparation.policy), part)
+
+        parts = {name: prepared(part) for name, part in pools.items()}
+        notes = [*notes, *getattr(preparation, "notes", ())]
+    notes = [*pool.notes, *notes, *weight_notes(pool)]
+    truths = [part.truth for name in ("train", "unlabeled") if (part := pools.get(name)) and part.truth is not None]
+    return Splits(
+        pool.name, parts["train"], parts["test"], parts.get("val"), {**pool.facts, **facts}, tuple(notes), preparation,
+        pool.origin, pool.source(rows["test"]), parts.get("unlabeled"), torch.cat(truths) if truths else None,
+    )  # fmt: skip
+
+
+def _part(pool: Pool, name: str, index: Tensor) -> Pool:
+    """Return the rows of one part with the labels that it has: all, or of rows to be evaluated the clean class."""
+    part = pool.take(index)
+    if name in ("train", "unlabeled"):
+        part = part if name == "train" else part.with_targets(unlabeled(len(part)))
+        hidden = part.truth is not None and not isinstance(part.rows, Table)
+        return replace(part, rows=with_own_labels(part.rows)) if hidden else part  # type: ignore[arg-type]
+    return part.with_targets(part.known if part.truth is None else part.truth)
+
+
+def _apart(rest: Pool, held_out_parts: list[Pool], notes: list[str]) -> Pool:
+    """Return the rows without labels that share no group with rows to be evaluated."""
+    if rest.groups is None:
+        return rest
+    evaluated = [part.groups for part in held_out_parts if part.groups is not None]
+    together = np.isin(rest.groups, np.concatenate(evaluated)) if evaluated else np.zeros(len(rest), dtype=bool)
+    if not together.any():
+        return rest
+    if together.all():
+        raise ValueError(
+            f"rows without labels must share no group with rows held out, got all {len(rest)} in such groups; add rows "
+            "of other groups, or leave out group (--group)"
+        )
+    notes.append(f"{int(together.sum())} rows without labels are in groups that are held out, and were left out")
+    return rest.take(torch.from_numpy(np.flatnonzero(~together)))
+
+
+def weight_notes(pool: Pool) -> list[str]:
+    """Return a note on counts where rows have weights."""
+    if pool.sample_weight is None:
+        return []
+    total = float(pool.sample_weight.double().sum())
+    return [f"counts are sums of sample weights: {len(pool)} rows weigh {total:.6g} in all"]
+
+
+def _with_weights(part: Part, pool: Pool) -> Part:
+    return part if pool.sample_weight is None else replace(part, sample_weight=pool.sample_weight)

@@ -1,0 +1,50 @@
+"""The data as they were before labels were hidden: what the same rows teach with their true labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from longtail.data.mapped import MappedExamples
+from longtail.data.rows import Examples
+from longtail.data.splits import Part, Splits
+
+
+def with_true_labels(splits: Splits) -> Splits:
+    """Return the data with all training rows, those without labels included, under their true labels.
+
+    Validation and test part are the same.
+
+    Raises:
+        ValueError: the true labels are not known.
+    """
+    truth = splits.truth
+    if truth is None:
+        raise ValueError(
+            "method 'oracle' learns from the true labels of rows whose labels were hidden, got data whose true labels "
+            "are unknown; simulate hidden labels with labeled (--labeled) or ambiguity (--ambiguity)"
+        )
+    rows = splits.train if splits.unlabeled is None else _joined(splits.train, splits.unlabeled)
+    facts = {**splits.facts, "labels": "true"}
+    return replace(splits, train=replace(rows, targets=truth.to(rows.targets.device)), unlabeled=None, truth=None,
+                   facts=facts)  # fmt: skip
+
+
+def _joined(first: Part, second: Part) -> Part:
+    """The rows of both parts, which come from one data set, with the targets of neither."""
+    targets = torch.zeros(len(first) + len(second), dtype=torch.int64, device=first.targets.device)
+    weight = None
+    if first.sample_weight is not None and second.sample_weight is not None:
+        weight = torch.cat([first.sample_weight, second.sample_weight])
+    if isinstance(first, Examples) and isinstance(second, Examples):
+        return replace(first, inputs=torch.cat([first.inputs, second.inputs]), targets=targets, sample_weight=weight)
+    assert isinstance(first, MappedExamples)
+    assert isinstance(second, MappedExamples)
+    # the data set's own labels are the true ones, and checked when a row is read
+    return replace(first, rows=torch.cat([_rows(first), _rows(second)]), targets=targets, sample_weight=weight)
+
+
+def _rows(part: MappedExamples) -> Tensor:
+    return torch.arange(len(part)) if part.rows is None else part.rows

@@ -1,0 +1,150 @@
+"""The contrastive view of images: random resized crop, mirror, colour jitter, grey; batched, on their device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GREY = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the brightness of a pixel (ITU-R 601)."""
+TRIES = 10
+"""Crops drawn for each image; the first that fits is used, the whole image where none does."""
+SMALLEST_CROP = 5
+"""Side in pixels of the smallest square crop: 0.1 of an image of 8 x 8 would be 2.5 x 2.5."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The view that contrastive learning compares, in the strength of the papers on long-tailed CIFAR.
+
+    A crop of U(scale) of the area and of log-uniform aspect ratio, resized to the whole (bilinear); mirrored with
+    probability 0.5; with probability `jittered` brightness, contrast and saturation x U(1 - s, 1 + s) and hue
+    + U(-s, s); grey with probability `grey`. Every image has its own draws, the order of the four jitters is one for
+    the batch. Without three channels there is no saturation, hue or grey.
+
+    Args:
+        scale: smallest and largest share of the area; raised where a crop would have a side below `SMALLEST_CROP`.
+        ratio: smallest and largest width / height of a crop.
+        flip: whether images are mirrored.
+        jitter: s of brightness, contrast, saturation and hue (in turns).
+        jittered, grey: probabilities.
+
+    Reference: SDCLR, BCL and TS on CIFAR (their crops are bicubic, those of GH bilinear); SimCLR, appendix A, has twice
+    these strengths and a blur.
+    """
+
+    scale: tuple[float, float] = (0.1, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = True
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1)
+    jittered: float = 0.8
+    grey: float = 0.2
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return images (B, H, W) or (B, K, H, W) of the same shape and dtype.
+
+        uint8, or floats: in [0, 1], or else in the range of the batch.
+        """
+        if images.ndim == 3:
+            return self(images.unsqueeze(1), generator).squeeze(1)
+        if images.dtype == torch.uint8:
+            changed = self._changed(images.float() / 255, generator)
+            return (changed * 255).round().to(torch.uint8)
+        # tensors, so that nothing waits for the device
+        low, high = images.amin().clamp(max=0), images.amax().clamp(min=1)
+        return (low + (high - low) * self._changed((images - low) / (high - low), generator)).to(images.dtype)
+
+    def _changed(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Change images (B, K, H, W) of values in [0, 1]."""
+        x = self._cropped(x, generator)
+        order = torch.randperm(4, generator=generator).tolist()
+        draws = torch.rand(6, len(x), generator=generator).to(x.device, x.dtype)
+        jittered = draws[4] < self.jittered
+        changed = x
+        for kind in order:
+            changed = _jittered(changed, kind, self.jitter[kind] * (2 * draws[kind] - 1))
+        x = torch.where(_each(jittered), changed, x)
+        return torch.where(_each(draws[5] < self.grey), _grey(x), x) if x.shape[1] == 3 else x
+
+    def _cropped(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Crop, resize and mirror; outside its crop an image continues with the crop's border."""
+        size, _, height, width = x.shape
+        top, left, tall, wide = self._boxes(size, height, width, generator)
+        mirrored = torch.rand(size, generator=generator) < (0.5 if self.flip else 0.0)
+        y = _positions(height, top, tall)
+        columns = _positions(width, left, wide)
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+        grid = torch.stack(
+            [
+                ((2 * columns + 1) / width - 1)[:, None, :].expand(size, height, width),
+                ((2 * y + 1) / height - 1)[:, :, None].expand(size, height, width),
+            ],
+            dim=-1,
+        )
+        return F.grid_sample(x, grid.to(x.device, x.dtype), padding_mode="border", align_corners=False).clamp(0, 1)
+
+    def _boxes(self, size: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return top, left, height and width (B,) of one crop for each image."""
+        smallest = min(self.scale[1], max(self.scale[0], SMALLEST_CROP**2 / (height * width)))
+        u = torch.rand(2, TRIES, size, generator=generator)
+        area = (smallest + (self.scale[1] - smallest) * u[0]) * height * width
+        low, high = map(math.log, self.ratio)
+        aspect = torch.exp(low + (high - low) * u[1])
+        wide, tall = (area * aspect).sqrt().round().clamp(min=1), (area / aspect).sqrt().round().clamp(min=1)
+        fits = (wide <= width) & (tall <= height)
+        first = fits.int().argmax(0, keepdim=True)
+        wide, tall = (side.gather(0, first).squeeze(0) for side in (wide, tall))
+        whole = ~fits.any(0)
+        wide, tall = torch.where(whole, float(width), wide), torch.where(whole, float(height), tall)
+        u = torch.rand(2, size, generator=generator)
+        return (u[0] * (height - tall + 1)).floor(), (u[1] * (width - wide + 1)).floor(), tall, wide
+
+
+def _positions(size: int, start: Tensor, length: Tensor) -> Tensor:
+    """Return (B, size): where in the image each pixel of a resized crop lies, between its first and last pixel."""
+    start, length = start[:, None], length[:, None]
+    place = start + (torch.arange(size) + 0.5) * length / size - 0.5
+    return torch.minimum(torch.maximum(place, start), start + length - 1)
+
+
+def _jittered(x: Tensor, kind: int, strength: Tensor) -> Tensor:
+    """Return images with brightness (0), contrast (1), saturation (2) or hue (3) changed by a strength (B,)."""
+    if kind == 3:
+        return _hue_turned(x, strength) if x.shape[1] == 3 else x
+    if kind == 2 and x.shape[1] != 3:
+        return x
+    factor = _each(1 + strength)
+    if kind == 0:
+        return (x * factor).clamp(0, 1)
+    grey = _grey(x)
+    other = grey if kind == 2 else grey.mean((1, 2, 3), keepdim=True)
+    return (other + factor * (x - other)).clamp(0, 1)
+
+
+def _hue_turned(x: Tensor, turns: Tensor) -> Tensor:
+    """Return images (B, 3, H, W) whose hue, in HSV, is turned; grey pixels have none."""
+    red, green, blue = x.unbind(1)
+    value, index = x.max(1)
+    chroma = value - x.amin(1)
+    safe = torch.where(chroma > 0, chroma, 1.0)
+    sixths = torch.stack([(green - blue) / safe, 2 + (blue - red) / safe, 4 + (red - green) / safe], 1)
+    hue = sixths.gather(1, index.unsqueeze(1)).squeeze(1) + 6 * turns[:, None, None]
+    offsets = torch.tensor([5.0, 3.0, 1.0], device=x.device, dtype=x.dtype).reshape(1, 3, 1, 1)
+    k = (offsets + hue.unsqueeze(1)) % 6
+    return value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+def _grey(x: Tensor) -> Tensor:
+    """Return the brightness of images (B, K, H, W): weighted over three channels, else as they are."""
+    if x.shape[1] != 3:
+        return x
+    weights = torch.tensor(GREY, device=x.device, dtype=x.dtype).reshape(1, 3, 1, 1)
+    return (x * weights).sum(1, keepdim=True).expand_as(x)
+
+
+def _each(values: Tensor) -> Tensor:
+    return values.reshape(-1, 1, 1, 1)

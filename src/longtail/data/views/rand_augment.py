@@ -1,0 +1,58 @@
+"""RandAugment with magnitudes drawn at random, as semi-supervised learning uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from longtail.data.views import colour, geometry
+
+Operation = Callable[[Tensor, Tensor], Tensor]
+"""(uint8 images (B, K, H, W), value (B,) float64) -> uint8 images of the same shape."""
+
+POOL: dict[str, tuple[Operation, float, float]] = {
+    "auto_contrast": (colour.auto_contrast, 0.0, 1.0),
+    "brightness": (colour.brightness, 0.05, 0.95),
+    "colour": (colour.colour, 0.05, 0.95),
+    "contrast": (colour.contrast, 0.05, 0.95),
+    "equalize": (colour.equalize, 0.0, 1.0),
+    "identity": (colour.identity, 0.0, 1.0),
+    "posterize": (colour.posterize, 4.0, 8.0),
+    "rotate": (geometry.rotate, -30.0, 30.0),
+    "sharpness": (colour.sharpness, 0.05, 0.95),
+    "shear_x": (geometry.shear_x, -0.3, 0.3),
+    "shear_y": (geometry.shear_y, -0.3, 0.3),
+    "solarize": (colour.solarize, 0.0, 256.0),
+    "translate_x": (geometry.translate_x, -0.3, 0.3),
+    "translate_y": (geometry.translate_y, -0.3, 0.3),
+}
+"""Operation and range of its value: table 12 of Sohn et al. 2020, with the numbers of USB's code."""
+
+
+@dataclass(frozen=True)
+class RandAugment:
+    """`operations` changes an image, each drawn from the pool of 14, its value uniform in the operation's range.
+
+    The variant of FixMatch and USB: no global magnitude. USB applies n = 3, always; the first FixMatch n = 2, each with
+    probability 0.5 in a public port. Cubuk et al. 2020 fix the magnitude instead.
+    """
+
+    operations: int = 3
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return uint8 images (B, K, H, W); the images of one operation are changed together."""
+        size = (self.operations, len(images))
+        drawn = torch.randint(len(POOL), size, generator=generator)
+        share = torch.rand(size, generator=generator, dtype=torch.float64)
+        images = images.clone()
+        for chosen, magnitude in zip(drawn, share, strict=True):
+            for number, (operation, low, high) in enumerate(POOL.values()):
+                rows = torch.nonzero(chosen == number).flatten()
+                if len(rows) and operation is not colour.identity:
+                    value = (low + (high - low) * magnitude[rows]).to(images.device)
+                    rows = rows.to(images.device)
+                    images[rows] = operation(images[rows], value)
+        return images

@@ -1,0 +1,1 @@
+"""Another classifier on the features of a finished training."""

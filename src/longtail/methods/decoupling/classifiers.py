@@ -1,0 +1,109 @@
+"""Decoupled classifiers: the features of a finished training, and another classifier on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from longtail import losses, sampling
+from longtail.catalogue.compose import PLAIN, BaseMethod
+from longtail.catalogue.implied import Implied, uniform
+from longtail.catalogue.method import SELF, MakeStages, Method
+from longtail.catalogue.references import cited
+from longtail.data import Part, TrainingSet
+from longtail.engine import Built, Recipe, Stage
+from longtail.engine.stage import Build
+from longtail.facts.knobs import UnitFloat
+from longtail.facts.learner import Learner
+from longtail.learners import SupervisedLearner
+from longtail.models.heads.nearest import FEATURES
+
+Base = Annotated[Method, BaseMethod(slots=("classifier",))]
+Features = Annotated[str, FEATURES]
+MORE = 0.15
+"""30 epochs after 200: iNaturalist in the paper, and CIFAR in the Bag of Tricks of Zhang et al. 2021."""
+CHUNK = 1024
+"""Rows whose features are computed at a time."""
+
+
+def crt(*, base: Base = PLAIN, more: UnitFloat = MORE) -> Method:
+    """cRT, classifier re-training: a new linear classifier by class-balanced draws on the features of `base`.
+
+    loss = that of `base`; then, of the classifier alone, -log softmax(z)_y with P(class j) = 1 / C.
+
+    The first stage is `base` itself, whatever its loss and head, and is trained once for both. The second lasts the
+    share `more` of the recipe's epochs, of N draws each, with the recipe's learning rate from its start; more=0 omits
+    it and is `base`. The classifier is linear with a bias and initialised anew.
+
+    Kang et al. 2020, section 4. As in their code the body's weights are frozen but it stays in training mode: batch
+    norms continue to record running statistics, now of class-balanced batches, and dropout acts. Their second stage
+    has 10 epochs after 90 (ImageNet-LT) or 30 after 90 or 200 (iNaturalist; 0.15 is 30 after 200), learning rate 0.2
+    and cosine decay; ours has the recipe's rate and decay. Their sampler draws four images of each drawn class, and
+    none again before all of the class were drawn; ours draws each image independently, with replacement.
+    """
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            rows = data.labeled
+            network = recipe.network(rows, like=_trained(previous))
+            learner = SupervisedLearner(network, losses.CrossEntropyLoss(), frozen=["body"], moving_norms=True)
+            return Built(learner, rows.drawn(recipe.batch_size, sampling.ClassBalancedSampler(rows.targets)))
+
+        if more == 0:
+            return base.stages(recipe)
+        second = replace(recipe, epochs=max(1, round(more * recipe.epochs)))
+        return [*base.stages(recipe), _stage("classifier", build, second, second.epochs)]
+
+    return _decoupled(base, stages, prior=base.prior if more == 0 else uniform)
+
+
+def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
+    """NCM, nearest class mean: the classifier of `base` is replaced by the mean feature of every class.
+
+    predict argmax -||f - mu_j||^2 over j, f = (h - c) / ||h - c||, mu_j the mean of f in class j, c that of all h.
+
+    A second stage of no epochs: nothing is trained after `base`. h are the features of the training rows, without
+    augmentation and in evaluation mode. features="l2n": f = h / ||h||; "un": f = h. Class sizes do not enter the
+    decision, but the mean of few rows is uncertain.
+
+    Kang et al. 2020, section 4; to centre and to normalise is the default of their code ("cl2n"). These scores are at
+    least -4, so softmax of them is flat: they rank classes and are poor as probabilities.
+    """
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            rows, trained = data.labeled, _trained(previous)
+            network = recipe.network(rows, "ncm", like=trained, features=features)
+            network.to(next(trained.parameters()).device).eval()
+            network.head.fit(_features(network, rows), rows.targets)  # type: ignore[operator, union-attr]
+            return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), rows.drawn(recipe.batch_size))
+
+        return [*base.stages(recipe), _stage("means", build, recipe, 0)]
+
+    return _decoupled(base, stages, prior=uniform)
+
+
+def _stage(name: str, build: Build, recipe: Recipe, epochs: int) -> Stage:
+    return Stage(name, SELF, build, epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per)
+
+
+def _decoupled(base: Method, stages: MakeStages, prior: Implied | None) -> Method:
+    """Return the base with these stages, which fill its slot for the classifier."""
+    taken = base.taken | {"classifier"}
+    return replace(base, stages=stages, taken=taken, reference=cited("kang2020decoupling"), prior=prior)
+
+
+def _trained(previous: Learner | None) -> nn.Module:
+    assert isinstance(previous, SupervisedLearner)
+    return previous.network
+
+
+@torch.no_grad()
+def _features(network: nn.Module, rows: Part) -> Tensor:
+    """Return the inputs of the head (N, D) for all rows."""
+    device = next(network.parameters()).device
+    return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])  # type: ignore[operator]

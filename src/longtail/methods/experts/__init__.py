@@ -1,0 +1,1 @@
+"""Several classifiers that share a part of the network and are averaged."""

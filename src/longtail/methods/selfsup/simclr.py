@@ -1,0 +1,63 @@
+"""SimCLR: two views of a row attract each other, all other rows repel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from longtail.catalogue.encoders import encoder_stage, probe_stage
+from longtail.catalogue.method import Method
+from longtail.catalogue.references import cited
+from longtail.catalogue.tasks import SELF_SUPERVISED
+from longtail.engine import Recipe, Stage
+from longtail.facts.knobs import Knob, Positive, Range
+from longtail.facts.schedules import at
+from longtail.functional import nt_xent
+from longtail.learners.pair import PASSES
+
+Width = Annotated[int, Range(1, integer=True)]
+Passes = Annotated[str, PASSES]
+SDCLR_RECIPE: dict[str, Any] = {
+    "lr": 0.5, "batch_size": 512, "weight_decay": 1e-4, "decay": "cosine", "lr_per": "step", "warmup": 10,
+    "warmup_from": "zero",
+}  # fmt: skip
+"""Recipe of SDCLR, BCL and TS on long-tailed CIFAR, but for the 2000 epochs and the ResNet-18."""
+
+
+def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> Method:
+    """SimCLR: two views of a row attract each other, all others repel; a probe on the frozen features classifies.
+
+    loss = mean over 2N anchors i of -log( exp(s_ip / t) / sum_{k != i} exp(s_ik / t) ), labels unused.
+
+    s: cosines of the projections (2N, dim) of two contrastive views of N rows; p: the other view of the same row, one
+    of the 2N - 1 candidates. t may be a schedule. The projector is Linear, BatchNorm, ReLU, Linear, BatchNorm, as wide
+    as the features; it is dropped after training. passes: "joint" sends both views through the network as one batch, so
+    that batch norms share their statistics (SDCLR, BCL, TS); "split" sends one after the other (GH).
+
+    Then a probe is fitted on the features of the labelled training rows (`--probe`): logistic regression on all rows
+    unless another is named; all of them are in the table. Rows without labels train the encoder too.
+
+    Chen et al. 2020, eq. 1 and algorithm 1; their paper has no norms in the projector, their code has. t = 0.2 and
+    dim = 128 are those of the papers on long-tailed CIFAR, which train for 2000 epochs with batches of 512; released
+    code exponentiates similarities and overflows at t = 0.01, here it is a log-softmax.
+    """
+    return Method(
+        lambda recipe: simclr_stages(recipe, t, dim, passes),
+        cited("chen2020simple"),
+        task=SELF_SUPERVISED,
+        slots=frozenset({"update"}),
+        own=SDCLR_RECIPE,
+        trains="an encoder",
+    )
+
+
+def simclr_stages(recipe: Recipe, t: Knob, dim: int = 128, passes: str = "joint") -> Sequence[Stage]:
+    """Return the encoder, one training for every method that begins with it, and its probe."""
+    encoder = encoder_stage(
+        recipe,
+        f"simclr(t={t!r}, dim={dim}, passes={passes!r})",
+        lambda z1, z2, progress: nt_xent(z1, z2, at(t, progress, "t")),
+        passes=passes,
+        projection={"dim": dim},
+    )
+    return [encoder, probe_stage(recipe)]

@@ -1,0 +1,1 @@
+"""Methods for labelled rows and rows without labels."""

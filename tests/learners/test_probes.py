@@ -1,0 +1,125 @@
+"""Probes against scikit-learn and on problems whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, normalize
+from torch import Tensor, nn
+
+from longtail.engine import Recipe
+from longtail.learners.probes import PROBES, check_used, few_shot_rows, fit_linear
+from longtail.models.build import HEADS
+from longtail.models.heads import Neighbours
+
+COUNTS = (60, 25, 9, 4)
+
+
+def clusters(distance: float, counts: tuple[int, ...] = COUNTS, seed: int = 0, width: int = 6) -> tuple[Tensor, Tensor]:
+    """Gaussian classes around directions at right angles, `distance` from zero; one feature is constant."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    features = torch.randn(len(targets), width, generator=generator) + distance * torch.eye(width)[targets]
+    features[:, -1] = 1.0
+    return features, targets
+
+
+def probed(name: str, train: tuple[Tensor, Tensor], test: Tensor, weight: Tensor | None = None) -> Tensor:
+    kind, arguments = PROBES[name].head(len(train[0]))
+    head = HEADS[kind](train[0].shape[1], int(train[1].max()) + 1, **arguments)
+    PROBES[name].fit(head, *train, weight)
+    with torch.no_grad():
+        scores: Tensor = head(test)
+    return scores
+
+
+@pytest.mark.parametrize(("name", "k"), [("knn-10", 10), ("knn-1", 1)])
+def test_neighbours_are_those_of_scikit_learn(name: str, k: int) -> None:
+    (x, y), (new, _) = clusters(2.0), clusters(2.0, (30, 30, 30, 30), 1)
+    reference = KNeighborsClassifier(k, algorithm="brute").fit(normalize(x), y)
+    scores = probed(name, (x, y), new)
+    np.testing.assert_allclose(scores.exp(), reference.predict_proba(normalize(new)), atol=1e-6)
+    assert scores.argmax(1).tolist() == reference.predict(normalize(new)).tolist()
+
+
+def test_equal_votes_go_to_the_first_class_and_k_is_at_most_the_rows() -> None:
+    x, y = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.1], [0.1, 1.0]]), torch.tensor([1, 0, 1, 0])
+    head = Neighbours(2, 3, rows=4, k=10)
+    head.fit(x, y)
+    assert head.k == 4
+    scores = head(torch.tensor([[1.0, 0.5]]))
+    assert scores.exp()[0].tolist() == pytest.approx([0.5, 0.5, 0.0], abs=1e-6)
+    assert scores.argmax(1).tolist() == [0]
+    # features are compared by direction
+    assert head(torch.tensor([[70.0, 35.0]])).equal(scores)
+
+
+@pytest.mark.parametrize("counts", [COUNTS, (30, 12)])
+def test_the_linear_probe_is_scikit_learns_logistic_regression(counts: tuple[int, ...]) -> None:
+    (x, y), (new, _) = clusters(1.0, counts), clusters(1.0, (20,) * len(counts), 1)
+    reference = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x.double(), y)
+    found = probed("linear", (x, y), new).double().softmax(1)
+    np.testing.assert_allclose(found, reference.predict_proba(new.double()), atol=1e-5)
+
+
+def test_its_gradient_is_zero() -> None:
+    x, y = clusters(1.0)
+    head = nn.Linear(6, 4)
+    fit_linear(head, x, y)
+    std = x.std(0, correction=0).double()
+    std[-1] = 1.0
+    z = (x.double() - x.double().mean(0)) / std
+    w = (head.weight.detach().double() * std).requires_grad_()
+    b = (head.bias.detach().double() + head.weight.detach().double() @ x.double().mean(0)).requires_grad_()
+    loss = nn.functional.cross_entropy(z @ w.T + b, y, reduction="sum") + w.square().sum() / 2
+    slopes = torch.autograd.grad(loss, (w, b))
+    assert max(float(g.abs().max()) for g in slopes) < 0.02
+
+
+def test_a_row_of_weight_two_is_two_rows() -> None:
+    (x, y), (new, _) = clusters(1.0), clusters(1.0, (5, 5, 5, 5), 1)
+    weight = torch.where(torch.arange(len(y)) < 9, 2.0, 1.0)
+    weighted = probed("linear", (x, y), new, weight)
+    twice = probed("linear", (torch.cat([x, x[:9]]), torch.cat([y, y[:9]])), new)
+    torch.testing.assert_close(weighted, twice, rtol=1e-2, atol=2e-2)
+    assert not torch.allclose(weighted, probed("linear", (x, y), new), atol=0.1)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_classes_far_apart_are_told_and_noise_is_not(name: str) -> None:
+    counts = (60, 25, 15, 12)  # of ten neighbours a class of fewer rows is outvoted, however near
+    for distance, low, high in ((20.0, 1.0, 1.0), (0.0, 0.05, 0.5)):
+        new, truth = clusters(distance, (50,) * 4, 1)
+        right = probed(name, clusters(distance, counts), new).argmax(1) == truth
+        balanced = torch.stack([right[truth == j].float().mean() for j in range(4)]).mean()
+        assert low <= float(balanced) <= high
+
+
+def test_few_shots_are_equally_many_rows_of_each_class_drawn_by_a_seed() -> None:
+    _, y = clusters(1.0)
+    rows = few_shot_rows(y, 4)
+    assert y[rows].bincount().tolist() == [4] * 4
+    assert rows.equal(few_shot_rows(y, 4))
+    assert not rows.equal(few_shot_rows(y, 4, seed=1))
+    x, new = clusters(1.0)[0], clusters(1.0, (9,) * 4, 1)[0]
+    head = nn.Linear(6, 4)
+    fit_linear(head, x[rows], y[rows])
+    assert probed("few-shot", (x, y), new).equal(head(new).detach())
+
+
+def test_a_probe_where_there_is_none() -> None:
+    with pytest.raises(ValueError, match=r"^probe must be one of linear, few-shot, knn-10, knn-1, got 'svm'"):
+        Recipe(probe="svm")
+    with pytest.raises(ValueError, match=r"^probe \(--probe\) must be left out .*, got 'knn-1' for a partial task"):
+        check_used("knn-1", "partial")
+    check_used("linear", "supervised")
+    check_used("knn-1", "self-supervised")
+
+
+def test_the_default_probe_is_no_part_of_a_recipes_identity() -> None:
+    assert "probe" not in Recipe().to_json()
+    assert Recipe(probe="knn-1").to_json()["probe"] == "knn-1"
