@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 from tests.losses.contract import support_tables
@@ -78,6 +79,22 @@ def comparing_a_table() -> str:
     return "\n".join(lines)
 
 
+def deferral(part: str) -> str:
+    """Balanced accuracy under each course of the learning rate, as committed; (predictions other than ce's)."""
+    data = json.loads((RESULTS / f"deferral-{part}.json").read_text())["data"]
+    methods = list(next(iter(next(iter(data.values())).values()))["methods"])
+    lines = ["| data | learning rate | " + " | ".join(methods) + " |", "|---|---|" + "---:|" * len(methods)]
+    for name, courses in data.items():
+        for course, measured in courses.items():
+            cells = []
+            for method in methods:
+                row = measured["methods"][method]
+                mean, other = (sum(row[k]) / len(row[k]) for k in ("balanced_accuracy", "differ"))
+                cells.append(f"{100 * mean:.1f}" + ("" if method == "ce" else f" ({other:.0f})"))
+            lines.append(f"| {name}, {measured['rows']} | {course} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 GENERATED = {
     ("README.md", "methods"): lambda: table(overview()),
     ("docs/losses-support.md", "support"): support_tables,
@@ -87,6 +104,8 @@ GENERATED = {
     ("docs/performance.md", "train-step"): train_step,
     ("docs/performance.md", "reading-images"): reading_images,
     ("docs/performance.md", "comparing-a-table"): comparing_a_table,
+    ("docs/decisions/0014-deferral.md", "deferral-choose"): partial(deferral, "choose"),
+    ("docs/decisions/0014-deferral.md", "deferral-test"): partial(deferral, "test"),
 }
 
 

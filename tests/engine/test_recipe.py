@@ -12,7 +12,8 @@ from torch import nn
 
 from longtail.data import load
 from longtail.engine import Recipe
-from longtail.engine.default_recipe import default_recipe
+from longtail.engine.default_recipe import LDAM, default_recipe
+from longtail.methods import method
 
 
 def test_the_ldam_recipe_epoch_by_epoch() -> None:
@@ -93,3 +94,17 @@ def test_the_default_recipe_fits_the_size_of_the_data() -> None:
     digits = default_recipe(load("digits"))
     assert (digits.epochs, digits.batch_size) == (100, 32)  # 276 images: 9 steps an epoch, 900 in all
     assert default_recipe(load("digits"), epochs=7, lr=None).epochs == 7
+
+
+def test_small_data_have_a_cosine_and_asking_for_drops_gives_drops() -> None:
+    splits = load("digits")
+    assert default_recipe(splits).decay == "cosine"
+    asked = default_recipe(splits, drop=0.1)
+    assert (asked.decay, asked.drop) == ("steps", 0.1)
+    assert default_recipe(splits, drop=0.1, decay="cosine").decay == "cosine"
+    own = method("logit-adjusted").under(default_recipe(splits, kind="own"))
+    assert (own.decay, own.drop) == ("steps", 0.1)  # its paper's drops
+
+
+def test_the_published_recipe_keeps_its_drops() -> None:
+    assert (LDAM.decay, LDAM.drop, LDAM.epochs) == ("steps", 0.01, 200)

@@ -41,6 +41,8 @@ def default_recipe(splits: Splits, network: Factory | None = None, **changes: An
     given = {k: v for k, v in changes.items() if v is not None}
     if network is not None:
         _check_own(splits, given)
+    if "drop" in given:
+        given.setdefault("decay", "steps")  # a cosine has no drops
     size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))
     recipe = _of_size(splits, size, given)
     if splits.unlabeled is not None and recipe.steps is None:
@@ -86,9 +88,13 @@ def _semi_supervised(recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
 
 
 def _small(size: int, batch: int) -> Recipe:
-    """The LDAM recipe for small in-memory data: 20 to 200 epochs, as many as make STEPS_SMALL steps."""
+    """The recipe for small in-memory data: 20 to 200 epochs, as many as make STEPS_SMALL steps; a cosine.
+
+    After a drop of 100x the few steps that remain change nothing, deferred weights included
+    (docs/decisions/0014-deferral.md).
+    """
     steps = -(-size // batch)
-    return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch)
+    return Recipe(epochs=min(200, max(20, STEPS_SMALL // steps)), batch_size=batch, decay="cosine")
 
 
 def _for_table(preparation: Any, recipe: Recipe, given: dict[str, Any]) -> Recipe:

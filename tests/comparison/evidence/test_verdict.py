@@ -243,6 +243,28 @@ def test_a_copy_of_the_reference_differs_by_nothing_and_never_wins() -> None:
     assert verdict(only).sentence.startswith("Nothing is shown to beat ce")
 
 
+def test_a_method_that_predicts_the_same_in_some_seeds_is_noted_with_their_number() -> None:
+    y, p = noisy(14, [0.6, 0.9])
+    p["often"] = p["ce"].copy()
+    p["often"][1, 0] = (p["often"][1, 0] + 1) % 4
+    notes = compare_to_reference(p, y, "ce", num_classes=4).notes
+    assert "often predicts the same as ce in 2 of 3 seeds" in notes
+    assert not [note for note in notes if note.startswith("m1 predicts")]
+    alone = compare_to_reference({"ce": p["ce"][:1], "often": p["often"][:1]}, y, "ce", num_classes=4)
+    assert alone.notes[1:] == ("often predicts the same as ce",)
+
+
+def test_rows_of_weight_zero_do_not_count_in_the_note() -> None:
+    y, p = noisy(14, [0.6])
+    p["copy"] = p["ce"].copy()
+    p["copy"][:, 0] = (p["copy"][:, 0] + 1) % 4
+    weight = np.ones(len(y))
+    weight[0] = 0
+    notes = compare_to_reference(p, y, "ce", num_classes=4, sample_weight=weight).notes
+    assert "copy predicts the same as ce" in notes
+    assert not [n for n in compare_to_reference(p, y, "ce", num_classes=4).notes if "predicts the same" in n]
+
+
 def test_other_errors_on_the_same_examples_are_no_difference() -> None:
     y = np.repeat([0, 1, 2], 10)
     a = np.where(np.arange(30) % 3 == 0, (y + 1) % 3, y)[None]

@@ -28,7 +28,7 @@ class Layout:
     ``cells``: (method, seed) of each row. ``pairs``: K times (method, what it is compared with).
     ``pairing``: (K, R), differences as combinations of rows.
     ``varies``: (R,), 0 where a method predicts the same in all its several seeds (a closed-form baseline).
-    ``same``: (K,), predictions equal in every seed of the pair. ``paired_seeds``: the seeds of each pair.
+    ``paired_seeds``: the seeds of each pair.
     """
 
     reference: str
@@ -39,7 +39,6 @@ class Layout:
     targets: Labels
     pairing: Floats
     varies: Floats
-    same: NDArray[np.bool_]
     paired_seeds: dict[Pair, tuple[int, ...]]
 
     def without_zero_weights(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
@@ -50,6 +49,20 @@ class Layout:
             raise ValueError("sample_weight must be > 0 for some test example, got only 0; correct the weights")
         used = weight > 0
         return replace(self, predictions=self.predictions[:, used], targets=self.targets[used]), weight[used]
+
+    @cached_property
+    def same_seeds(self) -> dict[Pair, tuple[int, ...]]:
+        """The seeds in which both of a pair predict the same class for every example."""
+        row = dict(zip(self.cells, self.predictions, strict=True))
+        return {
+            (method, other): tuple(s for s in seeds if np.array_equal(row[method, s], row[other, s]))
+            for (method, other), seeds in self.paired_seeds.items()
+        }
+
+    @property
+    def same(self) -> NDArray[np.bool_]:
+        """(K,), predictions equal in every seed of the pair."""
+        return np.array([self.same_seeds[pair] == self.paired_seeds[pair] for pair in self.pairs])
 
     def paired_values(self, values: Floats, pair: Pair) -> Floats:
         """Return the per-seed differences of a pair."""
@@ -106,8 +119,12 @@ class Layout:
             counts = [len(self.paired_seeds[pair]) for pair in short]
             listed = [f"{name} ({count} of {len(seeds)})" for name, count in zip(named, counts, strict=True)]
             notes.append(f"compared on fewer seeds: {', '.join(listed)}")
-        same = [pair for pair, same in zip(self.pairs, self.same, strict=True) if same]
-        return (*notes, *(f"{method} predicts the same as {other}" for method, other in same))
+        for pair in self.pairs:
+            same, paired = len(self.same_seeds[pair]), len(self.paired_seeds[pair])
+            if same:
+                part = "" if same == paired else f" in {same} of {paired} seeds"
+                notes.append(f"{pair[0]} predicts the same as {pair[1]}{part}")
+        return tuple(notes)
 
 
 def lay_out(
@@ -156,7 +173,6 @@ def lay_out(
         targets=labels,
         pairing=pairing,
         varies=np.array([float(method not in fixed) for method, _ in cells]),
-        same=np.array([all(np.array_equal(rows[m, s], rows[o, s]) for s in paired[m, o]) for m, o in pairs]),
         paired_seeds=paired,
     )
 

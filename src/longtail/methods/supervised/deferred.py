@@ -13,7 +13,7 @@ from longtail.facts.schedules import switch
 
 ClassWeight = Annotated[str, Choice(("effective", "inverse", "sqrt"))]
 START = 0.8
-"""Share of the epochs before re-balancing begins: at the first drop of the learning rate (epoch 160 of 200)."""
+"""Share of the epochs before re-balancing begins: the first drop of the learning rate in the LDAM recipe (160/200)."""
 
 
 def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") -> Method:

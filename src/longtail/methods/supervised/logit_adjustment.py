@@ -11,7 +11,7 @@ from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat
 from longtail.methods.supervised.plain import PLAIN
 
-OWN = {"weight_decay": 1e-4, "drop": 0.1}
+OWN = {"weight_decay": 1e-4, "decay": "steps", "drop": 0.1}
 """Its paper, appendix D: weight decay 1e-4, drops of 10x; the released code trains six times as long."""
 
 
