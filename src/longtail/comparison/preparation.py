@@ -111,7 +111,8 @@ def _resolve_baseline(baseline: str | Method) -> Method:
 
 def _check_baseline(baseline: Method, task: str, splits: Splits) -> None:
     """Raise ValueError where methods of the task cannot be compared with it, or it cannot learn from these data."""
-    if role(task, baseline.task, baseline.spec) in (None, CONTEXT):
+    part = role(task, baseline.task, baseline.spec)
+    if part is None or (part == CONTEXT and baseline.task != task):
         raise ValueError(
             f"baseline must be a method of the task, {task}, got {baseline.spec!r}, which is {baseline.task}; see "
             f"longtail methods --task {task}"
