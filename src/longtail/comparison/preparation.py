@@ -11,7 +11,7 @@ from typing import Any
 
 from longtail.catalogue.method import Method
 from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
-from longtail.comparison.data_warnings import warn_of_small_classes
+from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.input_data import load_folds, load_splits
 from longtail.data import Splits, TrainingSet, load
@@ -73,6 +73,7 @@ def prepare(
     data_folds = None if folds is None else load_folds(data, y, folds, options)
     splits = load_splits(data, y, options) if data_folds is None else data_folds.splits(0, 0)
     warn_of_small_classes(data_folds or splits)
+    warn_of_joined_names(splits.classes)
     task = task_of(splits.train, splits.unlabeled, task)
     if reference is not None:
         _check_baseline(reference, task, splits)
