@@ -71,7 +71,8 @@ def about(summary: Summary) -> list[str]:
     data, seeds = summary["data"], summary["seeds"]
     counts = sorted(data["class_counts"], reverse=True)
     steps = summary["recipe"].get("steps")
-    epochs = f"{summary['recipe']['epochs']} epochs" + (f" of {steps} steps" if steps else "")
+    count = summary["recipe"]["epochs"]
+    epochs = f"{count} epoch{'s' * (count != 1)}" + (f" of {steps} steps" if steps else "")
     rule = group_rule(data["groups"]["rule"], counts) + ("" if counts_known(summary) else ", expected")
     lines = [
         f"{data['name']}: {training_examples(summary)}, {sum(data['test_counts']):.9g} test examples; {len(seeds)} "
