@@ -140,8 +140,11 @@ class TestGoodInput:
         assert compare("--dry-run", methods="ldam,logit-adjusted-posthoc") == 0
         out = capsys.readouterr().out
         assert "methods   ce, ldam, logit-adjusted-posthoc" in out
-        assert "runs      3 with 1 seeds (0 finished, 2 to train" in out
+        assert "runs      3 with 1 seed (0 finished, 2 to train, the others share a training)" in out
+        assert ", less than 1 s a training" in out
         assert "folder    runs/good" in out
+        assert compare("--dry-run", methods="ldam") == 0
+        assert "(0 finished, 2 to train), " in capsys.readouterr().out
         assert run(["train", "good.npz", "--dry-run"]) == 0
         assert "would train logit-adjusted, seed 0" in capsys.readouterr().out
         assert sorted(here.rglob("*")) == before

@@ -118,7 +118,10 @@ class TestResult:
     def test_plain_training_alone_gives_no_verdict(self) -> None:
         result = run(methods="ce", seeds=1)
         assert result.summary["verdict"] is None
-        assert result.verdict == "No verdict: it needs finished runs of ce and of another method."
+        assert result.verdict == (
+            "No verdict: ce is the reference, and no other method was named to compare with it; name more (--methods), "
+            "or another reference (--baseline METHOD)."
+        )
 
     def test_a_validation_part_lets_the_threshold_join(self) -> None:
         result = run(methods="quick", val=0.2, seeds=1, epochs=1)

@@ -211,3 +211,13 @@ def test_a_loop_that_is_left_leaves_no_worker_behind() -> None:
     assert len(set(multiprocessing.active_children()) - before) == 2
     reading.close()
     assert set(multiprocessing.active_children()) <= before
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_joined_rows_are_those_of_both_without_labels(workers: int) -> None:
+    first, second = torch.tensor([5, 69, 1]), torch.tensor([40, 5])
+    joined = mapped(workers=workers).take(first).joined(mapped(Files(255 - IMAGES)).take(second))
+    inputs = torch.cat([IMAGES[first], 255 - IMAGES[second]])
+    assert (joined.kind, len(joined), joined.sample_weight) == ("none", 5, None)
+    assert same(batches(joined), batches(Examples(inputs, torch.zeros(5, 0), NAMES, batch_size=16)))
+    assert mapped().joined(mapped()).take(torch.tensor([139])).batch(torch.tensor([0]))["inputs"].equal(IMAGES[-1:])

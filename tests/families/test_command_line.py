@@ -279,7 +279,7 @@ class TestRefusals:
             (["sets.npz", "--methods", "ce"], "needs one label a row"),
             (["digits", "--methods", "fixmatch"], "needs rows without labels"),
             (["digits", "--methods", "oracle"], "needs true labels"),
-            (["digits", "--task", "self-supervised", "--methods", "proden"], "needs candidate sets"),
+            (["digits", "--task", "self-supervised", "--methods", "proden"], "no part in a self-supervised comparison"),
         ],
         ids=lambda value: " ".join(value),
     )

@@ -69,6 +69,17 @@ class TestAnotherBaseline:
         with pytest.raises(ValueError, match=f"^{line} --task {task}$"):
             compared(task, baseline=baseline)
 
+    def test_is_recommended_where_the_tasks_reference_is_alone(self) -> None:
+        result = compared("self-supervised", methods="simclr")
+        assert result.verdict.startswith("No verdict: simclr is the reference, and no other method was named")
+        assert result.verdict.endswith("or another reference (--baseline random-encoder).")
+
+    def test_may_be_a_context_row_of_its_task(self) -> None:
+        summary = compared("self-supervised", baseline="random-encoder", methods="simclr").summary
+        roles = {row["method"]: row["role"] for row in summary["rows"]}
+        assert roles == {"random-encoder": "reference", "simclr": "method", "ce": "context"}
+        assert "random-encoder" in summary["verdict"]["sentence"]
+
     def test_is_the_reference_of_its_task(self) -> None:
         summary = compared("self-supervised", baseline="simclr-ts", methods="simclr").summary
         roles = {row["method"]: row["role"] for row in summary["rows"]}
@@ -171,21 +182,41 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("task", "spec", "why"),
         [
-            ("supervised", "proden", "is partial and needs candidate sets, got labels that are given"),
-            ("supervised", "fixmatch", "is semi-supervised and needs rows without labels besides, got none"),
-            ("supervised", "simclr", "is self-supervised and has no part in a supervised comparison"),
+            (
+                "supervised",
+                "proden",
+                r"partial and needs candidate sets, got one label a row; pass .*\(--candidates\)",
+            ),
+            (
+                "supervised",
+                "fixmatch",
+                r"needs rows without labels besides, got none; pass unlabeled \(--unlabeled\)",
+            ),
+            (
+                "supervised",
+                "simclr",
+                r"has no part in a supervised comparison; pass .* \(--task self-supervised\)",
+            ),
             ("semi-supervised", "proden", "is partial and needs candidate sets"),
-            ("semi-supervised", "simclr", "has no part in a semi-supervised comparison"),
-            ("partial", "ce-drw", "is supervised and needs one label a row, got labels that are candidates"),
+            (
+                "semi-supervised",
+                "simclr",
+                r"no part in a semi-supervised comparison; pass .* \(--task self-supervised\)",
+            ),
+            ("partial", "ce-drw", "is supervised and needs one label a row, got candidate sets; see"),
             ("partial", "fixmatch", "is semi-supervised and needs one label a row"),
-            ("self-supervised", "fixmatch", "is semi-supervised and needs rows without labels"),
+            (
+                "self-supervised",
+                "fixmatch",
+                "no part in a self-supervised comparison; see .* --task self-supervised",
+            ),
         ],
     )
     def test_a_method_of_another_task_in_one_line_before_anything_is_written(
         self, tmp_path: Path, task: str, spec: str, why: str
     ) -> None:
         with pytest.raises(
-            ValueError, match=f"^method '{spec}' [^\n]*{why}[^\n]*; see longtail methods --task [a-z-]+$"
+            ValueError, match=f"^method '{spec}' (?=[^\n]*{why})[^\n]*(;|, or) see longtail methods --task [a-z-]+$"
         ):
             compared(task, methods=spec, out=tmp_path / "out")
         assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ import pytest
 from tests.methods.task_data import splits
 
 from longtail.cli import run
+from longtail.comparison import prepare
 from longtail.data import load
 from longtail.inspection import inspection, rules
 
@@ -124,3 +125,25 @@ class TestOnTheCommandLine:
         assert "imbalance ratio unknown" in text
         assert "Gini coefficient unknown" in text
         assert "Cannot be known" in text
+
+
+class TestNamesThatJoinClasses:
+    @pytest.mark.parametrize("separator", ["|", ";", ", ", "/"])
+    def test_may_be_candidate_sets(self, separator: str, caplog: pytest.LogCaptureFixture) -> None:
+        names = ["cat", "dog", f"cat{separator}dog", f"dog{separator}emu", "emu", "a/b"]
+        rows = np.random.default_rng(0).normal(size=(72, 3))
+        data = load(rows, np.repeat(names, 12))
+        document = inspection(data)
+        joined = sorted(names[2:4])
+        assert document["labels"]["joined"] == {"separator": separator.strip(), "names": joined}
+        (line,) = [line for line in document["findings"] if "join names of other classes" in line]
+        assert line.endswith(f'where one of them is true, pass --candidates "{separator.strip()}" '
+                             f'(candidates="{separator.strip()}")')  # fmt: skip
+        prepare(data, methods="ce")
+        assert line in caplog.text
+
+    def test_of_other_names_nothing_is_said(self, caplog: pytest.LogCaptureFixture) -> None:
+        data = load(np.random.default_rng(0).normal(size=(48, 3)), np.repeat(["a|b", "a", "c|d", "c"], 12))
+        assert inspection(data)["labels"]["joined"] is None
+        prepare(data, methods="ce")
+        assert "join names" not in caplog.text

@@ -258,6 +258,6 @@ class TestRealTables:
         assert (found["duplicates"]["rows"], found["duplicates"]["sets"]) == (copies, sets)
         assert (found["conflicts"]["rows"], found["conflicts"]["errors"]) == (conflicting, errors)
         assert found["columns"]["leaking"] == found["columns"]["constant"] == []
-        assert found["labels"] == {"twins": [], "unseen": []}
+        assert found["labels"] == {"twins": [], "unseen": [], "joined": None}
         assert found["columns"]["identifying"] == []
         assert ",estimators" in told(found, "compare")["command"]

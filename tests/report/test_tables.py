@@ -55,6 +55,12 @@ def test_the_reference_has_the_name_that_the_summary_gives() -> None:
         assert not re.search(r"\bce\b|_ce_", text)
 
 
+@pytest.mark.parametrize(("epochs", "words"), [(1, "1 epoch of 7 steps"), (3, "3 epochs of 7 steps")])
+def test_one_epoch_is_one(epochs: int, words: str) -> None:
+    comparison = summary(recipe={**summary()["recipe"], "epochs": epochs, "steps": 7})
+    assert f", {words}, last epoch." in tables.about(comparison)[0]
+
+
 def test_context_is_marked_and_explained() -> None:
     beside = row("ce", 0.9, [0.9] * 3, difference=None, role="context")
     comparison = summary(task="self-supervised", rows=[*summary()["rows"], beside])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from longtail.catalogue.method import Builders, Method
 from longtail.catalogue.resolve import resolve, split_specs
-from longtail.catalogue.tasks import role
+from longtail.catalogue.tasks import SELF_SUPERVISED, role
 from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
 
@@ -107,9 +107,11 @@ def _misfit(
         return f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)"
     rows = data if data is None or isinstance(data, TrainingSet) else TrainingSet(data)
     reason = None if rows is None else one.refuses(rows.labeled, rows.unlabeled)
-    if reason is None and task is not None and role(task, one.task, one.spec) is None:
+    # a task that was requested does not follow from the rows, so what these lack is beside the point
+    if (reason is None or task == SELF_SUPERVISED) and task is not None and role(task, one.task, one.spec) is None:
         reason = f"method {one.key!r} is {one.task} and has no part in a {task} comparison"
-        return f"{reason}; see longtail methods --task {task}"
+        asked = f'pass task="{SELF_SUPERVISED}" (--task {SELF_SUPERVISED}), or ' if one.task == SELF_SUPERVISED else ""
+        return f"{reason}; {asked}see longtail methods --task {task}"
     if reason is None and recipe is not None and rows is not None:
         return one.refuses_network(recipe, rows.labeled)
     return reason

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from longtail.data import Examples, Part, TrainingSet
+from longtail.data import MappedExamples, Part, TrainingSet
 from longtail.data.label_kinds import unlabeled
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
@@ -71,15 +71,17 @@ def all_rows(data: TrainingSet) -> Part:
     """Return every training row without its label, so that rows that never had one take part.
 
     Raises:
-        ValueError: rows without labels that do not lie in memory beside the labelled ones.
+        ValueError: of the rows with and without labels one part is in memory and the other is not.
     """
     rows, rest = data.labeled, data.unlabeled
     if rest is None:
         return rows
-    if not (isinstance(rows, Examples) and isinstance(rest, Examples)):
+    if isinstance(rows, MappedExamples) and isinstance(rest, MappedExamples):
+        return rows.joined(rest)
+    if isinstance(rows, MappedExamples) or isinstance(rest, MappedExamples):
         raise ValueError(
-            "an encoder is trained on rows with and without labels together only in memory, got data that are read "
-            "row by row; leave out the unlabelled rows"
+            "unlabeled rows must lie in memory where the labelled rows do, got one part that is read row by row; give "
+            "both alike"
         )
     inputs = torch.cat([rows.inputs, rest.inputs])
     return replace(rows, inputs=inputs, targets=unlabeled(len(inputs)).to(inputs.device), sample_weight=None)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
 from longtail.catalogue.references import Reference
-from longtail.catalogue.tasks import SUPERVISED, TASKS, task_of, unmet_needs
+from longtail.catalogue.tasks import SUPERVISED, TASKS, unmet_needs
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
@@ -135,8 +135,7 @@ class Method:
         if self.needs_truth:
             return None  # whatever labels the rows have; `data.true_labels` refuses data without true ones
         if (why := unmet_needs(self.task, rows, unlabeled)) is not None:
-            way_out = f"see longtail methods --task {task_of(rows, unlabeled)}"
-            return f"method {self.key!r} is {self.task} and {why}; {way_out}"
+            return f"method {self.key!r} is {self.task} and {why}"
         why = None if self.misfit is None else self.misfit(rows)
         return None if why is None else f"method {self.key!r} {why}"
 

@@ -44,6 +44,11 @@ TASKS = {
 """The one definition of every task."""
 NEEDED = {GIVEN: "one label a row", CANDIDATES: "candidate sets", NONE: "rows without labels"}
 """Kinds of labels in words."""
+GIVEN_BY = {
+    CANDIDATES: "pass candidates (--candidates), make them from clean data with ambiguity=0.3 (--ambiguity 0.3)",
+    NONE: "pass unlabeled (--unlabeled), hide labels of clean data with labeled=0.2 (--labeled 0.2)",
+}
+"""The options that give labels of a kind."""
 
 
 def task_of(rows: Part, unlabeled: Part | None = None, asked: str | None = None) -> str:
@@ -65,13 +70,16 @@ def task_of(rows: Part, unlabeled: Part | None = None, asked: str | None = None)
 
 
 def unmet_needs(task: str, rows: Part, unlabeled: Part | None = None) -> str | None:
-    """Return what methods of a task need and these rows lack, in words; None where they can learn from them."""
+    """Return what methods of a task need and these rows lack, with a way out; None where they can learn from them."""
     needs = TASKS[task]
     if rows.kind != needs.labels:
-        return f"needs {NEEDED[needs.labels]}, got labels that are {rows.kind}"
-    if needs.unlabeled and unlabeled is None:
-        return f"needs {NEEDED[NONE]} besides, got none"
-    return None
+        lacking, why = needs.labels, f"needs {NEEDED[needs.labels]}, got {NEEDED[rows.kind]}"
+    elif needs.unlabeled and unlabeled is None:
+        lacking, why = NONE, f"needs {NEEDED[NONE]} besides, got none"
+    else:
+        return None
+    way_out = f"{GIVEN_BY[lacking]}, or " if lacking in GIVEN_BY else ""
+    return f"{why}; {way_out}see longtail methods --task {task_of(rows, unlabeled)}"
 
 
 def role(task: str, method_task: str, spec: str, reference: str | None = None) -> str | None:

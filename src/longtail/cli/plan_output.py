@@ -26,9 +26,12 @@ def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool)
         print_lines(f"task      {plan['task']}")
     print_lines(f"methods   {', '.join(plan['methods'])}")
     folded = f" and {plan['folds']} folds" if plan["folds"] else ""
-    print_lines(f"runs      {plan['runs']} with {plan['seeds']} seeds{folded} ({plan['finished']} finished, "
-          f"{plan['trainings']} to train, the others share a training), {plan['epochs']} epochs, {side}")  # fmt: skip
-    print_lines(f"time      about {duration(plan['seconds'])}, {duration(plan['seconds_per_training'])} a training "
+    shared = ", the others share a training" if plan["sharing"] else ""
+    seeds, epochs = (f"{plan[name]} {name if plan[name] > 1 else name[:-1]}" for name in ("seeds", "epochs"))
+    print_lines(f"runs      {plan['runs']} with {seeds}{folded} ({plan['finished']} finished, "
+          f"{plan['trainings']} to train{shared}), {epochs}, {side}")  # fmt: skip
+    each = duration(plan["seconds_per_training"]) if plan["seconds_per_training"] >= 1 else "less than 1 s"
+    print_lines(f"time      about {duration(plan['seconds'])}, {each} a training "
         "(from short trainings of these methods, measured now)")  # fmt: skip
     on_gpu = f", {size(plan['gpu_memory'])} on the GPU" if plan["gpu_memory"] else ""
     print_lines(f"memory    about {size(plan['memory'])}{on_gpu}, with {side}")

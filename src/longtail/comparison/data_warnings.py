@@ -1,9 +1,10 @@
-"""Warnings about the data before training: columns that identify rows, classes with few test examples."""
+"""Warnings about the data before training: columns that identify rows, few test examples, joined class names."""
 
 from __future__ import annotations
 
 import logging
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -12,7 +13,8 @@ from longtail.data import Splits
 from longtail.data.pool import Pool
 from longtail.data.read.tables.table import Table
 from longtail.data.split.folds import Folds
-from longtail.inspection.findings import few_tests_sentence, identifier_sentences
+from longtail.inspection.class_names import of_several_classes
+from longtail.inspection.findings import few_tests_sentence, identifier_sentences, joined_names_sentence
 from longtail.inspection.subject import flagged_columns
 from longtail.report.printable import shown
 
@@ -37,4 +39,10 @@ def warn_of_small_classes(data: Splits | Folds) -> None:
     targets = data.test.targets.cpu() if isinstance(data, Splits) else data.pool.known[data.tested]
     counts = torch.bincount(targets, minlength=len(data.classes)).tolist()
     if sentence := few_tests_sentence(dict(zip(data.classes, counts, strict=True))):
+        log.warning("%s", sentence)
+
+
+def warn_of_joined_names(classes: Sequence[str]) -> None:
+    """Log the sentence on class names such as "cat|dog", which may be candidate sets, as `longtail inspect` has it."""
+    for sentence in joined_names_sentence(of_several_classes(classes)):
         log.warning("%s", sentence)

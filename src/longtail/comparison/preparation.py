@@ -11,7 +11,7 @@ from typing import Any
 
 from longtail.catalogue.method import Method
 from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
-from longtail.comparison.data_warnings import warn_of_small_classes
+from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.input_data import load_folds, load_splits
 from longtail.data import Splits, TrainingSet, load
@@ -78,6 +78,7 @@ def prepare(
     data_folds = None if folds is None else load_folds(data, y, folds, options)
     splits = load_splits(data, y, options) if data_folds is None else data_folds.splits(0, 0)
     warn_of_small_classes(data_folds or splits)
+    warn_of_joined_names(splits.classes)
     task = task_of(splits.train, splits.unlabeled, task)
     recipe = default_recipe(splits, network, **recipe_options)
     if reference is not None:
@@ -117,7 +118,8 @@ def _resolve_baseline(baseline: str | Method) -> Method:
 
 def _check_baseline(baseline: Method, task: str, splits: Splits, recipe: Recipe) -> None:
     """Raise ValueError where methods of the task cannot be compared with it, or it cannot learn from these data."""
-    if role(task, baseline.task, baseline.spec) in (None, CONTEXT):
+    part = role(task, baseline.task, baseline.spec)
+    if part is None or (part == CONTEXT and baseline.task != task):
         raise ValueError(
             f"baseline must be a method of the task, {task}, got {baseline.spec!r}, which is {baseline.task}; see "
             f"longtail methods --task {task}"

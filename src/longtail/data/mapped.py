@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
-from longtail.data.label_kinds import GIVEN
+from longtail.data.label_kinds import GIVEN, unlabeled
 from longtail.data.rows import BatchedRows
 from longtail.facts import subprocesses
 
@@ -85,6 +85,19 @@ class MappedExamples(BatchedRows):
     def to(self, device: str | torch.device) -> MappedExamples:
         """Return the same rows with batches on another device; targets move now, inputs batch by batch."""
         return replace(self, device=device, **self._labels(lambda values: values.to(device)))
+
+    def joined(self, other: MappedExamples) -> MappedExamples:
+        """Return these rows and then those of another, without labels and weights; the rest is as of these."""
+        parts: list[Any] = [Subset(part.dataset, part._behind()) for part in (self, other)]  # type: ignore[arg-type]
+        targets = unlabeled(len(self) + len(other)).to(self.targets.device)
+        return replace(
+            self, dataset=ConcatDataset(parts), targets=targets, identity=f"{self.identity} {other.identity}",
+            rows=None, sample_weight=None,
+        )  # fmt: skip
+
+    def _behind(self) -> list[int]:
+        """Return which rows of the data set these are."""
+        return list(range(len(self))) if self.rows is None else self.rows.tolist()
 
     def chunks(self, size: int) -> Iterator[Tensor]:
         """Yield all inputs in their order, `size` rows at a time, as they are."""

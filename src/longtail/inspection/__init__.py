@@ -57,6 +57,7 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str =
         "labels": {
             "twins": class_names.twins(splits.classes),
             "unseen": class_names.with_invisible_characters(splits.classes),
+            "joined": class_names.of_several_classes(splits.classes),
         },
         "notes": list(dict.fromkeys(subject.notes)),
     }

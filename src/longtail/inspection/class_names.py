@@ -1,4 +1,4 @@
-"""Problems with class names: twins that differ by a typing error only, and invisible characters."""
+"""Problems with class names: twins that differ by a typing error only, invisible characters, several classes in one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 INVISIBLE = ("Cc", "Cf", "Zl", "Zp")
 JOINERS = "\u200c\u200d"
 """Zero-width joiners: Persian and Indic words and many emoji are written with them."""
+SEPARATORS = "|;/,+&"
+"""What may separate the names of several classes in one label."""
 
 
 def single_spaced(name: str) -> str:
@@ -71,3 +73,13 @@ def with_invisible_characters(classes: Sequence[str]) -> list[str]:
 
 def _has_invisible(name: str) -> bool:
     return any(unicodedata.category(c) in INVISIBLE and c not in JOINERS for c in name)
+
+
+def of_several_classes(classes: Sequence[str]) -> dict[str, Any] | None:
+    """Return the `names` that join those of other classes, as "cat|dog" does, and their `separator`; None without."""
+    known = set(classes)
+    for separator in SEPARATORS:
+        parts = {name: {part.strip() for part in name.split(separator)} for name in classes if separator in name}
+        if names := [name for name, joined in parts.items() if len(joined) > 1 and joined <= known]:
+            return {"separator": separator, "names": names}
+    return None

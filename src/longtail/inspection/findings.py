@@ -113,7 +113,19 @@ def _labels(document: Document) -> list[str]:
             f"{plural(len(hidden), 'class name has', 'class names have')} white space at an end or invisible "
             f"characters: {listed(hidden)}"
         )
-    return lines
+    return [*lines, *joined_names_sentence(document["labels"]["joined"])]
+
+
+def joined_names_sentence(joined: Document | None) -> list[str]:
+    """Return the sentence on class names that join names of other classes, [] without any."""
+    if joined is None:
+        return []
+    separator, count = joined["separator"], len(joined["names"])
+    return [
+        f"{plural(count, 'class name joins', 'class names join')} names of other classes: "
+        f'{listed(joined["names"])}; where one of them is true, pass --candidates "{separator}" '
+        f'(candidates="{separator}")'
+    ]
 
 
 def _hidden_labels(document: Document) -> list[str]:

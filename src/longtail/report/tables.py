@@ -10,6 +10,7 @@ from typing import Any
 
 from longtail.facts.messages import visible
 from longtail.report import small_classes
+from longtail.report.no_verdict import no_verdict
 from longtail.report.printable import shown
 from longtail.report.probes import SIDES, about_probes, probe_lines
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
@@ -70,7 +71,8 @@ def about(summary: Summary) -> list[str]:
     data, seeds = summary["data"], summary["seeds"]
     counts = sorted(data["class_counts"], reverse=True)
     steps = summary["recipe"].get("steps")
-    epochs = f"{summary['recipe']['epochs']} epochs" + (f" of {steps} steps" if steps else "")
+    count = summary["recipe"]["epochs"]
+    epochs = f"{count} epoch{'s' * (count != 1)}" + (f" of {steps} steps" if steps else "")
     rule = group_rule(data["groups"]["rule"], counts) + ("" if counts_known(summary) else ", expected")
     lines = [
         f"{data['name']}: {training_examples(summary)}, {sum(data['test_counts']):.9g} test examples; {len(seeds)} "
@@ -138,9 +140,7 @@ def group_rule(rule: str, counts: Sequence[float]) -> str:
 def verdict_lines(summary: Summary) -> list[str]:
     """The verdict, what beats its twin, whether retraining was needed, and what the leader gains and costs."""
     if summary["verdict"] is None:
-        apart, reference = not all(row.get("comparable", True) for row in summary["rows"]), summary["reference"]
-        alike = f" under the recipe of {reference}" if apart else ""
-        return [f"No verdict: it needs finished runs of {reference} and of another method{alike}."]
+        return [no_verdict(summary)]
     said = [summary[name] for name in ("verdict", "twins", "retraining") if summary.get(name) is not None]
     lines = [visible(one["sentence"]) for one in said]
     gain = gain_line(summary)

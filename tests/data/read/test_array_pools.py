@@ -52,6 +52,17 @@ class TestSame:
         with pytest.raises(ValueError, match=r'-1 in 6 of 24 rows; .*unlabeled="same" \(--unlabeled same\)'):
             pool(X, SOME)
 
+    def test_nan_is_a_missing_label_too(self) -> None:
+        y = np.array([0.0, 1.0, np.nan, 1.0, 0.0, np.nan, 0.0, 1.0])
+        names = np.array(["a", "b", np.nan, "b", "a", np.nan, "a", "b"], dtype=object)
+        for labels in (y, names):
+            read = pool(np.eye(8), labels, unlabeled="same")
+            assert read.unlabeled is not None
+            assert read.unlabeled.source(torch.arange(2)).tolist() == [2, 5]
+            assert read.targets.tolist() == [0, 1, 1, 0, 0, 1]
+        with pytest.raises(ValueError, match=r"labels must be >= 0, got nan in 2 of 8 rows; .*\(--unlabeled same\)"):
+            pool(np.eye(8), y)
+
     def test_other_negative_labels_are_refused(self) -> None:
         with pytest.raises(ValueError, match="needs rows without a label, got none"):
             pool(X, Y - 2, unlabeled="same")

@@ -1,4 +1,4 @@
-"""Labels in arrays, some of which may be missing: -1 among class indices, "" or None among names."""
+"""Labels in arrays, some of which may be missing: -1 or NaN among class indices, "", None or NaN among names."""
 
 from __future__ import annotations
 
@@ -82,8 +82,9 @@ def read_labels(labels: Any, classes: Sequence[str] | None, unlabeled: Any) -> A
     if not is_same(unlabeled):
         if missing.any() and _array(labels).dtype.kind in "if":
             raise ValueError(
-                f"labels must be >= 0, got -1 in {int(missing.sum())} of {len(missing)} rows; drop these rows, or pass "
-                'unlabeled="same" (--unlabeled same) to learn from them without labels'
+                f"labels must be >= 0, got {_array(labels).ravel()[missing][0]:g} in {int(missing.sum())} of "
+                f'{len(missing)} rows; drop these rows, or pass unlabeled="same" (--unlabeled same) to learn from them '
+                "without labels"
             )
         indices, names = encode(labels, classes)
         return ArrayLabels(torch.from_numpy(indices), tuple(names), np.zeros(len(indices), dtype=bool))
@@ -107,22 +108,27 @@ def check_some(missing: np.ndarray, where: str) -> None:
 
 
 def missing_labels(labels: Any) -> np.ndarray:
-    """Return (N,) bool: -1 among integers >= 0, "" and None among names; all False for anything else."""
+    """Return (N,) bool: -1 and NaN among integers >= 0, "", None and NaN among names; else all False."""
     array = _array(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         return np.zeros(len(array) if array.ndim else 0, dtype=bool)
     if array.dtype.kind in "if":
-        others = array[array != -1]
-        indices = array.dtype.kind == "i" or bool((others == np.trunc(others)).all())
-        valid = indices and bool((others >= 0).all())
-        return np.asarray((array == -1) & valid)
+        missing = (array == -1) | np.isnan(array)
+        others = array[~missing]
+        return np.asarray(missing & bool(((others == np.trunc(others)) & (others >= 0)).all()))
     if array.dtype.kind == "U":
         return np.asarray(np.char.strip(array) == "")
     if array.dtype.kind == "O":
-        return np.array([v is None or (isinstance(v, str) and not v.strip()) for v in array.tolist()], dtype=bool)
+        return np.array([_is_missing_name(v) for v in array.tolist()], dtype=bool)
     return np.zeros(len(array), dtype=bool)
+
+
+def _is_missing_name(value: Any) -> bool:
+    if isinstance(value, float):
+        return value != value
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:

@@ -129,6 +129,8 @@ def _frame_pool(
     frame: Any, labels: Any, given: dict[str, Any], classes: Any, weights: Tensor | None, name: str
 ) -> Pool:
     refuse("a frame", ALLOWED["frame"], given)
+    if "candidates" in given:
+        check_separator(given["candidates"])
     if labels is not None and "label" in given:
         raise TypeError("labels and label name the labels twice; pass one of them")
     if isinstance(labels, str):

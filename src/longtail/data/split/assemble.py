@@ -32,11 +32,14 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
 
         preparation = TablePreparation.fit(pool.rows.take(rows["train"]).frame)
 
-        def prepared(part: Pool) -> Part:
-            inputs = preparation(part.rows.frame)  # type: ignore[union-attr]
+        def prepared(name: str, part: Pool) -> Part:
+            try:
+                inputs = preparation(part.rows.frame)  # type: ignore[union-attr]
+            except ValueError as error:  # further rows may have cells of another type
+                raise ValueError(f"unlabeled (--unlabeled): {error}" if name == "unlabeled" else str(error)) from None
             return _with_weights(Examples(inputs, part.targets, pool.classes, policy=preparation.policy), part)
 
-        parts = {name: prepared(part) for name, part in pools.items()}
+        parts = {name: prepared(name, part) for name, part in pools.items()}
         notes = [*notes, *getattr(preparation, "notes", ())]
     notes = [*pool.notes, *notes, *weight_notes(pool)]
     truths = [part.truth for name in ("train", "unlabeled") if (part := pools.get(name)) and part.truth is not None]

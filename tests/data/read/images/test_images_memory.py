@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from longtail.data import Examples, MappedExamples
+from longtail.data import Examples, MappedExamples, load
 from longtail.data.pool import Pool
 from longtail.data.read.images import memory
 from longtail.data.read.images.image_folder import image_pool
+from longtail.engine import Recipe
+from longtail.runs.train import Fit
 from pictures import folder, put
 
 # torch finds more readers than cores worth a warning; CI may have one core
@@ -106,3 +108,21 @@ def test_memory_is_what_the_machine_has_or_the_container_allows(
     assert memory.memory() == pytest.approx(total, rel=1e-3)
     (tmp_path / "limit").write_text("1000000\n")
     assert memory.memory() == 1_000_000
+
+
+@pytest.mark.parametrize("method", ["fixmatch", "simclr"])
+def test_rows_without_labels_train_to_the_same_bytes_from_disk(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    folder(tmp_path / "more", {"x": 12}, size=(20, 31))
+    recipe = Recipe(epochs=2, batch_size=8, lr=0.05, model="mlp", model_args={"hidden": (8,)})
+    scores = []
+    for memory_size, kind in ((2**30, Examples), (1, MappedExamples)):
+        monkeypatch.setattr(memory, "memory", lambda size=memory_size: size)
+        splits = load(photos, unlabeled=tmp_path / "more", size=16)
+        assert isinstance(splits.train, kind)
+        assert isinstance(splits.unlabeled, kind)
+        training = Fit(method, splits, recipe=recipe)
+        assert [record["epoch"] for record in training][-1] >= 1
+        scores.append(torch.cat([training.learner.predict(inputs) for inputs in splits.test.chunks(64)]))
+    assert scores[0].equal(scores[1])

@@ -36,6 +36,11 @@ def values(part: Any) -> list[int]:
     return sorted(int(inputs.flatten()[0]) for inputs in torch.cat([*part.chunks(4)]))
 
 
+def test_a_folder_that_is_none_is_named_with_its_argument(photos: Path) -> None:
+    with pytest.raises(ValueError, match=r"^unlabeled \(--unlabeled\): image folder '.*gone' does not exist; check"):
+        load(photos, unlabeled=photos.parent / "gone", **READING)
+
+
 class TestFolderUnlabeled:
     def test_beside_the_class_folders(self, photos: Path) -> None:
         shutil.copytree(photos.parent / "more", photos / "unlabeled")

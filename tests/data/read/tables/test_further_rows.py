@@ -173,3 +173,18 @@ class TestCandidates:
     def test_folds_test_rows_with_one(self) -> None:
         folds = Folds(pool(frame(fraud=self.CELLS), "fraud", candidates="|"), 3)
         assert folds.tested.tolist() == [k for k in range(24) if k % 3]
+
+
+class TestMessages:
+    """They name the argument, whatever part of reading they come from."""
+
+    def test_of_further_rows(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"^unlabeled \(--unlabeled\): data file '.*gone.csv' does not exist"):
+            pool(frame(), "fraud", unlabeled=tmp_path / "gone.csv")
+        more = frame(a="text").drop(columns="fraud")
+        with pytest.raises(ValueError, match=r"^unlabeled \(--unlabeled\): column 'a' had numbers in the training"):
+            load(frame(), "fraud", unlabeled=more)
+
+    def test_of_an_array_of_sets_beside_a_frame(self) -> None:
+        with pytest.raises(TypeError, match=r"^candidates \(--candidates\) must be the text .* beside arrays only"):
+            pool(frame().drop(columns="fraud"), candidates=np.ones((24, 3), dtype=bool))

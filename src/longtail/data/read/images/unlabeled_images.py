@@ -52,7 +52,10 @@ def further_images(tree: Tree, unlabeled: Any, features: Any) -> Tree | None:
         raise TypeError(
             f'unlabeled (--unlabeled) must be a folder of images or "same", got {type(unlabeled).__name__}; pass a path'
         )
-    further = scan(Path(unlabeled))
+    try:
+        further = scan(Path(unlabeled))
+    except ValueError as error:
+        raise ValueError(f"unlabeled (--unlabeled): {error}") from None
     way_out = f'call it {FOLDER}, beside the class folders, and pass unlabeled="same" (--unlabeled same)'
     if not further.images:
         raise ValueError(f"unlabeled (--unlabeled) must be a folder of images, got {str(unlabeled)!r}; check it")

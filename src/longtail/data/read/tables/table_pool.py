@@ -78,7 +78,13 @@ def table_pool(
         if sample_weight is not None:
             raise ValueError("sample_weight must be known of unlabeled rows, too; name a column of both with weight")
         in_files = _is_path(unlabeled)
-        others = _reading(unlabeled, delimiter if in_files else None, reading.header if in_files else None, expected)
+        try:
+            others = _reading(
+                unlabeled, delimiter if in_files else None, reading.header if in_files else None, expected
+            )
+        except (ValueError, TypeError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"unlabeled (--unlabeled): {error}") from None
         reading = further_rows.below(reading, others, target, named.get("split"), dropped)
         tasks = {"unlabeled": others.name if in_files else "frame"}
         missing = np.arange(len(reading.frame)) >= count
