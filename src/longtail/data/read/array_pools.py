@@ -22,6 +22,7 @@ from longtail.data.read.array_labels import (
     unlabelled_inputs,
 )
 from longtail.data.read.arrays import as_inputs, as_weight, check_length, is_frame, of_dataset
+from longtail.data.read.candidates import check_separator
 from longtail.data.read.datasets import check_map_style, dataset_pool, is_sets
 from longtail.data.read.options import ALLOWED, refuse
 from longtail.data.read.row_pool import declared, feature_preparation, group_codes, row_pool
