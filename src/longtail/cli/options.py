@@ -47,11 +47,12 @@ Labeled = Annotated[
     ),
 ]
 UnlabeledSize = Annotated[
-    int | None, typer.Option(help="With --labeled: rows without labels of their largest class (by default all).")
+    int | None,
+    typer.Option(help="Rows without labels of their largest class, drawn from what is not labelled (by default all)."),
 ]
 UnlabeledRatio = Annotated[
     str | None,
-    typer.Option(help="With --labeled: imbalance ratio of the rows without labels (1, 100), or reversed."),
+    typer.Option(help="Imbalance ratio of the rows without labels (1, 100), or reversed."),
 ]
 Ambiguity = Annotated[
     str | None,

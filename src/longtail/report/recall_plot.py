@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from longtail.report.class_runs import by_size, from_to, mean_known, run_label, runs
 from longtail.report.class_size_plot import WIDTH
 from longtail.report.printable import fitted, shortened, shown
-from longtail.report.rows import context, percent
+from longtail.report.rows import CONTEXT_MARK, context, percent
 from longtail.report.small_classes import ENOUGH, MARK, PLAIN_MARK, small_classes, tested
 from longtail.report.svg_figure import BLUE, GREEN, GREY, ORANGE, PALE, RED, draw
 from longtail.report.text_table import aligned
@@ -131,13 +131,16 @@ def svg(summary: Summary) -> str | None:
         turned = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"} if upright else {}
         axes.set_xticks(ticks, labels, **turned)
         several = f"; a bar is the mean of {len(counts) / bins:.3g} classes" if len(counts) > bins else ""
-        expected = "" if summary["data"].get("counts_known", True) else "expected "
-        named_by = f"class, its {expected}training examples, its test examples"
-        named_by = named_by if named else f"{expected}training examples of the class"
+        kind = "labelled " if summary["data"].get("unlabeled") else ""
+        kind = kind if summary["data"].get("counts_known", True) else "expected "
+        named_by = f"class, its {kind}training examples, its test examples"
+        named_by = named_by if named else f"{kind}training examples of the class"
         axes.set_xlabel(f"{named_by}{several}")
         axes.set_ylabel("recall on the test part, %\n(line: 95 % interval)")
         axes.set_ylim(0, 100)
-        _draw_legend(figure, list(recall), pale=any(pales))
+        beside = {row["method"] for row in summary["rows"] if context(row)}
+        names = [f"{shown(name)} {CONTEXT_MARK}" if name in beside else shown(name) for name in recall]
+        _draw_legend(figure, names, pale=any(pales))
 
     return draw(paint, width, height)
 
@@ -170,7 +173,7 @@ def _draw_legend(figure: Any, names: Sequence[str], *, pale: bool) -> None:
     """The methods, and what pale bars mean where there are any, in as many columns as fit."""
     from matplotlib.patches import Patch
 
-    handles: list[Any] = [Patch(color=COLOURS[i % len(COLOURS)], label=shown(name)) for i, name in enumerate(names)]
+    handles: list[Any] = [Patch(color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(names)]
     if pale:
         handles.append(Patch(color=GREY, alpha=PALE, label=f"pale: fewer than {ENOUGH} test examples"))
     longest = max(len(handle.get_label()) for handle in handles)
