@@ -16,6 +16,8 @@ import sys
 
 # before torch is imported anywhere: many small trainings side by side, one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# interrupted anywhere, a test knows which epoch its run resumes from
+os.environ.setdefault("LONGTAIL_CHECKPOINT_SECONDS", "0")
 
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+import longtail as lt
 from longtail.engine import state_files
-from longtail.runs.journal import LINES, STATE, Journal, append_record
+from longtail.runs.journal import LINES, STATE, VARIABLE, Journal, append_record
 
 CONFIG = {"method": "ce", "threads": 1}
 
@@ -30,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     journal = Journal(tmp_path, CONFIG)
     assert journal.resume() is None
     for epoch in (1, 2, 3):
-        journal.add({"epoch": epoch}, state(epoch))
+        journal.add({"epoch": epoch}, partial(state, epoch))
     return tmp_path
 
 
@@ -45,7 +48,7 @@ def test_it_goes_on_where_it_was_and_again(folder: Path, caplog: pytest.LogCaptu
         assert found is not None
         assert found["finished"] == finished
         assert torch.equal(found["learner"]["weight"], torch.arange(float(finished)))
-        journal.add({"epoch": finished + 1}, state(finished + 1))
+        journal.add({"epoch": finished + 1}, partial(state, finished + 1))
     assert epochs(folder) == [1, 2, 3, 4, 5, 6]
     assert caplog.messages == []
 
@@ -104,7 +107,7 @@ def test_the_checkpoint_of_a_neighbour_is_not_gone_on_from(folder: Path, tmp_pat
     other.mkdir()
     journal = Journal(other, {**CONFIG, "method": "focal"})
     journal.resume()
-    journal.add({"epoch": 1}, state(1))
+    journal.add({"epoch": 1}, partial(state, 1))
     shutil.copy(other / STATE, folder / STATE)
     assert Journal(folder, CONFIG).resume() is None
 
@@ -113,3 +116,83 @@ def test_what_is_not_a_number_is_never_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         append_record(tmp_path, {"loss": float("nan")})
     assert not (tmp_path / LINES).exists() or (tmp_path / LINES).read_bytes() == b""
+
+
+class TestByTheClock:
+    """Lines are written at once, checkpoints no more often than the clock says."""
+
+    @pytest.fixture
+    def now(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """The time in seconds, which the test sets."""
+        monkeypatch.delenv(VARIABLE, raising=False)
+        clock = [0.0]
+        monkeypatch.setattr("longtail.runs.journal.time", SimpleNamespace(monotonic=lambda: clock[0]))
+        return clock
+
+    def test_a_checkpoint_comes_after_a_second(self, tmp_path: Path, now: list[float]) -> None:
+        journal = Journal(tmp_path, CONFIG)
+        journal.resume()
+        written = []
+        for epoch in range(1, 31):
+            now[0] = epoch / 8
+            journal.add({"epoch": epoch}, partial(state, epoch))
+            if (tmp_path / STATE).exists():
+                written.append(state_files.load(tmp_path / STATE)["finished"])
+        assert sorted(set(written)) == [8, 16, 24]
+        assert epochs(tmp_path) == list(range(1, 31))
+
+    def test_what_is_not_in_a_checkpoint_is_cut_on_resume(self, tmp_path: Path, now: list[float]) -> None:
+        journal = Journal(tmp_path, CONFIG)
+        journal.resume()
+        for epoch, at in ((1, 1.5), (2, 1.6), (3, 1.7)):
+            now[0] = at
+            journal.add({"epoch": epoch}, partial(state, epoch))
+        resumed = Journal(tmp_path, CONFIG).resume()
+        assert resumed is not None
+        assert resumed["finished"] == 1
+        assert epochs(tmp_path) == [1]
+
+    def test_states_are_made_for_checkpoints_only(self, tmp_path: Path, now: list[float]) -> None:
+        journal = Journal(tmp_path, CONFIG)
+        journal.resume()
+        journal.add({"epoch": 1}, lambda: pytest.fail("no checkpoint is due"))
+        journal.write_checkpoint(partial(state, 1))
+        journal.write_checkpoint(lambda: pytest.fail("the checkpoint has all lines"))
+
+    def test_a_slow_disk_has_fewer(self, tmp_path: Path, now: list[float]) -> None:
+        journal = Journal(tmp_path, CONFIG)
+        journal.resume()
+
+        def slow(epoch: int) -> dict[str, Any]:
+            now[0] += 10.0
+            return state(epoch)
+
+        written = []
+        for epoch in range(1, 401):
+            now[0] += 1.0
+            journal.add({"epoch": epoch}, lambda e=epoch: written.append(e) or slow(e))  # type: ignore[misc]
+        assert written == [1, 201]  # 10 s each, at most a twentieth of the time
+
+    @pytest.mark.parametrize("given", ["-1", "soon", "nan", "inf"])
+    def test_the_variable_is_a_number_of_seconds(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    ) -> None:
+        monkeypatch.setenv(VARIABLE, given)
+        with pytest.raises(ValueError, match=f"{VARIABLE} must be a number of seconds, 0 or more, got '{given}'"):
+            Journal(tmp_path, CONFIG)
+
+
+def test_a_training_that_is_closed_loses_no_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "3600")
+    x, y = torch.randn(60, 4), torch.arange(60) % 3
+    training = lt.fit("ce", x, y, folder=tmp_path / "run")
+    before = [next(training)["epoch"] for _ in range(5)]
+    training.close()
+    assert before == epochs(tmp_path / "run") == [1, 2, 3, 4, 5]
+    assert next(lt.fit("ce", x, y, folder=tmp_path / "run"))["epoch"] == 6
+
+
+def test_a_finished_training_has_the_checkpoint_of_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "3600")
+    records = list(lt.fit("ce", torch.randn(60, 4), torch.arange(60) % 3, folder=tmp_path / "run"))
+    assert state_files.load(tmp_path / "run" / STATE)["finished"] == len(records)

@@ -83,7 +83,6 @@ class Training(Iterator[Record]):
         self._epoch = 0
         self._records: list[Record] = []
         self._warned = False  # of weights that are all 0, once
-        self._finished = 0
         self._epochs = self._run()
 
     def __next__(self) -> Record:
@@ -106,7 +105,7 @@ class Training(Iterator[Record]):
         return {
             "stage": self._stage,
             "epoch": self._epoch,
-            "finished": self._finished + self._epoch,
+            "finished": sum(stage.epochs for stage in self.stages[: self._stage]) + self._epoch,
             "records": state_files.cloned(self._records),
             "hash": self.stage_hash(self._stage),
             "learner": state_files.cloned(self.learner.state_dict()),
@@ -127,7 +126,6 @@ class Training(Iterator[Record]):
                 yield from self._restore(stage, stored)
             else:
                 yield from self._train(index, stage, built)
-            self._finished += stage.epochs
             self._previous = built.learner
             if index < len(self.stages) - 1:
                 self._before.append(state_files.cloned(built.learner.state_dict()))

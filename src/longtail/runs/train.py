@@ -199,9 +199,17 @@ class Fit(Iterator[Record]):
 
     def _epochs(self, training: Training) -> Iterator[Record]:
         for record in training:
-            if self._journal is not None:
-                self._journal.add(record, training.state())
-            yield record
+            if self._journal is None:
+                yield record
+                continue
+            self._journal.add(record, training.state)
+            try:
+                yield record
+            except GeneratorExit:  # closed between two epochs: nothing is lost
+                self._journal.write_checkpoint(training.state)
+                raise
+        if self._journal is not None:
+            self._journal.write_checkpoint(training.state)
 
     def _is_evaluated(self, done: float) -> bool:
         """Whether to evaluate the test part after this epoch: `evaluations` times, evenly, the last epoch included."""
