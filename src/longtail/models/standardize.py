@@ -58,8 +58,9 @@ class Standardize(nn.Module):
         x = self._with_channels(inputs).to(self.mean.dtype)
         if inputs.dtype == torch.uint8:
             x = x / 255
-        shape = (-1, *[1] * (x.ndim - 2))
-        return (x - self.mean.reshape(shape)) / self.std.reshape(shape)
+        if x.ndim == 2:
+            return (x - self.mean) / self.std
+        return (x - self.mean[:, None, None]) / self.std[:, None, None]
 
     def _with_channels(self, inputs: Tensor) -> Tensor:
         if inputs.ndim == 3:

@@ -27,7 +27,9 @@ class Descend(StatelessUpdate):
 
     def __call__(self, learner: Learner, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
         """Make one optimiser step and return what the learner computed for it."""
-        optimizer.zero_grad(set_to_none=True)
+        for group in optimizer.param_groups:  # as zero_grad does, whose bookkeeping takes longer than this
+            for parameter in group["params"]:
+                parameter.grad = None
         step = learner.training_step(batch, progress)
         step.loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
