@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from longtail.data import Part, TrainingSet
 from longtail.engine import stage_store, state_files
+from longtail.engine.due_step import DueStep, Events, next_record
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
@@ -46,6 +47,9 @@ class Training(Iterator[Record]):
             that were loaded from the store instead of trained.
         identity: what a stage's hash covers besides the specs and the seed (data, recipe).
         device: of learner and data.
+
+    Attributes:
+        events: the records, and before each of them its optimiser steps (`DueStep`) for the consumer to make.
     """
 
     def __init__(
@@ -83,10 +87,10 @@ class Training(Iterator[Record]):
         self._epoch = 0
         self._records: list[Record] = []
         self._warned = False  # of weights that are all 0, once
-        self._epochs = self._run()
+        self.events = self._run()
 
     def __next__(self) -> Record:
-        return next(self._epochs)
+        return next_record(self.events)
 
     @property
     def learner(self) -> Learner:
@@ -114,7 +118,7 @@ class Training(Iterator[Record]):
             "optimizer": None if self._optimizer is None else state_files.cloned(self._optimizer.state_dict()),
         }
 
-    def _run(self) -> Iterator[Record]:
+    def _run(self) -> Events:
         for index, stage in enumerate(self.stages):
             self._stage, self._epoch, self._optimizer, self._records = index, 0, None, []
             built = self._built = self._build(index, stage)
@@ -149,12 +153,12 @@ class Training(Iterator[Record]):
             self._epoch, self._records = epoch + 1, stored["records"][: epoch + 1]
             yield stored["records"][epoch]
 
-    def _train(self, index: int, stage: Stage, built: Built) -> Iterator[Record]:
+    def _train(self, index: int, stage: Stage, built: Built) -> Events:
         optimizer = self._optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
         reported = self._load_checkpoint(index, built, optimizer) if self._resume is not None else 0
         while self._epoch < stage.epochs:
             assert optimizer is not None
-            record = self._one_epoch(index, stage, built, optimizer)
+            record = yield from self._one_epoch(index, stage, built, optimizer)
             self._records.append(record)
             if self._epoch == stage.epochs:
                 self._save_stage(index)
@@ -179,9 +183,11 @@ class Training(Iterator[Record]):
         self._epoch, self._records = state["epoch"], state["records"]
         return self._epoch
 
-    def _one_epoch(self, index: int, stage: Stage, built: Built, optimizer: torch.optim.Optimizer) -> Record:
-        start, epoch = time.perf_counter(), self._epoch
-        learner, data, update = built
+    def _one_epoch(
+        self, index: int, stage: Stage, built: Built, optimizer: torch.optim.Optimizer
+    ) -> Generator[DueStep, None, Record]:
+        start, spent, epoch = time.perf_counter(), 0.0, self._epoch
+        learner, data, _ = built
         progress = epoch / stage.epochs
         monitor = EpochMonitor(len(self.data.classes), self.device)
         with seeded(self.seed, index, epoch, "global", self.device):
@@ -192,14 +198,17 @@ class Training(Iterator[Record]):
             for i, batch in enumerate(data.batches(progress, generator(self.seed, index, epoch, "order"))):
                 if stage.lr_per == "step":
                     lr = self._set_lr(stage, optimizer, (epoch + i / steps) / stage.epochs)
-                step = update(learner, batch, optimizer, progress)
+                due = DueStep(built, batch, optimizer, progress)
+                spent += time.perf_counter() - start
+                yield due
+                start, spent, step = time.perf_counter(), spent + due.seconds, due.result()
                 learner.after_update(batch, step, progress)
                 monitor.note(step, batch)
         monitor.check(stage.name, epoch, self.data.classes)  # waits for the device, so the time is that of all steps
         self._epoch = epoch + 1
         record: Record = {
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": monitor.mean(),
-            "examples": monitor.examples, "seconds": time.perf_counter() - start,
+            "examples": monitor.examples, "seconds": spent + time.perf_counter() - start,
         }  # fmt: skip
         record |= monitor.weight_statistics() | monitor.pseudo_labels()
         self._warned = self._warned or monitor.warn_if_frozen(stage.name, self._epoch)

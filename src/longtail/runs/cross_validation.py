@@ -11,15 +11,20 @@ from torch import Tensor
 
 from longtail.catalogue.method import Method
 from longtail.data import Splits
+from longtail.data.rows import Examples
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
+from longtail.engine.side_by_side import side_by_side
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
 from longtail.runs import manifest, sources
 from longtail.runs.outputs import configuration, described, write_result
 from longtail.runs.run import Run, opened
-from longtail.runs.train import train
+from longtail.runs.train import Fit
+
+SMALL = 4_000_000
+"""Numbers in the training rows of a fold up to which folds are trained side by side."""
 
 
 def train_folds(
@@ -60,11 +65,30 @@ def train_folds(
         if finished is not None:
             return finished
         sources.write(place, folds.origin)  # now, so that the folds refer to it
-        runs = []
-        for j in range(folds.k):
-            splits = first if j == 0 else folds.splits(seed, j)
-            runs.append(train(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **options))
+        parts = (first if j == 0 else folds.splits(seed, j) for j in range(folds.k))
+        fits = (
+            Fit(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **options)
+            for j, splits in enumerate(parts)
+        )
+        runs = _together(list(fits)) if _is_small(first) else [_trained(fit) for fit in fits]
         return _pooled(chosen, folds, seed, place, config, runs)
+
+
+def _is_small(splits: Splits) -> bool:
+    """Whether the folds are small enough to be in memory at once, which pays where a step is calls, not arithmetic."""
+    rows = splits.train
+    return isinstance(rows, Examples) and rows.inputs.numel() <= SMALL
+
+
+def _together(fits: list[Fit]) -> list[Run]:
+    side_by_side([fit.events for fit in fits])
+    return [fit.run for fit in fits]
+
+
+def _trained(fit: Fit) -> Run:
+    for _ in fit:
+        pass
+    return fit.run
 
 
 def fold_folder(folder: Path, fold: int) -> Path:

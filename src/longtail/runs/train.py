@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -17,6 +17,7 @@ from longtail.data import Splits, TrainingSet, load
 from longtail.data.true_labels import with_true_labels
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
+from longtail.engine.due_step import DueStep, Events, next_record
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
@@ -136,10 +137,10 @@ class Fit(Iterator[Record]):
         self._run: Run | None = None
         self._training: Training | None = None
         self._journal: Journal | None = None
-        self._records = self._run_epochs()
+        self.events = self._run_epochs()
 
     def __next__(self) -> Record:
-        return next(self._records)
+        return next_record(self.events)
 
     @property
     def learner(self) -> Learner:
@@ -158,9 +159,9 @@ class Fit(Iterator[Record]):
 
     def close(self) -> None:
         """Stop between two epochs and unlock the folder; the same call resumes from there."""
-        self._records.close()
+        self.events.close()
 
-    def _run_epochs(self) -> Generator[Record, None, None]:
+    def _run_epochs(self) -> Events:
         if self.folder is None:
             yield from self._trained(None)
             return
@@ -169,7 +170,7 @@ class Fit(Iterator[Record]):
                 self._journal = Journal(self.folder, self.config)
                 yield from self._trained(self._journal.resume())
 
-    def _trained(self, resume: dict[str, Any] | None) -> Iterator[Record]:
+    def _trained(self, resume: dict[str, Any] | None) -> Events:
         before = torch.get_num_threads()
         torch.set_num_threads(self.config["threads"])
         try:
@@ -197,14 +198,14 @@ class Fit(Iterator[Record]):
             device=self.device,
         )
 
-    def _epochs(self, training: Training) -> Iterator[Record]:
-        for record in training:
-            if self._journal is None:
-                yield record
+    def _epochs(self, training: Training) -> Events:
+        for event in training.events:
+            if isinstance(event, DueStep) or self._journal is None:
+                yield event
                 continue
-            self._journal.add(record, training.state)
+            self._journal.add(event, training.state)
             try:
-                yield record
+                yield event
             except GeneratorExit:  # closed between two epochs: nothing is lost
                 self._journal.write_checkpoint(training.state)
                 raise

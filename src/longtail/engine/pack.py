@@ -1,0 +1,183 @@
+"""Steps of several trainings made at once: one pass through their stacked bodies, one step of their optimisers.
+
+A step of a network of a few thousand parameters is calls, not arithmetic. Stacked, the calls are shared; every matrix
+product is still that of one training, so that its bytes are those of the training by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from longtail.engine.due_step import DueStep
+from longtail.learners import SupervisedLearner
+from longtail.models.network import Network
+from longtail.updates import Descend
+
+
+class SlicedLinear(torch.autograd.Function):
+    """x (W, B, I), weight (W, O, I), bias (W, O) -> (W, B, O), each of the W products as `nn.Linear` computes it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute the W products one by one: a batched product has other last bits."""
+        ctx.save_for_backward(x, weight)
+        out = x.new_empty(*x.shape[:2], weight.shape[1])
+        for o, x_i, w_i, b_i in zip(out.unbind(), x.unbind(), weight.unbind(), bias.unbind(), strict=True):
+            torch.addmm(b_i, x_i, w_i.t(), out=o)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """Compute the gradients as the derivative of `addmm` does."""
+        (x, weight), (gradient,) = ctx.saved_tensors, gradients
+        of_weight, of_x = torch.empty_like(weight), None
+        for o, g_i, x_i in zip(of_weight.unbind(), gradient.unbind(), x.unbind(), strict=True):
+            torch.mm(g_i.t(), x_i, out=o)
+        if ctx.needs_input_grad[0]:
+            of_x = torch.empty_like(x)
+            for o, g_i, w_i in zip(of_x.unbind(), gradient.unbind(), weight.unbind(), strict=True):
+                torch.mm(g_i, w_i, out=o)
+        return of_x, of_weight, gradient.sum(1)
+
+
+def signature(due: DueStep) -> tuple[Any, ...] | None:
+    """Return what trainings must have in common for their steps to be made at once; None where this one's cannot be.
+
+    It can be where a `Descend` step trains all layers of a fully connected body in float32 on a CPU by SGD with
+    momentum. Heads, losses, targets and weights may be any: they are computed one by one.
+    """
+    learner, _, update = due.built
+    if type(update) is not Descend or not isinstance(learner, SupervisedLearner):
+        return None
+    network = learner.network
+    if type(network) is not Network or network.precision != "float32":
+        return None
+    layers = list(_layers(network.body))
+    plain = all(
+        type(layer) in (nn.Linear, nn.ReLU) or (type(layer) is nn.Flatten and layer.start_dim == 1) for layer in layers
+    )
+    hooked = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in network.modules())
+    parameters = [p for group in due.optimizer.param_groups for p in group["params"]]
+    known = {id(p) for p in parameters}
+    body = list(network.body.parameters())
+    if not plain or hooked or not body or any(id(p) not in known or not p.requires_grad for p in body):
+        return None
+    if any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters):
+        return None
+    if type(due.optimizer) is not torch.optim.SGD or not all(map(_is_plain, due.optimizer.param_groups)):
+        return None
+    groups = tuple(
+        (group["weight_decay"], group["momentum"], tuple(p.shape for p in group["params"]))
+        for group in due.optimizer.param_groups
+    )
+    return tuple((type(layer), tuple(p.shape for p in layer.parameters())) for layer in layers), groups
+
+
+def _is_plain(group: dict[str, Any]) -> bool:
+    """Whether SGD has momentum and nothing else of what torch offers."""
+    others = ("nesterov", "maximize", "dampening", "differentiable", "fused")
+    return bool(group["momentum"]) and group["foreach"] is not False and not any(group[name] for name in others)
+
+
+def _layers(body: nn.Module) -> Iterator[nn.Module]:
+    for layer in body.children() if isinstance(body, nn.Sequential) else [body]:
+        yield from _layers(layer) if isinstance(layer, nn.Sequential) else [layer]
+
+
+class Pack:
+    """Trainings whose parameters and momenta are slices of stacked tensors, so that each is still whole by itself.
+
+    Args:
+        dues: a step of each; their signatures are equal, and their optimisers have made a step.
+    """
+
+    def __init__(self, dues: Sequence[DueStep]) -> None:
+        self.networks: list[Any] = [due.built.learner.network for due in dues]
+        optimizers = [due.optimizer for due in dues]
+        self.groups: list[tuple[float, float, list[Tensor], list[Tensor], list[tuple[Tensor, ...]]]] = []
+        of: dict[int, Tensor] = {}
+        for groups in zip(*(optimizer.param_groups for optimizer in optimizers), strict=True):
+            columns: list[tuple[Tensor, ...]] = list(zip(*(group["params"] for group in groups), strict=True))
+            parameters = [_stacked(column) for column in columns]
+            of |= {id(column[0]): stack for column, stack in zip(columns, parameters, strict=True)}
+            momenta = [_stacked_momenta(optimizers, column) for column in columns]
+            self.groups.append((groups[0]["weight_decay"], groups[0]["momentum"], parameters, momenta, columns))
+        self.body = [
+            (type(layer), [of[id(p)].requires_grad_() for p in layer.parameters()])
+            for layer in _layers(self.networks[0].body)
+        ]
+
+    def step(self, dues: Sequence[DueStep], enter: Callable[[DueStep], None]) -> None:
+        """Make the steps that are due, of batches of one size.
+
+        Args:
+            dues: a step of each training, in the order of the constructor's.
+            enter: called before the part of a step that is computed by itself.
+        """
+        start = time.perf_counter()
+        inputs = [n.standardize(due.batch["inputs"]) for n, due in zip(self.networks, dues, strict=True)]
+        features = self._features(torch.stack(inputs))
+        slices = [one.requires_grad_() for one in features.detach().unbind()]
+        for _, _, _, _, columns in self.groups:
+            for column in columns:
+                for parameter in column:
+                    parameter.grad = None
+        for due, network, one in zip(dues, self.networks, slices, strict=True):
+            enter(due)
+            vars(network)["features"] = lambda _, one=one: one
+            try:
+                due.step = due.built.learner.training_step(due.batch, due.progress)
+            finally:
+                del vars(network)["features"]
+            due.step.loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward([features], [torch.stack([one.grad for one in slices])])  # type: ignore[misc]
+        self._descend([due.optimizer.param_groups[0]["lr"] for due in dues])
+        for due in dues:
+            due.seconds = (time.perf_counter() - start) / len(dues)
+
+    def _features(self, x: Tensor) -> Tensor:
+        for kind, parameters in self.body:
+            if kind is nn.Linear:
+                x = SlicedLinear.apply(x, *parameters)  # type: ignore[no-untyped-call]
+            else:
+                x = torch.relu(x) if kind is nn.ReLU else x.flatten(2)
+        return x
+
+    @torch.no_grad()
+    def _descend(self, rates: Sequence[float]) -> None:
+        """Make the steps of torch's SGD, on stacked tensors."""
+        for decay, momentum, parameters, momenta, columns in self.groups:
+            gradients = []
+            for stack, column in zip(parameters, columns, strict=True):
+                gradients.append(torch.stack([p.grad for p in column]) if stack.grad is None else stack.grad)  # type: ignore[misc]
+                stack.grad = None
+            if decay:
+                gradients = list(torch._foreach_add(gradients, parameters, alpha=decay))
+            torch._foreach_mul_(momenta, momentum)
+            torch._foreach_add_(momenta, gradients, alpha=1)
+            if len(set(rates)) == 1:
+                torch._foreach_add_(parameters, momenta, alpha=-rates[0])
+                continue
+            for i, rate in enumerate(rates):
+                torch._foreach_add_([p[i] for p in parameters], [m[i] for m in momenta], alpha=-rate)
+
+
+def _stacked(column: Sequence[Tensor]) -> Tensor:
+    """Stack the same parameter of all trainings, and make each a slice of the stack."""
+    stack = torch.stack([parameter.detach() for parameter in column])
+    for parameter, one in zip(column, stack.unbind(), strict=True):
+        parameter.data = one
+    return stack
+
+
+def _stacked_momenta(optimizers: Sequence[torch.optim.Optimizer], column: Sequence[Tensor]) -> Tensor:
+    states = [optimizer.state[parameter] for optimizer, parameter in zip(optimizers, column, strict=True)]
+    stack = torch.stack([state["momentum_buffer"] for state in states])
+    for state, one in zip(states, stack.unbind(), strict=True):
+        state["momentum_buffer"] = one
+    return stack
