@@ -79,6 +79,11 @@ class BatchedRows(LabelledRows):
         policy = {**default_policy(self.input_shape, self.augment), **self.policy} if views else self.policy
         return replace(self, batch_size=batch_size, draw=draw, policy=policy, views=known_views(views, policy))
 
+    @property
+    def eager(self) -> str:
+        """Why `batch_of` cannot be part of a CUDA graph; empty where it can."""
+        return next(filter(None, (augmentation(way).eager for way in self._ways() if way is not None)), "")
+
     def steps(self) -> int:
         """Return the number of batches in an epoch."""
         rows = len(self) if self.draw is None else getattr(self.draw, "num_samples", len(self))

@@ -31,6 +31,11 @@ class Together:
     def __len__(self) -> int:
         return len(self.main)
 
+    @property
+    def eager(self) -> str:
+        """Why `batch_of` cannot be part of a CUDA graph; empty where it can."""
+        return next(filter(None, (source.eager for source in (self.main, *self._others().values()))), "")
+
     def steps(self) -> int:
         """Return the number of batches in an epoch."""
         return self.main.steps() if self.count is None else self.count

@@ -161,6 +161,11 @@ class TrainingData(Protocol):
         """(C,) int64."""
         ...
 
+    @property
+    def eager(self) -> str:
+        """Why `batch_of` cannot be part of a CUDA graph; empty where it can."""
+        ...
+
     def __len__(self) -> int: ...
 
     def draws(self, progress: float, generator: torch.Generator) -> Iterator[Drawn]:

@@ -121,3 +121,6 @@ def test_a_plain_function_gets_a_generator_of_its_own_in_every_batch() -> None:
     assert not numbers[0].equal(numbers[1])
     both = InTurn((CropFlip(pad=2), InUint8(lambda images, generator: 255 - images)))
     assert both(PIXELS, seeded()).equal(255 - CropFlip(pad=2)(PIXELS, seeded()))
+    assert "augmentation noisy is a function" in together(examples(CropFlip()), meta=examples(noisy)).eager
+    assert "a function" in both.eager
+    assert together(examples(CropFlip()), meta=examples()).eager == ""

@@ -17,6 +17,11 @@ class InTurn(Augmentation):
 
     steps: tuple[Augment, ...]
 
+    @property
+    def eager(self) -> str:
+        """The reason of the first step that has one."""
+        return next(filter(None, (augmentation(step).eager for step in self.steps)), "")
+
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return the numbers of every step."""
         return tuple(augmentation(step).draw(rows, shape, generator) for step in self.steps)
@@ -36,6 +41,11 @@ class InUint8(Augmentation):
     """
 
     change: Augment
+
+    @property
+    def eager(self) -> str:
+        """The reason of the augmentation."""
+        return augmentation(self.change).eager
 
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return the numbers of the augmentation."""

@@ -20,8 +20,13 @@ class Augmentation(ABC):
     """A random change of inputs in two parts, so that no step draws numbers or waits for a device.
 
     `draw` makes the numbers on the CPU from the epoch's generator: the same on every device. `apply` uses those of one
-    batch on its device, without a step that depends on values.
+    batch on its device, without an operation that depends on values there.
     """
+
+    @property
+    def eager(self) -> str:
+        """Why `apply` cannot be part of a CUDA graph; empty where it can."""
+        return ""
 
     @abstractmethod
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
@@ -57,6 +62,12 @@ class PerBatch(Augmentation):
     """
 
     function: Callable[[Tensor, torch.Generator], Tensor]
+
+    @property
+    def eager(self) -> str:
+        """Name the function."""
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return f"the augmentation {name} is a function that draws its random numbers in every step"
 
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return a seed for every row; a batch uses that of its first."""
