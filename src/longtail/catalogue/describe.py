@@ -9,6 +9,7 @@ from longtail.catalogue.choose import Presets
 from longtail.catalogue.method import Builders
 from longtail.catalogue.resolve import docstring, resolve, signature
 from longtail.catalogue.tasks import TASKS
+from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 
@@ -51,6 +52,7 @@ def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, An
         "example": [] if method.example is None else method.example(),
         "retrains": method.retrains,
         "trains": method.trains,
+        "eager": {stage.name: stage.eager for stage in method.stages(Recipe()) if stage.eager},
         "reads": None if method.retrains else resolve(twin, builders).key,
         "twin": None if twin == method.spec else twin,
         "needs_val": method.needs_val,

@@ -36,6 +36,8 @@ def explain(
     trains = f"trains {row['trains']}"
     cost = trains if row["retrains"] else f"re-reads the scores of {row['reads']}; nothing is retrained"
     print(f"Cost: {cost}" + ("; needs a validation part (--val 0.2)" if row["needs_val"] else ""))
+    for stage, reason in row["eager"].items():
+        print(f"Not captured as a CUDA graph: stage {stage}, {reason}")
     if row["twin"]:
         print(f"Twin: {row['twin']}, the plain method of the same model; a comparison pairs the two")
     print(f"Presets: {', '.join(row['presets'])}\n\n{row['title']}, {row['paper']}\n{row['bibtex']}")

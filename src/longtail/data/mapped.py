@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from longtail.data.label_kinds import GIVEN, unlabeled
 from longtail.data.rows import BatchedRows
 from longtail.facts import subprocesses
+from longtail.facts.types import Drawn
 
 
 class MapStyle(Protocol):
@@ -99,6 +101,12 @@ class MappedExamples(BatchedRows):
         """Return which rows of the data set these are."""
         return list(range(len(self))) if self.rows is None else self.rows.tolist()
 
+    def draws(self, progress: float, generator: torch.Generator) -> Iterator[Drawn]:
+        """Yield the random part of every batch of one epoch, with its inputs as they are."""
+        epoch = list(super().draws(progress, generator))
+        for drawn, inputs in zip(epoch, self.read([drawn["index"] for drawn in epoch]), strict=True):
+            yield Drawn(**drawn, inputs=inputs)
+
     def chunks(self, size: int) -> Iterator[Tensor]:
         """Yield all inputs in their order, `size` rows at a time, as they are."""
         return self.read(torch.split(torch.arange(len(self)), size))
@@ -115,11 +123,12 @@ class MappedExamples(BatchedRows):
 
         Workers live for one epoch: starting two took 0.1 s, and keeping them gained nothing that could be measured.
         """
+        rows = iter(torch.cat(list(order)).tolist())  # at once: each would wait for the device
         # a generator of its own: the loader draws a seed, and the global generator belongs to the training
         loader: DataLoader[Any] = DataLoader(
             _RowReader(self, self._first),
             batch_size=None,
-            sampler=[rows.tolist() for rows in order],
+            sampler=[list(islice(rows, len(part))) for part in order],
             num_workers=self.workers,
             pin_memory=torch.device(self.device).type == "cuda",
             generator=torch.Generator(),

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from longtail.data.label_kinds import GIVEN, NONE, count_classes, label_kind
 from longtail.data.views.policies import default_policy
-from longtail.data.views.types import Augment, Policy
-from longtail.facts.types import Batch, Draw
+from longtail.data.views.types import Augment, Policy, augmentation, numbers_by_batch, uploaded
+from longtail.facts.types import Batch, Draw, Drawn
 
 
 class LabelledRows:
@@ -79,20 +79,47 @@ class BatchedRows(LabelledRows):
         policy = {**default_policy(self.input_shape, self.augment), **self.policy} if views else self.policy
         return replace(self, batch_size=batch_size, draw=draw, policy=policy, views=known_views(views, policy))
 
+    @property
+    def eager(self) -> str:
+        """Why `batch_of` cannot be part of a CUDA graph; empty where it can."""
+        return next(filter(None, (augmentation(way).eager for way in self._ways() if way is not None)), "")
+
     def steps(self) -> int:
         """Return the number of batches in an epoch."""
         rows = len(self) if self.draw is None else getattr(self.draw, "num_samples", len(self))
         return -(-int(rows) // self.batch_size)
 
-    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch; the generator is the only source of their order and augmentation."""
+    def draws(self, progress: float, generator: torch.Generator) -> Iterator[Drawn]:
+        """Yield the random part of every batch of one epoch, on the device; the generator is its only source."""
         if self.draw is None:
             rows = torch.randperm(len(self), generator=generator)
         else:
             rows = self.draw.draw(progress, generator)
-        order = torch.split(rows.to(self.targets.device), self.batch_size)
-        for index, inputs in zip(order, self.read(order), strict=True):
-            yield self._batch(augmented(inputs, self.augment, self.policy, self.views, generator), index)
+        device = self.targets.device
+        order = torch.split(uploaded(rows, device), self.batch_size)
+        ways = [augmentation(way) for way in self._ways() if way is not None]
+        if not ways:
+            yield from (Drawn(index=index, numbers=()) for index in order)
+            return
+        numbers = numbers_by_batch(ways, len(rows), self.batch_size, self.input_shape, generator, device)
+        for index, drawn in zip(order, numbers, strict=True):
+            yield Drawn(index=index, numbers=drawn)
+
+    def batch_of(self, drawn: Drawn) -> Batch:
+        """Return the batch that was drawn, augmented; nothing in it depends on values or waits for the device."""
+        index, numbers = drawn["index"], iter(drawn["numbers"])
+        inputs = drawn["inputs"] if "inputs" in drawn else next(iter(self.read([index])))
+        views = [inputs if way is None else augmentation(way).apply(inputs, next(numbers)) for way in self._ways()]
+        return self._batch(tuple(views) if self.views else views[0], index)
+
+    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield the batches of one epoch; the generator is the only source of their order and augmentation."""
+        yield from map(self.batch_of, self.draws(progress, generator))
+
+    def _ways(self) -> Sequence[Augment | None]:
+        """Return how each view is augmented, None for not at all; without views, how the inputs are."""
+        ways = {"plain": None, "weak": self.augment, **self.policy}
+        return [ways[view] for view in self.views] if self.views else [self.augment]
 
     def batch(self, rows: Tensor) -> Batch:
         """Return one batch of the given rows, not augmented."""
@@ -174,14 +201,3 @@ def known_views(names: Sequence[str], policy: Policy) -> tuple[str, ...]:
                 f"views must be among {', '.join(known)} for these data, got {name!r}; choose one of these"
             )
     return tuple(names)
-
-
-def augmented(
-    inputs: Tensor, augment: Augment | None, policy: Policy, views: Sequence[str], generator: torch.Generator
-) -> Tensor | tuple[Tensor, ...]:
-    """Return the inputs of a batch for training: augmented, or as a tuple of the named views."""
-    weak = augment or (lambda plain, _: plain)
-    if not views:
-        return weak(inputs, generator)
-    ways: dict[str, Augment] = {"plain": lambda plain, _: plain, "weak": weak, **policy}
-    return tuple(ways[view](inputs, generator) for view in views)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from longtail.data.splits import Part
-from longtail.facts.types import Batch, TrainingData
+from longtail.facts.types import Batch, Drawn, TrainingData
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,44 @@ class Together:
     def __len__(self) -> int:
         return len(self.main)
 
+    @property
+    def eager(self) -> str:
+        """Why `batch_of` cannot be part of a CUDA graph; empty where it can."""
+        return next(filter(None, (source.eager for source in (self.main, *self._others().values()))), "")
+
     def steps(self) -> int:
         """Return the number of batches in an epoch."""
         return self.main.steps() if self.count is None else self.count
 
-    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch.
+    def draws(self, progress: float, generator: torch.Generator) -> Iterator[Drawn]:
+        """Yield the random part of every batch of one epoch.
 
         The main source draws from the generator as it would alone, every other source from a generator of its own
         derived from it, so that a method that adds a source sees the same main rows as other methods.
         """
         with ExitStack() as stack:
-            main = self.main.batches(progress, generator)
+            main = self.main.draws(progress, generator)
             if self.count is not None:
                 main = _endless(self.main, progress, generator)
             others = {
                 name: stack.enter_context(closing(_endless(source, progress, _derived(generator, name))))
-                for name, source in (("unlabeled", self.unlabeled), ("meta", self.meta))
-                if source is not None
+                for name, source in self._others().items()
             }
-            for _, batch in zip(range(self.steps()), main, strict=False):
-                yield Batch(**batch, **{name: next(batches) for name, batches in others.items()})  # type: ignore[typeddict-item]
+            for _, drawn in zip(range(self.steps()), main, strict=False):
+                yield Drawn(**drawn, **{name: next(draws) for name, draws in others.items()})  # type: ignore[typeddict-item]
+
+    def batch_of(self, drawn: Drawn) -> Batch:
+        """Return the batch that was drawn, with its sub-batches."""
+        others = {name: source.batch_of(drawn[name]) for name, source in self._others().items()}  # type: ignore[literal-required]
+        return Batch(**{**self.main.batch_of(drawn), **others})  # type: ignore[typeddict-item]
+
+    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        yield from map(self.batch_of, self.draws(progress, generator))
+
+    def _others(self) -> dict[str, Part]:
+        sources = {"unlabeled": self.unlabeled, "meta": self.meta}
+        return {name: source for name, source in sources.items() if source is not None}
 
 
 def together(
@@ -72,14 +89,14 @@ def together(
     return Together(main, unlabeled, meta, steps)
 
 
-def _endless(source: TrainingData, progress: float, generator: torch.Generator) -> Generator[Batch, None, None]:
-    """Yield whole batches, pass after pass; a source smaller than one batch yields all its rows."""
+def _endless(source: TrainingData, progress: float, generator: torch.Generator) -> Generator[Drawn, None, None]:
+    """Yield the draws of whole batches, pass after pass; a source smaller than one batch yields all its rows."""
     while True:
         largest = 0
-        for batch in source.batches(progress, generator):
-            largest = max(largest, len(batch["index"]))
-            if len(batch["index"]) == largest:
-                yield batch
+        for drawn in source.draws(progress, generator):
+            largest = max(largest, len(drawn["index"]))
+            if len(drawn["index"]) == largest:
+                yield drawn
 
 
 def _derived(generator: torch.Generator, name: str) -> torch.Generator:

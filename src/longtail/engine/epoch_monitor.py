@@ -16,6 +16,10 @@ FROZEN = 1e-6
 """Average instance weight below which a step changes nothing."""
 
 
+AT_ONCE = 32
+"""Steps whose statistics are computed together; one by one they cost a tenth of a small network's step."""
+
+
 class FinitenessError(ArithmeticError):
     """A loss became NaN or infinite; the message names stage, epoch and class."""
 
@@ -36,36 +40,63 @@ class EpochMonitor:
         self.weights: Tensor | None = None  # (2, C): sums of the weights, and of how many examples
         self.unweighted = torch.zeros_like(self.total)
         self.confident: Tensor | None = None
+        # of steps of the same shapes: loss, losses, targets, weights, confident
+        self._noted: list[tuple[Tensor | None, ...]] = []
+        self._shapes: list[torch.Size | None] = []
 
     def note(self, step: Step, batch: Batch) -> None:
         """Add one step, without waiting for the device."""
-        loss = step.loss.detach()
-        self.total += loss.to(self.total.dtype)
         self.steps += 1
         self.examples += len(batch["index"])
+        losses = targets = weights = None
+        given = batch.get("targets")
+        if given is not None and given.ndim == 1 and not given.is_floating_point():
+            targets, losses, weights = given, step.losses, step.log.get("weights")
+            if weights is not None and weights.shape != targets.shape:
+                weights = None
+        parts = (step.loss, losses, targets, weights, step.log.get("confident"))
+        noted = tuple(None if value is None else value.detach() for value in parts)
+        shapes = [None if value is None else value.shape for value in noted]
+        if shapes != self._shapes:
+            self.add_up()
+        self._shapes = shapes
+        self._noted.append(noted)
+        if len(self._noted) == AT_ONCE:
+            self.add_up()
+
+    def add_up(self) -> None:
+        """Add the steps that were noted since the last time, without waiting for the device."""
+        if not self._noted:
+            return
+        columns: Any = zip(*self._noted, strict=True)
+        stacked: Any = (None if column[0] is None else torch.stack(column) for column in columns)
+        loss, losses, targets, weights, confident = stacked
+        self._noted = []
+        _add(self.total, loss)
+        if confident is not None:
+            self.confident = confident.new_zeros(()) if self.confident is None else self.confident
+            _add(self.confident, confident)
+        if weights is not None:
+            self._weigh(weights, targets)
+            if losses is not None:
+                _add(self.unweighted, losses.to(self.total.dtype).mean(1))
         bad = ~torch.isfinite(loss)
-        if (confident := step.log.get("confident")) is not None:
-            self.confident = confident if self.confident is None else self.confident + confident
-        labelled = (given := batch.get("targets")) is not None and given.ndim == 1 and not given.is_floating_point()
-        if labelled and (weights := step.log.get("weights")) is not None and weights.shape == batch["targets"].shape:
-            self._weigh(weights, batch["targets"])
-            if step.losses is not None:
-                self.unweighted += step.losses.detach().to(self.total.dtype).mean()
-        if step.losses is not None and labelled:
-            wrong = ~torch.isfinite(step.losses.detach())
-            hit = torch.zeros_like(self.classes, dtype=torch.int64)
-            hit.index_add_(0, batch["targets"].clamp(min=0), wrong.to(torch.int64))
+        if losses is not None:
+            wrong = ~torch.isfinite(losses)
+            bad = bad | wrong.any(1)
             # the first broken step alone shows the class: after it, every parameter is NaN
-            self.classes |= (hit > 0) & ~self.broken
-            bad = bad | wrong.any()
-        self.broken |= bad
+            first = bad & (bad.cumsum(0) == 1) & ~self.broken
+            hit = torch.zeros_like(self.classes, dtype=torch.int64)
+            hit.index_add_(0, targets.clamp(min=0).flatten(), (wrong & first[:, None]).flatten().to(torch.int64))
+            self.classes |= hit > 0
+        self.broken |= bad.any()
 
     def _weigh(self, weights: Tensor, targets: Tensor) -> None:
         if self.weights is None:
             self.weights = self.total.new_zeros(2, len(self.classes))
-        pairs = torch.stack([weights.detach().to(self.total.dtype), torch.ones_like(weights, dtype=self.total.dtype)])
+        pairs = torch.stack([weights.to(self.total.dtype), torch.ones_like(weights, dtype=self.total.dtype)])
         pairs = torch.where(targets >= 0, pairs, 0.0)  # rows without a label belong to no class
-        self.weights.index_add_(1, targets.clamp(min=0), pairs)
+        self.weights.index_add_(1, targets.clamp(min=0).flatten(), pairs.flatten(1))
 
     def weight_statistics(self) -> dict[str, Any]:
         """Return the statistics of the instance weights in this epoch; empty without instance weights.
@@ -73,6 +104,7 @@ class EpochMonitor:
         `mean_weights`: the average weight of each class, None for one without examples; `unweighted_loss`: the mean
         loss before weighting, which is low where the network has learnt and high where all weights are just 0.
         """
+        self.add_up()
         if self.weights is None:
             return {}
         sums, counts = self.weights.tolist()
@@ -81,10 +113,12 @@ class EpochMonitor:
 
     def pseudo_labels(self) -> dict[str, Any]:
         """Return the mean share of rows with a pseudo-label; empty where there are none."""
+        self.add_up()
         return {} if self.confident is None else {"confident": float(self.confident) / max(self.steps, 1)}
 
     def warn_if_frozen(self, stage: str, epoch: int) -> bool:
         """Return whether all instance weights were near 0, so that nothing was learnt; log a warning if so."""
+        self.add_up()
         frozen = self.weights is not None and bool(self.weights[0].sum() < FROZEN * self.weights[1].sum())
         if frozen:
             log.warning(
@@ -96,10 +130,12 @@ class EpochMonitor:
 
     def mean(self) -> float:
         """Return the epoch's mean loss over its steps."""
+        self.add_up()
         return float(self.total) / max(self.steps, 1)
 
     def check(self, stage: str, epoch: int, classes: tuple[str, ...]) -> None:
         """Raise FinitenessError where a loss was not finite."""
+        self.add_up()
         if not bool(self.broken):
             return
         names = [classes[int(j)] for j in torch.nonzero(self.classes).flatten()]
@@ -108,3 +144,8 @@ class EpochMonitor:
             f"the loss must stay finite, got NaN or infinity in stage {stage}, epoch {epoch + 1}, {who}; "
             "lower the learning rate or the scale, or check the inputs of that class"
         )
+
+
+def _add(total: Tensor, values: Tensor) -> None:
+    """Add values (S,) to a total one after the other, so that the sum does not depend on how steps are grouped."""
+    total.copy_(torch.cat([total[None], values.to(total.dtype)]).cumsum(0)[-1])

@@ -41,6 +41,9 @@ class Stage:
         optimizer: parameter groups -> optimiser.
         lr: learning rate over the progress of this stage.
         lr_per: "epoch", or "step" for a learning rate that changes inside an epoch.
+        eager: why a step cannot be captured as one CUDA graph and always runs operation by operation; empty where it
+            can: no operation waits for the device or depends on values on it, and progress and the learning rate may
+            be 0-dim tensors.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Stage:
     optimizer: Callable[[list[dict[str, object]]], torch.optim.Optimizer]
     lr: Callable[[float], Progress]
     lr_per: str = "epoch"
+    eager: str = ""
 
     def with_steps(self, steps: int | None) -> Stage:
         """Return the same stage with epochs of so many steps; None leaves them as they are."""

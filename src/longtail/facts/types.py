@@ -35,6 +35,21 @@ class Batch(TypedDict):
     meta: NotRequired[Batch]
 
 
+class Drawn(TypedDict):
+    """The random part of a batch: what data make the batch from, all on their device.
+
+    `index` (B,) int64 are the rows, `numbers` the random numbers of each augmentation (tensors whose first dimension is
+    B, or tuples of such), `inputs` the rows' inputs where these are not in the memory of the device. `unlabeled` and
+    `meta` are those of the sub-batches.
+    """
+
+    index: Tensor
+    numbers: tuple[Any, ...]
+    inputs: NotRequired[Tensor]
+    unlabeled: NotRequired[Drawn]
+    meta: NotRequired[Drawn]
+
+
 class Outputs(NamedTuple):
     """The outputs of a network: logits (B, C), the features (B, D) that enter the head, and anything else.
 
@@ -146,10 +161,23 @@ class TrainingData(Protocol):
         """(C,) int64."""
         ...
 
+    @property
+    def eager(self) -> str:
+        """Why `batch_of` cannot be part of a CUDA graph; empty where it can."""
+        ...
+
     def __len__(self) -> int: ...
 
+    def draws(self, progress: float, generator: torch.Generator) -> Iterator[Drawn]:
+        """Yield the random part of every batch of one epoch; all randomness comes from the generator."""
+        ...
+
+    def batch_of(self, drawn: Drawn) -> Batch:
+        """Return the batch that was drawn; nothing in it depends on values or waits for the device."""
+        ...
+
     def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch; all randomness comes from the generator."""
+        """Yield the batches of one epoch: `batch_of` over `draws`."""
         ...
 
     def steps(self) -> int:

@@ -99,4 +99,9 @@ def _uncorrected(optimizer: torch.optim.Adam) -> None:
             state["step"] += 1
             h = state["exp_avg"].mul_(beta_1).add_(p.grad, alpha=1 - beta_1)
             v = state["exp_avg_sq"].mul_(beta_2).addcmul_(p.grad, p.grad, value=1 - beta_2)
-            p.mul_(1 - group["lr"] * group["weight_decay"]).addcdiv_(h, v.sqrt() + group["eps"], value=-group["lr"])
+            lr = group["lr"]
+            p.mul_(1 - lr * group["weight_decay"])
+            if isinstance(lr, Tensor):  # `value` must be a number
+                p.sub_(lr * (h / (v.sqrt() + group["eps"])))
+            else:
+                p.addcdiv_(h, v.sqrt() + group["eps"], value=-lr)

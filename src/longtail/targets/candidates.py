@@ -47,9 +47,12 @@ class Confidences(nn.Module):
     @torch.no_grad()
     def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
         """Update the confidences of the batch by the step's own outputs."""
-        if float(progress) >= self.start:
-            updated = candidate_posterior(outputs.logits, batch["targets"])
-            self.confidence[batch["index"]] = updated.to(self.confidence.dtype)
+        if not isinstance(progress, Tensor) and progress < self.start:
+            return
+        updated = candidate_posterior(outputs.logits, batch["targets"]).to(self.confidence.dtype)
+        if isinstance(progress, Tensor):  # a branch would wait for the device
+            updated = torch.where(progress >= self.start, updated, self.confidence[batch["index"]])
+        self.confidence[batch["index"]] = updated
 
     def refresh(self, data: TrainingData, progress: Progress) -> None:
         """Compute nothing."""

@@ -14,8 +14,8 @@ def test_painted_squares_are_those_of_pillow(shape: tuple[int, int, int]) -> Non
     images = torch.randint(0, 256, (200, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     ours = Cutout(0.5)(images, torch.Generator().manual_seed(1))
     assert ours.dtype == torch.uint8
-    drawn = torch.rand(3, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64).tolist()
-    for k, (share, x, y) in enumerate(zip(*drawn, strict=True)):
+    drawn = torch.rand(200, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64).tolist()
+    for k, (share, x, y) in enumerate(drawn):
         side = share * 0.5 * width
         left, top = int(max(0, x * width - side / 2)), int(max(0, y * height - side / 2))
         corners = (left, top, min(width, left + side), min(height, top + side))

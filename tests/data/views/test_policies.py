@@ -42,7 +42,8 @@ def test_a_mask_row_by_row_from_the_same_draws() -> None:
     table = rows(30)
     masked = Masking(0.5, (0, 1, 0, 2, 3))(table, torch.Generator().manual_seed(5))
     generator = torch.Generator().manual_seed(5)
-    replaced, other = torch.rand(30, 4, generator=generator) < 0.5, torch.randint(30, (30, 4), generator=generator)
+    replaced, place = torch.rand(30, 4, generator=generator) < 0.5, torch.rand(30, 4, generator=generator)
+    other = (place.double() * 30).floor().long()
     for i in range(30):
         for j, source in enumerate((0, 1, 0, 2, 3)):
             assert masked[i, j] == (table[other[i, source], j] if replaced[i, source] else table[i, j])

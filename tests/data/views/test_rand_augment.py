@@ -65,13 +65,13 @@ def test_a_batch_is_what_each_image_gets_from_its_own_operations() -> None:
     images = pictures(3, 16, 16)
     ours = RandAugment(3)(torch.from_numpy(images), torch.Generator().manual_seed(4)).numpy()
     generator = torch.Generator().manual_seed(4)
-    drawn = torch.randint(14, (3, len(images)), generator=generator)
-    share = torch.rand(3, len(images), generator=generator, dtype=torch.float64)
+    drawn = torch.randint(14, (len(images), 3), generator=generator)
+    share = torch.rand(len(images), 3, generator=generator, dtype=torch.float64)
     for k, image in enumerate(images):
         for step in range(3):
-            name = list(POOL)[int(drawn[step, k])]
+            name = list(POOL)[int(drawn[k, step])]
             _, low, high = POOL[name]
-            image = with_pillow(name, image, low + (high - low) * float(share[step, k]))
+            image = with_pillow(name, image, low + (high - low) * float(share[k, step]))
         np.testing.assert_array_equal(ours[k], image)
 
 

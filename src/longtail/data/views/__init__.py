@@ -7,5 +7,6 @@ from longtail.data.views.masking import Masking
 from longtail.data.views.noise import Noise
 from longtail.data.views.pixels import InTurn, InUint8
 from longtail.data.views.rand_augment import RandAugment
+from longtail.data.views.types import Augmentation
 
-__all__ = ["Contrast", "CropFlip", "Cutout", "InTurn", "InUint8", "Masking", "Noise", "RandAugment"]
+__all__ = ["Augmentation", "Contrast", "CropFlip", "Cutout", "InTurn", "InUint8", "Masking", "Noise", "RandAugment"]

@@ -64,10 +64,9 @@ def sharpness(images: Tensor, value: Tensor) -> Tensor:
     """Blend with the image smoothed by 3x3 weights 1 around 5, over 13; its border is not smoothed."""
     if min(images.shape[2:]) < 3:
         return images
-    kernel = torch.ones(3, 3, device=images.device)
-    kernel[1, 1] = 5
-    channels = images.shape[1]
-    total = F.conv2d(images.float(), kernel.expand(channels, 1, 3, 3), groups=channels)  # exact: below 2^24
+    channels, levels = images.shape[1], images.float()
+    kernel = levels.new_ones(channels, 1, 3, 3)
+    total = F.conv2d(levels, kernel, groups=channels) + 4 * levels[..., 1:-1, 1:-1]  # exact: below 2^24
     smooth = images.clone()
     smooth[..., 1:-1, 1:-1] = ((2 * total.long() + 13) // 26).to(torch.uint8)  # rounded to nearest
     return _blended(smooth, images, value)

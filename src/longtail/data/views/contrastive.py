@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from longtail.data.views.types import Augmentation, Numbers
 
 GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the brightness of a pixel (ITU-R 601)."""
@@ -18,13 +21,13 @@ SMALLEST_CROP = 5
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Augmentation):
     """The view that contrastive learning compares, in the strength of the papers on long-tailed CIFAR.
 
     A crop of U(scale) of the area and of log-uniform aspect ratio, resized to the whole (bilinear); mirrored with
     probability 0.5; with probability `jittered` brightness, contrast and saturation x U(1 - s, 1 + s) and hue
-    + U(-s, s); grey with probability `grey`. Every image has its own draws, the order of the four jitters is one for
-    the batch. Without three channels there is no saturation, hue or grey.
+    + U(-s, s), the first three in an order of the image's own and hue last; grey with probability `grey`. Without three
+    channels there is no saturation, hue or grey.
 
     Args:
         scale: smallest and largest share of the area; raised where a crop would have a side below `SMALLEST_CROP`.
@@ -44,48 +47,41 @@ class Contrast:
     jittered: float = 0.8
     grey: float = 0.2
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
+        """Return for every image its crop (rows, 4), mirroring, U(0, 1) of jitters and grey (rows, 6), and their order.
+
+        The boxes are made here: another device may round their roots and exponentials to another pixel.
+        """
+        boxes = torch.stack(self._boxes(rows, shape[-2], shape[-1], generator), 1)
+        mirrored = torch.rand(rows, generator=generator) < (0.5 if self.flip else 0.0)
+        draws = torch.rand(rows, 6, generator=generator)
+        return boxes, mirrored, draws, torch.rand(rows, 3, generator=generator).argsort(1)
+
+    def apply(self, inputs: Tensor, numbers: Numbers) -> Tensor:
         """Return images (B, H, W) or (B, K, H, W) of the same shape and dtype.
 
         uint8, or floats: in [0, 1], or else in the range of the batch.
         """
-        if images.ndim == 3:
-            return self(images.unsqueeze(1), generator).squeeze(1)
-        if images.dtype == torch.uint8:
-            changed = self._changed(images.float() / 255, generator)
-            return (changed * 255).round().to(torch.uint8)
+        if inputs.ndim == 3:
+            return self.apply(inputs.unsqueeze(1), numbers).squeeze(1)
+        if inputs.dtype == torch.uint8:
+            return (self._changed(inputs.float() / 255, numbers) * 255).round().to(torch.uint8)
         # tensors, so that nothing waits for the device
-        low, high = images.amin().clamp(max=0), images.amax().clamp(min=1)
-        return (low + (high - low) * self._changed((images - low) / (high - low), generator)).to(images.dtype)
+        low, high = inputs.amin().clamp(max=0), inputs.amax().clamp(min=1)
+        return (low + (high - low) * self._changed((inputs - low) / (high - low), numbers)).to(inputs.dtype)
 
-    def _changed(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def _changed(self, x: Tensor, numbers: Numbers) -> Tensor:
         """Change images (B, K, H, W) of values in [0, 1]."""
-        x = self._cropped(x, generator)
-        order = torch.randperm(4, generator=generator).tolist()
-        draws = torch.rand(6, len(x), generator=generator).to(x.device, x.dtype)
-        jittered = draws[4] < self.jittered
+        boxes, mirrored, draws, order = numbers
+        x, draws = _cropped(x, boxes, mirrored), draws.to(x.dtype)
+        factors = torch.stack([1 + s * (2 * u - 1) for s, u in zip(self.jitter[:3], draws.unbind(1), strict=False)], 1)
         changed = x
-        for kind in order:
-            changed = _jittered(changed, kind, self.jitter[kind] * (2 * draws[kind] - 1))
-        x = torch.where(_each(jittered), changed, x)
-        return torch.where(_each(draws[5] < self.grey), _grey(x), x) if x.shape[1] == 3 else x
-
-    def _cropped(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Crop, resize and mirror; outside its crop an image continues with the crop's border."""
-        size, _, height, width = x.shape
-        top, left, tall, wide = self._boxes(size, height, width, generator)
-        mirrored = torch.rand(size, generator=generator) < (0.5 if self.flip else 0.0)
-        y = _positions(height, top, tall)
-        columns = _positions(width, left, wide)
-        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-        grid = torch.stack(
-            [
-                ((2 * columns + 1) / width - 1)[:, None, :].expand(size, height, width),
-                ((2 * y + 1) / height - 1)[:, :, None].expand(size, height, width),
-            ],
-            dim=-1,
-        )
-        return F.grid_sample(x, grid.to(x.device, x.dtype), padding_mode="border", align_corners=False).clamp(0, 1)
+        for kind in order.unbind(1):
+            changed = _blended(changed, kind, factors.gather(1, kind[:, None]))
+        if x.shape[1] == 3:
+            changed = _hue_turned(changed, self.jitter[3] * (2 * draws[:, 3] - 1))
+        x = torch.where(_each(draws[:, 4] < self.jittered), changed, x)
+        return torch.where(_each(draws[:, 5] < self.grey), _grey(x), x) if x.shape[1] == 3 else x
 
     def _boxes(self, size: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Return top, left, height and width (B,) of one crop for each image."""
@@ -104,25 +100,38 @@ class Contrast:
         return (u[0] * (height - tall + 1)).floor(), (u[1] * (width - wide + 1)).floor(), tall, wide
 
 
+def _cropped(x: Tensor, boxes: Tensor, mirrored: Tensor) -> Tensor:
+    """Crop, resize and mirror; outside its crop an image continues with the crop's border."""
+    size, _, height, width = x.shape
+    top, left, tall, wide = boxes.unbind(1)
+    y, columns = _positions(height, top, tall), _positions(width, left, wide)
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    grid = torch.stack(
+        [
+            ((2 * columns + 1) / width - 1)[:, None, :].expand(size, height, width),
+            ((2 * y + 1) / height - 1)[:, :, None].expand(size, height, width),
+        ],
+        dim=-1,
+    )
+    return F.grid_sample(x, grid.to(x.dtype), padding_mode="border", align_corners=False).clamp(0, 1)
+
+
 def _positions(size: int, start: Tensor, length: Tensor) -> Tensor:
     """Return (B, size): where in the image each pixel of a resized crop lies, between its first and last pixel."""
     start, length = start[:, None], length[:, None]
-    place = start + (torch.arange(size) + 0.5) * length / size - 0.5
+    place = start + (torch.arange(size, device=start.device) + 0.5) * length / size - 0.5
     return torch.minimum(torch.maximum(place, start), start + length - 1)
 
 
-def _jittered(x: Tensor, kind: int, strength: Tensor) -> Tensor:
-    """Return images with brightness (0), contrast (1), saturation (2) or hue (3) changed by a strength (B,)."""
-    if kind == 3:
-        return _hue_turned(x, strength) if x.shape[1] == 3 else x
-    if kind == 2 and x.shape[1] != 3:
-        return x
-    factor = _each(1 + strength)
-    if kind == 0:
-        return (x * factor).clamp(0, 1)
+def _blended(x: Tensor, kind: Tensor, factor: Tensor) -> Tensor:
+    """Return images whose brightness (0), contrast (1) or saturation (2) is multiplied by a factor: (B,), (B, 1).
+
+    A blend with black, with the mean shade of grey, or with the shades of grey.
+    """
     grey = _grey(x)
-    other = grey if kind == 2 else grey.mean((1, 2, 3), keepdim=True)
-    return (other + factor * (x - other)).clamp(0, 1)
+    other = torch.where(_each(kind == 1), grey.mean((1, 2, 3), keepdim=True), grey)
+    other = torch.where(_each(kind == 0), 0.0, other)
+    return torch.lerp(other, x, _each(factor)).clamp(0, 1)
 
 
 def _hue_turned(x: Tensor, turns: Tensor) -> Tensor:
@@ -133,17 +142,17 @@ def _hue_turned(x: Tensor, turns: Tensor) -> Tensor:
     safe = torch.where(chroma > 0, chroma, 1.0)
     sixths = torch.stack([(green - blue) / safe, 2 + (blue - red) / safe, 4 + (red - green) / safe], 1)
     hue = sixths.gather(1, index.unsqueeze(1)).squeeze(1) + 6 * turns[:, None, None]
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=x.device, dtype=x.dtype).reshape(1, 3, 1, 1)
+    offsets = torch.arange(5, 0, -2, device=x.device, dtype=x.dtype).reshape(1, 3, 1, 1)
     k = (offsets + hue.unsqueeze(1)) % 6
     return value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(k, 4 - k).clamp(0, 1)
 
 
 def _grey(x: Tensor) -> Tensor:
-    """Return the brightness of images (B, K, H, W): weighted over three channels, else as they are."""
+    """Return the brightness of images: (B, 1, H, W), weighted over three channels, else (B, K, H, W) as they are."""
     if x.shape[1] != 3:
         return x
-    weights = torch.tensor(GREY, device=x.device, dtype=x.dtype).reshape(1, 3, 1, 1)
-    return (x * weights).sum(1, keepdim=True).expand_as(x)
+    red, green, blue = (share * channel for share, channel in zip(GREY, x.unbind(1), strict=True))
+    return (red + green + blue).unsqueeze(1)
 
 
 def _each(values: Tensor) -> Tensor:

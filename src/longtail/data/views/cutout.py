@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from longtail.data.views.types import Augmentation, Numbers
 
 COLOUR = (125, 123, 114)
 """The mean colour of ImageNet, as in USB."""
@@ -14,7 +17,7 @@ GREY = 123
 
 
 @dataclass(frozen=True)
-class Cutout:
+class Cutout(Augmentation):
     """Paint a square of side u W, u uniform in [0, `largest`], over the image, its centre uniform in the image.
 
     As in USB's code: the left upper corner is cut off at the border before the side is added, so that squares at the
@@ -25,15 +28,20 @@ class Cutout:
 
     largest: float = 0.5
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
+        """Return u and the centre's place in width and height, in [0, 1): (rows, 3) float64."""
+        return (torch.rand(rows, 3, generator=generator, dtype=torch.float64),)
+
+    def apply(self, inputs: Tensor, numbers: Numbers) -> Tensor:
         """Return uint8 images (B, K, H, W)."""
-        size, channels, height, width = images.shape
-        drawn = torch.rand(3, size, generator=generator, dtype=torch.float64).to(images.device)
-        side = drawn[0] * self.largest * width
-        columns, rows = _covered(drawn[1] * width, side, width), _covered(drawn[2] * height, side, height)
+        channels, height, width = inputs.shape[1:]
+        u, across, down = numbers[0].unbind(1)
+        side = u * self.largest * width
+        columns, rows = _covered(across * width, side, width), _covered(down * height, side, height)
         inside = rows[:, None, :, None] & columns[:, None, None, :] & (side > 0)[:, None, None, None]
-        colour = torch.tensor(COLOUR if channels == 3 else (GREY,) * channels, dtype=images.dtype, device=images.device)
-        return torch.where(inside, colour[:, None, None], images)
+        # filled on the device: a tensor of numbers would be copied from the host in every step
+        colour = [inputs.new_full((1, 1), level) for level in (COLOUR if channels == 3 else (GREY,) * channels)]
+        return torch.where(inside, torch.stack(colour), inputs)
 
 
 def _covered(centre: Tensor, side: Tensor, length: int) -> Tensor:

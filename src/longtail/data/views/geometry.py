@@ -51,7 +51,7 @@ def affine(images: Tensor, matrix: list[Tensor | float]) -> Tensor:
         matrix: a, b, c, d, e, f, each a number or (B,) float64.
     """
     size, channels, height, width = images.shape
-    a, b, c, d, e, f = (torch.as_tensor(m, dtype=torch.float64, device=images.device).expand(size) for m in matrix)
+    a, b, c, d, e, f = (_on(images, m).expand(size) for m in matrix)
     x = torch.arange(width, device=images.device)
     y = torch.arange(height, device=images.device)[:, None]
 
@@ -64,6 +64,13 @@ def affine(images: Tensor, matrix: list[Tensor | float]) -> Tensor:
     index = torch.where(inside, row * width + column, 0).flatten(1)[:, None].expand(-1, channels, -1)
     moved = images.flatten(2).gather(2, index).reshape(images.shape)
     return torch.where(inside[:, None], moved, 0)
+
+
+def _on(images: Tensor, number: Tensor | float) -> Tensor:
+    """Return a number as a tensor that is filled on the device of the images, never copied from the host."""
+    if isinstance(number, Tensor):
+        return number
+    return torch.full((1,), number, dtype=torch.float64, device=images.device)
 
 
 def _fixed(value: Tensor) -> Tensor:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from longtail.data.views.types import Augmentation, Numbers
+
 
 @dataclass(frozen=True)
-class Masking:
+class Masking(Augmentation):
     """Every column of a row is replaced, with probability `share`, by its value in a row of the batch drawn at random.
 
     A draw from the column's distribution in the batch: numbers stay possible numbers, codes stay codes. Input columns
@@ -26,11 +29,15 @@ class Masking:
     share: float = 0.3
     sources: tuple[int, ...] | None = None
 
-    def __call__(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
+        """Return which columns are replaced, and the place in [0, 1) of the other row in the batch: (rows, D) both."""
+        source = torch.arange(shape[0]) if self.sources is None else torch.tensor(self.sources)
+        size = (rows, int(source.max()) + 1)
+        replaced = torch.rand(size, generator=generator) < self.share
+        return replaced[:, source], torch.rand(size, generator=generator)[:, source]
+
+    def apply(self, inputs: Tensor, numbers: Numbers) -> Tensor:
         """Return rows (B, D) of the same dtype."""
-        size, columns = rows.shape
-        source = torch.arange(columns) if self.sources is None else torch.tensor(self.sources)
-        shape = (size, int(source.max()) + 1)
-        replaced = (torch.rand(shape, generator=generator) < self.share)[:, source].to(rows.device)
-        other = torch.randint(size, shape, generator=generator)[:, source].to(rows.device)
-        return torch.where(replaced, rows.gather(0, other), rows)
+        replaced, place = numbers
+        other = (place * len(inputs)).long().clamp(max=len(inputs) - 1)  # the product may be rounded up to B
+        return torch.where(replaced, inputs.gather(0, other), inputs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from longtail.data.views import colour, geometry
+from longtail.data.views.types import Augmentation, Numbers
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 """(uint8 images (B, K, H, W), value (B,) float64) -> uint8 images of the same shape."""
@@ -33,7 +34,7 @@ POOL: dict[str, tuple[Operation, float, float]] = {
 
 
 @dataclass(frozen=True)
-class RandAugment:
+class RandAugment(Augmentation):
     """`operations` changes an image, each drawn from the pool of 14, its value uniform in the operation's range.
 
     The variant of FixMatch and USB: no global magnitude. USB applies n = 3, always; the first FixMatch n = 2, each with
@@ -42,17 +43,35 @@ class RandAugment:
 
     operations: int = 3
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return uint8 images (B, K, H, W); the images of one operation are changed together."""
-        size = (self.operations, len(images))
-        drawn = torch.randint(len(POOL), size, generator=generator)
-        share = torch.rand(size, generator=generator, dtype=torch.float64)
-        images = images.clone()
-        for chosen, magnitude in zip(drawn, share, strict=True):
-            for number, (operation, low, high) in enumerate(POOL.values()):
-                rows = torch.nonzero(chosen == number).flatten()
-                if len(rows) and operation is not colour.identity:
-                    value = (low + (high - low) * magnitude[rows]).to(images.device)
-                    rows = rows.to(images.device)
-                    images[rows] = operation(images[rows], value)
-        return images
+    def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
+        """Return the operations of every image, numbers of the pool, and their values in [0, 1): (rows, n) both."""
+        size = (rows, self.operations)
+        chosen = torch.randint(len(POOL), size, generator=generator)
+        return chosen, torch.rand(size, generator=generator, dtype=torch.float64)
+
+    def apply(self, inputs: Tensor, numbers: Numbers) -> Tensor:
+        """Return uint8 images (B, K, H, W)."""
+        change = grouped if inputs.device.type == "cpu" else selected
+        for chosen, share in zip(*(values.unbind(1) for values in numbers), strict=True):
+            inputs = change(inputs, chosen, share)
+        return inputs
+
+
+def grouped(images: Tensor, chosen: Tensor, share: Tensor) -> Tensor:
+    """Change every image by its operation, the images of one operation together: their number depends on values."""
+    images = images.clone()
+    for number, (operation, low, high) in enumerate(POOL.values()):
+        rows = torch.nonzero(chosen == number).flatten()
+        if len(rows) and operation is not colour.identity:
+            images[rows] = operation(images[rows], low + (high - low) * share[rows])
+    return images
+
+
+def selected(images: Tensor, chosen: Tensor, share: Tensor) -> Tensor:
+    """Return the same with every operation on all images, one result an image chosen: nothing depends on values."""
+    changed = images
+    for number, (operation, low, high) in enumerate(POOL.values()):
+        if operation is not colour.identity:
+            mine = (chosen == number)[:, None, None, None]
+            changed = torch.where(mine, operation(images, low + (high - low) * share), changed)
+    return changed

@@ -31,6 +31,7 @@ RATE, ITERATIONS, LEAVES = 0.1, 100, 31
 """scikit-learn's defaults of the three knobs of `trees`."""
 
 TRAINS = "a scikit-learn classifier"
+EAGER = "a scikit-learn classifier predicts on the CPU"
 ROWS = 4096
 """Batch size for evaluating the training loss."""
 
@@ -147,7 +148,7 @@ def _method(
             learner = EstimatorLearner(partial(make, columns), len(rows.classes), **options)
             return Built(learner, rows.drawn(ROWS), EvaluateOnly())
 
-        return (Stage("fit", text, build, 1, no_optimizer, lambda progress: 0.0),)
+        return (Stage("fit", text, build, 1, no_optimizer, lambda progress: 0.0, eager=EAGER),)
 
     prior = uniform if options.get("balanced") else None
     return Method(

@@ -1,0 +1,231 @@
+"""Every method's step can be captured as a CUDA graph, or says why not: recorded on the CPU and run again.
+
+A graph runs the operations of one step again, whatever values its tensors have by then. So does `recording`: what a
+step decides in Python, by the number of the step or by a value, would show as another result than the eager step's.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from tests.methods import task_data
+from tests.methods.recorded_step import copied, recording, written
+from tests.methods.task_data import by_task
+from torch.utils._pytree import tree_map_only
+
+from longtail.data import TrainingSet
+from longtail.data.together import Together
+from longtail.engine import Built, Recipe, Stage
+from longtail.engine.epoch_monitor import EpochMonitor
+from longtail.engine.randomness import generator, seeded
+from longtail.engine.step_values import StepValues
+from longtail.facts.learner import Learner
+from longtail.facts.types import Batch, Drawn, Step
+from longtail.methods import explained, method
+from longtail.methods.registry import CATALOG
+from longtail.updates import Descend
+
+RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})
+PROGRESS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.79, 0.8, 0.9, 0.95)
+"""Of the steps: two to warm up, one that is recorded, and those that are run again; deferred methods switch at 0.8."""
+WARM = 2
+KEYS = [pytest.param(key, id=f"{task}-{key}") for task, keys in by_task(CATALOG).items() for key in keys]
+
+
+@cache
+def data(task: str) -> TrainingSet:
+    """With the views of the library, where the tests of training have functions of their own."""
+    splits = task_data.splits(task, apart=2.0)
+    rest = None if splits.unlabeled is None else replace(splits.unlabeled, policy={})
+    return TrainingSet(replace(splits.train, policy={}), rest)
+
+
+def rates() -> Iterator[float]:
+    return (0.05 / (1 + k) for k in range(len(PROGRESS)))
+
+
+def draws(built: Built) -> list[Drawn]:
+    """Whole batches, as many as there are steps."""
+    found: list[Drawn] = []
+    for epoch in range(len(PROGRESS)):
+        found += list(built.data.draws(0.9, generator(0, 0, epoch, "order")))
+    size = len(found[0]["index"])
+    return list(islice((drawn for drawn in found if len(drawn["index"]) == size), len(PROGRESS)))
+
+
+def begun(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Built, torch.optim.Optimizer]:
+    with seeded(0, 0, 0, "build"):
+        built = stage.build(rows, previous)
+    built.learner.train()
+    built.learner.start_epoch(built.data, 0.0)
+    return built, stage.optimizer(built.learner.trainable())
+
+
+def one_step(built: Built, drawn: Drawn, optimizer: torch.optim.Optimizer, progress: Any, watch: EpochMonitor) -> Step:
+    """What the engine does for one batch."""
+    batch = built.data.batch_of(drawn)
+    step = built.update(built.learner, batch, optimizer, progress)
+    built.learner.after_update(batch, step, progress)
+    watch.note(step, batch)
+    watch.add_up()
+    return step
+
+
+def eager(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Learner, list[float], EpochMonitor]:
+    built, optimizer = begun(stage, rows, previous)
+    watch = EpochMonitor(3, "cpu")
+    losses = []
+    for drawn, progress, lr in zip(draws(built), PROGRESS, rates(), strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        losses.append(float(one_step(built, drawn, optimizer, progress, watch).loss.detach()))
+    return built.learner, losses, watch
+
+
+def captured(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Learner, list[float], EpochMonitor]:
+    """The same with progress and learning rate as tensors, one step recorded and run again for those that follow."""
+    built, optimizer = begun(stage, rows, previous)
+    watch, values = EpochMonitor(3, "cpu"), StepValues("cpu")
+    values.drive(optimizer)
+    epoch, losses, recorded = draws(built), [], None
+    static = copied(epoch[0])
+    for k, (drawn, progress, lr) in enumerate(zip(epoch, PROGRESS, rates(), strict=True)):
+        values.write(progress, lr)
+        written(static, drawn)
+        if k < WARM:
+            step = one_step(built, static, optimizer, values.progress, watch)
+        elif recorded is None:
+            with recording() as recorded:
+                step = one_step(built, static, optimizer, values.progress, watch)
+            assert recorded.waits == [], f"stage {stage.name} waits for the device: mend it, or say why in eager="
+        else:
+            recorded.replay()
+        losses.append(float(step.loss.detach()))
+    return built.learner, losses, watch
+
+
+def check(stage: Stage, rows: TrainingSet, previous: Learner | None) -> Learner:
+    """Raise AssertionError where the stage's declaration is wrong, in either direction; return the trained learner."""
+    learner, losses, watch = eager(stage, rows, previous)
+    if stage.eager:
+        built, optimizer = begun(stage, rows, previous)
+        drawn, progress = draws(built)[0], StepValues("cpu").progress
+        with recording() as recorded:
+            one_step(built, drawn, optimizer, progress, EpochMonitor(3, "cpu"))
+        assert recorded.waits, f"stage {stage.name} says that it is eager ({stage.eager}), but nothing in it waits"
+        return learner
+    again, losses_again, watch_again = captured(stage, rows, previous)
+    assert losses_again == pytest.approx(losses, rel=1e-4)
+    for name, value in learner.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: n + m)
+    for sums in ("total", "weights", "unweighted", "confident"):
+        torch.testing.assert_close(getattr(watch_again, sums), getattr(watch, sums), rtol=1e-4, atol=1e-5)
+    return learner
+
+
+def trained_stages(key: str) -> Iterator[tuple[Stage, TrainingSet, Learner | None]]:
+    """Every stage of a method that makes steps, with the learner of the stage before."""
+    made, rows, previous = method(key), data(method(key).task), None
+    for stage in made.stages(RECIPE):
+        if stage.epochs:
+            yield stage, rows, previous
+        previous = begun(stage, rows, previous)[0].learner
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_step_that_is_run_again_is_the_eager_step_or_the_method_says_why_not(key: str) -> None:
+    for stage, rows, previous in trained_stages(key):
+        check(stage, rows, previous)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_nothing_in_a_step_is_made_on_the_cpu(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device "meta" has shapes and no values, and refuses tensors of the CPU."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no such device
+    for stage, rows, previous in trained_stages(key):
+        if stage.eager:
+            continue
+        built, _ = begun(stage, rows, copy.deepcopy(previous))
+        drawn = tree_map_only(torch.Tensor, lambda values: values.to("meta"), draws(built)[0])
+        there = on_meta(built)
+        optimizer = stage.optimizer(there.learner.trainable())
+        progress, watch = StepValues("meta").progress, EpochMonitor(3, "meta")
+        for _ in range(WARM):
+            one_step(there, drawn, optimizer, progress, watch)
+
+
+def on_meta(built: Built) -> Built:
+    learner, rows, update = built
+    for cell in getattr(getattr(learner, "criterion", None), "__closure__", None) or ():
+        if isinstance(cell.cell_contents, torch.Tensor):
+            cell.cell_contents = cell.cell_contents.to("meta")  # made on the device of the data otherwise
+    if isinstance(rows, Together):
+        assert rows.unlabeled is not None
+        rows = replace(rows, main=rows.main.to("meta"), unlabeled=rows.unlabeled.to("meta"))  # type: ignore[attr-defined]
+    else:
+        rows = rows.to("meta")  # type: ignore[attr-defined]
+    return Built(learner.to("meta"), rows, update)
+
+
+class TestTheCheck:
+    """What it must not let pass."""
+
+    def stage(self, update: Any, eager: str = "") -> Stage:
+        (plain,) = method("ce").stages(RECIPE)
+        return replace(plain, eager=eager, build=lambda rows, left: plain.build(rows, left)._replace(update=update))
+
+    def test_a_declared_stage_that_could_be_captured(self) -> None:
+        with pytest.raises(AssertionError, match=r"for no reason.*nothing in it waits"):
+            check(self.stage(Descend(), eager="for no reason"), data("supervised"), None)
+
+    def test_a_step_that_decides_by_its_number(self) -> None:
+        class EveryOther(Descend):
+            steps = 0
+
+            def __call__(self, learner: Any, batch: Batch, optimizer: Any, progress: Any) -> Step:
+                self.steps += 1
+                if self.steps % 2:
+                    return super().__call__(learner, batch, optimizer, progress)
+                return learner.training_step(batch, progress)
+
+        with pytest.raises(AssertionError):
+            check(self.stage(EveryOther()), data("supervised"), None)
+
+    @pytest.mark.parametrize(
+        "wait",
+        [
+            lambda losses: losses.sum().item(),
+            lambda losses: bool((losses > 0).all()),
+            lambda losses: losses[losses > 1],
+            lambda losses: losses.detach().clone().masked_select(losses > 1),
+            lambda losses: torch.nonzero(losses > 1),
+            lambda losses: losses.detach().unique(),
+            lambda losses: losses.tolist(),
+            lambda losses: losses.detach().numpy(),
+            lambda losses: losses.cpu(),
+            lambda losses: losses * torch.tensor([2.0]),
+            lambda losses: losses.detach().clone().index_put_((losses > 1,), torch.zeros(())),
+        ],
+    )
+    def test_a_step_that_waits(self, wait: Any) -> None:
+        class Waiting(Descend):
+            def __call__(self, learner: Any, batch: Batch, optimizer: Any, progress: Any) -> Step:
+                step = super().__call__(learner, batch, optimizer, progress)
+                wait(step.losses)
+                return step
+
+        with pytest.raises(AssertionError, match="waits for the device"):
+            check(self.stage(Waiting()), data("supervised"), None)
+
+
+def test_explain_says_which_stage_is_not_captured_and_why() -> None:
+    assert explained("ce")["eager"] == {}
+    assert explained("trees")["eager"] == {"fit": "a scikit-learn classifier predicts on the CPU"}
