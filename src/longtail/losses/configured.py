@@ -36,6 +36,8 @@ class Configured(ClassConstants):
     reduction: str
     zero_count: str | float
     classes: Sequence[str] | None
+    weighed: bool
+    """Whether classes have weights that differ, or do not count."""
     all_weighed: bool
     """Whether every class has a weight above 0, so that the weights of a batch do not sum to 0."""
 
@@ -88,6 +90,7 @@ class Configured(ClassConstants):
     def _compute(self, counts: Tensor | None, device: torch.device) -> None:
         super()._compute(counts, device)
         weight = self._exact.get("class_weight")
+        self.weighed = weight is not None or "outside" in self._exact
         self.all_weighed = weight is None or bool((weight > torch.finfo(torch.float32).tiny).all())
         self._size = self._num_classes()
 

@@ -219,6 +219,8 @@ class Loss(Configured, ABC):
         return losses * share, share if omega is None else omega * share, share  # a row of weight k counts as k rows
 
     def _class_weight(self, like: Tensor, progress: Progress | None) -> Tensor | None:
+        if not self.weighed:
+            return None
         r = at(self.reweight, progress, "reweight")
 
         def now() -> Tensor | None:
