@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 
 from longtail import functional
 from longtail.functional import closed_form
-from longtail.functional.softmax import adjusted_cross_entropy
+from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy
 
 C = 7
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -27,9 +27,8 @@ EMPTY = PRIOR.index_fill(0, torch.tensor([2]), -torch.inf)  # class 2 has no exa
 MARGINS = random(C, seed=4).abs()
 
 
-def example_margins(z: Tensor, y: Tensor) -> Tensor:
-    margin = torch.linspace(0, 2, y.numel(), dtype=z.dtype).view(y.shape)
-    return adjusted_cross_entropy(z, y, factor=MARGINS.to(z.dtype), offset=PRIOR.to(z.dtype), margin=margin)
+def everything(z: Tensor, y: Tensor) -> Tensor:
+    return adjusted_cross_entropy(z, y, Adjustment(*(c.to(z.dtype) for c in (MARGINS, PRIOR, -MARGINS))))
 
 
 LOSSES: dict[str, Loss] = {
@@ -37,7 +36,7 @@ LOSSES: dict[str, Loss] = {
     "without class 2": lambda z, y: functional.logit_adjusted(z, y.where(y != 2, -100), EMPTY.to(z.dtype)),
     "ldam": lambda z, y: functional.ldam(z, y, MARGINS, 4.0),
     "ldam, scale as a tensor": lambda z, y: functional.ldam(z, y, MARGINS, torch.tensor(4.0, dtype=z.dtype)),
-    "everything": example_margins,
+    "everything": everything,
     "sigmoid": lambda z, y: functional.sigmoid_cross_entropy(z, y),
     "focal 0": lambda z, y: functional.sigmoid_focal(z, y, 0.0),
     "focal 0.5": lambda z, y: functional.sigmoid_focal(z, y, 0.5),
@@ -58,7 +57,7 @@ def by_formula(monkeypatch: pytest.MonkeyPatch) -> Callable[[Loss], Loss]:
     def turn(loss: Loss) -> Loss:
         def formula(z: Tensor, y: Tensor) -> Tensor:
             with monkeypatch.context() as m:
-                m.setattr(closed_form, "_runs_in_pieces", lambda *_: False)
+                m.setattr(closed_form, "runs_in_pieces", lambda *_: False)
                 return loss(z, y)
 
         return formula
@@ -205,7 +204,7 @@ def test_a_whole_graph_compiles_at_sizes_that_go_in_pieces() -> None:
 def test_constants_that_learn_get_their_gradient() -> None:
     z, y = batch()
     offset, scale = PRIOR.clone().requires_grad_(), torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    adjusted_cross_entropy(z, y, factor=scale, offset=offset, margin=MARGINS[y.clamp(min=0)]).sum().backward()
+    adjusted_cross_entropy(z, y, Adjustment(scale, offset, -MARGINS)).sum().backward()
     assert offset.grad.abs().sum() > 0
     assert scale.grad != 0
 

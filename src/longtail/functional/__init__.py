@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from longtail.functional.adjusted import log_odds_against
 from longtail.functional.affine import relative_counts, vector_scaled
 from longtail.functional.candidates import candidate_likelihood, candidate_posterior
 from longtail.functional.contrast import nt_xent
 from longtail.functional.experts import expert_diversity, tail_temperature
 from longtail.functional.hinge import hinge, lead
-from longtail.functional.margin import ldam, ldam_margins, log_odds_against
+from longtail.functional.margin import ldam, ldam_margins
 from longtail.functional.maximum_margin import example_margin, maximum_margins
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
 from longtail.functional.pairwise import pairwise

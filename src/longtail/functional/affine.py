@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from longtail.facts.counts import positive_counts
-from longtail.functional.mixtures import IGNORE, Value, across, widen
-from longtail.functional.softmax import cross_entropy, logit_adjusted
+from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy
+from longtail.functional.mixtures import IGNORE, Value
+from longtail.functional.softmax import prior_offset
 
 
 def relative_counts(counts: Any, *, zero_count: str | float = "error", dtype: torch.dtype | None = None) -> Tensor:
@@ -51,8 +52,5 @@ def vector_scaled(
     NeurIPS 2021, section 2; Ye et al., Identifying and Compensating for Feature Deviation in Imbalanced Deep
     Learning, 2020 (no prior).
     """
-    z = widen(logits)
-    scaled = z * across(factors, z)
-    if log_prior is None:
-        return cross_entropy(scaled, targets, ignore_index=ignore_index)
-    return logit_adjusted(scaled, targets, log_prior, tau, ignore_index=ignore_index)
+    offset = None if log_prior is None else prior_offset(log_prior, tau)
+    return adjusted_cross_entropy(logits, targets, Adjustment(factors, offset), ignore_index=ignore_index)

@@ -28,7 +28,7 @@ SMALL = 1 << 17
 Piece = tuple[slice, ...]
 
 # torch has no public function for this; without it every loss would run by its formula, correct and slower
-_in_functorch = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+in_functorch = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 
 
 class ClosedForm(ABC):
@@ -59,18 +59,18 @@ class ClosedForm(ABC):
     @final
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return l (N, d1..dk), 0 where ignored."""
-        if _runs_in_pieces(logits, self.constants()):
+        if runs_in_pieces(logits, self.constants()):
             return cast("Tensor", _InPieces.apply(logits, targets, self))  # type: ignore[no-untyped-call]
         return self.formula(logits, targets)
 
 
-def _runs_in_pieces(logits: Tensor, constants: Sequence[Any]) -> bool:
+def runs_in_pieces(logits: Tensor, constants: Sequence[Any]) -> bool:
     """Whether only an eager loss and its gradient with respect to many logits are needed, on a CPU."""
     return (
         not torch.compiler.is_compiling()  # first: what follows would only make it compile more than once
         and logits.numel() > SMALL
         and logits.device.type == "cpu"
-        and not _in_functorch()
+        and not in_functorch()
         and forward_ad.unpack_dual(logits).tangent is None  # type: ignore[no-untyped-call]
         and not any(isinstance(c, Tensor) and (c.requires_grad or c.device != logits.device) for c in constants)
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.facts.counts import positive_counts
-from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
-from longtail.functional.softmax import adjusted_cross_entropy
+from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy
+from longtail.functional.mixtures import IGNORE, Value
 
 
 def ldam_margins(
@@ -59,21 +58,5 @@ def ldam(
 
     Reference: Cao et al., Label-Distribution-Aware Margin Loss, NeurIPS 2019, section 3.2, eq. 12-13.
     """
-    z = widen(logits)
-    if is_soft(targets):
-        return mixture(F.softplus(log_odds_against(scale * z) + scale * across(margins, z), threshold=40), targets)
-    margin = scale * of_target(margins.to(z.device, z.dtype), targets, ignore_index)
-    return adjusted_cross_entropy(z, targets, factor=scale, margin=margin, ignore_index=ignore_index)
-
-
-def log_odds_against(logits: Tensor) -> Tensor:
-    """log((1 - p_k) / p_k) = logsumexp_{j != k} z_j - z_k for every class k, p = softmax(z); (N, C, d1..dk).
-
-    The likeliest class has 1 - p_k computed from the others: 1 - p_k itself would cancel. For the rest
-    p_k <= 1/2 and log1p(-p_k) is exact.
-    """
-    log_p = torch.log_softmax(logits, 1)
-    top = torch.zeros_like(log_p, dtype=torch.bool).scatter(1, log_p.argmax(1, keepdim=True), True)
-    others = torch.logsumexp(log_p.masked_fill(top, -torch.inf), 1, keepdim=True)
-    rest = torch.log1p(-log_p.masked_fill(top, -torch.inf).exp())
-    return torch.where(top, others, rest) - log_p
+    adjustment = Adjustment(factor=scale, true_offset=-scale * margins)
+    return adjusted_cross_entropy(logits, targets, adjustment, ignore_index=ignore_index)

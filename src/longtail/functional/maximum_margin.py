@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longtail.functional.adjusted import log_odds_against
 from longtail.functional.hinge import lead
-from longtail.functional.margin import log_odds_against
 from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
 from longtail.functional.softmax import cross_entropy
 

@@ -36,7 +36,7 @@ def across(constant: Tensor, logits: Tensor) -> Tensor:
 
 def of_target(constant: Tensor, targets: Tensor, ignore_index: int = IGNORE) -> Tensor:
     """Return constant[y] for class indices of any shape; class 0's where the position is ignored."""
-    return constant[targets.masked_fill(targets == ignore_index, 0)]
+    return constant[torch.where(targets == ignore_index, 0, targets)]
 
 
 def mixture(each: Tensor, q: Tensor) -> Tensor:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from longtail.functional.margin import ldam, log_odds_against
-from longtail.functional.mixtures import IGNORE, across, is_soft, mixture, widen
-from longtail.functional.softmax import logit_adjusted
+from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy
+from longtail.functional.mixtures import IGNORE
 
 
 def pairwise(
@@ -33,10 +30,5 @@ def pairwise(
 
     Reference: Menon et al., Long-tail learning via logit adjustment, ICLR 2021, eq. 11.
     """
-    if margins is None:
-        return logit_adjusted(logits, targets, log_delta, 1.0, ignore_index=ignore_index)
-    z, offset = widen(logits), across(log_delta, widen(logits))
-    if not is_soft(targets):
-        return ldam(z + offset, targets, margins, 1.0, ignore_index=ignore_index)
-    each = F.softplus(log_odds_against(z + offset) + across(margins, z), threshold=40)
-    return mixture(torch.where(torch.isneginf(offset), 0.0, each), targets)
+    adjustment = Adjustment(offset=log_delta, true_offset=None if margins is None else -margins)
+    return adjusted_cross_entropy(logits, targets, adjustment, ignore_index=ignore_index)

@@ -113,7 +113,9 @@ class ABSGD(InstanceWeighting):
         self._move_state(losses.device)
         scaled = exponents(widened(losses) / lam, batch.kept)
         log_s, state = self._updated(scaled, lam, gamma)
-        p = scaled.divided_by(log_s, losses) + self.uniform
+        p = scaled.divided_by(log_s, losses)
+        if self.uniform:
+            p = p + self.uniform
         if isinstance(lam, Tensor):  # reading its value would wait for the device
             finite = lam.isfinite()
             p = torch.where(finite, p, 1.0)
@@ -137,8 +139,9 @@ class ABSGD(InstanceWeighting):
         self, batch: Exponents, lam: float | Tensor, gamma: float | Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return log s for the weights of this batch, and the state after it."""
-        lam = torch.zeros_like(self.of_lam) + lam
-        same = (lam - self.of_lam).abs() <= SAME * lam.abs()
+        if torch.compiler.is_compiling():
+            lam = torch.zeros_like(self.of_lam) + lam  # dynamo would compile again for a float that moves
+        same = (self.of_lam - lam).abs() <= SAME * (lam.abs() if isinstance(lam, Tensor) else abs(lam))
         before = torch.where(same, self.log_s, self._start)
         state = {"of_lam": torch.where(same, self.of_lam, lam)}
         if self.accumulate == 1:
@@ -158,7 +161,8 @@ class ABSGD(InstanceWeighting):
 
     def _blended(self, before: Tensor, log_mean: Tensor, gamma: float | Tensor) -> Tensor:
         old, new = _log(1 - gamma, before), _log(gamma, before)
-        log_s = torch.logaddexp(before + old, log_mean + new + math.log(self.alpha))
+        added = log_mean + new if self.alpha == 1 else log_mean + new + math.log(self.alpha)
+        log_s = torch.logaddexp(before + old, added)
         return torch.where(before > -math.inf, log_s, log_mean) if self.init == "first" else log_s
 
     def _lam(self, progress: Progress | None) -> float | Tensor:

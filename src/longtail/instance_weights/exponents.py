@@ -42,9 +42,11 @@ class Exponents(NamedTuple):
 
 def exponents(x: Tensor, kept: Tensor | None) -> Exponents:
     """Sum exp(x), x of the widest dtype; what is not kept or not finite does not count."""
-    inside = x.isfinite() if kept is None else x.isfinite() & kept
+    inside = x.abs() < torch.inf  # finite, in two kernels rather than four
+    if kept is not None:
+        inside = inside & kept
     x = torch.where(inside, x, -torch.inf)
-    return Exponents(x, inside, *_over_processes(x.flatten().logsumexp(0), inside.sum().to(x.dtype)))
+    return Exponents(x, inside, *_over_processes(x.flatten().logsumexp(0), inside.sum(dtype=x.dtype)))
 
 
 def widened(values: Tensor) -> Tensor:

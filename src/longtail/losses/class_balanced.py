@@ -12,13 +12,14 @@ from longtail.facts.class_weights import BETA, Beta, effective_number
 from longtail.facts.knobs import Choice, NonNegative
 from longtail.facts.types import Progress
 from longtail.functional import widen
-from longtail.losses.loss import Loss
+from longtail.functional.adjusted import NONE, Adjustment
+from longtail.losses.adjusted import Adjusted
 from longtail.losses.signature import Common
 
 Base = Annotated[str, Choice(("softmax", "sigmoid", "focal"))]
 
 
-class ClassBalancedLoss(Loss):
+class ClassBalancedLoss(Adjusted):
     """l(z, y) = w_y base(z, y), w_y proportional to 1 / E_y, E_j = (1 - beta^n_j) / (1 - beta), summing to C.
 
     base="softmax": -log softmax(z)_y. base="sigmoid": C binary cross-entropies, summed over classes, all with
@@ -72,10 +73,14 @@ class ClassBalancedLoss(Loss):
         """ "sigmoid" for the sigmoid bases."""
         return "softmax" if self.base == "softmax" else "sigmoid"
 
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment | None:
+        """None, and no cross-entropy for the sigmoid bases."""
+        return NONE if self.base == "softmax" else None
+
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """base(z, y)."""
         if self.base == "softmax":
-            return functional.cross_entropy(logits, targets, ignore_index=self.ignore_index)
+            return super().losses(logits, targets, progress, features)
         if self.base == "sigmoid":
             return functional.sigmoid_cross_entropy(logits, targets, ignore_index=self.ignore_index)
         gamma = self.knob("gamma", progress)

@@ -36,6 +36,10 @@ class Configured(ClassConstants):
     reduction: str
     zero_count: str | float
     classes: Sequence[str] | None
+    weighed: bool
+    """Whether classes have weights that differ, or do not count."""
+    all_weighed: bool
+    """Whether every class has a weight above 0, so that the weights of a batch do not sum to 0."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -82,6 +86,13 @@ class Configured(ClassConstants):
         """Return class weight, `outside` (classes whose targets do not count), and the loss's own statistics."""
         weight = class_weights.resolve(self._weight_given, counts, classes=self.classes, zero_count=self.zero_count)
         return {"class_weight": weight, "outside": None, **self.statistics(counts)}
+
+    def _compute(self, counts: Tensor | None, device: torch.device) -> None:
+        super()._compute(counts, device)
+        weight = self._exact.get("class_weight")
+        self.weighed = weight is not None or "outside" in self._exact
+        self.all_weighed = weight is None or bool((weight > torch.finfo(torch.float32).tiny).all())
+        self._size = self._num_classes()
 
     def counted(self, counts: Tensor | None) -> Tensor:
         """Return the counts, for statistics that need them."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torch import Tensor
 from longtail.facts.arrays import COUNT, like_labels
 from longtail.facts.counts import as_counts
 from longtail.facts.fixed_dtype import FixedDtype, widest_float
+from longtail.functional.closed_form import in_functorch
+
+Made = TypeVar("Made")
 
 
 class ClassConstants(FixedDtype):
@@ -26,6 +29,7 @@ class ClassConstants(FixedDtype):
     def __init__(self) -> None:
         super().__init__()
         self._exact: dict[str, Tensor] = {}
+        self._cached: dict[str, tuple[Any, Any]] = {}  # name -> what it was made for, what was made
         self.register_buffer("class_counts", None)
 
     def constants(self, counts: Tensor | None) -> Mapping[str, Tensor | None]:
@@ -50,6 +54,25 @@ class ClassConstants(FixedDtype):
             constant = self._exact[name]
         return constant.to(like.device, like.dtype)
 
+    def cached(self, name: str, like: Tensor, values: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        """Return what `make` computes from the constants for `like` and these values of knobs, computed once.
+
+        Computed on every call where a value is a tensor, which is not compared, and inside transformations of torch,
+        whose tensors have no meaning outside.
+        """
+        if torch.compiler.is_compiling() or in_functorch() or any(isinstance(v, Tensor) for v in values):
+            return make()
+        key = (like.device, like.dtype, values)
+        entry = self._cached.get(name)
+        if entry is not None and entry[0] == key:
+            made: Made = entry[1]
+            return made
+        with torch.inference_mode(False), torch.no_grad():
+            made = make()
+        if not (like.is_cuda and torch.cuda.is_current_stream_capturing()):  # there it has its values in a replay only
+            self._cached[name] = (key, made)
+        return made
+
     def _compute(self, counts: Tensor | None, device: torch.device) -> None:
         """Compute all constants from the counts and put them on a device."""
         exact = None if counts is None else counts.detach().cpu()
@@ -61,6 +84,7 @@ class ClassConstants(FixedDtype):
 
     def move_buffers(self, device: torch.device) -> None:
         """Put the constants on a device, from their exact copies."""
+        self._cached = {}
         for name, exact in self._exact.items():
             dtype = widest_float(device) if name == "class_counts" else torch.get_default_dtype()
             dtype = torch.bool if exact.dtype == torch.bool else dtype

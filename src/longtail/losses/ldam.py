@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -12,14 +11,14 @@ from torch import Tensor
 from longtail import functional
 from longtail.facts.knobs import NonNegative, Positive
 from longtail.facts.types import Progress
+from longtail.functional.adjusted import Adjustment
+from longtail.losses.adjusted import Adjusted
 from longtail.losses.scaled import Scaled
 from longtail.losses.signature import Common
 
 
 class MarginPerClass(Scaled, ABC):
-    """A loss with margins Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4); `pointwise` is its formula."""
-
-    pointwise: ClassVar[Callable[..., Tensor]]
+    """A loss with margins Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4)."""
 
     def __init__(
         self,
@@ -37,13 +36,13 @@ class MarginPerClass(Scaled, ABC):
         relative = functional.ldam_margins(counts, 1.0, zero_count=self.zero_count, dtype=torch.float64)
         return {"relative_margins": relative}
 
-    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
-        """The formula with the margins and the scale s of this progress."""
-        margins = self.knob("max_margin", progress) * self.constant("relative_margins", logits)
-        return self.pointwise(logits, targets, margins, self.knob("scale", progress), ignore_index=self.ignore_index)
+    def margins(self, like: Tensor, progress: Progress | None) -> Tensor:
+        """Return Delta (C,)."""
+        margins: Tensor = self.knob("max_margin", progress) * self.constant("relative_margins", like)
+        return margins
 
 
-class LDAMLoss(MarginPerClass):
+class LDAMLoss(MarginPerClass, Adjusted):
     """l(z, y) = -log( e^(s (z_y - Delta_y)) / (e^(s (z_y - Delta_y)) + sum_{j != y} e^(s z_j)) ).
 
     Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4): rare classes must be right by more. The logits are
@@ -63,7 +62,14 @@ class LDAMLoss(MarginPerClass):
     2019, section 3.2, eq. 12-13.
     """
 
-    pointwise = staticmethod(functional.ldam)
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
+        """b = s, t = -s Delta."""
+        scale = self.knob("scale", progress)
+
+        def make() -> Adjustment:
+            return Adjustment(scale, true_offset=-scale * self.margins(like, progress))
+
+        return self.cached("adjustment", like, (self.knob("max_margin", progress), scale), make)
 
 
 class LDAMHingeLoss(MarginPerClass):
@@ -85,8 +91,6 @@ class LDAMHingeLoss(MarginPerClass):
     2019, section 3.2; run there on CIFAR-10 only, since it is hard to optimise with 100 classes.
     """
 
-    pointwise = staticmethod(functional.hinge)
-
     def __init__(
         self,
         class_counts: Any = None,
@@ -96,3 +100,8 @@ class LDAMHingeLoss(MarginPerClass):
         **common: Unpack[Common],
     ) -> None:
         super().__init__(class_counts, max_margin=max_margin, scale=scale, **common)
+
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
+        """The hinge with the margins and the scale s of this progress."""
+        margins, scale = self.margins(logits, progress), self.knob("scale", progress)
+        return functional.hinge(logits, targets, margins, scale, ignore_index=self.ignore_index)

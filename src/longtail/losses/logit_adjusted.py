@@ -10,11 +10,15 @@ from torch import Tensor
 from longtail import functional
 from longtail.facts.knobs import NonNegative
 from longtail.facts.types import Progress
+from longtail.functional.adjusted import Adjustment
+from longtail.functional.mixtures import Value
+from longtail.functional.softmax import prior_offset
+from longtail.losses.adjusted import Adjusted
 from longtail.losses.loss import Loss
 from longtail.losses.signature import Common
 
 
-class LogitAdjustedLoss(Loss):
+class LogitAdjustedLoss(Adjusted):
     """l(z, y) = -log softmax(z + tau log pi)_y, pi_j = n_j / N.
 
     The network learns scores z for balanced classes: predict with argmax z, not with the adjusted logits.
@@ -36,13 +40,12 @@ class LogitAdjustedLoss(Loss):
         """log pi."""
         return prior_constants(self.counted(counts), self.zero_count)
 
-    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
-        """-log softmax(z + tau log pi)_y."""
-        prior, tau = self.constant("log_prior", logits), self.knob("tau", progress)
-        return functional.logit_adjusted(logits, targets, prior, tau, ignore_index=self.ignore_index)
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
+        """o = tau log pi."""
+        return prior_adjustment(self, like, self.knob("tau", progress))
 
 
-class BalancedSoftmaxLoss(Loss):
+class BalancedSoftmaxLoss(Adjusted):
     """l(z, y) = -log( n_y e^z_y / sum_j n_j e^z_j ): `LogitAdjustedLoss` at tau = 1.
 
     Reference: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020, section 3.1.
@@ -55,10 +58,18 @@ class BalancedSoftmaxLoss(Loss):
         """log pi."""
         return prior_constants(self.counted(counts), self.zero_count)
 
-    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
-        """-log softmax(z + log pi)_y."""
-        prior = self.constant("log_prior", logits)
-        return functional.logit_adjusted(logits, targets, prior, 1.0, ignore_index=self.ignore_index)
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
+        """o = log pi."""
+        return prior_adjustment(self, like, 1.0)
+
+
+def prior_adjustment(loss: Loss, like: Tensor, tau: Value) -> Adjustment:
+    """Return o = tau log pi."""
+
+    def make() -> Adjustment:
+        return Adjustment(offset=prior_offset(loss.constant("log_prior", like), tau))
+
+    return loss.cached("adjustment", like, (tau,), make)
 
 
 def prior_constants(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:

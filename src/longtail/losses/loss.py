@@ -124,8 +124,19 @@ class Loss(Configured, ABC):
             normalize = self.normalize
         else:
             check_normalize(normalize)
-        terms = self.terms(logits, targets, features=features, sample_weight=sample_weight, progress=progress)
-        return reduce(*terms, self.reduction, normalize)
+        self._check(logits, targets, sample_weight, features, progress)
+        if sample_weight is None and self.reduction != "none":
+            loss = self.reduced(logits, targets, progress, normalize)
+            if loss is not None:
+                return loss
+        losses, omega, share = self._weigh(logits, targets, features, sample_weight, progress)
+        return reduce(losses, omega, self.kept(targets) if share is None else share, self.reduction, normalize)
+
+    def reduced(
+        self, logits: Tensor, targets: Tensor, progress: Progress | None, normalize: str | float | Tensor
+    ) -> Tensor | None:
+        """Slot: the mean or the sum without sample weights, where that takes less than `terms`; else None."""
+        return None
 
     def with_losses(
         self,
@@ -150,7 +161,8 @@ class Loss(Configured, ABC):
         progress: Progress | None = None,
     ) -> Tensor:
         """Return s_i w_{y_i} l(z_i, y_i), (N, d1..dk): weighted, not normalised, 0 where ignored."""
-        return self.terms(logits, targets, features=features, sample_weight=sample_weight, progress=progress)[0]
+        self._check(logits, targets, sample_weight, features, progress)
+        return self._weigh(logits, targets, features, sample_weight, progress)[0]
 
     def kept(self, targets: Tensor) -> Tensor:
         """Return which positions count, bool (N, d1..dk): not ignored, nor of a class that is `outside`."""
@@ -175,14 +187,24 @@ class Loss(Configured, ABC):
 
         These are what `reduce` divides: for criteria that compose several losses.
         """
-        check_call(logits, targets, sample_weight, self._num_classes(), self.ignore_index)
-        check_progress(progress)
-        self._check_needs(features, progress)
+        self._check(logits, targets, sample_weight, features, progress)
+        losses, omega, share = self._weigh(logits, targets, features, sample_weight, progress)
+        return losses, omega, self.kept(targets) if share is None else share
+
+    def _weigh(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        features: Tensor | None,
+        sample_weight: Tensor | None,
+        progress: Progress | None,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return weighted losses, their weights omega and the sample weights where they count; None for ones."""
         z = widen(logits)
         targets = targets.to(z.dtype) if is_soft(targets) else targets.long()
-        kept = self.kept(targets)
+        kept = None if self.outside is None and sample_weight is None else self.kept(targets)
         if not is_soft(targets):
-            if self.outside is not None:
+            if self.outside is not None and kept is not None:
                 targets = torch.where(kept, targets, self.ignore_index)
             if self.label_smoothing > 0:
                 targets = smoothed(targets, z.shape[1], self.label_smoothing, z.dtype, self.ignore_index)
@@ -191,18 +213,32 @@ class Loss(Configured, ABC):
             losses = self.losses(z, targets, progress, features)
         else:
             losses, omega = self.weighted(z, targets, weight, progress, features)
-        if sample_weight is not None:
-            share = sample_weight_of(sample_weight, kept, z.dtype)
-            losses, omega = losses * share, share if omega is None else omega * share
-            return losses, omega, share  # a row of weight k counts as k rows
-        return losses, omega, kept
+        if sample_weight is None or kept is None:
+            return losses, omega, None
+        share = sample_weight_of(sample_weight, kept, z.dtype)
+        return losses * share, share if omega is None else omega * share, share  # a row of weight k counts as k rows
 
     def _class_weight(self, like: Tensor, progress: Progress | None) -> Tensor | None:
+        if not self.weighed:
+            return None
         r = at(self.reweight, progress, "reweight")
-        weight = None if self.class_weight is None else self.constant("class_weight", like)
-        return class_weight_now(weight, r, self.outside, like)
 
-    def _check_needs(self, features: Tensor | None, progress: Progress | None) -> None:
+        def now() -> Tensor | None:
+            weight = None if self.class_weight is None else self.constant("class_weight", like)
+            return class_weight_now(weight, r, self.outside, like)
+
+        return self.cached("class_weight_now", like, (r,), now)
+
+    def _check(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        sample_weight: Tensor | None,
+        features: Tensor | None,
+        progress: Progress | None,
+    ) -> None:
+        check_call(logits, targets, sample_weight, self._size, self.ignore_index)
+        check_progress(progress)
         if "features" in self.needs and features is None:
             raise TypeError(f"{type(self).__name__} reads features, got None; pass the input of the head, (N, D)")
         if progress is None:

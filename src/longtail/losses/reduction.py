@@ -55,4 +55,6 @@ def reduce(
         divisor = weights.sum()
         return total / torch.where(divisor > 0, divisor, 1.0)
     divisor = kept.sum()
-    return total / torch.where(divisor > 0, divisor, 1)
+    if kept.dtype == torch.bool:
+        return total / divisor.clamp(min=1)
+    return total / torch.where(divisor > 0, divisor, 1.0)

@@ -10,13 +10,15 @@ from torch import Tensor
 from longtail import functional
 from longtail.facts.knobs import NonNegative, Range
 from longtail.facts.types import Progress
+from longtail.functional.adjusted import NONE, Adjustment
+from longtail.losses.adjusted import Adjusted
 from longtail.losses.loss import Loss
 from longtail.losses.per_class import per_class
 from longtail.losses.signature import Common
 from longtail.losses.weighting import class_weight_of
 
 
-class CrossEntropyLoss(Loss):
+class CrossEntropyLoss(Adjusted):
     """l(z, y) = -log softmax(z)_y: plain training, and the base that every other loss is measured against.
 
     With `class_weight="effective"` and `reweight=switch(0.8, 0, 1)` it is CE-DRW. Equal to
@@ -26,9 +28,9 @@ class CrossEntropyLoss(Loss):
     def __init__(self, class_counts: Any = None, **common: Unpack[Common]) -> None:
         super().__init__(class_counts, {}, **common)
 
-    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
-        """-log p_y."""
-        return functional.cross_entropy(logits, targets, ignore_index=self.ignore_index)
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
+        """None."""
+        return NONE
 
 
 class FocalLoss(Loss):

@@ -6,14 +6,15 @@ from typing import Any, Unpack
 
 from torch import Tensor
 
-from longtail import functional
 from longtail.facts.knobs import NonNegative, Positive
 from longtail.facts.types import Progress
+from longtail.functional.adjusted import Adjustment
+from longtail.losses.adjusted import Adjusted
 from longtail.losses.scaled import Scaled
 from longtail.losses.signature import Common
 
 
-class UniformMarginLoss(Scaled):
+class UniformMarginLoss(Scaled, Adjusted):
     """l(z, y) = -log( e^(s (z_y - m)) / (e^(s (z_y - m)) + sum_{j != y} e^(s z_j)) ): `LDAMLoss` with one margin.
 
     With `class_weight="effective"` and `reweight=switch(0.8, 0, 1)` it is the LDAM paper's M-DRW, which shows
@@ -39,8 +40,11 @@ class UniformMarginLoss(Scaled):
     ) -> None:
         super().__init__(class_counts, {"margin": margin, "scale": scale}, **common)
 
-    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
-        """Cross-entropy of s z with the true class's cosine lowered by m."""
-        margins = self.knob("margin", progress) * logits.new_ones(logits.shape[1])
-        scale = self.knob("scale", progress)
-        return functional.ldam(logits, targets, margins, scale, ignore_index=self.ignore_index)
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
+        """b = s, t = -s m."""
+        margin, scale = self.knob("margin", progress), self.knob("scale", progress)
+
+        def make() -> Adjustment:
+            return Adjustment(scale, true_offset=-scale * (margin * like.new_ones(like.shape[1])))
+
+        return self.cached("adjustment", like, (margin, scale, like.shape[1]), make)

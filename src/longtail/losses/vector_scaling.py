@@ -10,12 +10,16 @@ from torch import Tensor
 from longtail import functional
 from longtail.facts.knobs import NonNegative
 from longtail.facts.types import Progress
+from longtail.functional.adjusted import Adjustment
+from longtail.functional.mixtures import Value
+from longtail.functional.softmax import prior_offset
+from longtail.losses.adjusted import Adjusted
 from longtail.losses.logit_adjusted import prior_constants
 from longtail.losses.loss import Loss
 from longtail.losses.signature import Common
 
 
-class VSLoss(Loss):
+class VSLoss(Adjusted):
     """l(z, y) = -log softmax(b z + tau log pi)_y, b_j = (n_j / n_max)^gamma, pi_j = n_j / N.
 
     gamma = 0 is logit adjustment, tau = 0 class-dependent temperatures. The logits are adjusted in training only:
@@ -47,14 +51,12 @@ class VSLoss(Loss):
         """n / n_max and log pi."""
         return _constants(self.counted(counts), self.zero_count)
 
-    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
-        """-log softmax(b z + tau log pi)_y."""
-        factors = self.constant("relative_counts", logits) ** self.knob("gamma", progress)
-        prior, tau = self.constant("log_prior", logits), self.knob("tau", progress)
-        return functional.vector_scaled(logits, targets, factors, prior, tau, ignore_index=self.ignore_index)
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
+        """b = (n / n_max)^gamma, o = tau log pi."""
+        return _adjustment(self, like, self.knob("gamma", progress), self.knob("tau", progress))
 
 
-class CDTLoss(Loss):
+class CDTLoss(Adjusted):
     """l(z, y) = -log softmax(b z)_y, b_j = (n_j / n_max)^gamma: class-dependent temperatures 1 / b.
 
     A rare class's logit is shrunk in training, so that the network must raise it; predict with argmax z (`scores`),
@@ -77,11 +79,18 @@ class CDTLoss(Loss):
         constants = _constants(self.counted(counts), self.zero_count)
         return constants if "outside" in constants else {"relative_counts": constants["relative_counts"]}
 
-    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
-        """-log softmax(b z)_y."""
-        factors = self.constant("relative_counts", logits) ** self.knob("gamma", progress)
-        prior = None if self.outside is None else self.constant("log_prior", logits)
-        return functional.vector_scaled(logits, targets, factors, prior, 0.0, ignore_index=self.ignore_index)
+    def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
+        """b = (n / n_max)^gamma."""
+        return _adjustment(self, like, self.knob("gamma", progress), None if self.outside is None else 0.0)
+
+
+def _adjustment(loss: Loss, like: Tensor, gamma: Value, tau: Value | None) -> Adjustment:
+    def make() -> Adjustment:
+        factor = loss.constant("relative_counts", like) ** gamma
+        offset = None if tau is None else prior_offset(loss.constant("log_prior", like), tau)
+        return Adjustment(factor, offset)
+
+    return loss.cached("adjustment", like, (gamma, tau), make)
 
 
 def _constants(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ def class_weight_of(targets: Tensor, weight: Tensor, ignore_index: int) -> Tenso
     if is_soft(targets):
         return (targets * across(weight, targets)).sum(1)
     ignored = targets == ignore_index
-    return weight[targets.masked_fill(ignored, 0)].masked_fill(ignored, 0)
+    return torch.where(ignored, 0.0, weight[torch.where(ignored, 0, targets)])
 
 
 def sample_weight_of(weight: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:
