@@ -25,8 +25,8 @@ Evaluate = Callable[[Learner], dict[str, float]]
 def fit(stages: Sequence[Stage], data: TrainingSet | Part, *, seed: int = 0, **options: Any) -> Training:
     """Train the stages one after another; iterate over the result to get one record per finished epoch.
 
-    See `Training` for the options. `training.state()` between two epochs is a checkpoint; `fit(..., resume=state)`
-    resumes from it and ends with the same bytes.
+    `training.state()` between two epochs is a checkpoint; `fit(..., resume=state)` ends with the same bytes.
+    Options: those of `Training`.
     """
     return Training(stages, data, seed=seed, **options)
 
@@ -48,8 +48,7 @@ class Training(Iterator[Record]):
         identity: what a stage's hash covers besides the specs and the seed (data, recipe).
         device: of learner and data.
 
-    Attributes:
-        events: the records, and before each of them its optimiser steps (`DueStep`) for the consumer to make.
+    `events`: the records, and before each its optimiser steps (`DueStep`) for the consumer to make.
     """
 
     def __init__(
@@ -187,8 +186,7 @@ class Training(Iterator[Record]):
         self, index: int, stage: Stage, built: Built, optimizer: torch.optim.Optimizer
     ) -> Generator[DueStep, None, Record]:
         start, spent, epoch = time.perf_counter(), 0.0, self._epoch
-        learner, data, _ = built
-        progress = epoch / stage.epochs
+        (learner, data, _), progress = built, epoch / stage.epochs
         monitor = EpochMonitor(len(self.data.classes), self.device)
         with seeded(self.seed, index, epoch, "global", self.device):
             learner.train()

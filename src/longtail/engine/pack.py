@@ -121,21 +121,21 @@ class Pack:
         """
         start = time.perf_counter()
         inputs = [n.standardize(due.batch["inputs"]) for n, due in zip(self.networks, dues, strict=True)]
-        features = self._features(torch.stack(inputs))
-        slices = [one.requires_grad_() for one in features.detach().unbind()]
+        features = self._features(torch.stack(inputs)).unbind()
         for _, _, _, _, columns in self.groups:
             for column in columns:
                 for parameter in column:
                     parameter.grad = None
-        for due, network, one in zip(dues, self.networks, slices, strict=True):
+        losses = []
+        for due, network, one in zip(dues, self.networks, features, strict=True):
             enter(due)
             vars(network)["features"] = lambda _, one=one: one
             try:
                 due.step = due.built.learner.training_step(due.batch, due.progress)
             finally:
                 del vars(network)["features"]
-            due.step.loss.backward()  # type: ignore[no-untyped-call]
-        torch.autograd.backward([features], [torch.stack([one.grad for one in slices])])  # type: ignore[misc]
+            losses.append(due.step.loss)
+        torch.autograd.backward(losses)
         self._descend([due.optimizer.param_groups[0]["lr"] for due in dues])
         for due in dues:
             due.seconds = (time.perf_counter() - start) / len(dues)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -199,18 +200,20 @@ class Fit(Iterator[Record]):
         )
 
     def _epochs(self, training: Training) -> Events:
-        for event in training.events:
-            if isinstance(event, DueStep) or self._journal is None:
-                yield event
-                continue
-            self._journal.add(event, training.state)
-            try:
-                yield event
-            except GeneratorExit:  # closed between two epochs: nothing is lost
-                self._journal.write_checkpoint(training.state)
-                raise
-        if self._journal is not None:
-            self._journal.write_checkpoint(training.state)
+        journal = self._journal
+        with closing(training.events):  # inside of an epoch too, where a step failed
+            for event in training.events:
+                if isinstance(event, DueStep) or journal is None:
+                    yield event
+                    continue
+                journal.add(event, training.state)
+                try:
+                    yield event
+                except GeneratorExit:  # closed between two epochs: nothing is lost
+                    journal.write_checkpoint(training.state)
+                    raise
+        if journal is not None:
+            journal.write_checkpoint(training.state)
 
     def _is_evaluated(self, done: float) -> bool:
         """Whether to evaluate the test part after this epoch: `evaluations` times, evenly, the last epoch included."""
@@ -222,9 +225,8 @@ class Fit(Iterator[Record]):
         test = self.splits.test
         with merged_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        result = evaluate(
-            scores, test.targets, class_counts=group_counts(self.splits), sample_weight=test.sample_weight
-        )
+        counts = group_counts(self.splits)
+        result = evaluate(scores, test.targets, class_counts=counts, sample_weight=test.sample_weight)
         return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 
     def _finish(self, training: Training) -> Run:

@@ -1,0 +1,137 @@
+"""Trainings side by side end as each does by itself, to the byte; steps are made at once where they can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from longtail.data import load
+from longtail.engine import Recipe, side_by_side
+from longtail.engine.epoch_monitor import FinitenessError
+from longtail.engine.pack import Pack
+from longtail.runs.train import Fit
+
+SIZES = ((40, 20, 10), (40, 20, 10), (41, 20, 10))
+"""Rows of each class of the three data sets; with batches of 16 the last one is of 6 or 7 rows."""
+
+
+def training(spec: str, which: int, **fields: Any) -> Fit:
+    generator = torch.Generator().manual_seed(which)
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor(SIZES[which]))
+    inputs = torch.randn(len(labels), 4, generator=generator) + labels[:, None]
+    splits = load(inputs, labels, test=0.2)
+    options = {"epochs": 12, "batch_size": 16, "model": "mlp", **fields}
+    return Fit(spec, splits, seed=which, recipe=Recipe(**options), threads=1)
+
+
+def ending(fit: Fit) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in fit.learner.state_dict().items() if isinstance(value, torch.Tensor)}
+
+
+def alone(spec: str, **fields: Any) -> list[dict[str, torch.Tensor]]:
+    fits = [training(spec, which, **fields) for which in range(3)]
+    for fit in fits:
+        for _ in fit:
+            pass
+    return [ending(fit) for fit in fits]
+
+
+def together(spec: str, **fields: Any) -> list[dict[str, torch.Tensor]]:
+    fits = [training(spec, which, **fields) for which in range(3)]
+    side_by_side.side_by_side([fit.events for fit in fits])
+    return [ending(fit) for fit in fits]
+
+
+@pytest.fixture
+def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many steps were made at once, in each call."""
+    counts: list[int] = []
+    step = Pack.step
+
+    def counted(self: Pack, dues: Any, enter: Any) -> None:
+        counts.append(len(dues))
+        step(self, dues, enter)
+
+    monkeypatch.setattr(Pack, "step", counted)
+    return counts
+
+
+def check(spec: str, **fields: Any) -> None:
+    for a, b in zip(alone(spec, **fields), together(spec, **fields), strict=True):
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "term(base='logit-adjusted', t=0.1)"],
+)
+def test_each_ends_as_by_itself(packed: list[int], spec: str) -> None:
+    check(spec)
+    # all batches but the first, before which there is no momentum, and the last of an epoch, whose sizes differ
+    assert packed.count(3) > 12 * 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model_args": {"dropout": 0.3}}, {"optimizer": "adamw", "lr": 0.01}, {"momentum": 0.0},
+        {"model": "linear"}, {"model_args": {"branches": 2}}, {"precision": "bfloat16"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_made_at_once_is_made_in_turn(packed: list[int], fields: dict[str, Any]) -> None:
+    check("ce", **fields)
+    assert packed == []
+
+
+@pytest.mark.parametrize("spec", ["sam", "abadam", "absgd-decoupled", "ncm"])
+def test_other_steps_and_frozen_layers(spec: str) -> None:
+    check(spec)
+
+
+def test_the_global_generator_is_as_it_was() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    together("ce", model_args={"dropout": 0.3})
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_one_that_fails_closes_the_others() -> None:
+    fits = [training("ce", 0), training("ce", 1, lr=1e30), training("ce", 2)]
+    with pytest.raises(FinitenessError):
+        side_by_side.side_by_side([fit.events for fit in fits])
+    for fit in fits:
+        with pytest.raises(StopIteration):
+            next(fit)
+
+
+def test_rates_may_differ(packed: list[int]) -> None:
+    fits = [training("ce", which, lr=0.05 * (which + 1)) for which in range(3)]
+    side_by_side.side_by_side([fit.events for fit in fits])
+    assert packed.count(3) > 12 * 2
+    for which, fit in enumerate(fits):
+        single = training("ce", which, lr=0.05 * (which + 1))
+        for _ in single:
+            pass
+        a, b = ending(single), ending(fit)
+        assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_step_that_fails_ends_what_its_training_had_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = training("ce", 0)
+    next(fit)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+
+    def failing(*_: Any) -> Iterator[Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("longtail.updates.descend.Descend.__call__", failing)
+    with pytest.raises(KeyboardInterrupt):
+        next(fit)
+    assert torch.equal(torch.rand(3), expected)
