@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
+from longtail import losses
 from longtail.data import load
-from longtail.engine import Recipe, side_by_side
+from longtail.engine import Built, Recipe, side_by_side
+from longtail.engine.due_step import DueStep
 from longtail.engine.epoch_monitor import FinitenessError
-from longtail.engine.pack import Pack
+from longtail.engine.pack import Pack, signature
+from longtail.facts.types import Batch
+from longtail.learners import SupervisedLearner
+from longtail.models.network import Network
+from longtail.models.standardize import Standardize
 from longtail.runs.train import Fit
 
 SIZES = ((40, 20, 10), (40, 20, 10), (41, 20, 10))
@@ -85,6 +93,59 @@ def test_each_ends_as_by_itself(packed: list[int], spec: str) -> None:
 def test_what_cannot_be_made_at_once_is_made_in_turn(packed: list[int], fields: dict[str, Any]) -> None:
     check("ce", **fields)
     assert packed == []
+
+
+class Doubled(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(2 * x)
+
+
+def hooked() -> nn.Module:
+    layer = nn.Linear(4, 8)
+    layer.register_forward_hook(lambda *arguments: 2 * arguments[2])
+    return layer
+
+
+def patched() -> nn.Module:
+    layer = nn.Linear(4, 8)
+    layer.forward = lambda x: 2 * x @ layer.weight.T  # type: ignore[method-assign]
+    return layer
+
+
+TWICE, RELU = nn.Linear(4, 4), nn.ReLU()
+
+
+def due(body: nn.Module, shape: tuple[int, ...] = (16, 4)) -> DueStep:
+    network = Network(Standardize(4), body, nn.Linear(8, 3))
+    learner = SupervisedLearner(network, losses.CrossEntropyLoss())
+    optimizer = torch.optim.SGD(learner.parameters(), lr=0.1, momentum=0.9)
+    batch = Batch(inputs=torch.zeros(shape), index=torch.arange(16), targets=torch.zeros(16, dtype=torch.int64))
+    return DueStep(Built(learner, None), batch, optimizer, 0.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        nn.Sequential(nn.Linear(4, 8, bias=False), RELU), nn.Sequential(Doubled(nn.Linear(4, 8), RELU)),
+        nn.Sequential(TWICE, RELU, TWICE, nn.Linear(4, 8)), nn.Sequential(hooked(), RELU), nn.Sequential(patched()),
+        nn.Sequential(nn.Linear(4, 8), nn.Tanh()), nn.Sequential(weight_norm(nn.Linear(4, 8))),
+        nn.Sequential(nn.Flatten(0), nn.Linear(4, 8)), nn.Sequential(RELU),
+    ],
+)  # fmt: skip
+def test_bodies_that_a_stacked_pass_does_not_have(body: nn.Module) -> None:
+    assert signature(due(nn.Sequential(nn.Linear(4, 8), RELU))) is not None
+    assert signature(due(body)) is None
+
+
+def test_a_layer_without_parameters_may_be_passed_twice() -> None:
+    found = signature(due(nn.Sequential(nn.Linear(4, 8), RELU, nn.Linear(8, 8), RELU)))
+    assert found is not None
+    assert [kind for kind, _ in found[0]] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU]
+
+
+def test_rows_of_several_dimensions_are_flattened_first() -> None:
+    assert signature(due(nn.Sequential(nn.Linear(4, 8), RELU), (16, 4, 2, 2))) is None
+    assert signature(due(nn.Sequential(nn.Flatten(), nn.Linear(16, 8), RELU), (16, 4, 2, 2))) is not None
 
 
 @pytest.mark.parametrize("spec", ["sam", "abadam", "absgd-decoupled", "ncm"])

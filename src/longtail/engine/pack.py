@@ -58,14 +58,16 @@ def signature(due: DueStep) -> tuple[Any, ...] | None:
     if type(network) is not Network or network.precision != "float32":
         return None
     layers = list(_layers(network.body))
-    plain = all(
-        type(layer) in (nn.Linear, nn.ReLU) or (type(layer) is nn.Flatten and layer.start_dim == 1) for layer in layers
-    )
-    hooked = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in network.modules())
     parameters = [p for group in due.optimizer.param_groups for p in group["params"]]
-    known = {id(p) for p in parameters}
-    body = list(network.body.parameters())
-    if not plain or hooked or not body or any(id(p) not in known or not p.requires_grad for p in body):
+    body, known = list(network.body.parameters()), {id(p) for p in parameters}
+    inputs = due.batch["inputs"]
+    flat = isinstance(inputs, Tensor) and (inputs.ndim == 2 or type(layers[0]) is nn.Flatten)
+    if not flat or not body or not all(map(_is_known, layers)) or any(map(_is_changed, network.modules())):
+        return None
+    if any(id(p) not in known or not p.requires_grad or p._backward_hooks for p in body):
+        return None
+    used = [id(p) for layer in (*layers, network.head) for p in layer.parameters()]
+    if len(set(used)) < len(used):  # one layer in two places
         return None
     if any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters):
         return None
@@ -84,9 +86,31 @@ def _is_plain(group: dict[str, Any]) -> bool:
     return bool(group["momentum"]) and group["foreach"] is not False and not any(group[name] for name in others)
 
 
+def _is_known(layer: nn.Module) -> bool:
+    """Whether a stacked pass has this layer."""
+    if type(layer) is nn.Flatten:
+        return (layer.start_dim, layer.end_dim) == (1, -1)
+    return type(layer) is nn.ReLU or (type(layer) is nn.Linear and layer.bias is not None)
+
+
+def _is_changed(module: nn.Module) -> bool:
+    """Whether somebody's code runs when this module is called."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in vars(module)
+    )
+
+
 def _layers(body: nn.Module) -> Iterator[nn.Module]:
-    for layer in body.children() if isinstance(body, nn.Sequential) else [body]:
-        yield from _layers(layer) if isinstance(layer, nn.Sequential) else [layer]
+    """The layers in order, one as often as it is passed; of a subclass of Sequential the whole."""
+    if type(body) is not nn.Sequential:
+        yield body
+        return
+    for layer in body:
+        yield from _layers(layer)
 
 
 class Pack:
