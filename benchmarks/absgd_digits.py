@@ -23,11 +23,10 @@ import torch
 
 import longtail as lt
 from benchmarks.machine import facts
+from benchmarks.score import balanced_accuracy
 from longtail.data import Splits, load
 from longtail.engine.default_recipe import default_recipe
 from longtail.methods import method
-from longtail.metrics import evaluate
-from longtail.runs.train import Fit
 
 RATIO, VAL, TUNING = 50, 0.2, 5
 DECAY = "steps"
@@ -67,13 +66,7 @@ OVER_LDAM = tuple(f"{key}(base='ldam-drw')" for key in GRIDS if "(" not in key a
 def validated(spec: str, splits: Splits, seed: int, epochs: int | None) -> float:
     """Balanced accuracy on the validation part; the test part is not scored."""
     assert splits.val is not None
-    fit = Fit(spec, splits, seed=seed, recipe=default_recipe(splits, epochs=epochs, decay=DECAY), threads=1)
-    for _ in fit:
-        pass
-    learner: Any = fit.learner
-    learner.train(False)
-    scores = learner.predict(splits.val.inputs)
-    return float(evaluate(scores, splits.val.targets, class_counts=splits.class_counts)["balanced_accuracy"])
+    return balanced_accuracy(spec, splits, splits.val, seed, default_recipe(splits, epochs=epochs, decay=DECAY))
 
 
 def tuned(splits: Splits, seeds: int, epochs: int | None, most: int | None) -> dict[str, Any]:

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 from benchmarks.machine import facts
+from benchmarks.score import balanced_accuracy
 from longtail.data import Splits, load
 from longtail.engine.default_recipe import default_recipe
-from longtail.metrics import evaluate
-from longtail.runs.train import Fit
 
 METHODS = ("ce", "ldam-drw", "logit-adjusted", "cb-focal", "absgd(lam=5.0)", "sam")
 RATIO = 50
@@ -28,13 +27,7 @@ RATIO = 50
 def accuracy(spec: str, splits: Splits, seed: int, precision: str, epochs: int | None) -> float:
     """Balanced accuracy on the test part."""
     recipe = replace(default_recipe(splits, epochs=epochs), precision=precision)
-    fit = Fit(spec, splits, seed=seed, recipe=recipe, threads=1)
-    for _ in fit:
-        pass
-    learner: Any = fit.learner
-    learner.train(False)
-    scores = learner.predict(splits.test.inputs)
-    return float(evaluate(scores, splits.test.targets, class_counts=splits.class_counts)["balanced_accuracy"])
+    return balanced_accuracy(spec, splits, splits.test, seed, recipe)
 
 
 def main() -> None:

@@ -59,9 +59,9 @@ def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     step = Pack.step
 
-    def counted(self: Pack, dues: Any, enter: Any) -> None:
+    def counted(self: Pack, dues: Any, enters: Any) -> None:
         counts.append(len(dues))
-        step(self, dues, enter)
+        step(self, dues, enters)
 
     monkeypatch.setattr(Pack, "step", counted)
     return counts

@@ -136,12 +136,12 @@ class Pack:
             for layer in _layers(self.networks[0].body)
         ]
 
-    def step(self, dues: Sequence[DueStep], enter: Callable[[DueStep], None]) -> None:
+    def step(self, dues: Sequence[DueStep], enters: Sequence[Callable[[], None]]) -> None:
         """Make the steps that are due, of batches of one size.
 
         Args:
             dues: a step of each training, in the order of the constructor's.
-            enter: called before the part of a step that is computed by itself.
+            enters: for each, called before the part of its step that is computed by itself.
         """
         start = time.perf_counter()
         inputs = [n.standardize(due.batch["inputs"]) for n, due in zip(self.networks, dues, strict=True)]
@@ -151,8 +151,8 @@ class Pack:
                 for parameter in column:
                     parameter.grad = None
         losses = []
-        for due, network, one in zip(dues, self.networks, features, strict=True):
-            enter(due)
+        for due, enter, network, one in zip(dues, enters, self.networks, features, strict=True):
+            enter()
             vars(network)["features"] = lambda _, one=one: one
             try:
                 due.step = due.built.learner.training_step(due.batch, due.progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,8 +61,7 @@ class _Turns:
         for members in kinds.values():
             pack = self._pack([dues[i] for i in members])
             if pack is not None:
-                places = {id(dues[i]): i for i in members}
-                pack.step([dues[i] for i in members], lambda due, places=places: self._switch(places[id(due)]))  # type: ignore[misc]
+                pack.step([dues[i] for i in members], [partial(self._switch, i) for i in members])
                 continue
             for i in members:
                 self._switch(i)

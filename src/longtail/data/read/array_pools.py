@@ -174,18 +174,11 @@ def _pool(
     labels: ArrayLabels,
     files: tuple[tuple[str, int], ...],
     unlabeled: Any,
-    *,
-    parts: np.ndarray | None,
-    groups: np.ndarray | None,
-    sample_weight: Tensor | None,
-    facts: dict[str, Any],
-    separator: str | None = None,
+    **options: Any,
 ) -> Pool:
-    """Return the pool of these rows and of further ones without labels, unless these are among them."""
+    """Return the pool of these rows and of further ones without labels, unless these are among them; see `row_pool`."""
     if unlabeled is not None and not is_same(unlabeled):
         rest, source = unlabelled_inputs(unlabeled, inputs)
         inputs, labels, files = torch.cat([inputs, rest]), labels.followed_by(len(rest)), (*files, (source, len(rest)))
-    return row_pool(
-        name, Examples(inputs, labels.targets, labels.classes), labels, files, unlabeled, parts=parts, groups=groups,
-        sample_weight=sample_weight, preparation=feature_preparation(inputs), facts=facts, separator=separator,
-    )  # fmt: skip
+    rows = Examples(inputs, labels.targets, labels.classes)
+    return row_pool(name, rows, labels, files, unlabeled, preparation=feature_preparation(inputs), **options)
