@@ -83,6 +83,7 @@ def test_each_ends_as_by_itself(packed: list[int], spec: str) -> None:
     assert packed.count(3) > 12 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields",
     [
@@ -148,6 +149,7 @@ def test_rows_of_several_dimensions_are_flattened_first() -> None:
     assert signature(due(nn.Sequential(nn.Flatten(), nn.Linear(16, 8), RELU), (16, 4, 2, 2))) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["sam", "abadam", "absgd-decoupled", "ncm"])
 def test_other_steps_and_frozen_layers(spec: str) -> None:
     check(spec)

@@ -20,6 +20,8 @@ from longtail.facts.types import Step
 from longtail.methods import method
 from longtail.methods.registry import CATALOG, ESTIMATORS
 
+pytestmark = pytest.mark.slow  # it trains every method
+
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 KEYS = {key: task for task, keys in by_task(CATALOG).items() for key in keys if key not in ESTIMATORS}
 STEPS = 4

@@ -33,6 +33,8 @@ from longtail.methods import explained, method
 from longtail.methods.registry import CATALOG
 from longtail.updates import Descend
 
+pytestmark = pytest.mark.slow  # it runs steps of every method
+
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 PROGRESS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.79, 0.8, 0.9, 0.95)
 """Of the steps: two to warm up, one that is recorded, and those that are run again; deferred methods switch at 0.8."""

@@ -20,6 +20,8 @@ from longtail.methods.registry import CATALOG
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train
 
+pytestmark = pytest.mark.slow  # it trains every method
+
 RECIPE = Recipe(epochs=2, batch_size=16, lr=0.1)
 OURS_ALONE = ("ride",)
 """Methods that divide the layers of longtail's networks."""
