@@ -7,6 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from tests import gpu_tables
 from tests.losses.contract import support_tables
 
 from longtail.catalogue.describe import table
@@ -57,6 +58,32 @@ def train_step() -> str:
     return "\n".join(lines)
 
 
+def small_data() -> str:
+    """A training of 215 rows, as committed."""
+    result = json.loads((RESULTS / "small-data.json").read_text())
+    lines = ["| a training of ce on 215 rows | seconds |", "|---|---:|"]
+    lines += [f"| {name} | {seconds:.2f} |" for name, seconds in result["seconds of a training"].items()]
+    lines += ["", "| a step of bare torch | ms for each network |", "|---|---:|"]
+    lines += [f"| {name} | {ms:.2f} |" for name, ms in result["milliseconds of a step of bare torch"].items()]
+    return "\n".join(lines)
+
+
+def precision() -> str:
+    """Balanced accuracy on digits in float32 and in bfloat16, as committed."""
+    result = json.loads((RESULTS / "precision-digits.json").read_text())
+    head = "standard deviation over seeds | difference"
+    lines = [
+        f"| {result['seeds']} seeds, balanced accuracy in % | float32 | bfloat16 | {head} |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {name} | {r['float32']:.1f} | {r['bfloat16']:.1f} | {r['seeds_std']:.1f} "
+        f"| {r['difference']:+.2f} ± {r['standard_error']:.2f} |"
+        for name, r in result["methods"].items()
+    ]
+    return "\n".join(lines)
+
+
 def reading_images() -> str:
     """A folder of images read as `compare` does, as committed."""
     found = json.loads((RESULTS / "data-images.json").read_text())["images"]
@@ -102,6 +129,9 @@ GENERATED = {
     ("docs/performance.md", "losses-small"): losses_small,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
+    ("docs/performance.md", "small-data"): small_data,
+    ("docs/performance.md", "precision"): precision,
+    ("docs/performance.md", "gpu"): gpu_tables.measured,
     ("docs/performance.md", "reading-images"): reading_images,
     ("docs/performance.md", "comparing-a-table"): comparing_a_table,
     ("docs/decisions/0014-deferral.md", "deferral-choose"): partial(deferral, "choose"),

@@ -1,4 +1,4 @@
-"""Measure everything that a GPU is for: losses, steps, whole trainings, weights, tests; in 8 minutes on one card.
+"""Measure everything that a GPU is for: losses, steps, whole trainings, methods, tests; in 8 minutes on one card.
 
     python -m benchmarks.export_cifar --data-dir DATA --out cifar10-lt-100.npz     # once, where the parquet files are
     PYTHONPATH=src python -m benchmarks.gpu --data cifar10-lt-100.npz --out DIR    # on the machine with the card
@@ -9,7 +9,7 @@ What else is missing (datasets, skops, imbalanced-learn, skorch) skips or fails 
 Compiled variants need a C++ compiler.
 
 Sections run in order of value, each in a process of its own: one that fails is recorded with its error. The result is
-written after every part of a section; `--resume` leaves out what is finished. `--device cpu --small` is a rehearsal
+written after every part of a section; `--resume` leaves out what is finished. `--device cpu --small` is a smoke test
 without a card, on a few random images.
 """
 
@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ SECTIONS = {
     "trainings": Planned(sections.trainings, 130, 220),
     "losses": Planned(sections.loss_ratios, 30, 60),
     "gpu tests": Planned(checks.gpu_tests, 60, 120),
-    "weights": Planned(sections.weight_ratios, 50, 90),
+    "methods": Planned(sections.method_ratios, 60, 100),
     "fast tests": Planned(checks.fast_tests, 90, 200),
 }
 """In order of value."""
@@ -69,9 +70,9 @@ def card(device: str) -> dict[str, Any]:
 
 
 def file_name(machine: dict[str, Any]) -> str:
-    """Return gpu-<card>.json; a rehearsal's name is another, so that the documents never show it."""
+    """Return gpu-<card>.json; the name of a smoke test is another, so that the documents never show it."""
     slug = re.sub(r"[^a-z0-9]+", "-", machine.get("gpu", "").lower()).strip("-")
-    return f"gpu-{slug}.json" if slug else "rehearsal.json"
+    return f"gpu-{slug}.json" if slug else "smoke-test.json"
 
 
 def main() -> None:
@@ -80,15 +81,17 @@ def main() -> None:
     parser.set_defaults(out=Path("benchmarks/results"))
     parser.add_argument("--data", type=Path, help="the file of python -m benchmarks.export_cifar --out FILE.npz")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--small", action="store_true", help="a rehearsal: a few random images")
+    parser.add_argument("--small", action="store_true", help="a smoke test: a few random images")
     parser.add_argument("--sections", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
     parser.add_argument("--limit", type=float, default=480, help="seconds for all of them")
     parser.add_argument("--resume", action="store_true", help="leave out the sections that are finished in --out")
     given = parser.parse_args()
     if given.device.startswith("cuda") and not torch.cuda.is_available():
-        parser.error("--device cuda needs a GPU, torch finds none; --device cpu --small rehearses without one")
+        parser.error("--device cuda needs a GPU, torch finds none; --device cpu --small tries it without one")
     if given.data is not None and not given.data.is_file():
         parser.error(f"--data {str(given.data)!r} is no file; python -m benchmarks.export_cifar writes it")
+    if given.small:
+        pass  # as the first step of an optimiser does: once, not in every forked process
     machine = facts() | card(given.device)
     out = given.out / file_name(machine)
     result: dict[str, Any] = {"machine": machine, "limit": given.limit, "sections": {}}

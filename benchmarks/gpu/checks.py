@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 from benchmarks.gpu.setting import NotMeasuredError, Result, Setting
 
 ROOT = Path(__file__).parents[2]
-REHEARSED = "tests/test_layers.py"
-"""What a rehearsal runs in place of all fast tests."""
+SMOKE_TEST = "tests/test_layers.py"
+"""What a smoke test runs in place of all fast tests."""
 WORKERS = 8
 
 
@@ -31,7 +31,7 @@ def gpu_tests(setting: Setting) -> Iterator[Result]:
 def fast_tests(setting: Setting) -> Iterator[Result]:
     """Run the fast tests, several at a time."""
     if setting.small:
-        yield outcome([REHEARSED])
+        yield outcome([SMOKE_TEST])
         return
     several = ["-n", str(WORKERS), "--dist", "worksteal"] if find_spec("xdist") else []
     yield outcome(["-m", "not slow and not gpu", "--ignore", "tests/integrations", *several])

@@ -26,7 +26,7 @@ class NotMeasuredError(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and on what to measure; `small` is a rehearsal: a few random images, one epoch."""
+    """Where and on what to measure; `small` is a smoke test: a few random images, one epoch."""
 
     device: str
     data: Path | None
@@ -43,7 +43,7 @@ class Setting:
         return "spawn" if self.on_gpu else "fork"
 
     def splits(self) -> Splits:
-        """Return CIFAR-10-LT from the file; in a rehearsal without one, random images."""
+        """Return CIFAR-10-LT from the file; in a smoke test without one, random images."""
         if self.data is not None:
             return cifar_file.read(self.data)
         if not self.small:
@@ -59,11 +59,6 @@ class Setting:
         """Return the recipe of the LDAM code with these changes; None leaves a field as it is."""
         batch = {"batch_size": 20} if self.small else {}
         return default_recipe(splits, **{**batch, **changes})
-
-    def needs_gpu(self, what: str) -> None:
-        """Raise NotMeasuredError on a CPU."""
-        if not self.on_gpu:
-            raise NotMeasuredError(f"{what} needs a GPU")
 
 
 Section = Callable[[Setting], Iterator[Result]]
