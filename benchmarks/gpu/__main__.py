@@ -91,7 +91,7 @@ def main() -> None:
     if given.data is not None and not given.data.is_file():
         parser.error(f"--data {str(given.data)!r} is no file; python -m benchmarks.export_cifar writes it")
     if given.small:
-        pass  # as the first step of an optimiser does: once, not in every forked process
+        import_module("torch._dynamo")  # as an optimiser's first step does: once, not in every forked process
     machine = facts() | card(given.device)
     out = given.out / file_name(machine)
     result: dict[str, Any] = {"machine": machine, "limit": given.limit, "sections": {}}
