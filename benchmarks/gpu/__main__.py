@@ -3,9 +3,9 @@
     python -m benchmarks.export_cifar --data-dir DATA --out cifar10-lt-100.npz     # once, where the parquet files are
     PYTHONPATH=src python -m benchmarks.gpu --data cifar10-lt-100.npz --out DIR    # on the machine with the card
 
-longtail need not be installed there. Needed: torch, numpy, scipy, scikit-learn, safetensors, joblib, filelock, typer,
-rich and Pillow; for the tests pytest, hypothesis, pandas and pyarrow besides, pytest-xdist to run them side by side.
-What else is missing (datasets, skops, imbalanced-learn, skorch) skips or fails its own tests, which are listed.
+longtail need not be installed there. Needed: torch, numpy, scipy, safetensors, filelock and Pillow; for the tests also
+pytest, hypothesis, scikit-learn, joblib, typer, rich, pandas and pyarrow, and pytest-xdist to run them side by side.
+Where datasets, skops, imbalanced-learn or skorch are missing, their own tests are skipped or listed as failures.
 Compiled variants need a C++ compiler.
 
 Sections run in order of value, each in a process of its own: one that fails is recorded with its error. The result is

@@ -70,6 +70,12 @@ def record_on_cpu() -> None:
     capture.recorder_for = lambda device: Replayed
 
 
+def plain(setting: Setting, device: str) -> Stepper:
+    """Return what trains the next epoch of the plain loop."""
+    splits = setting.splits()
+    return plain_epochs(splits.train, setting.recipe(splits).batch_size, device)
+
+
 def next_epochs(fits: list[Fit]) -> None:
     """Train one epoch of each: the only place that knows how trainings are run side by side."""
     if len(fits) == 1:
@@ -88,8 +94,7 @@ def until_record(events: Events) -> Events:
 
 def variants(setting: Setting) -> tuple[dict[str, Variant], dict[str, str]]:
     """Return what is measured here, and why the rest is not."""
-    splits = setting.splits()
-    chosen = {PLAIN: Variant(partial(plain_epochs, splits.train, setting.recipe(splits).batch_size))}
+    chosen = {PLAIN: Variant(partial(plain, setting))}
     chosen |= {
         name: Variant(partial(ours.epochs, setting, METHOD))
         for name, ours in (VARIANTS if setting.on_gpu else SMOKE_TEST).items()
