@@ -36,6 +36,17 @@ def losses_small() -> str:
     return "\n".join(lines)
 
 
+def loss_calls() -> str:
+    """Operations of a loss, before losses were reduced by torch's own kernel and now, as committed."""
+    before, now = (json.loads((RESULTS / f"loss-calls{part}.json").read_text())["losses"] for part in ("-before", ""))
+    lines = ["| (128, 10), operations forward + backward | before | now |", "|---|---:|---:|"]
+    for name, row in now.items():
+        if not name.endswith(("with its losses", "all kept")):
+            counts = (f"{r['forward']} + {r['backward']}" for r in (before[name], row))
+            lines.append(f"| {name} | " + " | ".join(counts) + " |")
+    return "\n".join(lines)
+
+
 def samplers() -> str:
     """Set-up and draw at 50 million rows, as committed."""
     found = json.loads((RESULTS / "sampling.json").read_text())["50000000"]
@@ -127,6 +138,7 @@ GENERATED = {
     ("docs/losses-support.md", "support"): support_tables,
     ("docs/performance.md", "losses-large"): losses_large,
     ("docs/performance.md", "losses-small"): losses_small,
+    ("docs/performance.md", "loss-calls"): loss_calls,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
     ("docs/performance.md", "small-data"): small_data,
