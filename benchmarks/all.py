@@ -39,7 +39,7 @@ class Benchmark:
 SPEED = {
     "loss-calls.json": Benchmark("loss_calls", 0.3),
     "intervals.json": Benchmark("intervals", 0.5),
-    "small-data.json": Benchmark("small_data --tables {tables}", 1, ("tables",)),
+    "small-data.json": Benchmark("small_data --tables {tables}", 1.5, ("tables",)),
     "profile-cpu.txt": Benchmark("profile_step", 1),
     "losses-cpu.json": Benchmark("losses --rounds 30", 3),
     "sampling.json": Benchmark("sampling --repeats 3", 4),
@@ -48,14 +48,14 @@ SPEED = {
     "data-images.json": Benchmark("data images", 3),
     "data-table.json": Benchmark("data table", 4),
     "dry-run.json": Benchmark("dry_run --tables {tables} --repeats 2", 12, ("tables",)),
-    "precision-digits.json": Benchmark("precision", 12),
+    "precision-digits.json": Benchmark("precision", 8),
 }
 """Name of the result -> the benchmark."""
 STUDIES = {
     "convergence.json": Benchmark("convergence", 10),
     "absgd-toy.json": Benchmark("absgd_toy", 20),
     "absgd-digits.json": Benchmark("absgd_digits --jobs 2", 60),
-    "honesty.csv": Benchmark("honesty", 90),
+    "honesty.csv": Benchmark("honesty", 30),
     "deferral-choose.json": Benchmark("deferral choose --tables {tables} --cifar {cifar} --photos {photos}", 180,
                                       ("tables", "cifar")),
     "deferral-test.json": Benchmark("deferral test --tables {tables} --cifar {cifar} --photos {photos}", 120,
