@@ -22,7 +22,7 @@ from longtail.engine import malloc
 
 Stepper = Callable[[], None]
 PATIENCE = 600.0
-"""Seconds after which a variant that does not answer has failed."""
+"""Seconds after which a variant that is not ready, or does not answer, has failed."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def measure(
         steps: of a turn.
         threads: of the CPU, for each.
         device: what the variants are made for.
-        patience: seconds after which one that does not answer has failed.
+        patience: seconds in which all must be ready, and in which each must answer from then on.
         start: how processes begin; "fork" imports nothing again, and must not be used with CUDA.
     """
     context: Any = get_context(start)
@@ -117,13 +117,15 @@ def measure(
         theirs.close()  # the variant's alone: if it dies, reading ends
         lines[name] = (ours, process)
 
+    until = time.monotonic() + patience  # to be ready; they get ready at the same time
+
     def ask(name: str, question: int | None = None) -> Any:
         """Return the answer of a variant that works; None where it fails now."""
         line, process = lines[name]
         try:
             if question is not None:
                 line.send(question)
-            if not line.poll(patience):
+            if not line.poll(patience if question is not None else max(until - time.monotonic(), 0)):
                 raise TimeoutError(f"no answer after {patience:.0f} s")
             answer = line.recv()
         except (EOFError, OSError) as error:

@@ -75,7 +75,7 @@ def trainings(rows: Rows) -> str:
 
 def losses(rows: Rows) -> str:
     """Ratios to F.cross_entropy, one column per shape."""
-    shapes = [shape for shape, found in rows.items() if "not measured" not in found]
+    shapes = [shape for shape, losses in rows.items() if "not measured" not in losses]
     names = dict.fromkeys(name for shape in shapes for name in rows[shape])
     head = " | ".join(["time over F.cross_entropy's", *shapes])
     return table(head, {name: {"shapes": name} for name in names}, lambda r: [

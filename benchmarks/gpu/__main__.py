@@ -62,9 +62,9 @@ def card(device: str) -> dict[str, Any]:
         driver = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.split()[0]
     except (OSError, subprocess.SubprocessError, IndexError):
         driver = "unknown"
-    found = torch.cuda.get_device_properties(device)
+    properties = torch.cuda.get_device_properties(device)
     return {
-        "gpu": found.name, "gpu_memory_gb": round(found.total_memory / 1e9, 1), "driver": driver,
+        "gpu": properties.name, "gpu_memory_gb": round(properties.total_memory / 1e9, 1), "driver": driver,
         "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
     }  # fmt: skip
 
@@ -115,17 +115,17 @@ def run_all(
     """Run these sections one after another, and write the result after every part of one."""
     start = time.monotonic()
     for name in names:
-        planned, left = SECTIONS[name], limit - (time.monotonic() - start)
+        planned, remaining = SECTIONS[name], limit - (time.monotonic() - start)
         entry = result["sections"][name] = {"finished": False, "result": {}}
 
         def add(part: dict[str, Any], entry: dict[str, Any] = entry) -> None:
             entry["result"] |= part
             write(result)
 
-        if left < planned.seconds / 2 and not setting.small:
-            entry["error"] = f"not begun: {max(left, 0):.0f} s were left, {planned.seconds:.0f} are expected"
+        if remaining < planned.seconds / 2 and not setting.small:
+            entry["error"] = f"not begun: {max(remaining, 0):.0f} s remained, {planned.seconds:.0f} are expected"
         else:
-            entry |= isolated.run(planned.run, setting, min(left, planned.most), add)
+            entry |= isolated.run(planned.run, setting, min(remaining, planned.most), add)
         write(result)
         ending = entry.get("error") or entry.get("not measured") or "finished"
         print(f"{time.monotonic() - start:5.0f} s  {name}: {ending}", flush=True)

@@ -84,9 +84,9 @@ def predicted(fit: Fit, splits: Splits, device: str) -> Tensor:
 
 def beside(spec: str, scores: Tensor, splits: Splits) -> dict[str, Any]:
     """Return the accuracy in percent, and those published for the method."""
-    found = evaluate(scores, splits.test.targets, class_counts=splits.class_counts)
+    metrics = evaluate(scores, splits.test.targets, class_counts=splits.class_counts)
     rows = [row for row in published() if row.benchmark == BENCHMARK and row.method == spec]
     return {
-        "accuracy": round(100 * float(found["accuracy"]), 2),
+        "accuracy": round(100 * float(metrics["accuracy"]), 2),
         "published": {f"{row.source} ({row.select})": round(100 - row.error, 2) for row in rows},
     }
