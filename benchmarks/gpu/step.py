@@ -19,7 +19,7 @@ from benchmarks.gpu.setting import Result, Setting
 from benchmarks.turns import Stepper, Timed, Variant, measure
 from longtail.data import Splits
 from longtail.engine import capture
-from longtail.engine.due_step import DueStep, Events
+from longtail.engine.due_step import Events
 from longtail.engine.side_by_side import side_by_side
 from longtail.runs.train import Fit
 
@@ -85,10 +85,10 @@ def next_epochs(fits: list[Fit]) -> None:
 
 
 def until_record(events: Events) -> Events:
-    """Yield the steps of one epoch, and its record."""
+    """Yield the events of one epoch, up to its record."""
     for event in events:
         yield event
-        if not isinstance(event, DueStep):
+        if isinstance(event, dict):
             return
 
 
