@@ -68,7 +68,7 @@ def begun(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Bu
         built = stage.build(rows, previous)
     built.learner.train()
     built.learner.start_epoch(built.data, 0.0)
-    return built, stage.optimizer(built.learner.trainable())
+    return built, stage.start(built.learner)
 
 
 def one_step(built: Built, drawn: Drawn, optimizer: torch.optim.Optimizer, progress: Any, watch: EpochMonitor) -> Step:
@@ -158,7 +158,7 @@ def test_nothing_in_a_step_is_made_on_the_cpu(key: str, monkeypatch: pytest.Monk
         built, _ = begun(stage, rows, copy.deepcopy(previous))
         drawn = tree_map_only(torch.Tensor, lambda values: values.to("meta"), draws(built)[0])
         there = on_meta(built)
-        optimizer = stage.optimizer(there.learner.trainable())
+        optimizer = stage.start(there.learner)
         progress, watch = StepValues("meta").progress, EpochMonitor(3, "meta")
         for _ in range(WARM):
             one_step(there, drawn, optimizer, progress, watch)

@@ -11,8 +11,8 @@ from longtail.facts.learner import Learner
 from longtail.models.gradient_scale import START
 from longtail.models.network import Network
 
-GROWTH, BACKOFF, INTERVAL = 2.0, 0.5, 2000
-"""Factors, and finite steps before the scale grows: those of `torch.amp.GradScaler`."""
+GROWTH, BACKOFF = 2.0, 0.5
+"""Factors of the scale, as in `torch.amp.GradScaler`."""
 SMALLEST = 2.0**-24
 """Scale below which gradients do not overflow by being scaled: they are NaN or infinite themselves."""
 STATE = "gradient_scale"
@@ -29,14 +29,15 @@ class GradientScaler:
     Args:
         networks: in float16.
         optimizer: of their parameters and others.
-        interval: finite steps before the scale grows.
     """
 
-    def __init__(self, networks: list[Network], optimizer: torch.optim.Optimizer, interval: int = INTERVAL) -> None:
+    interval = 2000
+    """Finite steps before the scale grows."""
+
+    def __init__(self, networks: list[Network], optimizer: torch.optim.Optimizer) -> None:
         device = networks[0].gradient_scale.device
         self.scale = torch.full((), START, device=device)
         self.finite_steps = torch.zeros((), dtype=torch.int32, device=device)
-        self.interval = interval
         self._overflow = torch.zeros((), device=device)
         self._one = torch.ones((), device=device)
         for network in networks:
@@ -47,10 +48,10 @@ class GradientScaler:
         optimizer.register_load_state_dict_pre_hook(self._load)
 
     @classmethod
-    def attach(cls, learner: Learner, optimizer: torch.optim.Optimizer, interval: int = INTERVAL) -> Self | None:
+    def attach(cls, learner: Learner, optimizer: torch.optim.Optimizer) -> Self | None:
         """Scale the gradients of a learner's float16 networks from now on; None where it has no such network."""
         networks = float16_networks(learner)
-        return cls(networks, optimizer, interval) if networks else None
+        return cls(networks, optimizer) if networks else None
 
     @torch.no_grad()
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
