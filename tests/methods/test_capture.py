@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.methods import task_data
 from tests.methods.recorded_step import copied, recording, written
 from tests.methods.task_data import by_task
@@ -23,8 +24,9 @@ from torch.utils._pytree import tree_map_only
 
 from longtail.data import TrainingSet
 from longtail.data.together import Together
-from longtail.engine import Built, Recipe, Stage
+from longtail.engine import Built, Recipe, Stage, gradient_scaler
 from longtail.engine.epoch_monitor import EpochMonitor
+from longtail.engine.gradient_scaler import float16_networks
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.step_values import StepValues
 from longtail.facts.learner import Learner
@@ -133,19 +135,28 @@ def check(stage: Stage, rows: TrainingSet, previous: Learner | None) -> Learner:
     return learner
 
 
-def trained_stages(key: str) -> Iterator[tuple[Stage, TrainingSet, Learner | None]]:
+def trained_stages(key: str, recipe: Recipe = RECIPE) -> Iterator[tuple[Stage, TrainingSet, Learner | None]]:
     """Every stage of a method that makes steps, with the learner of the stage before."""
     made, rows, previous = method(key), data(method(key).task), None
-    for stage in made.stages(RECIPE):
+    for stage in made.stages(recipe):
         if stage.epochs:
             yield stage, rows, previous
         previous = begun(stage, rows, previous)[0].learner
 
 
+@cases("precision", ["float32", "float16"])
 @pytest.mark.parametrize("key", KEYS)
-def test_a_step_that_is_run_again_is_the_eager_step_or_the_method_says_why_not(key: str) -> None:
-    for stage, rows, previous in trained_stages(key):
+def test_a_step_that_is_run_again_is_the_eager_step_or_the_method_says_why_not(key: str, precision: str) -> None:
+    """In float16 too, whose scale is halved and whose step is left out where gradients overflow, as LDAM's do."""
+    for stage, rows, previous in trained_stages(key, replace(RECIPE, precision=precision)):
         check(stage, rows, previous)
+
+
+def test_a_float16_step_that_is_run_again_overflows_as_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradient_scaler, "START", 2.0**24)  # overflows while warming up, recorded and run again
+    ((stage, rows, previous),) = trained_stages("ce", replace(RECIPE, precision="float16"))
+    (network,) = float16_networks(check(stage, rows, previous))
+    assert float(network.gradient_scale) < 2.0 ** (24 - WARM - 1)
 
 
 @pytest.mark.parametrize("key", KEYS)
