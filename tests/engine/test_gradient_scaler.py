@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 from tests.cases import cases
+from tests.methods.recorded_step import Replayed
 from torch import Tensor, nn
 
 import longtail as lt
 from engine_toys import gaussians
 from longtail import losses, models
-from longtail.engine import Recipe, Stage, Training, fit, gradient_scaler, state_files
+from longtail.engine import Recipe, Stage, Training, capture, fit, gradient_scaler, state_files
 from longtail.engine.epoch_monitor import FinitenessError
 from longtail.engine.gradient_scaler import GradientScaler
 from longtail.engine.precision import resolved
@@ -186,6 +187,24 @@ class TestTraining:
         again = fit(self.stages(), ROWS, seed=1, resume=state)
         list(training), list(again)
         assert self.outcome(again) != self.outcome(training)
+
+    @cases("key", ["ce", "sam", "abadam"])
+    def test_captured_steps_overflow_and_resume_as_eager_ones(self, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """SGD's fused step, and one of our own, leave out an overflow without reading it back."""
+        monkeypatch.setattr(capture, "recorder_for", lambda device: Replayed)
+        monkeypatch.setattr(Replayed, "made", [])
+        stages = self.stages(key)
+        eager, captured = (fit(stages, ROWS, seed=1, capture=captured) for captured in (False, True))
+        scales = [record["gradient_scale"] for record in eager]
+        first = next(captured)
+        state = captured.state()
+        assert [record["gradient_scale"] for record in (first, *captured)] == scales
+        assert sum(one.replays for one in Replayed.made) > 0
+        for name, value in eager.learner.state_dict().items():
+            torch.testing.assert_close(captured.learner.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+        again = fit(stages, ROWS, seed=1, resume=state)
+        list(again)
+        assert self.outcome(again) == self.outcome(captured)
 
     def test_a_run_folder_and_its_model(self, tmp_path: Path) -> None:
         data, y = ROWS.inputs.numpy(), ROWS.targets.numpy()

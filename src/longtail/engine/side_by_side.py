@@ -76,6 +76,8 @@ class _Turns:
 
     def _kind(self, due: DueStep) -> Any:
         """What a step has in common with others that can be made with it; None for none."""
+        if type(due) is not DueStep:  # a captured step
+            return None
         learner = due.built.learner
         if id(learner) not in self._signatures:
             self._signatures[id(learner)] = (learner, signature(due))  # the learner, so that its id is not another's
