@@ -79,6 +79,21 @@ def comparing_a_table() -> str:
     return "\n".join(lines)
 
 
+def precision() -> str:
+    """Scores in half precision beside float32's, as committed."""
+    found = json.loads((RESULTS / "precision-digits.json").read_text())
+    lines = [
+        f"| digits, {found['seeds']} seeds | float32 | std over seeds | bfloat16 | float16 |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, r in found["methods"].items():
+        cells = [
+            f"{r[f'{half}_difference']:+.2f} ± {r[f'{half}_standard_error']:.2f}" for half in ("bfloat16", "float16")
+        ]
+        lines.append(f"| {name} | {r['float32']:.1f} | {r['seeds_std']:.1f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def deferral(part: str) -> str:
     """Balanced accuracy under each course of the learning rate, as committed; (predictions other than ce's)."""
     data = json.loads((RESULTS / f"deferral-{part}.json").read_text())["data"]
@@ -102,6 +117,7 @@ GENERATED = {
     ("docs/performance.md", "losses-small"): losses_small,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
+    ("docs/performance.md", "precision"): precision,
     ("docs/performance.md", "reading-images"): reading_images,
     ("docs/performance.md", "comparing-a-table"): comparing_a_table,
     ("docs/decisions/0014-deferral.md", "deferral-choose"): partial(deferral, "choose"),
