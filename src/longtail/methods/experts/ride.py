@@ -62,7 +62,7 @@ def ride(
     Breaks: Networks of one's own and wide_resnet cannot be divided and are refused. The reward for differing may add
     nothing: a user of their code measured 47.7 to 48.7 % whatever its sign, and without it.
 
-    Paper and code: This is their code; in the paper each pair of experts is compared, and T is shifted by its maximum
+    Paper and code: As in their code; in the paper each pair of experts is compared, and T is shifted by its maximum
     instead of divided. Their diversity factor is -0.45 on CIFAR-100 and -0.2 elsewhere; at 0 their code gives every
     expert the loss of the mean, ours keeps the experts' own losses.
     """
