@@ -1,7 +1,8 @@
-"""`longtail explain`: one method's equation, knobs, ranges and paper."""
+"""`longtail explain`: one method's equation, when it works and breaks, knobs, ranges and paper."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -9,12 +10,16 @@ import typer
 from longtail.cli import options as o
 from longtail.cli.terminal import print_json
 
+HEADINGS = {"works": "When it works", "breaks": "When it breaks", "differences": "Paper and released code"}
+"""Field of an explanation -> the heading that it is printed under."""
+WIDTH = 116
+
 
 def explain(
     method: Annotated[str, typer.Argument(help="A method's name, see longtail methods.")],
     json: o.Json = False,
 ) -> int:
-    """Explain METHOD: its equation, its knobs with ranges and defaults, its paper and how to cite it.
+    """Explain METHOD: its equation, when it works and breaks, knobs with ranges and defaults, paper and released code.
 
     Example: longtail explain ldam-drw
     """
@@ -26,7 +31,7 @@ def explain(
     if json:
         print_json(row)
         return 0
-    print(f"{row['spec']}: {row['summary']}\n\n{row['body']}\n")
+    print(_description(row))
     print(f"Call: {row['signature']}")
     for knob in row["knobs"]:
         rule = f"  ({knob['range']})" if knob["range"] else ""
@@ -44,6 +49,15 @@ def explain(
     for line in _numbers(row):
         print(line)
     return 0
+
+
+def _description(row: dict[str, Any]) -> str:
+    """Return the method's docstring under plain headings; paragraphs that it does not have are omitted."""
+    parts = [f"{row['spec']}: {row['summary']}", row["equation"], row["body"]]
+    for field, heading in HEADINGS.items():
+        indented = textwrap.fill(row[field], WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        parts.append(f"{heading}\n{indented}" if row[field] else "")
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:
