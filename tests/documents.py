@@ -7,6 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from tests import published_page
 from tests.losses.contract import support_tables
 
 from longtail.catalogue.describe import table
@@ -120,6 +121,8 @@ GENERATED = {
     ("docs/performance.md", "precision"): precision,
     ("docs/performance.md", "reading-images"): reading_images,
     ("docs/performance.md", "comparing-a-table"): comparing_a_table,
+    ("docs/published.md", "protocols"): published_page.protocols,
+    ("docs/published.md", "numbers"): published_page.numbers,
     ("docs/decisions/0014-deferral.md", "deferral-choose"): partial(deferral, "choose"),
     ("docs/decisions/0014-deferral.md", "deferral-test"): partial(deferral, "test"),
 }

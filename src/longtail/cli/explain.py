@@ -23,11 +23,13 @@ def explain(
 
     Example: longtail explain ldam-drw
     """
+    from longtail.engine.default_recipe import LDAM
+    from longtail.engine.protocol import protocol
     from longtail.facts import ledger
     from longtail.methods import explained
 
     row = explained(method)
-    row |= ledger.known(row["spec"])
+    row |= ledger.known(row["spec"], protocol(LDAM))
     if json:
         print_json(row)
         return 0
@@ -61,18 +63,25 @@ def _description(row: dict[str, Any]) -> str:
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:
-    """Published numbers, one line per benchmark, and ours below."""
+    """Published numbers, one line per benchmark; why some are not comparable with ours; and ours."""
+    from longtail.facts.ledger import mark
     from longtail.report import reproduction
 
     by_benchmark: dict[str, list[str]] = {}
     for number in row["published"]:
-        text = f"{number['error']:.2f} {number['source']} ({number['select']})"
+        variant = f", {number['variant']}" if number["variant"] else ""
+        text = (
+            f"{mark(number['not_comparable'])} {number['error']:.2f} {number['source']} ({number['select']}{variant})"
+        )
         by_benchmark.setdefault(number["benchmark"], []).append(text)
-    lines = ["", "Published top-1 error on the balanced test set, %:"] if by_benchmark else []
+    title = f"Published top-1 error on the balanced test set, %. {reproduction.MARKS}:"
+    lines = ["", title] if by_benchmark else []
     lines += [f"  {name:<17} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
+    apart = reproduction.not_comparable(row["published"])
+    lines += ["", "Not comparable with longtail reproduce:", *(f"  {line}" for line in apart)] if apart else []
     lines += ["", "Measured with longtail reproduce, %:"] if row["measured"] else []
     for ours in row["measured"]:
-        apart = "; not the published protocol" if ours.get("deviations") else ""
-        lines += [f"  {ours['benchmark']:<17} {reproduction.ours(ours)}{apart}"]
+        short = "; not the published protocol" if ours.get("deviations") else ""
+        lines += [f"  {ours['benchmark']:<17} {reproduction.ours(ours)}{short}"]
         lines += [f"  {'':<17} {reproduction.how(ours)}"]
     return lines
