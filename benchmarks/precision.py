@@ -1,7 +1,7 @@
-"""Digits at ratio 50 in float32 and in bfloat16: whether the scores differ by more than seeds do.
+"""Digits at ratio 50 in float32, bfloat16 and float16: whether the scores differ by more than seeds do.
 
-The same seeds start from the same weights and see the same batches in both precisions. The difference is paired by
-seed; beside it stands the standard deviation over seeds in float32, the noise of one run.
+The same seeds start from the same weights and see the same batches in every precision. Differences are paired by
+seed; beside them stands the standard deviation over seeds in float32, the noise of one run.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from longtail.data import Splits, load
 from longtail.engine.default_recipe import default_recipe
 
 METHODS = ("ce", "ldam-drw", "logit-adjusted", "cb-focal", "absgd(lam=5.0)", "sam")
+HALVES = ("bfloat16", "float16")
 RATIO = 50
 
 
@@ -38,21 +39,19 @@ def main() -> None:
     result: dict[str, Any] = {"machine": facts(), "seeds": given.seeds, "methods": {}}
     print(f"digits at ratio {RATIO}, {given.seeds} seeds, balanced accuracy in %")
     for spec in METHODS:
-        full, half = (
+        full, *halves = (
             np.array([100 * accuracy(spec, splits, seed, name, given.epochs) for seed in range(given.seeds)])
-            for name in ("float32", "bfloat16")
+            for name in ("float32", *HALVES)
         )
-        change = half - full
-        row = {
-            "float32": full.mean(), "bfloat16": half.mean(), "seeds_std": full.std(ddof=1),
-            "difference": change.mean(), "standard_error": change.std(ddof=1) / np.sqrt(given.seeds),
-        }  # fmt: skip
+        row = {"float32": full.mean(), "seeds_std": full.std(ddof=1)}
+        text = f"  {spec:<16} float32 {row['float32']:5.1f} +- {row['seeds_std']:.1f}"
+        for name, half in zip(HALVES, halves, strict=True):
+            change = half - full
+            error = change.std(ddof=1) / np.sqrt(given.seeds)
+            row |= {name: half.mean(), f"{name}_difference": change.mean(), f"{name}_standard_error": error}
+            text += f", {name} {half.mean():5.1f} ({change.mean():+.2f} +- {error:.2f})"
         result["methods"][spec] = {name: round(float(value), 2) for name, value in row.items()}
-        print(
-            f"  {spec:<16} float32 {row['float32']:5.1f} +- {row['seeds_std']:.1f}, bfloat16 {row['bfloat16']:5.1f}, "
-            f"difference {row['difference']:+.2f} +- {row['standard_error']:.2f}",
-            flush=True,
-        )
+        print(text, flush=True)
     save(given.out, result)
 
 

@@ -15,8 +15,10 @@ from benchmarks.gpu.setting import Result, Setting
 from benchmarks.gpu.step import Ours
 from benchmarks.turns import Variant, failure, measure
 from longtail.data import Splits
+from longtail.engine.default_recipe import LDAM
 from longtail.engine.precision import resolved
-from longtail.facts.ledger import published
+from longtail.engine.protocol import protocol
+from longtail.facts.ledger import NOT_SAID, mark, published
 from longtail.metrics import evaluate
 from longtail.posthoc import adjust_logits
 from longtail.runs.train import Fit
@@ -83,10 +85,11 @@ def predicted(fit: Fit, splits: Splits, device: str) -> Tensor:
 
 
 def beside(spec: str, scores: Tensor, splits: Splits) -> dict[str, Any]:
-    """Return the accuracy in percent, and those published for the method."""
+    """Return the accuracy in percent, and those published for the method unless their protocol is known to differ."""
     metrics = evaluate(scores, splits.test.targets, class_counts=splits.class_counts)
     rows = [row for row in published() if row.benchmark == BENCHMARK and row.method == spec]
+    rows = [row for row in rows if mark(row.not_comparable(protocol(LDAM))) != "≠"]
     return {
         "accuracy": round(100 * float(metrics["accuracy"]), 2),
-        "published": {f"{row.source} ({row.select})": round(100 - row.error, 2) for row in rows},
+        "published": {f"{row.source} ({row.protocol.select or NOT_SAID})": round(100 - row.error, 2) for row in rows},
     }
