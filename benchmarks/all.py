@@ -48,7 +48,7 @@ SPEED = {
     "data-images.json": Benchmark("data images", 3),
     "data-table.json": Benchmark("data table", 4),
     "dry-run.json": Benchmark("dry_run --tables {tables} --repeats 2", 12, ("tables",)),
-    "precision-digits.json": Benchmark("precision", 8),
+    "precision-digits.json": Benchmark("precision", 12),
 }
 """Name of the result -> the benchmark."""
 STUDIES = {
