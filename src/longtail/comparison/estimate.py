@@ -94,14 +94,15 @@ def _measure_costs(
     As many trainings are measured at a time as runs will go in parallel, since they slow each other down.
     """
 
-    def shortened(specs: Iterable[str], epochs: int) -> list[ShortRun]:
+    def shortened(specs: Iterable[str], epochs: int, *, alone: bool = False) -> list[ShortRun]:
         shared = (planned.splits, planned.recipe, planned.device, epochs, evaluations)
-        return [ShortRun.of(planned.method(spec), *shared, folds=planned.folds is not None) for spec in specs]
+        folds = 0 if planned.folds is None else planned.folds.k
+        return [ShortRun.of(planned.method(spec), *shared, folds=folds, alone=alone) for spec in specs]
 
     # the common training: a network, if there is one
     common = next((m.spec for m in planned.methods if not is_estimator(m)), planned.reference)
     start = time.perf_counter()
-    cold = _measure_parallel(shortened([common] * workers, 2), workers)
+    cold = _measure_parallel(shortened([common] * workers, 2, alone=True), workers)
     start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
     slow = cold[0].measured - cold[0].fixed > SLOW
     epoch = (cold[0].training + cold[0].rest) / max(planned.recipe.epochs, 1)
