@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from longtail.comparison import execute
 from longtail.comparison.audit import find_damaged
 from longtail.comparison.costs import Cost, ShortRun, data_bytes, is_estimator, measure, peak_memory
 from longtail.comparison.execute import default_jobs
 from longtail.comparison.plan import Plan, Task, plan
 from longtail.comparison.preparation import Prepared
 from longtail.data import Examples
+from longtail.facts import subprocesses
 from longtail.report import recall_plot
 from longtail.runs.cross_validation import fold_folder
 
@@ -123,9 +125,9 @@ def _measure_costs(
 def _measure_parallel(shortened: list[ShortRun], workers: int) -> list[Cost]:
     if workers == 1:
         return [measure(short) for short in shortened]
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    parallel = Parallel(n_jobs=workers, backend="loky", batch_size=1)
+    parallel = subprocesses.pool(workers, execute.__name__, return_as="list", batch_size=1)
     costs: list[Cost] = parallel(delayed(measure)(short) for short in shortened)
     return costs
 

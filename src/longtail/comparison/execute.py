@@ -136,7 +136,7 @@ def _run_parallel(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: i
 
     with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
         # the deadline is checked when a worker is free
-        yield from subprocesses.pool(jobs)(delayed(run_task)(task, *arguments) for task in pending)
+        yield from subprocesses.pool(jobs, __name__)(delayed(run_task)(task, *arguments) for task in pending)
 
 
 def _unpicklable(plan: Plan) -> str | None:

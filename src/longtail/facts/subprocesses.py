@@ -44,19 +44,26 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def pool(workers: int) -> Any:
-    """Return joblib's `Parallel` over so many worker processes, which all pools of this process share.
+def pool(workers: int, module: str, **options: Any) -> Any:
+    """Return joblib's `Parallel` over worker processes that import a module when they start.
 
-    A task is taken from its iterator only when a worker is free.
+    Pools of one module share them. A task is taken from its iterator only when a worker is free.
+
+    Args:
+        workers: how many.
+        module: its name.
+        options: of `Parallel`; by default it yields results as they come.
     """
     from joblib import Parallel
 
-    return Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered", pre_dispatch=workers)
+    as_they_come = {"return_as": "generator_unordered", "pre_dispatch": workers}
+    start = {"initializer": import_module, "initargs": (module,)}
+    return Parallel(n_jobs=workers, backend="loky", **{**as_they_come, **options}, **start)
 
 
 @contextmanager
 def early_workers(workers: int, module: str) -> Iterator[None]:
-    """Inside, the workers of a `pool` exist: they import the module while this process does something else.
+    """Inside, the workers of such a `pool` exist, and import while this process does something else.
 
     Where the block fails they are ended at once, imported or not.
     """
@@ -67,16 +74,12 @@ def early_workers(workers: int, module: str) -> Iterator[None]:
     from joblib.externals.loky import get_reusable_executor
 
     with safe_path():
-        imports = pool(workers)(delayed(_import)(module) for _ in range(workers))
+        started = pool(workers, module)(delayed(os.getpid)() for _ in range(workers))
         try:
             yield
         except BaseException:
             get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
             with suppress(Exception):  # that workers were ended
-                _ = list(imports)
+                _ = list(started)
             raise
-        _ = list(imports)
-
-
-def _import(module: str) -> None:
-    import_module(module)
+        _ = list(started)
