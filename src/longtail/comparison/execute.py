@@ -13,7 +13,6 @@ from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
-from longtail.engine.machine import cores
 from longtail.facts import subprocesses
 from longtail.facts.messages import quoted
 from longtail.runs.cross_validation import train_folds
@@ -107,7 +106,7 @@ def execute(
 
 def default_jobs(device: str) -> int:
     """Return one run per core, or one on a GPU."""
-    return cores() if device == "cpu" else 1
+    return subprocesses.cores() if device == "cpu" else 1
 
 
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
@@ -133,12 +132,11 @@ def _run_parallel(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: i
         for task in pending:
             yield run_task(task, *arguments)
         return
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    # pre_dispatch: a task is taken from the iterator, and the deadline checked, only when a worker is free
-    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
     with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
-        yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
+        # the deadline is checked when a worker is free
+        yield from subprocesses.pool(jobs, __name__)(delayed(run_task)(task, *arguments) for task in pending)
 
 
 def _unpicklable(plan: Plan) -> str | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from longtail.catalogue.method import Method
 from longtail.data import Splits
-from longtail.data.rows import Examples
+from longtail.data.rows import BatchedRows, Examples
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
@@ -70,13 +70,12 @@ def train_folds(
             Fit(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **options)
             for j, splits in enumerate(parts)
         )
-        runs = _together(list(fits)) if _is_small(first) else [_trained(fit) for fit in fits]
+        runs = _together(list(fits)) if is_small(first.train) else [_trained(fit) for fit in fits]
         return _pooled(chosen, folds, seed, place, config, runs)
 
 
-def _is_small(splits: Splits) -> bool:
-    """Whether the folds are small enough to be in memory at once, which pays where a step is calls, not arithmetic."""
-    rows = splits.train
+def is_small(rows: BatchedRows) -> bool:
+    """Return whether several such training parts may be in memory at once, and a step is calls, not arithmetic."""
     return isinstance(rows, Examples) and rows.inputs.numel() <= SMALL
 
 
