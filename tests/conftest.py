@@ -72,6 +72,10 @@ def pytest_runtest_logstart() -> None:
                 logger.propagate = True
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # Triton's bindings complain of whatever is not collected in the end
+
+
 DRAWING = "longtail.report.picture.svg"
 
 
