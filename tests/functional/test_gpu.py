@@ -50,6 +50,7 @@ LOSSES: dict[str, Loss] = {
     "sigmoid focal 2": lambda z, y: functional.sigmoid_focal(z, y, number(2.0)),
 }
 all_losses = cases("name", LOSSES)
+WHOLE = gpu.TILE, gpu.ALONE
 KINDS = ["everything", "focal 0.5", "sigmoid", "sigmoid focal 0.7"]
 
 
@@ -190,8 +191,8 @@ def test_the_sum_and_the_means_of_weighted_losses(name: str, monkeypatch: pytest
     each = LOSSES[name](z, y)
     loss = seen[0][2]
     kept, omega = (y != -100).to(z.dtype), torch.where(y == -100, 0.0, weight[y.clamp(min=0)])
-    for w, own, tile, needed in ((None, kept, gpu.TILE, ["forward"]), (weight, omega, 16, ["forward", "finish"])):
-        cut(monkeypatch, tile, gpu.ALONE if w is None else 1)
+    for w, own, tiles, needed in ((None, kept, WHOLE, ["forward"]), (weight, omega, (16, 1), ["forward", "finish"])):
+        cut(monkeypatch, *tiles)
         for by, divisor in ((gpu.SUM, 1.0), (gpu.BY_WEIGHTS, own.sum()), (gpu.BY_ROWS, kept.sum())):
             x = z.detach().requires_grad_()
             with launches() as started:
