@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from benchmarks.loss_calls import kernels_started
 from torch import Tensor
 
-from longtail.functional import gpu
+from longtail.functional import gpu, launch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
@@ -28,8 +29,8 @@ QUIET = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton", "ignore::Run
 def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every loss that has a kernel runs by it."""
     monkeypatch.setattr(gpu, "DEVICES", {DEVICE})
-    monkeypatch.setattr(gpu, "_WORKS", {})
-    gpu._tiles.cache_clear()
+    monkeypatch.setattr(launch, "WORKS", {})
+    launch.tiles.cache_clear()
 
 
 @contextmanager
@@ -47,15 +48,6 @@ def by_kernel(value: Tensor) -> bool:
 @contextmanager
 def launches() -> Iterator[list[str]]:
     """The names of the kernels that are started meanwhile."""
-    from triton.runtime.jit import KernelInterface
-
     started: list[str] = []
-    start = KernelInterface.__getitem__
-
-    def noted(kernel: object, grid: object) -> object:
-        started.append(kernel.fn.__name__)
-        return start(kernel, grid)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(KernelInterface, "__getitem__", noted)
+    with kernels_started(started.append):
         yield started

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from longtail import functional
-from longtail.functional import gpu
+from longtail.functional import gpu, launch
 from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy
 
 pytestmark = QUIET
@@ -50,7 +50,7 @@ LOSSES: dict[str, Loss] = {
     "sigmoid focal 2": lambda z, y: functional.sigmoid_focal(z, y, number(2.0)),
 }
 all_losses = cases("name", LOSSES)
-WHOLE = gpu.TILE, gpu.ALONE
+WHOLE = launch.TILE, launch.ALONE
 KINDS = ["everything", "focal 0.5", "sigmoid", "sigmoid focal 0.7"]
 
 
@@ -82,9 +82,9 @@ def agree(loss: Loss, z: Tensor, y: Tensor, rtol: float, atol: float) -> None:
 
 def cut(monkeypatch: pytest.MonkeyPatch, tile: int, alone: int) -> None:
     """Make tiles of so many logits, and more than one program for more than `alone` of them."""
-    monkeypatch.setattr(gpu, "TILE", tile)
-    monkeypatch.setattr(gpu, "ALONE", alone)
-    gpu._tiles.cache_clear()
+    monkeypatch.setattr(launch, "TILE", tile)
+    monkeypatch.setattr(launch, "ALONE", alone)
+    launch.tiles.cache_clear()
 
 
 @all_losses
@@ -193,11 +193,12 @@ def test_the_sum_and_the_means_of_weighted_losses(name: str, monkeypatch: pytest
     kept, omega = (y != -100).to(z.dtype), torch.where(y == -100, 0.0, weight[y.clamp(min=0)])
     for w, own, tiles, needed in ((None, kept, WHOLE, ["forward"]), (weight, omega, (16, 1), ["forward", "finish"])):
         cut(monkeypatch, *tiles)
-        for by, divisor in ((gpu.SUM, 1.0), (gpu.BY_WEIGHTS, own.sum()), (gpu.BY_ROWS, kept.sum())):
+        for by, divisor in ((launch.SUM, 1.0), (launch.BY_WEIGHTS, own.sum()), (launch.BY_ROWS, kept.sum())):
             x = z.detach().requires_grad_()
             with launches() as started:
-                value = gpu.reduced(loss, x, y, w, by)
+                value, none = gpu.evaluate(loss, x, y, w, by)
             assert started == needed
+            assert none is None
             first = torch.autograd.grad(3 * value, x, retain_graph=True)[0]
             again = torch.autograd.grad(3 * value, x, create_graph=True)[0]
             with by_formula():
@@ -206,11 +207,12 @@ def test_the_sum_and_the_means_of_weighted_losses(name: str, monkeypatch: pytest
             torch.testing.assert_close(first, slope, rtol=1e-12, atol=1e-13)
             torch.testing.assert_close(again.detach(), slope, rtol=1e-12, atol=1e-13)
     nothing = torch.full_like(y, -100)
-    for by in (gpu.SUM, gpu.BY_WEIGHTS, gpu.BY_ROWS):
+    for by in (launch.SUM, launch.BY_WEIGHTS, launch.BY_ROWS):
         x = z.detach().requires_grad_()
-        value = gpu.reduced(loss, x, nothing, weight, by)
+        value, losses = gpu.evaluate(loss, x, nothing, weight, by, with_losses=True)
         value.backward()
         assert value == 0
+        assert (losses == 0).all()
         assert (x.grad == 0).all()
 
 
@@ -254,6 +256,19 @@ def test_whoever_looks_inside_gets_the_formula(name: str) -> None:
     assert soft.shape == value.shape
 
 
+def test_constants_of_any_layout_that_are_one_per_class() -> None:
+    z, y = batch()
+    margins = torch.tensor([0.3], dtype=z.dtype, device=DEVICE)
+    agree(lambda z, y: functional.ldam(z, y, margins.expand(7).to(z.dtype), 4.3), z, y, 1e-12, 1e-13)
+    wide = random(14, seed=6)
+    agree(lambda z, y: functional.logit_adjusted(z, y, wide[::2].to(z.dtype)), z, y, 1e-12, 1e-13)
+    with launches() as started:  # torch's rules of broadcasting, and its refusals
+        functional.logit_adjusted(z, y, wide[:1])
+        with pytest.raises(RuntimeError, match="must match the size"):
+            functional.logit_adjusted(z, y, wide)
+    assert not started
+
+
 def test_constants_that_learn_get_their_gradient() -> None:
     z, y = batch()
     offset, scale = prior(z).requires_grad_(), torch.tensor(2.0, dtype=z.dtype, device=DEVICE, requires_grad=True)
@@ -270,7 +285,7 @@ def test_where_triton_fails_the_formula_runs_and_says_so_once(
     def failing(*_: object) -> None:
         raise RuntimeError("no C compiler")
 
-    monkeypatch.setattr(gpu, "forward", failing)
+    monkeypatch.setattr(launch, "forward", failing)
     z, y = batch()
     for _ in range(2):
         assert not by_kernel(LOSSES["ldam"](z.requires_grad_(), y))

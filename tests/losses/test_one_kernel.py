@@ -10,7 +10,7 @@ import pytest
 import torch
 from tests.cases import cases
 from tests.kernels import DEVICE, QUIET, by_formula, by_kernel, kernels, launches
-from tests.losses.loss_cases import CASES, COUNTS, C, batch
+from tests.losses.loss_cases import CASES, C, batch
 from torch import Tensor
 
 from longtail import losses
@@ -110,21 +110,39 @@ def test_what_the_kernel_does_not_know_is_right_all_the_same(name: str) -> None:
             torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
 
 
-def test_losses_per_example_and_classes_outside() -> None:
+@cases("name", ["ldam", "focal", "cb-sigmoid"])
+def test_the_mean_comes_with_its_losses_from_one_kernel_and_both_have_gradients(name: str) -> None:
     z, y = case_batch(dtype=torch.float64)
-    for loss in (
-        losses.LogitAdjustedLoss([9, 0, 3, 1, 2], zero_count="mask", normalize="batch").to(DEVICE),
-        losses.LDAMLoss(COUNTS, class_weight="inverse").to(DEVICE),
-    ):
-        x = z.detach().requires_grad_()
-        with launches() as started:
-            mean, each = loss.with_losses(x, y)
-        assert "forward" in started
-        with by_formula():
-            want_mean, want = loss.with_losses(z, y)
-        torch.testing.assert_close(mean, want_mean, rtol=1e-12, atol=1e-13)
-        torch.testing.assert_close(each, want, rtol=1e-12, atol=1e-13)
-        torch.testing.assert_close(loss(x, y), want_mean, rtol=1e-12, atol=1e-13)
+    loss = CASES[name].build(**({} if CASES[name].own_weight else {"class_weight": "inverse"})).to(DEVICE)
+    loss(z, y)  # the first one tries whether kernels start
+
+    def everything(x: Tensor) -> list[Tensor]:
+        row = torch.linspace(-1, 2, len(y), dtype=z.dtype, device=DEVICE)
+        mean, losses = loss.with_losses(x, y)
+        of_mean = torch.autograd.grad(mean, x, retain_graph=True)[0]
+        of_both = torch.autograd.grad(3 * mean + (row * losses).sum(), x)[0]
+        alone = loss.per_example(x, y)
+        return [mean, losses, of_mean, of_both, alone, torch.autograd.grad((row * alone).sum(), x)[0]]
+
+    with launches() as started:
+        ours = everything(z.clone().requires_grad_())
+    assert started == ["forward", "backward", "backward", "forward", "backward"]
+    with by_formula():
+        theirs = everything(z.clone().requires_grad_())
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+
+
+def test_targets_of_a_class_outside_do_not_count() -> None:
+    z, y = case_batch(dtype=torch.float64)
+    loss = losses.LogitAdjustedLoss([9, 0, 3, 1, 2], zero_count="mask", normalize="batch").to(DEVICE)
+    with launches() as started:
+        ours = outcome(loss, z, y)
+    assert started[-2:] == ["forward", "backward"]
+    with by_formula():
+        theirs = outcome(loss, z, y)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
 
 
 @cases("name", ["la", "focal", "cb-focal"])

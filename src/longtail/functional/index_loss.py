@@ -50,6 +50,15 @@ class IndexLoss(ABC):
         """Return what the loss depends on besides logits and targets."""
         return (*self.adjustment, self.gamma)
 
+    def fits(self, classes: int) -> bool:
+        """Whether every constant is a number, or has one per class where it may: nothing is left to broadcasting."""
+        factor, *offsets = self.adjustment
+        one_for_all = isinstance(factor, Tensor) and factor.ndim == 0
+        per_class = offsets if one_for_all else [factor, *offsets]
+        return all(c.shape == (classes,) for c in per_class if isinstance(c, Tensor)) and (
+            not isinstance(self.gamma, Tensor) or self.gamma.ndim == 0
+        )
+
 
 def value_and_gradient_suffice(logits: Tensor, constants: Iterable[Any]) -> bool:
     """Whether nothing but an eager loss and its gradient with respect to the logits is needed.

@@ -1,11 +1,12 @@
-"""The kernels of `longtail.functional.gpu`, in Triton: a program works on ROWS rows, BLOCK classes at a time.
+"""The kernels of `longtail.functional.launch`, in Triton: a program works on ROWS rows, BLOCK classes at a time.
 
 Arguments that several kernels share:
 
     z_ptr, row_stride, class_stride: logits (N, C) of any layout. y_ptr: class indices (N,), dense.
     weight_ptr: class weights (C,). factor_ptr, factor: b, per class (FACTORS 2), one tensor (1) or a number (0).
     offset_ptr, true_ptr: o and t (C,). gamma_ptr, gamma: focal exponent, a tensor or a number. None: absent.
-    out_ptr: the losses (N,), or one number. saved_ptr: in the dtype of the computation, see `gpu.forward`.
+    value_ptr, losses_ptr: the reduced loss, the losses (N,). out_ptr: the gradient (N, C), dense.
+    saved_ptr: in the dtype of the computation, see `launch.forward`.
 
 An index that is neither a class nor `ignore` gives NaN.
 """

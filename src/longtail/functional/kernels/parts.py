@@ -3,8 +3,9 @@
 import triton
 import triton.language as tl
 
-EACH, SUM, BY_WEIGHTS, BY_ROWS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
-"""What becomes of the losses: nothing, their sum, and that divided by the weights or the rows that count."""
+from longtail.functional import launch
+
+EACH, SUM, BY_ROWS = tl.constexpr(launch.EACH), tl.constexpr(launch.SUM), tl.constexpr(launch.BY_ROWS)
 
 
 @triton.jit
@@ -45,22 +46,22 @@ def read_targets(y_ptr, weight_ptr, rows, n, classes, ignore, real: tl.constexpr
 
 
 @triton.jit
-def _write_number(out_ptr, saved_ptr, total, divisor, REDUCE: tl.constexpr):
+def _write_number(value_ptr, saved_ptr, total, divisor, REDUCE: tl.constexpr):
     """The loss and what its gradient is multiplied by; 0 where nothing counts."""
     if REDUCE == SUM:
-        tl.store(out_ptr, total)
+        tl.store(value_ptr, total)
     else:
         nothing = divisor == 0.0
         inverse = tl.where(nothing, 0.0, 1.0 / tl.where(nothing, 1.0, divisor))
-        tl.store(out_ptr, tl.where(nothing, 0.0, total / tl.where(nothing, 1.0, divisor)))
+        tl.store(value_ptr, tl.where(nothing, 0.0, total / tl.where(nothing, 1.0, divisor)))
         tl.store(saved_ptr, inverse)
 
 
 @triton.jit
-def write_sums(out_ptr, saved_ptr, first, total, divisor, REDUCE: tl.constexpr, ALONE: tl.constexpr):
+def write_sums(value_ptr, saved_ptr, first, total, divisor, REDUCE: tl.constexpr, ALONE: tl.constexpr):
     """Write the result where one program has all rows, else its sums for `finish`."""
     if ALONE:
-        _write_number(out_ptr, saved_ptr, tl.sum(total, 0), tl.sum(divisor, 0), REDUCE)
+        _write_number(value_ptr, saved_ptr, tl.sum(total, 0), tl.sum(divisor, 0), REDUCE)
     else:
         at = saved_ptr + first + 2 * tl.program_id(0)
         tl.store(at, tl.sum(total, 0))
@@ -68,12 +69,12 @@ def write_sums(out_ptr, saved_ptr, first, total, divisor, REDUCE: tl.constexpr, 
 
 
 @triton.jit
-def finish(out_ptr, saved_ptr, first, programs, REDUCE: tl.constexpr, BLOCK: tl.constexpr):
+def finish(value_ptr, saved_ptr, first, programs, REDUCE: tl.constexpr, BLOCK: tl.constexpr):
     """Reduce the sums of all programs in a fixed order."""
     at = tl.arange(0, BLOCK)
     total = tl.load(saved_ptr + first + 2 * at, mask=at < programs, other=0.0)
     divisor = tl.load(saved_ptr + first + 2 * at + 1, mask=at < programs, other=0.0)
-    _write_number(out_ptr, saved_ptr, tl.sum(total, 0), tl.sum(divisor, 0), REDUCE)
+    _write_number(value_ptr, saved_ptr, tl.sum(total, 0), tl.sum(divisor, 0), REDUCE)
 
 
 @triton.jit

@@ -19,7 +19,7 @@ def _turned(z, y, c, real: tl.constexpr):
 
 @triton.jit(do_not_specialize=["n", "ignore"])
 def forward(
-    z_ptr, y_ptr, weight_ptr, gamma_ptr, out_ptr, saved_ptr,
+    z_ptr, y_ptr, weight_ptr, gamma_ptr, value_ptr, losses_ptr, saved_ptr,
     n, classes, row_stride, class_stride, ignore, gamma,
     FOCAL: tl.constexpr, REDUCE: tl.constexpr, ALONE: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -41,13 +41,13 @@ def forward(
                 each *= tl.exp(number(gamma_ptr, gamma, real) * (u - each))
             loss += tl.sum(tl.where(c < classes, each, 0.0), 1)
         loss = tl.where(kept, tl.where(known, loss * weight, float("nan")), 0.0)
-        if REDUCE == EACH:
-            tl.store(out_ptr + rows, loss, mask=rows < n)
-        else:
+        if losses_ptr is not None:
+            tl.store(losses_ptr + rows, loss, mask=rows < n)
+        if REDUCE != EACH:
             total += loss
             divisor += kept.to(real) if REDUCE == BY_ROWS else weight
     if REDUCE != EACH:
-        write_sums(out_ptr, saved_ptr, 1, total, divisor, REDUCE, ALONE)
+        write_sums(value_ptr, saved_ptr, 1, total, divisor, REDUCE, ALONE)
 
 
 @triton.jit(do_not_specialize=["n", "ignore"])

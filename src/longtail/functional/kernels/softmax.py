@@ -41,7 +41,7 @@ def _at_target(
 
 @triton.jit(do_not_specialize=["n", "ignore"])
 def forward(
-    z_ptr, y_ptr, weight_ptr, factor_ptr, offset_ptr, true_ptr, gamma_ptr, out_ptr, saved_ptr,
+    z_ptr, y_ptr, weight_ptr, factor_ptr, offset_ptr, true_ptr, gamma_ptr, value_ptr, losses_ptr, saved_ptr,
     n, classes, row_stride, class_stride, ignore, factor, gamma,
     FACTORS: tl.constexpr, FOCAL: tl.constexpr, REDUCE: tl.constexpr, ALONE: tl.constexpr,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
@@ -80,13 +80,13 @@ def forward(
             wrong = tl.maximum(one_minus_exp(loss), TINY)
             loss = tl.exp(number(gamma_ptr, gamma, real) * tl.log(wrong)) * loss
         loss = tl.where(kept, tl.where(known, loss * weight, float("nan")), 0.0)
-        if REDUCE == EACH:
-            tl.store(out_ptr + rows, loss, mask=rows < n)
-        else:
+        if losses_ptr is not None:
+            tl.store(losses_ptr + rows, loss, mask=rows < n)
+        if REDUCE != EACH:
             total += loss
             divisor += kept.to(real) if REDUCE == BY_ROWS else weight
     if REDUCE != EACH:
-        write_sums(out_ptr, saved_ptr, 1 + 2 * n, total, divisor, REDUCE, ALONE)
+        write_sums(value_ptr, saved_ptr, 1 + 2 * n, total, divisor, REDUCE, ALONE)
 
 
 @triton.jit(do_not_specialize=["n", "ignore"])
