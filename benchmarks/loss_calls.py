@@ -41,11 +41,20 @@ WAITS = {"_local_scalar_dense", "equal", "is_nonzero", "nonzero", "unique", "_un
 
 
 class Count(TorchDispatchMode):
-    """Counts the operations that start a kernel, by name."""
+    """Counts the operations that start a kernel, by name, and starts of Triton's own where there are any."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernels: bool = False) -> None:
         super().__init__()
         self.calls: Counter[str] = Counter()
+        self.started = kernels_started(lambda name: self.calls.update([f"kernel {name}"])) if kernels else nullcontext()
+
+    def __enter__(self) -> Count:
+        self.started.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self.started.__exit__(*error)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
@@ -101,13 +110,10 @@ def counted(loss: Callable[[Tensor], Tensor], logits: Tensor, *, kernels: bool =
     """Count the operations of a loss and of its way back; the second call counts, when constants are cached."""
     for _ in range(2):
         logits.grad = None
-        now = forward = Count()
-        with kernels_started(lambda name: now.calls.update([f"kernel {name}"])) if kernels else nullcontext():
-            with forward:
-                value = loss(logits)
-            now = backward = Count()
-            with backward:
-                value.backward()
+        with Count(kernels) as forward:
+            value = loss(logits)
+        with Count(kernels) as backward:
+            value.backward()
     both = forward.calls + backward.calls
     return {
         "forward": forward.calls.total(),

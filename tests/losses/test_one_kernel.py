@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.loss_calls import counted, variants
 from tests.cases import cases
 from tests.kernels import DEVICE, QUIET, by_formula, by_kernel, kernels, launches
 from tests.losses.loss_cases import CASES, C, batch
@@ -39,6 +40,13 @@ def outcome(loss: losses.Loss, z: Tensor, y: Tensor, **given: Any) -> list[Tenso
     z = z.detach().requires_grad_()
     value = loss(z, y, **given)
     return [value.detach(), torch.autograd.grad(2 * value, z)[0]]
+
+
+@cases("name", [n for n in variants((2, 3)) if "Loss" in n])
+def test_a_loss_is_one_kernel_and_its_gradient_another(name: str) -> None:
+    row = counted(*variants((128, 10), DEVICE)[name], kernels=True)
+    assert row["calls"]["forward"] == {"kernel forward": 1}
+    assert row["calls"]["backward"] == {"ones_like": 1, "kernel backward": 1}
 
 
 def test_every_loss_of_one_kernel_is_tried() -> None:
