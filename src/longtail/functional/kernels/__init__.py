@@ -7,6 +7,7 @@ Arguments that several kernels share:
     offset_ptr, true_ptr: o and t (C,). gamma_ptr, gamma: focal exponent, a tensor or a number. None: absent.
     value_ptr, losses_ptr: the reduced loss, the losses (N,). out_ptr: the gradient (N, C), dense.
     saved_ptr: in the dtype of the computation, see `launch.forward`.
+    REDUCE: as in `launch.Reduce`, as plain numbers: Triton compares global names in every start.
 
 An index that is neither a class nor `ignore` gives NaN.
 """

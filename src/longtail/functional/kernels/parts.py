@@ -3,10 +3,6 @@
 import triton
 import triton.language as tl
 
-from longtail.functional import launch
-
-EACH, SUM, BY_ROWS = tl.constexpr(launch.EACH), tl.constexpr(launch.SUM), tl.constexpr(launch.BY_ROWS)
-
 
 @triton.jit
 def log1p(x):
@@ -48,7 +44,7 @@ def read_targets(y_ptr, weight_ptr, rows, n, classes, ignore, real: tl.constexpr
 @triton.jit
 def _write_number(value_ptr, saved_ptr, total, divisor, REDUCE: tl.constexpr):
     """The loss and what its gradient is multiplied by; 0 where nothing counts."""
-    if REDUCE == SUM:
+    if REDUCE == 1:
         tl.store(value_ptr, total)
     else:
         nothing = divisor == 0.0

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from longtail.functional.kernels.parts import BY_ROWS, EACH, log1p, number, read_targets, upstream, write_sums
+from longtail.functional.kernels.parts import log1p, number, read_targets, upstream, write_sums
 
 
 @triton.jit
@@ -43,10 +43,10 @@ def forward(
         loss = tl.where(kept, tl.where(known, loss * weight, float("nan")), 0.0)
         if losses_ptr is not None:
             tl.store(losses_ptr + rows, loss, mask=rows < n)
-        if REDUCE != EACH:
+        if REDUCE != 0:
             total += loss
-            divisor += kept.to(real) if REDUCE == BY_ROWS else weight
-    if REDUCE != EACH:
+            divisor += kept.to(real) if REDUCE == 3 else weight
+    if REDUCE != 0:
         write_sums(value_ptr, saved_ptr, 1, total, divisor, REDUCE, ALONE)
 
 

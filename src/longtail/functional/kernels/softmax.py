@@ -3,9 +3,7 @@
 import triton
 import triton.language as tl
 
-from longtail.functional.kernels.parts import BY_ROWS, EACH, number, one_minus_exp, read_targets, upstream, write_sums
-
-TINY = tl.constexpr(1e-37)
+from longtail.functional.kernels.parts import number, one_minus_exp, read_targets, upstream, write_sums
 
 
 @triton.jit
@@ -77,15 +75,15 @@ def forward(
         tl.store(saved_ptr + 1 + rows, top, mask=rows < n)
         tl.store(saved_ptr + 1 + n + rows, log_s, mask=rows < n)
         if FOCAL:
-            wrong = tl.maximum(one_minus_exp(loss), TINY)
+            wrong = tl.maximum(one_minus_exp(loss), 1e-37)
             loss = tl.exp(number(gamma_ptr, gamma, real) * tl.log(wrong)) * loss
         loss = tl.where(kept, tl.where(known, loss * weight, float("nan")), 0.0)
         if losses_ptr is not None:
             tl.store(losses_ptr + rows, loss, mask=rows < n)
-        if REDUCE != EACH:
+        if REDUCE != 0:
             total += loss
-            divisor += kept.to(real) if REDUCE == BY_ROWS else weight
-    if REDUCE != EACH:
+            divisor += kept.to(real) if REDUCE == 3 else weight
+    if REDUCE != 0:
         write_sums(value_ptr, saved_ptr, 1 + 2 * n, total, divisor, REDUCE, ALONE)
 
 
@@ -108,7 +106,7 @@ def backward(
     if FOCAL:  # d/dc of w^gamma c, w = 1 - e^-c
         nll = (top - true) + log_s
         gamma = number(gamma_ptr, gamma, real)
-        wrong = tl.maximum(one_minus_exp(nll), TINY)
+        wrong = tl.maximum(one_minus_exp(nll), 1e-37)
         g *= tl.exp(gamma * tl.log(wrong)) * (1.0 + gamma * tl.exp(-nll) * (nll / wrong))
     g = tl.where(known, g, float("nan"))
     b = _factor(factor_ptr, factor, c, c < classes, FACTORS, real)
