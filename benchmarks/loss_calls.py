@@ -102,7 +102,7 @@ def use_kernels() -> str:
     if torch.cuda.is_available():
         return "cuda"
     os.environ["TRITON_INTERPRET"] = "1"
-    gpu.DEVICES.add("cpu")
+    gpu.INTERPRETED = True
     return "cpu"
 
 

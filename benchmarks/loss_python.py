@@ -46,7 +46,7 @@ def start_nothing() -> None:
     CompiledKernel._init_handles = lambda self: None
     CompiledKernel.launch_metadata = lambda self, *given: None
     CompiledKernel.run = property(lambda self: lambda *given: None)
-    gpu.DEVICES.add("cpu")
+    gpu.INTERPRETED = True
     launch.WORKS["cpu"] = True
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     torch.set_num_threads(1)
     start_nothing()
     kernels = best(given.rounds)
-    gpu.DEVICES.discard("cpu")
+    gpu.INTERPRETED = False
     operations = best(given.rounds)
     result = {"machine": facts(), "triton": triton.__version__, "by_kernels": kernels, "by_operations": operations}
     print(f"{'microseconds, forward (with its gradient)':<42} {'by kernels':>16} {'by operations':>16}")

@@ -21,8 +21,8 @@ from longtail.functional.index_loss import IndexLoss, value_and_gradient_suffice
 from longtail.functional.launch import EACH, SUM, Reduce
 from longtail.functional.mixtures import is_soft, of_target, widen
 
-DEVICES = {"cuda"}
-"""Types of devices on which the kernels run."""
+INTERPRETED = False
+"""Whether the kernels run on a CPU, too, in Triton's interpreter; for tests."""
 
 DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 PLAIN = {Tensor, torch.nn.Parameter}
@@ -33,7 +33,7 @@ def runs(loss: IndexLoss, logits: Tensor, targets: Tensor) -> bool:
     """Whether the kernels compute this loss of these tensors."""
     return (
         not torch.compiler.is_compiling()
-        and logits.device.type in DEVICES
+        and (logits.is_cuda or INTERPRETED)
         and logits.ndim == 2
         and not is_soft(targets)
         and logits.numel() > 0
