@@ -38,6 +38,7 @@ class Benchmark:
 
 SPEED = {
     "loss-calls.json": Benchmark("loss_calls", 0.3),
+    "loss-calls-kernels.json": Benchmark("loss_calls --kernels", 0.3),
     "intervals.json": Benchmark("intervals", 0.5),
     "small-data.json": Benchmark("small_data --tables {tables}", 1.5, ("tables",)),
     "profile-cpu.txt": Benchmark("profile_step", 1),

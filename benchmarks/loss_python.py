@@ -8,10 +8,7 @@ each loss takes its turn, since other work only adds.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +17,7 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler.compiler import CompiledKernel
 
+from benchmarks.command import argument_parser, save
 from benchmarks.losses import cases, inputs, step
 from benchmarks.machine import facts
 from longtail.functional import gpu, launch
@@ -70,9 +68,8 @@ def _each(run: Any, logits: Tensor, targets: Tensor, steps: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     start_nothing()
@@ -84,8 +81,7 @@ def main() -> None:
     for name, row in kernels.items():
         parts = (f"{r['forward']:.0f} ({r['both']:.0f})" for r in (row, operations[name]))
         print(f"  {name:<40} " + " ".join(f"{part:>16}" for part in parts))
-    if given.out is not None:
-        given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
 
 
 if __name__ == "__main__":

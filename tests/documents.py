@@ -37,13 +37,29 @@ def losses_small() -> str:
 
 
 def loss_calls() -> str:
-    """Operations of a loss, before losses were reduced by torch's own kernel and now, as committed."""
-    before, now = (json.loads((RESULTS / f"loss-calls{part}.json").read_text())["losses"] for part in ("-before", ""))
-    lines = ["| (128, 10), operations forward + backward | before | now |", "|---|---:|---:|"]
-    for name, row in now.items():
+    """Operations of a loss: before it was reduced by torch's own kernel, now, and by the kernels of a GPU."""
+    files = ("loss-calls-before", "loss-calls", "loss-calls-kernels")
+    kinds = [json.loads((RESULTS / f"{name}.json").read_text())["losses"] for name in files]
+    lines = [
+        "| (128, 10), started forward + backward | before | operations | kernels of a GPU |",
+        "|---|---:|---:|---:|",
+    ]
+    for name in kinds[1]:
         if not name.endswith(("with its losses", "all kept")):
-            counts = (f"{r['forward']} + {r['backward']}" for r in (before[name], row))
-            lines.append(f"| {name} | " + " | ".join(counts) + " |")
+            rows = (kind.get(name) for kind in kinds)
+            lines.append(
+                f"| {name} | " + " | ".join(f"{r['forward']} + {r['backward']}" if r else "" for r in rows) + " |"
+            )
+    return "\n".join(lines)
+
+
+def loss_python() -> str:
+    """What a loss takes on the CPU before a GPU has anything to do, as committed."""
+    found = json.loads((RESULTS / "loss-python.json").read_text())
+    lines = ["| microseconds, forward and backward, nothing started | kernels | operations |", "|---|---:|---:|"]
+    for name, row in found["by_operations"].items():
+        kernels = "" if name.startswith("F.") else round(found["by_kernels"][name]["both"])
+        lines.append(f"| {name} | {kernels} | {row['both']:.0f} |")
     return "\n".join(lines)
 
 
@@ -138,6 +154,7 @@ GENERATED = {
     ("docs/performance.md", "losses-large"): losses_large,
     ("docs/performance.md", "losses-small"): losses_small,
     ("docs/performance.md", "loss-calls"): loss_calls,
+    ("docs/performance.md", "loss-python"): loss_python,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
     ("docs/performance.md", "small-data"): small_data,
