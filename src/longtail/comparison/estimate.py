@@ -9,10 +9,10 @@ from typing import Any
 
 from longtail.comparison.audit import find_damaged
 from longtail.comparison.costs import Cost, ShortRun, data_bytes, is_estimator, measure, peak_memory
-from longtail.comparison.execute import default_jobs
 from longtail.comparison.plan import Plan, Task, plan
 from longtail.comparison.preparation import Prepared
 from longtail.data import Examples
+from longtail.engine.machine import cores
 from longtail.report import recall_plot
 from longtail.runs.cross_validation import fold_folder
 
@@ -40,7 +40,7 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     damaged = find_damaged(planned)
     waves = planned.waves(damaged)
     tasks = [task for wave in waves for task in wave]
-    workers = min(jobs or default_jobs(prepared.device), max(map(len, waves[:1]), default=1) or 1)
+    workers = min(jobs or (cores() if prepared.device == "cpu" else 1), max(map(len, waves[:1]), default=1) or 1)
     trainer = planned.trainers()
     costs, start_up = _measure_costs(planned, tasks, trainer, workers, evaluations)
     folding, hashing = _data_seconds(prepared)

@@ -40,7 +40,11 @@ class DueStep:
         return step
 
 
-Events = Generator[Record | DueStep, None, None]
+class EndOfEpoch:
+    """All steps of an epoch were made; a training that goes on waits for the device, and a consumer may wait first."""
+
+
+Events = Generator[Record | DueStep | EndOfEpoch, None, None]
 """The records of a training, and before each of them its optimiser steps for the consumer to make."""
 
 
@@ -51,8 +55,10 @@ def next_record(events: Events) -> Record:
         StopIteration: there is no further one.
     """
     for event in events:
-        if not isinstance(event, DueStep):
+        if isinstance(event, dict):
             return event
+        if isinstance(event, EndOfEpoch):
+            continue
         try:
             event.run()
         except BaseException:

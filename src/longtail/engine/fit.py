@@ -11,7 +11,7 @@ import torch
 
 from longtail.data import Part, TrainingSet
 from longtail.engine import stage_store, state_files
-from longtail.engine.due_step import DueStep, Events, next_record
+from longtail.engine.due_step import DueStep, EndOfEpoch, Events, next_record
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
@@ -184,7 +184,7 @@ class Training(Iterator[Record]):
 
     def _one_epoch(
         self, index: int, stage: Stage, built: Built, optimizer: torch.optim.Optimizer
-    ) -> Generator[DueStep, None, Record]:
+    ) -> Generator[DueStep | EndOfEpoch, None, Record]:
         start, spent, epoch = time.perf_counter(), 0.0, self._epoch
         (learner, data, _), progress = built, epoch / stage.epochs
         monitor = EpochMonitor(len(self.data.classes), self.device)
@@ -202,6 +202,7 @@ class Training(Iterator[Record]):
                 start, spent, step = time.perf_counter(), spent + due.seconds, due.result()
                 learner.after_update(batch, step, progress)
                 monitor.note(step, batch)
+        yield EndOfEpoch()
         monitor.check(stage.name, epoch, self.data.classes)  # waits for the device, so the time is that of all steps
         self._epoch = epoch + 1
         record: Record = {
