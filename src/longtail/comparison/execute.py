@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
+from longtail.comparison.groups import groups_of
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
@@ -21,7 +22,7 @@ from longtail.engine.side_by_side import endings
 from longtail.engine.turns import Pending, Work
 from longtail.facts import subprocesses
 from longtail.facts.messages import quoted
-from longtail.runs.cross_validation import fold_trainings, is_small
+from longtail.runs.cross_validation import fold_trainings
 from longtail.runs.run import ForeignError
 from longtail.runs.train import Fit
 
@@ -31,8 +32,6 @@ THREADS = 1
 """CPU threads of one run. Runs go in parallel instead, and results do not depend on their number."""
 MOST_JOBS = 1024
 """A process each, of several hundred megabytes."""
-TOGETHER = int(__import__("os").environ.get("TOG", "12"))
-"""Small trainings side by side in one worker."""
 
 
 class OutputError(OSError):
@@ -53,6 +52,7 @@ class TaskResult:
     foreign: bool = False
 
 
+Groups = Iterable[list[Task]]
 OnPlan = Callable[[Plan], None]
 OnBegin = Callable[[Task], None]
 OnResult = Callable[[TaskResult], None]
@@ -100,9 +100,16 @@ def execute(
     results: list[TaskResult] = []
     if on_plan is not None:
         on_plan(plan)
-    run = _runner(plan, jobs, evaluations, alone=budget is not None)
+    device = device_of(plan.device)
+    admission = device.admission(jobs)
+    begun = partial(_before_deadline, deadline=deadline, on_begin=on_begin)
     for wave in plan.waves():
-        for result in run(wave, partial(_before_deadline, deadline=deadline, on_begin=on_begin)):
+        if device.takes_processes:
+            ended = _run_in_workers(plan, wave, begun, jobs or cores(), evaluations, grouped=budget is None)
+        else:
+            tasks = (task for (task,) in begun([task] for task in wave))
+            ended = run_tasks(tasks, *_shared(plan, evaluations), device, admission)
+        for result in ended:
             if result.output:
                 raise OutputError(f"{result.error}; finished runs are kept, make room and run the same command again")
             if result.foreign:
@@ -111,6 +118,11 @@ def execute(
             if on_result is not None:
                 on_result(result)
     return results
+
+
+def _shared(plan: Plan, evaluations: int) -> tuple[Splits | Folds, Recipe, Path, str, int]:
+    """The arguments that all runs share."""
+    return plan.data, plan.recipe, plan.store, plan.device, evaluations
 
 
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
@@ -127,56 +139,27 @@ def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -
         )
 
 
-Groups = Iterable[list[Task]]
-Run = Callable[[list[Task], Callable[[Groups], Groups]], Iterator[TaskResult]]
+def _run_in_workers(
+    plan: Plan, wave: list[Task], begun: Callable[[Groups], Groups], jobs: int, evaluations: int, *, grouped: bool
+) -> Iterator[TaskResult]:
+    """Run a wave in worker processes; with `grouped`, small runs side by side in each of them."""
+    workers = min(jobs, max(len(wave), 1))
+    if workers > 1 and (what := _unpicklable(plan)) is not None:
+        log.warning("%s; all runs in this process", what)
+        workers = 1
+    shared = _shared(plan, evaluations)
+    groups = begun(groups_of(plan, wave, workers) if grouped else [[task] for task in wave])
+    if workers == 1:
+        for group in groups:
+            yield from run_tasks(group, *shared)
+        return
+    from joblib import Parallel, delayed
 
-
-def _runner(plan: Plan, jobs: int | None, evaluations: int, *, alone: bool) -> Run:
-    """Return what runs a wave: in worker processes on a CPU, in this one on a GPU."""
-    arguments = (plan.data, plan.recipe, plan.store, evaluations)
-    device = device_of(plan.device)
-    if not device.takes_processes:
-        admission = device.admission(jobs)
-        return lambda wave, begun: run_tasks(
-            (task for (task,) in begun([task] for task in wave)), *arguments, plan.device, device, admission
-        )
-
-    def run(wave: list[Task], begun: Callable[[Groups], Groups]) -> Iterator[TaskResult]:
-        workers = min(jobs or cores(), max(len(wave), 1))
-        if workers > 1 and (what := _unpicklable(plan)) is not None:
-            log.warning("%s; one worker, in this process", what)
-            workers = 1
-        groups = begun([[task] for task in wave] if alone else groups_of(plan, wave, workers))
-        if workers == 1:
-            for group in groups:
-                yield from run_tasks(group, *arguments)
-            return
-        from joblib import Parallel, delayed
-
-        # pre_dispatch: a group is taken from the iterator, and the deadline checked, only when a worker is free
-        parallel = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered", pre_dispatch=workers)
-        with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
-            for results in parallel(delayed(_run_group)(group, *arguments) for group in groups):
-                yield from results
-
-    return run
-
-
-def groups_of(plan: Plan, tasks: list[Task], workers: int) -> list[list[Task]]:
-    """Return the runs in groups of those that pay to be side by side in one worker; most are of one run.
-
-    Side by side are small trainings on rows of numbers, whose steps can be made at once; every worker has its share.
-    Results do not depend on it.
-    """
-    rows = plan.splits.train
-    if not is_small(rows) or len(rows.input_shape) > 1:
-        return [[task] for task in tasks]
-    groups = [[task] for task in tasks if not plan.method(task.spec).slots]  # estimators: one step is the whole fit
-    stepwise = [task for task in tasks if plan.method(task.spec).slots]
-    most = max(1, TOGETHER // (plan.folds.k if plan.folds is not None else 1))
-    count = -(-len(stepwise) // most)
-    count = min(len(stepwise), -(-count // workers) * workers)  # as many for every worker
-    return [*([stepwise[i * len(stepwise) // count : (i + 1) * len(stepwise) // count] for i in range(count)]), *groups]
+    # pre_dispatch: a group is taken from the iterator, and the deadline checked, only when a worker is free
+    parallel = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered", pre_dispatch=workers)
+    with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
+        for results in parallel(delayed(_run_group)(group, *shared) for group in groups):
+            yield from results
 
 
 def _unpicklable(plan: Plan) -> str | None:
@@ -213,8 +196,8 @@ def run_tasks(
     data: Splits | Folds,
     recipe: Recipe,
     store: Path,
-    evaluations: int = 1,
     device: str = "cpu",
+    evaluations: int = 1,
     place: Device | None = None,
     admission: Admission | None = None,
 ) -> Iterator[TaskResult]:
@@ -222,7 +205,7 @@ def run_tasks(
 
     Args:
         tasks: a run is taken from it when it may begin.
-        data, recipe, store, evaluations, device: of all runs.
+        data, recipe, store, device, evaluations: of all runs.
         place: the device as `engine.lanes` has it.
         admission: how many run at once; by default all.
     """
