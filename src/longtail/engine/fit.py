@@ -142,8 +142,7 @@ class Training(Iterator[Record]):
 
     def _restore(self, stage: Stage, stored: dict[str, Any]) -> Iterator[Record]:
         """Load a finished stage's learner, and yield its records except those reported before."""
-        reported = 0 if self._resume is None else self._resume["epoch"]
-        self._resume = None
+        reported, self._resume = 0 if self._resume is None else self._resume["epoch"], None
         self.learner.load_state_dict(stored["learner"])
         if stored["owner"] != self._owner:
             self.reused.append(stored["owner"])
