@@ -20,7 +20,7 @@ from longtail.engine.epoch_monitor import FinitenessError
 from longtail.engine.lanes import RUN_AHEAD, Cpu, Lane, device_of
 from longtail.engine.pack import Pack
 from longtail.engine.side_by_side import endings, finish
-from longtail.engine.turns import Ending, Pending, Work
+from longtail.engine.works import Ending, Pending, Work
 from longtail.runs.train import Fit
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -51,6 +51,30 @@ class Recorded(TorchDispatchMode):
             for old, new in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
                 if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():  # not a view of another's memory
                     old.copy_(new)
+
+
+class Replayed:
+    """In place of `longtail.engine.capture.CudaGraph`: records and replays on the CPU.
+
+    `made`: one of each shape of each stage, in order; `replays`: how often it ran again.
+    """
+
+    made: ClassVar[list[Replayed]] = []
+
+    def __init__(self) -> None:
+        self.replays = 0
+        self.made.append(self)
+
+    def record(self, function: Callable[[], None]) -> None:
+        """Record, and fail for what would wait for a device."""
+        with recording() as self._recorded:
+            function()
+        assert self._recorded.waits == []
+
+    def replay(self) -> None:
+        """Run it again."""
+        self.replays += 1
+        self._recorded.replay()
 
 
 class _Host(TorchFunctionMode):

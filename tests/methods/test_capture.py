@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 import torch
 from tests.methods import task_data
-from tests.methods.recorded_step import copied, recording, written
+from tests.methods.recorded_step import Replayed, copied, recording, written
 from tests.methods.task_data import by_task
 from torch.utils._pytree import tree_map_only
 
 from longtail.data import TrainingSet
 from longtail.data.together import Together
-from longtail.engine import Built, Recipe, Stage
+from longtail.engine import Built, Recipe, Stage, Training, capture
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.step_values import StepValues
@@ -231,3 +231,19 @@ class TestTheCheck:
 def test_explain_says_which_stage_is_not_captured_and_why() -> None:
     assert explained("ce")["eager"] == {}
     assert explained("trees")["eager"] == {"fit": "a scikit-learn classifier predicts on the CPU"}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_training_whose_steps_are_captured_is_the_eager_training(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over epochs: what a learner changes between them must reach the graph."""
+    monkeypatch.setattr(capture, "recorder_for", lambda device: Replayed)
+    monkeypatch.setattr(Replayed, "made", [])
+    eager, captured = (
+        Training(method(key).stages(RECIPE), data(method(key).task), capture=captured) for captured in (False, True)
+    )
+    theirs, ours = list(eager), list(captured)
+    if not all(stage.eager for stage in captured.stages if stage.epochs):
+        assert sum(one.replays for one in Replayed.made) > 0
+    assert [record["loss"] for record in ours] == pytest.approx([record["loss"] for record in theirs], rel=1e-4)
+    for name, value in eager.learner.state_dict().items():
+        torch.testing.assert_close(captured.learner.state_dict()[name], value, rtol=1e-4, atol=1e-5)

@@ -44,6 +44,8 @@ TRAINING: Group = {
     "recipe": (o.Recipe, "common"),
     "precision": (o.Precision, None),
     "compile": (o.Compile, False),
+    "capture": (o.Capture, True),
+    "deterministic": (o.Deterministic, False),
     "probe": (o.Probe, None),
 }
 """Training every method."""
@@ -106,4 +108,6 @@ def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:
     """The training options as `Recipe` names them, checked."""
     kind = o.recipe_kind(training["recipe"])
     options = {name: value for name, value in training.items() if name != "recipe"}
-    return {**options, "kind": kind, "compile": training["compile"] or None}
+    # what has its default leaves the choice to the recipe
+    switches = {"compile": False, "capture": True, "deterministic": False}
+    return {**options, "kind": kind, **{name: None for name, usual in switches.items() if training[name] is usual}}

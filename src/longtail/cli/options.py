@@ -87,6 +87,13 @@ Mirror = Annotated[
     bool, typer.Option("--mirror/--no-mirror", help="Whether mirrored images are good training images (not for text).")
 ]
 Compile = Annotated[bool, typer.Option("--compile", help="Compile the network with torch.compile (for a GPU).")]
+Capture = Annotated[
+    bool, typer.Option("--capture/--no-capture", help="On a GPU, run each training step as one CUDA graph.")
+]
+Deterministic = Annotated[
+    bool,
+    typer.Option("--deterministic", help="The same bytes every time on a GPU, too (slower); a CPU has them anyway."),
+]
 Folds = Annotated[
     int | None, typer.Option(help="Repeated cross-validation: every example is tested once a seed. For small data.")
 ]

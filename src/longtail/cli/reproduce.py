@@ -21,6 +21,8 @@ def reproduce(
     recipe: o.Recipe = "common",
     precision: o.Precision = None,
     compile: o.Compile = False,
+    capture: o.Capture = True,
+    deterministic: o.Deterministic = False,
     evaluations: o.Evaluations = 10,
     budget: o.Budget = None,
     out: o.Out = None,
@@ -43,7 +45,8 @@ def reproduce(
     check_limits(**limits)
     options: dict[str, Any] = {
         "methods": methods, "seeds": seeds, "epochs": epochs, "data_dir": data_dir, "kind": o.recipe_kind(recipe),
-        "precision": precision, "compile": compile or None, "out": out, "device": o.device(device),
+        "precision": precision, "compile": compile or None, "capture": None if capture else False,
+        "deterministic": deterministic or None, "out": out, "device": o.device(device),
     }  # fmt: skip
     if dry_run:
         _, prepared = reproduction.prepare_benchmark(benchmark, **options)

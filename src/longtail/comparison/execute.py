@@ -19,7 +19,7 @@ from longtail.engine.admission import Admission
 from longtail.engine.lanes import Cpu, Device, device_of
 from longtail.engine.machine import cores
 from longtail.engine.side_by_side import endings
-from longtail.engine.turns import Pending, Work
+from longtail.engine.works import Pending, Work
 from longtail.facts import subprocesses
 from longtail.facts.messages import quoted
 from longtail.runs.cross_validation import fold_trainings

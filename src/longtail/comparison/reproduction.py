@@ -23,7 +23,7 @@ SCHEMA = 1
 METRIC = "accuracy"
 EPOCHS = LDAM.epochs
 EVALUATIONS = 10
-FREE = ("kind", "precision", "compile")
+FREE = ("kind", "precision", "compile", "capture", "deterministic")
 """Parts of a recipe that are no deviation from the published protocol; they are reported by themselves."""
 
 

@@ -1,15 +1,18 @@
-"""An optimiser step that a training is about to make: by itself, or together with the steps of other trainings."""
+"""The optimiser steps that a training is about to make: by itself, or together with the steps of other trainings."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 
+from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.stage import Built
-from longtail.facts.types import Batch, Record, Step
+from longtail.facts.types import Batch, Drawn, Record, Step
 
 
 @dataclass
@@ -40,8 +43,72 @@ class DueStep:
         return step
 
 
+class Steps(Protocol):
+    """Makes the steps of one stage."""
+
+    def begin_epoch(self) -> EpochMonitor:
+        """Return what gathers the statistics of the epoch that begins."""
+        ...
+
+    def due(self, drawn: Drawn, progress: float, lr: float) -> DueStep:
+        """Return the step on a batch, for the consumer of the training to make."""
+        ...
+
+    def finish(self, due: DueStep) -> None:
+        """Do what follows when it has been made."""
+        ...
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return the optimiser's state, from which any device can go on."""
+        ...
+
+
+class EagerSteps:
+    """Steps that run operation by operation.
+
+    Args:
+        built: what the stage trains.
+        optimizer: of its parameters.
+        num_classes: C.
+        device: of the learner.
+    """
+
+    def __init__(self, built: Built, optimizer: torch.optim.Optimizer, num_classes: int, device: str) -> None:
+        self.built = built
+        self.optimizer = optimizer
+        self._new_monitor = partial(EpochMonitor, num_classes, device)
+        self.monitor = self._new_monitor()
+
+    def begin_epoch(self) -> EpochMonitor:
+        """Return new statistics."""
+        self.monitor = self._new_monitor()
+        return self.monitor
+
+    def due(self, drawn: Drawn, progress: float, lr: float) -> DueStep:
+        """Return the step on this batch."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return DueStep(self.built, self.built.data.batch_of(drawn), self.optimizer, progress)
+
+    def finish(self, due: DueStep) -> None:
+        """Let the learner store what follows from the update, and note the step."""
+        step = due.result()
+        self.built.learner.after_update(due.batch, step, due.progress)
+        self.monitor.note(step, due.batch)
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return the optimiser's state."""
+        return self.optimizer.state_dict()
+
+
+@dataclass
 class EndOfEpoch:
-    """All steps of an epoch were made; a training that goes on waits for the device, and a consumer may wait first."""
+    """All steps of an epoch were made; a training that goes on waits for the device, and a consumer may wait first.
+
+    `seconds`: the training's share of the time that the consumer has waited.
+    """
+
+    seconds: float = 0.0
 
 
 Events = Generator[Record | DueStep | EndOfEpoch, None, None]

@@ -44,10 +44,29 @@ class EpochMonitor:
         self._noted: list[tuple[Tensor | None, ...]] = []
         self._shapes: list[torch.Size | None] = []
 
+    def reset(self) -> None:
+        """Begin a new epoch on the same tensors, which a captured step writes to."""
+        self.steps = self.examples = 0
+        for sums in (self.total, self.broken, self.classes, self.weights, self.unweighted, self.confident):
+            if sums is not None:
+                sums.zero_()
+
     def note(self, step: Step, batch: Batch) -> None:
-        """Add one step, without waiting for the device."""
+        """Count and add one step, without waiting for the device."""
+        self.count(len(batch["index"]))
+        self.add(step, batch)
+
+    def count(self, examples: int) -> None:
+        """Count one step of so many examples."""
         self.steps += 1
-        self.examples += len(batch["index"])
+        self.examples += examples
+
+    def drop(self) -> None:
+        """Forget the steps that were added and are not yet in the sums."""
+        self._noted = []
+
+    def add(self, step: Step, batch: Batch) -> None:
+        """Add what one step computed, without waiting for the device."""
         losses = targets = weights = None
         given = batch.get("targets")
         if given is not None and given.ndim == 1 and not given.is_floating_point():
@@ -148,4 +167,8 @@ class EpochMonitor:
 
 def _add(total: Tensor, values: Tensor) -> None:
     """Add values (S,) to a total one after the other, so that the sum does not depend on how steps are grouped."""
+    if values.is_cuda:  # where cumsum adds in any order
+        for value in values.unbind():
+            total += value
+        return
     total.copy_(torch.cat([total[None], values.to(total.dtype)]).cumsum(0)[-1])

@@ -11,8 +11,8 @@ import torch
 
 from longtail.data import Part, TrainingSet
 from longtail.engine import stage_store, state_files
-from longtail.engine.due_step import DueStep, EndOfEpoch, Events, next_record
-from longtail.engine.epoch_monitor import EpochMonitor
+from longtail.engine.capture import steps_of
+from longtail.engine.due_step import DueStep, EndOfEpoch, Events, Steps, next_record
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
 from longtail.facts import files
@@ -47,6 +47,7 @@ class Training(Iterator[Record]):
             that were loaded from the store instead of trained.
         identity: what a stage's hash covers besides the specs and the seed (data, recipe).
         device: of learner and data.
+        capture: on a GPU, whether steps that can be are recorded as CUDA graphs (`engine.capture`).
 
     `events`: the records, and before each its optimiser steps (`DueStep`) for the consumer to make.
     """
@@ -64,6 +65,7 @@ class Training(Iterator[Record]):
         owner: str = "",
         identity: Any = None,
         device: str = "cpu",
+        capture: bool = True,
     ) -> None:
         if not stages:
             raise ValueError("stages must not be empty, got none; a method has at least one stage")
@@ -74,6 +76,7 @@ class Training(Iterator[Record]):
         self.reused: list[str] = []
         self._evaluate = evaluate
         self._evaluate_at = evaluate_at or (lambda done: done >= 1.0)
+        self._capture = capture
         self._store = store
         self._owner = owner
         self._identity = [stage_store.FORMAT, identity, self.data.hash if identity is None else None, seed]
@@ -81,7 +84,7 @@ class Training(Iterator[Record]):
         self._built: Built | None = None
         self._previous: Learner | None = None
         self._before: list[dict[str, Any]] = []  # the states of the stages that are finished
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._steps: Steps | None = None
         self._stage = 0
         self._epoch = 0
         self._records: list[Record] = []
@@ -114,12 +117,12 @@ class Training(Iterator[Record]):
             "learner": state_files.cloned(self.learner.state_dict()),
             "before": list(self._before),
             "update": None if self._built is None else state_files.cloned(self._built.update.state_dict()),
-            "optimizer": None if self._optimizer is None else state_files.cloned(self._optimizer.state_dict()),
+            "optimizer": None if self._steps is None else state_files.cloned(self._steps.optimizer_state()),
         }
 
     def _run(self) -> Events:
         for index, stage in enumerate(self.stages):
-            self._stage, self._epoch, self._optimizer, self._records = index, 0, None, []
+            self._stage, self._epoch, self._steps, self._records = index, 0, None, []
             built = self._built = self._build(index, stage)
             resume = self._resume
             if resume is not None and index < resume["stage"]:
@@ -152,11 +155,14 @@ class Training(Iterator[Record]):
             yield stored["records"][epoch]
 
     def _train(self, index: int, stage: Stage, built: Built) -> Events:
-        optimizer = self._optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
+        optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
         reported = self._load_checkpoint(index, built, optimizer) if self._resume is not None else 0
+        if optimizer is not None:
+            facts = (stage, built, optimizer, len(self.data.classes), self.device)
+            self._steps = steps_of(*facts, capture=self._capture)
         while self._epoch < stage.epochs:
-            assert optimizer is not None
-            record = yield from self._one_epoch(index, stage, built, optimizer)
+            assert self._steps is not None
+            record = yield from self._one_epoch(index, stage, built, self._steps)
             self._records.append(record)
             if self._epoch == stage.epochs:
                 self._save_stage(index)
@@ -182,26 +188,26 @@ class Training(Iterator[Record]):
         return self._epoch
 
     def _one_epoch(
-        self, index: int, stage: Stage, built: Built, optimizer: torch.optim.Optimizer
+        self, index: int, stage: Stage, built: Built, steps: Steps
     ) -> Generator[DueStep | EndOfEpoch, None, Record]:
         start, spent, epoch = time.perf_counter(), 0.0, self._epoch
         (learner, data, _), progress = built, epoch / stage.epochs
-        monitor = EpochMonitor(len(self.data.classes), self.device)
         with seeded(self.seed, index, epoch, "global", self.device):
             learner.train()
             learner.start_epoch(data, progress)
-            lr = self._set_lr(stage, optimizer, progress)
-            steps = max(data.steps(), 1)
-            for i, batch in enumerate(data.batches(progress, generator(self.seed, index, epoch, "order"))):
+            monitor = steps.begin_epoch()
+            lr, length = float(stage.lr(progress)), max(data.steps(), 1)
+            for i, drawn in enumerate(data.draws(progress, generator(self.seed, index, epoch, "order"))):
                 if stage.lr_per == "step":
-                    lr = self._set_lr(stage, optimizer, (epoch + i / steps) / stage.epochs)
-                due = DueStep(built, batch, optimizer, progress)
+                    lr = float(stage.lr((epoch + i / length) / stage.epochs))
+                due = steps.due(drawn, progress, lr)
                 spent += time.perf_counter() - start
                 yield due
-                start, spent, step = time.perf_counter(), spent + due.seconds, due.result()
-                learner.after_update(batch, step, progress)
-                monitor.note(step, batch)
-        yield EndOfEpoch()
+                start, spent = time.perf_counter(), spent + due.seconds
+                steps.finish(due)
+        spent += time.perf_counter() - start
+        yield (end := EndOfEpoch())
+        start, spent = time.perf_counter(), spent + end.seconds
         monitor.check(stage.name, epoch, self.data.classes)  # waits for the device, so the time is that of all steps
         self._epoch = epoch + 1
         record: Record = {
@@ -217,13 +223,6 @@ class Training(Iterator[Record]):
             record["scores"] = self._evaluate(learner)
             record["evaluation_seconds"] = time.perf_counter() - start
         return record
-
-    @staticmethod
-    def _set_lr(stage: Stage, optimizer: torch.optim.Optimizer, progress: float) -> float:
-        lr = float(stage.lr(progress))
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        return lr
 
     def _load_stored(self, index: int) -> dict[str, Any] | None:
         """Load a finished stage, where the store has it with the evaluations that this training asks for."""

@@ -84,6 +84,7 @@ class CudaLane(Lane):
     def __init__(self, cuda: Cuda, stream: Any, state: torch.Generator) -> None:
         super().__init__()
         self._cuda, self._stream, self._state = cuda, stream, state
+        self._determinism = _determinism()
         self._made: deque[Any] = deque()  # an event after each step that the device may not have made
 
     def enter(self) -> None:
@@ -91,6 +92,15 @@ class CudaLane(Lane):
         super().enter()
         torch.cuda.set_stream(self._stream)
         self._cuda.generator().graphsafe_set_state(self._state)
+        if self._determinism != _determinism():
+            algorithms, *cudnn = self._determinism
+            torch.use_deterministic_algorithms(algorithms)
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+
+    def leave(self) -> None:
+        """Save this lane's state."""
+        super().leave()
+        self._determinism = _determinism()
 
     def note_step(self) -> None:
         """Record an event behind the step."""
@@ -112,6 +122,12 @@ class CudaLane(Lane):
     def close(self) -> None:
         """Let the stream of the caller wait for this one, which another training may use."""
         self._cuda.take_back(self._stream)
+
+
+def _determinism() -> tuple[bool, bool, bool]:
+    """What `engine.determinism` sets."""
+    backend = torch.backends.cudnn
+    return torch.are_deterministic_algorithms_enabled(), backend.deterministic, backend.benchmark
 
 
 class Cuda:

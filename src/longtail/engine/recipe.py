@@ -60,8 +60,11 @@ class Recipe:
         model_args: further arguments of that network.
         standardize: (mean, std) per channel of inputs in [0, 1]; None fits them on the training rows.
         precision: "float32", "bfloat16" (the network's body under autocast), or "auto" (see `engine.precision`).
-        compile: whether the network's body is compiled (`torch.compile`, on a GPU as CUDA graphs): other last bits,
-            half a minute at the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
+        compile: whether the network's body is compiled (`torch.compile`): other last bits, half a minute at the
+            start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
+        capture: whether steps on a GPU are recorded as CUDA graphs (`engine.capture`); False is for debugging.
+        deterministic: on a GPU, the same bytes from the same command (`engine.determinism`), which costs time; on a
+            CPU they are the same anyway.
         steps: optimiser steps of an epoch, for every method alike; None means a pass over the rows that it trains on.
         probe: the classifier on frozen features by which self-supervised methods are compared, one of
             `learners.probes.PROBES`.
@@ -85,6 +88,8 @@ class Recipe:
     standardize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     precision: str = "float32"
     compile: bool = False
+    capture: bool = True
+    deterministic: bool = False
     steps: int | None = None
     probe: str = DEFAULT_PROBE
     kind: str = "common"
@@ -111,8 +116,9 @@ class Recipe:
                 rule.check(name, getattr(self, name))
         if self.epochs > MOST_EPOCHS:
             raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {quoted(self.epochs)}; 200 is usual")
-        if not isinstance(self.compile, bool):
-            raise TypeError(f"compile must be True or False, got {self.compile!r}")
+        for name in ("compile", "capture", "deterministic"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
 
     def learning_rate(self, progress: float) -> float:
         """Return lr x warm-up x decay at this progress."""
@@ -156,7 +162,8 @@ class Recipe:
                 buffer.copy_(torch.tensor(values))
         if self.compile:
             body: Any = network.body
-            body.compile(mode="reduce-overhead", dynamic=False)  # in place: names and state_dict stay the same
+            # in place: names and state_dict stay the same; without capture by CUDA graphs of its own
+            body.compile(mode="default" if self.capture else "reduce-overhead", dynamic=False)
         return network
 
     def builder(self, data: Part, head: str = "linear", **head_args: Any) -> dict[str, Any]:
@@ -191,8 +198,8 @@ class Recipe:
             build(builder)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields that belong to a training's identity: all, `steps` and `probe` only where they are set."""
-        default = {"steps": None, "probe": DEFAULT_PROBE, "own": None}
+        """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""
+        default = {"steps": None, "probe": DEFAULT_PROBE, "own": None, "capture": True, "deterministic": False}
         values = asdict(replace(self, own=None))
         fields = {name: value for name, value in values.items() if name not in default or value != default[name]}
         return fields if self.own is None else {**fields, "network": self.own.identity()}

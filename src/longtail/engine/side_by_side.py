@@ -12,7 +12,8 @@ from typing import Any
 from longtail.engine.admission import Admission
 from longtail.engine.due_step import Events
 from longtail.engine.lanes import Cpu, Device
-from longtail.engine.turns import Ending, Pending, Turns, Work
+from longtail.engine.turns import Turns
+from longtail.engine.works import Ending, Pending, Work
 
 
 def side_by_side(trainings: Sequence[Events]) -> None:

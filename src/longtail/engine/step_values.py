@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
@@ -22,14 +24,33 @@ class StepValues:
     def __init__(self, device: str | torch.device) -> None:
         self.progress = torch.zeros((), dtype=torch.float64, device=device)
         self.lr = torch.zeros((), device=device)
+        self._number = 0.0  # the learning rate, on the host
+        self._before: list[dict[str, Any]] = []
 
     def write(self, progress: float, lr: float) -> None:
         """Set both, in place and without waiting for the device."""
         self.progress.fill_(progress)
         self.lr.fill_(lr)
+        self._number = lr
 
     def drive(self, optimizer: torch.optim.Optimizer) -> None:
         """Let an optimiser read its learning rate from `lr`; before its first step, or after a state was loaded."""
-        fused = {"foreach": False, "fused": True} if type(optimizer) in FUSED else {}
+        self._before = []
         for group in optimizer.param_groups:
-            group.update(fused, lr=self.lr)
+            changes: dict[str, Any] = {"lr": self.lr}
+            if type(optimizer) in FUSED:
+                changes |= {"foreach": False, "fused": True}
+                changes |= {"capturable": True} if "capturable" in group else {}
+            self._before.append({name: group[name] for name in changes})
+            group.update(changes)
+        for state in optimizer.state.values():
+            if "step" in state and type(optimizer) in FUSED:  # other steps count on the host
+                state["step"] = state["step"].to(self.lr.device)
+
+    def undriven(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the optimiser's state as it is without `drive`, for any device to go on from."""
+        groups = [
+            {**group, **before, "lr": self._number}
+            for group, before in zip(state_dict["param_groups"], self._before, strict=True)
+        ]
+        return {**state_dict, "param_groups": groups}

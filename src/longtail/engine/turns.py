@@ -5,57 +5,17 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from longtail.engine.admission import Admission
-from longtail.engine.due_step import DueStep, EndOfEpoch, Events
+from longtail.engine.due_step import DueStep, EndOfEpoch
 from longtail.engine.lanes import Device, Lane
 from longtail.engine.packs import Packs
+from longtail.engine.works import BegunTraining, BegunWork, Ending, Pending
 
 log = logging.getLogger(__name__)
-
-Work = Generator[Sequence[Events], None, Any]
-"""Yields trainings that are to be made side by side, goes on when all have ended, and returns its result."""
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A work that has not begun: `begin` starts it, or resumes it from its checkpoints."""
-
-    key: Any
-    begin: Callable[[], Work]
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a work ended, after so many seconds: with its result, or with an error."""
-
-    key: Any
-    seconds: float
-    result: Any = None
-    error: Exception | None = None
-
-
-class _Training:
-    """One training at work, and its lane."""
-
-    def __init__(self, work: _Work, events: Events, lane: Lane) -> None:
-        self.work, self.events, self.lane = work, events, lane
-        self.waits = False  # for the device, at the end of an epoch
-
-
-class _Work:
-    """One work that has begun."""
-
-    def __init__(self, pending: Pending, lane: Lane) -> None:
-        self.pending, self.lane = pending, lane
-        self.start = time.perf_counter()
-        self.generator = pending.begin()
-        self.trainings: list[_Training] = []
-        self.is_open = True
 
 
 class Turns:
@@ -65,9 +25,9 @@ class Turns:
         self.outer = self._at_work = device.outer()
         self._pending, self._device, self._admission = pending, device, admission
         self._again: list[Pending] = []  # each by itself
-        self._works: list[_Work] = []
+        self._works: list[BegunWork] = []
         self._ended: list[Ending] = []
-        self._due: dict[Any, list[tuple[_Training, DueStep]]] = {}
+        self._due: dict[Any, list[tuple[BegunTraining, DueStep]]] = {}
         self._packs = Packs()
         self._freed = False  # whether memory was, that the device does not know of
 
@@ -90,7 +50,8 @@ class Turns:
         self._due, idle = {}, True
         for work in list(self._works):
             for training in list(work.trainings):
-                if not training.lane.is_ready(drained=training.waits):
+                if not training.is_ready:
+                    training.waiting_since = training.waiting_since or time.perf_counter()
                     continue
                 idle = False
                 self._advance(training)
@@ -100,8 +61,7 @@ class Turns:
                 idle = False
                 self._continue(work)
         if idle and self._works:
-            training = self._works[0].trainings[0]
-            training.lane.wait(drained=training.waits)
+            self._works[0].trainings[0].wait()
 
     def make_packed(self) -> None:
         """Make the steps that are due, at once where they are of a kind."""
@@ -140,11 +100,11 @@ class Turns:
     def _begin(self, pending: Pending) -> None:
         self._admission.begin()
         self.switch(self.outer)
-        work = _Work(pending, self._device.lane())
+        work = BegunWork(pending, self._device.lane())
         self._works.append(work)
         self._continue(work)
 
-    def _continue(self, work: _Work) -> None:
+    def _continue(self, work: BegunWork) -> None:
         """Let a work go on whose trainings have ended."""
         self.switch(work.lane)
         try:
@@ -157,16 +117,17 @@ class Turns:
         else:
             self.switch(self.outer)
             lanes = [work.lane, *(self._device.lane() for _ in events[1:])]
-            work.trainings = [_Training(work, *one) for one in zip(events, lanes, strict=False)]
+            work.trainings = [BegunTraining(work, *one) for one in zip(events, lanes, strict=False)]
 
-    def _advance(self, training: _Training) -> None:
+    def _advance(self, training: BegunTraining) -> None:
         """Let a training go on to its next step."""
+        training.count_wait(len(self._works))
         self.switch(training.lane)
         try:
             event = next((event for event in training.events if self._is_due(training, event)), None)
         except Exception as error:
             return self._fail(training.work, error)
-        training.waits = isinstance(event, EndOfEpoch)
+        training.end = event if isinstance(event, EndOfEpoch) else None
         if event is None:
             training.work.trainings.remove(training)
             return self._leave(training)
@@ -179,24 +140,25 @@ class Turns:
         return None
 
     @staticmethod
-    def _is_due(training: _Training, event: Any) -> bool:
+    def _is_due(training: BegunTraining, event: Any) -> bool:
         """Whether a training does not go on from this event at once."""
         return isinstance(event, DueStep) or (
             isinstance(event, EndOfEpoch) and not training.lane.is_ready(drained=True)
         )
 
-    def _make(self, training: _Training, due: DueStep) -> None:
+    def _make(self, training: BegunTraining, due: DueStep) -> None:
         """Make one step by itself."""
         self.switch(training.lane)
         try:
             due.run()
+            due.seconds, training.waited = due.seconds + training.waited, 0.0
             training.lane.note_step()
         except Exception as error:
             self._fail(training.work, error)
         else:
             self._admission.note_step(len(self._works))
 
-    def _fail(self, work: _Work, error: Exception) -> None:
+    def _fail(self, work: BegunWork, error: Exception) -> None:
         """End a work with its error, or set it aside where it may have more memory later."""
         others = len(self._works) > 1
         self._close(work)
@@ -209,7 +171,7 @@ class Turns:
         else:
             self._ended.append(Ending(work.pending.key, time.perf_counter() - work.start, error=error))
 
-    def _fail_together(self, works: Sequence[_Work], error: Exception) -> None:
+    def _fail_together(self, works: Sequence[BegunWork], error: Exception) -> None:
         """Close works whose step at once failed; by itself each shows whether it was the one."""
         if len(works) == 1:
             return self._fail(works[0], error)
@@ -219,7 +181,7 @@ class Turns:
             self._again.append(work.pending)
         return None
 
-    def _close(self, work: _Work) -> None:
+    def _close(self, work: BegunWork) -> None:
         """Close what a work has open, and leave its lanes."""
         for training in work.trainings:
             self.switch(training.lane)
@@ -237,7 +199,7 @@ class Turns:
         self._admission.end()
         self._freed = True
 
-    def _leave(self, training: _Training) -> None:
+    def _leave(self, training: BegunTraining) -> None:
         """Forget a training that has ended."""
         self._packs.forget(training)
         if training.lane is not training.work.lane:

@@ -18,6 +18,7 @@ from longtail.data import Splits, TrainingSet, load
 from longtail.data.true_labels import with_true_labels
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
+from longtail.engine.determinism import deterministic
 from longtail.engine.due_step import Events, next_record
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
@@ -115,9 +116,7 @@ class Fit(Iterator[Record]):
     ) -> None:
         self.method = resolve(method)
         if self.method.needs_val and splits.val is None:
-            raise ValueError(
-                f"method {self.method.key!r} needs a validation part, got none; load the data with val=0.2"
-            )
+            raise ValueError(f"method {self.method.key!r} needs a validation part, got none; load data with val=0.2")
         if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
             raise ValueError(reason)
         self.seed = seed
@@ -175,7 +174,7 @@ class Fit(Iterator[Record]):
         before = torch.get_num_threads()
         torch.set_num_threads(self.config["threads"])
         try:
-            with malloc.keep_freed_memory():
+            with malloc.keep_freed_memory(), deterministic(self.device, self.recipe.deterministic):
                 self._training = self._start(resume)
                 yield from self._epochs(self._training)
                 if self.folder is not None:
@@ -197,6 +196,7 @@ class Fit(Iterator[Record]):
             owner="" if self.folder is None else owner(self.folder),
             identity=[self._trained_on.hash, recipe.to_json()],
             device=self.device,
+            capture=recipe.capture,
         )
 
     def _epochs(self, training: Training) -> Events:

@@ -39,6 +39,9 @@ class SAM(StatelessUpdate):
     eq. 2-3 with p = 2; adaptive: Kwon et al., ASAM, ICML 2021, eq. 8.
     """
 
+    restores_generators = True
+    """A step that draws random numbers cannot be captured as a CUDA graph (`updates.randomness`)."""
+
     def __init__(self, rho: Annotated[Knob, RHO] = 0.05, *, adaptive: bool = False) -> None:
         RHO.check("rho", rho)
         self.rho, self.adaptive = rho, adaptive
