@@ -55,11 +55,10 @@ class TestGroups:
 
     def test_many_runs_are_in_groups_of_a_limited_size(self, tmp_path: Path) -> None:
         sizes = [len(group) for group in grouped(tmp_path, 2, seeds=20, methods="ce,focal")]
-        assert sizes == [10, 10, 10, 10]
+        assert sizes == [5] * 8
 
-    def test_folds_count_as_trainings(self, tmp_path: Path) -> None:
-        sizes = [len(group) for group in grouped(tmp_path, 1, folds=6, methods="ce,focal")]
-        assert sizes == [groups.TOGETHER // 6] * len(sizes)
+    def test_runs_of_several_folds_are_by_themselves(self, tmp_path: Path) -> None:
+        assert {len(group) for group in grouped(tmp_path, 1, folds=3, methods="ce,focal")} == {1}
 
     def test_images_and_large_tables_are_by_themselves(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         images = torch.zeros(len(Y), 1, 8, 8).uniform_()
@@ -90,7 +89,7 @@ def test_no_result_depends_on_what_trains_beside(
 
     monkeypatch.setattr(Pack, "step", counted)
     assert run(tmp_path / "groups", folds=folds).ok
-    assert max(widths) > 3
+    assert max(widths) == (folds or 2)  # the folds; or ce and focal, whose networks are alike
     monkeypatch.setattr(groups, "TOGETHER", 1)
     assert run(tmp_path / "alone", folds=folds).ok
     monkeypatch.setattr(execute, "device_of", lambda device: OneProcess())
