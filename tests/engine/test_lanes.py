@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from tests.methods.recorded_step import Replayed
 from torch import nn
 
 from longtail.data import load
-from longtail.engine import Recipe
+from longtail.engine import Recipe, capture
 from longtail.engine.admission import Admission
 from longtail.engine.due_step import DueStep, EndOfEpoch, Events
 from longtail.engine.epoch_monitor import FinitenessError
@@ -255,6 +257,27 @@ class TestTurns:
         ended({"a": work(training)}, card)
         assert seen == [0]
 
+    def test_seconds_have_a_share_of_the_waiting(self) -> None:
+        class Slow(Card):
+            def serve(self) -> None:
+                if self.queue and time.perf_counter() > self.free_at:
+                    self.free_at = time.perf_counter() + 0.01
+                    self.queue.pop(0).waiting -= 1
+
+            free_at = 0.0
+
+        def noted(seed: int) -> Events:
+            for event in fit(None, seed, epochs=3, model="linear").events:
+                if isinstance(event, dict):
+                    seconds.append(event["seconds"])
+                yield event
+
+        seconds: list[float] = []
+        start = time.perf_counter()
+        ended({str(seed): work(partial(noted, seed)) for seed in range(2)}, Slow())
+        assert len(seconds) == 6
+        assert 0.5 * 0.01 * 24 < sum(seconds) < time.perf_counter() - start
+
     def test_the_next_begins_when_one_has_ended(self) -> None:
         at_work: list[str] = []
         most: list[int] = []
@@ -286,7 +309,7 @@ class TestTurns:
             assert values == [(torch.rand(1).item(), 1 + seed % 2) for _ in range(5)]
 
 
-def fit(folder: Path, seed: int, spec: str = "ce", **fields: Any) -> Fit:
+def fit(folder: Path | None, seed: int, spec: str = "ce", **fields: Any) -> Fit:
     generator = torch.Generator().manual_seed(0)
     labels = torch.repeat_interleave(torch.arange(3), torch.tensor((40, 20, 10)))
     inputs = torch.randn(len(labels), 4, generator=generator) + labels[:, None]
@@ -358,6 +381,18 @@ class TestPacks:
         for key in "ac":
             assert found[key].result == finish(trained(tmp_path / f"alone {key}", 3, specs[key]))
         assert set(widths) == {3}
+
+
+def test_captured_steps_side_by_side_are_those_of_each_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "recorder_for", lambda device: Replayed)
+    monkeypatch.setattr(Replayed, "made", [])
+    specs = {"a": "ce", "b": "ldam-drw", "c": "sam"}
+    found = ended({key: trained(tmp_path / key, ord(key), spec) for key, spec in specs.items()}, Card())
+    assert len(Replayed.made) >= 3
+    for key, spec in specs.items():
+        assert found[key].result == finish(trained(tmp_path / f"alone {key}", ord(key), spec))
 
 
 @CUDA

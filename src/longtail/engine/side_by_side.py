@@ -56,7 +56,6 @@ def endings(pending: Iterable[Pending], device: Device, admission: Admission | N
         while turns.admit():
             turns.advance()
             turns.make_packed()
-            turns.switch(turns.outer)
             yield from turns.ended()
     finally:
         turns.close()

@@ -22,8 +22,9 @@ class Turns:
     """The works that have begun, and whose turn it is."""
 
     def __init__(self, pending: Iterator[Pending], device: Device, admission: Admission) -> None:
-        self.outer = self._at_work = device.outer()
-        self._pending, self._device, self._admission = pending, device, admission
+        self._outer = self._at_work = device.outer()
+        self._pending: Iterator[Pending] | None = pending
+        self._device, self._admission = device, admission
         self._again: list[Pending] = []  # each by itself
         self._works: list[BegunWork] = []
         self._ended: list[Ending] = []
@@ -37,9 +38,7 @@ class Turns:
             self._device.release()
             self._freed = False
         while self._admission.admits(len(self._works)):
-            pending = next(self._pending, None)
-            if pending is None and self._again and not self._works:
-                pending = self._again.pop(0)
+            pending = self._next()
             if pending is None:
                 break
             self._begin(pending)
@@ -80,8 +79,10 @@ class Turns:
                 self._fail_together(list({id(one.work): one.work for one, _ in members}.values()), error)
 
     def ended(self) -> list[Ending]:
-        """Return the endings since the last call."""
+        """Return the endings since the last call, for the caller to go on as itself."""
         ended, self._ended = self._ended, []
+        if ended:
+            self.switch(self._outer)
         return ended
 
     def switch(self, lane: Lane) -> None:
@@ -95,11 +96,20 @@ class Turns:
         """Close what is not finished, and restore the state of the caller."""
         for work in list(self._works):
             self._close(work)
-        self.switch(self.outer)
+        self.switch(self._outer)
+
+    def _next(self) -> Pending | None:
+        """The next work that may begin, None for none now; those that run again when all others have ended."""
+        if self._pending is not None:
+            self.switch(self._outer)
+            if (pending := next(self._pending, None)) is not None:
+                return pending
+            self._pending = None
+        return self._again.pop(0) if self._again and not self._works else None
 
     def _begin(self, pending: Pending) -> None:
         self._admission.begin()
-        self.switch(self.outer)
+        self.switch(self._outer)
         work = BegunWork(pending, self._device.lane())
         self._works.append(work)
         self._continue(work)
@@ -115,7 +125,7 @@ class Turns:
         except Exception as error:
             self._fail(work, error)
         else:
-            self.switch(self.outer)
+            self.switch(self._outer)
             lanes = [work.lane, *(self._device.lane() for _ in events[1:])]
             work.trainings = [BegunTraining(work, *one) for one in zip(events, lanes, strict=False)]
 
@@ -192,7 +202,7 @@ class Turns:
             self._leave(training)
         self.switch(work.lane)
         work.generator.close()
-        self.switch(self.outer)
+        self.switch(self._outer)
         work.lane.close()
         work.is_open, work.trainings = False, []
         self._works.remove(work)
@@ -203,5 +213,5 @@ class Turns:
         """Forget a training that has ended."""
         self._packs.forget(training)
         if training.lane is not training.work.lane:
-            self.switch(self.outer)
+            self.switch(self._outer)
             training.lane.close()
