@@ -8,11 +8,8 @@ depends on values. The counts are those of small logits on every device; many lo
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import longtail as lt
+from benchmarks.command import argument_parser, save
 from benchmarks.losses import cases, inputs, kept
 from benchmarks.machine import facts
 from longtail import instance_weights
@@ -86,8 +84,7 @@ def variants(shape: tuple[int, ...]) -> dict[str, tuple[Callable[[Tensor], Tenso
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path)
+    parser = argument_parser(__doc__)
     given = parser.parse_args()
     result: dict[str, Any] = {"machine": facts(), "shape": SHAPE, "losses": {}}
     print(f"{SHAPE!s:<50} {'forward':>8} {'backward':>9} {'waits':>6} {'large tensors saved':>20}")
@@ -99,9 +96,7 @@ def main() -> None:
         print(
             f"  {name:<48} {row['forward']:8} {row['backward']:9} {row['waits']:6} {row['kept_as_large_as_logits']:20}"
         )
-    if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
 
 
 if __name__ == "__main__":

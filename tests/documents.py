@@ -7,6 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from tests import gpu_tables, published_page
 from tests.losses.contract import support_tables
 
 from longtail.catalogue.describe import table
@@ -35,6 +36,17 @@ def losses_small() -> str:
     return "\n".join(lines)
 
 
+def loss_calls() -> str:
+    """Operations of a loss, before losses were reduced by torch's own kernel and now, as committed."""
+    before, now = (json.loads((RESULTS / f"loss-calls{part}.json").read_text())["losses"] for part in ("-before", ""))
+    lines = ["| (128, 10), operations forward + backward | before | now |", "|---|---:|---:|"]
+    for name, row in now.items():
+        if not name.endswith(("with its losses", "all kept")):
+            counts = (f"{r['forward']} + {r['backward']}" for r in (before[name], row))
+            lines.append(f"| {name} | " + " | ".join(counts) + " |")
+    return "\n".join(lines)
+
+
 def samplers() -> str:
     """Set-up and draw at 50 million rows, as committed."""
     found = json.loads((RESULTS / "sampling.json").read_text())["50000000"]
@@ -54,6 +66,16 @@ def train_step() -> str:
         f"| {name} | {r['ms']:.0f} | {r['images_per_second']:.0f} | {r['time_beside_ours']:.2f} |"
         for name, r in found.items()
     ]
+    return "\n".join(lines)
+
+
+def small_data() -> str:
+    """A training of 215 rows, as committed."""
+    result = json.loads((RESULTS / "small-data.json").read_text())
+    lines = ["| a training of ce on 215 rows | seconds |", "|---|---:|"]
+    lines += [f"| {name} | {seconds:.2f} |" for name, seconds in result["seconds of a training"].items()]
+    lines += ["", "| a step of bare torch | ms for each network |", "|---|---:|"]
+    lines += [f"| {name} | {ms:.2f} |" for name, ms in result["milliseconds of a step of bare torch"].items()]
     return "\n".join(lines)
 
 
@@ -79,6 +101,21 @@ def comparing_a_table() -> str:
     return "\n".join(lines)
 
 
+def precision() -> str:
+    """Scores in half precision beside float32's, as committed."""
+    found = json.loads((RESULTS / "precision-digits.json").read_text())
+    lines = [
+        f"| digits, {found['seeds']} seeds | float32 | std over seeds | bfloat16 | float16 |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, r in found["methods"].items():
+        cells = [
+            f"{r[f'{half}_difference']:+.2f} ± {r[f'{half}_standard_error']:.2f}" for half in ("bfloat16", "float16")
+        ]
+        lines.append(f"| {name} | {r['float32']:.1f} | {r['seeds_std']:.1f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def deferral(part: str) -> str:
     """Balanced accuracy under each course of the learning rate, as committed; (predictions other than ce's)."""
     data = json.loads((RESULTS / f"deferral-{part}.json").read_text())["data"]
@@ -100,10 +137,16 @@ GENERATED = {
     ("docs/losses-support.md", "support"): support_tables,
     ("docs/performance.md", "losses-large"): losses_large,
     ("docs/performance.md", "losses-small"): losses_small,
+    ("docs/performance.md", "loss-calls"): loss_calls,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
+    ("docs/performance.md", "small-data"): small_data,
+    ("docs/performance.md", "precision"): precision,
+    ("docs/performance.md", "gpu"): gpu_tables.measured,
     ("docs/performance.md", "reading-images"): reading_images,
     ("docs/performance.md", "comparing-a-table"): comparing_a_table,
+    ("docs/published.md", "protocols"): published_page.protocols,
+    ("docs/published.md", "numbers"): published_page.numbers,
     ("docs/decisions/0014-deferral.md", "deferral-choose"): partial(deferral, "choose"),
     ("docs/decisions/0014-deferral.md", "deferral-test"): partial(deferral, "test"),
 }

@@ -264,6 +264,7 @@ BAD_OPTIONS = {
     "epochs": (["--epochs", "0"], "epochs must be an integer >= 1, got 0"),
     "margin": (["--methods", "ldam(max_margin=-0.5)"], "max_margin must be >= 0, got -0.5"),
     "gamma": (["--methods", "focal(gamma=-2)"], "gamma must be >= 0, got -2"),
+    "tau": (["--methods", "ce,logit-adjusted(tau=-1)"], "tau must be >= 0, got -1"),
     "method": (["--methods", "ldam-dwr"], "did you mean ldam-drw(max_margin=0.5, scale=30.0"),
     "knob": (["--methods", "ldam(scal=3)"], "did you mean 'scale'? it accepts ldam(max_margin=0.5, scale=30.0)"),
     "spec": (["--methods", "ldam(scale=__import__('os'))"], "is not a schedule"),

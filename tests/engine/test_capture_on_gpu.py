@@ -53,6 +53,15 @@ def test_fifty_captured_steps_are_the_eager_steps(key: str, caplog: pytest.LogCa
     same(eager, captured, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_float16_steps_are_captured_with_their_scale(key: str, caplog: pytest.LogCaptureFixture) -> None:
+    eager, captured = (training(key, replace(MLP, precision="float16"), capture=capture) for capture in (False, True))
+    theirs, ours = list(eager), list(captured)
+    assert "cannot be recorded" not in caplog.text
+    assert [r.get("gradient_scale") for r in ours] == [r.get("gradient_scale") for r in theirs]
+    assert [record["loss"] for record in ours] == pytest.approx([record["loss"] for record in theirs], rel=0.02)
+
+
 @pytest.mark.parametrize("key", ["ce", "ldam-drw", "absgd", "fixmatch", "sam"])
 def test_steps_are_replayed(key: str) -> None:
     captured = training(key)
@@ -74,7 +83,7 @@ def test_resume_is_exact_where_it_is_asked_for(key: str, optimizer: str) -> None
     same(whole, resumed, rtol=0.0, atol=0.0)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_residual_network_is_captured(precision: str, caplog: pytest.LogCaptureFixture) -> None:
     torch.manual_seed(0)
     splits = task_data.splits("supervised")

@@ -32,6 +32,19 @@ BUILD: dict[str, tuple[Callable[[], Any], str]] = {
     "LA tau": (lambda: L.LogitAdjustedLoss(COUNTS, tau=-1.0), f"ValueError: tau must be >= 0, got -1.0{RANGE}"),
     "NaN": (lambda: L.LogitAdjustedLoss(COUNTS, tau=NAN), f"ValueError: tau must be >= 0, got nan{RANGE}"),
     "a word": (lambda: L.CDTLoss(COUNTS, gamma="1"), f"TypeError: gamma must be a number >= 0, got '1'{NUMBER}"),
+    "uniform margin": (
+        lambda: L.UniformMarginLoss(margin=-0.5),
+        f"ValueError: margin must be >= 0, got -0.5{RANGE}",
+    ),
+    "hinge margin": (
+        lambda: L.LDAMHingeLoss(COUNTS, max_margin=-0.5),
+        f"ValueError: max_margin must be >= 0, got -0.5{RANGE}",
+    ),
+    "MM delta": (
+        lambda: L.MaximumMarginLoss(delta_minus=-0.5),
+        f"ValueError: delta_minus must be >= 0, got -0.5{RANGE}",
+    ),
+    "VS tau < 0": (lambda: L.VSLoss(COUNTS, tau=-1.0), f"ValueError: tau must be >= 0, got -1.0{RANGE}"),
     "MM beta": (lambda: L.MaximumMarginLoss(beta=-1), f"ValueError: beta must be >= 0, got -1{RANGE}"),
     "CB beta": (lambda: L.ClassBalancedLoss(COUNTS, beta=1.0), f"ValueError: beta must be in [0, 1), got 1.0{RANGE}"),
     "base": (
@@ -163,6 +176,23 @@ BUILD: dict[str, tuple[Callable[[], Any], str]] = {
     "a delta of zero": (
         lambda: L.PairwiseLoss(COUNTS, delta=[1, 0, 1, 1, 1]),
         f"ValueError: delta must be > 0, got 0.0{RANGE}",
+    ),
+    "a negative delta": (
+        lambda: L.PairwiseLoss(COUNTS, delta=torch.tensor([1.0, 1.0, -2.0, 1.0, 1.0])),
+        f"ValueError: delta must be > 0, got -2.0{RANGE}",
+    ),
+    "a delta of zero for an empty class": (
+        lambda: L.PairwiseLoss([3, 0, 2], delta=[1, 0, 1], zero_count="mask"),
+        f"ValueError: delta must be > 0, got 0.0{RANGE}",
+    ),
+    "an infinite delta": (
+        lambda: L.PairwiseLoss(COUNTS, delta=[1, INF, 1, 1, 1]),
+        f"ValueError: delta must be > 0 and finite, got inf{RANGE}",
+    ),
+    "delta = pi where a class is empty": (
+        lambda: L.PairwiseLoss([3, 0, 2]),
+        "ValueError: class_counts must be > 0 for every class, got 0 for class 1; "
+        'drop the class or pass zero_count="mask" or a pseudo-count',
     ),
     "one delta": (
         lambda: L.PairwiseLoss(delta=torch.tensor(2.0), alpha=1.0),

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.cases import cases
 from tests.methods import task_data
 from tests.methods.recorded_step import Replayed, copied, recording, written
 from tests.methods.task_data import by_task
@@ -23,8 +24,9 @@ from torch.utils._pytree import tree_map_only
 
 from longtail.data import TrainingSet
 from longtail.data.together import Together
-from longtail.engine import Built, Recipe, Stage, Training, capture
+from longtail.engine import Built, Recipe, Stage, Training, capture, gradient_scaler
 from longtail.engine.epoch_monitor import EpochMonitor
+from longtail.engine.gradient_scaler import float16_networks
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.step_values import StepValues
 from longtail.facts.learner import Learner
@@ -68,7 +70,7 @@ def begun(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Bu
         built = stage.build(rows, previous)
     built.learner.train()
     built.learner.start_epoch(built.data, 0.0)
-    return built, stage.optimizer(built.learner.trainable())
+    return built, stage.start(built.learner)
 
 
 def one_step(built: Built, drawn: Drawn, optimizer: torch.optim.Optimizer, progress: Any, watch: EpochMonitor) -> Step:
@@ -133,19 +135,28 @@ def check(stage: Stage, rows: TrainingSet, previous: Learner | None) -> Learner:
     return learner
 
 
-def trained_stages(key: str) -> Iterator[tuple[Stage, TrainingSet, Learner | None]]:
+def trained_stages(key: str, recipe: Recipe = RECIPE) -> Iterator[tuple[Stage, TrainingSet, Learner | None]]:
     """Every stage of a method that makes steps, with the learner of the stage before."""
     made, rows, previous = method(key), data(method(key).task), None
-    for stage in made.stages(RECIPE):
+    for stage in made.stages(recipe):
         if stage.epochs:
             yield stage, rows, previous
         previous = begun(stage, rows, previous)[0].learner
 
 
+@cases("precision", ["float32", "float16"])
 @pytest.mark.parametrize("key", KEYS)
-def test_a_step_that_is_run_again_is_the_eager_step_or_the_method_says_why_not(key: str) -> None:
-    for stage, rows, previous in trained_stages(key):
+def test_a_step_that_is_run_again_is_the_eager_step_or_the_method_says_why_not(key: str, precision: str) -> None:
+    """In float16 too, whose scale is halved and whose step is left out where gradients overflow, as LDAM's do."""
+    for stage, rows, previous in trained_stages(key, replace(RECIPE, precision=precision)):
         check(stage, rows, previous)
+
+
+def test_a_float16_step_that_is_run_again_overflows_as_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradient_scaler, "START", 2.0**24)  # overflows while warming up, recorded and run again
+    ((stage, rows, previous),) = trained_stages("ce", replace(RECIPE, precision="float16"))
+    (network,) = float16_networks(check(stage, rows, previous))
+    assert float(network.gradient_scale) < 2.0 ** (24 - WARM - 1)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -158,7 +169,7 @@ def test_nothing_in_a_step_is_made_on_the_cpu(key: str, monkeypatch: pytest.Monk
         built, _ = begun(stage, rows, copy.deepcopy(previous))
         drawn = tree_map_only(torch.Tensor, lambda values: values.to("meta"), draws(built)[0])
         there = on_meta(built)
-        optimizer = stage.optimizer(there.learner.trainable())
+        optimizer = stage.start(there.learner)
         progress, watch = StepValues("meta").progress, EpochMonitor(3, "meta")
         for _ in range(WARM):
             one_step(there, drawn, optimizer, progress, watch)

@@ -13,6 +13,9 @@ from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 
+LABELS = {"Works": "works", "Breaks": "breaks", "Paper and code": "differences"}
+"""Label of a paragraph in a builder's docstring, as in "Works: ..." -> its field in the explanation."""
+
 
 def method_rows(builders: Builders, presets: Presets, task: str | None = None) -> list[dict[str, Any]]:
     """Return one dict per method: method, paper, year, task, signature, summary.
@@ -30,11 +33,12 @@ def method_rows(builders: Builders, presets: Presets, task: str | None = None) -
 
 
 def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, Any]:
-    """Describe one method; `spec` is the canonical form of the string given."""
+    """Describe one method; `spec` is the canonical form of the string given.
+
+    `summary`, `equation`, `works`, `breaks`, `differences` and `body` are its builder's docstring, see `paragraphs`.
+    """
     method = resolve(name, builders)
     builder, twin = builders[method.key], method.twin or TASKS[method.task].reference
-    text = docstring(builder)
-    summary, _, body = text.partition("\n\n")
     return {
         "method": method.key,
         "spec": method.spec,
@@ -42,8 +46,7 @@ def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, An
         "year": method.reference.year,
         "title": method.reference.title,
         "task": method.task,
-        "summary": summary,
-        "body": body,
+        **paragraphs(docstring(builder)),
         "signature": signature(method.key, builder),
         "knobs": [
             {"name": k.name, "default": _as_json(k.default), "range": None if k.rule is None else str(k.rule)}
@@ -59,6 +62,30 @@ def explanation(name: str, builders: Builders, presets: Presets) -> dict[str, An
         "inputs": method.inputs,
         "presets": [p for p in presets.keys if method.key in presets.of(p, table=True)],
         "bibtex": method.reference.bibtex,
+    }
+
+
+def paragraphs(text: str) -> dict[str, str]:
+    """Divide a docstring into the fields of an explanation, "" for what it does not have.
+
+    The first paragraph is the `summary`; the next one that has no label is the `equation`, where it is one ("a = b" or
+    "predict ..."); labelled ones become the fields of `LABELS`, each on one line. The others are the `body`.
+    """
+    summary, *others = text.split("\n\n")
+    labelled: dict[str, list[str]] = {field: [] for field in LABELS.values()}
+    plain = []
+    for paragraph in others:
+        label, _, words = paragraph.partition(":")
+        if label in LABELS:
+            labelled[LABELS[label]] += words.split()
+        else:
+            plain.append(paragraph)
+    has_equation = bool(plain) and (" = " in plain[0] or plain[0].startswith("predict "))
+    return {
+        "summary": summary,
+        "equation": plain.pop(0) if has_equation else "",
+        **{field: " ".join(words) for field, words in labelled.items()},
+        "body": "\n\n".join(plain),
     }
 
 

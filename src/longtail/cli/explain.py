@@ -1,7 +1,8 @@
-"""`longtail explain`: one method's equation, knobs, ranges and paper."""
+"""`longtail explain`: one method's equation, when it works and breaks, knobs, ranges and paper."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -9,24 +10,30 @@ import typer
 from longtail.cli import options as o
 from longtail.cli.terminal import print_json
 
+HEADINGS = {"works": "When it works", "breaks": "When it breaks", "differences": "Paper and released code"}
+"""Field of an explanation -> the heading that it is printed under."""
+WIDTH = 116
+
 
 def explain(
     method: Annotated[str, typer.Argument(help="A method's name, see longtail methods.")],
     json: o.Json = False,
 ) -> int:
-    """Explain METHOD: its equation, its knobs with ranges and defaults, its paper and how to cite it.
+    """Explain METHOD: its equation, when it works and breaks, knobs with ranges and defaults, paper and released code.
 
     Example: longtail explain ldam-drw
     """
+    from longtail.engine.default_recipe import LDAM
+    from longtail.engine.protocol import protocol
     from longtail.facts import ledger
     from longtail.methods import explained
 
     row = explained(method)
-    row |= ledger.known(row["spec"])
+    row |= ledger.known(row["spec"], protocol(LDAM))
     if json:
         print_json(row)
         return 0
-    print(f"{row['spec']}: {row['summary']}\n\n{row['body']}\n")
+    print(_description(row))
     print(f"Call: {row['signature']}")
     for knob in row["knobs"]:
         rule = f"  ({knob['range']})" if knob["range"] else ""
@@ -46,19 +53,35 @@ def explain(
     return 0
 
 
+def _description(row: dict[str, Any]) -> str:
+    """Return the method's docstring under plain headings; paragraphs that it does not have are omitted."""
+    parts = [f"{row['spec']}: {row['summary']}", row["equation"], row["body"]]
+    for field, heading in HEADINGS.items():
+        indented = textwrap.fill(row[field], WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        parts.append(f"{heading}\n{indented}" if row[field] else "")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
 def _numbers(row: dict[str, Any]) -> list[str]:
-    """Published numbers, one line per benchmark, and ours below."""
+    """Published numbers, one line per benchmark; why some are not comparable with ours; and ours."""
+    from longtail.facts.ledger import mark
     from longtail.report import reproduction
 
     by_benchmark: dict[str, list[str]] = {}
     for number in row["published"]:
-        text = f"{number['error']:.2f} {number['source']} ({number['select']})"
+        variant = f", {number['variant']}" if number["variant"] else ""
+        text = (
+            f"{mark(number['not_comparable'])} {number['error']:.2f} {number['source']} ({number['select']}{variant})"
+        )
         by_benchmark.setdefault(number["benchmark"], []).append(text)
-    lines = ["", "Published top-1 error on the balanced test set, %:"] if by_benchmark else []
+    title = f"Published top-1 error on the balanced test set, %. {reproduction.MARKS}:"
+    lines = ["", title] if by_benchmark else []
     lines += [f"  {name:<17} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
+    apart = reproduction.not_comparable(row["published"])
+    lines += ["", "Not comparable with longtail reproduce:", *(f"  {line}" for line in apart)] if apart else []
     lines += ["", "Measured with longtail reproduce, %:"] if row["measured"] else []
     for ours in row["measured"]:
-        apart = "; not the published protocol" if ours.get("deviations") else ""
-        lines += [f"  {ours['benchmark']:<17} {reproduction.ours(ours)}{apart}"]
+        short = "; not the published protocol" if ours.get("deviations") else ""
+        lines += [f"  {ours['benchmark']:<17} {reproduction.ours(ours)}{short}"]
         lines += [f"  {'':<17} {reproduction.how(ours)}"]
     return lines

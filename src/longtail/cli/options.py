@@ -109,7 +109,7 @@ Recipe = Annotated[
     str, typer.Option(help="common: one recipe for all methods; own: with each paper's changes, not comparable.")
 ]
 Precision = Annotated[
-    str | None, typer.Option(help="auto (by the hardware), float32 or bfloat16 (by default: auto for cifar).")
+    str | None, typer.Option(help="auto (by the hardware), float32, bfloat16 or float16 (by default: auto for cifar).")
 ]
 Probe = Annotated[
     str | None,

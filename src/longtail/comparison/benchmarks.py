@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-RATIOS = (10, 20, 50, 100, 200)
+from longtail.facts.ledger import DATA, KINDS, RATIOS
+
 PROFILES = {"lt": "exp", "step": "step"}
 
 
@@ -21,8 +22,8 @@ class Benchmark:
 
 BENCHMARKS = {
     f"{data}-{kind}-{ratio}": Benchmark(f"{data}-{kind}-{ratio}", data, PROFILES[kind], float(ratio))
-    for data in ("cifar10", "cifar100")
-    for kind in PROFILES
+    for data in DATA
+    for kind in KINDS
     for ratio in RATIOS
 }
 

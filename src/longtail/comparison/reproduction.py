@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,6 +14,7 @@ from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, 
 from longtail.comparison.ledger_rows import measured_rows
 from longtail.comparison.preparation import Prepared, prepare
 from longtail.engine.default_recipe import LDAM
+from longtail.engine.protocol import protocol
 from longtail.facts import ledger
 from longtail.facts.files import write_json, write_text
 from longtail.methods import catalogue
@@ -142,8 +143,9 @@ def summarise(benchmark: Benchmark, prepared: Prepared, summary: dict[str, Any])
     order = {key: i for i, key in enumerate(catalogue())}
     rows.sort(key=lambda row: order.get(row["key"], len(order)))
     for row in rows:
+        ours = protocol(replace(prepared.recipe, **row["recipe_changes"]))
         numbers = [p for p in ledger.published() if (p.benchmark, p.method) == (benchmark.name, row["method"])]
-        row["published"] = [{**asdict(p), "difference": differences(row, p.error)} for p in numbers]
+        row["published"] = [{**ledger.beside(p, ours), "difference": differences(row, p.error)} for p in numbers]
     return {
         "schema_version": SCHEMA,
         "benchmark": benchmark.name,

@@ -13,6 +13,7 @@ from longtail.data import Part, TrainingSet
 from longtail.engine import stage_store, state_files
 from longtail.engine.capture import steps_of
 from longtail.engine.due_step import DueStep, EndOfEpoch, Events, Steps, next_record
+from longtail.engine.gradient_scaler import scale_record
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
 from longtail.facts import files
@@ -155,7 +156,7 @@ class Training(Iterator[Record]):
             yield stored["records"][epoch]
 
     def _train(self, index: int, stage: Stage, built: Built) -> Events:
-        optimizer = stage.optimizer(self.learner.trainable()) if stage.epochs else None
+        optimizer = stage.start(self.learner) if stage.epochs else None
         reported = self._load_checkpoint(index, built, optimizer) if self._resume is not None else 0
         if optimizer is not None:
             facts = (stage, built, optimizer, len(self.data.classes), self.device)
@@ -214,7 +215,7 @@ class Training(Iterator[Record]):
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": monitor.mean(),
             "examples": monitor.examples, "seconds": spent + time.perf_counter() - start,
         }  # fmt: skip
-        record |= monitor.weight_statistics() | monitor.pseudo_labels()
+        record |= monitor.weight_statistics() | monitor.pseudo_labels() | scale_record(learner, stage.name, epoch)
         self._warned = self._warned or monitor.warn_if_frozen(stage.name, self._epoch)
         last = index == len(self.stages) - 1
         if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):

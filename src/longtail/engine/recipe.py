@@ -59,7 +59,8 @@ class Recipe:
         model: name of a network, or "auto": chosen by the shape of the inputs.
         model_args: further arguments of that network.
         standardize: (mean, std) per channel of inputs in [0, 1]; None fits them on the training rows.
-        precision: "float32", "bfloat16" (the network's body under autocast), or "auto" (see `engine.precision`).
+        precision: "float32", "bfloat16" or "float16" (the network's body under autocast, gradients in float16 scaled
+            by themselves), or "auto" (see `engine.precision`).
         compile: whether the network's body is compiled (`torch.compile`): other last bits, half a minute at the
             start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
         capture: whether steps on a GPU are recorded as CUDA graphs (`engine.capture`); False is for debugging.
@@ -183,7 +184,7 @@ class Recipe:
             "num_classes": len(data.classes),
             "head": head,
             **({"head_args": head_args} if head_args else {}),
-            **({"precision": "bfloat16"} if self.precision == "bfloat16" else {}),
+            **({"precision": self.precision} if self.precision in models.HALVES else {}),
             **self.model_args,
         }
 

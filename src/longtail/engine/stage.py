@@ -10,6 +10,7 @@ import torch
 
 from longtail.data import TrainingSet, together
 from longtail.data.together import Together
+from longtail.engine.gradient_scaler import GradientScaler
 from longtail.facts.learner import Learner
 from longtail.facts.types import Progress, TrainingData, Update
 from longtail.updates import Descend
@@ -54,6 +55,12 @@ class Stage:
     lr: Callable[[float], Progress]
     lr_per: str = "epoch"
     eager: str = ""
+
+    def start(self, learner: Learner) -> torch.optim.Optimizer:
+        """Return the optimiser of this stage, which scales the gradients of float16 networks by itself."""
+        optimizer = self.optimizer(learner.trainable())
+        GradientScaler.attach(learner, optimizer)
+        return optimizer
 
     def with_steps(self, steps: int | None) -> Stage:
         """Return the same stage with epochs of so many steps; None leaves them as they are."""

@@ -65,7 +65,7 @@ def build(
         head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean), "neighbours"
             (k nearest neighbours) or "projection".
         head_args: its further arguments, plain JSON too.
-        precision: "float32", or "bfloat16" for the body under autocast.
+        precision: "float32", or "bfloat16" or "float16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), wide_resnet(depth=28, width=2, momentum=0.001),
             tabular(numeric, categories, hidden, dropout); and of all but wide_resnet branches=1 and narrow=1.0, for
             experts with layers of their own. All are plain JSON.

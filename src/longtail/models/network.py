@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts.types import Outputs
+from longtail.models.gradient_scale import START, scaled_call
 from longtail.models.standardize import Standardize
+
+HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Precision -> dtype of the body under autocast."""
 
 
 @final
@@ -20,9 +24,15 @@ class Network(nn.Module):
         body: standardised inputs -> features (N, D).
         head: features -> logits (N, C), or (N, E, C) of E experts, whose mean are the logits and which are in
             `extra["experts"]`.
-        precision: "bfloat16" runs the body under autocast; standardisation and head stay in float32 (a margin of
-            0.01 on a cosine is below bfloat16's resolution).
+        precision: "bfloat16" and "float16" run the body under autocast; standardisation and head stay in float32 (a
+            margin of 0.01 on a cosine is below bfloat16's resolution).
+
+    Attributes:
+        gradient_scale: of a float16 body's gradients, inside of it (`models.gradient_scale`), 0-dim; not in state_dict.
+            An optimiser moves it (`engine.gradient_scaler`). None in other precisions.
     """
+
+    gradient_scale: Tensor
 
     def __init__(self, standardize: Standardize, body: nn.Module, head: nn.Module, precision: str = "float32") -> None:
         super().__init__()
@@ -30,6 +40,8 @@ class Network(nn.Module):
         self.standardize = standardize
         self.body = body
         self.head = head
+        scale = torch.tensor(START) if precision == "float16" else None
+        self.register_buffer("gradient_scale", scale, persistent=False)
 
     def forward(self, inputs: Tensor) -> Outputs:
         """Logits, and the features that enter the head."""
@@ -42,7 +54,10 @@ class Network(nn.Module):
     def features(self, inputs: Tensor) -> Tensor:
         """Return the input of the head (N, D)."""
         x = self.standardize(inputs)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        if self.precision == "float16" and torch.is_grad_enabled():
+            return scaled_call(self.body, x, self.gradient_scale, HALVES[self.precision])
+        half = HALVES.get(self.precision)
+        with torch.autocast(x.device.type, half or torch.bfloat16, enabled=half is not None):
             features: Tensor = self.body(x)
         # a head of the user's own may be in another dtype; in plain float32 this is no copy
         return features.to(x.dtype)

@@ -68,9 +68,13 @@ class ABAdam(Weighted, torch.optim.Adam):
 class UncorrectedAdam(torch.optim.Adam):
     """The step of `ABAdam` for losses weighted elsewhere: eq. 9's update, `torch.optim.Adam`'s arguments.
 
+    Under a `torch.amp.GradScaler` it unscales gradients and skips steps by itself, without waiting for the device.
+
     Raises:
         ValueError: at the first step, amsgrad or maximize, which eq. 9 does not have.
     """
+
+    _step_supports_amp_scaling = True  # `grad_scale` and `found_inf` are attributes of the optimiser during a step
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
@@ -84,6 +88,7 @@ class UncorrectedAdam(torch.optim.Adam):
 
 
 def _uncorrected(optimizer: torch.optim.Adam) -> None:
+    scale, overflow = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
     for group in optimizer.param_groups:
         beta_1, beta_2 = group["betas"]
         for name in ("amsgrad", "maximize"):
@@ -97,11 +102,16 @@ def _uncorrected(optimizer: torch.optim.Adam) -> None:
                 state["step"] = torch.zeros(())  # torch's Adam asks for it when a state is loaded
                 state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
             state["step"] += 1
-            h = state["exp_avg"].mul_(beta_1).add_(p.grad, alpha=1 - beta_1)
-            v = state["exp_avg_sq"].mul_(beta_2).addcmul_(p.grad, p.grad, value=1 - beta_2)
+            h, v = state["exp_avg"], state["exp_avg_sq"]
+            before = () if overflow is None else tuple(t.clone() for t in (p, h, v))
+            gradient = p.grad if scale is None else p.grad / scale
+            h.mul_(beta_1).add_(gradient, alpha=1 - beta_1)
+            v.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
             lr = group["lr"]
             p.mul_(1 - lr * group["weight_decay"])
             if isinstance(lr, Tensor):  # `value` must be a number
                 p.sub_(lr * (h / (v.sqrt() + group["eps"])))
             else:
                 p.addcdiv_(h, v.sqrt() + group["eps"], value=-lr)
+            for new, old in zip((p, h, v), before, strict=False):
+                new.copy_(torch.where(overflow > 0, old, new))  # type: ignore[arg-type, operator]

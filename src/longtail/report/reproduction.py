@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from longtail.facts.ledger import mark
 from longtail.report.rows import UNKNOWN
 from longtail.report.tables import unfinished
 from longtail.report.text_table import aligned, markdown_table
@@ -11,8 +12,9 @@ from longtail.report.text_table import aligned, markdown_table
 Summary = dict[str, Any]
 Row = dict[str, Any]
 
-COLUMNS = ("published", "selected", "source", "last - published", "best-test - published", "note")
-SIDES = "><<>><"
+COLUMNS = ("published", "selected", "source", "last - published", "best-test - published", "", "note")
+SIDES = "><<>><<"
+MARKS = "= comparable with ours, ≠ not comparable, ? unknown"
 
 
 def lines(summary: Summary) -> list[str]:
@@ -22,7 +24,8 @@ def lines(summary: Summary) -> list[str]:
         out += [f"{row['method']}   {ours(row)}", f"    {how(row)}"]
         table = aligned([COLUMNS, *map(published, row["published"])], SIDES)
         rest = table if row["published"] else ["no number is published for it on this benchmark"]
-        out += [*(f"    {line}".rstrip() for line in rest), ""]
+        out += [f"    {line}".rstrip() for line in (*rest, *not_comparable(row["published"]))]
+        out.append("")
     return [*out, *closing(summary)]
 
 
@@ -33,6 +36,7 @@ def markdown(summary: Summary) -> str:
         out += [f"## {row['method']}", f"{ours(row)}\n\n{how(row)}"]
         if row["published"]:
             out.append(markdown_table([COLUMNS, *map(published, row["published"])], SIDES))
+            out += ["\n".join(f"- {line}" for line in apart)] if (apart := not_comparable(row["published"])) else []
         else:
             out.append("No number is published for it on this benchmark.")
         if row["command"]:
@@ -46,7 +50,7 @@ def opening(summary: Summary) -> list[str]:
     out = [
         summary["benchmark"],
         f"Top-1 error in %, {train} training and {test} test images. last: the final epoch; best-test: the best of the "
-        "epochs that were evaluated, chosen on the test set itself, as most papers report.",
+        f"epochs that were evaluated, chosen on the test set itself, as most papers report. {MARKS}.",
     ]
     if summary["deviations"]:
         deviations = "; ".join(summary["deviations"])
@@ -88,7 +92,25 @@ def published(number: dict[str, Any]) -> tuple[str, ...]:
     """One line of the table."""
     error = f"{number['error']:.2f}" + (f" ± {number['std']:.2f}" if number["std"] is not None else "")
     ends = (signed(number["difference"][kind]) for kind in ("last", "best_test"))
-    return (error, number["select"], number["source"], *ends, number["note"])
+    note = "; ".join(filter(None, (number["variant"], number["note"])))
+    return (error, number["select"], number["source"], *ends, mark(number["not_comparable"]), note)
+
+
+def not_comparable(numbers: list[dict[str, Any]]) -> list[str]:
+    """Why numbers are not comparable, a line for each source, as in "≠ Cui et al. 2019: subset without a seed".
+
+    Where a source has other numbers too, the line names those that it is about. Variants are shown with their numbers.
+    """
+    sources: dict[str, dict[tuple[str, ...], list[str]]] = {}
+    for number in numbers:
+        reasons = tuple(reason for reason in number["not_comparable"] if reason != number["variant"])
+        sources.setdefault(number["source"], {}).setdefault(reasons, []).append(f"{number['error']:.2f}")
+    return [
+        f"{mark(reasons)} {', '.join([source, *(errors if len(groups) > 1 else [])])}: {'; '.join(reasons)}"
+        for source, groups in sources.items()
+        for reasons, errors in groups.items()
+        if reasons
+    ]
 
 
 def spread(value: dict[str, float | None]) -> str:

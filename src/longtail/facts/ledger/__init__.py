@@ -1,44 +1,37 @@
 """The ledger: published numbers, and ours beside them. Plain data files, read without torch.
 
-`published.csv`: benchmark, method, source, top-1 error in percent on the balanced test set, its standard deviation,
-how the epoch was selected ("best-test" is the best epoch on the test set), and a note on the row.
+`published.csv`: one number a row, with its method, its source, the key of its protocol and what the row changes in it.
+`protocols.csv`: one protocol a row: network, augmentation, length, selection of the epoch, subset; see `Protocol`.
 `measured/*.json`: results of `longtail reproduce`, one file per benchmark.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from longtail.facts.ledger.protocol import NOT_SAID, Protocol, mark, reasons
+from longtail.facts.ledger.reading import DATA, KINDS, NAMES, RATIOS, Published, read_protocols, read_published
 
-@dataclass(frozen=True)
-class Published:
-    """One published number: top-1 error in percent on the balanced test set."""
+__all__ = [
+    "DATA", "KINDS", "NAMES", "NOT_SAID", "RATIOS", "Protocol", "Published", "beside", "known", "mark", "measured",
+    "protocols", "published", "reasons",
+]  # fmt: skip
 
-    benchmark: str
-    method: str
-    source: str
-    error: float
-    std: float | None
-    select: str
-    note: str
+
+@cache
+def protocols() -> dict[str, Protocol]:
+    """Return the protocols of the published numbers, by key."""
+    return read_protocols(_text("protocols.csv"))
 
 
 @cache
 def published() -> tuple[Published, ...]:
-    """Return all published numbers of the catalogue's methods."""
-    text = files("longtail.facts.ledger").joinpath("published.csv").read_text(encoding="utf-8")
-    return tuple(
-        Published(
-            row["benchmark"], row["method"], row["source"], float(row["error"]),
-            float(row["std"]) if row["std"] else None, row["select"], row["note"],
-        )
-        for row in csv.DictReader(text.splitlines())
-    )  # fmt: skip
+    """Return all published numbers, also those of methods that the catalogue does not have."""
+    return read_published(_text("published.csv"), protocols())
 
 
 @cache
@@ -53,9 +46,18 @@ def measured() -> tuple[dict[str, Any], ...]:
     return tuple(rows)
 
 
-def known(method: str) -> dict[str, list[dict[str, Any]]]:
+def beside(row: Published, ours: Protocol) -> dict[str, Any]:
+    """Return a published number as JSON, with the reasons why it is not comparable with a number of ours."""
+    return {**asdict(row), "select": row.protocol.select or NOT_SAID, "not_comparable": row.not_comparable(ours)}
+
+
+def known(method: str, ours: Protocol) -> dict[str, list[dict[str, Any]]]:
     """Return all numbers of one method, by its canonical spec: `published` by others and `measured` by us."""
     return {
-        "published": [asdict(row) for row in published() if row.method == method],
+        "published": [beside(row, ours) for row in published() if row.method == method],
         "measured": [row for row in measured() if row["method"] == method],
     }
+
+
+def _text(name: str) -> str:
+    return files("longtail.facts.ledger").joinpath(name).read_text(encoding="utf-8")

@@ -39,11 +39,19 @@ def crt(*, base: Base = PLAIN, more: UnitFloat = MORE) -> Method:
     share `more` of the recipe's epochs, of N draws each, with the recipe's learning rate from its start; more=0 omits
     it and is `base`. The classifier is linear with a bias and initialised anew.
 
-    Kang et al. 2020, section 4. As in their code the body's weights are frozen but it stays in training mode: batch
-    norms continue to record running statistics, now of class-balanced batches, and dropout acts. Their second stage
-    has 10 epochs after 90 (ImageNet-LT) or 30 after 90 or 200 (iNaturalist; 0.15 is 30 after 200), learning rate 0.2
-    and cosine decay; ours has the recipe's rate and decay. Their sampler draws four images of each drawn class, and
-    none again before all of the class were drawn; ours draws each image independently, with replacement.
+    Kang et al. 2020, section 4.
+
+    Works: Plain training learns good features and a classifier that favours frequent classes. In the paper
+    (ImageNet-LT, ResNeXt-50) the accuracy rises from 44.4 to 49.6 %.
+
+    Breaks: Features that do not separate the rare classes: the body is not trained again. Rare rows are repeated, as by
+    cb-rs, though only the classifier can over-fit them.
+
+    Paper and code: As in their code the body's weights are frozen but it stays in training mode: batch norms continue
+    to record running statistics, now of class-balanced batches, and dropout acts. Their second stage has 10 epochs
+    after 90 (ImageNet-LT) or 30 after 90 or 200 (iNaturalist; 0.15 is 30 after 200), learning rate 0.2 and cosine
+    decay; ours has the recipe's rate and decay. Their sampler draws four images of each drawn class, and none again
+    before all of the class were drawn; ours draws each image independently, with replacement.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -67,11 +75,18 @@ def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
     predict argmax -||f - mu_j||^2 over j, f = (h - c) / ||h - c||, mu_j the mean of f in class j, c that of all h.
 
     A second stage of no epochs: nothing is trained after `base`. h are the features of the training rows, without
-    augmentation and in evaluation mode. features="l2n": f = h / ||h||; "un": f = h. Class sizes do not enter the
-    decision, but the mean of few rows is uncertain.
+    augmentation and in evaluation mode. features="l2n": f = h / ||h||; "un": f = h.
 
-    Kang et al. 2020, section 4; to centre and to normalise is the default of their code ("cl2n"). These scores are at
-    least -4, so softmax of them is flat: they rank classes and are poor as probabilities.
+    Kang et al. 2020, section 4.
+
+    Works: The rows of a class lie around one mean. Class sizes do not enter the decision: in the paper (ImageNet-LT,
+    ResNeXt-50) the accuracy on few-shot classes rises from 7.7 to 28.1 %.
+
+    Breaks: The mean of few rows is uncertain, and frequent classes lose (65.9 to 56.6 % there). The scores are at least
+    -4, so softmax of them is flat: they rank classes and are poor as probabilities.
+
+    Paper and code: To centre and to normalise is the default of their code ("cl2n"). Its means are not normalised
+    again, nor are ours.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:

@@ -41,8 +41,15 @@ def logistic(*, C: PositiveFloat = 1.0) -> Method:
 
     loss = sum_i -log softmax(W x_i + b)_(y_i) + ||W||^2 / (2 C), minimised by L-BFGS (at most 1,000 iterations).
 
-    Cox 1958, for two classes, where scikit-learn has one weight vector and the sigmoid. A code that no
-    training row has is no category: all its columns are 0. It is refused for training rows x classes > 100,000,000.
+    A code that no training row has is no category: all its columns are 0.
+
+    Works: Classes that are nearly separated by planes, as in the features of a good encoder, and few rows.
+
+    Breaks: Effects that multiply or bend, which it cannot have. It ignores class sizes. Refused for training rows x
+    classes > 100,000,000.
+
+    Paper and code: Cox 1958 has two classes, for which scikit-learn has one weight vector and the sigmoid. Its
+    defaults, but for 1,000 iterations in place of 100.
     """
     return _logistic("logistic", C)
 
@@ -52,7 +59,13 @@ def logistic_cw(*, C: PositiveFloat = 1.0) -> Method:
 
     loss = sum_i -w_(y_i) log softmax(W x_i + b)_(y_i) + ||W||^2 / (2 C), w_j = N / (C' n_j) for C' classes.
 
-    With sample weights n_j and N are their sums. Its probabilities assume classes of equal size.
+    With sample weights n_j and N are their sums.
+
+    Works: As logistic, for the balanced error: weights of 1 / pi make the log loss consistent for it.
+
+    Breaks: The single rows of a very rare class move the planes. Its probabilities assume classes of equal size.
+
+    Paper and code: No paper of its own; the weights are scikit-learn's.
     """
     return _logistic("logistic-cw", C, balanced=True)
 
@@ -63,6 +76,12 @@ def logistic_posthoc(*, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0) -> 
     predict argmax log P(y | x) - tau log pi_y, P that of logistic; nothing is retrained.
 
     Menon et al. 2021, eq. 9.
+
+    Works: As logistic, for the balanced error: where its probabilities are exact, tau = 1 is the best rule.
+
+    Breaks: Where planes do not fit the classes, the probabilities are wrong and so is their correction.
+
+    Paper and code: The paper corrects networks; that of other classifiers is ours.
     """
     return _adjusted(logistic(C=C), tau)
 
@@ -73,12 +92,17 @@ def trees(*, learning_rate: Rate = RATE, max_iter: Iterations = ITERATIONS, max_
     P(y | x) = softmax(F(x))_y, F_j(x) = b_j + learning_rate sum_t tree_tj(x), each tree fitted to the gradient of the
     log loss.
 
-    Friedman 2001; histograms and the search by leaves as in Ke et al. 2017, LightGBM: A Highly Efficient Gradient
-    Boosting Decision Tree. Everything else is scikit-learn's default; so beyond 10,000 rows it stops early, by the loss
-    on a tenth of the training rows held out at random, unless some class has a single row. Where classes of a few rows
-    make it diverge (worse on its own training rows than the class shares) it is fitted again with a third of the
-    learning rate, at most three times. Columns of more than 255 codes count as numbers. It is refused for more than 200
-    classes, since every iteration grows a tree for each.
+    Beyond 10,000 rows it stops early, by the loss on a tenth of the training rows held out at random, unless some class
+    has a single row. Columns of more than 255 codes count as numbers.
+
+    Works: Tables of numbers and categories, whatever the scale of the columns, and effects that bend or interact.
+
+    Breaks: It ignores class sizes. Classes of a few rows can make it diverge (worse on its own training rows than the
+    class shares): it is then fitted again with a third of the learning rate, at most three times. It is refused for
+    more than 200 classes, since every iteration grows a tree for each.
+
+    Paper and code: Friedman 2001; histograms and the search by leaves as in Ke et al. 2017, LightGBM: A Highly
+    Efficient Gradient Boosting Decision Tree. The code is scikit-learn's, with its defaults.
     """
     return _trees("trees", learning_rate, max_iter, max_leaf_nodes)
 
@@ -90,7 +114,14 @@ def trees_cw(
 
     P(y | x) = softmax(F(x))_y as in trees, each row's gradient weighted by w_y = N / (C' n_y) for C' classes.
 
-    With sample weights n_j and N are their sums. Its probabilities assume classes of equal size.
+    With sample weights n_j and N are their sums.
+
+    Works: As trees, for the balanced error.
+
+    Breaks: Few rows of a rare class have large weights and soon a leaf of their own. Its probabilities assume classes
+    of equal size.
+
+    Paper and code: No paper of its own; the weights are scikit-learn's.
     """
     return _trees("trees-cw", learning_rate, max_iter, max_leaf_nodes, balanced=True)
 
@@ -107,6 +138,13 @@ def trees_posthoc(
     predict argmax log P(y | x) - tau log pi_y, P that of trees; nothing is retrained.
 
     Menon et al. 2021, eq. 9.
+
+    Works: As trees, for the balanced error, where their probabilities are good.
+
+    Breaks: Trees that fit their training rows closely give rare classes probabilities near 0, which tau = 1 does not
+    lift enough.
+
+    Paper and code: The paper corrects networks; that of other classifiers is ours.
     """
     return _adjusted(trees(learning_rate=learning_rate, max_iter=max_iter, max_leaf_nodes=max_leaf_nodes), tau)
 

@@ -16,8 +16,16 @@ def ldam(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = 30.0) -> 
 
     loss = -log softmax(s (z - Delta_y e_y))_y, Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4), z cosines.
 
-    Cao et al. 2019, eq. 12-13. The scale s = 30 is in their code, not in the paper; max_margin is the knob to
-    tune (0.5 for small data, 0.3 for iNaturalist).
+    Cao et al. 2019, eq. 12-13.
+
+    Works: The training rows are fitted without error, and rare classes generalise worse: for two classes the exponent
+    1/4 minimises the paper's bound on the balanced error. Mostly with deferred weights: see ldam-drw.
+
+    Breaks: In general it is not consistent for the balanced error. On a head whose logits are no cosines the network
+    meets any margin by growing its logits.
+
+    Paper and code: The scale s = 30 is in their code, not in the paper. By its authors 10 works about as well, and
+    max_margin is the knob to tune (0.5 for small data, 0.3 for iNaturalist).
     """
     stages = one_stage(
         lambda counts: losses.LDAMLoss(counts, max_margin=max_margin, scale=scale),
@@ -38,8 +46,15 @@ def ldam_drw(
     loss = w_y (LDAM's), w = 1 until progress `at`, then effective-number weights (beta 0.9999); sum / sum of the
     batch's weights.
 
-    Cao et al. 2019, algorithm 1. The paper's text has weights 1/n_y in the second part
-    (`class_weight="inverse"`); effective numbers are its authors' code and our default.
+    Cao et al. 2019, algorithm 1.
+
+    Works: As ldam, with enough epochs after `at` for the weights to move the classifier. In the Bag of Tricks (Zhang et
+    al. 2021, CIFAR-10 at ratio 100) its error is 22.3 %, that of ldam 26.3 % and that of ce 28.1 %.
+
+    Breaks: A class of a few rows has the largest margin and the largest weight, so these rows can dominate a batch.
+
+    Paper and code: The paper's text has weights 1/n_y in the second part (`class_weight="inverse"`); effective numbers
+    are its authors' code and our default. The losses are divided by the sum of the batch's weights in both.
     """
     stages = one_stage(
         lambda counts: losses.LDAMLoss(

@@ -25,8 +25,14 @@ def cc() -> Method:
     cross-entropy with the soft target softmax(z) on S, renormalised: each step follows what the network believes now,
     where proden follows what it believed at its last step on the row.
 
-    Feng et al. 2020, the classifier-consistent method (CC): consistent where every set that contains the true class is
-    equally likely. Released code takes the logarithm of summed probabilities; here it is a log-sum-exp of
+    Feng et al. 2020, the classifier-consistent method (CC).
+
+    Works: Every set that contains the true class is equally likely: then it is consistent.
+
+    Breaks: Two classes that are always candidates together cannot be told apart. Its posterior has the class shares of
+    the training rows, so that on a long tail frequent candidates are preferred.
+
+    Paper and code: Released code takes the logarithm of summed probabilities; here it is a log-sum-exp of
     log-probabilities, the same where those do not underflow.
     """
     stages = one_stage(lambda counts: CrossEntropyLoss(), targets=lambda rows: CandidateSets(), criterion=of_candidates)

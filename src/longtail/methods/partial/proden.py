@@ -24,9 +24,17 @@ def proden(*, start: UnitFloat = 0.0) -> Method:
     candidates), and 1 / epochs begins after the first epoch, as the code of RECORDS does. With one candidate a row it
     is ce.
 
-    Lv et al. 2020, eq. 7 to 9 and algorithm 1. Their code restricts an update to classes whose confidence is above 0,
-    so a candidate whose probability underflows is lost for good; here the set itself restricts, the softmax is taken
-    over the candidates alone, and no row loses all of them. Their recipe: SGD with momentum 0.9, batch 256, 500 epochs.
+    Lv et al. 2020, eq. 7 to 9 and algorithm 1.
+
+    Works: Wrong candidates vary from row to row, so that what the network learns from all rows singles out the true
+    one.
+
+    Breaks: Confidences follow the network's own outputs, so early errors are confirmed. It ignores class sizes: on a
+    long tail confidences move to the frequent candidates.
+
+    Paper and code: Their code restricts an update to classes whose confidence is above 0, so a candidate whose
+    probability underflows is lost for good; here the set itself restricts, the softmax is taken over the candidates
+    alone, and no row loses all of them. Their recipe: SGD with momentum 0.9, batch 256, 500 epochs.
     """
     stages = one_stage(lambda counts: CrossEntropyLoss(), targets=lambda rows: Confidences(rows.targets, start))
     return Method(stages, cited("lv2020progressive"), task=PARTIAL, slots=PRODEN_SLOTS)

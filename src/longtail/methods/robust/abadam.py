@@ -34,8 +34,15 @@ def abadam(
     loss = mean of p_i l_i, p as in absgd; m <- 0.9 m + 0.1 g, v <- 0.999 v + 0.001 g^2,
     w <- w - lr (m / (sqrt(v) + 1e-8) + weight_decay w).
 
-    Qi et al. 2023, eq. 9: without bias correction. `stock=True` is their released package: torch's Adam, bias-corrected
-    and with weight decay in the gradient. The learning rate is `lr` over the recipe's warm-up and decay.
+    Qi et al. 2023, eq. 9. The learning rate is `lr` over the recipe's warm-up and decay.
+
+    Works: Weights as in absgd, for a network that Adam trains better than plain gradient descent does.
+
+    Breaks: Without bias correction the first step is 3.2 lr per parameter, so it wants the warm-up. Weights that are
+    wrong in absgd are wrong here.
+
+    Paper and code: The paper's step has no bias correction; `stock=True` is their released package: torch's Adam,
+    bias-corrected and with weight decay in the gradient.
     """
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
     weights = with_weights(lambda rows: instance_weights.ABSGD(lam, gamma, init=init))

@@ -44,8 +44,16 @@ def absgd_decoupled(
     trained block are trained.
 
     Qi et al. 2023, large-scale tables: lambda in 10, 20, 30; 90 epochs after 90 (ImageNet-LT), 30 after 90
-    (Places-LT), 30 after 200 (iNaturalist); classifier only, or with the last block. Their text and tables disagree on
-    which; their learning rates of the second part are in an appendix that we have not seen.
+    (Places-LT), 30 after 200 (iNaturalist); classifier only, or with the last block.
+
+    Works: Large data or pre-trained layers: the features are good and cost most, and the classifier favours frequent
+    classes.
+
+    Breaks: Features that do not separate the rare classes: frozen layers cannot mend that. Wrong labels, where
+    lambda > 0.
+
+    Paper and code: The paper's text and tables disagree on which layers are trained. Its learning rates of the second
+    part are in an appendix that we have not seen, and we have read no code of this part.
     """
     instance_weights.ABSGD(lam, gamma, init=init)  # knobs that do not go together are refused now
 

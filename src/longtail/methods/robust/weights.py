@@ -42,18 +42,26 @@ def absgd(
     p constant in the gradient; l the per-example losses of `base`, its class weights included. s starts at the first
     batch's mean, or by `init` at a number (the paper's s_0) or 0, and starts again whenever lambda changes.
 
-    lambda > 0 weighs hard examples up (imbalance), lambda < 0 down (label noise), |lambda| = inf is plain
-    training; gamma is the weight of the new batch. The default is the authors' recipe for CIFAR: plain until the first
-    drop of the learning rate, then lambda (two stages; `lam=5` weighs from the start). 5 is from one of their two
-    example commands and 0.5 the gamma that their ablation finds best; they tune lambda in 1..10 and gamma in 0.1..1,
-    and so should you, on validation data. Their CB-CE, CB-focal and CB-LDAM have deferred class weights:
-    `absgd(base="ce-drw")`, `absgd(base="focal-drw(gamma=1, weight_in_modulator=True)")`, `absgd(base="ldam-drw")`, to
-    be compared with those bases. With weights, losses are divided by the batch and not by the sum of the class weights.
+    |lambda| = inf is plain training; gamma is the weight of the new batch. The default is the authors' recipe for
+    CIFAR: plain until the first drop of the learning rate, then lambda (two stages; `lam=5` weighs from the start). 5
+    is from one of their two example commands and 0.5 the gamma that their ablation finds best; they tune lambda in
+    1..10 and gamma in 0.1..1, and so should you, on validation data. Their CB-CE, CB-focal and CB-LDAM have deferred
+    class weights: `absgd(base="ce-drw")`, `absgd(base="focal-drw(gamma=1, weight_in_modulator=True)")`,
+    `absgd(base="ldam-drw")`, to be compared with those bases. With weights, losses are divided by the batch and not by
+    the sum of the class weights.
 
-    Qi et al. 2023, algorithm 1. Their code differs, each difference is a knob: s starts at zero (`init="zero"`); in the
-    repository of the experiments the new batch is multiplied by alpha (`alpha=0.5`: all weights, and so the learning
-    rate, double), gamma is 0.1 by default and a uniform weight is added for noisy labels (`uniform=1`); the published
-    package has alpha 1, gamma 0.9 and a first epoch without weights. They report the best epoch on the test part
+    Qi et al. 2023, algorithm 1.
+
+    Works: lambda > 0 weighs hard examples up, for imbalance with clean labels: in the paper's figure 4 the rare classes
+    have the larger average weight. lambda < 0 weighs them down, for noisy labels.
+
+    Breaks: lambda > 0 weighs wrong labels up, lambda < 0 the rare classes of a clean long tail down. For small |lambda|
+    a single example can have nearly all the weight of a batch.
+
+    Paper and code: Their code differs, each difference is a knob: s starts at zero (`init="zero"`); in the repository
+    of the experiments the new batch is multiplied by alpha (`alpha=0.5`: all weights, and so the learning rate,
+    double), gamma is 0.1 by default and a uniform weight is added for noisy labels (`uniform=1`); the published package
+    has alpha 1, gamma 0.9 and a first epoch without weights. They report the best epoch on the test part
     (`--evaluations` records one).
     """
 
@@ -70,11 +78,16 @@ def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: Ti
     loss = (1/t) log((1/B) sum_c n_c exp(t R_c)), R_c the mean loss of the n_c examples of class c in the batch of B;
     by_class=False: of the examples. `within` tilts the examples of a class inside it.
 
-    t > 0 weighs hard ones up, t < 0 down; by_class=False is absgd with lambda = 1/t and gamma = 1. Li et al.
-    2021, eq. 2 and their hierarchical objective. Against imbalance they tilt classes with t = 100, by their mean losses
-    over all training rows at every step; ours are the batch's, where so large a t leaves the hardest class alone, so
-    that t must be tuned.
-    Noisy and imbalanced at once: `term(t=10, within=-2)`. Their code for noisy labels leaves out the logarithm.
+    by_class=False is absgd with lambda = 1/t and gamma = 1. Li et al. 2021, eq. 2 and their hierarchical objective.
+
+    Works: t > 0 weighs hard classes up, for imbalance; t < 0 with by_class=False weighs hard examples down, for noisy
+    labels. Both at once: `term(t=10, within=-2)`.
+
+    Breaks: Classes that a batch does not have get no weight from it, and the mean loss of a rare class is that of one
+    row or two. A large t leaves the hardest class of the batch alone, so that t must be tuned.
+
+    Paper and code: Against imbalance their code tilts classes with t = 100, by their mean losses over all training rows
+    at every step; ours are the batch's. Their code for noisy labels leaves out the logarithm and moves t from 0.
     """
 
     def make(data: Part | None = None) -> nn.Module:
@@ -90,8 +103,14 @@ def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, mem
     loss = mean of p_i l_i, p = B softmax(-l / tau) over the batch of B; persistent=True: p_i = B v_i / sum_j v_j,
     v_i <- v_i^memory exp(-l_i / tau) stored for every training row.
 
-    Majidi et al. 2021; no code of theirs is public, and the batch form is how Qi et al. 2023 compare with it. It is
-    absgd with lambda = -tau and gamma = 1. On clean long tails it weighs rare classes down.
+    Majidi et al. 2021. The batch form is absgd with lambda = -tau and gamma = 1.
+
+    Works: Wrong labels in classes of like size: their losses are large and their weights small.
+
+    Breaks: On clean long tails it weighs rare classes down. With persistent=True and memory=1 the losses of all visits
+    add up: a row that was hard early scarcely returns.
+
+    Paper and code: No code of theirs is public. The batch form is how Qi et al. 2023 compare with it.
     """
 
     def make(data: Part) -> nn.Module:
@@ -105,8 +124,15 @@ def small_loss(*, base: Base = PLAIN, keep: Share = 0.8) -> Method:
 
     loss = mean of l_i over the floor(keep B) smallest of the batch of B.
 
-    The selection of co-teaching, Han et al. 2018, by the network's own losses instead of a second network's. On clean
-    long tails it leaves out rare classes.
+    The selection of co-teaching, Han et al. 2018, by the network's own losses instead of a second network's.
+
+    Works: The share of wrong labels is known, keep is one minus it, and the network learns right labels first.
+
+    Breaks: On clean long tails it leaves out rare classes. A network that selects by its own losses confirms its
+    errors.
+
+    Paper and code: Co-teaching lets the share fall to `keep` over its first ten epochs (here keep may be a schedule).
+    Its code divides the mean by the number of selected examples twice.
     """
 
     def make(data: Part | None = None) -> nn.Module:

@@ -18,8 +18,14 @@ def random_encoder() -> Method:
     predict argmax of the probe's logits on the features h of the untrained network.
 
     Inputs are standardised on the training rows; nothing else is learnt but the probe. Shown for context beside
-    self-supervised methods, outside the verdict. Saxe et al. 2011: random convolutions followed by pooling are
-    selective already, so the architecture explains a part of the accuracy that is credited to learning.
+    self-supervised methods, outside the verdict.
+
+    Works: As the lower end of the scale. Saxe et al. 2011: random convolutions followed by pooling are selective
+    already, so the architecture explains a part of the accuracy that is credited to learning.
+
+    Breaks: It learns nothing, so its rank among methods means nothing; only the distance to it does.
+
+    Paper and code: No released code; of the paper only the idea, to judge a network without training it, is used.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:

@@ -37,9 +37,16 @@ def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> 
     Then a probe is fitted on the features of the labelled training rows (`--probe`): logistic regression on all rows
     unless another is named; all of them are in the table. Rows without labels train the encoder too.
 
-    Chen et al. 2020, eq. 1 and algorithm 1; their paper has no norms in the projector, their code has. t = 0.2 and
-    dim = 128 are those of the papers on long-tailed CIFAR, which train for 2000 epochs with batches of 512; released
-    code exponentiates similarities and overflows at t = 0.01, here it is a log-softmax.
+    Chen et al. 2020, eq. 1 and algorithm 1. t = 0.2 and dim = 128 are those of the papers on long-tailed CIFAR, which
+    train for 2000 epochs with batches of 512.
+
+    Works: Many rows, large batches and views that do not change the class; labels may be few or missing.
+
+    Breaks: A small batch has few negatives. Rows of one class repel each other too, and on a long tail most negatives
+    are of the frequent classes.
+
+    Paper and code: The paper has no norms in the projector, the code has. The released code for long-tailed data
+    exponentiates similarities and overflows at t = 0.01; here it is a log-softmax.
     """
     return Method(
         lambda recipe: simclr_stages(recipe, t, dim, passes),

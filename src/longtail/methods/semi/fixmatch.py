@@ -42,14 +42,20 @@ def fixmatch(
     RandAugment operations of random magnitude and cutout of up to half the side. Rows of a table: 30 % of the columns
     take the values of other rows. Features: noise of half their deviation. The last two are ours.
 
-    Sohn et al. 2020, eq. 2-4. Theirs: mu = 7, B = 64, 2^20 steps of SGD with Nesterov momentum, learning rate 0.03
-    with decay cos(7 pi k / 16 K). mu = 2 is that of USB, whose long-tailed results are compared with. Differences of
-    the common recipe: its length and learning rate, so that every method of a comparison makes equally many steps of
-    one kind (recipe "own" is USB's, without Nesterov momentum); unlabelled rows do not include the labelled ones
-    (theirs do); the average's factor is min(decay, (1 + t) / (10 + t)) at step t, since a training of a thousand steps
-    would otherwise end near its start.
+    Sohn et al. 2020, eq. 2-4.
 
-    On a long tail pseudo-labels favour the frequent classes, more than plain training does (DARP, ABC, CReST).
+    Works: Rows without labels are of the same classes, the network is right where it is confident, and the views do not
+    change the class.
+
+    Breaks: On a long tail pseudo-labels favour the frequent classes, more than plain training does (DARP, ABC, CReST).
+    Where no row reaches the threshold the rows without labels teach nothing.
+
+    Paper and code: Theirs: mu = 7, B = 64, 2^20 steps of SGD with Nesterov momentum, learning rate 0.03 with decay
+    cos(7 pi k / 16 K). mu = 2 is that of USB, whose long-tailed results are compared with. Differences of the common
+    recipe: its length and learning rate, so that every method of a comparison makes equally many steps of one kind
+    (recipe "own" is USB's, without Nesterov momentum); unlabelled rows do not include the labelled ones (theirs do);
+    the average's factor is min(decay, (1 + t) / (10 + t)) at step t, since a training of a thousand steps would
+    otherwise end near its start.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:

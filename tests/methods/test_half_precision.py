@@ -1,4 +1,4 @@
-"""Every method trains in bfloat16: the losses are float32 and finite, and every part that learns moves."""
+"""Every method trains in bfloat16 and float16: the losses are float32 and finite, and every part that learns moves."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ pytestmark = pytest.mark.slow  # it trains every method
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 KEYS = {key: task for task, keys in by_task(CATALOG).items() for key in keys if key not in ESTIMATORS}
 STEPS = 4
-DTYPES = {  # a recipe's precision runs the body in bfloat16; a loop of one's own runs everything under autocast
-    "the recipe's": (replace(RECIPE, precision="bfloat16"), contextlib.nullcontext()),
+DTYPES = {  # a recipe's precision runs the body in it; a loop of one's own runs everything under autocast
+    "the recipe's bfloat16": (replace(RECIPE, precision="bfloat16"), contextlib.nullcontext()),
+    "the recipe's float16": (replace(RECIPE, precision="float16"), contextlib.nullcontext()),
     "a loop's autocast": (RECIPE, torch.autocast("cpu", torch.bfloat16)),
 }
 
 
 @cases("precision", DTYPES)
 @pytest.mark.parametrize("key", KEYS)
-def test_every_method_trains_in_bfloat16(key: str, precision: str) -> None:
+def test_every_method_trains_in_half_precision(key: str, precision: str) -> None:
     recipe, context = DTYPES[precision]
     data = TrainingSet.of(task_data.splits(KEYS[key], apart=2.0))
     previous: Learner | None = None
@@ -44,7 +45,7 @@ def test_every_method_trains_in_bfloat16(key: str, precision: str) -> None:
         if not stage.epochs:
             continue
         before = {name: p.detach().clone() for name, p in learner.named_parameters() if p.requires_grad}
-        optimizer = stage.optimizer(learner.trainable())
+        optimizer = stage.start(learner)
         steps: list[Step] = []
         for progress in (0.0, 0.8):  # what is deferred has begun
             learner.start_epoch(batches, progress)
