@@ -16,11 +16,12 @@ from longtail.engine.turns import Turns
 from longtail.engine.works import Ending, Pending, Work
 
 
-def side_by_side(trainings: Sequence[Events]) -> None:
+def side_by_side(trainings: Sequence[Events], device: Device | None = None) -> None:
     """Make all steps of these trainings; each ends as it would by itself, to the byte.
 
     Args:
         trainings: the events of each; what reads its records is behind them.
+        device: where they train; by default a CPU.
 
     Raises:
         Exception: of the first training that fails; the others are closed, and resume from their checkpoints.
@@ -29,7 +30,7 @@ def side_by_side(trainings: Sequence[Events]) -> None:
     def work() -> Work:
         yield trainings
 
-    finish(work)
+    finish(work, device)
 
 
 def finish(begin: Callable[[], Work], device: Device | None = None) -> Any:

@@ -17,6 +17,7 @@ from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.due_step import Events
+from longtail.engine.lanes import device_of
 from longtail.engine.side_by_side import finish
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
@@ -37,7 +38,8 @@ def train_folds(method: str | Method, folds: Folds, *, folder: str | Path, **opt
     Raises:
         ValueError, OSError, FinitenessError: as `train`.
     """
-    run: Run = finish(lambda: fold_trainings(method, folds, folder=folder, **options))
+    device = device_of(options.get("device", "cpu"))
+    run: Run = finish(lambda: fold_trainings(method, folds, folder=folder, **options), device)
     return run
 
 
