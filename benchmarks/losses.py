@@ -20,6 +20,7 @@ import longtail as lt
 from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from benchmarks.turns import seconds_of
+from longtail.functional import launch
 
 SHAPES = {
     (128, 10): 50,
@@ -29,6 +30,8 @@ SHAPES = {
     (8, 21, 256, 256): 1,
 }
 """Shape of the logits -> steps a round."""
+GPU_SHAPES = {(128, 1000): 50}
+"""Also on a GPU, where starting kernels is what counts up to here."""
 BASE = "F.cross_entropy"
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -158,7 +161,8 @@ def main() -> None:
     result: dict[str, Any] = {"machine": facts(), "device": given.device, "threads": given.threads}
     if given.device.startswith("cuda"):
         result["gpu"] = torch.cuda.get_device_name()
-    for shape, steps in SHAPES.items():
+    shapes = SHAPES | GPU_SHAPES if given.device.startswith("cuda") else SHAPES
+    for shape, steps in shapes.items():
         result[str(shape)] = found = measure(shape, given.rounds, given.device, steps)
         print(f"\n{shape}, forward + backward, {given.device}, {given.threads} thread(s)")
         print(f"  {'':<34} {'ms':>9} {'ratio':>6} {'(min)':>6} {'extra ms':>9} {'peak MB':>8} {'kept MB':>8}")
@@ -167,6 +171,8 @@ def main() -> None:
                 f"  {name:<34} {row['ms']:9.3f} {row['ratio']:6.2f} {row['min_ratio']:6.2f} {row['extra_ms']:+9.3f}"
                 f" {row['peak_mb']:8.2f} {row['kept_mb']:8.2f}"
             )
+    result["kernels"] = launch.WORKS.get(torch.device(given.device).type, False)
+    print(f"\nlosses by their Triton kernels: {'yes' if result['kernels'] else 'no'}")
     save(given.out, result)
 
 

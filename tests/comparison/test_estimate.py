@@ -97,7 +97,7 @@ def test_where_a_network_is_slow_it_stands_for_the_others(tmp_path: Path, monkey
 
 def test_what_was_measured_is_scaled_by_rows_epochs_and_evaluations(tmp_path: Path) -> None:
     result = prepared(tmp_path, methods="ce", epochs=50)
-    short = ShortRun.of(method("ce"), result.splits, result.recipe, "cpu", 3, 5, folds=False)
+    short = ShortRun.of(method("ce"), result.splits, result.recipe, "cpu", 3, 5)
     assert short.epochs == 3
     larger = ShortRun(**{**vars(short), "step_ratio": 2.0, "test_ratio": 3.0})
     walls: Any = [

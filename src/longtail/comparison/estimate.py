@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from longtail.comparison import execute
 from longtail.comparison.audit import find_damaged
 from longtail.comparison.costs import Cost, ShortRun, data_bytes, is_estimator, measure, peak_memory
 from longtail.comparison.plan import Plan, Task, plan
 from longtail.comparison.preparation import Prepared
 from longtail.data import Examples
 from longtail.engine.admission import MOST
-from longtail.engine.machine import cores
+from longtail.facts import subprocesses
 from longtail.report import recall_plot
 from longtail.runs.cross_validation import fold_folder
 
@@ -43,7 +44,7 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     waves = planned.waves(damaged)
     tasks = [task for wave in waves for task in wave]
     on_gpu = prepared.device != "cpu"
-    at_once = min(jobs or (MOST if on_gpu else cores()), max(map(len, waves[:1]), default=1) or 1)
+    at_once = min(jobs or (MOST if on_gpu else subprocesses.cores()), max(map(len, waves[:1]), default=1) or 1)
     workers = 1 if on_gpu else at_once
     trainer = planned.trainers()
     costs, start_up = _measure_costs(planned, tasks, trainer, workers, evaluations)
@@ -98,14 +99,15 @@ def _measure_costs(
     As many trainings are measured at a time as runs will go in parallel, since they slow each other down.
     """
 
-    def shortened(specs: Iterable[str], epochs: int) -> list[ShortRun]:
+    def shortened(specs: Iterable[str], epochs: int, *, alone: bool = False) -> list[ShortRun]:
         shared = (planned.splits, planned.recipe, planned.device, epochs, evaluations)
-        return [ShortRun.of(planned.method(spec), *shared, folds=planned.folds is not None) for spec in specs]
+        folds = 0 if planned.folds is None else planned.folds.k
+        return [ShortRun.of(planned.method(spec), *shared, folds=folds, alone=alone) for spec in specs]
 
     # the common training: a network, if there is one
     common = next((m.spec for m in planned.methods if not is_estimator(m)), planned.reference)
     start = time.perf_counter()
-    cold = _measure_parallel(shortened([common] * workers, 2), workers)
+    cold = _measure_parallel(shortened([common] * workers, 2, alone=True), workers)
     start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
     slow = cold[0].measured - cold[0].fixed > SLOW
     epoch = (cold[0].training + cold[0].rest) / max(planned.recipe.epochs, 1)
@@ -126,9 +128,9 @@ def _measure_costs(
 def _measure_parallel(shortened: list[ShortRun], workers: int) -> list[Cost]:
     if workers == 1:
         return [measure(short) for short in shortened]
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    parallel = Parallel(n_jobs=workers, backend="loky", batch_size=1)
+    parallel = subprocesses.pool(workers, execute.__name__, return_as="list", batch_size=1)
     costs: list[Cost] = parallel(delayed(measure)(short) for short in shortened)
     return costs
 

@@ -17,7 +17,6 @@ from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.admission import Admission
 from longtail.engine.lanes import Cpu, Device, device_of
-from longtail.engine.machine import cores
 from longtail.engine.side_by_side import endings
 from longtail.engine.works import Pending, Work
 from longtail.facts import subprocesses
@@ -105,7 +104,9 @@ def execute(
     begun = partial(_before_deadline, deadline=deadline, on_begin=on_begin)
     for wave in plan.waves():
         if device.takes_processes:
-            ended = _run_in_workers(plan, wave, begun, jobs or cores(), evaluations, grouped=budget is None)
+            ended = _run_in_workers(
+                plan, wave, begun, jobs or subprocesses.cores(), evaluations, grouped=budget is None
+            )
         else:
             tasks = (task for (task,) in begun([task] for task in wave))
             ended = run_tasks(tasks, *_shared(plan, evaluations), device, admission)
@@ -153,12 +154,11 @@ def _run_in_workers(
         for group in groups:
             yield from run_tasks(group, *shared)
         return
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    # pre_dispatch: a group is taken from the iterator, and the deadline checked, only when a worker is free
-    parallel = Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered", pre_dispatch=workers)
     with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
-        for results in parallel(delayed(_run_group)(group, *shared) for group in groups):
+        # the deadline is checked when a worker is free
+        for results in subprocesses.pool(workers, __name__)(delayed(_run_group)(group, *shared) for group in groups):
             yield from results
 
 
