@@ -20,6 +20,7 @@ from benchmarks.turns import Stepper, Timed, Variant, measure
 from longtail.data import Splits
 from longtail.engine import capture
 from longtail.engine.due_step import Events
+from longtail.engine.lanes import device_of
 from longtail.engine.side_by_side import side_by_side
 from longtail.runs.train import Fit
 
@@ -81,7 +82,7 @@ def next_epochs(fits: list[Fit]) -> None:
     if len(fits) == 1:
         next(fits[0])
     else:
-        side_by_side([until_record(fit.events) for fit in fits])
+        side_by_side([until_record(fit.events) for fit in fits], device_of(fits[0].device))
 
 
 def until_record(events: Events) -> Events:

@@ -106,7 +106,7 @@ def test_what_cannot_be_pickled_runs_in_this_process(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING):
         assert compare(X, Y, network=guarded, **{**SMALL, "jobs": 2, "methods": "ce", "seeds": 2}).ok
     assert "network cannot be pickled for worker processes" in caplog.text
-    assert "one run at a time, in this process" in caplog.text
+    assert "all runs in this process" in caplog.text
 
 
 TASKS: list[tuple[dict[str, Any], set[str]]] = [

@@ -17,7 +17,7 @@ from longtail.catalogue.method import Method
 from longtail.comparison.execute import THREADS
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
-from longtail.engine.due_step import DueStep, Events
+from longtail.engine.due_step import Events
 from longtail.engine.side_by_side import side_by_side
 from longtail.facts.types import Record
 from longtail.methods import method as resolve
@@ -144,7 +144,7 @@ def _timed(events: Events, epochs: list[tuple[Record, float]], together: int) ->
     with contextlib.closing(events):
         last = time.perf_counter()
         for event in events:
-            if not isinstance(event, DueStep):
+            if isinstance(event, dict):
                 now = time.perf_counter()
                 epochs.append((event, (now - last) / together))
                 last = now
