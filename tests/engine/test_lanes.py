@@ -276,7 +276,7 @@ class TestTurns:
         start = time.perf_counter()
         ended({str(seed): work(partial(noted, seed)) for seed in range(2)}, Slow())
         assert len(seconds) == 6
-        assert 0.5 * 0.01 * 24 < sum(seconds) < time.perf_counter() - start
+        assert 0.5 * 0.01 * 24 < sum(seconds) < 1.5 * (time.perf_counter() - start)  # waiting overlaps others' work
 
     def test_the_next_begins_when_one_has_ended(self) -> None:
         at_work: list[str] = []
