@@ -30,7 +30,10 @@ from tiny_cifar import tiny_cifar
 ROOT = Path(__file__).parents[1]
 CPU = Setting("cpu", None, small=True)
 # pytest's own threads do nothing that a child would wait for
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,  # they start processes
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
 def yields_then_fails(setting: Setting) -> Iterator[Result]:
@@ -153,7 +156,6 @@ def test_sections_fit_into_eight_minutes_and_have_tables() -> None:
     assert set(gpu_tables.TABLES) == set(SECTIONS)
 
 
-@pytest.mark.slow
 def test_the_measurement_of_a_gpu_runs_with_a_cpu_in_its_place(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": "src", "KINETO_LOG_LEVEL": "99", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--small", "--out", str(tmp_path)]

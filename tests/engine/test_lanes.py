@@ -395,6 +395,7 @@ def test_captured_steps_side_by_side_are_those_of_each_by_itself(
         assert found[key].result == finish(trained(tmp_path / f"alone {key}", ord(key), spec))
 
 
+@pytest.mark.gpu
 @CUDA
 class TestOnAGpu:
     def test_each_has_its_stream_and_generator(self) -> None:

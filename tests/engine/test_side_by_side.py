@@ -73,6 +73,7 @@ def check(spec: str, **fields: Any) -> None:
         assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow  # it trains many methods
 @pytest.mark.parametrize(
     "spec",
     ["ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "term(base='logit-adjusted', t=0.1)"],

@@ -15,7 +15,7 @@ from longtail import functional
 from longtail.functional import gpu, launch
 from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy
 
-pytestmark = QUIET
+pytestmark = [QUIET, pytest.mark.slow]  # the interpreter of kernels is NumPy
 __all__ = ["kernels"]
 Loss = Callable[[Tensor, Tensor], Tensor]
 

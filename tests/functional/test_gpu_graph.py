@@ -9,7 +9,10 @@ from torch import Tensor
 from longtail import losses
 from longtail.facts.schedules import linear
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: CUDA graphs")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: CUDA graphs"),
+]
 COUNTS = [1000 // (j + 1) for j in range(100)]
 
 

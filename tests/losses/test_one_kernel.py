@@ -18,7 +18,7 @@ from longtail import losses
 from longtail.facts.schedules import switch
 from longtail.losses.one_kernel import OneKernel
 
-pytestmark = QUIET
+pytestmark = [QUIET, pytest.mark.slow]  # the interpreter of kernels is NumPy
 __all__ = ["kernels"]
 NAMES = [name for name, case in CASES.items() if issubclass(case.loss, OneKernel)]
 ASKED = list(itertools.product(
