@@ -43,6 +43,7 @@ def write(name: str, tables: Path, folder: Path) -> Path:
     chosen = [row for row in read if sizes[row[-1]] >= least]
     random.Random(0).shuffle(chosen)
     head = [*(f"x{i}" for i in range(len(read[0]) - 1)), "label"]
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{rows}.csv"
     lines = [head, *([*row[:-1], f"c{row[-1]}"] for row in chosen[:rows])]
     path.write_text("\n".join(map(",".join, lines)) + "\n")

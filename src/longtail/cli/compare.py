@@ -45,7 +45,8 @@ def compare(
 
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """
-    workers = _early_workers(seeds * (1 + methods.count(",")), jobs, device, out or Path("runs", Path(data).stem))
+    folder = out or Path("runs", Path(data).stem)
+    workers = _early_workers(seeds * (1 + methods.count(",")), jobs, device, folder) if _is_there(data) else 0
     with subprocesses.early_workers(workers, "longtail.comparison.execute"):
         from longtail.cli import comparison_output, plan_output, progress
         from longtail.comparison import compare_prepared, prepare
@@ -71,6 +72,11 @@ def compare(
         files = f"Files: {prepared.out}/comparison.json, .csv, .md{picture}"
         comparison_output.console().print(visible(files), style="dim", markup=False)
     return 0 if result.ok else 1
+
+
+def _is_there(data: str) -> bool:
+    """Whether DATA can be read, as far as its name says: a mistyped one is refused without waiting for workers."""
+    return data in ("digits", "cifar10", "cifar100") or Path(data).exists()
 
 
 def _early_workers(trainings: int, jobs: int | None, device: str, out: Path) -> int:
