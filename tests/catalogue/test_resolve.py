@@ -17,7 +17,7 @@ BAD = {
     "zzzz": "unknown method 'zzzz'; see longtail methods",
     "LDAM": "unknown method 'LDAM'",
     "ldam-drw(scal=20)": r"no knob 'scal'; did you mean 'scale'\? it accepts ldam-drw\(max_margin=0.5, scale=30.0",
-    "ldam(zzz=1)": r"has no knob 'zzz'; it accepts ldam\(max_margin=0.5, scale=30.0\)",
+    "ldam(zzz=1)": r"has no knob 'zzz'; it accepts ldam\(max_margin=0.5, scale=30.0, exponent",
     "ce(tau=1)": "has no knob 'tau'; it accepts ce without knobs",
     "ldam(max_margin=-0.1)": "max_margin must be >= 0, got -0.1",
     "ldam(scale=0)": "scale must be > 0, got 0",

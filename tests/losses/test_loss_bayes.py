@@ -96,6 +96,10 @@ INCONSISTENT = {
     "adaptive and adjusted": L.PairwiseLoss(COUNTS, margin=PI**-0.25),
     "equalised, F = pi": L.PairwiseLoss(delta=PI, alpha=1.0, margin=PI.log()),
     "VS": L.VSLoss(COUNTS),
+    "equalised, F = n / n_max": L.PairwiseLoss(delta=PI / PI.max(), alpha=1.0, margin=(PI / PI.max()).log()),
+    "VS, weights pi^-0.15": L.VSLoss(COUNTS, gamma=0.0, class_weight=PI**-0.15),
+    "least squares": L.LeastSquaresLoss(),
+    "binary hinge": L.BinaryHingeLoss(),
     "LA and weights 1 / pi": L.LogitAdjustedLoss(COUNTS, class_weight="inverse"),
 }
 
