@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -56,7 +57,63 @@ def ldam(y: int, max_margin: float = 0.5, scale: float = 30.0) -> float:
     return nll([scale * (z - margin * (j == y)) for j, z in enumerate(LOGITS[y])], y)
 
 
+def lead(y: int) -> float:
+    return LOGITS[y][y] - max(v for j, v in enumerate(LOGITS[y]) if j != y)
+
+
+def maximum(y: int, less: float = 0.0) -> float:
+    minus, m = 0.6 - less, lead(y)
+    return nll([30 * (z - math.exp(-m - 1.5 * minus if m > 0 else m - minus) * (j == y))
+                for j, z in enumerate(LOGITS[y])], y)  # fmt: skip
+
+
+def margin(y: int) -> float:
+    return 0.5 * (5 / COUNTS[y]) ** 0.25
+
+
+def pairwise(y: int, delta: Callable[[int], float]) -> float:
+    z = LOGITS[y]
+    return math.log(1 + sum(math.exp(delta(k) + z[k] - z[y]) for k in range(3) if k != y))
+
+
+def scaled(y: int, gamma: float, tau: float) -> float:
+    return nll([(n / 100) ** gamma * z + tau * math.log(n / 135) for n, z in zip(COUNTS, LOGITS[y], strict=True)], y)
+
+
+def log_prior(k: int) -> float:
+    return math.log(COUNTS[k] / 135)
+
+
+def quarter(y: int) -> float:
+    return (COUNTS[y] / 135) ** -0.25
+
+
+def binary(y: int) -> list[float]:
+    """1 - t_j z_j of every class."""
+    return [1 - (1 if j == y else -1) * z for j, z in enumerate(LOGITS[y])]
+
+
 EXPECTED = {
+    "m-drw": [nll([30 * (z - 0.5 * (j == y)) for j, z in enumerate(LOGITS[y])], y) for y in range(3)],
+    "ldam-hg": [max(margin(y) - lead(y), 0) for y in range(3)],
+    "ldam-hg-drs": [max(margin(y) - lead(y), 0) for y in range(3)],
+    "hg-drs": [max(0.5 - lead(y), 0) for y in range(3)],
+    "mm": [maximum(y) for y in range(3)],
+    "mm-drw": [maximum(y) for y in range(3)],
+    "mm-ldam-drw": [maximum(y, less=margin(y)) for y in range(3)],
+    "hinge": [sum(max(u, 0) for u in binary(y)) for y in range(3)],
+    "ls-svm": [sum(u**2 for u in binary(y)) for y in range(3)],
+    "adaptive": [pairwise(y, lambda k, y=y: quarter(y)) for y in range(3)],
+    "equalised": [pairwise(y, log_prior) for y in range(3)],
+    "equalised(shape='sqrt')": [pairwise(y, lambda k: log_prior(k) / 2) for y in range(3)],
+    "equalised(shape='relative')": [pairwise(y, lambda k: math.log(COUNTS[k] / 100)) for y in range(3)],
+    "logit-adjusted-adaptive": [
+        pairwise(y, lambda k, y=y: log_prior(k) - log_prior(y) + quarter(y)) for y in range(3)
+    ],
+    "cdt": [scaled(y, 0.2, 0.0) for y in range(3)],
+    "vs": [scaled(y, 0.3, 1.0) for y in range(3)],
+    "vs-tla-adrw": [scaled(y, 0.3, 1.0) for y in range(3)],
+    "logit-adjusted-threshold": [scaled(y, 0.0, 1.0) for y in range(3)],
     "ce": [nll(z, y) for y, z in enumerate(LOGITS)],
     "cb-rs": [nll(z, y) for y, z in enumerate(LOGITS)],
     "sqrt-rs": [nll(z, y) for y, z in enumerate(LOGITS)],
@@ -88,12 +145,41 @@ def test_the_loss_before_any_switch(key: str) -> None:
     assert losses(key) == pytest.approx(EXPECTED[key], rel=1e-9)
 
 
-@pytest.mark.parametrize("key", ["ce-drw", "focal-drw", "ldam-drw"])
+@pytest.mark.parametrize("key", ["ce-drw", "focal-drw", "ldam-drw", "m-drw", "mm-drw", "mm-ldam-drw"])
 def test_re_weighting_begins_at_epoch_160_of_200_with_effective_numbers(key: str) -> None:
     assert losses(key, 159 / 200) == pytest.approx(EXPECTED[key], rel=1e-9)
     weighted = [w * loss for w, loss in zip(effective(0.9999), EXPECTED[key], strict=True)]
     for epoch in (160, 180, 199):
         assert losses(key, epoch / 200) == pytest.approx(weighted, rel=1e-9)
+
+
+def test_vector_scaling_is_truncated_and_weighted_by_the_prior_to_minus_nu_from_epoch_160_of_200() -> None:
+    raw = [(n / 135) ** -0.15 for n in COUNTS]
+    late = [3 * w / sum(raw) * scaled(y, 0.0, 1.0) for y, w in enumerate(raw)]
+    assert losses("vs-tla-adrw", 159 / 200) == pytest.approx(EXPECTED["vs"], rel=1e-9)
+    assert losses("vs-tla-adrw", 160 / 200) == pytest.approx(late, rel=1e-9)
+
+
+def test_a_test_prior_enters_margins_weights_and_the_prior_of_the_scores() -> None:
+    test = (1, 4, 2)
+    ratios = [(m / n) ** 0.25 for m, n in zip(test, COUNTS, strict=True)]
+    expected = [nll([30 * (z - 0.5 * ratios[y] / max(ratios) * (j == y)) for j, z in enumerate(LOGITS[y])], y)
+                for y in range(3)]  # fmt: skip
+    assert losses(f"ldam(test_prior={test})") == pytest.approx(expected, rel=1e-9)
+    assert losses(f"ldam-drw(test_prior={test})", 0.79) == pytest.approx(expected, rel=1e-9)
+    weights = [w * m for w, m in zip(effective(), test, strict=True)]
+    found = losses(f"ldam-drw(test_prior={test})", 0.8)
+    assert found == pytest.approx([w * loss for w, loss in zip(weights, expected, strict=True)], rel=1e-9)
+    prior = method(f"ldam-drw(test_prior={test})").prior
+    assert prior is not None
+    assert prior(DATA.class_counts).tolist() == pytest.approx([n * w for n, w in zip(COUNTS, weights, strict=True)])
+    why = method("ldam(test_prior=(1, 2))").refuses(DATA)
+    assert why == "method 'ldam' needs 3 numbers in test_prior, one per class, got 2; order them as the classes are"
+
+
+def test_binary_vector_scaling_refuses_three_classes() -> None:
+    why = method("vs(binary=True)").refuses(DATA)
+    assert why == "method 'vs' with binary=True is for two classes, got 3; leave binary out"
 
 
 def test_the_papers_text_has_inverse_frequencies() -> None:
@@ -112,16 +198,20 @@ def test_the_rarest_class_has_the_margin_of_a_half() -> None:
     assert margins == pytest.approx([0.5 * (5 / n) ** 0.25 for n in COUNTS], rel=1e-9)
 
 
-@pytest.mark.parametrize("key", ["ldam", "ldam-drw"])
+COSINE = ("ldam", "ldam-drw", "m-drw", "mm", "mm-drw", "mm-ldam-drw")
+HINGES = ("ldam-hg", "ldam-hg-drs", "hg-drs")
+
+
+@pytest.mark.parametrize("key", [*COSINE, *HINGES])
 def test_margins_stand_on_a_cosine_head_and_the_scale_in_the_scores(key: str) -> None:
     learner, _ = built(key)
     assert isinstance(learner.network.head, CosineClassifier)
     logits = learner.network(DATA.inputs).logits.detach()
     assert float(logits.abs().max()) <= 1 + 1e-6
-    assert torch.allclose(learner.predict(DATA.inputs), 30 * logits)
+    assert torch.allclose(learner.predict(DATA.inputs), (30 if key in COSINE else 1) * logits)
 
 
-@pytest.mark.parametrize("key", sorted(set(EXPECTED) - {"ldam", "ldam-drw"}))
+@pytest.mark.parametrize("key", sorted(set(EXPECTED) - {*COSINE, *HINGES}))
 def test_all_others_have_a_linear_head(key: str) -> None:
     learner, _ = built(key)
     assert type(learner.network.head) is nn.Linear
@@ -174,6 +264,12 @@ EFFECTIVE = [n * w / sum(m * v for m, v in zip(COUNTS, effective(), strict=True)
         ("ce-drs", 159 / 200, AS_THEY_ARE),
         ("ce-drs", 160 / 200, [1 / 3] * 3),
         ("ce-drs(at=0.5)", 0.5, [1 / 3] * 3),
+        ("ldam-hg", 0.9, AS_THEY_ARE),
+        *(
+            (key, at, shares)
+            for key in ("hg-drs", "ldam-hg-drs")
+            for at, shares in ((0.79, AS_THEY_ARE), (0.8, [1 / 3] * 3))
+        ),
     ],
 )
 def test_what_an_epoch_visits(spec: str, progress: float, expected: list[float]) -> None:
