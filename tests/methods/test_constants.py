@@ -111,8 +111,8 @@ EXPECTED = {
         pairwise(y, lambda k, y=y: log_prior(k) - log_prior(y) + quarter(y)) for y in range(3)
     ],
     "cdt": [scaled(y, 0.2, 0.0) for y in range(3)],
-    "vs": [scaled(y, 0.3, 1.0) for y in range(3)],
-    "vs-tla-adrw": [scaled(y, 0.3, 1.0) for y in range(3)],
+    "vs": [scaled(y, 0.15, 1.0) for y in range(3)],
+    "vs-tla-adrw": [scaled(y, 0.15, 1.0) for y in range(3)],
     "logit-adjusted-threshold": [scaled(y, 0.0, 1.0) for y in range(3)],
     "ce": [nll(z, y) for y, z in enumerate(LOGITS)],
     "cb-rs": [nll(z, y) for y, z in enumerate(LOGITS)],
