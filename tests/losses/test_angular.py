@@ -16,6 +16,7 @@ from longtail import functional
 from longtail.facts.types import Outputs
 from longtail.functional.angular import TIMES
 from longtail.methods import method
+from longtail.models import build
 
 TIMES_ = list(TIMES)
 
@@ -95,6 +96,11 @@ def test_the_method_anneals_from_plain_training_to_the_margin(m: int) -> None:
         found = criterion(outputs, y, None, torch.tensor(progress))
         assert found.tolist() == pytest.approx(expected, rel=1e-3)
         assert torch.equal(criterion(outputs, y, torch.full((5,), 2.0), torch.tensor(progress)), 2 * found)
+
+
+def test_a_wide_resnet_has_a_head_without_bias_too() -> None:
+    network = build("wide_resnet", input_shape=(3, 32, 32), num_classes=3, head_args={"bias": False}, depth=10)
+    assert network.head.bias is None
 
 
 def test_one_time_the_angle_is_cross_entropy() -> None:
