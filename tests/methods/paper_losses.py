@@ -1,4 +1,4 @@
-"""The losses of one example of each class as the papers write them, in plain loops: what each method is checked with."""
+"""The losses of one example of each class as the papers write them, in plain loops: what methods are checked with."""
 
 from __future__ import annotations
 
