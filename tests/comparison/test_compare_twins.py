@@ -16,7 +16,7 @@ from tests.resealing import resealed
 import longtail as lt
 from longtail.comparison import compare, prepare
 from longtail.comparison.estimate import estimate
-from longtail.comparison.plan import plan, twin_of
+from longtail.comparison.plan import corrects_plain, plan, twin_of
 from longtail.engine import Recipe
 from longtail.methods import method
 from longtail.methods.registry import CATALOG
@@ -48,6 +48,22 @@ def specs(methods: Any, **changes: Any) -> list[str]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     out = tmp_path_factory.mktemp("twins") / "out"
     return run(out), out
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("ce", False),
+        ("ldam", False),
+        ("ce-threshold", True),
+        ("logit-adjusted-posthoc", True),
+        ("trees-posthoc", True),
+        ("logit-adjusted", False),
+        ("logit-adjusted-threshold", False),  # the network that it corrects is no plain training
+    ],
+)
+def test_what_only_corrects_plain_training(spec: str, expected: bool) -> None:
+    assert corrects_plain(method(spec), "supervised") == expected
 
 
 @pytest.mark.slow
@@ -196,7 +212,7 @@ class TestBaseline:
     @pytest.mark.parametrize(
         ("baseline", "line"),
         [
-            ("nothing", "baseline: unknown method 'nothing'; see longtail methods"),
+            ("zzzz", "baseline: unknown method 'zzzz'; see longtail methods"),
             ("quick", "baseline: unknown method 'quick'"),
             ("ldam-drw(scale=-1)", "baseline: scale must be > 0, got -1"),
             ("ce-threshold", "method 'ce-threshold' needs a validation part, got none; add"),

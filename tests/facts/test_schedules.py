@@ -16,6 +16,8 @@ EACH = {
     "linear(1.0, 3.0)": lambda e: 1 + 2 * e / EPOCHS,
     "cosine(0.4, 0.1)": lambda e: 0.1 + 0.3 * (1 + cos(pi * e / EPOCHS)) / 2,
     "cycle(0.1, 1.0, 5.0)": lambda e: 0.1 + 0.9 * (1 + cos(2 * pi * e / 40)) / 2,
+    "inverse(1000.0, 0.6, 45.0, 5.0)": lambda e: max(5.0, 1000 * (1 + 0.6 * e / EPOCHS) ** -45),
+    "inverse(10.0, 2.0, 1.0, 0.0)": lambda e: 10 / (1 + 2 * e / EPOCHS),
     "steps((0.8, 0.9), (1.0, 0.01, 0.0001))": lambda e: 1.0 if e < 160 else 0.01 if e < 180 else 0.0001,
     "warmup(5, 200)": lambda e: min(1.0, (e + 1) / 5),
 }

@@ -45,7 +45,7 @@ class Case:
     @property
     def shift_invariant(self) -> bool:
         """Whether a constant added to all logits changes nothing."""
-        return self.build().link == "softmax" and not isinstance(self.build(), L.VSLoss | L.CDTLoss)
+        return self.build().link == "softmax" and not isinstance(self.build(), L.VSLoss | L.CDTLoss | L.BinaryHingeLoss)
 
     @property
     def holds_margin(self) -> bool:
@@ -87,6 +87,14 @@ CASES: dict[str, Case] = {
     "ldam-s5": _case(
         L.LDAMLoss, partial(formulas.ldam, n=COUNTS, max_margin=0.3, scale=5.0), max_margin=0.3, scale=5.0
     ),
+    "ldam-test-prior": _case(
+        L.LDAMLoss,
+        partial(formulas.ldam, n=COUNTS, max_margin=0.5, scale=30.0, exponent=0.4, test=DELTA),
+        exponent=0.4,
+        test_prior=DELTA,
+    ),
+    "binary-hinge": _case(L.BinaryHingeLoss, formulas.binary_hinge),
+    "least-squares": _case(L.LeastSquaresLoss, formulas.binary_squares),
     "la": _case(L.LogitAdjustedLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.0)),
     "la-1.7": _case(L.LogitAdjustedLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.7), tau=1.7),
     "bal-softmax": _case(L.BalancedSoftmaxLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.0)),
@@ -141,10 +149,13 @@ ROWS = {
     "VSLoss": ["vs", "vs-0.1"],
     "CDTLoss": ["cdt"],
     "LDAMLoss": ["ldam", "ldam-s5"],
+    "LDAMLoss(test_prior=tensor)": ["ldam-test-prior"],
     "LDAMHingeLoss": ["ldam-hinge", "ldam-hinge-s3"],
     "UniformMarginLoss": ["uniform", "uniform-s5"],
     "MaximumMarginLoss": ["mm", "mm-s2"],
     "MaximumMarginLoss(ldam=True)": ["mm-ldam"],
+    "BinaryHingeLoss": ["binary-hinge"],
+    "LeastSquaresLoss": ["least-squares"],
     "FocalLoss": ["focal", "focal-0.5"],
     "ClassBalancedLoss": ["cb-softmax"],
     'ClassBalancedLoss(base="sigmoid")': ["cb-sigmoid"],

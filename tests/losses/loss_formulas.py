@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 Row = Sequence[float]
 OneLoss = Callable[[Row, int], float]
@@ -27,13 +28,13 @@ def logit_adjusted(z: Row, y: int, n: Row, tau: float) -> float:
     return cross_entropy([z_j + tau * math.log(n_j / sum(n)) for z_j, n_j in zip(z, n, strict=True)], y)
 
 
-def margins(n: Row, max_margin: float) -> list[float]:
-    roots = [n_j**-0.25 for n_j in n]
+def margins(n: Row, max_margin: float, exponent: float = 0.25, test: Row | None = None) -> list[float]:
+    roots = [(m_j / n_j) ** exponent for n_j, m_j in zip(n, test or [1.0] * len(n), strict=True)]
     return [max_margin * root / max(roots) for root in roots]
 
 
-def ldam(z: Row, y: int, n: Row, max_margin: float, scale: float) -> float:
-    delta = margins(n, max_margin)
+def ldam(z: Row, y: int, n: Row, max_margin: float, scale: float, **how: Any) -> float:
+    delta = margins(n, max_margin, **how)
     true = scale * (z[y] - delta[y])
     others = [scale * z_j for j, z_j in enumerate(z) if j != y]
     return log_sum_exp([true, *others]) - true
@@ -48,8 +49,34 @@ def runner_up(z: Row, y: int) -> float:
     return max(z_j for j, z_j in enumerate(z) if j != y)
 
 
-def hinge(z: Row, y: int, n: Row, max_margin: float, scale: float) -> float:
-    return scale * max(runner_up(z, y) - z[y] + margins(n, max_margin)[y], 0)
+def hinge(z: Row, y: int, n: Row, max_margin: float, scale: float, **how: Any) -> float:
+    return scale * max(runner_up(z, y) - z[y] + margins(n, max_margin, **how)[y], 0)
+
+
+def binary_hinge(z: Row, y: int) -> float:
+    return math.fsum(max(0.0, 1 - (1 if j == y else -1) * z_j) for j, z_j in enumerate(z))
+
+
+def binary_squares(z: Row, y: int) -> float:
+    return math.fsum((1 - (1 if j == y else -1) * z_j) ** 2 for j, z_j in enumerate(z))
+
+
+def binary_vector_scaling(z: Row, y: int, n: Row, gamma: float, tau: float) -> float:
+    k = 1 - y
+    shift = tau * (math.log(n[k] / sum(n)) - math.log(n[y] / sum(n)))
+    return math.log1p(math.exp(shift - (n[y] / max(n)) ** gamma * (z[y] - z[k])))
+
+
+def psi(theta: float, m: int) -> float:
+    k = min(int(m * theta / math.pi), m - 1)
+    return (-1) ** k * math.cos(m * theta) - 2 * k
+
+
+def l_softmax(h: Row, w: Sequence[Row], y: int, m: int, annealing: float) -> float:
+    z = [math.fsum(a * b for a, b in zip(w_j, h, strict=True)) for w_j in w]
+    length = math.hypot(*h) * math.hypot(*w[y])
+    own = length * psi(math.acos(z[y] / length), m)
+    return cross_entropy([(annealing * z_j + own) / (1 + annealing) if j == y else z_j for j, z_j in enumerate(z)], y)
 
 
 def maximum_margin(

@@ -76,6 +76,7 @@ CONSISTENT = {
     "balanced softmax": L.BalancedSoftmaxLoss(COUNTS),
     "VS(0, 1)": L.VSLoss(COUNTS, gamma=0.0, tau=1.0),
     "CE, inverse frequency": L.CrossEntropyLoss(COUNTS, class_weight="inverse"),
+    "TLA + ADRW at its end, tau + nu = 1": L.VSLoss(COUNTS, gamma=0.0, tau=0.6, class_weight=PI**-0.4),
     "pairwise, delta = pi": L.PairwiseLoss(COUNTS),
     "pairwise, delta = 1": L.PairwiseLoss(COUNTS, delta="ones"),
     "pairwise, delta = pi^1/2": L.PairwiseLoss(COUNTS, delta=PI.sqrt()),
@@ -96,6 +97,10 @@ INCONSISTENT = {
     "adaptive and adjusted": L.PairwiseLoss(COUNTS, margin=PI**-0.25),
     "equalised, F = pi": L.PairwiseLoss(delta=PI, alpha=1.0, margin=PI.log()),
     "VS": L.VSLoss(COUNTS),
+    "equalised, F = n / n_max": L.PairwiseLoss(delta=PI / PI.max(), alpha=1.0, margin=(PI / PI.max()).log()),
+    "TLA + ADRW at its end, nu = 0.4": L.VSLoss(COUNTS, gamma=0.0, class_weight=PI**-0.4),
+    "least squares": L.LeastSquaresLoss(),
+    "binary hinge": L.BinaryHingeLoss(),
     "LA and weights 1 / pi": L.LogitAdjustedLoss(COUNTS, class_weight="inverse"),
 }
 

@@ -27,12 +27,12 @@ def test_every_loss_keeps_the_contract_when_compiled(name: str) -> None:
 
 
 def test_every_loss_there_is_stands_in_the_table() -> None:
-    there = {getattr(losses, name) for name in losses.__all__} - {losses.Loss}
+    there = {getattr(losses, name) for name in losses.__all__} - {losses.Loss, losses.BinaryVSLoss}
     assert {CASES[name].loss for names in ROWS.values() for name in names} == there
 
 
-def test_only_vector_scaling_says_no_to_another_scale_of_the_mean() -> None:
-    """A constant added to all logits changes nothing, except where classes have factors of their own."""
+def test_only_vector_scaling_and_binary_losses_say_no_to_another_scale_of_the_mean() -> None:
+    """A constant added to all logits changes nothing, except where classes have factors or thresholds of their own."""
     z, y = batch()
     for name in NAMES:
         loss = CASES[name].build()

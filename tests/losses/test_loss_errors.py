@@ -25,6 +25,24 @@ BUILD: dict[str, tuple[Callable[[], Any], str]] = {
     "margin": (lambda: L.LDAMLoss(COUNTS, max_margin=-0.5), f"ValueError: max_margin must be >= 0, got -0.5{RANGE}"),
     "scale": (lambda: L.UniformMarginLoss(scale=0), f"ValueError: scale must be > 0, got 0{RANGE}"),
     "hinge scale": (lambda: L.LDAMHingeLoss(COUNTS, scale=-1), f"ValueError: scale must be > 0, got -1{RANGE}"),
+    "LDAM exponent": (lambda: L.LDAMLoss(COUNTS, exponent=-1), f"ValueError: exponent must be >= 0, got -1{RANGE}"),
+    "a test prior below 0": (
+        lambda: L.LDAMLoss(COUNTS, test_prior=[1, 1, 1, 1, -1]),
+        f"ValueError: test_prior must be >= 0, got -1.0{RANGE}",
+    ),
+    "a test prior of other classes": (
+        lambda: L.LDAMHingeLoss(COUNTS, test_prior=[0.5, 0.5]),
+        f"ValueError: test_prior must be 5 numbers, one per class, got shape (2,){ORDER}",
+    ),
+    "a test prior of zeros": (
+        lambda: L.LDAMLoss([3, 2], test_prior=[0, 0]),
+        "ValueError: test_prior must be > 0 for a class with training examples, got [0.0, 0.0]; pass the shares of the "
+        "classes in the test data, or leave it out",
+    ),
+    "binary VS of five classes": (
+        lambda: L.BinaryVSLoss(COUNTS),
+        "ValueError: class_counts of a BinaryVSLoss must be of two classes, got 5; use VSLoss for more",
+    ),
     "focal gamma": (lambda: L.FocalLoss(gamma=-1.0), f"ValueError: gamma must be >= 0, got -1.0{RANGE}"),
     "VS gamma": (lambda: L.VSLoss(COUNTS, gamma=-0.1), f"ValueError: gamma must be >= 0, got -0.1{RANGE}"),
     "VS tau": (lambda: L.VSLoss(COUNTS, tau=INF), f"ValueError: tau must be >= 0 and finite, got inf{RANGE}"),

@@ -12,6 +12,7 @@ import torch
 from tests.cases import cases
 from tests.losses.loss_cases import COUNTS, C, batch, soft
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from longtail import functional
 from longtail import losses as L
@@ -56,6 +57,19 @@ def times(factor: float, loss: L.Loss) -> Of:
     return Of(loss, "z", lambda z: z, factor)
 
 
+def relative_f(f: Tensor, by: Tensor | float = 0.0) -> dict[str, Any]:
+    """The equalised loss of F = f e^by: Delta_yk = log f_k + by."""
+    return {"delta": f.tolist(), "alpha": 1.0, "margin": (f.log() + by).tolist()}
+
+
+class Regression(nn.Module):
+    """The squared distance of z from targets 2 q - 1."""
+
+    def forward(self, z: Tensor, y: Tensor, **rest: Any) -> Tensor:
+        q = y if y.is_floating_point() else one_hot(y, C)
+        return (z - 2 * q + 1).square().sum(1).mean() + 4 * (q - q**2).sum() / len(z)
+
+
 CE = L.CrossEntropyLoss()
 CE30 = of_scaled(30.0, CE)
 CE_COUNTS = partial(L.CrossEntropyLoss, COUNTS)
@@ -64,6 +78,7 @@ LA, VS, CDT = (partial(loss, COUNTS) for loss in (L.LogitAdjustedLoss, L.VSLoss,
 LDAM, LDAM_HG = partial(L.LDAMLoss, COUNTS), partial(L.LDAMHingeLoss, COUNTS)
 UNIFORM, MM, FOCAL = L.UniformMarginLoss, L.MaximumMarginLoss, partial(L.FocalLoss, COUNTS)
 PAIRWISE, CB = partial(L.PairwiseLoss, COUNTS), partial(L.ClassBalancedLoss, COUNTS)
+SQUARES = L.LeastSquaresLoss()
 ONES = {"delta": "ones", "alpha": 1.0}
 BALANCED = L.BalancedSoftmaxLoss(COUNTS)
 
@@ -96,6 +111,7 @@ TABLE: list[Row] = [
     (PAIRWISE(delta=[0.3] * C, alpha=1.0, margin=-1.2), PAIRWISE(**ONES, margin=-1.2), "equal delta cancel in Delta"),
     (PAIRWISE(delta=[1.0] * C, alpha=1.0, margin=0.0), CE, "equalised with F = 1: log F is 0"),
     (L.PairwiseLoss(delta=[1.0] * C, alpha=1.0, margin=0.7), UNIFORM(margin=0.7, scale=1.0), "one margin for all"),
+    (PAIRWISE(**relative_f(N / N.max())), PAIRWISE(**relative_f(PI, by=-LOG_PI.max())), "n / n_max is pi / pi_max"),
     #
     # margins
     (LDAM(max_margin=0.0), CE30, "no margin"),
@@ -103,11 +119,21 @@ TABLE: list[Row] = [
     (LDAM(scale=7.0, max_margin=0.3), of_scaled(7.0, LDAM(scale=1.0, max_margin=2.1)), "s (z - m) = s z - s m"),
     (LDAM_HG(scale=7.0, max_margin=0.3), of_scaled(7.0, LDAM_HG(max_margin=2.1)), "s (z - m) = s z - s m"),
     (LDAM_HG(scale=7.0), times(7.0, LDAM_HG()), "the hinge is linear in s"),
+    (LDAM_HG(exponent=0.0, max_margin=0.4), L.LDAMHingeLoss(EQUAL, max_margin=0.4), "n^0 is 1: HG, one margin"),
+    (LDAM(exponent=0.0, max_margin=0.3), UNIFORM(margin=0.3), "n^0 is 1: one margin"),
+    (LDAM(exponent=0.0, max_margin=0.3, **DRW), UNIFORM(COUNTS, margin=0.3, **DRW), "n^0 is 1: LDAM-DRW is M-DRW"),
+    (LDAM(test_prior=[7.0] * C), LDAM(), "n'_j is the same in every class"),
+    (LDAM(test_prior=COUNTS), LDAM(exponent=0.0), "n' = n: every ratio is 1"),
+    (LDAM(test_prior=N.sqrt()), LDAM(exponent=0.125), "n^(1/2) / n = n^(-1/2)"),
     (MM(delta_minus=800.0), CE30, "exp(-800) is 0"),
     (MM(COUNTS, delta_minus=800.0, ldam=True), CE30, "exp(-800 + 1/2) is 0"),
     (L.LDAMLoss(EQUAL, max_margin=0.3), UNIFORM(margin=0.3), "equal counts: one margin"),
     (L.LDAMLoss(EQUAL, max_margin=0.3, **DRW), UNIFORM(EQUAL, margin=0.3, **DRW), "equal counts: LDAM-DRW is M-DRW"),
+    (MM(EQUAL, delta_minus=0.9, ldam=True, **DRW), MM(delta_minus=0.4), "equal counts: MM-LDAM-DRW is MM"),
     (MM(EQUAL, delta_minus=0.9, ldam=True), MM(delta_minus=0.4), "equal counts: every margin of LDAM is 1/2"),
+    #
+    # one against the rest
+    (SQUARES, Regression(), "t^2 = 1: ridge regression on labels of 1 and -1, plus a constant for soft targets"),
     #
     # focal and class-balanced
     (FOCAL(gamma=0.0), CE, "the modulator is 1"),

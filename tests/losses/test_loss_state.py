@@ -61,7 +61,8 @@ def test_large_counts_stay_exact_in_the_state() -> None:
 def test_repr_says_what_was_chosen() -> None:
     loss = losses.LDAMLoss(COUNTS, max_margin=0.3, class_weight="effective", reweight=switch(0.8, 0.0, 1.0))
     assert repr(loss) == (
-        "LDAMLoss(5 classes, max_margin=0.3, scale=30.0, class_weight='effective', reweight=switch(0.8, 0.0, 1.0))"
+        "LDAMLoss(5 classes, max_margin=0.3, scale=30.0, exponent=0.25, test_prior=None, class_weight='effective', "
+        "reweight=switch(0.8, 0.0, 1.0))"
     )
     assert repr(losses.CrossEntropyLoss()) == "CrossEntropyLoss()"
     assert (

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from tests.methods.paper_losses import COUNTS, EXPECTED, LOGITS, effective, nll, scaled
 from torch import Tensor, nn
 
 from longtail.data import Examples, TrainingSet
@@ -14,10 +15,8 @@ from longtail.learners import SupervisedLearner
 from longtail.methods import method
 from longtail.models.heads import CosineClassifier
 
-COUNTS = (100, 30, 5)
 TARGETS = torch.repeat_interleave(torch.arange(3), torch.tensor(COUNTS))
 DATA = Examples(torch.randn(135, 4, generator=torch.Generator().manual_seed(0)), TARGETS, ("a", "b", "c"))
-LOGITS = [[0.3, -0.2, 0.9], [0.1, 0.8, -0.5], [-0.7, 0.2, 0.4]]
 
 
 def built(spec: str, epochs: int = 200) -> tuple[SupervisedLearner, Examples]:
@@ -37,63 +36,46 @@ def losses(spec: str, progress: float = 0.0) -> list[float]:
     return found.tolist()
 
 
-def nll(z: list[float], y: int) -> float:
-    return math.log(sum(math.exp(v) for v in z)) - z[y]
-
-
-def effective(beta: float = 0.9999) -> list[float]:
-    raw = [(1 - beta) / (1 - beta**n) for n in COUNTS]
-    return [3 * w / sum(raw) for w in raw]
-
-
-def softplus(z: float) -> float:
-    return math.log1p(math.exp(z))
-
-
-def ldam(y: int, max_margin: float = 0.5, scale: float = 30.0) -> float:
-    margins = [n**-0.25 for n in COUNTS]
-    margin = max_margin * margins[y] / max(margins)
-    return nll([scale * (z - margin * (j == y)) for j, z in enumerate(LOGITS[y])], y)
-
-
-EXPECTED = {
-    "ce": [nll(z, y) for y, z in enumerate(LOGITS)],
-    "cb-rs": [nll(z, y) for y, z in enumerate(LOGITS)],
-    "sqrt-rs": [nll(z, y) for y, z in enumerate(LOGITS)],
-    "ce-drs": [nll(z, y) for y, z in enumerate(LOGITS)],
-    "ce-drw": [nll(z, y) for y, z in enumerate(LOGITS)],
-    "sigmoid-ce": [sum(softplus(-v if j == y else v) for j, v in enumerate(z)) for y, z in enumerate(LOGITS)],
-    "focal": [(1 - math.exp(-nll(z, y))) ** 2 * nll(z, y) for y, z in enumerate(LOGITS)],
-    "focal-drw": [(1 - math.exp(-nll(z, y))) ** 2 * nll(z, y) for y, z in enumerate(LOGITS)],
-    "cb-ce": [w * nll(z, y) for y, (z, w) in enumerate(zip(LOGITS, effective(), strict=True))],
-    "cb-focal": [
-        w * sum(
-            (1 - math.exp(-softplus(-v if j == y else v))) * softplus(-v if j == y else v) for j, v in enumerate(z)
-        )
-        for y, (z, w) in enumerate(zip(LOGITS, effective(), strict=True))
-    ],
-    "ldam": [ldam(y) for y in range(3)],
-    "ldam-drw": [ldam(y) for y in range(3)],
-    "logit-adjusted": [nll([v + math.log(n / 135) for v, n in zip(z, COUNTS, strict=True)], y)
-                       for y, z in enumerate(LOGITS)],
-    "balanced-softmax": [
-        -math.log(COUNTS[y] * math.exp(z[y]) / sum(n * math.exp(v) for v, n in zip(z, COUNTS, strict=True)))
-        for y, z in enumerate(LOGITS)
-    ],
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("key", EXPECTED)
 def test_the_loss_before_any_switch(key: str) -> None:
     assert losses(key) == pytest.approx(EXPECTED[key], rel=1e-9)
 
 
-@pytest.mark.parametrize("key", ["ce-drw", "focal-drw", "ldam-drw"])
+@pytest.mark.parametrize("key", ["ce-drw", "focal-drw", "ldam-drw", "m-drw", "mm-drw", "mm-ldam-drw"])
 def test_re_weighting_begins_at_epoch_160_of_200_with_effective_numbers(key: str) -> None:
     assert losses(key, 159 / 200) == pytest.approx(EXPECTED[key], rel=1e-9)
     weighted = [w * loss for w, loss in zip(effective(0.9999), EXPECTED[key], strict=True)]
     for epoch in (160, 180, 199):
         assert losses(key, epoch / 200) == pytest.approx(weighted, rel=1e-9)
+
+
+def test_vector_scaling_is_truncated_and_weighted_by_the_prior_to_minus_nu_from_epoch_160_of_200() -> None:
+    raw = [(n / 135) ** -0.15 for n in COUNTS]
+    late = [3 * w / sum(raw) * scaled(y, 0.0, 1.0) for y, w in enumerate(raw)]
+    assert losses("vs-tla-adrw", 159 / 200) == pytest.approx(EXPECTED["vs"], rel=1e-9)
+    assert losses("vs-tla-adrw", 160 / 200) == pytest.approx(late, rel=1e-9)
+
+
+def test_a_test_prior_enters_margins_weights_and_the_prior_of_the_scores() -> None:
+    test = (1, 4, 2)
+    ratios = [(m / n) ** 0.25 for m, n in zip(test, COUNTS, strict=True)]
+    expected = [nll([30 * (z - 0.5 * ratios[y] / max(ratios) * (j == y)) for j, z in enumerate(LOGITS[y])], y)
+                for y in range(3)]  # fmt: skip
+    assert losses(f"ldam(test_prior={test})") == pytest.approx(expected, rel=1e-9)
+    assert losses(f"ldam-drw(test_prior={test})", 0.79) == pytest.approx(expected, rel=1e-9)
+    weights = [w * m for w, m in zip(effective(), test, strict=True)]
+    found = losses(f"ldam-drw(test_prior={test})", 0.8)
+    assert found == pytest.approx([w * loss for w, loss in zip(weights, expected, strict=True)], rel=1e-9)
+    prior = method(f"ldam-drw(test_prior={test})").prior
+    assert prior is not None
+    assert prior(DATA.class_counts).tolist() == pytest.approx([n * w for n, w in zip(COUNTS, weights, strict=True)])
+    why = method("ldam(test_prior=(1, 2))").refuses(DATA)
+    assert why == "method 'ldam' needs 3 numbers in test_prior, one per class, got 2; order them as the classes are"
+
+
+def test_binary_vector_scaling_refuses_three_classes() -> None:
+    why = method("vs(binary=True)").refuses(DATA)
+    assert why == "method 'vs' with binary=True is for two classes, got 3; leave binary out"
 
 
 def test_the_papers_text_has_inverse_frequencies() -> None:
@@ -112,16 +94,20 @@ def test_the_rarest_class_has_the_margin_of_a_half() -> None:
     assert margins == pytest.approx([0.5 * (5 / n) ** 0.25 for n in COUNTS], rel=1e-9)
 
 
-@pytest.mark.parametrize("key", ["ldam", "ldam-drw"])
+COSINE = ("ldam", "ldam-drw", "m-drw", "mm", "mm-drw", "mm-ldam-drw")
+HINGES = ("ldam-hg", "ldam-hg-drs", "hg-drs")
+
+
+@pytest.mark.parametrize("key", [*COSINE, *HINGES])
 def test_margins_stand_on_a_cosine_head_and_the_scale_in_the_scores(key: str) -> None:
     learner, _ = built(key)
     assert isinstance(learner.network.head, CosineClassifier)
     logits = learner.network(DATA.inputs).logits.detach()
     assert float(logits.abs().max()) <= 1 + 1e-6
-    assert torch.allclose(learner.predict(DATA.inputs), 30 * logits)
+    assert torch.allclose(learner.predict(DATA.inputs), (30 if key in COSINE else 1) * logits)
 
 
-@pytest.mark.parametrize("key", sorted(set(EXPECTED) - {"ldam", "ldam-drw"}))
+@pytest.mark.parametrize("key", sorted(set(EXPECTED) - {*COSINE, *HINGES}))
 def test_all_others_have_a_linear_head(key: str) -> None:
     learner, _ = built(key)
     assert type(learner.network.head) is nn.Linear
@@ -174,6 +160,12 @@ EFFECTIVE = [n * w / sum(m * v for m, v in zip(COUNTS, effective(), strict=True)
         ("ce-drs", 159 / 200, AS_THEY_ARE),
         ("ce-drs", 160 / 200, [1 / 3] * 3),
         ("ce-drs(at=0.5)", 0.5, [1 / 3] * 3),
+        ("ldam-hg", 0.9, AS_THEY_ARE),
+        *(
+            (key, at, shares)
+            for key in ("hg-drs", "ldam-hg-drs")
+            for at, shares in ((0.79, AS_THEY_ARE), (0.8, [1 / 3] * 3))
+        ),
     ],
 )
 def test_what_an_epoch_visits(spec: str, progress: float, expected: list[float]) -> None:

@@ -176,6 +176,8 @@ def changed(knob: knobs.Declared) -> Any:
         return another_base(knob.rule, knob.default)
     if isinstance(knob.rule, knobs.Choice):
         return next(word for word in knob.rule.words if word != knob.default)
+    if isinstance(knob.rule, knobs.Numbers):
+        return (3, 2, 1)
     if isinstance(knob.default, Schedule):
         return 2.0
     return knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
@@ -216,7 +218,7 @@ def test_methods_that_train_differently_have_different_texts() -> None:
         texts.setdefault(tuple(s.spec for s in method(key).stages(RECIPE)), []).append(key)
     shared = [sorted(keys) for keys in texts.values() if len(keys) > 1]
     assert sorted(shared) == [
-        ["balanced-softmax", "logit-adjusted"],
+        ["balanced-softmax", "logit-adjusted", "logit-adjusted-threshold"],
         ["ce", "ce-threshold", "logit-adjusted-posthoc"],
         ["logistic", "logistic-posthoc"],
         ["trees", "trees-posthoc"],

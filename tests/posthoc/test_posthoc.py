@@ -211,6 +211,21 @@ def test_on_gaussian_classes_the_tuned_tau_is_near_one_and_reaches_the_bayes_bal
     assert float((scores.argmax(1) == y).double().mean()) < float(bayes) - 0.1
 
 
+def test_a_tuned_rule_counts_from_the_tau_that_the_network_was_trained_with():
+    scores, targets = validation()
+    plain = TunedLogitAdjustment(COUNTS).fit(scores, targets)
+    adjusted = adjust_logits(scores, COUNTS, 1.0)  # the scores of a network of the logit-adjusted loss
+    rule = TunedLogitAdjustment(COUNTS, trained=1.0).fit(adjusted, targets)
+    assert float(rule.tau) == float(plain.tau)
+    torch.testing.assert_close(rule(adjusted), plain(scores), rtol=1e-5, atol=1e-5)
+    less = TunedLogitAdjustment(COUNTS, trained=1.0, taus=[0.25]).fit(adjusted, targets)
+    torch.testing.assert_close(less(adjusted), adjust_logits(scores, COUNTS, 0.25), rtol=1e-5, atol=1e-5)
+    masked = TunedLogitAdjustment([5, 0, 3], trained=1.0, taus=[0.5, 1.0], zero_count="mask")
+    assert masked.fit(torch.eye(3), torch.arange(3))(torch.eye(3))[:, 1].tolist() == [float("-inf")] * 3
+    with pytest.raises(ValueError, match="trained must be >= 0, got -1"):
+        TunedLogitAdjustment(COUNTS, trained=-1)
+
+
 def test_a_tuned_rule_is_saved_with_its_tau():
     scores, targets = validation()
     rule = TunedLogitAdjustment(COUNTS)

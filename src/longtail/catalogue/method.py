@@ -174,6 +174,7 @@ def one_stage(
     *,
     spec: str = SELF,
     head: str = "linear",
+    head_args: Mapping[str, Any] | None = None,
     draw: MakeDraw | None = None,
     prepare: Callable[[nn.Module], object] | None = None,
     no_decay: Iterable[str] = (),
@@ -185,7 +186,7 @@ def one_stage(
     Args:
         loss: class counts -> loss.
         spec: text of the training, by hand only where several methods share one training.
-        head: the network's classifier, "linear" or "cosine".
+        head: the network's classifier, "linear" or "cosine"; `head_args` its further arguments.
         draw: targets -> which rows an epoch visits; None visits each once.
         prepare: changes the fresh network (bias initialisation).
         no_decay: parameters of the network without weight decay.
@@ -196,7 +197,7 @@ def one_stage(
     def stages(recipe: Recipe) -> Sequence[Stage]:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             rows = data.labeled
-            network = recipe.network(rows, head)
+            network = recipe.network(rows, head, **(head_args or {}))
             if prepare is not None:
                 prepare(network)
             learner = SupervisedLearner(

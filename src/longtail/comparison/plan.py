@@ -184,3 +184,9 @@ def _planned(prepared: Prepared) -> Plan:
 def twin_of(method: Method, task: str) -> str:
     """Return the spec of the plain method of the same model; a plain method's is its own."""
     return method.twin or TASKS[task].reference
+
+
+def corrects_plain(one: Method, task: str) -> bool:
+    """Whether a method only corrects the scores of a plain training: of one that is its own twin."""
+    twin = twin_of(one, task)
+    return not one.retrains and twin_of(method(twin), task) == twin

@@ -16,7 +16,7 @@ from longtail.comparison.evidence.recall_intervals import recall_intervals, test
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
-from longtail.comparison.plan import Plan, Task
+from longtail.comparison.plan import Plan, Task, corrects_plain
 from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
 from longtail.facts.groups import groups
 from longtail.runs.outputs import group_counts
@@ -164,7 +164,11 @@ def _add_differences(
     }
     if (third := verdict_on_twins(differences)) is not None:
         summary["twins"] = {"sentence": third.sentence, "winners": list(third.winners), "losers": list(third.losers)}
-    posthoc = [row["method"] for row in rows if not row["retrains"] and row["method"] in predictions]
+
+    def corrects(spec: str) -> bool:
+        return corrects_plain(plan.method(spec), plan.task)
+
+    posthoc = [row["method"] for row in rows if corrects(row["method"]) and row["method"] in predictions]
     plain = next((spec for spec in (TASKS[plan.task].reference, plan.reference) if spec in predictions), "")
     if plain in posthoc:
         return

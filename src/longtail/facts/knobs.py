@@ -84,12 +84,29 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """Several numbers, one per class, each in `each`; None is valid where it is the default."""
+
+    each: Range
+
+    def __str__(self) -> str:
+        return f"numbers {self.each}, one per class"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError or TypeError, naming the knob, where the value breaks the rule."""
+        if not isinstance(value, tuple | list) or not value:
+            raise TypeError(f"{name} must be {self}, got {quoted(value)}; write {name}=(0.7, 0.2, 0.1)")
+        for number in value:
+            self.each.check(name, number)
+
+
+@dataclass(frozen=True)
 class Declared:
     """One knob as declared in a signature."""
 
     name: str
     default: Any
-    rule: Range | Choice | None
+    rule: Range | Choice | Numbers | None
     schedulable: bool = False
 
     @property
@@ -121,7 +138,7 @@ def declared(function: Callable[..., Any]) -> dict[str, Declared]:
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
         hint = hints.get(parameter.name, parameter.annotation)  # a composed signature has its own annotations
-        rule = next((r for r in _extras(hint) if isinstance(r, Range | Choice)), None)
+        rule = next((r for r in _extras(hint) if isinstance(r, Range | Choice | Numbers)), None)
         knobs[parameter.name] = Declared(parameter.name, parameter.default, rule, _admits(hint, Schedule))
     return knobs
 

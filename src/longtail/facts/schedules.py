@@ -135,6 +135,30 @@ class Cycle(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
+class Inverse(Schedule):
+    """max(low, start (1 + rate p)^-power): Caffe's learning-rate policy "inv", over progress."""
+
+    start: float
+    rate: float
+    power: float = 1.0
+    low: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rate < 0 or self.power < 0:
+            raise ValueError(
+                f"inverse needs rate >= 0 and power >= 0, got {self.rate} and {self.power}; write inverse(1000, 1, 3)"
+            )
+
+    def __call__(self, progress: float | Tensor) -> Any:
+        value = self.start * (1 + self.rate * progress) ** -self.power
+        return value.clamp(min=self.low) if isinstance(value, Tensor) else max(self.low, value)
+
+    def values(self) -> tuple[float, ...]:
+        return (self(0.0), self(1.0))
+
+
+@dataclass(frozen=True, repr=False)
 class Steps(Schedule):
     """Piecewise constant: values[0] before at[0], values[i + 1] from at[i] on."""
 
@@ -209,8 +233,8 @@ def _check_share(name: str, value: float) -> None:
 
 
 constant, switch, linear, cosine = Constant, Switch, Linear, Cosine
-cycle, steps, warmup = Cycle, Steps, Warmup
+cycle, inverse, steps, warmup = Cycle, Inverse, Steps, Warmup
 BY_NAME: dict[str, type[Schedule]] = {
-    s.__name__.lower(): s for s in (Constant, Switch, Linear, Cosine, Cycle, Steps, Warmup)
+    s.__name__.lower(): s for s in (Constant, Switch, Linear, Cosine, Cycle, Inverse, Steps, Warmup)
 }
 """Names of the schedules in spec strings."""

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from longtail.functional.adjusted import log_odds_against
-from longtail.functional.affine import relative_counts, vector_scaled
+from longtail.functional.affine import binary_vector_scaled, relative_counts, vector_scaled
+from longtail.functional.angular import angular_lowering, angular_margins
 from longtail.functional.candidates import candidate_likelihood, candidate_posterior
 from longtail.functional.contrast import nt_xent
 from longtail.functional.experts import expert_diversity, tail_temperature
@@ -14,12 +15,18 @@ from longtail.functional.hinge import hinge, lead
 from longtail.functional.margin import ldam, ldam_margins
 from longtail.functional.maximum_margin import example_margin, maximum_margins
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
+from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
 from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
 from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_adjusted, modulated
 
 __all__ = [
     "across",
+    "angular_lowering",
+    "angular_margins",
+    "binary_hinge",
+    "binary_squares",
+    "binary_vector_scaled",
     "candidate_likelihood",
     "candidate_posterior",
     "class_weighted",

@@ -1,13 +1,10 @@
 """Losses of C sigmoids, one per class, summed over classes. Per example; shapes as in `softmax`.
 
-With u_j = -z_j for the true class and z_j for every other, each term is a binary log-loss
-softplus(u_j) = -log sigmoid(-u_j). A soft target q takes pos_j = the term for u_j = -z_j and neg_j = the term
-for u_j = z_j as it is: sum_j q_j pos_j + (1 - q_j) neg_j, which is the mixture sum_k q_k l(z, k).
+With u_j as in `one_vs_rest`, each term is a binary log-loss softplus(u_j) = -log sigmoid(-u_j).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +15,7 @@ from torch import Tensor
 from longtail.functional import gpu
 from longtail.functional.closed_form import ClosedForm, Piece
 from longtail.functional.mixtures import IGNORE, Value, is_soft, widen
+from longtail.functional.one_vs_rest import mixed, summed
 
 _FAR = {torch.float32: 80.0, torch.float64: 700.0}
 """e^far is finite and e^-far counts as 0: processors are a hundred times slower with subnormal numbers."""
@@ -32,7 +30,7 @@ def sigmoid_cross_entropy(logits: Tensor, targets: Tensor, *, ignore_index: int 
     if gpu.runs(loss, logits, targets):
         return gpu.each(loss, logits, targets)
     z = widen(logits)
-    return _mixed(_log_loss, z, targets) if is_soft(targets) else loss(z, targets)
+    return mixed(_log_loss, z, targets) if is_soft(targets) else loss(z, targets)
 
 
 def sigmoid_focal(logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore_index: int = IGNORE) -> Tensor:
@@ -52,23 +50,11 @@ def sigmoid_focal(logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore
     if gpu.runs(loss, logits, targets):
         return gpu.each(loss, logits, targets)
     z = widen(logits)
-    return _mixed(loss.term, z, targets) if is_soft(targets) else loss(z, targets)
+    return mixed(loss.term, z, targets) if is_soft(targets) else loss(z, targets)
 
 
 def _log_loss(u: Tensor) -> Tensor:
     return F.softplus(u, threshold=40)  # past 40 the missing e^-u is below float64's rounding
-
-
-def _mixed(term: Callable[[Tensor], Tensor], z: Tensor, targets: Tensor) -> Tensor:
-    q = targets.to(z.dtype)
-    return (q * term(-z) + (q.sum(1, keepdim=True) - q) * term(z)).sum(1)
-
-
-def _summed(term: Callable[[Tensor], Tensor], z: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
-    ignored = targets == ignore_index
-    index = targets.masked_fill(ignored, 0).unsqueeze(1)
-    u = z.scatter_add(1, index, -2 * z.gather(1, index))  # z - 2 z is exact
-    return term(u).sum(1).masked_fill(ignored, 0)
 
 
 @dataclass(frozen=True)
@@ -80,7 +66,7 @@ class SigmoidCrossEntropy(ClosedForm):
 
     def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
         """By torch's softplus."""
-        return _summed(_log_loss, logits, targets, self.ignore_index)
+        return summed(_log_loss, logits, targets, self.ignore_index)
 
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
         """sum_j softplus(u_j) = sum_j relu(u_j) + log prod_j (1 + e_j), e_j = e^-|z_j|."""
@@ -114,7 +100,7 @@ class SigmoidFocal(ClosedForm):
 
     def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
         """By torch's softplus."""
-        return _summed(self.term, logits, targets, self.ignore_index)
+        return summed(self.term, logits, targets, self.ignore_index)
 
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
         """sum_j q_j^gamma L_j, L_j = softplus(u_j), q_j = sigmoid(u_j) = e^(u_j - L_j)."""

@@ -7,19 +7,23 @@ from longtail.losses.ldam import LDAMHingeLoss, LDAMLoss
 from longtail.losses.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
 from longtail.losses.loss import Loss
 from longtail.losses.maximum_margin import MaximumMarginLoss
+from longtail.losses.one_vs_rest import BinaryHingeLoss, LeastSquaresLoss
 from longtail.losses.pairwise import PairwiseLoss
 from longtail.losses.softmax import CrossEntropyLoss, FocalLoss
 from longtail.losses.uniform_margin import UniformMarginLoss
-from longtail.losses.vector_scaling import CDTLoss, VSLoss
+from longtail.losses.vector_scaling import BinaryVSLoss, CDTLoss, VSLoss
 
 __all__ = [
     "BalancedSoftmaxLoss",
+    "BinaryHingeLoss",
+    "BinaryVSLoss",
     "CDTLoss",
     "ClassBalancedLoss",
     "CrossEntropyLoss",
     "FocalLoss",
     "LDAMHingeLoss",
     "LDAMLoss",
+    "LeastSquaresLoss",
     "LogitAdjustedLoss",
     "Loss",
     "MaximumMarginLoss",

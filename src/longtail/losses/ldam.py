@@ -9,16 +9,20 @@ import torch
 from torch import Tensor
 
 from longtail import functional
-from longtail.facts.knobs import NonNegative, Positive
+from longtail.facts.knobs import NonNegative, NonNegativeFloat, Positive, Range
 from longtail.facts.types import Progress
 from longtail.functional.adjusted import Adjustment
 from longtail.losses.adjusted import Adjusted
+from longtail.losses.per_class import PerClass, per_class
 from longtail.losses.scaled import Scaled
 from longtail.losses.signature import Common
 
 
 class MarginPerClass(Scaled, ABC):
-    """A loss with margins Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4)."""
+    """A loss with margins Delta_j = max_margin r_j^exponent / max_k r_k^exponent, r_j = n'_j / n_j."""
+
+    exponent: float
+    test_prior: PerClass
 
     def __init__(
         self,
@@ -26,15 +30,36 @@ class MarginPerClass(Scaled, ABC):
         *,
         max_margin: NonNegative = 0.5,
         scale: Positive = 30.0,
+        exponent: NonNegativeFloat = 0.25,
+        test_prior: PerClass = None,
         **common: Unpack[Common],
     ) -> None:
-        super().__init__(class_counts, {"max_margin": max_margin, "scale": scale}, **common)
+        own = {"max_margin": max_margin, "scale": scale, "exponent": exponent, "test_prior": test_prior}
+        super().__init__(class_counts, own, **common)
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
         """Delta / max_margin, so that the margin may move with progress."""
         counts = self.counted(counts)
-        relative = functional.ldam_margins(counts, 1.0, zero_count=self.zero_count, dtype=torch.float64)
+        relative = functional.ldam_margins(
+            counts,
+            1.0,
+            exponent=self.exponent,
+            test_prior=self._test_prior(counts),
+            zero_count=self.zero_count,
+            dtype=torch.float64,
+        )
         return {"relative_margins": relative}
+
+    def _test_prior(self, counts: Tensor) -> Tensor | None:
+        if self.test_prior is None:
+            return None
+        prior = per_class("test_prior", self.test_prior, len(counts), Range(0, open_high=True), one_for_all=False)
+        if not bool((prior[counts > 0] > 0).any()):
+            raise ValueError(
+                f"test_prior must be > 0 for a class with training examples, got {prior.tolist()}; pass the shares of "
+                "the classes in the test data, or leave it out"
+            )
+        return prior
 
     def margins(self, like: Tensor, progress: Progress | None) -> Tensor:
         """Return Delta (C,)."""
@@ -55,11 +80,14 @@ class LDAMLoss(MarginPerClass, Adjusted):
         max_margin: >= 0, scheduled or not; the margin of the rarest class. 0.5 for small data, 0.3 for
             iNaturalist.
         scale: s > 0, scheduled or not; 30 in the released code, absent from the paper.
+        exponent: >= 0, in place of 1/4; 0 gives every class max_margin.
+        test_prior: n' (C,), where the test data have known class shares that are not uniform: Delta_j grows with
+            (n'_j / n_j)^(1/4). Numbers >= 0; only their ratios matter.
         common: as in `Loss`. With zero_count="mask" an empty class has no margin and is left out of the
             maximum.
 
     Reference: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS
-    2019, section 3.2, eq. 12-13.
+    2019, section 3.2, eq. 12-13; eq. 15 for the test prior.
     """
 
     def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
@@ -76,7 +104,7 @@ class LDAMHingeLoss(MarginPerClass):
     """l(z, y) = s max( max_{j != y} z_j - z_y + Delta_y, 0 ).
 
     Delta_j = max_margin n_j^(-1/4) / max_k n_k^(-1/4), as in `LDAMLoss`, whose loss is the smooth form of this
-    one. Equal counts give the plain hinge with one margin for all (HG). The gradient vanishes where every
+    one. `exponent=0` gives the hinge with one margin for all (HG). The gradient vanishes where every
     example leads by its margin. The hinge has no probability model of its own: `probabilities` is
     softmax(s z).
 
@@ -84,6 +112,7 @@ class LDAMHingeLoss(MarginPerClass):
         class_counts: n (C,).
         max_margin: >= 0, scheduled or not; the margin of the rarest class.
         scale: s > 0, scheduled or not. The paper does not say how it scales or normalises the logits here.
+        exponent, test_prior: as in `LDAMLoss`.
         common: as in `Loss`. With zero_count="mask" an empty class has no margin and is left out of the
             maximum.
 
@@ -97,9 +126,13 @@ class LDAMHingeLoss(MarginPerClass):
         *,
         max_margin: NonNegative = 0.5,
         scale: Positive = 1.0,
+        exponent: NonNegativeFloat = 0.25,
+        test_prior: PerClass = None,
         **common: Unpack[Common],
     ) -> None:
-        super().__init__(class_counts, max_margin=max_margin, scale=scale, **common)
+        super().__init__(
+            class_counts, max_margin=max_margin, scale=scale, exponent=exponent, test_prior=test_prior, **common
+        )
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """The hinge with the margins and the scale s of this progress."""

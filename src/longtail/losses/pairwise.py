@@ -14,11 +14,10 @@ from longtail.facts.counts import positive_counts
 from longtail.facts.knobs import Choice, Range
 from longtail.facts.types import Progress
 from longtail.losses.loss import Loss
-from longtail.losses.per_class import per_class
+from longtail.losses.per_class import PerClass, per_class
 from longtail.losses.signature import Common
 
 Delta = Annotated[str, Choice(("prior", "ones"), others=(Tensor, list, tuple, np.ndarray))] | Tensor | Sequence[float]
-PerClass = float | Tensor | Sequence[float] | None
 POSITIVE = Range(0, open_low=True, open_high=True)
 NON_NEGATIVE = Range(0, open_high=True)
 FINITE = Range(open_low=True, open_high=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from longtail.facts.arrays import as_dict, by_class
 from longtail.facts.knobs import Range
+
+PerClass = float | Tensor | Sequence[float] | None
 
 
 def per_class(name: str, value: Any, size: int | None, rule: Range, *, one_for_all: bool = True) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor
@@ -27,8 +27,9 @@ class VSLoss(Adjusted):
     Consistent for the balanced error at gamma = 0, tau = 1 only; gamma > 0 matters where the training set
     is fitted without error.
 
-    With gamma=switch(0.8, gamma, 0), reweight=switch(0.8, 0, 1) and class_weight=class_weights.power(n, nu) it is
-    VS + TLA + ADRW: the factor is truncated to 1 when the weights pi^-nu come in.
+    `BinaryVSLoss` is the paper's other form, for two classes. With gamma=switch(0.8, gamma, 0),
+    reweight=switch(0.8, 0, 1) and class_weight=class_weights.power(n, nu) it is VS + TLA + ADRW: the factor is
+    truncated to 1 when the weights pi^-nu come in.
 
     Args:
         class_counts: n (C,).
@@ -54,6 +55,47 @@ class VSLoss(Adjusted):
     def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
         """b = (n / n_max)^gamma, o = tau log pi."""
         return _adjustment(self, like, self.knob("gamma", progress), self.knob("tau", progress))
+
+
+class BinaryVSLoss(Loss):
+    """l(z, y) = log(1 + e^(o_k - o_y - b_y (z_y - z_k))), b_j = (n_j / n_max)^gamma, o = tau log pi, k the other class.
+
+    The form of `VSLoss` for two classes: one factor, the true class's, on the difference of the logits. It is
+    another loss than `VSLoss` of two classes, in which z_y and z_k have factors of their own; at gamma = 0 they agree.
+    Predict with argmax z.
+
+    Args:
+        class_counts: n (2,).
+        gamma: >= 0, scheduled or not.
+        tau: >= 0, scheduled or not.
+        common: as in `Loss`.
+
+    Raises:
+        ValueError: other than two classes.
+
+    Reference: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
+    2021, section 2.
+    """
+
+    def __init__(
+        self, class_counts: Any = None, *, gamma: NonNegative = 0.3, tau: NonNegative = 1.0, **common: Unpack[Common]
+    ) -> None:
+        super().__init__(class_counts, {"gamma": gamma, "tau": tau}, **common)
+
+    def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
+        """n / n_max and log pi."""
+        counts = self.counted(counts)
+        if len(counts) != 2:
+            raise ValueError(
+                f"class_counts of a BinaryVSLoss must be of two classes, got {len(counts)}; use VSLoss for more"
+            )
+        return _constants(counts, self.zero_count)
+
+    def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
+        """The logistic loss of the scaled and shifted lead of the true class."""
+        by = _adjustment(self, logits, self.knob("gamma", progress), self.knob("tau", progress))
+        factors, offsets = cast("tuple[Tensor, Tensor]", by[:2])
+        return functional.binary_vector_scaled(logits, targets, factors, offsets, ignore_index=self.ignore_index)
 
 
 class CDTLoss(Adjusted):

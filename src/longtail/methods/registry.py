@@ -17,14 +17,15 @@ from longtail.engine import Recipe
 from longtail.methods.decoupling import classifiers
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import ride
-from longtail.methods.margins import ldam
+from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.partial import cc, proden
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.semi import fixmatch
 from longtail.methods.steps import sam
-from longtail.methods.supervised import deferred, logit_adjustment, plain, resampling, reweighting
+from longtail.methods.supervised import deferred, logit_adjustment, pairwise, plain, resampling, reweighting
+from longtail.methods.supervised import vector_scaling as scaling
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,27 @@ CATALOG: dict[str, Builder] = {
     "focal-drw": deferred.focal_drw,
     "ldam": ldam.ldam,
     "ldam-drw": ldam.ldam_drw,
+    "m-drw": ldam.m_drw,
+    "ldam-hg": hinge.ldam_hg,
+    "hg-drs": hinge.hg_drs,
+    "ldam-hg-drs": hinge.ldam_hg_drs,
+    "mm": maximum.mm,
+    "mm-drw": maximum.mm_drw,
+    "mm-ldam-drw": maximum.mm_ldam_drw,
+    "l-softmax": angular.l_softmax,
+    "hinge": one_vs_rest.hinge,
+    "ls-svm": one_vs_rest.ls_svm,
     "logit-adjusted": logit_adjustment.logit_adjusted,
     "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
     "balanced-softmax": logit_adjustment.balanced_softmax,
     "ce-threshold": logit_adjustment.ce_threshold,
+    "logit-adjusted-threshold": logit_adjustment.logit_adjusted_threshold,
+    "adaptive": pairwise.adaptive,
+    "equalised": pairwise.equalised,
+    "logit-adjusted-adaptive": pairwise.logit_adjusted_adaptive,
+    "cdt": scaling.cdt,
+    "vs": scaling.vs,
+    "vs-tla-adrw": scaling.vs_tla_adrw,
     "absgd": robust.absgd,
     "absgd-decoupled": decoupled.absgd_decoupled,
     "abadam": abadam.abadam,

@@ -87,7 +87,8 @@ def build(
         nn.init.kaiming_normal_(classifier.weight)  # the code's rule for every Linear; its bias keeps torch's own
     if name == "wide_resnet" and isinstance(classifier, nn.Linear):
         nn.init.xavier_normal_(classifier.weight)
-        nn.init.zeros_(classifier.bias)
+        if classifier.bias is not None:
+            nn.init.zeros_(classifier.bias)
     network = Network(standardization(shape), body, classifier, precision)
     # the fastest layout of 3x3 convolutions on CPU and GPU alike; values and state_dict stay the same
     if name in RESIDUAL:

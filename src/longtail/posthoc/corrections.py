@@ -122,7 +122,12 @@ def normalize_tau(weight: Any, tau: float = 1.0) -> Any:
 def prior_offsets(log_prior: Tensor, tau: float) -> Tensor:
     """Return what is subtracted from the logits, tau log pi (C,); +inf for a masked class, whatever tau."""
     Range(0, open_high=True).check("tau", tau)
-    return torch.where(torch.isneginf(log_prior), torch.inf, tau * log_prior)
+    return prior_shift(log_prior, tau)
+
+
+def prior_shift(log_prior: Tensor, by: float) -> Tensor:
+    """Return `by` log pi (C,) for any number; +inf for a masked class."""
+    return torch.where(torch.isneginf(log_prior), torch.inf, by * log_prior)
 
 
 def subtract_offsets(logits: Tensor, offsets: Tensor) -> Tensor:

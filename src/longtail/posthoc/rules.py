@@ -13,7 +13,15 @@ from longtail.facts import checks
 from longtail.facts.counts import log_priors
 from longtail.facts.fixed_dtype import FixedDtype
 from longtail.facts.knobs import Choice, NonNegativeFloat, Range
-from longtail.posthoc.corrections import T, apply_to, as_tensor, checked_scores, prior_offsets, subtract_offsets
+from longtail.posthoc.corrections import (
+    T,
+    apply_to,
+    as_tensor,
+    checked_scores,
+    prior_offsets,
+    prior_shift,
+    subtract_offsets,
+)
 
 TAUS = tuple(round(0.05 * k, 2) for k in range(61))
 """0, 0.05, ..., 3: the default grid of a tuned tau."""
@@ -56,11 +64,13 @@ class LogitAdjustment(_Rule):
 class TunedLogitAdjustment(_Rule):
     """Post-hoc logit adjustment with tau chosen on validation data.
 
-    tau* = argmax over the grid of metric(argmax_j z_j - tau log pi_j); ties go to the smallest tau.
+    tau* = argmax over the grid of metric(argmax_j z_j - (tau - trained) log pi_j); ties go to the smallest tau.
 
     Args:
         counts, zero_count: see `adjust_logits`.
         taus: the grid, by default 0, 0.05, ..., 3.
+        trained: the tau of the loss that the network was trained with: the rule adds what is missing to the chosen
+            tau, or takes off what is too much. 0 for plain training.
         metric: "balanced_accuracy" (mean recall of the classes that the validation part has), "accuracy" or
             "macro_f1", as scikit-learn defines them.
 
@@ -72,18 +82,20 @@ class TunedLogitAdjustment(_Rule):
         counts: Any,
         *,
         taus: Sequence[float] = TAUS,
+        trained: NonNegativeFloat = 0.0,
         metric: Annotated[str, Choice(("balanced_accuracy", "accuracy", "macro_f1"))] = "balanced_accuracy",
         zero_count: str | float = "error",
     ) -> None:
         Choice(tuple(_METRICS)).check("metric", metric)
         if len(taus) == 0:
             raise ValueError("taus must hold at least one value, got none; leave it out for 0, 0.05, ..., 3")
+        Range(0, open_high=True).check("trained", trained)
         grid = tuple(sorted(float(tau) for tau in taus))
         for tau in grid:
             Range(0, open_high=True).check("taus", tau)
         log_prior = log_priors(counts, zero_count)
         super().__init__(torch.nan, torch.full_like(log_prior, torch.nan))
-        self.taus, self.metric = grid, metric
+        self.taus, self.trained, self.metric = grid, trained, metric
         self.log_prior: Tensor = log_prior
         self.fitted = False
 
@@ -113,11 +125,11 @@ class TunedLogitAdjustment(_Rule):
             raise ValueError(f"targets must be in [0, {classes}), got {wrong}; drop what has no label")
         best, chosen = -1.0, self.taus[0]
         for tau in self.taus:
-            value = _METRICS[self.metric](subtract_offsets(z, prior_offsets(self.log_prior, tau)), y)
+            value = _METRICS[self.metric](subtract_offsets(z, prior_shift(self.log_prior, tau - self.trained)), y)
             if value > best + 1e-12:  # a tie, although its sum may be rounded differently
                 best, chosen = value, tau
         self.tau.fill_(chosen)
-        self.offsets.copy_(prior_offsets(self.log_prior, chosen))
+        self.offsets.copy_(prior_shift(self.log_prior, chosen - self.trained))
         self.fitted = True
         return self
 
