@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from longtail.losses.class_balanced import ClassBalancedLoss
+from longtail.losses.equalised import SoftmaxEqualizationLoss
+from longtail.losses.influence import InfluenceBalancedLoss
 from longtail.losses.ldam import LDAMHingeLoss, LDAMLoss
 from longtail.losses.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
 from longtail.losses.loss import Loss
 from longtail.losses.maximum_margin import MaximumMarginLoss
 from longtail.losses.pairwise import PairwiseLoss
+from longtail.losses.smoothing import LabelAwareSmoothingLoss
 from longtail.losses.softmax import CrossEntropyLoss, FocalLoss
 from longtail.losses.uniform_margin import UniformMarginLoss
 from longtail.losses.vector_scaling import CDTLoss, VSLoss
@@ -18,12 +21,15 @@ __all__ = [
     "ClassBalancedLoss",
     "CrossEntropyLoss",
     "FocalLoss",
+    "InfluenceBalancedLoss",
     "LDAMHingeLoss",
     "LDAMLoss",
+    "LabelAwareSmoothingLoss",
     "LogitAdjustedLoss",
     "Loss",
     "MaximumMarginLoss",
     "PairwiseLoss",
+    "SoftmaxEqualizationLoss",
     "UniformMarginLoss",
     "VSLoss",
 ]
