@@ -61,7 +61,7 @@ class Mixer(nn.Module):
     ) -> None:
         super().__init__()
         self.places, self.place, self.kappa, self.tau = places, place, kappa, tau
-        self.register_buffer("counts", None if counts is None else counts.double().float(), persistent=False)
+        self.register_buffer("counts", None if counts is None else counts.float(), persistent=False)
 
     def change(self, mixed: Mixed) -> Mixture:
         """Return the change of the hidden values of a batch."""
@@ -72,9 +72,9 @@ class Mixer(nn.Module):
         partner = mixed.partner
         own = mixed.share.expand(len(partner))
         if self.counts is not None:
-            ratio = self.counts[targets] / self.counts[targets[partner]]
-            own = torch.where((ratio >= self.kappa) & (own < self.tau), 0.0, own)
-            own = torch.where((ratio <= 1 / self.kappa) & (1 - mixed.share < self.tau), 1.0, own)
+            n_a, n_b = self.counts[targets], self.counts[targets[partner]]
+            own = torch.where((n_b >= self.kappa * n_a) & (1 - mixed.share < self.tau), 1.0, own)
+            own = torch.where((n_a >= self.kappa * n_b) & (mixed.share < self.tau), 0.0, own)
         rows = torch.arange(len(partner), device=partner.device)
         weights = (weight, None if weight is None else weight[partner])
         return Pair(own, (targets, targets[partner]), weights, torch.where(own >= 0.5, rows, partner))

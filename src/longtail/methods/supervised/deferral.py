@@ -19,8 +19,9 @@ from longtail.learners import SupervisedLearner
 from longtail.methods.supervised.deferred import START, ClassWeight
 from longtail.methods.supervised.resampling import SAMPLERS, drawn_by
 
-Weighed = Annotated[Method, BaseMethod(("ce", "ldam"), ("shares", "criterion"), such=("ce", "label-smoothing"))]
-Drawn = Annotated[Method, BaseMethod(("ce", "ldam"), ("shares",), such=("ce", "label-smoothing"))]
+SUCH = ("ce", "label-smoothing")
+Weighed = Annotated[Method, BaseMethod(words=("ce", "ldam"), slots=("shares", "criterion"), such=SUCH)]
+Drawn = Annotated[Method, BaseMethod(words=("ce", "ldam"), slots=("shares",), such=SUCH)]
 Sampler = Annotated[str, Choice(tuple(SAMPLERS))]
 Rows = Annotated[int, Range(0, integer=True)]
 
