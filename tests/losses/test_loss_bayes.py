@@ -95,6 +95,8 @@ INCONSISTENT = {
     "adaptive margins": L.PairwiseLoss(COUNTS, delta="ones", alpha=1.0, margin=PI**-0.25),
     "adaptive and adjusted": L.PairwiseLoss(COUNTS, margin=PI**-0.25),
     "equalised, F = pi": L.PairwiseLoss(delta=PI, alpha=1.0, margin=PI.log()),
+    "label-aware smoothing": L.LabelAwareSmoothingLoss(COUNTS),
+    "softmax equalisation": L.SoftmaxEqualizationLoss(COUNTS, gamma=1.0),
     "VS": L.VSLoss(COUNTS),
     "LA and weights 1 / pi": L.LogitAdjustedLoss(COUNTS, class_weight="inverse"),
 }
