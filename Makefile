@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 # pytest rewrites the asserts of 270 modules: written once, not in every worker of every run
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast lint types docs bench check clean bin
+.PHONY: demo test test-fast lint types docs bench bench-gpu check clean bin
 
 demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits
 	$(BIN)/longtail compare
@@ -36,10 +36,11 @@ types: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp  ## regenerate the tables that README and docs take from the code
 	$(BIN)/python -m tests.documents
 
-bench: $(VENV)/dev.stamp  ## the quick benchmarks; results go to benchmarks/results/
-	OMP_NUM_THREADS=1 KINETO_LOG_LEVEL=99 $(BIN)/python -m benchmarks.losses --out benchmarks/results/losses-cpu.json
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sampling --repeats 3 --out benchmarks/results/sampling.json
-	$(BIN)/python -m benchmarks.intervals
+bench: $(VENV)/dev.stamp  ## all speeds that a CPU can measure, 50 minutes; interrupted, it goes on: make bench BENCH="--list"
+	$(BIN)/python -m benchmarks.all $(BENCH)
+
+bench-gpu: $(VENV)/dev.stamp  ## everything for a GPU, 8 minutes: make bench-gpu DATA=cifar10-lt-100.npz
+	KINETO_LOG_LEVEL=99 $(BIN)/python -m benchmarks.gpu --data $(DATA) $(BENCH)
 
 check: lint types test  ## what CI runs
 

@@ -11,7 +11,6 @@ are not tuned, which favours the others. Over ldam-drw only absgd is tuned; the 
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from itertools import product
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 
 import longtail as lt
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from benchmarks.score import balanced_accuracy
 from longtail.data import Splits, load
@@ -84,7 +84,7 @@ def tuned(splits: Splits, seeds: int, epochs: int | None, most: int | None) -> d
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__, "absgd-digits.json")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tuning", type=int, default=TUNING, help="seeds for each setting")
     parser.add_argument("--most", type=int, help="settings tried for each method; by default all")
@@ -92,7 +92,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="by default the recipe's")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--runs", type=Path, help="folder for the runs of the table; by default they are not kept")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/absgd-digits.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     start = time.perf_counter()
@@ -113,8 +112,7 @@ def main() -> None:
         "machine": facts(), "seeds": given.seeds, "tuning": choice, "verdict": found.summary["verdict"],
         "rows": [{k: row.get(k) for k in keep} for row in found.rows],
     }  # fmt: skip
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
     given.out.with_suffix(".md").write_text(table + "\n")
     print(f"{time.perf_counter() - start:.0f} s; {given.out} and .md")
 

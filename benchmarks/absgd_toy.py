@@ -13,8 +13,6 @@ nothing.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -25,6 +23,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from longtail.data import Splits, load
 from longtail.engine.default_recipe import default_recipe
@@ -151,10 +150,9 @@ def plot(panels: list[tuple[str, float, list[dict[str, Any]]]], out: Path) -> No
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__, "absgd-toy.json")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="of the sweeps; by default the recipe's")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/absgd-toy.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     start = time.perf_counter()
@@ -176,7 +174,7 @@ def main() -> None:
         "gamma": sweep(gammas, splits, given.seeds, given.epochs),
         "two stages": sweep(SCHEDULES, splits, given.seeds, given.epochs),
     }  # fmt: skip
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
     print(f"{time.perf_counter() - start:.0f} s; {given.out} and .svg")
 
 

@@ -15,8 +15,6 @@ step size says something else, so every T is a run of its own.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -27,6 +25,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor, nn
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from longtail.instance_weights import ABSGD
 
@@ -135,11 +134,10 @@ def plot(rows: list[dict[str, Any]], out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__, "convergence.json")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--lengths", default="1024,4096,16384,65536")
     parser.add_argument("--decay", type=float, default=DECAY, help="of the regulariser in the objective")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/convergence.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     start = time.perf_counter()
@@ -154,8 +152,7 @@ def main() -> None:
         "decay": given.decay,
     }
     result = {"machine": facts(), "seeds": given.seeds, "setting": setting, "rows": rows}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
     plot(rows, given.out.with_suffix(".svg"))
     print(f"{time.perf_counter() - start:.0f} s; {given.out} and .svg")
 

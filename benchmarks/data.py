@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 
 SIZE = 32
@@ -168,7 +169,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"images": im
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argument_parser(__doc__)
     parts = parser.add_subparsers(dest="part", required=True)
     made = {name: parts.add_parser(name) for name in PARTS}
     made["images"].add_argument("--images", type=int, default=60_000)
@@ -177,12 +178,9 @@ def main(arguments: list[str] | None = None) -> None:
     made["table"].add_argument("--seeds", type=int, default=1)
     for part in made.values():
         part.add_argument("--work", type=Path, help="where temporary files go")
-        part.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     result = {"machine": facts(), given.part: PARTS[given.part](given)}
-    if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.command import argument_parser, save
 from benchmarks.export_cifar import write
 from benchmarks.machine import facts
 from longtail.data import Part, Splits, load
@@ -149,14 +150,13 @@ def measured(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("part", choices=("choose", "test"))
     parser.add_argument("--tables", type=Path, required=True, help="folder of " + ", ".join(f"{t}.csv" for t in TABLES))
     parser.add_argument("--cifar", type=Path, required=True, help="folder with CIFAR-10's train-* and test-* parquet")
     parser.add_argument("--photos", type=Path, required=True, help="folder for the images, made where it is missing")
     parser.add_argument("--data", nargs="+", help="some of the data; by default all")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     candidates: dict[str, Candidate | None] = {**CANDIDATES}
@@ -186,13 +186,13 @@ def main() -> None:
             cells[name] = found
             seconds = time.perf_counter() - start
             result["seconds"] = round(result["seconds"] + seconds)
-            out.write_text(json.dumps(result, indent=1) + "\n")
+            save(out, result)
             shown = ", ".join(
                 f"{m} {100 * np.mean(r['balanced_accuracy']):.1f} ({np.mean(r['differ']):.1f})"
                 for m, r in found["methods"].items()
             )
             print(f"{seconds:5.0f} s {data}, {name}: {shown}", flush=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
+    save(out, result)
 
 
 if __name__ == "__main__":

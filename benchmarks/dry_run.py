@@ -8,7 +8,6 @@ and into a fresh folder. `ratio` is estimate / measured wall-clock time. Tables 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 
 BOUND = 1.5
@@ -81,11 +81,10 @@ def measured(arguments: list[str], scratch: Path) -> dict[str, float]:
 
 def main() -> None:
     """Print a line per case and repetition, and write all of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--tables", type=Path, default=Path("shared/data/tabular"), help="folder of mammography.csv")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="cases to measure")
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     results: dict[str, Any] = {}
     if given.out and given.out.exists():  # cases that are not measured now stay
@@ -107,7 +106,7 @@ def main() -> None:
                 "within": 1 / BOUND <= ratio <= BOUND,
             }  # fmt: skip
             if given.out:
-                given.out.write_text(json.dumps({**facts(), "bound": BOUND, "cases": results}, indent=2) + "\n")
+                save(given.out, {**facts(), "bound": BOUND, "cases": results})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A folder of real images: long-tailed CIFAR as PNG files, train/<class>/<row>.png and test/<class>/<row>.png.
+"""Long-tailed CIFAR as a folder of PNG files, train/<class>/<row>.png and test/<class>/<row>.png, or as one file.
 
 `python -m benchmarks.export_cifar --data-dir D --out FOLDER --ratio 100` writes the 12,406 training images that the
 field's counts choose from CIFAR-10 (seed 0, as `longtail compare cifar10` takes them) and all 10,000 test images.
+With `--out FILE.npz` they are one file of 36 MiB, which `python -m benchmarks.gpu` reads (`benchmarks/cifar_file.py`).
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks import cifar_file
 from longtail.data.read.cifar import SOURCES, cifar
 from longtail.data.splits import Part
 
 
 def export(name: str, data_dir: Path, out: Path, ratio: float) -> dict[str, int]:
-    """Writes both parts, pixel for pixel; how many images each has.
+    """Write both parts, pixel for pixel; return how many images each has.
 
     Raises:
-        ValueError: the folder is there already and not empty; or what `cifar` raises.
+        ValueError: the folder exists and is not empty; or what `cifar` raises.
     """
+    if out.suffix == ".npz":
+        splits = cifar(name, data_dir=data_dir, ratio=ratio)
+        cifar_file.write(splits, out)
+        return {"train": len(splits.train), "test": len(splits.test)}
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {str(out)!r} must be a new or an empty folder; choose another")
     splits = cifar(name, data_dir=data_dir, ratio=ratio)
@@ -47,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--name", choices=sorted(SOURCES), default="cifar10")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with train-*.parquet and test-*.parquet")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder, or FILE.npz")
     parser.add_argument("--ratio", type=float, default=100.0)
     given = parser.parse_args(arguments)
     try:

@@ -8,16 +8,14 @@ One line per repetition goes to a CSV; the same command goes on where it was int
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
-from pathlib import Path
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
 
 import longtail as lt
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from longtail.data import Examples, Splits
 
@@ -61,10 +59,9 @@ def repetition(kind: str, number: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__, "honesty.csv")
     parser.add_argument("--repetitions", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/honesty.csv"))
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
     done = set()
@@ -84,7 +81,7 @@ def main() -> None:
         wrong = sum(bool(r["winners"]) for r in mine)
         summary[kind] = {"repetitions": len(mine), "named a winner": wrong}
         print(f"{kind}, judged by {METRIC[kind]}: a winner was named in {wrong} of {len(mine)} repetitions")
-    given.out.with_suffix(".json").write_text(json.dumps(summary, indent=2) + "\n")
+    save(given.out.with_suffix(".json"), summary)
 
 
 if __name__ == "__main__":

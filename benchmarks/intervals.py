@@ -10,16 +10,14 @@ so that the table has no sampling error. A small simulation then draws labels an
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import binom
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from longtail.metrics import evaluate, wilson
 
@@ -76,15 +74,13 @@ def simulate(repetitions: int, seed: int = 0) -> list[dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__, "intervals.json")
     parser.add_argument("--repetitions", type=int, default=4000, help="simulated test sets")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/intervals.json"))
-    options = parser.parse_args()
+    given = parser.parse_args()
     rows = table()
-    result = {**facts(), **summary(rows), "simulated_evaluate": simulate(options.repetitions)}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
-    with options.out.with_suffix(".csv").open("w", newline="") as file:
+    result = {**facts(), **summary(rows), "simulated_evaluate": simulate(given.repetitions)}
+    save(given.out, result)
+    with given.out.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows({**row, "coverage": f"{row['coverage']:.6f}"} for row in rows)

@@ -6,11 +6,8 @@ up or slows down does so for all of them. Margin losses get cosines, as their he
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -20,15 +17,21 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import longtail as lt
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
+from benchmarks.turns import seconds_of
+from longtail.functional import launch
 
-SHAPES = {  # shape: steps a round
+SHAPES = {
     (128, 10): 50,
     (128, 100): 50,
     (1024, 1000): 5,
     (1024, 8142): 1,
     (8, 21, 256, 256): 1,
 }
+"""Shape of the logits -> steps a round."""
+GPU_SHAPES = {(128, 1000): 50}
+"""Also on a GPU, where starting kernels is what counts up to here."""
 BASE = "F.cross_entropy"
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -76,19 +79,17 @@ def inputs(shape: tuple[int, ...], device: str) -> tuple[Tensor, Tensor, Tensor]
     return logits.to(device).requires_grad_(), cosines.to(device).requires_grad_(), targets.to(device)
 
 
-def measure(shape: tuple[int, ...], rounds: int, device: str) -> dict[str, dict[str, Any]]:
-    """Per loss: milliseconds and ratio (median over rounds of the ratio within a round), bytes, kept tensors."""
+def measure(shape: tuple[int, ...], rounds: int, device: str, steps: int) -> dict[str, dict[str, Any]]:
+    """Per loss: milliseconds of a step, ratio (median over rounds of that within a round), bytes, saved tensors."""
     logits, cosines, targets = inputs(shape, device)
     losses = {k: v.to(device) if isinstance(v, torch.nn.Module) else v for k, v in cases(shape[1]).items()}
     given = {name: cosines if name.startswith("LDAM") else logits for name in losses}
     seconds: dict[str, list[float]] = {name: [] for name in losses}
     for i in range(rounds + 2):
         for name, loss in losses.items():
-            start = clock(device)
-            for _ in range(SHAPES[shape]):
-                step(loss, given[name], targets)
+            spent = seconds_of(partial(repeat, steps, loss, given[name], targets), device)
             if i > 1:  # the first rounds warm up
-                seconds[name].append((clock(device) - start) / SHAPES[shape])
+                seconds[name].append(spent / steps)
     base = seconds[BASE]
     return {
         name: {
@@ -105,15 +106,14 @@ def measure(shape: tuple[int, ...], rounds: int, device: str) -> dict[str, dict[
     }
 
 
+def repeat(steps: int, loss: Loss, logits: Tensor, targets: Tensor) -> None:
+    for _ in range(steps):
+        step(loss, logits, targets)
+
+
 def step(loss: Loss, logits: Tensor, targets: Tensor) -> None:
     logits.grad = None
     loss(logits, targets).backward()
-
-
-def clock(device: str) -> float:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def peak(loss: Loss, logits: Tensor, targets: Tensor, device: str) -> int:
@@ -152,18 +152,18 @@ def kept(loss: Loss, logits: Tensor, targets: Tensor) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     result: dict[str, Any] = {"machine": facts(), "device": given.device, "threads": given.threads}
     if given.device.startswith("cuda"):
         result["gpu"] = torch.cuda.get_device_name()
-    for shape in SHAPES:
-        result[str(shape)] = found = measure(shape, given.rounds, given.device)
+    shapes = SHAPES | GPU_SHAPES if given.device.startswith("cuda") else SHAPES
+    for shape, steps in shapes.items():
+        result[str(shape)] = found = measure(shape, given.rounds, given.device, steps)
         print(f"\n{shape}, forward + backward, {given.device}, {given.threads} thread(s)")
         print(f"  {'':<34} {'ms':>9} {'ratio':>6} {'(min)':>6} {'extra ms':>9} {'peak MB':>8} {'kept MB':>8}")
         for name, row in found.items():
@@ -171,9 +171,9 @@ def main() -> None:
                 f"  {name:<34} {row['ms']:9.3f} {row['ratio']:6.2f} {row['min_ratio']:6.2f} {row['extra_ms']:+9.3f}"
                 f" {row['peak_mb']:8.2f} {row['kept_mb']:8.2f}"
             )
-    if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=2) + "\n")
+    result["kernels"] = launch.WORKS.get(torch.device(given.device).type, False)
+    print(f"\nlosses by their Triton kernels: {'yes' if result['kernels'] else 'no'}")
+    save(given.out, result)
 
 
 if __name__ == "__main__":

@@ -29,5 +29,10 @@ def facts() -> dict[str, Any]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "longtail": longtail.__version__,
-        "command": " ".join(["python", "-m", *sys.orig_argv[2:]]),
+        "command": " ".join(["python", *map(_shown, sys.orig_argv[1:])]),
     }
+
+
+def _shown(argument: str) -> str:
+    """An argument; of an absolute path the name, which says enough."""
+    return Path(argument).name if Path(argument).is_absolute() else argument

@@ -6,15 +6,13 @@ seed; beside them stands the standard deviation over seeds in float32, the noise
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from benchmarks.score import balanced_accuracy
 from longtail.data import Splits, load
@@ -32,10 +30,9 @@ def accuracy(spec: str, splits: Splits, seed: int, precision: str, epochs: int |
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__, "precision-digits.json")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="by default the recipe's")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/precision-digits.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     splits = load("digits", ratio=RATIO)
@@ -55,8 +52,7 @@ def main() -> None:
             text += f", {name} {half.mean():5.1f} ({change.mean():+.2f} +- {error:.2f})"
         result["methods"][spec] = {name: round(float(value), 2) for name, value in row.items()}
         print(text, flush=True)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
 
 
 if __name__ == "__main__":

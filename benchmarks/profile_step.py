@@ -6,16 +6,17 @@ After: freed memory kept (`longtail.engine.malloc`), 256 rows at a time, batch n
 
 from __future__ import annotations
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.command import argument_parser
 from benchmarks.machine import facts
-from benchmarks.train_step import Variant, evaluation, ours, plain_evaluation
+from benchmarks.train_step import evaluation, ours, plain_evaluation
+from benchmarks.turns import Variant
 from longtail.engine.precision import resolved
 
 ROWS = 12
@@ -24,7 +25,7 @@ ROWS = 12
 def table(variant: Variant, steps: int, rows: int = ROWS) -> str:
     torch.set_num_threads(1)
     with variant.settings():
-        step = variant.step("cpu")
+        step = variant.make("cpu")
         for _ in range(2):
             step()
         with profile(activities=[ProfilerActivity.CPU]) as found:
@@ -42,16 +43,15 @@ def table(variant: Variant, steps: int, rows: int = ROWS) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     precision = resolved("auto", "resnet32", "cpu")
     variants = {
-        "a training step of 128 rows, before": Variant(ours, precision, kept=False),
-        "a training step of 128 rows, after": Variant(ours, precision),
-        "an evaluation of 1,024 rows, before": Variant(plain_evaluation, precision, kept=False),
-        "an evaluation of 1,024 rows, after": Variant(evaluation, precision),
+        "a training step of 128 rows, before": Variant(partial(ours, precision), kept=False),
+        "a training step of 128 rows, after": Variant(partial(ours, precision)),
+        "an evaluation of 1,024 rows, before": Variant(partial(plain_evaluation, precision), kept=False),
+        "an evaluation of 1,024 rows, after": Variant(partial(evaluation, precision)),
     }
     pages = [f"ResNet-32, {precision}, one thread. Machine: {facts()}"]
     for name, variant in variants.items():
@@ -60,6 +60,7 @@ def main() -> None:
     text = "\n\n".join(pages) + "\n"
     print(text)
     if given.out is not None:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(text)
 
 

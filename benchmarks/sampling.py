@@ -6,8 +6,6 @@ peak of its memory is its own; the labels are read from a file before it and are
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import resource
 import tempfile
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from longtail import sampling
 from longtail.facts.schedules import linear
@@ -73,12 +72,11 @@ def measure(name: str, labels_file: Path, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 50_000_000])
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--dtype", default="int64", help="of the labels")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     result: dict[str, Any] = {"machine": facts(), "classes": given.classes, "dtype": given.dtype}
     context = multiprocessing.get_context("spawn")
@@ -97,9 +95,7 @@ def main() -> None:
                     f"  {name:<26} {row['setup_s']:9.3f} {row['first_row_s']:9.3f} {row['draw_s']:8.2f}"
                     f" {row['held_mb']:8.0f} {row['setup_peak_mb']:8.0f}"
                 )
-    if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
 
 
 if __name__ == "__main__":

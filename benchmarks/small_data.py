@@ -7,10 +7,8 @@ classes, 900 of winequality-white's.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import csv
-import json
 import os
 import random
 import tempfile
@@ -25,6 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
 from longtail.data import load
 from longtail.engine.side_by_side import side_by_side
@@ -126,10 +125,9 @@ def by_torch(width: int | None) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argument_parser(__doc__, "small-data.json")
     parser.add_argument("--tables", type=Path, required=True, help="folder with ecoli.csv and winequality-white.csv")
     parser.add_argument("--write", type=Path, help="write the tables here, and measure nothing")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/small-data.json"))
     given = parser.parse_args()
     if given.write is not None:
         for name in TABLES:
@@ -140,7 +138,7 @@ def main() -> None:
         splits = load(write("ecoli", given.tables, Path(folder)), label="label")
     in_turn(trainings(splits, 1, None))
     result: dict[str, Any] = {
-        "machine": facts() | {"command": "python -m benchmarks.small_data --tables TABLES"},
+        "machine": facts(),
         "seconds of a training": {
             "without a folder": seconds(in_turn, splits, None),
             "a checkpoint after every epoch": seconds(in_turn, splits, "0"),
@@ -151,7 +149,7 @@ def main() -> None:
             "alone": by_torch(None), **{f"torch.func, {w} stacked": by_torch(w) for w in WIDTHS},
         },
     }  # fmt: skip
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    save(given.out, result)
     print(given.out.read_text())
 
 

@@ -10,16 +10,8 @@ random: what is measured does not depend on them.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from pathlib import Path
-from statistics import median
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,11 +20,12 @@ from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 
 import longtail as lt
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
+from benchmarks.turns import Stepper, Variant, measure
 from longtail.data import Examples
 from longtail.data.read.cifar import MEAN, STD
 from longtail.data.views import CropFlip
-from longtail.engine import malloc
 from longtail.engine.default_recipe import LDAM
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.precision import resolved
@@ -43,7 +36,6 @@ from longtail.updates import Descend
 
 BATCH, ROWS, CLASSES = 128, 4096, 10
 EVALUATED = 1024
-Stepper = Callable[[], None]
 
 
 def pool() -> Examples:
@@ -53,16 +45,17 @@ def pool() -> Examples:
     return Examples(images, targets, tuple(map(str, range(CLASSES))), batch_size=BATCH, augment=CropFlip())
 
 
-def network(precision: str, device: str) -> torch.nn.Module:
+def network(precision: str, device: str, head: str = "linear") -> torch.nn.Module:
     torch.manual_seed(0)
-    arguments = {"name": "resnet32", "input_shape": [3, 32, 32], "num_classes": CLASSES, "head": "linear"}
+    arguments = {"name": "resnet32", "input_shape": [3, 32, 32], "num_classes": CLASSES, "head": head}
     found = build({**arguments, **({"precision": precision} if precision == "bfloat16" else {})}).to(device)
     for buffer, values in zip((found.standardize.mean, found.standardize.std), (MEAN, STD), strict=True):
         buffer.copy_(torch.tensor(values))
     return found
 
 
-def ours(data: Examples, precision: str, device: str, *, compiled: bool = False) -> Stepper:
+def ours(precision: str, device: str, *, compiled: bool = False) -> Stepper:
+    data = pool().to(device)
     counts = lt.profiles.long_tail(5000, CLASSES, 100)
     learner = SupervisedLearner(network(precision, device), lt.losses.LDAMLoss(counts).to(device))
     if compiled:
@@ -72,7 +65,7 @@ def ours(data: Examples, precision: str, device: str, *, compiled: bool = False)
     def forever() -> Iterator[object]:
         generator = torch.Generator().manual_seed(1)
         while True:
-            yield from data.to(device).batches(0.5, generator)
+            yield from data.batches(0.5, generator)
 
     batches = forever()
 
@@ -83,7 +76,8 @@ def ours(data: Examples, precision: str, device: str, *, compiled: bool = False)
     return step
 
 
-def floor(data: Examples, precision: str, device: str) -> Stepper:
+def floor(precision: str, device: str) -> Stepper:
+    data = pool()
     model = network(precision, device)
     inputs = model.standardize(data.inputs[:BATCH].to(device)).contiguous(memory_format=torch.channels_last)
     targets = data.targets[:BATCH].to(device)
@@ -117,7 +111,8 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
         return torch.from_numpy(pixels.transpose(2, 0, 1).copy()), self.targets[row]
 
 
-def plain(data: Examples, precision: str, device: str) -> Stepper:
+def plain(precision: str, device: str) -> Stepper:
+    data = pool()
     model = network(precision, device).to(memory_format=torch.contiguous_format)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
     loader = DataLoader(Pictures(data), batch_size=BATCH, shuffle=True, drop_last=True)
@@ -137,7 +132,8 @@ def plain(data: Examples, precision: str, device: str) -> Stepper:
     return step
 
 
-def evaluation(data: Examples, precision: str, device: str) -> Stepper:
+def evaluation(precision: str, device: str) -> Stepper:
+    data = pool()
     predictor = Predictor(network(precision, device), data.classes, data.class_counts).to(device)
     inputs = data.inputs[:EVALUATED]
 
@@ -147,7 +143,8 @@ def evaluation(data: Examples, precision: str, device: str) -> Stepper:
     return step
 
 
-def plain_evaluation(data: Examples, precision: str, device: str) -> Stepper:
+def plain_evaluation(precision: str, device: str) -> Stepper:
+    data = pool()
     model, inputs = network(precision, device).eval(), data.inputs[:EVALUATED].to(device)
 
     def step() -> None:
@@ -157,100 +154,44 @@ def plain_evaluation(data: Examples, precision: str, device: str) -> Stepper:
     return step
 
 
-@dataclass(frozen=True)
-class Variant:
-    """What is timed: how to make its step, from which pool on which device, and under which memory settings."""
-
-    make: Callable[..., Stepper]
-    precision: str
-    kept: bool = True
-    arguments: tuple[tuple[str, bool], ...] = ()
-
-    def settings(self) -> AbstractContextManager[None]:
-        return malloc.keep_freed_memory() if self.kept else nullcontext()
-
-    def step(self, device: str) -> Stepper:
-        return self.make(pool(), self.precision, device, **dict(self.arguments))
-
-
-def serve(variant: Variant, threads: int, device: str, line: Connection) -> None:
-    """A process of its own for each variant: what one leaves in the heap would change the next one's page faults."""
-    torch.set_num_threads(threads)
-    with variant.settings():
-        step = variant.step(device)
-        step()
-        while (steps := line.recv()) is not None:
-            start = _clock(device)
-            for _ in range(steps):
-                step()
-            line.send((_clock(device) - start) / steps)
-
-
-def measure(variants: dict[str, Variant], rounds: int, steps: int, threads: int, device: str) -> dict[str, list[float]]:
-    """Seconds of a step, per variant and round; they take turns, and the first round warms up."""
-    spawn = get_context("spawn")
-    lines: dict[str, Connection] = {}
-    for name, variant in variants.items():
-        lines[name], theirs = spawn.Pipe()
-        spawn.Process(target=serve, args=(variant, threads, device, theirs), daemon=True).start()
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for i in range(rounds + 1):
-        for name, line in lines.items():
-            line.send(steps)
-            spent = line.recv()
-            if i:
-                seconds[name].append(spent)
-    for line in lines.values():
-        line.send(None)
-    return seconds
-
-
-def _clock(device: str) -> float:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--compile", action="store_true", help="also measure our step with a compiled network")
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     device, precision = given.device, resolved("auto", "resnet32", given.device)
     variants = {
-        f"floor, {precision}": Variant(floor, precision),
-        f"ours, {precision}": Variant(ours, precision),
-        f"ours, {precision}, memory given back": Variant(ours, precision, kept=False),
-        "floor, float32": Variant(floor, "float32"),
-        "ours, float32": Variant(ours, "float32"),
-        "plain DataLoader + PIL, float32": Variant(plain, "float32", kept=False),
+        f"floor, {precision}": Variant(partial(floor, precision)),
+        f"ours, {precision}": Variant(partial(ours, precision)),
+        f"ours, {precision}, memory given back": Variant(partial(ours, precision), kept=False),
+        "floor, float32": Variant(partial(floor, "float32")),
+        "ours, float32": Variant(partial(ours, "float32")),
+        "plain DataLoader + PIL, float32": Variant(partial(plain, "float32"), kept=False),
     }
     if given.compile:
-        variants[f"ours, {precision}, compiled"] = Variant(ours, precision, arguments=(("compiled", True),))
-    looking = {
-        f"evaluation, {precision}": Variant(evaluation, precision),
-        f"evaluation, {precision}, memory given back": Variant(evaluation, precision, kept=False),
-        f"plain evaluation, {precision}": Variant(plain_evaluation, precision, kept=False),
+        variants[f"ours, {precision}, compiled"] = Variant(partial(ours, precision, compiled=True))
+    evaluations = {
+        f"evaluation, {precision}": Variant(partial(evaluation, precision)),
+        f"evaluation, {precision}, memory given back": Variant(partial(evaluation, precision), kept=False),
+        f"plain evaluation, {precision}": Variant(partial(plain_evaluation, precision), kept=False),
     }
     result = {"machine": facts(), "device": device, "threads": given.threads, "batch": BATCH, "variants": {}}
     print(f"ResNet-32, {device}, {given.threads} thread(s)")
-    for rows, group, base in (
+    for images, group, base in (
         (BATCH, variants, f"ours, {precision}"),
-        (EVALUATED, looking, f"evaluation, {precision}"),
+        (EVALUATED, evaluations, f"evaluation, {precision}"),
     ):
-        seconds = measure(group, given.rounds, given.steps, given.threads, device)
-        for name, times in seconds.items():
-            ratio = median(t / b for t, b in zip(times, seconds[base], strict=True))
-            row = {"ms": 1000 * median(times), "images_per_second": rows / median(times), "time_beside_ours": ratio}
-            result["variants"][name] = {k: round(v, 3) for k, v in row.items()}
-            print(f"  {name:<40} {row['ms']:8.1f} ms  {row['images_per_second']:7.0f} images/s  {ratio:5.2f}x ours")
-    if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=2) + "\n")
+        measured = measure(group, given.rounds, given.steps, given.threads, device)
+        for name, timed in measured.items():
+            row = timed.row(measured[base])
+            if "ms" in row:
+                row |= {"images_per_second": round(1000 * images / row["ms"], 3), "time_beside_ours": row.pop("ratio")}
+            result["variants"][name] = row
+            print(f"  {name:<40} " + ", ".join(f"{key} {value}" for key, value in row.items()))
+    save(given.out, result)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,19 @@ random.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from statistics import median
 
 import numpy as np
 import torch
 
+from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
-from benchmarks.train_step import BATCH, CLASSES, Stepper, Variant, measure, network
+from benchmarks.train_step import BATCH, CLASSES, ROWS, network, pool
+from benchmarks.turns import Stepper, Variant, measure
 from longtail import instance_weights, losses, optim
-from longtail.data import Examples
 from longtail.engine.default_recipe import LDAM
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.precision import resolved
@@ -31,10 +30,10 @@ from longtail.learners import SupervisedLearner
 from longtail.updates import Descend
 
 
-def _ours(data: Examples, precision: str, device: str, weights: torch.nn.Module | None) -> Stepper:
+def _ours(precision: str, device: str, weights: torch.nn.Module | None) -> Stepper:
+    data = pool().to(device)
     learner = SupervisedLearner(network(precision, device), losses.CrossEntropyLoss(), weights=weights).to(device)
     optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), EpochMonitor(CLASSES, device)
-    data = data.to(device)
     generator = torch.Generator().manual_seed(1)
     batches = iter(data.batches(0.5, generator))
 
@@ -49,44 +48,45 @@ def _ours(data: Examples, precision: str, device: str, weights: torch.nn.Module 
     return step
 
 
-def sgd(data: Examples, precision: str, device: str) -> Stepper:
-    return _ours(data, precision, device, None)
+def sgd(precision: str, device: str) -> Stepper:
+    return _ours(precision, device, None)
 
 
-def absgd(data: Examples, precision: str, device: str) -> Stepper:
-    return _ours(data, precision, device, instance_weights.ABSGD(5.0))
+def absgd(precision: str, device: str) -> Stepper:
+    return _ours(precision, device, instance_weights.ABSGD(5.0))
 
 
-def waiting(data: Examples, precision: str, device: str) -> Stepper:
+def waiting(precision: str, device: str) -> Stepper:
     """Two stages, before the switch."""
-    return _ours(data, precision, device, instance_weights.ABSGD(switch(0.8, float("inf"), 5.0)))
+    return _ours(precision, device, instance_weights.ABSGD(switch(0.8, float("inf"), 5.0)))
 
 
-def term(data: Examples, precision: str, device: str) -> Stepper:
-    return _ours(data, precision, device, instance_weights.TERM(1.0, by_class=True))
+def term(precision: str, device: str) -> Stepper:
+    return _ours(precision, device, instance_weights.TERM(1.0, by_class=True))
 
 
-def eg(data: Examples, precision: str, device: str) -> Stepper:
-    return _ours(data, precision, device, instance_weights.EG(1.0, True, size=len(data)))
+def eg(precision: str, device: str) -> Stepper:
+    return _ours(precision, device, instance_weights.EG(1.0, True, size=ROWS))
 
 
-def small_loss(data: Examples, precision: str, device: str) -> Stepper:
-    return _ours(data, precision, device, instance_weights.SmallLoss(0.8))
+def small_loss(precision: str, device: str) -> Stepper:
+    return _ours(precision, device, instance_weights.SmallLoss(0.8))
 
 
-def as_optimizer(data: Examples, precision: str, device: str) -> Stepper:
+def as_optimizer(precision: str, device: str) -> Stepper:
     """`optim.ABSGD` in a loop of one's own on one batch: no watch, no augmentation."""
-    return _loop(data, precision, device, weighted=True)
+    return _loop(precision, device, weighted=True)
 
 
-def plain_loop(data: Examples, precision: str, device: str) -> Stepper:
+def plain_loop(precision: str, device: str) -> Stepper:
     """The same loop with torch's SGD."""
-    return _loop(data, precision, device, weighted=False)
+    return _loop(precision, device, weighted=False)
 
 
-def _loop(data: Examples, precision: str, device: str, *, weighted: bool) -> Stepper:
+def _loop(precision: str, device: str, *, weighted: bool) -> Stepper:
     model = network(precision, device)
-    inputs, targets = data.inputs[:BATCH].to(device), data.targets[:BATCH].to(device)
+    batch = pool().to(device).batch(torch.arange(BATCH))
+    inputs, targets = batch["inputs"], batch["targets"]
     settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4}
     cross_entropy = torch.nn.functional.cross_entropy
 
@@ -143,12 +143,11 @@ GROUPS: dict[str, dict[str, Callable[..., Stepper]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__, "weighting-cpu.json")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/weighting-cpu.json"))
     given = parser.parse_args()
     precision = resolved("auto", "resnet32", given.device)
     result = {
@@ -157,22 +156,22 @@ def main() -> None:
     }  # fmt: skip
     print(f"ResNet-32, batch {BATCH}, {given.device}, {precision}, {given.threads} thread(s)")
     for base, group in GROUPS.items():
-        variants = {name: Variant(make, precision) for name, make in group.items()}
-        seconds = measure(variants, given.rounds, given.steps, given.threads, given.device)
-        for name, times in seconds.items():
-            ratios = [t / b for t, b in zip(times, seconds[base], strict=True)]
-            low, high = _interval(ratios)
-            row = {"ms": 1000 * median(times), "ratio": median(ratios), "low": low, "high": high}
-            result["variants"][name] = {k: round(v, 4) for k, v in row.items()}
-            print(f"  {name:<26} {row['ms']:8.1f} ms  {row['ratio']:.3f}x {base} [{low:.3f}, {high:.3f}]")
+        variants = {name: Variant(partial(make, precision)) for name, make in group.items()}
+        measured = measure(variants, given.rounds, given.steps, given.threads, given.device)
+        for name, timed in measured.items():
+            row = timed.row(measured[base], digits=4)
+            if "ratio" in row:
+                low, high = interval(timed.ratios(measured[base]))
+                row |= {"low": round(low, 4), "high": round(high, 4)}
+            result["variants"][name] = row
+            print(f"  {name:<26} beside {base}: " + ", ".join(f"{key} {value}" for key, value in row.items()))
     torch.set_num_threads(given.threads)
     result["alone_ms"] = {name: round(1000 * alone(make, given.device), 4) for name, make in ALONE.items()}
     print("  alone: " + ", ".join(f"{name} {ms:.3f} ms" for name, ms in result["alone_ms"].items()))
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    save(given.out, result)
 
 
-def _interval(ratios: list[float]) -> tuple[float, float]:
+def interval(ratios: list[float]) -> tuple[float, float]:
     """95 % of the median over resampled rounds."""
     rounds = np.array(ratios)
     drawn = np.random.default_rng(0).integers(len(rounds), size=(2000, len(rounds)))

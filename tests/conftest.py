@@ -1,7 +1,8 @@
 """What every session says and, where CI asks, insists on.
 
 It prints the versions of the packages that longtail is tried inside of. With LONGTAIL_REQUIRE_INTEGRATIONS=1 a skip
-in tests/integrations or of a guide page is a failure, except where there is no C++ compiler for inductor.
+in tests/integrations, of a guide page or of the Triton kernels is a failure, except where there is no C++ compiler for
+inductor.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ import pytest
 importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
 INTEGRATIONS = ("torch", "lightning", "transformers", "accelerate", "skorch", "scikit-learn")
-PLACES = ("tests/integrations/", "tests/test_guide.py")
+PLACES = (
+    "tests/integrations/",
+    "tests/test_guide.py",
+    "tests/functional/test_gpu.py",
+    "tests/functional/test_kernels_compile.py",
+    "tests/losses/test_one_kernel.py",
+)
 LEGITIMATE = "no C++ compiler"
 
 
@@ -70,6 +77,10 @@ def pytest_runtest_logstart() -> None:
         for name, logger in logging.root.manager.loggerDict.items():
             if name.startswith("torch") and isinstance(logger, logging.Logger):
                 logger.propagate = True
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # Triton's bindings complain of whatever is not collected in the end
 
 
 DRAWING = "longtail.report.picture.svg"

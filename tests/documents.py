@@ -7,7 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from tests import published_page
+from tests import gpu_tables, published_page
 from tests.losses.contract import support_tables
 
 from longtail.catalogue.describe import table
@@ -36,6 +36,33 @@ def losses_small() -> str:
     return "\n".join(lines)
 
 
+def loss_calls() -> str:
+    """Operations of a loss: before it was reduced by torch's own kernel, now, and by the kernels of a GPU."""
+    files = ("loss-calls-before", "loss-calls", "loss-calls-kernels")
+    kinds = [json.loads((RESULTS / f"{name}.json").read_text())["losses"] for name in files]
+    lines = [
+        "| (128, 10), started forward + backward | before | operations | kernels of a GPU |",
+        "|---|---:|---:|---:|",
+    ]
+    for name in kinds[1]:
+        if not name.endswith(("with its losses", "all kept")):
+            rows = (kind.get(name) for kind in kinds)
+            lines.append(
+                f"| {name} | " + " | ".join(f"{r['forward']} + {r['backward']}" if r else "" for r in rows) + " |"
+            )
+    return "\n".join(lines)
+
+
+def loss_python() -> str:
+    """What a loss takes on the CPU before a GPU has anything to do, as committed."""
+    found = json.loads((RESULTS / "loss-python.json").read_text())
+    lines = ["| microseconds, forward and backward, nothing started | kernels | operations |", "|---|---:|---:|"]
+    for name, row in found["by_operations"].items():
+        kernels = "" if name.startswith("F.") else round(found["by_kernels"][name]["both"])
+        lines.append(f"| {name} | {kernels} | {row['both']:.0f} |")
+    return "\n".join(lines)
+
+
 def samplers() -> str:
     """Set-up and draw at 50 million rows, as committed."""
     found = json.loads((RESULTS / "sampling.json").read_text())["50000000"]
@@ -55,6 +82,16 @@ def train_step() -> str:
         f"| {name} | {r['ms']:.0f} | {r['images_per_second']:.0f} | {r['time_beside_ours']:.2f} |"
         for name, r in found.items()
     ]
+    return "\n".join(lines)
+
+
+def small_data() -> str:
+    """A training of 215 rows, as committed."""
+    result = json.loads((RESULTS / "small-data.json").read_text())
+    lines = ["| a training of ce on 215 rows | seconds |", "|---|---:|"]
+    lines += [f"| {name} | {seconds:.2f} |" for name, seconds in result["seconds of a training"].items()]
+    lines += ["", "| a step of bare torch | ms for each network |", "|---|---:|"]
+    lines += [f"| {name} | {ms:.2f} |" for name, ms in result["milliseconds of a step of bare torch"].items()]
     return "\n".join(lines)
 
 
@@ -116,9 +153,13 @@ GENERATED = {
     ("docs/losses-support.md", "support"): support_tables,
     ("docs/performance.md", "losses-large"): losses_large,
     ("docs/performance.md", "losses-small"): losses_small,
+    ("docs/performance.md", "loss-calls"): loss_calls,
+    ("docs/performance.md", "loss-python"): loss_python,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
+    ("docs/performance.md", "small-data"): small_data,
     ("docs/performance.md", "precision"): precision,
+    ("docs/performance.md", "gpu"): gpu_tables.measured,
     ("docs/performance.md", "reading-images"): reading_images,
     ("docs/performance.md", "comparing-a-table"): comparing_a_table,
     ("docs/published.md", "protocols"): published_page.protocols,

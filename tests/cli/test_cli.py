@@ -417,10 +417,10 @@ class TestExitCodes:
     ) -> None:
         from longtail.runs.train import Fit
 
-        def interrupted(self: Fit) -> Any:
+        def interrupted(self: Fit, resume: Any) -> Any:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(Fit, "__next__", interrupted)
+        monkeypatch.setattr(Fit, "_start", interrupted)
         more = ["--jobs", "1"] if verb == "compare" else []
         assert run([verb, "good.npz", "--epochs", "2", *more]) == 130
         last = capsys.readouterr().err.splitlines()[-1]

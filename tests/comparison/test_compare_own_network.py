@@ -83,12 +83,14 @@ def test_another_network_is_refused(done: Path) -> None:
         compare(X, Y, out=done, **SMALL)
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_bytes(done: Path, tmp_path: Path) -> None:
     assert compare(X, Y, network=small, out=tmp_path, **{**SMALL, "jobs": 2, "methods": "ce,ldam-drw"}).ok
     assert len(bytes_of(tmp_path)) == 2
     assert bytes_of(tmp_path).items() <= bytes_of(done).items()
 
 
+@pytest.mark.slow
 def test_a_function_without_a_module_is_sent_to_workers_by_value() -> None:
     made = {**SMALL, "jobs": 2, "methods": "ce", "seeds": 2}
     assert compare(X, Y, network=lambda num_classes: nn.Linear(3, num_classes), **made).ok
@@ -104,7 +106,7 @@ def test_what_cannot_be_pickled_runs_in_this_process(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING):
         assert compare(X, Y, network=guarded, **{**SMALL, "jobs": 2, "methods": "ce", "seeds": 2}).ok
     assert "network cannot be pickled for worker processes" in caplog.text
-    assert "one run at a time, in this process" in caplog.text
+    assert "all runs in this process" in caplog.text
 
 
 TASKS: list[tuple[dict[str, Any], set[str]]] = [

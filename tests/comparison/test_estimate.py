@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from longtail.cli.plan_output import show_estimate
 from longtail.comparison import compare, costs, estimate, prepare
 from longtail.comparison.costs import Cost, ShortRun
 from longtail.learners import SupervisedLearner
@@ -68,6 +70,23 @@ def test_runs_share_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert estimate._makespan([], 2) == 0.0
 
 
+def test_on_a_gpu_the_number_at_once_is_a_limit_and_the_time_that_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = pretended(monkeypatch, SECONDS)
+    on_gpu = replace(prepared(tmp_path, methods="ldam", seeds=2), device="cuda")
+    result = estimate.estimate(on_gpu)
+    assert asked == ["ce", "ce", "ldam"]  # one at a time
+    assert result["seconds"] == pytest.approx(2 * (11 + 21) + estimate.FINAL_SECONDS, abs=0.2)
+    assert (result["jobs"], estimate.estimate(on_gpu, 3)["jobs"]) == (4, 3)
+    assert result["gpu_memory"] == on_gpu.splits.train.inputs.nbytes
+    show_estimate(on_gpu, None, 1, json=False)
+    shown = capsys.readouterr().out
+    assert "up to 4 at a time" in shown
+    assert "time      at most about" in shown
+    assert "on the GPU, with 1 at a time" in shown
+
+
 def test_where_a_network_is_slow_it_stands_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = pretended(monkeypatch, SECONDS)
     monkeypatch.setattr(estimate, "SLOW", 0.4)
@@ -78,7 +97,7 @@ def test_where_a_network_is_slow_it_stands_for_the_others(tmp_path: Path, monkey
 
 def test_what_was_measured_is_scaled_by_rows_epochs_and_evaluations(tmp_path: Path) -> None:
     result = prepared(tmp_path, methods="ce", epochs=50)
-    short = ShortRun.of(method("ce"), result.splits, result.recipe, "cpu", 3, 5, folds=False)
+    short = ShortRun.of(method("ce"), result.splits, result.recipe, "cpu", 3, 5)
     assert short.epochs == 3
     larger = ShortRun(**{**vars(short), "step_ratio": 2.0, "test_ratio": 3.0})
     walls: Any = [

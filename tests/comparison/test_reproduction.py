@@ -392,7 +392,7 @@ class TestRefused:
             ({"epochs": 0}, "epochs must be an integer >= 1, got 0"),
             ({"seeds": 0}, "seeds must be an integer >= 1"),
             ({"kind": "mine"}, "kind must be one of common, own, got 'mine'"),
-            ({"precision": "float16"}, "precision must be one of auto, float32, bfloat16, got 'float16'"),
+            ({"precision": "float8"}, "precision must be one of auto, float32, bfloat16, float16, got 'float8'"),
             ({"methods": "ldam-dwr"}, "did you mean ldam-drw"),
         ):
             with pytest.raises(ValueError, match=r"must|unknown") as found:

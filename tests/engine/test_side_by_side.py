@@ -73,6 +73,7 @@ def check(spec: str, **fields: Any) -> None:
         assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow  # it trains many methods
 @pytest.mark.parametrize(
     "spec",
     ["ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "term(base='logit-adjusted', t=0.1)"],
@@ -111,6 +112,39 @@ def patched() -> nn.Module:
     layer = nn.Linear(4, 8)
     layer.forward = lambda x: 2 * x @ layer.weight.T  # type: ignore[method-assign]
     return layer
+
+
+def table_training(which: int, categories: tuple[int, ...]) -> Fit:
+    """A training on two numbers and two columns of codes, of which some are rare and one of ten is unknown."""
+    generator = torch.Generator().manual_seed(which)
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor((40, 20, 10)))
+    codes = [torch.randint(size + 1, (len(labels), 1), generator=generator) for size in categories]
+    inputs = torch.cat([torch.randn(len(labels), 2, generator=generator), *codes], 1)
+    arguments = {"numeric": 2, "categories": list(categories)}
+    recipe = Recipe(epochs=12, batch_size=16, model="tabular", model_args=arguments, standardize=((0.0,), (1.0,)))
+    return Fit("ldam-drw", load(inputs, labels, test=0.2), seed=which, recipe=recipe, threads=1)
+
+
+def test_tables_whose_folds_know_different_categories(packed: list[int]) -> None:
+    known = ((30, 4), (29, 4), (31, 4))  # embeddings of 30, 29 and 31 rows, all 11 wide
+    fits = [table_training(which, categories) for which, categories in enumerate(known)]
+    side_by_side.side_by_side([fit.events for fit in fits])
+    assert packed.count(3) > 12 * 2
+    for which, (fit, categories) in enumerate(zip(fits, known, strict=True)):
+        single = table_training(which, categories)
+        for _ in single:
+            pass
+        a, b = ending(single), ending(fit)
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[name], b[name]) for name in a)
+        embedding = b["network.body.0.embeddings.0.weight"]
+        assert embedding.shape[0] == categories[0]
+
+
+def test_embeddings_of_other_widths_are_another_kind(packed: list[int]) -> None:
+    fits = [table_training(which, categories) for which, categories in enumerate(((30, 4), (30, 9)))]
+    side_by_side.side_by_side([fit.events for fit in fits])
+    assert packed == []
 
 
 TWICE, RELU = nn.Linear(4, 4), nn.ReLU()

@@ -28,6 +28,7 @@ from longtail.methods.registry import CATALOG, ESTIMATORS
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train
 
+pytestmark = pytest.mark.slow  # it trains every method
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})  # deferred methods switch at 4
 GROUPS = by_task(CATALOG)
 
@@ -113,7 +114,6 @@ class TestEveryMethod:
     def test_interrupted_and_gone_on_it_ends_the_same(self, runs: dict[str, Run], key: str, tmp_path: Path) -> None:
         self.ends_the_same(runs[key], gone_on(key, tmp_path, last_but_one(key)))
 
-    @pytest.mark.slow
     def test_wherever_it_is_interrupted_it_ends_the_same(self, runs: dict[str, Run], key: str, tmp_path: Path) -> None:
         for cut in {*range(1, len(epochs(key)) + 1)} - {last_but_one(key)}:
             self.ends_the_same(runs[key], gone_on(key, tmp_path / str(cut), cut))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +11,7 @@ import typer
 from longtail.cli import options as o
 from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json
+from longtail.facts import subprocesses
 
 
 @with_options(reading=DATA, training=TRAINING)
@@ -42,22 +45,24 @@ def compare(
 
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """
-    from longtail.cli import comparison_output, plan_output, progress
-    from longtail.comparison import compare_prepared, prepare
-    from longtail.comparison.execute import check_limits
-    from longtail.facts.messages import visible
+    workers = _early_workers(seeds * (1 + methods.count(",")), jobs, device, out or Path("runs", Path(data).stem))
+    with subprocesses.early_workers(workers, "longtail.comparison.execute"):
+        from longtail.cli import comparison_output, plan_output, progress
+        from longtail.comparison import compare_prepared, prepare
+        from longtail.comparison.execute import check_limits
+        from longtail.facts.messages import visible
 
-    limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
-    check_limits(**limits)
-    options: dict[str, Any] = {
-        "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
-        "device": o.device(device), "task": task, **data_options(reading), **recipe_options(training),
-    }  # fmt: skip
-    if dry_run:
-        return plan_output.show_estimate(prepare(data, **options), jobs, evaluations, json)
-    with progress.comparison_callbacks("comparing") as callbacks:
-        prepared = prepare(data, **options)
-        result = compare_prepared(prepared, **limits, **callbacks)
+        limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
+        check_limits(**limits)
+        options: dict[str, Any] = {
+            "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
+            "device": o.device(device), "task": task, **data_options(reading), **recipe_options(training),
+        }  # fmt: skip
+        if dry_run:
+            return plan_output.show_estimate(prepare(data, **options), jobs, evaluations, json)
+        with progress.comparison_callbacks("comparing") as callbacks:
+            prepared = prepare(data, **options)
+            result = compare_prepared(prepared, **limits, **callbacks)
     if json:
         print_json(result.summary)
     else:
@@ -66,3 +71,16 @@ def compare(
         files = f"Files: {prepared.out}/comparison.json, .csv, .md{picture}"
         comparison_output.console().print(visible(files), style="dim", markup=False)
     return 0 if result.ok else 1
+
+
+def _early_workers(trainings: int, jobs: int | None, device: str, out: Path) -> int:
+    """Return how many workers to start before torch is imported and the data are read; 0 where few may be needed.
+
+    Args:
+        trainings: at least so many, unless some are finished.
+        jobs, device: as given.
+        out: the output folder, as far as it is known.
+    """
+    if "torch" in sys.modules or device != "cpu" or (out / "comparison.json").exists():
+        return 0
+    return min(trainings, subprocesses.cores(), subprocesses.cores() if jobs is None else jobs)

@@ -119,7 +119,13 @@ Evaluations = Annotated[
     int, typer.Option(help="How often the test part is evaluated during a training; decides nothing, costs time.")
 ]
 Budget = Annotated[str | None, typer.Option(help="Start no further run after this time: 90s, 10m, 1h.")]
-Jobs = Annotated[int | None, typer.Option(help="Runs at a time (by default one per core; on a GPU one).")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        help="Worker processes (by default one per core). On a GPU: runs at once at most, side by side in one process "
+        "(by default as many as make it faster)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 DryRun = Annotated[bool, typer.Option(help="Check everything, print what would run and how long, and stop.")]
 Out = Annotated[Path | None, typer.Option(help="Output folder; the same command resumes there.")]

@@ -18,6 +18,7 @@ def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool)
     if json:
         print_json(plan)
         return 0
+    measured = plan["gpu_memory"] > 0 and plan["jobs"] > 1  # how many go at once is known when they run
     side = f"{plan['jobs']} at a time"
     without = "" if plan["unlabeled"] is None else f", {plan['unlabeled']} unlabelled"
     print_lines(f"data      {plan['data']}: {plan['train']} training{without} and {plan['test']} test examples, "
@@ -29,12 +30,12 @@ def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool)
     shared = ", the others share a training" if plan["sharing"] else ""
     seeds, epochs = (f"{plan[name]} {name if plan[name] > 1 else name[:-1]}" for name in ("seeds", "epochs"))
     print_lines(f"runs      {plan['runs']} with {seeds}{folded} ({plan['finished']} finished, "
-          f"{plan['trainings']} to train{shared}), {epochs}, {side}")  # fmt: skip
+          f"{plan['trainings']} to train{shared}), {epochs}, {'up to ' * measured}{side}")  # fmt: skip
     each = duration(plan["seconds_per_training"]) if plan["seconds_per_training"] >= 1 else "less than 1 s"
-    print_lines(f"time      about {duration(plan['seconds'])}, {each} a training "
+    print_lines(f"time      {'at most ' * measured}about {duration(plan['seconds'])}, {each} a training "
         "(from short trainings of these methods, measured now)")  # fmt: skip
     on_gpu = f", {size(plan['gpu_memory'])} on the GPU" if plan["gpu_memory"] else ""
-    print_lines(f"memory    about {size(plan['memory'])}{on_gpu}, with {side}")
+    print_lines(f"memory    about {size(plan['memory'])}{on_gpu}, with {'1 at a time' if measured else side}")
     print_lines(f"folder    {plan['out']}")
     return 0
 

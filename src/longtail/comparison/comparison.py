@@ -96,7 +96,8 @@ def compare(
         baseline: the reference, a method of the task such as "trees". None is that of the folder `out`, else the task's
             (ce where every row has a label).
         network: makes networks of your own for all methods, in place of `model`; see `runs.train.Fit`.
-        jobs: number of runs at a time (None: one per core).
+        jobs: number of worker processes (None: one per core), of which each may train several small runs side by side;
+            on a GPU of runs at once at most, all in this process (None: as many as make it faster).
         budget: seconds after which no further run begins.
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.

@@ -17,8 +17,11 @@ from longtail.catalogue.method import Method
 from longtail.comparison.execute import THREADS
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
+from longtail.engine.due_step import Events
+from longtail.engine.side_by_side import side_by_side
 from longtail.facts.types import Record
 from longtail.methods import method as resolve
+from longtail.runs.cross_validation import is_small
 from longtail.runs.run import Run
 from longtail.runs.train import Fit
 
@@ -32,6 +35,7 @@ ESTIMATOR_CELLS = 200_000
 class ShortRun:
     """A training on some of the rows for a few epochs, small enough to be measured.
 
+    `together`: how many are trained side by side, as the folds of a run are; 1 for a training by itself.
     `step_ratio` is the steps of an epoch of the whole training over those of this one, `test_ratio` the same for the
     rows of the test part.
     """
@@ -43,14 +47,22 @@ class ShortRun:
     epochs: int
     evaluations: int
     folds: bool
+    together: int
     step_ratio: float
     test_ratio: float
 
     @classmethod
     def of(
-        cls, method: Method, splits: Splits, recipe: Recipe, device: str, epochs: int, evaluations: int, *, folds: bool
-    ) -> ShortRun:
-        """Take rows evenly from all, so that every class has its share."""
+        cls, method: Method, splits: Splits, recipe: Recipe, device: str, epochs: int, evaluations: int, *,
+        folds: int = 0, alone: bool = False,
+    ) -> ShortRun:  # fmt: skip
+        """Take rows evenly from all, so that every class has its share.
+
+        Args:
+            method, splits, recipe, device, epochs, evaluations: of the whole training.
+            folds: of its run; 0 without folds.
+            alone: whether to train one fold by itself, though all go side by side.
+        """
         size = STEPS * recipe.batch_size
         rows = max(size, ESTIMATOR_CELLS // len(splits.classes)) if is_estimator(method) else size
         short = _some_rows(splits, rows, size)
@@ -59,7 +71,8 @@ class ShortRun:
             steps = min(STEPS, recipe.steps)
             step_ratio, recipe = recipe.steps / steps, replace(recipe, steps=steps)
         return cls(
-            method.spec, short, recipe, device, min(epochs, recipe.epochs), evaluations, folds,
+            method.spec, short, recipe, device, min(epochs, recipe.epochs), evaluations, folds > 0,
+            folds if folds and is_small(splits.train) and not alone else 1,
             step_ratio, len(splits.test) / len(short.test),
         )  # fmt: skip
 
@@ -97,28 +110,45 @@ def is_estimator(method: Method) -> bool:
 
 
 def measure(short: ShortRun) -> Cost:
-    """Train it in a temporary folder, measure time and memory, and scale both up to the whole training."""
+    """Train it in a temporary folder, measure time and memory, and scale both up to the whole training.
+
+    Of trainings side by side each counts with its share.
+    """
     threads, start = torch.get_num_threads(), time.perf_counter()
     epochs: list[tuple[Record, float]] = []
     try:
-        with _PeakMemory(short.device) as peak, tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-            run_folder = Path(folder) / "run"
-            last = time.perf_counter()
-            for record in Fit(
-                short.spec, short.splits, recipe=replace(short.recipe, epochs=short.epochs), folder=run_folder,
-                store=Path(folder) / "stages", device=short.device, threads=THREADS,
-            ):  # fmt: skip
-                now = time.perf_counter()
-                epochs.append((record, now - last))
-                last = now
+        with _PeakMemory(short.device) as peak, tempfile.TemporaryDirectory(prefix="longtail-") as name:
+            folder, recipe = Path(name), replace(short.recipe, epochs=short.epochs)
+            fits = [
+                Fit(
+                    short.spec, short.splits, seed=seed, recipe=recipe, folder=folder / str(seed),
+                    store=folder / "stages", device=short.device, threads=THREADS,
+                )
+                for seed in range(short.together)
+            ]  # fmt: skip
+            first, *others = (fit.events for fit in fits)
+            side_by_side([_timed(first, epochs, short.together), *others])
             if short.folds:
-                own = short.recipe.own
-                _ = Run.load(run_folder, None if own is None else own.factory).predictor  # as is done for every fold
+                for fit in fits:
+                    own = short.recipe.own
+                    _ = Run.load(fit.run.folder, None if own is None else own.factory).predictor  # as for every fold
     finally:
         torch.set_num_threads(threads)
     total = time.perf_counter() - start
-    training, rest, fixed = _scaled(short, epochs, total)
+    training, rest, fixed = _scaled(short, epochs, total / short.together)
     return Cost(training, rest + fixed, fixed, total, peak.process, peak.device_bytes)
+
+
+def _timed(events: Events, epochs: list[tuple[Record, float]], together: int) -> Events:
+    """Add to `epochs` each record of one training, with its share of the seconds since the record before."""
+    with contextlib.closing(events):
+        last = time.perf_counter()
+        for event in events:
+            if isinstance(event, dict):
+                now = time.perf_counter()
+                epochs.append((event, (now - last) / together))
+                last = now
+            yield event
 
 
 def _scaled(short: ShortRun, epochs: list[tuple[Record, float]], total: float) -> tuple[float, float, float]:
@@ -127,7 +157,7 @@ def _scaled(short: ShortRun, epochs: list[tuple[Record, float]], total: float) -
     Args:
         short: the measured training.
         epochs: its epoch records, each with the seconds since the one before.
-        total: seconds of the measurement.
+        total: seconds of the measurement, its share.
     """
     method = resolve(short.spec)
     training = rest = spent = 0.0

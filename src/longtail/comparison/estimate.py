@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from longtail.comparison import execute
 from longtail.comparison.audit import find_damaged
 from longtail.comparison.costs import Cost, ShortRun, data_bytes, is_estimator, measure, peak_memory
-from longtail.comparison.execute import default_jobs
 from longtail.comparison.plan import Plan, Task, plan
 from longtail.comparison.preparation import Prepared
 from longtail.data import Examples
+from longtail.engine.admission import MOST
+from longtail.facts import subprocesses
 from longtail.report import recall_plot
 from longtail.runs.cross_validation import fold_folder
 
@@ -29,7 +31,8 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     """Return the plan in numbers, with time and memory estimated from short trainings; nothing is written.
 
     `memory` is the bytes of main memory of all parallel runs and the process that starts them, `gpu_memory` the bytes
-    on the GPU (0 without one).
+    on the GPU (0 without one). On a GPU `jobs` is how many runs go at once at most; how many do is measured when they
+    run, so `seconds` and `gpu_memory` are those of one at a time.
 
     Args:
         prepared: the comparison.
@@ -40,7 +43,9 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     damaged = find_damaged(planned)
     waves = planned.waves(damaged)
     tasks = [task for wave in waves for task in wave]
-    workers = min(jobs or default_jobs(prepared.device), max(map(len, waves[:1]), default=1) or 1)
+    on_gpu = prepared.device != "cpu"
+    at_once = min(jobs or (MOST if on_gpu else subprocesses.cores()), max(map(len, waves[:1]), default=1) or 1)
+    workers = 1 if on_gpu else at_once
     trainer = planned.trainers()
     costs, start_up = _measure_costs(planned, tasks, trainer, workers, evaluations)
     folding, hashing = _data_seconds(prepared)
@@ -70,11 +75,11 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
         "trainings": trainings,
         "sharing": sum(not trained for trained in trains.values()),
         "epochs": prepared.recipe.epochs,
-        "jobs": workers,
+        "jobs": at_once,
         "seconds": before + hashing + start_up * bool(tasks) + running + FINAL_SECONDS + _drawing_seconds(prepared),
         "seconds_per_training": sum(seconds[task] for task in tasks if trains[task]) / max(trainings, 1),
         "memory": memory,
-        "gpu_memory": (max(c.gpu_memory for c in costs.values()) + _gpu_data_bytes(prepared)) * workers,
+        "gpu_memory": max(c.gpu_memory for c in costs.values()) + _gpu_data_bytes(prepared),
         "out": str(prepared.out),
     }
 
@@ -94,14 +99,15 @@ def _measure_costs(
     As many trainings are measured at a time as runs will go in parallel, since they slow each other down.
     """
 
-    def shortened(specs: Iterable[str], epochs: int) -> list[ShortRun]:
+    def shortened(specs: Iterable[str], epochs: int, *, alone: bool = False) -> list[ShortRun]:
         shared = (planned.splits, planned.recipe, planned.device, epochs, evaluations)
-        return [ShortRun.of(planned.method(spec), *shared, folds=planned.folds is not None) for spec in specs]
+        folds = 0 if planned.folds is None else planned.folds.k
+        return [ShortRun.of(planned.method(spec), *shared, folds=folds, alone=alone) for spec in specs]
 
     # the common training: a network, if there is one
     common = next((m.spec for m in planned.methods if not is_estimator(m)), planned.reference)
     start = time.perf_counter()
-    cold = _measure_parallel(shortened([common] * workers, 2), workers)
+    cold = _measure_parallel(shortened([common] * workers, 2, alone=True), workers)
     start_up = max(0.0, time.perf_counter() - start - max(c.measured for c in cold))
     slow = cold[0].measured - cold[0].fixed > SLOW
     epoch = (cold[0].training + cold[0].rest) / max(planned.recipe.epochs, 1)
@@ -122,9 +128,9 @@ def _measure_costs(
 def _measure_parallel(shortened: list[ShortRun], workers: int) -> list[Cost]:
     if workers == 1:
         return [measure(short) for short in shortened]
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    parallel = Parallel(n_jobs=workers, backend="loky", batch_size=1)
+    parallel = subprocesses.pool(workers, execute.__name__, return_as="list", batch_size=1)
     costs: list[Cost] = parallel(delayed(measure)(short) for short in shortened)
     return costs
 

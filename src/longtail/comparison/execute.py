@@ -6,19 +6,24 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
+from longtail.comparison.groups import groups_of
 from longtail.comparison.plan import Plan, Task
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
-from longtail.engine.machine import cores
+from longtail.engine.admission import Admission
+from longtail.engine.lanes import Cpu, Device, device_of
+from longtail.engine.side_by_side import endings
+from longtail.engine.works import Pending, Work
 from longtail.facts import subprocesses
 from longtail.facts.messages import quoted
-from longtail.runs.cross_validation import train_folds
+from longtail.runs.cross_validation import fold_trainings
 from longtail.runs.run import ForeignError
-from longtail.runs.train import train
+from longtail.runs.train import Fit
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +51,7 @@ class TaskResult:
     foreign: bool = False
 
 
+Groups = Iterable[list[Task]]
 OnPlan = Callable[[Plan], None]
 OnBegin = Callable[[Task], None]
 OnResult = Callable[[TaskResult], None]
@@ -76,7 +82,8 @@ def execute(
 
     Args:
         plan: what to run.
-        jobs: number of runs at a time; by default one per core, or one on a GPU.
+        jobs: number of runs at a time on a GPU, at most (by default as many as it is measured to be faster with); of
+            worker processes on a CPU (by default one per core), of which each may train several small runs at once.
         budget: seconds after which no further run begins (the same command later runs what is missing).
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
         on_plan: called before the first run.
@@ -92,9 +99,18 @@ def execute(
     results: list[TaskResult] = []
     if on_plan is not None:
         on_plan(plan)
+    device = device_of(plan.device)
+    admission = device.admission(jobs)
+    begun = partial(_before_deadline, deadline=deadline, on_begin=on_begin)
     for wave in plan.waves():
-        workers = min(jobs or default_jobs(plan.device), max(len(wave), 1))
-        for result in _run_parallel(plan, workers, _before_deadline(wave, deadline, on_begin), evaluations):
+        if device.takes_processes:
+            ended = _run_in_workers(
+                plan, wave, begun, jobs or subprocesses.cores(), evaluations, grouped=budget is None
+            )
+        else:
+            tasks = (task for (task,) in begun([task] for task in wave))
+            ended = run_tasks(tasks, *_shared(plan, evaluations), device, admission)
+        for result in ended:
             if result.output:
                 raise OutputError(f"{result.error}; finished runs are kept, make room and run the same command again")
             if result.foreign:
@@ -105,9 +121,9 @@ def execute(
     return results
 
 
-def default_jobs(device: str) -> int:
-    """Return one run per core, or one on a GPU."""
-    return cores() if device == "cpu" else 1
+def _shared(plan: Plan, evaluations: int) -> tuple[Splits | Folds, Recipe, Path, str, int]:
+    """The arguments that all runs share."""
+    return plan.data, plan.recipe, plan.store, plan.device, evaluations
 
 
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
@@ -124,21 +140,26 @@ def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -
         )
 
 
-def _run_parallel(plan: Plan, jobs: int, pending: Iterator[Task], evaluations: int) -> Iterator[TaskResult]:
-    arguments = (plan.data, plan.recipe, plan.store, plan.device, evaluations)
-    if jobs > 1 and (what := _unpicklable(plan)) is not None:
-        log.warning("%s; one run at a time, in this process", what)
-        jobs = 1
-    if jobs == 1:
-        for task in pending:
-            yield run_task(task, *arguments)
+def _run_in_workers(
+    plan: Plan, wave: list[Task], begun: Callable[[Groups], Groups], jobs: int, evaluations: int, *, grouped: bool
+) -> Iterator[TaskResult]:
+    """Run a wave in worker processes; with `grouped`, small runs side by side in each of them."""
+    workers = min(jobs, max(len(wave), 1))
+    if workers > 1 and (what := _unpicklable(plan)) is not None:
+        log.warning("%s; all runs in this process", what)
+        workers = 1
+    shared = _shared(plan, evaluations)
+    groups = begun(groups_of(plan, wave, workers) if grouped else [[task] for task in wave])
+    if workers == 1:
+        for group in groups:
+            yield from run_tasks(group, *shared)
         return
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    # pre_dispatch: a task is taken from the iterator, and the deadline checked, only when a worker is free
-    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", pre_dispatch=jobs)
     with subprocesses.safe_path():  # to the end: a lost worker is replaced at any time
-        yield from parallel(delayed(run_task)(task, *arguments) for task in pending)
+        # the deadline is checked when a worker is free
+        for results in subprocesses.pool(workers, __name__)(delayed(_run_group)(group, *shared) for group in groups):
+            yield from results
 
 
 def _unpicklable(plan: Plan) -> str | None:
@@ -156,40 +177,63 @@ def _unpicklable(plan: Plan) -> str | None:
     return None
 
 
-def _before_deadline(tasks: Iterable[Task], deadline: float | None, on_begin: OnBegin | None) -> Iterator[Task]:
-    for task in tasks:
+def _before_deadline(groups: Groups, deadline: float | None, on_begin: OnBegin | None) -> Groups:
+    for group in groups:
         if deadline is not None and time.monotonic() >= deadline:
             return
-        if on_begin is not None:
-            on_begin(task)
-        yield task
+        for task in group:
+            if on_begin is not None:
+                on_begin(task)
+        yield group
 
 
-def run_task(
-    task: Task, data: Splits | Folds, recipe: Recipe, store: Path, device: str, evaluations: int = 1
-) -> TaskResult:
-    """Train one run, on every fold where there are any; return a failure as its result, so that the others go on."""
-    start = time.perf_counter()
+def _run_group(*arguments: Any) -> list[TaskResult]:
+    return list(run_tasks(*arguments))
 
-    def result(**ending: Any) -> TaskResult:
-        return TaskResult(task, time.perf_counter() - start, **ending)
 
-    try:
+def run_tasks(
+    tasks: Iterable[Task],
+    data: Splits | Folds,
+    recipe: Recipe,
+    store: Path,
+    device: str = "cpu",
+    evaluations: int = 1,
+    place: Device | None = None,
+    admission: Admission | None = None,
+) -> Iterator[TaskResult]:
+    """Make runs side by side in this process; yield a failure as its result, so that the others go on.
+
+    Args:
+        tasks: a run is taken from it when it may begin.
+        data, recipe, store, device, evaluations: of all runs.
+        place: the device as `engine.lanes` has it.
+        admission: how many run at once; by default all.
+    """
+
+    def trainings(task: Task) -> Work:
         options: dict[str, Any] = {
             "folder": task.folder, "seed": task.seed, "recipe": recipe, "store": store, "device": device,
             "threads": THREADS, "evaluations": evaluations,
         }  # fmt: skip
         if isinstance(data, Folds):
-            train_folds(task.spec, data, **options)
+            yield from fold_trainings(task.spec, data, **options)
         else:
-            train(task.spec, data, **options)
-    except OSError as error:
+            yield [Fit(task.spec, data, **options).events]
+
+    pending = (Pending(task, partial(trainings, task)) for task in tasks)
+    for ending in endings(pending, place or Cpu(), admission):
+        yield TaskResult(ending.key, ending.seconds, **_failure(ending.key, ending.error))
+
+
+def _failure(task: Task, error: Exception | None) -> dict[str, Any]:
+    """Return what a result says of an error."""
+    if error is None:
+        return {}
+    if isinstance(error, OSError):
         where = error.filename or task.folder
-        return result(error=f"cannot write {where} ({error.strerror or error})", output=True)
-    except ForeignError as error:
-        return result(error=str(error), foreign=True)
-    except Exception as error:
-        # no failure of one method may end the others; the exception's type helps to find the cause
-        message = str(error).splitlines()[0] if str(error) else ""
-        return result(error=f"{type(error).__name__}: {message}")
-    return result()
+        return {"error": f"cannot write {where} ({error.strerror or error})", "output": True}
+    if isinstance(error, ForeignError):
+        return {"error": str(error), "foreign": True}
+    # no failure of one method may end the others; the exception's type helps to find the cause
+    message = str(error).splitlines()[0] if str(error) else ""
+    return {"error": f"{type(error).__name__}: {message}"}

@@ -101,7 +101,17 @@ class EagerSteps:
         return self.optimizer.state_dict()
 
 
-Events = Generator[Record | DueStep, None, None]
+@dataclass
+class EndOfEpoch:
+    """All steps of an epoch were made; a training that goes on waits for the device, and a consumer may wait first.
+
+    `seconds`: the training's share of the time that the consumer has waited.
+    """
+
+    seconds: float = 0.0
+
+
+Events = Generator[Record | DueStep | EndOfEpoch, None, None]
 """The records of a training, and before each of them its optimiser steps for the consumer to make."""
 
 
@@ -112,8 +122,10 @@ def next_record(events: Events) -> Record:
         StopIteration: there is no further one.
     """
     for event in events:
-        if not isinstance(event, DueStep):
+        if isinstance(event, dict):
             return event
+        if isinstance(event, EndOfEpoch):
+            continue
         try:
             event.run()
         except BaseException:

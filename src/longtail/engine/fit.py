@@ -12,7 +12,7 @@ import torch
 from longtail.data import Part, TrainingSet
 from longtail.engine import stage_store, state_files
 from longtail.engine.capture import steps_of
-from longtail.engine.due_step import DueStep, Events, Steps, next_record
+from longtail.engine.due_step import DueStep, EndOfEpoch, Events, Steps, next_record
 from longtail.engine.gradient_scaler import scale_record
 from longtail.engine.randomness import generator, seeded
 from longtail.engine.stage import Built, Stage
@@ -146,8 +146,7 @@ class Training(Iterator[Record]):
 
     def _restore(self, stage: Stage, stored: dict[str, Any]) -> Iterator[Record]:
         """Load a finished stage's learner, and yield its records except those reported before."""
-        reported = 0 if self._resume is None else self._resume["epoch"]
-        self._resume = None
+        reported, self._resume = 0 if self._resume is None else self._resume["epoch"], None
         self.learner.load_state_dict(stored["learner"])
         if stored["owner"] != self._owner:
             self.reused.append(stored["owner"])
@@ -189,7 +188,9 @@ class Training(Iterator[Record]):
         self._epoch, self._records = state["epoch"], state["records"]
         return self._epoch
 
-    def _one_epoch(self, index: int, stage: Stage, built: Built, steps: Steps) -> Generator[DueStep, None, Record]:
+    def _one_epoch(
+        self, index: int, stage: Stage, built: Built, steps: Steps
+    ) -> Generator[DueStep | EndOfEpoch, None, Record]:
         start, spent, epoch = time.perf_counter(), 0.0, self._epoch
         (learner, data, _), progress = built, epoch / stage.epochs
         with seeded(self.seed, index, epoch, "global", self.device):
@@ -205,6 +206,9 @@ class Training(Iterator[Record]):
                 yield due
                 start, spent = time.perf_counter(), spent + due.seconds
                 steps.finish(due)
+        spent += time.perf_counter() - start
+        yield (end := EndOfEpoch())
+        start, spent = time.perf_counter(), spent + end.seconds
         monitor.check(stage.name, epoch, self.data.classes)  # waits for the device, so the time is that of all steps
         self._epoch = epoch + 1
         record: Record = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from longtail.facts.subprocesses import cores
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
 """Flags of CPU units that decide how fast a network trains; x86 and ARM."""
@@ -29,8 +30,3 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     if device.startswith("cuda"):
         description["gpu"] = torch.cuda.get_device_name(device)
     return description
-
-
-def cores() -> int:
-    """Return the number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

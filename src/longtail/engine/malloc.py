@@ -16,6 +16,8 @@ LARGEST_BLOCK = 32 << 20
 """Bytes up to which a block comes from the heap; glibc allows no more."""
 RETAINED = 1 << 30
 """Bytes of free memory that the process keeps instead of returning them to the system."""
+_inside: list[None] = []
+"""One for each training of this process."""
 
 
 @contextmanager
@@ -24,7 +26,8 @@ def keep_freed_memory() -> Iterator[None]:
 
     By default glibc maps larger activations anew and returns them when they are freed; the system then clears their
     pages at each operation (docs/performance.md has the cost). No value depends on it. Afterwards glibc's defaults
-    are in force and free memory is returned. Elsewhere than on Linux with glibc nothing happens.
+    are in force and free memory is returned, by the last of several trainings. Elsewhere than on Linux with glibc
+    nothing happens.
     """
     libc = _glibc()
     if libc is None:
@@ -32,12 +35,15 @@ def keep_freed_memory() -> Iterator[None]:
         return
     libc.mallopt(MMAP, LARGEST_BLOCK)
     libc.mallopt(TRIM, RETAINED)
+    _inside.append(None)
     try:
         yield
     finally:
-        libc.mallopt(MMAP, USUAL)
-        libc.mallopt(TRIM, USUAL)
-        libc.malloc_trim(0)
+        _inside.pop()
+        if not _inside:
+            libc.mallopt(MMAP, USUAL)
+            libc.mallopt(TRIM, USUAL)
+            libc.malloc_trim(0)
 
 
 @cache

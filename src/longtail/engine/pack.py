@@ -7,14 +7,16 @@ product is still that of one training, so that its bytes are those of the traini
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.engine.due_step import DueStep
 from longtail.learners import SupervisedLearner
+from longtail.models.bodies.tabular import NumbersAndCodes, known_codes
 from longtail.models.network import Network
 from longtail.updates import Descend
 
@@ -73,11 +75,14 @@ def signature(due: DueStep) -> tuple[Any, ...] | None:
         return None
     if type(due.optimizer) is not torch.optim.SGD or not all(map(_is_plain, due.optimizer.param_groups)):
         return None
-    groups = tuple(
-        (group["weight_decay"], group["momentum"], tuple(p.shape for p in group["params"]))
-        for group in due.optimizer.param_groups
-    )
-    return tuple((type(layer), tuple(p.shape for p in layer.parameters())) for layer in layers), groups
+    tables = {id(p) for layer in layers if type(layer) is NumbersAndCodes for p in layer.parameters()}
+
+    def shapes(group: Iterable[Tensor]) -> tuple[Any, ...]:
+        return tuple(p.shape[1:] if id(p) in tables else p.shape for p in group)
+
+    groups = tuple((g["weight_decay"], g["momentum"], shapes(g["params"])) for g in due.optimizer.param_groups)
+    numeric = getattr(layers[0], "numeric", None)
+    return tuple((type(layer), shapes(layer.parameters())) for layer in layers), groups, numeric
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
@@ -90,6 +95,8 @@ def _is_known(layer: nn.Module) -> bool:
     """Whether a stacked pass has this layer."""
     if type(layer) is nn.Flatten:
         return (layer.start_dim, layer.end_dim) == (1, -1)
+    if type(layer) is NumbersAndCodes:
+        return True
     return type(layer) is nn.ReLU or (type(layer) is nn.Linear and layer.bias is not None)
 
 
@@ -135,6 +142,9 @@ class Pack:
             (type(layer), [of[id(p)].requires_grad_() for p in layer.parameters()])
             for layer in _layers(self.networks[0].body)
         ]
+        encoders: list[Any] = [next(_layers(network.body)) for network in self.networks]
+        if self.body[0][0] is NumbersAndCodes:
+            self.numeric, self.sizes = encoders[0].numeric, torch.stack([one.sizes for one in encoders])[:, None]
 
     def step(self, dues: Sequence[DueStep], enters: Sequence[Callable[[], None]]) -> None:
         """Make the steps that are due, of batches of one size.
@@ -168,9 +178,21 @@ class Pack:
         for kind, parameters in self.body:
             if kind is nn.Linear:
                 x = SlicedLinear.apply(x, *parameters)  # type: ignore[no-untyped-call]
+            elif kind is NumbersAndCodes:
+                x = self._embedded(x, parameters)
             else:
                 x = torch.relu(x) if kind is nn.ReLU else x.flatten(2)
         return x
+
+    def _embedded(self, x: Tensor, tables: Sequence[Tensor]) -> Tensor:
+        """Compute `NumbersAndCodes` of every training; the rows of all its tables (W, S, D) are one table's."""
+        codes = known_codes(x[..., self.numeric :], self.sizes)
+        starts = torch.arange(len(x))[:, None]
+        embedded = [
+            F.embedding(column + len(table[0]) * starts, table.flatten(0, 1))
+            for column, table in zip(codes.unbind(-1), tables, strict=True)
+        ]
+        return torch.cat([x[..., : self.numeric], *embedded], dim=-1)
 
     @torch.no_grad()
     def _descend(self, rates: Sequence[float]) -> None:
@@ -193,15 +215,24 @@ class Pack:
 
 def _stacked(column: Sequence[Tensor]) -> Tensor:
     """Stack the same parameter of all trainings, and make each a slice of the stack."""
-    stack = torch.stack([parameter.detach() for parameter in column])
-    for parameter, one in zip(column, stack.unbind(), strict=True):
+    stack, slices = _slices([parameter.detach() for parameter in column])
+    for parameter, one in zip(column, slices, strict=True):
         parameter.data = one
     return stack
 
 
 def _stacked_momenta(optimizers: Sequence[torch.optim.Optimizer], column: Sequence[Tensor]) -> Tensor:
     states = [optimizer.state[parameter] for optimizer, parameter in zip(optimizers, column, strict=True)]
-    stack = torch.stack([state["momentum_buffer"] for state in states])
-    for state, one in zip(states, stack.unbind(), strict=True):
+    stack, slices = _slices([state["momentum_buffer"] for state in states])
+    for state, one in zip(states, slices, strict=True):
         state["momentum_buffer"] = one
     return stack
+
+
+def _slices(tensors: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+    """Return a stack of tensors and each as its slice; zeros are below those with fewer rows than others."""
+    if len({t.shape for t in tensors}) == 1:
+        stack = torch.stack(list(tensors))
+        return stack, stack.unbind()
+    stack = nn.utils.rnn.pad_sequence(list(tensors), batch_first=True)
+    return stack, [one[: len(t)] for one, t in zip(stack, tensors, strict=True)]

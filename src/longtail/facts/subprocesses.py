@@ -1,4 +1,4 @@
-"""Start Python processes that do not import modules from the working directory.
+"""Start Python processes that do not import modules from the working directory, workers before there is work for them.
 
 `python -m joblib...` and `python -c ...`, which start worker processes and their trackers, search for modules in the
 working directory first: a numpy.py beside the data would be imported instead of NumPy.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any
 
 SAFE = "PYTHONSAFEPATH"
 """Environment variable: where set, neither the working directory nor a script's folder is on sys.path."""
@@ -35,3 +37,49 @@ def safe_path() -> Iterator[None]:
             os.environ.pop(SAFE, None)
         else:
             os.environ[SAFE] = before
+
+
+def cores() -> int:
+    """Return the number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pool(workers: int, module: str, **options: Any) -> Any:
+    """Return joblib's `Parallel` over worker processes that import a module when they start.
+
+    Pools of one module share them. A task is taken from its iterator only when a worker is free.
+
+    Args:
+        workers: how many.
+        module: its name.
+        options: of `Parallel`; by default it yields results as they come.
+    """
+    from joblib import Parallel
+
+    as_they_come = {"return_as": "generator_unordered", "pre_dispatch": workers}
+    start = {"initializer": import_module, "initargs": (module,)}
+    return Parallel(n_jobs=workers, backend="loky", **{**as_they_come, **options}, **start)
+
+
+@contextmanager
+def early_workers(workers: int, module: str) -> Iterator[None]:
+    """Inside, the workers of such a `pool` exist, and import while this process does something else.
+
+    Where the block fails they are ended at once, imported or not.
+    """
+    if workers < 2:
+        yield
+        return
+    from joblib import delayed
+    from joblib.externals.loky import get_reusable_executor
+
+    with safe_path():
+        started = pool(workers, module)(delayed(os.getpid)() for _ in range(workers))
+        try:
+            yield
+        except BaseException:
+            get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
+            with suppress(Exception):  # that workers were ended
+                _ = list(started)
+            raise
+        _ = list(started)

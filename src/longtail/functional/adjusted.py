@@ -5,33 +5,20 @@ Shapes as in `softmax`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from longtail.functional.closed_form import ClosedForm, Piece, in_functorch, runs_in_pieces
+from longtail.functional import gpu
+from longtail.functional.closed_form import ClosedForm, Piece, runs_in_pieces
+from longtail.functional.index_loss import NONE as NONE
+from longtail.functional.index_loss import Adjustment as Adjustment
+from longtail.functional.index_loss import in_functorch
 from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, widen
-
-
-class Adjustment(NamedTuple):
-    """a_j = b_j z_j + o_j + t_j [j = y]: the logits z of an example of class y, adjusted.
-
-    factor: b, a number or (C,); None for 1. offset: o (C,), -inf for a class that leaves the denominator; None for 0.
-    true_offset: t (C,), a margin with its sign changed; None for 0.
-    """
-
-    factor: Value | None = None
-    offset: Tensor | None = None
-    true_offset: Tensor | None = None
-
-
-NONE = Adjustment()
-"""No adjustment: cross-entropy."""
 
 
 def adjusted_cross_entropy(
@@ -41,7 +28,8 @@ def adjusted_cross_entropy(
     *,
     ignore_index: int = IGNORE,
 ) -> Tensor:
-    """Cross-entropy of adjusted logits: l(z, y) = -log softmax(a)_y. For class indices on a CPU in pieces.
+    """Cross-entropy of adjusted logits: l(z, y) = -log softmax(a)_y. For class indices on a CPU in pieces, on a GPU by
+    one kernel.
 
     Under a soft target every class k is the true one in turn, with its own t_k; one with o_k = -inf costs nothing.
 
@@ -51,8 +39,10 @@ def adjusted_cross_entropy(
         adjustment: b, o and t.
         ignore_index: the index that marks a position as ignored.
     """
+    form = AdjustedCrossEntropy(ignore_index, adjustment)
+    if gpu.runs(form, logits, targets):
+        return gpu.each(form, logits, targets)
     z = widen(logits)
-    form = _AdjustedCrossEntropy(ignore_index, adjustment)
     if is_soft(targets):
         return _mixed(form, z, targets)
     if adjustment is NONE:
@@ -80,7 +70,7 @@ def total_cross_entropy(
         ignore_index: the index that marks a position as ignored.
     """
     z = widen(logits)
-    form = _AdjustedCrossEntropy(ignore_index, adjustment)
+    form = AdjustedCrossEntropy(ignore_index, adjustment)
     log_p = torch.log_softmax(form.adjusted(z, targets), 1)
     sums = torch.ops.aten.nll_loss_forward.default(log_p, targets, weight, 1 if mean else 2, ignore_index)
     return cast("tuple[Tensor, Tensor]", sums)
@@ -102,19 +92,20 @@ def totals_pay(logits: Tensor, targets: Tensor, adjustment: Adjustment) -> bool:
 
 
 @dataclass(frozen=True)
-class _AdjustedCrossEntropy(ClosedForm):
-    ignore_index: int
-    by: Adjustment
+class AdjustedCrossEntropy(ClosedForm):
+    """l(z, y) = -log softmax(a)_y."""
 
-    def constants(self) -> Sequence[Any]:
-        return self.by
+    ignore_index: int
+    adjustment: Adjustment
 
     def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """By torch's cross-entropy."""
         a = self.adjusted(logits, targets)
         return F.cross_entropy(a, targets, reduction="none", ignore_index=self.ignore_index)
 
     def adjusted(self, z: Tensor, targets: Tensor) -> Tensor:
-        a, true_offset = self.shifted(z), self.by.true_offset
+        """Return a for class indices."""
+        a, true_offset = self.shifted(z), self.adjustment.true_offset
         if true_offset is None:
             return a
         # any class serves an ignored position; an index that is no class is refused by the cross-entropy
@@ -125,21 +116,23 @@ class _AdjustedCrossEntropy(ClosedForm):
         return a.scatter_add_(1, index.unsqueeze(1), own)
 
     def shifted(self, z: Tensor) -> Tensor:
-        a = z if self.by.factor is None else z * _factor(self.by.factor, z)
-        return a if self.by.offset is None else a + across(self.by.offset, z)
+        """Return b z + o."""
+        a = z if self.adjustment.factor is None else z * _factor(self.adjustment.factor, z)
+        return a if self.adjustment.offset is None else a + across(self.adjustment.offset, z)
 
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
+        """Return -log softmax(a)_y."""
         return -torch.log_softmax(self._piece(z, index), 1).gather(1, index)
 
     def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
         """g b_j (softmax(a)_j - [j = y])."""
         torch.softmax(self._piece(z, index), 1, out=out)
         out.mul_(g).scatter_add_(1, index, -g)
-        if self.by.factor is not None:
-            out.mul_(_factor(self.by.factor, z))
+        if self.adjustment.factor is not None:
+            out.mul_(_factor(self.adjustment.factor, z))
 
     def _piece(self, z: Tensor, index: Tensor) -> Tensor:
-        factor, offset, true_offset = self.by
+        factor, offset, true_offset = self.adjustment
         a = z + 0.0 if factor is None and offset is None else z if factor is None else z * _factor(factor, z)
         if offset is not None:
             a = a + across(offset, z) if a is z else a.add_(across(offset, z))
@@ -150,8 +143,8 @@ def _factor(factor: Value, z: Tensor) -> Value:
     return across(factor, z) if isinstance(factor, Tensor) and factor.ndim > 0 else factor
 
 
-def _mixed(form: _AdjustedCrossEntropy, z: Tensor, q: Tensor) -> Tensor:
-    a, offset, true_offset = form.shifted(z), form.by.offset, form.by.true_offset
+def _mixed(form: AdjustedCrossEntropy, z: Tensor, q: Tensor) -> Tensor:
+    a, offset, true_offset = form.shifted(z), form.adjustment.offset, form.adjustment.true_offset
     if true_offset is None:
         each = -torch.log_softmax(a, 1)
     else:

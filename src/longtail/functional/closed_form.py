@@ -5,19 +5,21 @@ Here the rows are processed in pieces that fit the cache, the backward pass writ
 and what is saved for it is the logits, which are in memory anyway, with a few numbers per position.
 
 The formula defines the loss. It runs wherever its operations have to be visible: under torch.compile, which
-combines them by itself, torch.func, forward-mode and second derivatives, for constants that require a gradient,
-and on a GPU.
+combines them by itself, torch.func, forward-mode and second derivatives, and for constants that require a gradient.
+`gpu` does the same on a GPU.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, cast, final
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+
+from longtail.functional.index_loss import IndexLoss, value_and_gradient_suffice
+from longtail.functional.index_loss import in_functorch as in_functorch
 
 PIECE = 3 << 18
 """Bytes of logits in a piece, per thread: with its temporaries it fits a second-level cache."""
@@ -27,22 +29,13 @@ SMALL = 1 << 17
 
 Piece = tuple[slice, ...]
 
-# torch has no public function for this; without it every loss would run by its formula, correct and slower
-in_functorch = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 
-
-class ClosedForm(ABC):
-    """A loss l(z, y) per position with its constants: as a formula, and in pieces.
+class ClosedForm(IndexLoss, ABC):
+    """A loss that also runs in pieces.
 
     A piece z is (n, C) or (n, C, p); `index`, the class of every position, and all other values per position
     have a dimension of one in place of C. `at` are the slices of the piece, for constants per position.
     """
-
-    ignore_index: int
-
-    @abstractmethod
-    def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return l for logits (N, C, d1..dk) and class indices (N, d1..dk); differentiable any number of times."""
 
     @abstractmethod
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
@@ -52,10 +45,6 @@ class ClosedForm(ABC):
     def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
         """Write g dl/dz of one piece into `out`."""
 
-    def constants(self) -> Sequence[Any]:
-        """Return what the loss depends on besides logits and targets."""
-        return ()
-
     @final
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return l (N, d1..dk), 0 where ignored."""
@@ -64,15 +53,13 @@ class ClosedForm(ABC):
         return self.formula(logits, targets)
 
 
-def runs_in_pieces(logits: Tensor, constants: Sequence[Any]) -> bool:
+def runs_in_pieces(logits: Tensor, constants: Iterable[Any]) -> bool:
     """Whether only an eager loss and its gradient with respect to many logits are needed, on a CPU."""
     return (
         not torch.compiler.is_compiling()  # first: what follows would only make it compile more than once
         and logits.numel() > SMALL
         and logits.device.type == "cpu"
-        and not in_functorch()
-        and forward_ad.unpack_dual(logits).tangent is None  # type: ignore[no-untyped-call]
-        and not any(isinstance(c, Tensor) and (c.requires_grad or c.device != logits.device) for c in constants)
+        and value_and_gradient_suffice(logits, constants)
     )
 
 

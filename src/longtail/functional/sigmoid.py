@@ -7,14 +7,15 @@ for u_j = z_j as it is: sum_j q_j pos_j + (1 - q_j) neg_j, which is the mixture 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longtail.functional import gpu
 from longtail.functional.closed_form import ClosedForm, Piece
 from longtail.functional.mixtures import IGNORE, Value, is_soft, widen
 
@@ -27,10 +28,11 @@ def sigmoid_cross_entropy(logits: Tensor, targets: Tensor, *, ignore_index: int 
 
     Reference: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4.2.
     """
+    loss = SigmoidCrossEntropy(ignore_index)
+    if gpu.runs(loss, logits, targets):
+        return gpu.each(loss, logits, targets)
     z = widen(logits)
-    if is_soft(targets):
-        return _mixed(_log_loss, z, targets)
-    return _CrossEntropy(ignore_index)(z, targets)
+    return _mixed(_log_loss, z, targets) if is_soft(targets) else loss(z, targets)
 
 
 def sigmoid_focal(logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore_index: int = IGNORE) -> Tensor:
@@ -46,8 +48,10 @@ def sigmoid_focal(logits: Tensor, targets: Tensor, gamma: Value = 1.0, *, ignore
 
     Reference: Lin et al., ICCV 2017, eq. 4; as summed by Cui et al., CVPR 2019, section 4.3.
     """
+    loss = SigmoidFocal(ignore_index, gamma)
+    if gpu.runs(loss, logits, targets):
+        return gpu.each(loss, logits, targets)
     z = widen(logits)
-    loss = _Focal(ignore_index, gamma)
     return _mixed(loss.term, z, targets) if is_soft(targets) else loss(z, targets)
 
 
@@ -68,10 +72,14 @@ def _summed(term: Callable[[Tensor], Tensor], z: Tensor, targets: Tensor, ignore
 
 
 @dataclass(frozen=True)
-class _CrossEntropy(ClosedForm):
+class SigmoidCrossEntropy(ClosedForm):
+    """l(z, y) = sum_j softplus(u_j)."""
+
+    SIGMOID: ClassVar[bool] = True
     ignore_index: int
 
     def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """By torch's softplus."""
         return _summed(_log_loss, logits, targets, self.ignore_index)
 
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
@@ -86,23 +94,26 @@ class _CrossEntropy(ClosedForm):
         return hinge.add_(e.log1p().sum(1, keepdim=True))
 
     def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+        """g sigmoid(u_j), with the sign of u_j."""
         true = torch.sigmoid(-z.gather(1, index)).neg_()  # sigmoid(z) - 1, which would cancel
         torch.sigmoid(z, out=out).scatter_(1, index, true).mul_(g)
 
 
 @dataclass(frozen=True)
-class _Focal(ClosedForm):
+class SigmoidFocal(ClosedForm):
+    """l(z, y) = sum_j sigmoid(u_j)^gamma softplus(u_j)."""
+
+    SIGMOID: ClassVar[bool] = True
     ignore_index: int
     gamma: Value
 
-    def constants(self) -> Sequence[Any]:
-        return (self.gamma,)
-
     def term(self, u: Tensor) -> Tensor:
+        """Return sigmoid(u)^gamma softplus(u)."""
         loss = _log_loss(u)
         return torch.exp(self.gamma * (u - loss)) * loss
 
     def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """By torch's softplus."""
         return _summed(self.term, logits, targets, self.ignore_index)
 
     def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:

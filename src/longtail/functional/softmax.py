@@ -6,13 +6,17 @@ logits' shape; the result is (N, d1..dk), float32 or wider, 0 where the target i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.facts.counts import log_priors
+from longtail.functional import gpu
 from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy
+from longtail.functional.index_loss import IndexLoss
 from longtail.functional.mixtures import IGNORE, Value, across, is_soft, mixture, of_target, widen
 
 
@@ -88,14 +92,29 @@ def focal(
 
     Reference: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, eq. 4, there for two classes.
     """
-    z, w = widen(logits), modulator_weight
+    w, loss = modulator_weight, Focal(ignore_index, gamma)
+    if w is None and gpu.runs(loss, logits, targets):
+        return gpu.each(loss, logits, targets)
+    z = widen(logits)
     if is_soft(targets):
         each = -torch.log_softmax(z, 1)
         return mixture(modulated(each if w is None else across(w, z) * each, gamma), targets)
+    if w is None:
+        return loss.formula(z, targets)
     c = cross_entropy(z, targets, ignore_index=ignore_index)
-    if w is not None:
-        c = c * of_target(w.to(z.device, z.dtype), targets, ignore_index)
-    return modulated(c, gamma)
+    return modulated(c * of_target(w.to(z.device, z.dtype), targets, ignore_index), gamma)
+
+
+@dataclass(frozen=True)
+class Focal(IndexLoss):
+    """l(z, y) = -(1 - p_y)^gamma log p_y."""
+
+    ignore_index: int
+    gamma: Value
+
+    def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Modulated cross-entropy."""
+        return modulated(F.cross_entropy(logits, targets, reduction="none", ignore_index=self.ignore_index), self.gamma)
 
 
 def modulated(nll: Tensor, gamma: Value) -> Tensor:

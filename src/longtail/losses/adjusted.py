@@ -9,11 +9,18 @@ from torch import Tensor
 
 from longtail.facts.types import Progress
 from longtail.functional import widen
-from longtail.functional.adjusted import Adjustment, adjusted_cross_entropy, total_cross_entropy, totals_pay
-from longtail.losses.loss import Loss
+from longtail.functional.adjusted import (
+    AdjustedCrossEntropy,
+    Adjustment,
+    adjusted_cross_entropy,
+    total_cross_entropy,
+    totals_pay,
+)
+from longtail.functional.index_loss import IndexLoss
+from longtail.losses.one_kernel import OneKernel
 
 
-class Adjusted(Loss, ABC):
+class Adjusted(OneKernel, ABC):
     """l(z, y) = -log softmax(a)_y, a_j = b_j z_j + o_j + t_j [j = y]."""
 
     @abstractmethod
@@ -22,6 +29,11 @@ class Adjusted(Loss, ABC):
 
         Made inside `self.cached`, so that a call computes nothing over the classes.
         """
+
+    def index_loss(self, like: Tensor, progress: Progress | None) -> IndexLoss | None:
+        """-log softmax(a)_y."""
+        adjustment = self.adjustment(like, progress)
+        return None if adjustment is None else AdjustedCrossEntropy(self.ignore_index, adjustment)
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-log softmax(a)_y."""
@@ -32,7 +44,10 @@ class Adjusted(Loss, ABC):
     def reduced(
         self, logits: Tensor, targets: Tensor, progress: Progress | None, normalize: str | float | Tensor
     ) -> Tensor | None:
-        """Return the mean or the sum, by torch's kernel for both; None where it does not apply."""
+        """Return the mean or the sum, by our kernel on a GPU or torch's for both; None where neither applies."""
+        loss = super().reduced(logits, targets, progress, normalize)
+        if loss is not None:
+            return loss
         if self.label_smoothing > 0 or self.outside is not None:
             return None
         z = widen(logits)

@@ -13,6 +13,8 @@ from longtail.facts.knobs import Choice, NonNegative
 from longtail.facts.types import Progress
 from longtail.functional import widen
 from longtail.functional.adjusted import NONE, Adjustment
+from longtail.functional.index_loss import IndexLoss
+from longtail.functional.sigmoid import SigmoidCrossEntropy, SigmoidFocal
 from longtail.losses.adjusted import Adjusted
 from longtail.losses.signature import Common
 
@@ -76,6 +78,14 @@ class ClassBalancedLoss(Adjusted):
     def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment | None:
         """None, and no cross-entropy for the sigmoid bases."""
         return NONE if self.base == "softmax" else None
+
+    def index_loss(self, like: Tensor, progress: Progress | None) -> IndexLoss | None:
+        """base(z, y)."""
+        if self.base == "softmax":
+            return super().index_loss(like, progress)
+        if self.base == "sigmoid":
+            return SigmoidCrossEntropy(self.ignore_index)
+        return SigmoidFocal(self.ignore_index, self.knob("gamma", progress))
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """base(z, y)."""

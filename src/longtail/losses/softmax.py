@@ -11,8 +11,10 @@ from longtail import functional
 from longtail.facts.knobs import NonNegative, Range
 from longtail.facts.types import Progress
 from longtail.functional.adjusted import NONE, Adjustment
+from longtail.functional.index_loss import IndexLoss
+from longtail.functional.softmax import Focal
 from longtail.losses.adjusted import Adjusted
-from longtail.losses.loss import Loss
+from longtail.losses.one_kernel import OneKernel
 from longtail.losses.per_class import per_class
 from longtail.losses.signature import Common
 from longtail.losses.weighting import class_weight_of
@@ -33,7 +35,7 @@ class CrossEntropyLoss(Adjusted):
         return NONE
 
 
-class FocalLoss(Loss):
+class FocalLoss(OneKernel):
     """l(z, y) = -alpha_y (1 - p_y)^gamma log p_y, p = softmax(z): well-classified examples weigh less.
 
     Args:
@@ -69,6 +71,11 @@ class FocalLoss(Loss):
             return {}
         size = None if counts is None else len(counts)
         return {"class_alpha": per_class("alpha", self.alpha, size, Range(0, open_high=True))}
+
+    def index_loss(self, like: Tensor, progress: Progress | None) -> IndexLoss | None:
+        """-(1 - p_y)^gamma log p_y; None with alpha, or with a weight in the modulator."""
+        plain = self.alpha is None and not self.weight_in_modulator
+        return Focal(self.ignore_index, self.knob("gamma", progress)) if plain else None
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """-alpha_y (1 - p_y)^gamma log p_y."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from torch import Tensor
 
 from longtail.catalogue.method import Method
 from longtail.data import Splits
-from longtail.data.rows import Examples
+from longtail.data.rows import BatchedRows, Examples
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.side_by_side import side_by_side
+from longtail.engine.due_step import Events
+from longtail.engine.lanes import device_of
+from longtail.engine.side_by_side import finish
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
 from longtail.runs import manifest, sources
@@ -24,10 +27,23 @@ from longtail.runs.run import Run, opened
 from longtail.runs.train import Fit
 
 SMALL = 4_000_000
-"""Numbers in the training rows of a fold up to which folds are trained side by side."""
+"""Numbers in the training rows up to which trainings go side by side on a CPU, the folds of a run on any device."""
 
 
-def train_folds(
+def train_folds(method: str | Method, folds: Folds, *, folder: str | Path, **options: Any) -> Run:
+    """Train one method on every fold of one repetition; the same call resumes where it was interrupted.
+
+    Arguments: as in `fold_trainings`.
+
+    Raises:
+        ValueError, OSError, FinitenessError: as `train`.
+    """
+    device = device_of(options.get("device", "cpu"))
+    run: Run = finish(lambda: fold_trainings(method, folds, folder=folder, **options), device)
+    return run
+
+
+def fold_trainings(
     method: str | Method,
     folds: Folds,
     *,
@@ -38,8 +54,8 @@ def train_folds(
     device: str = "cpu",
     threads: int | None = None,
     **options: Any,
-) -> Run:
-    """Train one method on every fold of one repetition; the same call resumes where it was interrupted.
+) -> Generator[Sequence[Events], None, Run]:
+    """Yield the trainings of all folds, of small data at once and else one by one; return the run that they make.
 
     The folder gets `fold-<j>/`, each a run like any other, and the run of all folds: predictions.safetensors has every
     tested row once (`index`: its row in the data as read, ascending; `fold`: the fold that predicted it), run.json
@@ -51,9 +67,6 @@ def train_folds(
         folder: of the run; it belongs to this configuration from then on.
         seed: of the partition, of initialisation and of order.
         recipe, network, device, threads, options: as in `train`.
-
-    Raises:
-        ValueError, OSError, FinitenessError: as `train`.
     """
     chosen, place = resolve(method), Path(folder)
     first = folds.splits(seed, 0)
@@ -70,25 +83,16 @@ def train_folds(
             Fit(chosen, splits, folder=fold_folder(place, j), recipe=of_fold(recipe, splits), **options)
             for j, splits in enumerate(parts)
         )
-        runs = _together(list(fits)) if _is_small(first) else [_trained(fit) for fit in fits]
+        runs: list[Run] = []
+        for some in [list(fits)] if is_small(first.train) else ([fit] for fit in fits):
+            yield [fit.events for fit in some]
+            runs += [fit.run for fit in some]
         return _pooled(chosen, folds, seed, place, config, runs)
 
 
-def _is_small(splits: Splits) -> bool:
-    """Whether the folds are small enough to be in memory at once, which pays where a step is calls, not arithmetic."""
-    rows = splits.train
+def is_small(rows: BatchedRows) -> bool:
+    """Return whether several such training parts may be in memory at once, and a step is calls, not arithmetic."""
     return isinstance(rows, Examples) and rows.inputs.numel() <= SMALL
-
-
-def _together(fits: list[Fit]) -> list[Run]:
-    side_by_side([fit.events for fit in fits])
-    return [fit.run for fit in fits]
-
-
-def _trained(fit: Fit) -> Run:
-    for _ in fit:
-        pass
-    return fit.run
 
 
 def fold_folder(folder: Path, fold: int) -> Path:

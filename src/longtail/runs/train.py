@@ -19,7 +19,7 @@ from longtail.data.true_labels import with_true_labels
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.determinism import deterministic
-from longtail.engine.due_step import DueStep, Events, next_record
+from longtail.engine.due_step import Events, next_record
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
@@ -203,7 +203,7 @@ class Fit(Iterator[Record]):
         journal = self._journal
         with closing(training.events):  # inside of an epoch too, where a step failed
             for event in training.events:
-                if isinstance(event, DueStep) or journal is None:
+                if not isinstance(event, dict) or journal is None:
                     yield event
                     continue
                 journal.add(event, training.state)

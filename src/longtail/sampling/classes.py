@@ -11,7 +11,6 @@ from typing import Annotated, Any, final
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from longtail.facts.class_weights import BETA, Beta, effective_number
@@ -161,6 +160,8 @@ class EffectiveNumberSampler(ClassSampler):
 
 def _rows_by_class(indices: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Return row numbers sorted by class (stable), and the bounds of every class in them (C + 1,)."""
+    from scipy.sparse import csr_array
+
     # the one-hot matrix of the labels by columns: SciPy transposes by counting, in linear time
     size = len(indices)
     narrow = np.int32 if size < 2**31 else np.int64

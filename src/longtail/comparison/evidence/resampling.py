@@ -21,7 +21,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
 
 from longtail.metrics.rates import Floats, balanced_accuracy, f1, macro_f1, weighted_count
 
@@ -120,6 +119,8 @@ def _weights(sizes: Labels, draws: int, generator: np.random.Generator) -> Itera
 
 def _macro_f1(predictions: Labels, targets: Labels, num_classes: int, weights: Iterator[Floats]) -> Floats:
     """Return the macro F1 of every row on every resample, (draws, R), over the classes of the whole set."""
+    from scipy.sparse import csr_array, vstack
+
     rows, n = predictions.shape
     right = predictions == targets
     cell = predictions + num_classes * right  # predicted wrongly | predicted rightly, per class

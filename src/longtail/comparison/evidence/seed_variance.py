@@ -10,8 +10,6 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import fdtrc, stdtr, stdtrit
 
 from longtail.comparison.evidence.layout import Layout
 from longtail.metrics.rates import Floats
@@ -63,6 +61,8 @@ def outside_the_pool(table: Layout, values: Floats) -> tuple[str, ...]:
 
 def _spread(table: Layout, values: Floats, method: str, removed: Collection[str]) -> _Spread | None:
     """How a method's own spread compares with that of the methods not ``removed``; None where it cannot be compared."""
+    from scipy.special import fdtrc
+
     if method != table.reference:
         copies, own = (
             2.0,
@@ -110,6 +110,9 @@ def own_interval(mean: float, test: Floats, differences: Floats, error: float) -
     wide side whichever part is the larger. The t is not drawn but averaged over the draws of the other part:
     its far tail decides, which 4000 draws would not cover.
     """
+    from scipy.optimize import brentq
+    from scipy.special import stdtr, stdtrit
+
     if len(differences) < 2:
         return OwnInterval(float(test.std(ddof=1)), _ANY, 1.0)
     df, scale = len(differences) - 1, max(float(differences.std(ddof=1)) / np.sqrt(len(differences)), _NONE)

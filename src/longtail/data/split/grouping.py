@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Rows = NDArray[np.int64]
 
@@ -35,6 +38,8 @@ class GroupTable:
     @classmethod
     def of(cls, labels: Rows, groups: NDArray[np.generic] | None) -> GroupTable:
         """Return the table of class indices (N,) and any group codes (N,); without groups every row is its own."""
+        from scipy.sparse import csr_array
+
         codes = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
         table = csr_array((np.ones(len(labels), dtype=np.int64), (codes, labels)))
         table.sum_duplicates()

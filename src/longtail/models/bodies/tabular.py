@@ -84,8 +84,7 @@ class NumbersAndCodes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Numbers as they are, then one embedding after the other."""
-        codes = x[:, self.numeric :].round().long()
-        codes = torch.where((codes >= 0) & (codes < self.sizes), codes, 0)
+        codes = known_codes(x[:, self.numeric :], self.sizes)
         embedded = [table(column) for table, column in zip(self.embeddings, codes.unbind(1), strict=True)]
         return torch.cat([x[:, : self.numeric], *embedded], dim=1)
 
@@ -97,3 +96,9 @@ class NumbersAndCodes(nn.Module):
 def embedding_width(size: int) -> int:
     """Dimensions of the embedding of a column with `size` codes."""
     return min(WIDEST, round(1.6 * math.pow(size, 0.56)))
+
+
+def known_codes(columns: Tensor, sizes: Tensor) -> Tensor:
+    """Codes (..., K) of K columns as int64; one outside [0, size) is 0."""
+    codes = columns.round().long()
+    return torch.where((codes >= 0) & (codes < sizes), codes, 0)
