@@ -135,8 +135,6 @@ TABLE: list[Row] = [
     (L.SoftmaxEqualizationLoss(EQUAL), CE, "equal counts: no class is rare"),
     #
     # schedules
-    (CE.reweighed("effective", COUNTS, LATE), CE_COUNTS(**DRW), "CE-DRW, of a loss that had no weights"),
-    (LDAM().reweighed("effective", COUNTS, EARLY), LDAM(class_weight="effective"), "LDAM-DRW after it, likewise"),
     (LDAM(**DRW), LDAM(), "LDAM-DRW before the switch"),
     (LDAM(class_weight="effective", reweight=EARLY), LDAM(class_weight="effective"), "LDAM-DRW after it"),
     (CE_COUNTS(**DRW), CE, "CE-DRW before the switch"),

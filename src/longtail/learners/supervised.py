@@ -93,6 +93,10 @@ class SupervisedLearner(Learner):
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
+        detached = _detached(outputs)
+        if self.mixing is None and self.weights is None and self.criterion is None:
+            parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
+            return Step(*self.loss.with_losses(outputs.logits, targets, **parts), outputs=detached)
         terms = partial(self._terms, outputs, progress)
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
@@ -100,7 +104,6 @@ class SupervisedLearner(Learner):
             pair = self.mixing.pair(batch["mixing"], targets, weight)
             losses, omega, share = pair.mixed(terms)
             targets, index = targets[pair.nearest], index[pair.nearest]
-        detached = _detached(outputs)
         if self.weights is None:
             how = (self.loss.reduction, self.loss.normalize) if self.criterion is None else ("mean", "batch")
             return Step(reduce(losses, omega, share, *how), losses, outputs=detached)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 
 from longtail.data.views.types import Numbers, RandomNumbers
@@ -35,6 +34,8 @@ class Mixing(RandomNumbers):
         A batch uses the share and the layer of its first row. The share is the inverse of Beta's distribution function
         at a uniform number.
         """
+        from scipy.special import betaincinv  # a third of a second, for those that mix
+
         uniform = torch.rand(rows, generator=generator, dtype=torch.float64)
         share = torch.from_numpy(betaincinv(self.alpha, self.alpha, uniform.numpy())).float()
         return share, torch.rand(rows, generator=generator), torch.rand(rows, generator=generator)

@@ -72,7 +72,7 @@ def inverse_ce() -> Method:
     the Bag of Tricks (CIFAR-100 at ratio 100) its error is 67.7 %, that of ce 62.3 %, and with the same weights at the
     end 58.4 %.
 
-    Paper and code: They agree.
+    Paper and code: LDAM's text scales the weights to a mean of 1 in every batch, which is the same after the division.
     """
     return _weighted("inverse")
 
