@@ -75,6 +75,14 @@ def _over_pi(delta: Sequence[float]) -> list[float]:
     return [d / p for d, p in zip(delta, PI, strict=True)]
 
 
+def _smoothing(head: float, tail: float, shape: str, power: float = 2.0) -> Formula:
+    return partial(formulas.label_aware, strengths=formulas.smoothing_strengths(COUNTS, head, tail, shape, power))
+
+
+def _left_out(rare: float) -> Formula:
+    return partial(formulas.equalised, left_out=[p < rare / C for p in PI])
+
+
 CASES: dict[str, Case] = {
     "ce": _case(L.CrossEntropyLoss, formulas.cross_entropy),
     "focal": _case(L.FocalLoss, partial(formulas.focal, gamma=2.0)),
@@ -137,6 +145,15 @@ CASES: dict[str, Case] = {
         alpha=1.0,
         margin=[math.log(f) for f in EQUALISED],
     ),
+    **{
+        f"smoothing-{shape}": _case(L.LabelAwareSmoothingLoss, _smoothing(0.4, 0.1, shape), shape=shape)
+        for shape in ("concave", "linear", "convex", "exp")
+    },
+    "smoothing-0.9": _case(
+        L.LabelAwareSmoothingLoss, _smoothing(0.9, 0.0, "exp", 0.5), head=0.9, tail=0.0, shape="exp", power=0.5
+    ),
+    "equalised-softmax": _case(L.SoftmaxEqualizationLoss, _left_out(0.5), gamma=1.0),
+    "equalised-softmax-2": _case(L.SoftmaxEqualizationLoss, _left_out(2.0), gamma=1.0, rare=2.0),
     "la-adaptive": _case(L.PairwiseLoss, _pairwise(ONES, PI, ADAPTIVE), margin=ADAPTIVE),
 }
 ROWS = {
@@ -157,6 +174,8 @@ ROWS = {
     "BinaryHingeLoss": ["binary-hinge"],
     "LeastSquaresLoss": ["least-squares"],
     "FocalLoss": ["focal", "focal-0.5"],
+    "LabelAwareSmoothingLoss": ["smoothing-concave", "smoothing-0.9"],
+    "SoftmaxEqualizationLoss(gamma=1)": ["equalised-softmax", "equalised-softmax-2"],
     "ClassBalancedLoss": ["cb-softmax"],
     'ClassBalancedLoss(base="sigmoid")': ["cb-sigmoid"],
     'ClassBalancedLoss(base="focal")': ["cb-focal"],

@@ -123,6 +123,32 @@ def sigmoid_focal(z: Row, y: int, gamma: float) -> float:
     return math.fsum(terms)
 
 
+def smoothing_strengths(n: Row, head: float, tail: float, shape: str, power: float) -> list[float]:
+    u = [(n_j - min(n)) / (max(n) - min(n)) for n_j in n]
+    rise = {
+        "concave": [tail + (head - tail) * math.sin(math.pi * v / 2) for v in u],
+        "linear": [tail + (head - tail) * v for v in u],
+        "convex": [head + (head - tail) * math.sin(3 * math.pi / 2 + math.pi * v / 2) for v in u],
+        "exp": [tail + (head - tail) * v**power for v in u],
+    }
+    return rise[shape]
+
+
+def label_aware(z: Row, y: int, strengths: Row) -> float:
+    e = strengths[y]
+    return (1 - e) * cross_entropy(z, y) + e * math.fsum(cross_entropy(z, j) for j in range(len(z))) / len(z)
+
+
+def equalised(z: Row, y: int, left_out: Sequence[bool]) -> float:
+    return log_sum_exp([z_k for k, z_k in enumerate(z) if k == y or not left_out[k]]) - z[y]
+
+
+def influence_balanced(z: Row, y: int, h: Row, alpha: float) -> float:
+    p = [math.exp(-cross_entropy(z, k)) for k in range(len(z))]
+    g = math.fsum(abs(p_k - (k == y)) for k, p_k in enumerate(p))
+    return cross_entropy(z, y) * alpha / (g * math.fsum(map(abs, h)) + 0.001)
+
+
 def scaled(weights: Row) -> list[float]:
     return [len(weights) * w / math.fsum(weights) for w in weights]
 

@@ -96,6 +96,8 @@ INCONSISTENT = {
     "adaptive margins": L.PairwiseLoss(COUNTS, delta="ones", alpha=1.0, margin=PI**-0.25),
     "adaptive and adjusted": L.PairwiseLoss(COUNTS, margin=PI**-0.25),
     "equalised, F = pi": L.PairwiseLoss(delta=PI, alpha=1.0, margin=PI.log()),
+    "label-aware smoothing": L.LabelAwareSmoothingLoss(COUNTS),
+    "softmax equalisation": L.SoftmaxEqualizationLoss(COUNTS, gamma=1.0),
     "VS": L.VSLoss(COUNTS),
     "equalised, F = n / n_max": L.PairwiseLoss(delta=PI / PI.max(), alpha=1.0, margin=(PI / PI.max()).log()),
     "TLA + ADRW at its end, nu = 0.4": L.VSLoss(COUNTS, gamma=0.0, class_weight=PI**-0.4),

@@ -77,6 +77,7 @@ CE_BATCH = partial(L.CrossEntropyLoss, normalize="batch")
 LA, VS, CDT = (partial(loss, COUNTS) for loss in (L.LogitAdjustedLoss, L.VSLoss, L.CDTLoss))
 LDAM, LDAM_HG = partial(L.LDAMLoss, COUNTS), partial(L.LDAMHingeLoss, COUNTS)
 UNIFORM, MM, FOCAL = L.UniformMarginLoss, L.MaximumMarginLoss, partial(L.FocalLoss, COUNTS)
+SMOOTHED, SEQL = partial(L.LabelAwareSmoothingLoss, COUNTS), partial(L.SoftmaxEqualizationLoss, COUNTS)
 PAIRWISE, CB = partial(L.PairwiseLoss, COUNTS), partial(L.ClassBalancedLoss, COUNTS)
 SQUARES = L.LeastSquaresLoss()
 ONES = {"delta": "ones", "alpha": 1.0}
@@ -145,6 +146,19 @@ TABLE: list[Row] = [
     (L.ClassBalancedLoss(beta=0.0), CE, "every effective number is 1, whatever the counts"),
     (CB(), CE_BATCH(COUNTS, class_weight="effective"), "its definition"),
     (CB(base="focal", gamma=0.0), CB(base="sigmoid"), "the modulator is 1"),
+    #
+    # smoothing and equalisation
+    (SMOOTHED(head=0.0, tail=0.0), CE, "no label is smoothed"),
+    (SMOOTHED(shape="exp", power=1.0), SMOOTHED(shape="linear"), "u^1 is u"),
+    (SMOOTHED(head=0.2, tail=0.2), SMOOTHED(head=0.2, tail=0.2, shape="convex"), "one strength, whatever the shape"),
+    (
+        L.LabelAwareSmoothingLoss(EQUAL, head=0.3),
+        SMOOTHED(head=0.3, tail=0.3),
+        "equal counts: all have the strength head",
+    ),
+    (SEQL(gamma=0.0), CE, "no class is left out"),
+    (SEQL(gamma=1.0, rare=1e-9), CE, "no class is rare"),
+    (L.SoftmaxEqualizationLoss(EQUAL), CE, "equal counts: no class is rare"),
     #
     # schedules
     (LDAM(**DRW), LDAM(), "LDAM-DRW before the switch"),

@@ -70,6 +70,7 @@ def begun(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Bu
         built = stage.build(rows, previous)
     built.learner.train()
     built.learner.start_epoch(built.data, 0.0)
+    torch.manual_seed(0)  # of losses that draw random numbers
     return built, stage.start(built.learner)
 
 

@@ -38,6 +38,8 @@ MASSES = {
         {"beta": 0.9},
         lambda n: n * (1 - 0.9) / (1 - 0.9**n),
     ),
+    "class-aware": (sampling.ClassAwareSampler, {"per_class": 3}, lambda n: 1.0),
+    "under": (sampling.UnderSampler, {"ratio": 100}, lambda n: min(n, 100)),
 }
 
 
@@ -99,6 +101,10 @@ EVERY = {
     "power": lambda **k: sampling.PowerSampler(LABELS, q=linear(1.0, 0.0), **k),
     "effective number": lambda **k: sampling.EffectiveNumberSampler(LABELS, **k),
     "shuffle": lambda **k: sampling.Shuffle(LABELS, **k),
+    "progressive": lambda **k: sampling.ProgressiveSampler(LABELS, **k),
+    "class-aware": lambda **k: sampling.ClassAwareSampler(LABELS, **k),
+    "under": lambda **k: sampling.UnderSampler(LABELS, num_samples=750, **k),
+    "every batch": lambda **k: sampling.EveryBatch(sampling.Shuffle(LABELS, **k), LABELS, batch_size=50),
     "deferred": lambda **k: sampling.Deferred(sampling.ClassBalancedSampler(LABELS, **k), at=0.5),
 }
 every = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY.keys())

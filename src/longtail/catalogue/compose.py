@@ -14,12 +14,15 @@ from torch import Tensor, nn
 
 from longtail.catalogue.method import SELF, MakeStages, Method
 from longtail.data import Part, TrainingSet
+from longtail.data.rows import BatchedRows
+from longtail.data.views import Mixing
 from longtail.engine import Built, Stage
 from longtail.facts.knobs import Choice, Knob, Range
 from longtail.facts.learner import Learner
 from longtail.facts.types import Update
 from longtail.instance_weights.ranges import START
 from longtail.learners import SupervisedLearner
+from longtail.learners.mixing import Mixer
 from longtail.updates import Descend
 
 MakeWeights = Callable[[Part], nn.Module]
@@ -136,6 +139,39 @@ def with_update(make: MakeUpdate) -> Change:
             kind = type(built.update).__name__
             raise ValueError(f"base must take plain gradient steps, got {kind}; choose another base")
         return built._replace(update=make(data))
+
+    return change
+
+
+def with_mixing(alpha: float, place: str = "input", *, remix: tuple[float, float] | None = None) -> Change:
+    """Mix the examples of every batch, in a share from Beta(alpha, alpha).
+
+    Args:
+        alpha: > 0.
+        place: in the network, one of its `places` or "random".
+        remix: (kappa, tau) of the labels, or None for labels that are mixed as the inputs are.
+
+    Raises:
+        ValueError: when the stage is built: a base of another kind, or a network without this place.
+    """
+
+    def change(built: Built, data: TrainingSet) -> Built:
+        learner, rows = built.learner, built.data
+        if (
+            not isinstance(learner, SupervisedLearner)
+            or not isinstance(rows, BatchedRows)
+            or (rows.views and rows.view_of is None)
+        ):
+            raise ValueError("base must train a SupervisedLearner on one view of labelled rows; choose another base")
+        places = getattr(learner.network, "places", ())
+        if place not in (*places, "random") or not places:
+            known = ", ".join(("random", *places)) if places else "none"
+            raise ValueError(f"place must be one of {known} for this network, got {place!r}; choose one of these")
+        number = None if place == "random" else places.index(place)
+        mixer = Mixer(len(places), number)
+        if remix is not None:
+            mixer = Mixer(len(places), number, counts=data.labeled.class_counts, kappa=remix[0], tau=remix[1])
+        return built._replace(learner=learner.varied(mixing=mixer), data=replace(rows, mixing=Mixing(alpha)))
 
     return change
 

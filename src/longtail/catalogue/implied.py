@@ -40,3 +40,13 @@ def weighted(name: str, at: float = 0.0) -> Implied:
 def effective(beta: float) -> Implied:
     """Return counts -> n_j w_j for effective-number weights, also the draws of `EffectiveNumberSampler`."""
     return lambda counts: counts.double() * effective_number(counts, beta, dtype=torch.float64)
+
+
+def subset(ratio: float) -> Implied:
+    """Return min(n_j, ratio n_min): the rows of a random subset (`UnderSampler`)."""
+    return lambda counts: counts.double().clamp(max=float(int(ratio * int(counts[counts > 0].min()))))
+
+
+def times(base: Implied | None, shares: Implied) -> Implied:
+    """Return the prior of a base (None: the counts) once weights or draws change n_j to `shares`."""
+    return shares if base is None else lambda counts: base(counts) * shares(counts) / counts.double()

@@ -39,6 +39,8 @@ ALREADY = {
     "targets": "which estimates its targets already",
     "start": "which starts from the network of another training already",
     "classifier": "which trains its classifier a second time already",
+    "shares": "which re-balances its classes already",
+    "mixing": "which mixes its examples already",
 }
 """Slot -> what messages say of a method that has filled it."""
 SLOTS = frozenset(ALREADY)
@@ -115,7 +117,8 @@ class Method:
             return "which only corrects the scores of another training"
         if not self.slots:
             return "whose training is not one of gradient steps on labelled examples"
-        taken = [slot for slot in slots if slot in self.taken]
+        filled = self.taken if self.prior is None else self.taken | {"shares"}
+        taken = [slot for slot in slots if slot in filled]
         if taken:
             return ALREADY[taken[0]]
         missing = [slot for slot in slots if slot not in self.slots]
@@ -176,6 +179,7 @@ def one_stage(
     head: str = "linear",
     head_args: Mapping[str, Any] | None = None,
     draw: MakeDraw | None = None,
+    stronger: Callable[[Part], Tensor] | None = None,
     prepare: Callable[[nn.Module], object] | None = None,
     no_decay: Iterable[str] = (),
     targets: Callable[[Part], nn.Module] | None = None,
@@ -188,6 +192,7 @@ def one_stage(
         spec: text of the training, by hand only where several methods share one training.
         head: the network's classifier, "linear" or "cosine"; `head_args` its further arguments.
         draw: targets -> which rows an epoch visits; None visits each once.
+        stronger: training rows -> which of them (N,) get the view "strong" in place of the common augmentation.
         prepare: changes the fresh network (bias initialisation).
         no_decay: parameters of the network without weight decay.
         targets: training rows -> the targets of each batch; None for the given labels.
@@ -207,7 +212,8 @@ def one_stage(
                 criterion=criterion,
                 no_decay=no_decay,
             )
-            return Built(learner, rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets)))
+            drawn = rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets))
+            return Built(learner, drawn if stronger is None else drawn.strengthened(stronger(rows)))
 
         return (
             Stage(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from longtail.data.generators import derived
 from longtail.data.label_kinds import GIVEN, NONE, count_classes, label_kind
+from longtail.data.views.mixing import Mixing
 from longtail.data.views.policies import default_policy
-from longtail.data.views.types import Augment, Policy, augmentation, numbers_by_batch, uploaded
+from longtail.data.views.types import Augment, Numbers, Policy, augmentation, numbers_by_batch, uploaded
 from longtail.facts.types import Batch, Draw, Drawn
 
 
@@ -52,7 +55,8 @@ class BatchedRows(LabelledRows):
     `draw` decides which rows an epoch visits (None: each once, in random order), `batch_size` how they are cut;
     the last partial batch is used. `augment` changes the inputs of a training batch, on their device.
     `views` names the views of a batch, which are a tuple then: "plain", "weak" (what `augment` does), or of `policy`,
-    which goes before the policy of their kind of input (`views.policies`).
+    which goes before the policy of their kind of input (`views.policies`). `view_of` (N,) says which of them a row
+    gets, where a batch has one view of each row: its number in `views`. `mixing` pairs the rows of every batch.
     """
 
     batch_size: int = 128
@@ -60,6 +64,8 @@ class BatchedRows(LabelledRows):
     augment: Augment | None = None
     policy: Policy = field(default_factory=dict)
     views: tuple[str, ...] = ()
+    view_of: Tensor | None = None
+    mixing: Mixing | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -78,6 +84,11 @@ class BatchedRows(LabelledRows):
         """
         policy = {**default_policy(self.input_shape, self.augment), **self.policy} if views else self.policy
         return replace(self, batch_size=batch_size, draw=draw, policy=policy, views=known_views(views, policy))
+
+    def strengthened(self, rows: Tensor) -> Self:
+        """Return the same rows, of which those where `rows` (N,) is True get the view "strong"."""
+        strong = self.drawn(self.batch_size, self.draw, ("weak", "strong"))
+        return replace(strong, view_of=rows.long())
 
     @property
     def eager(self) -> str:
@@ -98,19 +109,34 @@ class BatchedRows(LabelledRows):
         device = self.targets.device
         order = torch.split(uploaded(rows, device), self.batch_size)
         ways = [augmentation(way) for way in self._ways() if way is not None]
-        if not ways:
-            yield from (Drawn(index=index, numbers=()) for index in order)
+        numbers: Iterable[Numbers] = repeat(())
+        if ways:
+            numbers = numbers_by_batch(ways, len(rows), self.batch_size, self.input_shape, generator, device)
+        if self.mixing is None:
+            yield from (Drawn(index=index, numbers=drawn) for index, drawn in zip(order, numbers, strict=False))
             return
-        numbers = numbers_by_batch(ways, len(rows), self.batch_size, self.input_shape, generator, device)
-        for index, drawn in zip(order, numbers, strict=True):
-            yield Drawn(index=index, numbers=drawn)
+        # from a generator of their own: rows and augmentation are those of a training without mixing
+        pairs = numbers_by_batch([self.mixing], len(rows), self.batch_size, (), derived(generator, "mixing"), device)
+        for index, drawn, (mixed,) in zip(order, numbers, pairs, strict=False):
+            yield Drawn(index=index, numbers=drawn, mixing=mixed)
 
     def batch_of(self, drawn: Drawn) -> Batch:
         """Return the batch that was drawn, augmented; nothing in it depends on values or waits for the device."""
         index, numbers = drawn["index"], iter(drawn["numbers"])
         inputs = drawn["inputs"] if "inputs" in drawn else next(iter(self.read([index])))
         views = [inputs if way is None else augmentation(way).apply(inputs, next(numbers)) for way in self._ways()]
-        return self._batch(tuple(views) if self.views else views[0], index)
+        batch = self._batch(self._shown(views, index), index)
+        if self.mixing is not None:
+            batch["mixing"] = self.mixing.pairs(drawn["mixing"])
+        return batch
+
+    def _shown(self, views: list[Tensor], index: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Return one view, all of them as a tuple, or of every row its own."""
+        if not self.views:
+            return views[0]
+        if self.view_of is None:
+            return tuple(views)
+        return torch.stack(views)[self.view_of[index], torch.arange(len(index), device=index.device)]
 
     def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
         """Yield the batches of one epoch; the generator is the only source of their order and augmentation."""
@@ -135,9 +161,9 @@ class BatchedRows(LabelledRows):
         return batch
 
     def _labels(self, change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
-        """Targets and weights, changed alike."""
-        weight = None if self.sample_weight is None else change(self.sample_weight)
-        return {"targets": change(self.targets), "sample_weight": weight}
+        """What belongs to the rows besides their inputs, changed alike."""
+        named = {"targets": self.targets, "sample_weight": self.sample_weight, "view_of": self.view_of}
+        return {name: None if values is None else change(values) for name, values in named.items()}
 
 
 @dataclass(frozen=True)

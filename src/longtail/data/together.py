@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from longtail.data.generators import derived
 from longtail.data.splits import Part
 from longtail.facts.types import Batch, Drawn, TrainingData
 
@@ -51,7 +51,7 @@ class Together:
             if self.count is not None:
                 main = _endless(self.main, progress, generator)
             others = {
-                name: stack.enter_context(closing(_endless(source, progress, _derived(generator, name))))
+                name: stack.enter_context(closing(_endless(source, progress, derived(generator, name))))
                 for name, source in self._others().items()
             }
             for _, drawn in zip(range(self.steps()), main, strict=False):
@@ -97,8 +97,3 @@ def _endless(source: TrainingData, progress: float, generator: torch.Generator) 
             largest = max(largest, len(drawn["index"]))
             if len(drawn["index"]) == largest:
                 yield drawn
-
-
-def _derived(generator: torch.Generator, name: str) -> torch.Generator:
-    digest = hashlib.sha256(f"{generator.initial_seed()}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -18,19 +18,32 @@ Progress = float | Tensor
 """Finished share of the current stage: e / E, e finished epochs of E, so 0 <= p < 1."""
 
 
+class Mixed(NamedTuple):
+    """Which rows of a batch are mixed: row i with `partner[i]` (B,), a permutation of the rows.
+
+    `share` (0-dim, in [0, 1]) is that of the row itself, `layer` (0-dim, in [0, 1)) a random number that chooses among
+    the layers of a network.
+    """
+
+    partner: Tensor
+    share: Tensor
+    layer: Tensor
+
+
 class Batch(TypedDict):
     """The examples of one step; never mutated.
 
     `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
     examples' rows in the training set, which address per-example state. `targets` exist where rows have labels:
-    classes (B,), or candidate sets (B, C) bool. `unlabeled` and `meta` are sub-batches with an `index` into their own
-    rows.
+    classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes. `unlabeled` and `meta` are
+    sub-batches with an `index` into their own rows.
     """
 
     inputs: Tensor | tuple[Tensor, ...]
     index: Tensor
     targets: NotRequired[Tensor]
     sample_weight: NotRequired[Tensor]
+    mixing: NotRequired[Mixed]
     unlabeled: NotRequired[Batch]
     meta: NotRequired[Batch]
 
@@ -39,12 +52,13 @@ class Drawn(TypedDict):
     """The random part of a batch: what data make the batch from, all on their device.
 
     `index` (B,) int64 are the rows, `numbers` the random numbers of each augmentation (tensors whose first dimension is
-    B, or tuples of such), `inputs` the rows' inputs where these are not in the memory of the device. `unlabeled` and
-    `meta` are those of the sub-batches.
+    B, or tuples of such), `mixing` those of mixed examples, `inputs` the rows' inputs where these are not in the memory
+    of the device. `unlabeled` and `meta` are those of the sub-batches.
     """
 
     index: Tensor
     numbers: tuple[Any, ...]
+    mixing: NotRequired[tuple[Any, ...]]
     inputs: NotRequired[Tensor]
     unlabeled: NotRequired[Drawn]
     meta: NotRequired[Drawn]

@@ -10,17 +10,21 @@ from longtail.functional.affine import binary_vector_scaled, relative_counts, ve
 from longtail.functional.angular import angular_lowering, angular_margins
 from longtail.functional.candidates import candidate_likelihood, candidate_posterior
 from longtail.functional.contrast import nt_xent
+from longtail.functional.equalised import equalised
 from longtail.functional.experts import expert_diversity, tail_temperature
 from longtail.functional.hinge import hinge, lead
+from longtail.functional.influence import influence_balanced
 from longtail.functional.margin import ldam, ldam_margins
 from longtail.functional.maximum_margin import example_margin, maximum_margins
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
 from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
 from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
+from longtail.functional.smoothing import SHAPES, class_smoothed, smoothing_strengths
 from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_adjusted, modulated
 
 __all__ = [
+    "SHAPES",
     "across",
     "angular_lowering",
     "angular_margins",
@@ -29,12 +33,15 @@ __all__ = [
     "binary_vector_scaled",
     "candidate_likelihood",
     "candidate_posterior",
+    "class_smoothed",
     "class_weighted",
     "cross_entropy",
+    "equalised",
     "example_margin",
     "expert_diversity",
     "focal",
     "hinge",
+    "influence_balanced",
     "is_soft",
     "ldam",
     "ldam_margins",
@@ -52,6 +59,7 @@ __all__ = [
     "sigmoid_cross_entropy",
     "sigmoid_focal",
     "smoothed",
+    "smoothing_strengths",
     "tail_temperature",
     "vector_scaled",
     "widen",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Self, final
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
+from longtail.learners.mixing import Mixer
 from longtail.losses import Loss
 from longtail.losses.reduction import reduce
 from longtail.targets import Given
@@ -30,6 +32,8 @@ class SupervisedLearner(Learner):
             `normalize` applies; with them it does not.
         criterion: in place of `loss.per_example`, where it needs more than logits. Its losses are weighted or, without
             weights, summed and divided by the rows that count, one of weight k as k (`normalize="batch"`).
+        mixing: how the pairs of a batch (`batch["mixing"]`) are mixed; the loss is then that of two labels with a
+            coefficient. Weights that depend on the target or the row take the label with the larger coefficient.
         no_decay: names of the network's parameters that weight decay leaves alone.
         frozen: names of the network's modules that are not trained: no gradient.
         moving_norms: whether batch norms of frozen modules update their running statistics, as in the released
@@ -47,6 +51,7 @@ class SupervisedLearner(Learner):
         targets: nn.Module | None = None,
         weights: nn.Module | None = None,
         criterion: Criterion | None = None,
+        mixing: Mixer | None = None,
         no_decay: Iterable[str] = (),
         frozen: Iterable[str] = (),
         moving_norms: bool = False,
@@ -57,6 +62,7 @@ class SupervisedLearner(Learner):
         self.targets = targets if targets is not None else Given()
         self.weights = weights
         self.criterion = criterion
+        self.mixing = mixing
         self.no_decay = frozenset(no_decay)
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
@@ -82,33 +88,47 @@ class SupervisedLearner(Learner):
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
-        outputs = self._outputs(batch)
+        outputs, index = self._outputs(batch), batch["index"]
         targets, weight = self.targets(batch, outputs, progress)
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
         detached = _detached(outputs)
-        if self.weights is None and self.criterion is None:
+        if self.mixing is None and self.weights is None and self.criterion is None:
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             return Step(*self.loss.with_losses(outputs.logits, targets, **parts), outputs=detached)
-        losses = self._losses(outputs, targets, weight, progress)
-        kept = self.loss.kept(targets)
+        terms = partial(self._terms, outputs, progress)
+        if self.mixing is None:
+            losses, omega, share = terms(targets, weight)
+        else:
+            pair = self.mixing.pair(batch["mixing"], targets, weight)
+            losses, omega, share = pair.mixed(terms)
+            targets, index = targets[pair.nearest], index[pair.nearest]
         if self.weights is None:
-            share = kept if weight is None else torch.where(kept, weight.to(losses.dtype), 0.0)
-            return Step(reduce(losses, None, share, "mean", "batch"), losses, outputs=detached)
-        loss = self.weights(losses, targets=targets, index=batch["index"], kept=kept, progress=progress)
+            how = (self.loss.reduction, self.loss.normalize) if self.criterion is None else ("mean", "batch")
+            return Step(reduce(losses, omega, share, *how), losses, outputs=detached)
+        kept = self.loss.kept(targets)
+        loss = self.weights(losses, targets=targets, index=index, kept=kept, progress=progress)
         weights = getattr(self.weights, "last", None)
         return Step(loss, losses, {} if weights is None else {"weights": weights}, detached)
 
-    def _losses(self, outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress) -> Tensor:
-        if self.criterion is not None:
-            return self.criterion(outputs, targets, weight, progress)
-        return self.loss.per_example(
-            outputs.logits, targets, features=outputs.features, sample_weight=weight, progress=progress
-        )
+    def _terms(
+        self, outputs: Outputs, progress: Progress, targets: Tensor, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return the losses (B,), the weights that they carry and as how many rows each counts, as `Loss.terms`."""
+        logits, parts = outputs.logits, {"features": outputs.features, "sample_weight": weight, "progress": progress}
+        if self.criterion is None and self.weights is None:
+            return self.loss.terms(logits, targets, **parts)  # type: ignore[arg-type]
+        if self.criterion is None:
+            losses = self.loss.per_example(logits, targets, **parts)  # type: ignore[arg-type]
+        else:
+            losses = self.criterion(outputs, targets, weight, progress)
+        kept = self.loss.kept(targets)
+        return losses, None, kept if weight is None else torch.where(kept, weight.to(losses.dtype), 0.0)
 
     def _outputs(self, batch: Batch) -> Outputs:
-        outputs = as_outputs(self.network(batch["inputs"]))
+        change = () if self.mixing is None else (self.mixing.change(batch["mixing"]),)
+        outputs = as_outputs(self.network(batch["inputs"], *change))
         head = getattr(self.network, "head", None)
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 

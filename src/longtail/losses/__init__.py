@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from longtail.losses.class_balanced import ClassBalancedLoss
+from longtail.losses.equalised import SoftmaxEqualizationLoss
+from longtail.losses.influence import InfluenceBalancedLoss
 from longtail.losses.ldam import LDAMHingeLoss, LDAMLoss
 from longtail.losses.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
 from longtail.losses.loss import Loss
 from longtail.losses.maximum_margin import MaximumMarginLoss
 from longtail.losses.one_vs_rest import BinaryHingeLoss, LeastSquaresLoss
 from longtail.losses.pairwise import PairwiseLoss
+from longtail.losses.smoothing import LabelAwareSmoothingLoss
 from longtail.losses.softmax import CrossEntropyLoss, FocalLoss
 from longtail.losses.uniform_margin import UniformMarginLoss
 from longtail.losses.vector_scaling import BinaryVSLoss, CDTLoss, VSLoss
@@ -21,13 +24,16 @@ __all__ = [
     "ClassBalancedLoss",
     "CrossEntropyLoss",
     "FocalLoss",
+    "InfluenceBalancedLoss",
     "LDAMHingeLoss",
     "LDAMLoss",
+    "LabelAwareSmoothingLoss",
     "LeastSquaresLoss",
     "LogitAdjustedLoss",
     "Loss",
     "MaximumMarginLoss",
     "PairwiseLoss",
+    "SoftmaxEqualizationLoss",
     "UniformMarginLoss",
     "VSLoss",
 ]

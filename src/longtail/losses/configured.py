@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
@@ -77,6 +78,25 @@ class Configured(ClassConstants):
     def from_dataset(cls, dataset: Any, *, num_classes: int | None = None, **arguments: Any) -> Self:
         """Build the loss from a training set, whose labels are read without decoding an input."""
         return cls.from_labels(dataset, num_classes=num_classes, **arguments)
+
+    def reweighed(self, class_weight: Any, counts: Any, reweight: float | Schedule = 1.0) -> Self:
+        """Return the same loss with another class weight; the mean is divided as before.
+
+        Args:
+            class_weight, reweight: as in the constructor.
+            counts: n (C,), for a named weight.
+
+        Raises:
+            ValueError: it has a class weight already, or an argument breaks its rule.
+        """
+        if self.class_weight is not None:
+            raise ValueError(f"loss must be one without class weights, got {self!r}; choose another one")
+        knobs.check(type(self), {"class_weight": class_weight, "reweight": reweight})
+        other = copy.deepcopy(self)
+        other._weight_given, other.reweight = class_weight, reweight
+        other._scheduled = tuple(n for n in (*self._own, "reweight") if isinstance(getattr(other, n), Schedule))
+        other._compute(as_counts(counts, classes=self.classes), self.buffer_device())
+        return other
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
         """Slot: return constants (C,), float64, which `losses` reads by `self.constant(name, logits)`."""

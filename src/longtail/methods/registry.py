@@ -24,7 +24,17 @@ from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.semi import fixmatch
 from longtail.methods.steps import sam
-from longtail.methods.supervised import deferred, logit_adjustment, pairwise, plain, resampling, reweighting
+from longtail.methods.supervised import (
+    deferral,
+    deferred,
+    logit_adjustment,
+    mixing,
+    pairwise,
+    plain,
+    resampling,
+    reweighting,
+    smoothing,
+)
 from longtail.methods.supervised import vector_scaling as scaling
 
 log = logging.getLogger(__name__)
@@ -36,11 +46,29 @@ CATALOG: dict[str, Builder] = {
     "focal": plain.focal,
     "cb-ce": reweighting.cb_ce,
     "cb-focal": reweighting.cb_focal,
+    "inverse-ce": reweighting.inverse_ce,
+    "sqrt-ce": reweighting.sqrt_ce,
+    "influence-balanced": reweighting.influence_balanced,
+    "label-smoothing": smoothing.label_smoothing,
+    "label-aware-smoothing": smoothing.label_aware_smoothing,
+    "seql": smoothing.seql,
     "cb-rs": resampling.cb_rs,
     "sqrt-rs": resampling.sqrt_rs,
+    "progressive-rs": resampling.progressive_rs,
+    "class-aware-rs": resampling.class_aware_rs,
+    "reversed-rs": resampling.reversed_rs,
+    "under-rs": resampling.under_rs,
+    "over-rs": resampling.over_rs,
     "ce-drw": deferred.ce_drw,
     "ce-drs": deferred.ce_drs,
     "focal-drw": deferred.focal_drw,
+    "drw": deferral.drw,
+    "drs": deferral.drs,
+    "sqrt-drs": deferral.sqrt_drs,
+    "progressive-drs": deferral.progressive_drs,
+    "mixup": mixing.mixup,
+    "manifold-mixup": mixing.manifold_mixup,
+    "remix": mixing.remix,
     "ldam": ldam.ldam,
     "ldam-drw": ldam.ldam_drw,
     "m-drw": ldam.m_drw,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts.types import Outputs
+from longtail.models.bodies.stages import Change, Changed, places
 from longtail.models.gradient_scale import START, scaled_call
 from longtail.models.standardize import Standardize
 
@@ -43,21 +44,27 @@ class Network(nn.Module):
         scale = torch.tensor(START) if precision == "float16" else None
         self.register_buffer("gradient_scale", scale, persistent=False)
 
-    def forward(self, inputs: Tensor) -> Outputs:
-        """Logits, and the features that enter the head."""
-        features = self.features(inputs)
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the places at which hidden values may be changed: "input", "stage-1", ..., "features"."""
+        return places(self.body)
+
+    def forward(self, inputs: Tensor, change: Change | None = None) -> Outputs:
+        """Logits, and the features that enter the head; `change` is one of hidden values, such as their mixing."""
+        features = self.features(inputs) if change is None else self.features(inputs, change)
         logits = self.head(features)
         if logits.ndim == 3:
             return Outputs(logits.mean(1), features, {"experts": logits})
         return Outputs(logits, features)
 
-    def features(self, inputs: Tensor) -> Tensor:
+    def features(self, inputs: Tensor, change: Change | None = None) -> Tensor:
         """Return the input of the head (N, D)."""
         x = self.standardize(inputs)
+        body = self.body if change is None else Changed(self.body, change)
         if self.precision == "float16" and torch.is_grad_enabled():
-            return scaled_call(self.body, x, self.gradient_scale, HALVES[self.precision])
+            return scaled_call(body, x, self.gradient_scale, HALVES[self.precision])
         half = HALVES.get(self.precision)
         with torch.autocast(x.device.type, half or torch.bfloat16, enabled=half is not None):
-            features: Tensor = self.body(x)
+            features: Tensor = body(x)
         # a head of the user's own may be in another dtype; in plain float32 this is no copy
         return features.to(x.dtype)

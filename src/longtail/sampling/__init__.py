@@ -12,18 +12,25 @@ from longtail.sampling.classes import (
     ClassSampler,
     EffectiveNumberSampler,
     PowerSampler,
+    ProgressiveSampler,
     SquareRootSampler,
 )
+from longtail.sampling.every_batch import EveryBatch
 from longtail.sampling.rows import RowSampler
 from longtail.sampling.shuffle import Deferred, Shuffle
+from longtail.sampling.without_replacement import ClassAwareSampler, UnderSampler
 
 __all__ = [
+    "ClassAwareSampler",
     "ClassBalancedSampler",
     "ClassSampler",
     "Deferred",
     "EffectiveNumberSampler",
+    "EveryBatch",
     "PowerSampler",
+    "ProgressiveSampler",
     "RowSampler",
     "Shuffle",
     "SquareRootSampler",
+    "UnderSampler",
 ]

@@ -114,6 +114,21 @@ class SquareRootSampler(ClassSampler):
 
 
 @final
+class ProgressiveSampler(ClassSampler):
+    """P(class j) = (1 - p) n_j / N + p / C at progress p: as the data are at first, class-balanced at the end.
+
+    Kang et al. 2020, "Decoupling Representation and Classifier", progressively balanced sampling; C counts the classes
+    that have rows.
+    """
+
+    def class_probabilities(self, progress: float | None = None) -> Tensor:
+        """The mixture at this progress, which is required."""
+        if progress is None:
+            raise TypeError("ProgressiveSampler needs progress; call set_epoch(epoch, progress=epoch / epochs)")
+        return (1 - progress) * _power(self.class_counts, 1.0) + progress * _power(self.class_counts, 0.0)
+
+
+@final
 class EffectiveNumberSampler(ClassSampler):
     """P(class j) proportional to n_j / E_j, E_j = (1 - beta^n_j) / (1 - beta).
 

@@ -16,17 +16,8 @@ ROWS_AT_ONCE = 2**15
 """Rows whose numbers are drawn together: an epoch of CIFAR in one or two parts; noise for wide features fits memory."""
 
 
-class Augmentation(ABC):
-    """A random change of inputs in two parts, so that no step draws numbers or waits for a device.
-
-    `draw` makes the numbers on the CPU from the epoch's generator: the same on every device. `apply` uses those of one
-    batch on its device, without an operation that depends on values there.
-    """
-
-    @property
-    def eager(self) -> str:
-        """Why `apply` cannot be part of a CUDA graph; empty where it can."""
-        return ""
+class RandomNumbers(ABC):
+    """What draws its random numbers for many rows at once."""
 
     @abstractmethod
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
@@ -37,6 +28,19 @@ class Augmentation(ABC):
             shape: of one input.
             generator: of the CPU.
         """
+
+
+class Augmentation(RandomNumbers):
+    """A random change of inputs in two parts, so that no step draws numbers or waits for a device.
+
+    `draw` makes the numbers on the CPU from the epoch's generator: the same on every device. `apply` uses those of one
+    batch on its device, without an operation that depends on values there.
+    """
+
+    @property
+    def eager(self) -> str:
+        """Why `apply` cannot be part of a CUDA graph; empty where it can."""
+        return ""
 
     @abstractmethod
     def apply(self, inputs: Tensor, numbers: Numbers) -> Tensor:
@@ -89,7 +93,7 @@ def each(numbers: Numbers, change: Callable[[Tensor], Tensor]) -> Numbers:
 
 
 def numbers_by_batch(
-    augmentations: Sequence[Augmentation],
+    augmentations: Sequence[RandomNumbers],
     rows: int,
     batch_size: int,
     shape: Sequence[int],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
+from longtail.models.bodies.stages import starts_stage
 
 COUNT = Range(1, integer=True)
 SHARE = Range(0, 1, open_low=True)
@@ -35,7 +36,9 @@ def branched(branches: int, layers: Callable[[], Sequence[nn.Module]]) -> list[n
         layers: makes them, ending in features (N, D).
     """
     COUNT.check("branches", branches)
-    return list(layers()) if branches == 1 else [Branches([nn.Sequential(*layers()) for _ in range(branches)])]
+    if branches == 1:
+        return list(layers())
+    return [starts_stage(Branches([nn.Sequential(*layers()) for _ in range(branches)]))]
 
 
 def narrowed(width: int, narrow: float) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from longtail.models.bodies.branches import branched, narrowed
 from longtail.models.bodies.small import Body, Shape
+from longtail.models.bodies.stages import starts_stage
 
 WIDTHS = (16, 32, 64)
 BLOCKS = 5
@@ -53,7 +54,8 @@ def resnet32(
 
 def _stage(before: int, width: int, blocks: int, stride: int) -> list[nn.Module]:
     """Blocks of one width, of which the first has the stride."""
-    return [BasicBlock(width if j else before, width, 1 if j else stride) for j in range(blocks)]
+    first, *rest = [BasicBlock(width if j else before, width, 1 if j else stride) for j in range(blocks)]
+    return [first if stride == 1 else starts_stage(first), *rest]
 
 
 class BasicBlock(nn.Module):

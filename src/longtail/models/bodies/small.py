@@ -13,6 +13,7 @@ from torch import nn
 
 from longtail.facts.knobs import Range
 from longtail.models.bodies.branches import branched, narrowed
+from longtail.models.bodies.stages import starts_stage
 
 Shape = tuple[int, ...]
 Body = tuple[nn.Module, int]
@@ -50,7 +51,10 @@ def mlp(
         drop = [nn.Dropout(dropout)] if dropout > 0 else []
         return [layer for a, b in pairwise(widths) for layer in (_kaiming(nn.Linear(a, b)), nn.ReLU(), *drop)]
 
-    body = nn.Sequential(nn.Flatten(), *layers(widths[:2]), *branched(branches, lambda: layers(widths[1:])))
+    def own() -> list[nn.Module]:
+        return [starts_stage(layer) if isinstance(layer, nn.Linear) else layer for layer in layers(widths[1:])]
+
+    body = nn.Sequential(nn.Flatten(), *layers(widths[:2]), *branched(branches, own))
     return body, branches * widths[-1]
 
 
@@ -67,7 +71,8 @@ def convnet(shape: Shape, *, width: int = 16, branches: int = 1, narrow: float =
     second = narrowed(2 * width, narrow)
 
     def own() -> list[nn.Module]:
-        return [*_block(width, second), nn.AvgPool2d(quarter), nn.Flatten()]
+        first, *rest = _block(width, second)
+        return [starts_stage(first), *rest, nn.AvgPool2d(quarter), nn.Flatten()]
 
     body = nn.Sequential(*_block(channels, width), nn.AvgPool2d(2), *branched(branches, own))
     return body, branches * second * 2 * 2

@@ -67,6 +67,7 @@ class NumbersAndCodes(nn.Module):
         categories: the sizes of the K columns of codes.
     """
 
+    encodes = True
     sizes: Tensor
 
     def __init__(self, numeric: int, categories: Sequence[int]) -> None:

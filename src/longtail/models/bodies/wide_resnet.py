@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from longtail.facts.knobs import Range
 from longtail.models.bodies.resnet import GlobalMean
 from longtail.models.bodies.small import Body, Shape
+from longtail.models.bodies.stages import starts_stage
 
 SLOPE = 0.1
 """Of LeakyReLU below 0."""
@@ -44,15 +45,14 @@ def wide_resnet(shape: Shape, *, depth: int = 28, width: int = 2, momentum: floa
     for stage, channels in enumerate((16 * width, 32 * width, 64 * width)):
         for block in range((depth - 4) // 6):
             first = block == 0
-            layers.append(
-                PreActivationBlock(
-                    before,
-                    channels,
-                    stride=2 if first and stage > 0 else 1,
-                    activated_shortcut=first and stage == 0,
-                    momentum=momentum,
-                )
+            layer = PreActivationBlock(
+                before,
+                channels,
+                stride=2 if first and stage > 0 else 1,
+                activated_shortcut=first and stage == 0,
+                momentum=momentum,
             )
+            layers.append(starts_stage(layer) if first and stage > 0 else layer)
             before = channels
     layers += [nn.BatchNorm2d(before, momentum=momentum), nn.LeakyReLU(SLOPE), GlobalMean()]
     return nn.Sequential(*layers), before

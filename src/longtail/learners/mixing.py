@@ -1,0 +1,102 @@
+"""Mixed examples: two rows of a batch become one, with two labels and a coefficient, under any loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from longtail.facts.types import Mixed
+
+Terms = tuple[Tensor, Tensor | None, Tensor]
+Evaluate = Callable[[Tensor, Tensor | None], Terms]
+"""(targets (B,), weight (B,) or None) -> losses, weights and shares of the rows (B,), as `Loss.terms`."""
+
+
+class Pair(NamedTuple):
+    """The labels of mixed examples: `own` is the coefficient (B,) of a row's own label, its partner has the rest.
+
+    `targets` and `weight` are those of the rows, then of their partners; `nearest` (B,) are the rows of the larger
+    coefficient.
+    """
+
+    own: Tensor
+    targets: tuple[Tensor, Tensor]
+    weight: tuple[Tensor | None, Tensor | None]
+    nearest: Tensor
+
+    def mixed(self, evaluate: Evaluate) -> Terms:
+        """Return own l(y_a) + (1 - own) l(y_b), and the weights and shares mixed alike."""
+        (a, w_a, s_a), (b, w_b, s_b) = (evaluate(y, s) for y, s in zip(self.targets, self.weight, strict=True))
+        own = self.own.to(a.dtype)
+
+        def mix(of_own: Tensor, of_partner: Tensor) -> Tensor:
+            return own * of_own + (1 - own) * of_partner
+
+        return mix(a, b), None if w_a is None or w_b is None else mix(w_a, w_b), mix(s_a, s_b)
+
+
+@final
+class Mixer(nn.Module):
+    """How the pairs of a batch are mixed: at which place of the network, and with which labels.
+
+    x = l x_a + (1 - l) x_b; the loss is k L(y_a) + (1 - k) L(y_b), k = l. With counts (remix), k = 0 where
+    n_a / n_b >= kappa and l < tau, k = 1 where n_a / n_b <= 1 / kappa and 1 - l < tau, else k = l.
+
+    Args:
+        places: the number of places of the network (`models.network.Network.places`).
+        place: the number of one, or None for one of all at random, another in every batch.
+        counts: (C,) for remix; None for k = l.
+        kappa: >= 1, the ratio of counts from which on the rarer class may get the whole label.
+        tau: in [0, 1].
+    """
+
+    counts: Tensor | None
+
+    def __init__(
+        self, places: int, place: int | None = 0, *, counts: Tensor | None = None, kappa: float = 3.0, tau: float = 0.5
+    ) -> None:
+        super().__init__()
+        self.places, self.place, self.kappa, self.tau = places, place, kappa, tau
+        self.register_buffer("counts", None if counts is None else counts.float(), persistent=False)
+
+    def change(self, mixed: Mixed) -> Mixture:
+        """Return the change of the hidden values of a batch."""
+        return Mixture(mixed, self.place, self.places)
+
+    def pair(self, mixed: Mixed, targets: Tensor, weight: Tensor | None) -> Pair:
+        """Return the labels (B,) of the mixed examples, and the sample weights (B,) of their rows."""
+        partner = mixed.partner
+        own = mixed.share.expand(len(partner))
+        if self.counts is not None:
+            n_a, n_b = self.counts[targets], self.counts[targets[partner]]
+            own = torch.where((n_b >= self.kappa * n_a) & (1 - mixed.share < self.tau), 1.0, own)
+            own = torch.where((n_a >= self.kappa * n_b) & (mixed.share < self.tau), 0.0, own)
+        rows = torch.arange(len(partner), device=partner.device)
+        weights = (weight, None if weight is None else weight[partner])
+        return Pair(own, (targets, targets[partner]), weights, torch.where(own >= 0.5, rows, partner))
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """x -> l x + (1 - l) x[partner] at one place, which may be drawn; a tensor says which, so that nothing waits."""
+
+    mixed: Mixed
+    place: int | None
+    places: int
+
+    def acts(self, place: int) -> bool:
+        """Whether values at this place may be mixed."""
+        return self.place is None or place == self.place
+
+    def __call__(self, x: Tensor, place: int) -> Tensor:
+        """Return the mixed values, of the same dtype."""
+        if not self.acts(place):
+            return x
+        partner, share, layer = self.mixed
+        if self.place is None:
+            share = torch.where((layer * self.places).long() == place, share, 1.0)
+        return share * x + (1 - share) * x.index_select(0, partner)
