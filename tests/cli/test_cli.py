@@ -266,7 +266,10 @@ BAD_OPTIONS = {
     "gamma": (["--methods", "focal(gamma=-2)"], "gamma must be >= 0, got -2"),
     "tau": (["--methods", "ce,logit-adjusted(tau=-1)"], "tau must be >= 0, got -1"),
     "method": (["--methods", "ldam-dwr"], "did you mean ldam-drw(max_margin=0.5, scale=30.0"),
-    "knob": (["--methods", "ldam(scal=3)"], "did you mean 'scale'? it accepts ldam(max_margin=0.5, scale=30.0)"),
+    "knob": (
+        ["--methods", "ldam(scal=3)"],
+        "did you mean 'scale'? it accepts ldam(max_margin=0.5, scale=30.0, exponent=0.25, test_prior=None)",
+    ),
     "spec": (["--methods", "ldam(scale=__import__('os'))"], "is not a schedule"),
     "threshold": (["--methods", "ce-threshold"], "needs a validation part, got none; add --val 0.2"),
     "metric": (["--metric", "auc"], "metric must be one of balanced_accuracy, accuracy, macro_f1, got 'auc'"),

@@ -20,12 +20,14 @@ from proden_records import Records
 from longtail import instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.views.mixing import Mixing
 from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
 from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
+from longtail.learners.mixing import Mixer
 from longtail.optim import UncorrectedAdam
 from longtail.updates import SAM
 
@@ -36,8 +38,8 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
     """The learner made anew with other parts in some slots."""
     kept = {
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
-        "criterion": learner.criterion, "no_decay": learner.no_decay, "frozen": learner.frozen,
-        "moving_norms": learner.moving_norms,
+        "criterion": learner.criterion, "mixing": learner.mixing, "no_decay": learner.no_decay,
+        "frozen": learner.frozen, "moving_norms": learner.moving_norms,
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SupervisedLearner).parameters), "a new slot: name it here"
     return SupervisedLearner(**{**kept, **slots})
@@ -111,6 +113,31 @@ def records(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     targets = Records(learner.targets, 8, len(data.classes), momentum=0.9, tau=1.0)
     return Built(supervised(learner, targets=targets), rows, update)
+
+
+def drw(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    kind, new = type(learner.loss), {"class_counts", "class_weight", "reweight"}
+    same = {name: getattr(learner.loss, name) for name in inspect.signature(kind).parameters if name not in new}
+    late = switch(0.8, 0.0, 1.0)
+    loss = kind(data.labeled.class_counts, class_weight="effective", reweight=late, **same)
+    return Built(supervised(learner, loss=loss), rows, update)
+
+
+def drs(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    draw = sampling.Deferred(sampling.ClassBalancedSampler(rows.targets), at=0.8)
+    return Built(learner, replace(rows, draw=draw), update)
+
+
+def mixed(place: int | None, **remix: float) -> Hand:
+    def change(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+        learner, rows, update = stage.build(data, previous)
+        counts = data.labeled.class_counts if remix else None
+        mixer = Mixer(len(learner.network.places), place, counts=counts, **remix)
+        return Built(supervised(learner, mixing=mixer), replace(rows, mixing=Mixing(1.0)), update)
+
+    return each_stage(change)
 
 
 def ssp(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
@@ -190,6 +217,11 @@ HAND: dict[str, Hand] = {
     "mwn": each_stage(mwn),
     "darp": each_stage(darp),
     "records": each_stage(records),
+    "drw": each_stage(drw),
+    "drs": each_stage(drs),
+    "mixup": mixed(0),
+    "manifold-mixup": mixed(None),
+    "remix": mixed(0, kappa=3.0, tau=0.5),
     "ssp": ssp,
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),

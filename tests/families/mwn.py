@@ -19,7 +19,9 @@ from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Progress, Step
 from longtail.updates.randomness import restored_generators
 
-Base = Annotated[Method, BaseMethod(slots=("weights", "update"))]
+SLOTS = ("weights", "update", "mixing")
+"""Mixing: the rows of the meta set are taken as they are."""
+Base = Annotated[Method, BaseMethod(slots=SLOTS)]
 Count = Annotated[int, Range(1, integer=True)]
 SHU_2019 = Reference("shu2019meta", "Jun Shu", "Meta-Weight-Net", "NeurIPS", 2019)
 
@@ -85,7 +87,8 @@ def mwn(*, base: Base = PLAIN, per_class: Count = 2, lr: PositiveFloat = 1e-2) -
         found = with_update(lambda data: MetaWeightNet(lr))(built, data)
         return found._replace(data=together(built.data, meta=meta.drawn(len(meta))))
 
-    return corrected(base, ("weights", "update"), change, rows=rest, reference=SHU_2019)
+    found = corrected(base, SLOTS, change, rows=rest, reference=SHU_2019)
+    return replace(found, slots=base.slots - {"shares"})  # the meta set re-balances
 
 
 METHODS = {"mwn": mwn}

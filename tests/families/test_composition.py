@@ -15,7 +15,7 @@ from tests.methods.task_data import splits
 from toys import TOYS
 
 from longtail.catalogue.compose import BaseMethod
-from longtail.catalogue.method import Method
+from longtail.catalogue.method import SLOTS, Method
 from longtail.catalogue.resolve import resolve
 from longtail.data import TrainingSet
 from longtail.engine import Built, Stage, Training
@@ -34,34 +34,55 @@ RULES = {
 }
 """Correction -> what it asks of its base."""
 
-POSTHOC = {"logit-adjusted-posthoc", "ce-threshold"}
+POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
+MIXING = {"mixup", "manifold-mixup", "remix"}
+BALANCED = {
+    "cb-ce", "cb-focal", "inverse-ce", "sqrt-ce", "influence-balanced", "cb-rs", "sqrt-rs", "progressive-rs",
+    "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
+    "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
+    "balanced-softmax", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm", "mwn",
+}  # fmt: skip
+"""Re-balanced by weights, draws, offsets or a meta set."""
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
 SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle"}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - {"ssp"}),
-    "mwn": SUPERVISED - WEIGHING - {"ssp", "sam"},
+    "mwn": SUPERVISED - WEIGHING - MIXING - {"ssp", "sam"},
     "absgd-decoupled": SUPERVISED - WEIGHING - {"ssp", "crt", "ncm"},
     "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn", "random-encoder"},
     "darp": {"fixmatch"},
     "records": {"proden"},
     "ssp": SUPERVISED - {"ssp", "ride"},
+    "drw": SUPERVISED - BALANCED - {"ssp", "l-softmax"},
+    "drs": SUPERVISED - BALANCED - {"ssp"},
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - {"ssp", "mwn"}),
     "crt": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
     "ncm": SUPERVISED - {"crt", "ncm", "absgd-decoupled"},
 }
 """Correction -> bases that have all that it takes up."""
-UNLIKE = {"ce", "ldam-drw", "absgd", "ce-threshold", "trees", "crt", "fixmatch", "proden", "simclr", "ride"}
-"""One base for each slot and task; the others are like one of them and tried in the full suite."""
-ALIKE = {"abadam", "term", "eg", "small-loss"}
-"""Corrections that take up what absgd does: without the full suite over plain training alone."""
+TRAINED = {
+    "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
+    "ncm", "ssp", "fixmatch", "darp", "cc", "proden", "records", "simclr",
+}  # fmt: skip
+"""One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
+QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
+"""Bases that are trained without the full suite."""
+ALIKE = {"abadam", "term", "eg", "small-loss", "manifold-mixup", "remix"}
+"""Corrections that take up what absgd or mixup does: without the full suite over plain training alone."""
 PAIRS = [
     pytest.param(correction, base, marks=[] if base in quick else [pytest.mark.slow])
     for correction in RULES
-    for quick in [{"ce"} if correction in ALIKE else UNLIKE]
+    for quick in [{"ce"} if correction in ALIKE else QUICK]
     for base in ALL
-    if base != "oracle"  # ce on true labels: on these data it is ce
+    if base in TRAINED & LEGAL.get(correction, TRAINED)  # one that LEGAL lacks fails in a test of its own
 ]
+
+
+@cache
+def resolved(spec: str) -> Method:
+    return resolve(spec, ALL)
 
 
 def task_of(found: Method) -> TrainingSet:
@@ -95,16 +116,35 @@ def test_every_correction_is_written_by_hand_and_says_what_it_takes_up() -> None
         assert set(rule.slots) & method(key).taken == set(rule.slots), key
 
 
-@pytest.mark.parametrize(("correction", "base"), PAIRS, ids=lambda key: key)
-def test_a_pair_is_equal_to_by_hand_or_refused(correction: str, base: str) -> None:
-    spec = f"{correction}(base={base!r})"
-    if base not in LEGAL[correction]:
+@pytest.mark.parametrize("correction", RULES)
+def test_bases_with_the_slots_free_are_accepted_and_no_others(correction: str) -> None:
+    rule = RULES[correction]
+    for base in ALL:
+        plain = resolved(base)
+        if base in LEGAL[correction]:
+            rule.check("base", plain)
+            composed = ALL[correction](base=plain)
+            assert composed.task == plain.task
+            assert composed.taken == plain.taken | set(rule.slots), base
+            continue
         with pytest.raises(ValueError, match=f"base must be .*, got '{base}', wh(ich|ose) .*; choose one of longtail"):
-            method(spec)
-        return
-    composed, plain = method(spec), method(base)
-    assert composed.task == plain.task
-    assert composed.taken == plain.taken | set(RULES[correction].slots)
+            rule.check("base", plain)
+
+
+def test_every_set_of_free_slots_has_a_base_that_is_trained() -> None:
+    bases = set().union(*LEGAL.values()) - {"oracle"}  # ce on true labels: on these data it is ce
+    free = {
+        key: (found.task, frozenset(slot for slot in SLOTS if found.refuses_slots(slot) is None))
+        for key in bases
+        for found in [resolved(key)]
+    }
+    assert {free[key] for key in TRAINED} == set(free.values())
+
+
+@pytest.mark.parametrize(("correction", "base"), PAIRS, ids=lambda key: key)
+def test_a_pair_is_equal_to_by_hand(correction: str, base: str) -> None:
+    spec = f"{correction}(base={base!r})"
+    plain = method(base)
     by_hand = left(HAND[correction](plain, RECIPE, task_of(plain)), task_of(plain))
     assert same(resulting(spec), by_hand)
     # and neither of the two is lost
@@ -122,6 +162,7 @@ def test_a_pair_is_equal_to_by_hand_or_refused(correction: str, base: str) -> No
         ("sam(base=\"darp(base='fixmatch')\")", "darp(base=\"sam(base='fixmatch')\")"),
         ("sam(base=\"records(base='proden')\")", "records(base=\"sam(base='proden')\")"),
         ("crt(base=\"ssp(base='ldam-drw')\")", "ssp(base=\"crt(base='ldam-drw')\")"),
+        ("mixup(base=\"drw(base='absgd(lam=5)')\")", "drw(base=\"absgd(base='mixup', lam=5)\")"),
     ],
 )
 def test_corrections_in_different_slots_do_not_mind_their_order(one: str, other: str) -> None:
@@ -137,6 +178,11 @@ def test_corrections_in_different_slots_do_not_mind_their_order(one: str, other:
         ("absgd-decoupled(base=\"absgd(base='ncm')\")", "which weighs its examples already"),
         ("sam(base=\"absgd(base='trees')\")", "whose training is not one of gradient steps"),
         ("darp(base=\"sam(base='ce')\")", "which is supervised"),
+        ("drw(base=\"sam(base='cb-rs')\")", "which re-balances its classes already"),
+        ("drs(base=\"mixup(base='drw')\")", "which re-balances its classes already"),
+        ("drw(base=\"sam(base='l-softmax')\")", "which has a criterion of its own already"),
+        ("mixup(base=\"absgd(base='remix')\")", "which mixes its examples already"),
+        ("mixup(base='mwn')", "which mixes its examples already"),
     ],
 )
 def test_what_is_taken_far_below_is_taken(spec: str, why: str) -> None:
@@ -164,6 +210,20 @@ class TestWhatIsNotDeclared:
         base = method("absgd").stages(RECIPE)[0].build(SMALL["supervised"], None)
         with pytest.raises(ValueError, match="SupervisedLearner without weights, got one with weights"):
             self.built("term", base)
+
+    @pytest.mark.parametrize(
+        ("correction", "base", "why"),
+        [
+            ("drw", "ce-drw", "loss must be one without class weights, got CrossEntropyLoss"),
+            ("drw", "simclr", "base must train by one loss, got PairLearner; choose another base"),
+            ("drs", "ce-drs", "base must visit each row once an epoch, got one with a sampler; choose another base"),
+            ("mixup", "simclr", "SupervisedLearner without mixing on one view of labelled rows; choose another base"),
+            ("mixup", "remix", "SupervisedLearner without mixing on one view of labelled rows; choose another base"),
+        ],
+    )
+    def test_balance_and_mixing_of_its_own(self, correction: str, base: str, why: str) -> None:
+        with pytest.raises(ValueError, match=why):
+            self.built(correction, method(base).stages(RECIPE)[0].build(SMALL["supervised"], None))
 
     def test_another_kind_of_learner(self) -> None:
         base = method("simclr").stages(RECIPE)[0].build(SMALL["supervised"], None)

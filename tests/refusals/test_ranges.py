@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.losses.loss_cases import COUNTS
 from longtail import losses
 from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.spec import canonical
-from longtail.facts.knobs import Choice, Declared, Range, declared
+from longtail.facts.knobs import Choice, Declared, Numbers, Range, declared
 from longtail.facts.schedules import switch
 from longtail.losses import Loss
 from longtail.methods import method
@@ -27,10 +28,13 @@ LOSSES = {
 }
 
 
-def beyond(rule: Range | Choice) -> Iterator[Any]:
-    """Values just out of a range, or no word of a choice."""
+def beyond(rule: Range | Choice | Numbers) -> Iterator[Any]:
+    """Values just out of a range, no word of a choice, or not one number per class."""
     if isinstance(rule, Choice):
         yield "no-such-word"
+        return
+    if isinstance(rule, Numbers):
+        yield from (1.0, (), "no-number")
         return
     if math.isfinite(rule.low):
         yield rule.low if rule.open_low else rule.low - 1
@@ -58,6 +62,9 @@ def check(build: Callable[[str, Any], Any], knobs: Iterable[Declared]) -> None:
             refused(build, knob, value)
             if knob.schedulable and isinstance(knob.default, float):
                 refused(build, knob, switch(0.5, knob.default, value))
+        if isinstance(knob.rule, Numbers):
+            for value in beyond(knob.rule.each):
+                refused(build, replace(knob, rule=knob.rule.each), (1.0, value))
 
 
 @cases("key", CATALOG)

@@ -152,17 +152,20 @@ def with_mixing(alpha: float, place: str = "input", *, remix: tuple[float, float
         remix: (kappa, tau) of the labels, or None for labels that are mixed as the inputs are.
 
     Raises:
-        ValueError: when the stage is built: a base of another kind, or a network without this place.
+        ValueError: when the stage is built: a base of another kind or with mixing, or a network without this place.
     """
 
     def change(built: Built, data: TrainingSet) -> Built:
         learner, rows = built.learner, built.data
         if (
             not isinstance(learner, SupervisedLearner)
+            or learner.mixing is not None
             or not isinstance(rows, BatchedRows)
             or (rows.views and rows.view_of is None)
         ):
-            raise ValueError("base must train a SupervisedLearner on one view of labelled rows; choose another base")
+            raise ValueError(
+                "base must train a SupervisedLearner without mixing on one view of labelled rows; choose another base"
+            )
         places = getattr(learner.network, "places", ())
         if place not in (*places, "random") or not places:
             known = ", ".join(("random", *places)) if places else "none"

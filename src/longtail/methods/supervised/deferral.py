@@ -20,7 +20,9 @@ from longtail.methods.supervised.deferred import START, ClassWeight
 from longtail.methods.supervised.resampling import SAMPLERS, drawn_by
 
 SUCH = ("ce", "label-smoothing")
-Weighed = Annotated[Method, BaseMethod(words=("ce", "ldam"), slots=("shares", "criterion"), such=SUCH)]
+WEIGHTS = ("shares", "criterion")
+"""What class weights fill: a criterion may ignore those of the loss."""
+Weighed = Annotated[Method, BaseMethod(words=("ce", "ldam"), slots=WEIGHTS, such=SUCH)]
 Drawn = Annotated[Method, BaseMethod(words=("ce", "ldam"), slots=("shares",), such=SUCH)]
 Sampler = Annotated[str, Choice(tuple(SAMPLERS))]
 Rows = Annotated[int, Range(0, integer=True)]
@@ -51,7 +53,7 @@ def drw(*, base: Weighed = PLAIN, at: UnitFloat = START, class_weight: ClassWeig
         return built._replace(learner=built.learner.varied(loss=loss))
 
     reference = cited("cao2019learning")
-    return corrected(base, "shares", change, reference=reference, prior=times(base.prior, weighted(class_weight, at)))
+    return corrected(base, WEIGHTS, change, reference=reference, prior=times(base.prior, weighted(class_weight, at)))
 
 
 def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitFloat = START, at_least: Rows = 0) -> Method:
