@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from longtail.engine.slices import ALIGNMENT, SlicedLinear, aligned_slices
 
 
-@pytest.mark.parametrize(("rows", "inputs", "outputs"), itertools.product((2, 10, 32), (3, 7, 11, 64), (5, 128)))
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), list(itertools.product((2, 10, 32), (3, 7, 11, 64), (5, 128))))
 def test_products_are_those_of_tensors_by_themselves(rows: int, inputs: int, outputs: int) -> None:
     generator = torch.Generator().manual_seed(rows)
     shapes = (rows, inputs), (outputs, inputs), (outputs,)
