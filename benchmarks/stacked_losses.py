@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail import losses
-from longtail.engine.pack import SlicedLinear
+from longtail.engine.slices import SlicedLinear
 from longtail.losses.adjusted import Adjusted
 
 TRAININGS, ROWS, CLASSES, FEATURES = 5, 32, 5, 128

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.packs import counted_packs
 
 from longtail.comparison import compare, execute, groups, prepare
 from longtail.comparison.plan import plan
 from longtail.engine.admission import Admission
 from longtail.engine.lanes import Cpu
-from longtail.engine.pack import Pack
 
 
 def table(counts: tuple[int, ...] = (60, 24, 12)) -> tuple[np.ndarray, np.ndarray]:
@@ -80,14 +80,7 @@ class OneProcess(Cpu):
 def test_no_result_depends_on_what_trains_beside(
     folds: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    widths: list[int] = []
-    step = Pack.step
-
-    def counted(self: Pack, dues: Any, enters: Any) -> None:
-        widths.append(len(dues))
-        step(self, dues, enters)
-
-    monkeypatch.setattr(Pack, "step", counted)
+    widths = counted_packs(monkeypatch)
     assert run(tmp_path / "groups", folds=folds).ok
     assert max(widths) == (folds or 2)  # the folds; or ce and focal, whose networks are alike
     monkeypatch.setattr(groups, "TOGETHER", 1)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tests.methods.recorded_step import Replayed
+from tests.packs import counted_packs
 from torch import nn
 
 from longtail.data import load
@@ -20,7 +21,6 @@ from longtail.engine.admission import Admission
 from longtail.engine.due_step import DueStep, EndOfEpoch, Events
 from longtail.engine.epoch_monitor import FinitenessError
 from longtail.engine.lanes import RUN_AHEAD, Cpu, Lane, device_of
-from longtail.engine.pack import Pack
 from longtail.engine.side_by_side import endings, finish
 from longtail.engine.works import Ending, Pending, Work
 from longtail.runs.train import Fit
@@ -329,15 +329,7 @@ def trained(folder: Path, *arguments: Any, **fields: Any) -> Callable[[], Work]:
 class TestPacks:
     @pytest.fixture
     def widths(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-        counts: list[int] = []
-        step = Pack.step
-
-        def counted(self: Pack, dues: Any, enters: Any) -> None:
-            counts.append(len(dues))
-            step(self, dues, enters)
-
-        monkeypatch.setattr(Pack, "step", counted)
-        return counts
+        return counted_packs(monkeypatch)
 
     def test_methods_of_one_body_are_made_at_once_and_packed_anew_when_one_ends(
         self, widths: list[int], tmp_path: Path

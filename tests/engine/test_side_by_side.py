@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.packs import counted_packs
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -15,7 +16,7 @@ from longtail.data import load
 from longtail.engine import Built, Recipe, side_by_side
 from longtail.engine.due_step import DueStep
 from longtail.engine.epoch_monitor import FinitenessError
-from longtail.engine.pack import Pack, signature
+from longtail.engine.pack import signature
 from longtail.facts.types import Batch
 from longtail.learners import SupervisedLearner
 from longtail.models.network import Network
@@ -56,15 +57,7 @@ def together(spec: str, **fields: Any) -> list[dict[str, torch.Tensor]]:
 @pytest.fixture
 def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many steps were made at once, in each call."""
-    counts: list[int] = []
-    step = Pack.step
-
-    def counted(self: Pack, dues: Any, enters: Any) -> None:
-        counts.append(len(dues))
-        step(self, dues, enters)
-
-    monkeypatch.setattr(Pack, "step", counted)
-    return counts
+    return counted_packs(monkeypatch)
 
 
 def check(spec: str, **fields: Any) -> None:

@@ -15,36 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.engine.due_step import DueStep
+from longtail.engine.slices import SlicedLinear, aligned, aligned_slices
 from longtail.learners import SupervisedLearner
 from longtail.models.bodies.tabular import NumbersAndCodes, known_codes
 from longtail.models.network import Network
 from longtail.updates import Descend
-
-
-class SlicedLinear(torch.autograd.Function):
-    """x (W, B, I), weight (W, O, I), bias (W, O) -> (W, B, O), each of the W products as `nn.Linear` computes it."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Compute the W products one by one: a batched product has other last bits."""
-        ctx.save_for_backward(x, weight)
-        out = x.new_empty(*x.shape[:2], weight.shape[1])
-        for o, x_i, w_i, b_i in zip(out.unbind(), x.unbind(), weight.unbind(), bias.unbind(), strict=True):
-            torch.addmm(b_i, x_i, w_i.t(), out=o)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        """Compute the gradients as the derivative of `addmm` does."""
-        (x, weight), (gradient,) = ctx.saved_tensors, gradients
-        of_weight, of_x = torch.empty_like(weight), None
-        for o, g_i, x_i in zip(of_weight.unbind(), gradient.unbind(), x.unbind(), strict=True):
-            torch.mm(g_i.t(), x_i, out=o)
-        if ctx.needs_input_grad[0]:
-            of_x = torch.empty_like(x)
-            for o, g_i, w_i in zip(of_x.unbind(), gradient.unbind(), weight.unbind(), strict=True):
-                torch.mm(g_i, w_i, out=o)
-        return of_x, of_weight, gradient.sum(1)
 
 
 def signature(due: DueStep) -> tuple[Any, ...] | None:
@@ -155,7 +130,7 @@ class Pack:
         """
         start = time.perf_counter()
         inputs = [n.standardize(due.batch["inputs"]) for n, due in zip(self.networks, dues, strict=True)]
-        features = self._features(torch.stack(inputs)).unbind()
+        features = [aligned(one) for one in self._features(torch.stack(inputs)).unbind()]
         for _, _, _, _, columns in self.groups:
             for column in columns:
                 for parameter in column:
@@ -215,7 +190,7 @@ class Pack:
 
 def _stacked(column: Sequence[Tensor]) -> Tensor:
     """Stack the same parameter of all trainings, and make each a slice of the stack."""
-    stack, slices = _slices([parameter.detach() for parameter in column])
+    stack, slices = aligned_slices([parameter.detach() for parameter in column])
     for parameter, one in zip(column, slices, strict=True):
         parameter.data = one
     return stack
@@ -223,16 +198,7 @@ def _stacked(column: Sequence[Tensor]) -> Tensor:
 
 def _stacked_momenta(optimizers: Sequence[torch.optim.Optimizer], column: Sequence[Tensor]) -> Tensor:
     states = [optimizer.state[parameter] for optimizer, parameter in zip(optimizers, column, strict=True)]
-    stack, slices = _slices([state["momentum_buffer"] for state in states])
+    stack, slices = aligned_slices([state["momentum_buffer"] for state in states])
     for state, one in zip(states, slices, strict=True):
         state["momentum_buffer"] = one
     return stack
-
-
-def _slices(tensors: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
-    """Return a stack of tensors and each as its slice; zeros are below those with fewer rows than others."""
-    if len({t.shape for t in tensors}) == 1:
-        stack = torch.stack(list(tensors))
-        return stack, stack.unbind()
-    stack = nn.utils.rnn.pad_sequence(list(tensors), batch_first=True)
-    return stack, [one[: len(t)] for one, t in zip(stack, tensors, strict=True)]
