@@ -45,7 +45,8 @@ def outcome(arguments: list[str]) -> Result:
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
+        without = ["-p", "no:cacheprovider", "-p", "no:benchmark"]  # the latter warns beside xdist, where it stands
+        command = [sys.executable, "-m", "pytest", "-q", *without, f"--junitxml={report}", *arguments]
         path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

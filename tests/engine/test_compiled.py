@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
+from longtail.models import build
+from longtail.models.compiled import compile_body
 from longtail.runs.train import Fit
 
 
@@ -27,6 +31,23 @@ def test_a_compiled_network_learns_the_same() -> None:
         recipe = Recipe(epochs=2, batch_size=20, model="convnet", compile=compiled)
         losses[compiled] = [record["loss"] for record in Fit("ce", splits(), recipe=recipe)]
     assert losses[True] == pytest.approx(losses[False], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch, of its own looking
+def test_every_layer_of_a_deep_network_is_compiled_for_every_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = importlib.import_module("torch._dynamo")
+    compiler.reset()
+    in_place = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **_: in_place(self, backend="eager", dynamic=False))
+    network = build("resnet32", input_shape=(3, 8, 8), num_classes=2, widths=(2, 4, 8), blocks=2)
+    limit = compiler.config.recompile_limit
+    with compiler.config.patch(recompile_limit=limit, fail_on_recompile_limit_hit=True):
+        compile_body(network, "default")
+        for rows in (4, 3):
+            network.train()(torch.rand(rows, 3, 8, 8)).logits.sum().backward()
+            with torch.no_grad():
+                network.eval()(torch.rand(rows + 4, 3, 8, 8))
 
 
 def test_without_a_compiler_it_is_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,9 @@ def test_a_replayed_graph_reads_knobs_and_logits_of_the_device(n: int) -> None:
     loss = losses.LDAMLoss(COUNTS, scale=linear(10.0, 30.0), class_weight="effective").cuda()
 
     def step() -> tuple[Tensor, Tensor]:
-        value = loss(z, y, progress=progress)
-        return value, torch.autograd.grad(value, z)[0]
+        leaf = z.detach().requires_grad_()  # a leaf belongs to the stream that it was first used on
+        value = loss(leaf, y, progress=progress)
+        return value, torch.autograd.grad(value, leaf)[0]
 
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from longtail.catalogue.features import row_features
 from longtail.data import MappedExamples, Part, TrainingSet
 from longtail.data.label_kinds import unlabeled
 from longtail.engine import Built, Recipe, Stage
@@ -57,10 +58,8 @@ def probe_stage(recipe: Recipe) -> Stage:
         name, arguments = probe.head(len(rows))
         network: Any = recipe.network(rows, name, like=encoder, **arguments)
         network.body.load_state_dict(encoder.body.state_dict())  # type: ignore[union-attr]
-        network.eval()
-        with torch.no_grad():
-            features = torch.cat([network.features(inputs) for inputs in rows.chunks(1024)])
-        probe.fit(network.head, features, rows.targets, rows.sample_weight)
+        network.to(next(encoder.parameters()).device).eval()
+        probe.fit(network.head, row_features(network, rows), rows.targets, rows.sample_weight)
         learner = SupervisedLearner(network, CrossEntropyLoss(), frozen=["body"])
         return Built(learner, rows.drawn(recipe.batch_size))
 

@@ -20,6 +20,7 @@ from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
 from longtail.learners import FittedEstimator
 from longtail.learners.probes import DEFAULT_PROBE, PROBES
+from longtail.models.compiled import compile_body
 from longtail.models.own import OWN
 
 DROPS = (0.8, 0.9)
@@ -162,9 +163,8 @@ class Recipe:
             for buffer, values in zip((standardize.mean, standardize.std), self.standardize, strict=True):
                 buffer.copy_(torch.tensor(values))
         if self.compile:
-            body: Any = network.body
-            # in place: names and state_dict stay the same; without capture by CUDA graphs of its own
-            body.compile(mode="default" if self.capture else "reduce-overhead", dynamic=False)
+            # without capture by CUDA graphs of its own
+            compile_body(network, "default" if self.capture else "reduce-overhead")
         return network
 
     def builder(self, data: Part, head: str = "linear", **head_args: Any) -> dict[str, Any]:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from longtail import losses, sampling
 from longtail.catalogue.compose import PLAIN, BaseMethod
+from longtail.catalogue.features import row_features
 from longtail.catalogue.implied import Implied, uniform
 from longtail.catalogue.method import SELF, MakeStages, Method
 from longtail.catalogue.references import cited
-from longtail.data import Part, TrainingSet
+from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.engine.stage import Build
 from longtail.facts.knobs import UnitFloat
@@ -26,8 +26,6 @@ Base = Annotated[Method, BaseMethod(slots=("classifier",))]
 Features = Annotated[str, FEATURES]
 MORE = 0.15
 """30 epochs after 200: iNaturalist in the paper, and CIFAR in the Bag of Tricks of Zhang et al. 2021."""
-CHUNK = 1024
-"""Rows whose features are computed at a time."""
 
 
 def crt(*, base: Base = PLAIN, more: UnitFloat = MORE) -> Method:
@@ -94,7 +92,7 @@ def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
             rows, trained = data.labeled, _trained(previous)
             network = recipe.network(rows, "ncm", like=trained, features=features)
             network.to(next(trained.parameters()).device).eval()
-            network.head.fit(_features(network, rows), rows.targets)  # type: ignore[operator, union-attr]
+            network.head.fit(row_features(network, rows), rows.targets)  # type: ignore[operator, union-attr]
             return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), rows.drawn(recipe.batch_size))
 
         return [*base.stages(recipe), _stage("means", build, recipe, 0)]
@@ -115,10 +113,3 @@ def _decoupled(base: Method, stages: MakeStages, prior: Implied | None) -> Metho
 def _trained(previous: Learner | None) -> nn.Module:
     assert isinstance(previous, SupervisedLearner)
     return previous.network
-
-
-@torch.no_grad()
-def _features(network: nn.Module, rows: Part) -> Tensor:
-    """Return the inputs of the head (N, D) for all rows."""
-    device = next(network.parameters()).device
-    return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])  # type: ignore[operator]

@@ -1,0 +1,20 @@
+"""Features of training rows, for what is fitted on them in one go: means, probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longtail.data import Part
+
+CHUNK = 1024
+"""Rows whose features are computed at a time."""
+
+
+@torch.no_grad()
+def row_features(network: Any, rows: Part) -> Tensor:
+    """Return the inputs of the head (N, D) of all rows, in the network's present mode and on its device."""
+    device = next(network.parameters()).device
+    return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])
