@@ -36,6 +36,24 @@ def test_where_the_block_fails_the_workers_end_and_others_can_be_started() -> No
     assert list(pool(2, "string")(delayed(abs)(number) for number in (-1, -1))) == [1, 1]
 
 
+GROWN: list[bytes] = []
+
+
+def _grow() -> int:
+    GROWN.append(b"x" * 4 * 10**8)
+    time.sleep(1.2)  # joblib measures a worker's memory once a second
+    return os.getpid()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_replaced_for_its_memory_stops_nothing() -> None:
+    pytest.importorskip("psutil", reason="needs psutil: without it joblib does not measure")
+    first = set(pool(2, "heapq")(delayed(os.getpid)() for _ in range(2)))
+    later = list(pool(2, "heapq", timeout=60)(delayed(_grow)() for _ in range(8)))
+    assert len(later) == 8
+    assert set(later) - first
+
+
 def test_one_worker_is_this_process() -> None:
     with early_workers(1, "there_is_no_such_module"):
         pass
