@@ -39,7 +39,8 @@ def drw(*, base: Weighed = PLAIN, at: UnitFloat = START, class_weight: ClassWeig
     Works: As ce-drw: the features are learnt from all rows alike, and the classifier is re-balanced by small steps.
 
     Breaks: A base that re-balances its classes already, by weights, draws or an adjusted loss, is refused: twice is too
-    much. Losses that divide by the batch (focal) take larger steps once rare rows weigh more.
+    much. Weights that sum to C have a mean below 1 over the rows, so a base that divides by the batch (focal) takes
+    smaller steps after `at`, but for batches with rare rows.
 
     Paper and code: The paper's text has weights 1/n_y in the second part (`class_weight="inverse"`); effective numbers
     are its authors' code and our default. In the Bag of Tricks (Zhang et al. 2021) the deferred rows of label smoothing

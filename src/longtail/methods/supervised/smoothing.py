@@ -23,7 +23,8 @@ def label_smoothing(*, eps: UnitFloat = 0.1) -> Method:
 
     Paper and code: They agree; eps = 0.1 in the paper and in the Bag of Tricks.
     """
-    stages = one_stage(lambda counts: losses.CrossEntropyLoss(label_smoothing=eps))
+    # not CrossEntropyLoss(label_smoothing=eps), in which deferred class weights would be those of every class j in the sum
+    stages = one_stage(lambda counts: losses.LabelAwareSmoothingLoss(counts, head=eps, tail=eps, zero_count="mask"))
     return Method(stages, cited("szegedy2016rethinking"))
 
 
