@@ -64,7 +64,7 @@ def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitFloat = S
     reversed to 1 / n_j; effective as cb-rs(sampler="effective"); progressive (1 - p) n_j / N + p / C at progress p of
     the whole training; class-aware and under as class-aware-rs and under-rs, N rows an epoch.
 
-    Cao et al. 2019, section 4 and appendix. `drs(base="ce")` is ce-drs. at_least=k: every batch of the training has k
+    Cao et al. 2019, section 4 and appendix. `drs(base="ce")` is ce-drs. at_least=k: every batch has at least k
     rows of every class, exchanged for rows that the batch can spare; at=0 re-samples from the start.
 
     Works: As ce-drs: every example has the same weight, and the features are learnt before rare rows are repeated.
