@@ -108,6 +108,16 @@ def test_the_prior_that_a_method_implies(spec: str, shares: Tensor | None) -> No
     torch.testing.assert_close(prior(N) / prior(N).sum(), (shares / shares.sum()).double())
 
 
+@cases("each", [0.05, 0.5, 2.0])
+def test_rows_of_equal_weight_imply_what_rows_without_weights_do(each: float) -> None:
+    """Counts are then sums of weights, which may be below 1."""
+    for spec in ("under-rs", "under-rs(ratio=3.0)", "drs(sampler='under', at=0.0)"):
+        prior = method(spec).prior
+        assert prior is not None
+        of_rows, of_weights = prior(N), prior(each * N)
+        torch.testing.assert_close(of_weights / of_weights.sum(), of_rows / of_rows.sum())
+
+
 def test_deferred_weights_keep_what_the_loss_divides_by() -> None:
     data = rows()
     for base, divides_by in (("label-smoothing", "weights"), ("focal", "batch"), ("seql", "weights")):
