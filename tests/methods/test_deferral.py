@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +108,16 @@ def test_the_prior_that_a_method_implies(spec: str, shares: Tensor | None) -> No
     torch.testing.assert_close(prior(N) / prior(N).sum(), (shares / shares.sum()).double())
 
 
+@cases("each", [0.05, 0.5, 2.0])
+def test_rows_of_equal_weight_imply_what_rows_without_weights_do(each: float) -> None:
+    """Counts are then sums of weights, which may be below 1."""
+    for spec in ("under-rs", "under-rs(ratio=3.0)", "drs(sampler='under', at=0.0)"):
+        prior = method(spec).prior
+        assert prior is not None
+        of_rows, of_weights = prior(N), prior(each * N)
+        torch.testing.assert_close(of_weights / of_weights.sum(), of_rows / of_rows.sum())
+
+
 def test_deferred_weights_keep_what_the_loss_divides_by() -> None:
     data = rows()
     for base, divides_by in (("label-smoothing", "weights"), ("focal", "batch"), ("seql", "weights")):
@@ -114,6 +125,20 @@ def test_deferred_weights_keep_what_the_loss_divides_by() -> None:
         assert learner.loss.normalize == divides_by
         expected = class_weights.effective_number(data.class_counts)
         torch.testing.assert_close(learner.loss.class_weight, expected)
+
+
+@cases("base", ["label-smoothing(eps=0.2)", "label-aware-smoothing(head=0.2, tail=0.2)"])
+def test_a_smoothed_row_has_the_weight_of_its_class(base: str) -> None:
+    data, z = rows(), torch.randn(6, 3, generator=generator(), dtype=torch.float64)
+    y = torch.arange(6) % 3
+    learner: Any = built(f"drw(base={base!r})", data).learner
+    raw = [(1 - 0.9999) / (1 - 0.9999**n) for n in data.class_counts.tolist()]
+    for progress, w in ((0.7, [1.0] * 3), (0.9, [3 * v / sum(raw) for v in raw])):
+        logs = [[math.log(sum(map(math.exp, row))) - v for v in row] for row in z.tolist()]  # -log p
+        each = [w[k] * (0.8 * row[k] + 0.2 * sum(row) / 3) for k, row in zip(y.tolist(), logs, strict=True)]
+        assert learner.loss.per_example(z, y, progress=progress).tolist() == pytest.approx(each, rel=1e-11)
+        mean = sum(each) / sum(w[k] for k in y.tolist())
+        assert learner.loss(z, y, progress=progress).item() == pytest.approx(mean, rel=1e-11)
 
 
 def test_batches_that_are_never_without_a_class() -> None:

@@ -43,8 +43,15 @@ def effective(beta: float) -> Implied:
 
 
 def subset(ratio: float) -> Implied:
-    """Return min(n_j, ratio n_min): the rows of a random subset (`UnderSampler`)."""
-    return lambda counts: counts.double().clamp(max=float(int(ratio * int(counts[counts > 0].min()))))
+    """Return min(n_j, ratio n_min): rows of a random subset (`UnderSampler`), not floored where counts are weights."""
+
+    def shares(counts: Tensor) -> Tensor:
+        n = counts.double()
+        largest = ratio * n[n > 0].min()
+        whole = bool((n == n.floor()).all())
+        return n.clamp(max=float(largest.floor() if whole else largest))
+
+    return shares
 
 
 def times(base: Implied | None, shares: Implied) -> Implied:

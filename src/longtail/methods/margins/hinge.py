@@ -22,8 +22,8 @@ def ldam_hg(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE)
 
     Works: Few classes. Examples that lead by more than their margin add nothing to the gradient, so the others decide.
 
-    Breaks: By the paper it is hard to optimise with 100 classes, since only the runner-up gets a gradient; it is run
-    there on CIFAR-10 alone. It has no probability model: softmax(s z) ranks and does not estimate.
+    Breaks: By the paper it is hard to optimise with 100 classes; it is run there on CIFAR-10 alone. Only the true class
+    and the runner-up have a gradient. It has no probability model: softmax(s z) ranks and does not estimate.
 
     Paper and code: It is not in the released code, and the paper does not say how it scales or normalises the logits;
     the cosines of ldam are ours, and `scale` multiplies the loss.

@@ -39,7 +39,8 @@ def drw(*, base: Weighed = PLAIN, at: UnitFloat = START, class_weight: ClassWeig
     Works: As ce-drw: the features are learnt from all rows alike, and the classifier is re-balanced by small steps.
 
     Breaks: A base that re-balances its classes already, by weights, draws or an adjusted loss, is refused: twice is too
-    much. Losses that divide by the batch (focal) take larger steps once rare rows weigh more.
+    much. Weights that sum to C have a mean below 1 over the rows, so a base that divides by the batch (focal) takes
+    smaller steps after `at`, but for batches with rare rows.
 
     Paper and code: The paper's text has weights 1/n_y in the second part (`class_weight="inverse"`); effective numbers
     are its authors' code and our default. In the Bag of Tricks (Zhang et al. 2021) the deferred rows of label smoothing
@@ -63,7 +64,7 @@ def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitFloat = S
     reversed to 1 / n_j; effective as cb-rs(sampler="effective"); progressive (1 - p) n_j / N + p / C at progress p of
     the whole training; class-aware and under as class-aware-rs and under-rs, N rows an epoch.
 
-    Cao et al. 2019, section 4 and appendix. `drs(base="ce")` is ce-drs. at_least=k: every batch of the training has k
+    Cao et al. 2019, section 4 and appendix. `drs(base="ce")` is ce-drs. at_least=k: every batch has at least k
     rows of every class, exchanged for rows that the batch can spare; at=0 re-samples from the start.
 
     Works: As ce-drs: every example has the same weight, and the features are learnt before rare rows are repeated.

@@ -23,7 +23,8 @@ def label_smoothing(*, eps: UnitFloat = 0.1) -> Method:
 
     Paper and code: They agree; eps = 0.1 in the paper and in the Bag of Tricks.
     """
-    stages = one_stage(lambda counts: losses.CrossEntropyLoss(label_smoothing=eps))
+    # CrossEntropyLoss(label_smoothing=eps) weighs each term j of the sum by its own class weight once drw sets one
+    stages = one_stage(lambda counts: losses.LabelAwareSmoothingLoss(counts, head=eps, tail=eps, zero_count="mask"))
     return Method(stages, cited("szegedy2016rethinking"))
 
 
