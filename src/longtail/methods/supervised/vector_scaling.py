@@ -38,6 +38,27 @@ def cdt(*, gamma: NonNegativeFloat = 0.2) -> Method:
     return Method(one_stage(lambda counts: losses.CDTLoss(counts, gamma=gamma)), cited("ye2020identifying"))
 
 
+def cdt_drw(*, gamma: NonNegativeFloat = 0.2, at: UnitFloat = START) -> Method:
+    """CDT, deferred: plain cross-entropy until progress `at`, class-dependent temperatures from then on.
+
+    loss = -log softmax(b z)_y, b = 1 until progress `at`, then b_j = (n_j / n_max)^gamma; predict argmax z. No class
+    weights.
+
+    The row of Zhang et al. 2021 (Bag of Tricks) that combines CDT with its deferred re-weighting.
+
+    Works: As cdt, and the features are learnt from all rows alike: when the temperatures begin, the rows are mostly
+    fitted. In the Bag of Tricks (CIFAR-10 at ratio 100) its error is 22.5 %, that of cdt 22.9 %.
+
+    Breaks: As cdt, gamma must be tuned; and the last part is short, with small steps, so the logits of rare classes may
+    not be raised far enough. On CIFAR-10 at ratio 50 it is behind cdt there, 18.7 against 18.2 %.
+
+    Paper and code: In that code DRW switches on whatever a loss has per class, here the temperatures, not class weights
+    on top of them. `drw(base="cdt")` would add class weights.
+    """
+    late = switch(at, 0.0, gamma)
+    return Method(one_stage(lambda counts: losses.CDTLoss(counts, gamma=late)), cited("zhang2021bag"))
+
+
 def vs(*, gamma: NonNegativeFloat = GAMMA, tau: NonNegativeFloat = 1.0, binary: bool = False) -> Method:
     """VS, vector scaling: a factor and an offset per class on the logits, in training only.
 
