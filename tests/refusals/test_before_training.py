@@ -17,6 +17,7 @@ from longtail import losses
 from longtail.cli import run
 from longtail.data import Splits, load
 from longtail.engine import Recipe
+from longtail.facts.schedules import Schedule, switch
 from longtail.methods import method, methods
 from longtail.runs.train import Fit
 
@@ -111,6 +112,10 @@ SHELL = {
     "vs(gamma=-0.5)": "gamma must be >= 0, got -0.5",
     "cdt(gamma=-0.2)": "gamma must be >= 0, got -0.2",
     "mm(delta_minus=-0.2)": "delta_minus must be",
+    "cdt(gamma=30)": "method 'cdt' does not fit these rows: gamma must be at most 22 with these class_counts",
+    "cdt-drw(gamma=30)": "method 'cdt-drw' does not fit these rows: gamma must be at most 22 with these class_counts",
+    "vs(gamma=30)": "method 'vs' does not fit these rows: gamma must be at most 22 with these class_counts",
+    "vs-tla-adrw(gamma=30)": "method 'vs-tla-adrw' does not fit these rows: gamma must be at most 22",
 }
 
 
@@ -148,6 +153,15 @@ def test_factors_with_which_nothing_is_learnt_are_refused(claim: str) -> None:
     build, name = NOTHING[claim]
     with pytest.raises(ValueError, match=rf"^{name} must be > 0.*, got .*nothing is learnt, leave {name} out$"):
         build()
+
+
+@cases("gamma", [23.0, switch(0.5, 0.0, 23.0)])
+def test_factors_of_the_logits_that_vanish_are_refused(gamma: float | Schedule) -> None:
+    for kind in (losses.CDTLoss, losses.VSLoss, losses.BinaryVSLoss):
+        kind([100, 2], gamma=22.0)
+        kind([5, 5], gamma=gamma)
+        with pytest.raises(ValueError, match=r"^gamma must be at most 22 .* multiplied by 0, got 23.0; 0.2 is usual$"):
+            kind([100, 2], gamma=gamma)
 
 
 def test_some_zeros_are_accepted() -> None:
