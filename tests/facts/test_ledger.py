@@ -21,7 +21,7 @@ ROWS = ledger.published()
 PROTOCOLS = ledger.protocols()
 OURS = protocol(LDAM)
 BEYOND = {
-    "adaptive", "balanced-softmax-drw", "cdt", "cdt-drw", "equalised", "glmc", "glmc-maxnorm", "hg-drs", "imbsam",
+    "adaptive", "cdt", "equalised", "glmc", "glmc-maxnorm", "hg-drs", "imbsam",
     "influence-balanced", "inverse-ce", "label-aware-smoothing", "label-smoothing", "ldam-hg-drs", "lws", "m-drw",
     "manifold-mixup", "mixup", "mm", "mm-drw", "mm-ldam-drw", "proco", "progressive-drs", "progressive-rs", "remix",
     "sade", "seql", "sqrt-ce", "sqrt-drs", "tau-norm", "vs", "vs-tla-adrw", "weight-balancing",

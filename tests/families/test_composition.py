@@ -41,7 +41,8 @@ BALANCED = {
     "cb-ce", "cb-focal", "inverse-ce", "sqrt-ce", "influence-balanced", "cb-rs", "sqrt-rs", "progressive-rs",
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
-    "balanced-softmax", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm", "mwn",
+    "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
+    "mwn",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}

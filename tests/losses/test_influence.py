@@ -35,6 +35,36 @@ def test_influence_balanced_is_the_formula(word: str | None, kind: str) -> None:
 
 
 @cases("kind", ["index", "soft"])
+@cases("word", [None, "inverse"])
+@cases("gamma", [0.5, 1.0])
+def test_with_the_focal_loss_the_class_weight_is_in_the_modulator(gamma: float, word: str | None, kind: str) -> None:
+    z, y = batch()
+    targets = soft() if kind == "soft" else y
+    w = formulas.power_weights(COUNTS, 1.0) if word else [1.0] * C
+    q = targets.tolist() if kind == "soft" else [formulas.smoothed(k, C, 0.0) for k in y.tolist()]
+    total = 0.0
+    for row, target, h in zip(z.tolist(), q, H.tolist(), strict=True):
+        for k, t in enumerate(target):
+            c = w[k] * formulas.cross_entropy(row, k)
+            total += t * w[k] * formulas.influence_balanced(row, k, h, 1000.0) * (1 - math.exp(-c)) ** gamma
+    loss = losses.InfluenceBalancedLoss(COUNTS, class_weight=word, gamma=gamma)
+    assert loss(z, targets, features=H).item() == pytest.approx(total / len(z), rel=1e-11)
+    whole = losses.InfluenceBalancedLoss(COUNTS, class_weight=word, gamma=gamma, detach=False)
+    z.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, h: whole(x, targets, features=h), (z, H.clone().requires_grad_()))
+
+
+def test_a_row_pulls_at_the_classifier_alike_however_well_it_is_fitted() -> None:
+    h, y = H[:1].abs(), torch.tensor([0])
+    for lead in (0.0, 2.0, 6.0):
+        weight = torch.zeros(C, H.shape[1], dtype=torch.float64)
+        weight[0] = lead / h.sum()
+        weight.requires_grad_()
+        (grad,) = torch.autograd.grad(losses.InfluenceBalancedLoss()(h @ weight.T, y, features=h), weight)
+        assert grad.abs().sum().item() == pytest.approx(1000.0, rel=0.05)
+
+
+@cases("kind", ["index", "soft"])
 def test_its_gradient_is_that_of_the_cross_entropy_times_a_constant_or_of_all(kind: str) -> None:
     z, y = batch()
     targets = soft() if kind == "soft" else y
@@ -51,8 +81,9 @@ def test_its_gradient_is_that_of_the_cross_entropy_times_a_constant_or_of_all(ki
 
 def test_before_its_start_it_is_cross_entropy_and_a_fitted_row_stays_finite() -> None:
     (z, y), late = batch(), switch(0.5, 0.0, 1.0)
-    loss = losses.InfluenceBalancedLoss(COUNTS, balance=late, class_weight="inverse", reweight=late)
-    assert torch.equal(loss(z, y, features=H, progress=0.4), losses.CrossEntropyLoss()(z, y))
+    for gamma in (1.0, 0.0):
+        loss = losses.InfluenceBalancedLoss(COUNTS, balance=late, gamma=gamma, class_weight="inverse", reweight=late)
+        assert torch.equal(loss(z, y, features=H, progress=0.4), losses.CrossEntropyLoss()(z, y))
     assert loss(z, y, features=H, progress=0.5) != loss(z, y, features=H, progress=0.4)
     sure = (40 * torch.eye(C)[y]).requires_grad_()
     value = losses.InfluenceBalancedLoss()(sure, y, features=H.float())

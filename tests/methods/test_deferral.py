@@ -91,6 +91,10 @@ EFFECTIVE = class_weights.effective_number(N, dtype=torch.float64)
         ("sqrt-ce", N.sqrt()),
         ("influence-balanced", torch.ones(3)),
         ("influence-balanced(at=1.0)", N),
+        ("influence-balanced(gamma=1.0)", torch.ones(3)),
+        ("balanced-softmax-drw", torch.ones(3)),
+        ("balanced-softmax-drw(at=1.0)", None),
+        ("cdt-drw", None),
         ("drw(base='label-smoothing')", N * EFFECTIVE),
         ("drs(base='seql', sampler='sqrt')", N.sqrt()),
         ("mixup(base='ldam-drw')", N * EFFECTIVE),
@@ -116,6 +120,22 @@ def test_rows_of_equal_weight_imply_what_rows_without_weights_do(each: float) ->
         assert prior is not None
         of_rows, of_weights = prior(N), prior(each * N)
         torch.testing.assert_close(of_weights / of_weights.sum(), of_rows / of_rows.sum())
+
+
+@cases(("deferred", "late"), [("cdt-drw", "cdt"), ("balanced-softmax-drw", "balanced-softmax")])
+def test_what_is_deferred_is_the_loss_itself_without_class_weights(deferred: str, late: str) -> None:
+    assert torch.equal(loss(deferred, 0.79), loss("ce", 0.79))
+    assert torch.equal(loss(deferred, 0.8), loss(late, 0.8))
+    assert not torch.equal(loss(deferred, 0.8), loss("ce", 0.8))
+    assert torch.equal(loss(f"{deferred}(at=0.0)", 0.0), loss(late, 0.0))
+    made: Any = built(deferred).learner
+    assert made.loss.class_weight is None
+
+
+def test_what_implies_equal_shares_is_not_balanced_twice() -> None:
+    for name in ("drw", "drs"):
+        with pytest.raises(ValueError, match="which re-balances its classes already; choose one"):
+            method(f"{name}(base='balanced-softmax-drw')")
 
 
 def test_deferred_weights_keep_what_the_loss_divides_by() -> None:

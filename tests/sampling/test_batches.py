@@ -116,7 +116,7 @@ class TestEveryBatch:
         ("arguments", "message"),
         [
             ({"batch_size": 4}, "batch_size must be at least 5 for batches with 1 rows of each of 5 classes, got 4"),
-            ({"batch_size": 9, "at_least": 2}, r"must be at least 10 .*take larger batches, a smaller at_least or of="),
+            ({"batch_size": 9, "at_least": 2}, r"must be at least 10 .*take larger batches or a smaller at_least"),
             ({"batch_size": 4, "at_least": 5, "of": "rare"}, "at least 5 for batches with 5 rare rows, got 4"),
             ({"batch_size": 50, "at_least": 0}, "at_least must be an integer >= 1, got 0"),
             ({"batch_size": 50, "of": "all"}, 'of must be "each" or "rare", got \'all\''),

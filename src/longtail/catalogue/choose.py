@@ -66,7 +66,7 @@ def choose(
         data: the training data, once known: presets leave out methods that do not fit them (too many classes
             for trees, say) and naming such a method is an error.
         truth: whether true labels are known where labels are missing or sets, once the data are known.
-        recipe: of the trainings, once known: methods that cannot train its network are treated in the same way.
+        recipe: of the trainings, once known: methods that it does not fit are treated in the same way.
 
     Raises:
         ValueError: an unknown name or knob, no method at all, or a named method that does not fit these data.
@@ -113,5 +113,5 @@ def _misfit(
         asked = f'pass task="{SELF_SUPERVISED}" (--task {SELF_SUPERVISED}), or ' if one.task == SELF_SUPERVISED else ""
         return f"{reason}; {asked}see longtail methods --task {task}"
     if reason is None and recipe is not None and rows is not None:
-        return one.refuses_network(recipe, rows.labeled)
+        return one.refuses_recipe(recipe, rows.labeled)
     return reason

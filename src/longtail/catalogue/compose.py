@@ -12,17 +12,19 @@ from typing import Annotated, Any
 
 from torch import Tensor, nn
 
-from longtail.catalogue.method import SELF, MakeStages, Method
+from longtail.catalogue.method import SELF, Check, MakeStages, Method
 from longtail.data import Part, TrainingSet
 from longtail.data.rows import BatchedRows
 from longtail.data.views import Mixing
-from longtail.engine import Built, Stage
+from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import Choice, Knob, Range
 from longtail.facts.learner import Learner
 from longtail.facts.types import Update
 from longtail.instance_weights.ranges import START
 from longtail.learners import SupervisedLearner
 from longtail.learners.mixing import Mixer
+from longtail.models.bodies.stages import places
+from longtail.models.own import OwnBody
 from longtail.updates import Descend
 
 MakeWeights = Callable[[Part], nn.Module]
@@ -91,7 +93,13 @@ PLAIN: Any = "ce"
 
 
 def corrected(
-    base: Method, slots: str | Collection[str], change: Change, *, rows: Rows | None = None, **more: Any
+    base: Method,
+    slots: str | Collection[str],
+    change: Change,
+    *,
+    rows: Rows | None = None,
+    check: Check | None = None,
+    **more: Any,
 ) -> Method:
     """Return the base with `change` made to each of its stages, and nothing else changed.
 
@@ -100,10 +108,12 @@ def corrected(
         slots: those that the change fills.
         change: applied to what each stage has built.
         rows: which rows the stages are built on; None for all.
+        check: of recipe and rows before training, beside those of the base.
         more: fields of the method to replace, such as `reference`.
     """
     taken = base.taken | ({slots} if isinstance(slots, str) else set(slots))
-    return replace(base, stages=changed_stages(base, change, rows), taken=taken, **more)
+    checks = base.checks if check is None else (*base.checks, check)
+    return replace(base, stages=changed_stages(base, change, rows), taken=taken, checks=checks, **more)
 
 
 def changed_stages(base: Method, change: Change, rows: Rows | None = None) -> MakeStages:
@@ -167,9 +177,8 @@ def with_mixing(alpha: float, place: str = "input", *, remix: tuple[float, float
                 "base must train a SupervisedLearner without mixing on one view of labelled rows; choose another base"
             )
         places = getattr(learner.network, "places", ())
-        if place not in (*places, "random") or not places:
-            known = ", ".join(("random", *places)) if places else "none"
-            raise ValueError(f"place must be one of {known} for this network, got {place!r}; choose one of these")
+        if (why := _no_place(place, places)) is not None:
+            raise ValueError(why)
         number = None if place == "random" else places.index(place)
         mixer = Mixer(len(places), number)
         if remix is not None:
@@ -177,6 +186,25 @@ def with_mixing(alpha: float, place: str = "input", *, remix: tuple[float, float
         return built._replace(learner=learner.varied(mixing=mixer), data=replace(rows, mixing=Mixing(alpha)))
 
     return change
+
+
+def has_place(place: str) -> Check:
+    """Return the check that the recipe's network has a place at which hidden values are mixed."""
+
+    def check(recipe: Recipe, rows: Part) -> str | None:
+        if place in ("random", "input", "features"):
+            return None  # every network has these
+        sketch: Any = OwnBody(nn.Identity()) if recipe.own is not None else recipe.sketch(rows).body
+        return _no_place(place, places(sketch))
+
+    return check
+
+
+def _no_place(place: str, known: Sequence[str]) -> str | None:
+    if known and place in ("random", *known):
+        return None
+    words = ", ".join(("random", *known)) if known else "none"
+    return f"place must be one of {words} for this network, got {place!r}; choose one of these"
 
 
 def weighted_learner(learner: Learner | None, weights: nn.Module, frozen: Sequence[str] = ()) -> SupervisedLearner:

@@ -27,7 +27,8 @@ MakeRule = Callable[[Tensor], nn.Module]
 Example = Callable[[], list[str]] | None
 Misfit = Callable[[Part], str | None]
 """Training part -> why a method cannot learn from it, with the way out, or None."""
-
+Check = Callable[[Recipe, Part], str | None]
+"""Recipe and labelled rows -> why they do not go together with a method, with the way out, or None."""
 
 SELF = "<self>"
 """Placeholder in a stage's text for name and knobs of its method, filled in when the method is named."""
@@ -60,11 +61,13 @@ class Method:
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
         inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it accepts all.
+        checks: further conditions, on the recipe and the training part together, such as a batch that is large enough;
+            a correction adds its own to those of its base.
         slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused before
             training.
         taken: the slots that it has filled, itself or a base below it.
-        body_args: arguments of the network's body that it sets, such as `branches`; a network that does not take them
-            is refused before training.
+        body_args: arguments of the network's body that it sets, such as `branches`, and their values; a network that
+            does not take them is refused before training.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
@@ -82,9 +85,10 @@ class Method:
     task: str = SUPERVISED
     inputs: str = "any"
     misfit: Misfit | None = None
+    checks: tuple[Check, ...] = ()
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
-    body_args: frozenset[str] = frozenset()
+    body_args: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     twin: str | None = None
     trains: str = "a network"
@@ -142,22 +146,35 @@ class Method:
         why = None if self.misfit is None else self.misfit(rows)
         return None if why is None else f"method {self.key!r} {why}"
 
-    def refuses_network(self, recipe: Recipe, rows: Part) -> str | None:
-        """Return why it cannot train the recipe's network on these rows, with the way out; None where it can."""
-        if not self.body_args:
-            return None
+    def refuses_recipe(self, recipe: Recipe, rows: Part) -> str | None:
+        """Return why it cannot be trained by this recipe on these labelled rows, with the way out; None where it can.
+
+        Raises:
+            ValueError: the recipe's network cannot take these rows, whatever the method.
+        """
+        recipe = self.under(recipe)
+        if (why := self._lacks(recipe, rows)) is not None:
+            return f"method {self.spec!r} needs a network {why}"
+        recipe = replace(recipe, model_args={**recipe.model_args, **self.body_args})
+        why = next((why for check in self.checks if (why := check(recipe, rows)) is not None), None)
+        return None if why is None else f"method {self.spec!r}: {why}"
+
+    def _lacks(self, recipe: Recipe, rows: Part) -> str | None:
+        """Return which network it needs in place of the recipe's; None where that takes `body_args`."""
         needed = " and ".join(sorted(self.body_args))
+        if not needed:
+            return None
         if recipe.own is not None:
             return (
-                f"method {self.spec!r} needs a network of longtail's, for which it sets {needed}, got network="
-                f"{recipe.own.name}; leave out the method, or network="
+                f"of longtail's, for which it sets {needed}, got network={recipe.own.name}; leave out the method, or "
+                "network="
             )
         name = recipe.builder(rows)["name"]
-        if self.body_args <= body_arguments(name):
+        if self.body_args.keys() <= body_arguments(name):
             return None
         return (
-            f"method {self.spec!r} needs a network that takes {needed}, got {name}, which does not; leave out the "
-            "method, or choose another network with --model (model=)"
+            f"that takes {needed}, got {name}, which does not; leave out the method, or choose another network with "
+            "--model (model=)"
         )
 
     @property

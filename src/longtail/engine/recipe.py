@@ -25,8 +25,7 @@ from longtail.models.own import OWN
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
-CHECKED = 2
-"""Rows that a network of the user's is checked on."""
+CHECKED = 2  # rows that a network of the user's is checked on
 MOST_EPOCHS = 1_000_000
 """Upper limit of epochs; a larger number is taken for a typing error."""
 
@@ -192,11 +191,14 @@ class Recipe:
         """Raise ValueError where the network cannot take these inputs, before anything is trained."""
         if self.compile and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
             raise ValueError("compile needs a C++ compiler (g++ or clang++, or CXX names it), got none; leave it out")
-        if self.own is not None:
-            return  # `with_network` checked it
-        builder = self.builder(data)  # may read a row
-        with torch.device("meta"), _WithoutValues():  # shapes only: no memory, no random numbers
-            build(builder)
+        if self.own is None:  # `with_network` checked the user's
+            self.sketch(data)
+
+    def sketch(self, data: Part) -> nn.Module:
+        """Return the network with shapes only: no memory, no random numbers."""
+        builder = self.builder(data)  # outside of the device: it may read a row
+        with torch.device("meta"), _WithoutValues():
+            return build(builder)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""

@@ -121,6 +121,25 @@ def finite(values: Tensor, name: str) -> None:
         )
 
 
+def some_positive(name: str, factors: Tensor, counts: Tensor | None) -> None:
+    """Check that a class with examples has a factor above 0: of the loss, such as a class weight.
+
+    Args:
+        name: of the argument.
+        factors: (C,), or one for all classes.
+        counts: (C,); None where they are not known.
+
+    Raises:
+        ValueError: all are 0, so that nothing would be learnt.
+    """
+    counted = factors if counts is None else torch.where(counts.cpu() > 0, factors.cpu(), 0.0)
+    if not bool((counted > 0).any()):
+        of = "" if factors.ndim == 0 else " for some class with examples"
+        raise ValueError(
+            f"{name} must be > 0{of}, got {factors.tolist()}; with factors of 0 nothing is learnt, leave {name} out"
+        )
+
+
 def sample_weight(weight: Tensor) -> None:
     """Check that sample weights are finite and >= 0."""
     finite(weight, "sample_weight")

@@ -88,7 +88,7 @@ def resolve(
     if entries is not None:
         if classes is None and counts is not None and all(map(is_whole, entries)):
             classes = [str(j) for j in range(len(counts))]
-        return _by_name({str(int(k)) if is_whole(k) else k: w for k, w in entries.items()}, classes)
+        return _checked(_by_name({str(int(k)) if is_whole(k) else k: w for k, w in entries.items()}, classes), counts)
     if isinstance(weight, Tensor):
         tensor = weight.detach().to(torch.float64, copy=True)
     else:
@@ -99,7 +99,7 @@ def resolve(
             f"class_weight must have one weight per class, shape ({size},), got {tuple(tensor.shape)}; "
             "order them as class_counts is ordered"
         )
-    return _checked(tensor)
+    return _checked(tensor, counts)
 
 
 def _by_name(weight: Mapping[str, float], classes: Sequence[str] | None) -> Tensor:
@@ -112,12 +112,13 @@ def _by_name(weight: Mapping[str, float], classes: Sequence[str] | None) -> Tens
     if unknown:
         known = ", ".join(classes[:8])
         raise ValueError(f"class_weight must name known classes, got {unknown[0]!r}; known are {known}")
-    return _checked(torch.tensor([float(weight.get(c, 1.0)) for c in classes], dtype=torch.float64))
+    return torch.tensor([float(weight.get(c, 1.0)) for c in classes], dtype=torch.float64)
 
 
-def _checked(tensor: Tensor) -> Tensor:
+def _checked(tensor: Tensor, counts: Any) -> Tensor:
     if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()):
         raise ValueError(f"class_weight must be finite and >= 0, got {tensor.tolist()}; correct these weights")
+    checks.some_positive("class_weight", tensor, None if counts is None else torch.as_tensor(counts))
     return tensor
 
 

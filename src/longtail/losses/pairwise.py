@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from longtail import functional
+from longtail.facts import checks
 from longtail.facts.counts import positive_counts
 from longtail.facts.knobs import Choice, Range
 from longtail.facts.types import Progress
@@ -71,6 +72,7 @@ class PairwiseLoss(Loss):
         delta = torch.where(inside, delta, 0.0)
         if pi is None or self.alpha is not None:
             alpha = per_class("alpha", self.alpha, len(delta), NON_NEGATIVE)
+            checks.some_positive("alpha", alpha, counts)
         else:
             alpha = torch.where(inside, delta / pi, 0.0)
         constants = {"log_delta": delta.log()}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from torch import Tensor
 
 from longtail import functional
+from longtail.facts import checks
 from longtail.facts.knobs import NonNegative, Range
 from longtail.facts.types import Progress
 from longtail.functional.adjusted import NONE, Adjustment
@@ -70,7 +71,9 @@ class FocalLoss(OneKernel):
         if self.alpha is None:
             return {}
         size = None if counts is None else len(counts)
-        return {"class_alpha": per_class("alpha", self.alpha, size, Range(0, open_high=True))}
+        alpha = per_class("alpha", self.alpha, size, Range(0, open_high=True))
+        checks.some_positive("alpha", alpha, counts)
+        return {"class_alpha": alpha}
 
     def index_loss(self, like: Tensor, progress: Progress | None) -> IndexLoss | None:
         """-(1 - p_y)^gamma log p_y; None with alpha, or with a weight in the modulator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Unpack, cast
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from longtail import functional
 from longtail.facts.knobs import NonNegative
+from longtail.facts.schedules import Schedule
 from longtail.facts.types import Progress
 from longtail.functional.adjusted import Adjustment
 from longtail.functional.mixtures import Value
@@ -33,7 +35,7 @@ class VSLoss(Adjusted):
 
     Args:
         class_counts: n (C,).
-        gamma: >= 0, scheduled or not.
+        gamma: >= 0, scheduled or not; so large that the factor of the smallest class is 0, it is refused.
         tau: >= 0, scheduled or not.
         common: as in `Loss`. With zero_count="mask" an empty class leaves the denominator, gets no gradient, and
             targets on it do not count.
@@ -43,6 +45,8 @@ class VSLoss(Adjusted):
     Imbalanced Learning, NeurIPS 2023 (TLA, ADRW).
     """
 
+    gamma: float | Schedule
+
     def __init__(
         self, class_counts: Any = None, *, gamma: NonNegative = 0.3, tau: NonNegative = 1.0, **common: Unpack[Common]
     ) -> None:
@@ -50,7 +54,7 @@ class VSLoss(Adjusted):
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
         """n / n_max and log pi."""
-        return _constants(self.counted(counts), self.zero_count)
+        return _constants(self.counted(counts), self.zero_count, self.gamma)
 
     def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
         """b = (n / n_max)^gamma, o = tau log pi."""
@@ -66,7 +70,7 @@ class BinaryVSLoss(Loss):
 
     Args:
         class_counts: n (2,).
-        gamma: >= 0, scheduled or not.
+        gamma: >= 0, scheduled or not; so large that the factor of the smallest class is 0, it is refused.
         tau: >= 0, scheduled or not.
         common: as in `Loss`.
 
@@ -76,6 +80,8 @@ class BinaryVSLoss(Loss):
     Reference: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, NeurIPS
     2021, section 2.
     """
+
+    gamma: float | Schedule
 
     def __init__(
         self, class_counts: Any = None, *, gamma: NonNegative = 0.3, tau: NonNegative = 1.0, **common: Unpack[Common]
@@ -89,7 +95,7 @@ class BinaryVSLoss(Loss):
             raise ValueError(
                 f"class_counts of a BinaryVSLoss must be of two classes, got {len(counts)}; use VSLoss for more"
             )
-        return _constants(counts, self.zero_count)
+        return _constants(counts, self.zero_count, self.gamma)
 
     def losses(self, logits: Tensor, targets: Tensor, progress: Progress | None, features: Tensor | None) -> Tensor:
         """The logistic loss of the scaled and shifted lead of the true class."""
@@ -106,19 +112,21 @@ class CDTLoss(Adjusted):
 
     Args:
         class_counts: n (C,).
-        gamma: >= 0, scheduled or not; 0 is cross-entropy.
+        gamma: >= 0, scheduled or not; 0 is cross-entropy; too large a value is refused as in `VSLoss`.
         common: as in `Loss`; zero_count="mask" as in `VSLoss`.
 
     Reference: Ye et al., Identifying and Compensating for Feature Deviation in Imbalanced Deep Learning, 2020,
     section 4.
     """
 
+    gamma: float | Schedule
+
     def __init__(self, class_counts: Any = None, *, gamma: NonNegative = 0.2, **common: Unpack[Common]) -> None:
         super().__init__(class_counts, {"gamma": gamma}, **common)
 
     def statistics(self, counts: Tensor | None) -> dict[str, Tensor]:
         """n / n_max; and log pi where it masks an empty class."""
-        constants = _constants(self.counted(counts), self.zero_count)
+        constants = _constants(self.counted(counts), self.zero_count, self.gamma)
         return constants if "outside" in constants else {"relative_counts": constants["relative_counts"]}
 
     def adjustment(self, like: Tensor, progress: Progress | None) -> Adjustment:
@@ -135,6 +143,14 @@ def _adjustment(loss: Loss, like: Tensor, gamma: Value, tau: Value | None) -> Ad
     return loss.cached("adjustment", like, (gamma, tau), make)
 
 
-def _constants(counts: Tensor, zero_count: str | float) -> dict[str, Tensor]:
+def _constants(counts: Tensor, zero_count: str | float, gamma: float | Schedule) -> dict[str, Tensor]:
     relative = functional.relative_counts(counts, zero_count=zero_count, dtype=torch.float64)
+    rarest = float(relative[relative > 0].min())
+    for value in gamma.values() if isinstance(gamma, Schedule) else (gamma,):
+        if rarest**value < torch.finfo(torch.float32).tiny:
+            most = math.log(torch.finfo(torch.float32).tiny) / math.log(rarest)
+            raise ValueError(
+                f"gamma must be at most {math.floor(most)} with these class_counts, or the smallest class has logits "
+                f"multiplied by 0, got {value}; 0.2 is usual"
+            )
     return {"relative_counts": relative, **prior_constants(counts, zero_count)}

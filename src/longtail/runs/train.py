@@ -123,7 +123,7 @@ class Fit(Iterator[Record]):
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
         self.recipe = self.method.under(recipe or default_recipe(splits))
-        if (reason := self.method.refuses_network(self.recipe, splits.train)) is not None:
+        if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
             raise ValueError(reason)
         self.splits = splits
         self._trained_on = with_true_labels(splits) if self.method.needs_truth else splits

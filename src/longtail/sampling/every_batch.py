@@ -61,7 +61,7 @@ class EveryBatch(RowSampler):
             what = f"{at_least} rows of each of {groups} classes" if of == "each" else f"{at_least} rare rows"
             raise ValueError(
                 f"batch_size must be at least {needed} for batches with {what}, got {batch_size} (and {rows} rows an "
-                'epoch); take larger batches, a smaller at_least or of="rare"'
+                "epoch); take larger batches or a smaller at_least"
             )
         whole = rows if rows % batch_size >= needed else rows - rows % batch_size
         super().__init__(whole, seed=after.seed, rank=after.rank, world_size=after.world_size)

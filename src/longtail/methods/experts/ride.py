@@ -67,9 +67,10 @@ def ride(
     expert the loss of the mean, ours keeps the experts' own losses.
     """
     defer = schedules.switch(at, 0.0, 1.0)
+    layers = {"branches": experts, "narrow": width}
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        branched = replace(recipe, model_args={**recipe.model_args, "branches": experts, "narrow": width})
+        branched = replace(recipe, model_args={**recipe.model_args, **layers})
 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             rows = data.labeled
@@ -101,7 +102,7 @@ def ride(
         own=OWN,
         prior=weighted("effective", at),
         taken=frozenset({"criterion"}),
-        body_args=frozenset({"branches", "narrow"}),
+        body_args=layers,
         slots=SLOTS - {"start"},  # its body is its own
     )
 

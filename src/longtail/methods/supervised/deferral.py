@@ -10,14 +10,14 @@ from longtail.catalogue.compose import PLAIN, BaseMethod, corrected
 from longtail.catalogue.implied import times, weighted
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
-from longtail.data import TrainingSet
+from longtail.data import Part, TrainingSet
 from longtail.data.rows import BatchedRows
-from longtail.engine import Built
+from longtail.engine import Built, Recipe
 from longtail.facts.knobs import Choice, Range, UnitFloat
 from longtail.facts.schedules import switch
 from longtail.learners import SupervisedLearner
 from longtail.methods.supervised.deferred import START, ClassWeight
-from longtail.methods.supervised.resampling import SAMPLERS, drawn_by
+from longtail.methods.supervised.resampling import PER_VISIT, SAMPLERS, drawn_by, two_visits
 
 SUCH = ("ce", "label-smoothing")
 WEIGHTS = ("shares", "criterion")
@@ -69,12 +69,23 @@ def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitFloat = S
 
     Works: As ce-drs: every example has the same weight, and the features are learnt before rare rows are repeated.
 
-    Breaks: A base that re-balances its classes already is refused. at_least needs batches of k C rows, and repeats rare
-    rows even before `at`.
+    Breaks: A base that re-balances its classes already is refused. at_least needs batches of k C rows (smaller ones are
+    refused before training) and repeats rare rows even before `at`.
 
     Paper and code: Their code builds the sampler and never uses it; this is the paper's text. at_least is ours.
     """
     make, shares = SAMPLERS[sampler]
+
+    def check(recipe: Recipe, rows: Part) -> str | None:
+        if not at_least:
+            return two_visits(PER_VISIT, "another sampler")(recipe, rows) if sampler == "class-aware" else None
+        try:
+            sampling.EveryBatch(
+                sampling.Shuffle(len(rows)), rows.targets, batch_size=recipe.batch_size, at_least=at_least
+            )
+        except ValueError as error:
+            return str(error)
+        return None
 
     def change(built: Built, data: TrainingSet) -> Built:
         rows = built.data
@@ -86,7 +97,7 @@ def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitFloat = S
         return built._replace(data=replace(rows, draw=draw))
 
     prior = base.prior if at >= 1 else times(base.prior, shares)
-    return corrected(base, "shares", change, reference=cited("cao2019learning"), prior=prior)
+    return corrected(base, "shares", change, check=check, reference=cited("cao2019learning"), prior=prior)
 
 
 def sqrt_drs(*, at: UnitFloat = START) -> Method:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from longtail.catalogue.compose import PLAIN, BaseMethod, corrected, with_mixing
+from longtail.catalogue.compose import PLAIN, BaseMethod, corrected, has_place, with_mixing
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.facts.knobs import Choice, PositiveFloat, Range, UnitFloat
@@ -43,7 +43,8 @@ def manifold_mixup(*, base: Base = PLAIN, alpha: PositiveFloat = 1.0, place: Pla
 
     The layers are the input, the ends of the network's stages (the groups of blocks of a residual network, the first
     block of a convnet, the layers of an mlp) and the features that enter the head. `place` names one; place="input" is
-    mixup. In a network of your own they are the input and the features.
+    mixup. In a network of your own they are the input and the features. A place that the network lacks is refused
+    before training.
 
     Verma et al. 2019.
 
@@ -55,7 +56,8 @@ def manifold_mixup(*, base: Base = PLAIN, alpha: PositiveFloat = 1.0, place: Pla
     Paper and code: The paper draws the layer for every batch, our default. The Bag of Tricks has one fixed layer: a
     stage, the pooled features or the input of the classifier.
     """
-    return corrected(base, "mixing", with_mixing(alpha, place), reference=cited("verma2019manifold"))
+    change, check = with_mixing(alpha, place), has_place(place)
+    return corrected(base, "mixing", change, check=check, reference=cited("verma2019manifold"))
 
 
 def remix(*, base: Base = PLAIN, alpha: PositiveFloat = 1.0, kappa: Ratio = 3.0, tau: UnitFloat = 0.5) -> Method:

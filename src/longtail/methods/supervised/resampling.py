@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from torch import Tensor
 
 from longtail import losses, sampling
 from longtail.catalogue.implied import Implied, effective, power, subset, uniform
-from longtail.catalogue.method import MakeDraw, Method, one_stage
+from longtail.catalogue.method import Check, MakeDraw, Method, one_stage
 from longtail.catalogue.references import Reference, cited
 from longtail.data import Part
+from longtail.engine import Recipe
 from longtail.facts.class_weights import BETA
 from longtail.facts.knobs import Choice
 from longtail.sampling.classes import ClassSampler
@@ -19,6 +21,8 @@ from longtail.sampling.without_replacement import PER_CLASS, RATIO
 
 PerClass = Annotated[int, PER_CLASS]
 Ratio = Annotated[float, RATIO]
+PER_VISIT = 4
+"""Rows of a class that class-aware draws take together."""
 SAMPLERS: dict[str, tuple[Callable[[Tensor], ClassSampler], Implied]] = {
     "balanced": (sampling.ClassBalancedSampler, uniform),
     "sqrt": (sampling.SquareRootSampler, power(0.5)),
@@ -87,7 +91,7 @@ def progressive_rs() -> Method:
     return drawn_by(*SAMPLERS["progressive"], cited("kang2020decoupling"))
 
 
-def class_aware_rs(*, per_class: PerClass = 4) -> Method:
+def class_aware_rs(*, per_class: PerClass = PER_VISIT) -> Method:
     """Class-aware sampling: the classes in random order, again and again, `per_class` rows of each at a visit.
 
     P(class j) = 1 / C over an epoch of N draws; no row of a class comes again before all of them were drawn.
@@ -98,13 +102,15 @@ def class_aware_rs(*, per_class: PerClass = 4) -> Method:
     class, up to one pass.
 
     Breaks: As cb-rs, rare rows are seen many times over from the first epoch. Rows of a class come together, so a small
-    batch has few classes: 32 rows have about 8.
+    batch has few classes: 32 rows have about 8. Batches of less than two visits would be of one class, which the
+    network would then predict whatever it sees: they are refused before training.
 
     Paper and code: The released code cuts an epoch off after N / B steps and goes on in the cycles of the epoch before;
     here every epoch has new ones.
     """
     make = lambda targets: sampling.ClassAwareSampler(targets, per_class=per_class)  # noqa: E731
-    return drawn_by(make, uniform, cited("shen2016relay"))
+    method = drawn_by(make, uniform, cited("shen2016relay"))
+    return replace(method, checks=(two_visits(per_class, "a smaller per_class"),))
 
 
 def reversed_rs() -> Method:
@@ -161,6 +167,25 @@ def over_rs() -> Method:
     Paper and code: No paper has it in this form, and no released code.
     """
     return drawn_by(*SAMPLERS["balanced"], cited("buda2018systematic"), stronger=_repeated)
+
+
+def two_visits(per_class: int, otherwise: str) -> Check:
+    """Return the check that batches have room for rows of two classes, `per_class` of each.
+
+    Args:
+        per_class: rows of a class that come together.
+        otherwise: what to change in place of the batch size, in words.
+    """
+
+    def check(recipe: Recipe, rows: Part) -> str | None:
+        if 2 * per_class <= min(recipe.batch_size, len(rows)):
+            return None
+        return (
+            f"batch_size must be at least {2 * per_class}, two classes of {per_class} rows, got {recipe.batch_size} "
+            f"(and {len(rows)} rows an epoch); take larger batches or {otherwise}"
+        )
+
+    return check
 
 
 def _repeated(rows: Part) -> Tensor:

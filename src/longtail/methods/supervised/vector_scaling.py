@@ -8,7 +8,7 @@ import torch
 
 from longtail import losses
 from longtail.catalogue.implied import Implied, power
-from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.method import MakeLoss, Method, Misfit, one_stage
 from longtail.catalogue.references import cited
 from longtail.data import Part
 from longtail.facts import class_weights
@@ -35,7 +35,29 @@ def cdt(*, gamma: NonNegativeFloat = 0.2) -> Method:
 
     Paper and code: gamma = 0.2 is that of the Bag of Tricks; the paper tunes it. We have not read its own code.
     """
-    return Method(one_stage(lambda counts: losses.CDTLoss(counts, gamma=gamma)), cited("ye2020identifying"))
+    make = lambda counts: losses.CDTLoss(counts, gamma=gamma)  # noqa: E731
+    return Method(one_stage(make), cited("ye2020identifying"), misfit=_unfit(make))
+
+
+def cdt_drw(*, gamma: NonNegativeFloat = 0.2, at: UnitFloat = START) -> Method:
+    """CDT, deferred: plain cross-entropy until progress `at`, class-dependent temperatures from then on.
+
+    loss = -log softmax(b z)_y, b = 1 until progress `at`, then b_j = (n_j / n_max)^gamma; predict argmax z. No class
+    weights.
+
+    The row of Zhang et al. 2021 (Bag of Tricks) that combines CDT with its deferred re-weighting.
+
+    Works: As cdt, and the features are learnt from all rows alike: when the temperatures begin, the rows are mostly
+    fitted. In the Bag of Tricks (CIFAR-10 at ratio 100) its error is 22.5 %, that of cdt 22.9 %.
+
+    Breaks: As cdt, gamma must be tuned; and the last part is short, with small steps, so the logits of rare classes may
+    not be raised far enough. On CIFAR-10 at ratio 50 it is behind cdt there, 18.7 against 18.2 %.
+
+    Paper and code: In that code DRW switches on whatever a loss has per class, here the temperatures, not class weights
+    on top of them. `drw(base="cdt")` would add class weights.
+    """
+    make = lambda counts: losses.CDTLoss(counts, gamma=switch(at, 0.0, gamma))  # noqa: E731
+    return Method(one_stage(make), cited("zhang2021bag"), misfit=_unfit(make))
 
 
 def vs(*, gamma: NonNegativeFloat = GAMMA, tau: NonNegativeFloat = 1.0, binary: bool = False) -> Method:
@@ -59,10 +81,9 @@ def vs(*, gamma: NonNegativeFloat = GAMMA, tau: NonNegativeFloat = 1.0, binary: 
     its example for CIFAR-10 at ratio 100 has 0.2 and 1.2; 0.15 is reported as tuned there, with tau 1.25. tau = 1 is
     ours. Its binary form multiplies the logit by 30.
     """
-    make = losses.BinaryVSLoss if binary else losses.VSLoss
-    stages = one_stage(lambda counts: make(counts, gamma=gamma, tau=tau))
-    misfit = _two_classes if binary else None
-    return Method(stages, cited("kini2021label"), prior=power(1.0 - tau), misfit=misfit)
+    kind = losses.BinaryVSLoss if binary else losses.VSLoss
+    make = lambda counts: kind(counts, gamma=gamma, tau=tau)  # noqa: E731
+    return Method(one_stage(make), cited("kini2021label"), prior=power(1.0 - tau), misfit=_unfit(make, binary))
 
 
 def vs_tla_adrw(
@@ -95,9 +116,20 @@ def vs_tla_adrw(
         return losses.VSLoss(counts, gamma=switch(at, gamma, 0.0), tau=tau, **late)
 
     implied: Implied = power(1.0 - tau - (nu if at < 1 else 0.0))
-    return Method(one_stage(loss), cited("wang2023unified"), prior=implied)
+    return Method(one_stage(loss), cited("wang2023unified"), prior=implied, misfit=_unfit(loss))
 
 
-def _two_classes(rows: Part) -> str | None:
-    size = len(rows.classes)
-    return None if size == 2 else f"with binary=True is for two classes, got {size}; leave binary out"
+def _unfit(loss: MakeLoss, binary: bool = False) -> Misfit:
+    """Return the check that the loss accepts the class counts, and two classes where it is binary."""
+
+    def misfit(rows: Part) -> str | None:
+        size = len(rows.classes)
+        if binary and size != 2:
+            return f"with binary=True is for two classes, got {size}; leave binary out"
+        try:
+            loss(rows.class_counts)
+        except ValueError as error:
+            return f"does not fit these rows: {error}"
+        return None
+
+    return misfit
