@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from longtail.models.network import Network
+from torch import nn
 
 FORMS = 64
 """Most compiled forms of one layer's code. A ResNet-32 has five kinds of block, a training four to six shapes of batch
 with gradients and without."""
 
 
-def compile_body(network: Network, mode: str) -> None:
+def compile_body(network: nn.Module, mode: str) -> None:
     """Compile the body in place, so that names and state_dict stay the same.
 
     torch compiles a Sequential layer by layer, each again for every shape of batch and for evaluation. At its own limit
     of 8 forms it would run the layer uncompiled, with no more than a warning.
 
     Args:
-        network: of which.
+        network: a `models.Network`.
         mode: as `torch.compile` takes it.
     """
     from torch._dynamo import config  # with the compiler, which takes seconds to import
