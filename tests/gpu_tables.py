@@ -1,34 +1,34 @@
-"""Tables of docs/performance.md from the results of `python -m benchmarks.gpu`, one file per card."""
+"""Tables of docs/performance.md from the results of `python -m benchmarks.gpu`, one or more files per card."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
-NOTHING = """
-**Not measured yet**: no GPU was at hand. Missing are all figures of captured, compiled and simultaneous trainings, of
-the losses and of ABSGD's step on a GPU, of accuracy there, and whether the tests marked `gpu` pass. The command above
-measures all of it, and `make docs` puts its tables here.
-""".strip()
 VERSIONS = ("driver", "cuda", "cudnn", "torch", "python")
 ABSENT = ("error", "not measured")
 Rows = dict[str, Any]
 
 
 def measured() -> str:
-    """Return the tables of every card that was measured; else what is missing."""
-    files = sorted(RESULTS.glob("gpu-*.json"))
-    return "\n\n".join(tables(json.loads(file.read_text())) for file in files) or NOTHING
+    """Return the tables of every card that was measured: one heading each, with those of all its files."""
+    cards: dict[str, list[str]] = {}
+    for file in sorted(RESULTS.glob("gpu-*.json")):
+        result = json.loads(file.read_text())
+        cards.setdefault(result["machine"]["gpu"], []).append(tables(result))
+    return "\n\n".join("\n\n".join([f"### {card}", *parts]) for card, parts in cards.items())
 
 
 def tables(result: Rows) -> str:
-    """Return the tables of one card."""
+    """Return the versions, the command and the tables of one file."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {machine[name]}" for name in VERSIONS if name in machine)
-    parts = [f"### {machine.get('gpu', machine['cpu'])}", f"{versions}; `{machine['command']}`."]
+    command = re.sub(r"\S*/(\S+\.npz)", r"\1", machine["command"])  # wherever the data were
+    parts = [f"{versions}; `{command}`."]
     for name, entry in result["sections"].items():
         seconds = f", {entry['seconds']:.0f} s" if "seconds" in entry else ""
         reason = next((f": {entry[key]}" for key in ABSENT if key in entry), "")

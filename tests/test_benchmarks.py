@@ -156,6 +156,20 @@ def test_sections_fit_into_eight_minutes_and_have_tables() -> None:
     assert set(gpu_tables.TABLES) == set(SECTIONS)
 
 
+def test_files_of_one_card_have_one_heading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file, card, section in (("a", "A", "losses"), ("b", "B", "step"), ("a-step", "A", "step")):
+        machine = {"gpu": card, "command": f"python -m benchmarks.gpu --data ../x.npz --sections {section}"}
+        result = {"machine": machine, "sections": {section: {"result": {}, "error": "stopped"}}}
+        (tmp_path / f"gpu-{file}.json").write_text(json.dumps(result))
+    monkeypatch.setattr(gpu_tables, "RESULTS", tmp_path)
+    lines = gpu_tables.measured().splitlines()
+    assert [line for line in lines if line.startswith("#")] == ["### A", "### B"]
+    assert sum("`python -m benchmarks.gpu --data x.npz --sections step`" in line for line in lines) == 2
+    assert [line for line in lines if line.startswith("**")] == [
+        "**Step**: stopped", "**Losses**: stopped", "**Step**: stopped"
+    ]  # fmt: skip
+
+
 def test_the_measurement_of_a_gpu_runs_with_a_cpu_in_its_place(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": "src", "KINETO_LOG_LEVEL": "99", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--small", "--out", str(tmp_path)]

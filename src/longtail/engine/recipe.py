@@ -61,8 +61,8 @@ class Recipe:
         standardize: (mean, std) per channel of inputs in [0, 1]; None fits them on the training rows.
         precision: "float32", "bfloat16" or "float16" (the network's body under autocast, gradients in float16 scaled
             by themselves), or "auto" (see `engine.precision`).
-        compile: whether the network's body is compiled (`torch.compile`): other last bits, half a minute at the
-            start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
+        compile: whether the network's body is compiled (`torch.compile`): other last bits, and time to compile at
+            the start. On the CPU it made a bfloat16 ResNet-32 slower (docs/performance.md).
         capture: whether steps on a GPU are recorded as CUDA graphs (`engine.capture`); False is for debugging.
         deterministic: on a GPU, the same bytes from the same command (`engine.determinism`), which costs time; on a
             CPU they are the same anyway.
