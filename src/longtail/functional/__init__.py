@@ -19,6 +19,7 @@ from longtail.functional.maximum_margin import example_margin, maximum_margins
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
 from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
+from longtail.functional.remix import remix_share
 from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
 from longtail.functional.smoothing import SHAPES, class_smoothed, smoothing_strengths
 from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_adjusted, modulated
@@ -56,6 +57,7 @@ __all__ = [
     "of_target",
     "pairwise",
     "relative_counts",
+    "remix_share",
     "sigmoid_cross_entropy",
     "sigmoid_focal",
     "smoothed",

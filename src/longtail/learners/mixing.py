@@ -9,6 +9,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from longtail import functional
 from longtail.facts.types import Mixed
 
 Terms = tuple[Tensor, Tensor | None, Tensor]
@@ -43,8 +44,7 @@ class Pair(NamedTuple):
 class Mixer(nn.Module):
     """How the pairs of a batch are mixed: at which place of the network, and with which labels.
 
-    x = l x_a + (1 - l) x_b; the loss is k L(y_a) + (1 - k) L(y_b), k = l. With counts (remix), k = 0 where
-    n_a / n_b >= kappa and l < tau, k = 1 where n_a / n_b <= 1 / kappa and 1 - l < tau, else k = l.
+    x = l x_a + (1 - l) x_b; the loss is k L(y_a) + (1 - k) L(y_b), k = l or, with counts, `functional.remix_share`.
 
     Args:
         places: the number of places of the network (`models.network.Network.places`).
@@ -72,9 +72,8 @@ class Mixer(nn.Module):
         partner = mixed.partner
         own = mixed.share.expand(len(partner))
         if self.counts is not None:
-            n_a, n_b = self.counts[targets], self.counts[targets[partner]]
-            own = torch.where((n_b >= self.kappa * n_a) & (1 - mixed.share < self.tau), 1.0, own)
-            own = torch.where((n_a >= self.kappa * n_b) & (mixed.share < self.tau), 0.0, own)
+            of_rows = self.counts[targets]
+            own = functional.remix_share(mixed.share, of_rows, of_rows[partner], self.kappa, self.tau)
         rows = torch.arange(len(partner), device=partner.device)
         weights = (weight, None if weight is None else weight[partner])
         return Pair(own, (targets, targets[partner]), weights, torch.where(own >= 0.5, rows, partner))
