@@ -11,8 +11,8 @@ def remix_share(
 ) -> Tensor:
     """Return k, the part of the label that is the row's own, of x = l x_a + (1 - l) x_b; k (B,) in [0, 1].
 
-    k = 0 where n_a / n_b >= kappa and l < tau, k = 1 where n_a / n_b <= 1 / kappa and 1 - l < tau, else k = l: the rarer
-    class may get the whole label. The loss is k L(z, y_a) + (1 - k) L(z, y_b).
+    k = 0 where n_a / n_b >= kappa and l < tau, k = 1 where n_a / n_b <= 1 / kappa and 1 - l < tau, else k = l: the
+    rarer class may get the whole label. The loss is k L(z, y_a) + (1 - k) L(z, y_b).
 
     Args:
         share: l in [0, 1], 0-dim or (B,).
