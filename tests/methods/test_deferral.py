@@ -87,6 +87,7 @@ EFFECTIVE = class_weights.effective_number(N, dtype=torch.float64)
         ("under-rs", torch.ones(3)),
         ("under-rs(ratio=3.5)", torch.tensor([17.0, 17.0, 5.0])),
         ("over-rs", torch.ones(3)),
+        ("over-rs(at=0.8)", torch.ones(3)),
         ("inverse-ce", torch.ones(3)),
         ("sqrt-ce", N.sqrt()),
         ("influence-balanced", torch.ones(3)),
@@ -180,6 +181,19 @@ def test_rare_classes_get_the_stronger_view() -> None:
         assert isinstance(inputs, Tensor)
         assert (inputs[rare[y]] == 7.0).all()
         assert torch.equal(inputs[~rare[y]], data.inputs[batch["index"]][~rare[y]])
+
+
+def test_over_sampling_is_deferred_and_its_views_are_not() -> None:
+    data = replace(rows(), policy={"strong": lambda x, generator: torch.full_like(x, 7.0)})
+    deferred, at_once = built("over-rs(at=0.8)", data).data, built("over-rs", data).data
+    early = list(deferred.batches(0.79, generator()))
+    assert torch.cat([batch["index"] for batch in early]).sort().values.tolist() == list(range(len(data)))
+    rare = data.class_counts * 3 < len(data)
+    for batch in early:
+        assert isinstance(batch["inputs"], Tensor)
+        assert torch.equal((batch["inputs"] == 7.0).flatten(1).all(1), rare[batch["targets"]])
+    for late, other in zip(deferred.batches(0.8, generator()), at_once.batches(0.8, generator()), strict=True):
+        assert torch.equal(late["index"], other["index"])
 
 
 BALANCED = (

@@ -15,7 +15,7 @@ from longtail.catalogue.references import Reference, cited
 from longtail.data import Part
 from longtail.engine import Recipe
 from longtail.facts.class_weights import BETA
-from longtail.facts.knobs import Choice
+from longtail.facts.knobs import Choice, UnitFloat
 from longtail.sampling.classes import ClassSampler
 from longtail.sampling.without_replacement import PER_CLASS, RATIO
 
@@ -151,10 +151,11 @@ def under_rs(*, ratio: Ratio = 1.0) -> Method:
     )
 
 
-def over_rs() -> Method:
+def over_rs(*, at: UnitFloat = 0.0) -> Method:
     """Over-sampling with stronger augmentation for the rare classes, whose rows are repeated most.
 
-    P(class j) = 1 / C; rows of classes with n_j < N / C get the view "strong", others the common augmentation.
+    P(class j) = 1 / C; rows of classes with n_j < N / C get the view "strong", others the common augmentation. With
+    at=0.8 the draws are deferred as in ce-drs; the views are the same throughout.
 
     Over-sampling as compared by Buda et al. 2018; the choice of the view is ours. "strong" is RandAugment and cutout
     for images, masked columns for tables, noise for features (`data.views.policies`).
@@ -166,7 +167,9 @@ def over_rs() -> Method:
 
     Paper and code: No paper has it in this form, and no released code.
     """
-    return drawn_by(*SAMPLERS["balanced"], cited("buda2018systematic"), stronger=_repeated)
+    make, shares = SAMPLERS["balanced"]
+    draw = lambda targets: sampling.Deferred(make(targets), at=at)  # noqa: E731
+    return drawn_by(draw, shares if at < 1 else None, cited("buda2018systematic"), stronger=_repeated)
 
 
 def two_visits(per_class: int, otherwise: str) -> Check:
