@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -133,9 +134,34 @@ def test_a_working_directory_that_is_gone_is_one_line(here: Path) -> None:
         assert "the working directory is gone" in done.stderr
 
 
-def in_ascii(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "longtail", *arguments]
-    return subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True)
+IN_TURN = """
+import json, os, sys
+from longtail.cli import run, subprocesses, terminal
+subprocesses.set_safe_path()
+terminal.escape_unencodable()
+for i, arguments in enumerate(json.loads(os.environ["COMMANDS"])):
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"said-{i}.{name}", os.O_WRONLY | os.O_CREAT), number)
+    code = run(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    open(f"said-{i}.code", "w").write(str(code))
+"""
+"""What `main` does, for one command after another in one interpreter, whose streams are files in turn."""
+
+
+def in_ascii(commands: list[list[str]]) -> list[tuple[int, bytes, bytes]]:
+    """The exit code and the two streams of each command."""
+    environment = {**os.environ, **ASCII, "COMMANDS": json.dumps(commands)}
+    subprocess.run([sys.executable, "-c", IN_TURN], env=environment, check=True)
+    return [
+        (
+            int(Path(f"said-{i}.code").read_text()),
+            Path(f"said-{i}.out").read_bytes(),
+            Path(f"said-{i}.err").read_bytes(),
+        )
+        for i in range(len(commands))
+    ]
 
 
 @pytest.mark.slow
@@ -144,20 +170,23 @@ def test_every_command_works_on_a_terminal_that_knows_only_ascii(here: Path) -> 
     Path("t.csv").write_text(TABLE.replace("a,", f"{hostile},"), encoding="utf-8")
     data = ["t.csv", "--label", "label"]
     quickly = ["--epochs", "1", "--seeds", "2", "--jobs", "1", "--methods", "ce,ldam"]
-    for arguments in (
+    commands = [
         ["--help"], ["compare", "--help"], ["compare", *data, *quickly, "--out", "out"],
         ["compare", *data, *quickly, "--dry-run"],
         ["train", *data, "--method", "ce", "--epochs", "1", "--out", "model"],
         ["predict", "model", "t.csv", "--out", "p.csv"], ["inspect", *data], ["methods"], ["explain", "absgd"],
-    ):  # fmt: skip
-        done = in_ascii(*arguments)
-        assert done.returncode == 0, (arguments, done.stderr)
-        assert done.stdout.isascii()
-        assert b"\x1b" not in done.stdout
+        ["predict", "model", "t.csv"],
+    ]  # fmt: skip
+    done = in_ascii(commands)
+    for arguments, (code, out, err) in zip(commands[:-1], done, strict=False):
+        assert code == 0, (arguments, err)
+        assert out.isascii()
+        assert b"\x1b" not in out
     # what is piped on is the file itself
-    assert in_ascii("predict", "model", "t.csv").stdout == Path("p.csv").read_bytes()
-    done = in_ascii("compare", "ñ.csv")
-    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert done[-1][1] == Path("p.csv").read_bytes()
+    command = [sys.executable, "-m", "longtail", "compare", "ñ.csv"]
+    missing = subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True)
+    assert (missing.returncode, missing.stderr.count(b"\n")) == (2, 1)
     for name in ("out/comparison.md", "out/comparison.csv", "out/recall.svg"):
         text = Path(name).read_text(encoding="utf-8")
         assert not {"\x1b", "\u202e"} & set(text)

@@ -123,7 +123,7 @@ def test_the_estimate_is_within_a_factor_of_what_it_takes(tmp_path: Path, monkey
         return step(self, *arguments)
 
     monkeypatch.setattr(SupervisedLearner, "training_step", slowly)
-    options: dict[str, Any] = {"methods": "ce,ce-drw", "epochs": 60, "model": "linear", "seeds": 1}
+    options: dict[str, Any] = {"methods": "ce,ce-drw", "epochs": 30, "model": "linear", "seeds": 1}
     result = estimate.estimate(prepare(X, Y, out=tmp_path / "out", **options), 1)
     start = time.perf_counter()
     compare(X, Y, out=tmp_path / "out", jobs=1, **options)

@@ -6,9 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +16,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score, f1_score
+from tests.forked import SERVER
 
 from longtail.comparison import TaskResult, compare, prepare
 from longtail.comparison.estimate import estimate
@@ -379,21 +377,23 @@ def test_wherever_it_is_stopped_the_same_call_ends_with_the_same_bytes(
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path: Path, done: tuple[Any, Path]) -> None:
-    script = textwrap.dedent(
-        f"""
-        import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from pathlib import Path
-        from test_folds import run
-        run(Path({str(tmp_path / "out")!r}))
-        """
-    )
-    for seconds in (5.0, 5.5, 6.0):
-        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
-        time.sleep(seconds)
+    out = tmp_path / "out"
+    for _ in range(3):
+        process = SERVER.Process(target=run, args=(out,))
+        before, deadline = len(list(out.rglob("*"))), time.monotonic() + 120
+        process.start()
+        while len(list(out.rglob("*"))) < before + 4:  # in the middle of what it does next
+            assert process.is_alive(), process.exitcode
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+        process.join()
+        assert not (out / "comparison.json").exists()
+    last = SERVER.Process(target=run, args=(out,))
+    last.start()
+    last.join(120)
+    assert last.exitcode == 0
     assert predictions(tmp_path / "out") == predictions(done[1])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -14,6 +13,7 @@ import mwn
 import proden_records
 import simclr_ts_probe_ssp
 import torch
+from tests.forked import SERVER
 from tests.methods.task_data import KNOWN, noisy, splits
 
 from longtail.data import Examples
@@ -78,11 +78,6 @@ def wait(marker: Path, pause: tuple[str, int] | None, record: dict[str, Any]) ->
     if pause == (record["stage"], record["epoch"]):
         marker.touch()
         time.sleep(600)
-
-
-SERVER = multiprocessing.get_context("forkserver")
-"""Real processes that need not import everything anew; an optimiser's first step imports torch._dynamo."""
-SERVER.set_forkserver_preload(["longtail.runs.train", "longtail.methods", "torch._dynamo"])
 
 
 def finish(target: Any, *arguments: Any) -> None:

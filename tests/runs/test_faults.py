@@ -11,14 +11,13 @@ import os
 import platform
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.forked import Forked
 
 from longtail.comparison import compare
 from longtail.engine.lock import exclusive
@@ -63,13 +62,10 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.data, self.cache, self.out, self.marker = (folder / n for n in ("data", "cache", "run", "paused"))
 
-    def start(self, change: str = "", out: Path | None = None) -> subprocess.Popen[str]:
+    def start(self, change: str = "", out: Path | None = None) -> Forked:
         """The training in a process group of its own; `change` is Python that stands before it."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "LONGTAIL_CACHE": str(self.cache)}
-        return subprocess.Popen(
-            [sys.executable, "-c", f"{TRAIN}\n{change}\ncli.main()", str(self.data), str(out or self.out)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment,
-        )  # fmt: skip
+        return Forked(f"{TRAIN}\n{change}\ncli.main()", [str(self.data), str(out or self.out)], environment)
 
     def finish(self, change: str = "", out: Path | None = None) -> str:
         """Run to the end; what it said."""
@@ -92,7 +88,7 @@ class Place:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
-    def paused(self, change: str) -> subprocess.Popen[str]:
+    def paused(self, change: str) -> Forked:
         process = self.start(change)
         deadline = time.monotonic() + 120
         while not self.marker.exists():
@@ -119,7 +115,7 @@ class Place:
         return (folder / "predictions.safetensors").read_bytes()
 
 
-def refused(process: subprocess.Popen[str]) -> str:
+def refused(process: Forked) -> str:
     said, line = process.communicate(timeout=300)
     assert process.returncode == 2, (said, line)
     assert said == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from tests.cases import cases
+from tests.forked import Forked
 
 import longtail as lt
 from longtail.data import load
@@ -69,11 +71,15 @@ def test_a_moved_folder_predicts_the_same_bytes_in_a_new_process(model: Path, tm
     moved = Path(shutil.copytree(model, tmp_path / "elsewhere"))
     for name in ("checkpoint", "stages"):
         shutil.rmtree(moved / name, ignore_errors=True)
-    outs = []
-    for folder, name in ((model, "a.csv"), (moved, "b.csv")):
-        command = [sys.executable, "-m", "longtail", "predict", str(folder), str(tmp_path / "new.csv")]
-        subprocess.run([*command, "--out", str(tmp_path / name)], check=True, capture_output=True)
-        outs.append((tmp_path / name).read_bytes())
+
+    def predict(folder: Path, name: str) -> list[str]:
+        return ["predict", str(folder), str(tmp_path / "new.csv"), "--out", str(tmp_path / name)]
+
+    subprocess.run([sys.executable, "-m", "longtail", *predict(moved, "b.csv")], check=True, capture_output=True)
+    forked = Forked("from longtail import cli; cli.main()", predict(model, "a.csv"), os.environ)
+    said = forked.communicate(timeout=120)
+    assert forked.returncode == 0, said
+    outs = [(tmp_path / name).read_bytes() for name in ("a.csv", "b.csv")]
     assert outs[0] == outs[1] == lt.load(model).predictions(frame()).csv().encode()
 
 

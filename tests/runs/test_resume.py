@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.forked import Forked
 
 pytestmark = pytest.mark.slow
 
@@ -22,31 +23,33 @@ COMPARE = [
     "--seeds",
     "2",
     "--epochs",
-    "30",
+    "20",
 ]
 
 
-def start(arguments: list[str], out: Path, driver: str = "") -> subprocess.Popen[bytes]:
+def start(arguments: list[str], out: Path, driver: str = "") -> Forked | subprocess.Popen[str]:
     """The real command in a process group of its own; `driver` is Python that runs before it."""
     code = f"import sys\n{driver}\nsys.argv = ['longtail', *sys.argv[1:]]\nfrom longtail.cli import main\nmain()"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
+    if arguments is TRAIN:
+        return Forked(code, [*arguments, "--out", str(out)], environment)
+    return subprocess.Popen(  # a comparison starts workers, from an interpreter of its own
         [sys.executable, "-c", code, *arguments, "--out", str(out)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment,
     )  # fmt: skip
 
 
 def finish(arguments: list[str], out: Path) -> None:
     process = start(arguments, out)
-    output = process.communicate(timeout=300)[0].decode()
+    output = process.communicate(timeout=300)
     assert process.returncode == 0, output
 
 
-def kill_when(process: subprocess.Popen[bytes], happened, seconds: float = 120) -> None:
+def kill_when(process: Forked | subprocess.Popen[str], happened, seconds: float = 120) -> None:
     """SIGKILL to the whole process group as soon as something is seen on disk."""
     deadline = time.monotonic() + seconds
     while not happened():
-        assert process.poll() is None, f"ended before it could be killed: {process.communicate()[0].decode()}"
+        assert process.poll() is None, f"ended before it could be killed: {process.communicate()}"
         assert time.monotonic() < deadline, "the moment to kill never came"
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import time
@@ -15,6 +14,7 @@ import pytest
 import torch
 from forging import forged
 from tests.cases import cases
+from tests.forked import SERVER
 from tests.methods import task_data
 from torch import nn
 
@@ -128,7 +128,7 @@ def test_a_forged_description_is_damage(run: Run, tmp_path: Path) -> None:
 def test_killed_and_started_again_it_ends_with_the_same_bytes(spec: str, stage: str, tmp_path: Path) -> None:
     """The first leaf of every task, and a stage that goes on with the network of the one before."""
     whole, folder = of_task(spec, tmp_path / method(spec).key / "whole"), tmp_path / method(spec).key / "killed"
-    process = multiprocessing.get_context("spawn").Process(target=paused, args=(spec, folder, stage))
+    process = SERVER.Process(target=paused, args=(spec, folder, stage))
     process.start()
     deadline = time.monotonic() + 120
     while not folder.with_suffix(".paused").exists():
