@@ -7,7 +7,7 @@ product is still that of one training, so that its bytes are those of the traini
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from longtail.engine.due_step import DueStep
 from longtail.engine.slices import SlicedLinear, aligned, aligned_slices
 from longtail.learners import SupervisedLearner
+from longtail.models.bodies.stages import layers_of
 from longtail.models.bodies.tabular import NumbersAndCodes, known_codes
 from longtail.models.network import Network
 from longtail.updates import Descend
@@ -34,7 +35,7 @@ def signature(due: DueStep) -> tuple[Any, ...] | None:
     network = learner.network
     if type(network) is not Network or network.precision != "float32":
         return None
-    layers = list(_layers(network.body))
+    layers = list(layers_of(network.body))
     parameters = [p for group in due.optimizer.param_groups for p in group["params"]]
     body, known = list(network.body.parameters()), {id(p) for p in parameters}
     inputs = due.batch["inputs"]
@@ -86,15 +87,6 @@ def _is_changed(module: nn.Module) -> bool:
     )
 
 
-def _layers(body: nn.Module) -> Iterator[nn.Module]:
-    """The layers in order, one as often as it is passed; of a subclass of Sequential the whole."""
-    if type(body) is not nn.Sequential:
-        yield body
-        return
-    for layer in body:
-        yield from _layers(layer)
-
-
 class Pack:
     """Trainings whose parameters and momenta are slices of stacked tensors, so that each is still whole by itself.
 
@@ -115,9 +107,9 @@ class Pack:
             self.groups.append((groups[0]["weight_decay"], groups[0]["momentum"], parameters, momenta, columns))
         self.body = [
             (type(layer), [of[id(p)].requires_grad_() for p in layer.parameters()])
-            for layer in _layers(self.networks[0].body)
+            for layer in layers_of(self.networks[0].body)
         ]
-        encoders: list[Any] = [next(_layers(network.body)) for network in self.networks]
+        encoders: list[Any] = [next(layers_of(network.body)) for network in self.networks]
         if self.body[0][0] is NumbersAndCodes:
             self.numeric, self.sizes = encoders[0].numeric, torch.stack([one.sizes for one in encoders])[:, None]
 

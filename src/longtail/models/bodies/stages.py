@@ -30,7 +30,7 @@ def starts_stage(layer: Layer) -> Layer:
 
 def stages(body: nn.Module) -> tuple[list[nn.Module], list[list[nn.Module]]]:
     """Return the layer that turns codes into numbers (`encodes`), if there is one, and the stages that follow it."""
-    layers = list(_layers(body))
+    layers = list(layers_of(body))
     encoders = [layer for layer in layers[:1] if getattr(layer, "encodes", False)]
     parts: list[list[nn.Module]] = [[]]
     for layer in layers[len(encoders) :]:
@@ -74,10 +74,10 @@ class Changed(nn.Module):
         return self.change(x, last)
 
 
-def _layers(body: nn.Module) -> Iterator[nn.Module]:
-    """Yield the layers in order; a container of another type than Sequential is one layer."""
+def layers_of(body: nn.Module) -> Iterator[nn.Module]:
+    """Yield the layers in order, one as often as it is passed; a container of another type than Sequential is one."""
     if type(body) is not nn.Sequential:
         yield body
         return
     for layer in body:
-        yield from _layers(layer)
+        yield from layers_of(layer)
