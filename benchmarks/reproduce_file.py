@@ -8,6 +8,7 @@ The rows, the recipe, the table beside the published numbers and the folder that
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,19 @@ from benchmarks import cifar_file
 from benchmarks.command import argument_parser
 from benchmarks.machine import facts
 from longtail.comparison.benchmarks import benchmark
+from longtail.comparison.execute import TaskResult
 from longtail.comparison.preparation import prepare
 from longtail.comparison.reproduction import EPOCHS, METRIC, reproduce_prepared
 from longtail.facts.files import write_json
+
+
+def say(done: TaskResult) -> None:
+    """Print how a run ended at once, on a machine that may be gone before all have."""
+    ending = done.error
+    if ending is None:
+        scores = json.loads((done.task.folder / "run.json").read_text())["scores"]
+        ending = f"{100 * scores[METRIC]:.2f} % in the last epoch"
+    print(f"{done.task.spec}, seed {done.task.seed}: {ending}, {done.seconds:.0f} s", flush=True)
 
 
 def main() -> None:
@@ -42,7 +53,7 @@ def main() -> None:
     )  # fmt: skip
     result = reproduce_prepared(
         benchmark(given.benchmark), prepared, evaluations=given.evaluations, budget=given.budget, jobs=given.jobs,
-        on_result=lambda done: print(done.task.spec, round(done.seconds), done.error or "finished", flush=True),
+        on_result=say,
     )  # fmt: skip
     write_json(given.out / "machine.json", facts())
     print(result)
