@@ -30,7 +30,7 @@ def trained(spec: str, recipe: Recipe = RECIPE) -> Learner:
 
 def second(spec: str, recipe: Recipe = RECIPE) -> tuple[Any, Built]:
     """The base's learner, and what the second stage builds from it."""
-    previous: Any = trained(spec.partition("=")[2].strip("'\")") or "ce", recipe)
+    previous: Any = trained(spec.partition("base=")[2].strip("'\")") or "ce", recipe)
     return previous, method(spec).stages(recipe)[-1].build(DATA, previous)
 
 
