@@ -72,7 +72,7 @@ LEGAL = {
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "ldam", "ssp", "fixmatch", "darp", "cc", "proden", "records", "simclr",
+    "ncm", "lws", "maxnorm", "los", "ldam", "cb-rs", "ssp", "fixmatch", "darp", "cc", "proden", "records", "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -43,8 +43,8 @@ class Tau(Choice):
 def lws(*, base: Base = PLAIN, more: UnitFloat = MORE, moving_norms: bool = True) -> Method:
     """LWS, learnable weight scaling: one learnt factor per class on the trained classifier, by class-balanced draws.
 
-    z_j = f_j (<w_j, h> + b_j), w and b frozen, f_j = 1 at the start; loss = that of `base`, then, of f alone,
-    -log softmax(z)_y with P(class j) = 1 / C.
+    loss = that of `base`; then, of f alone, -log softmax(z)_y, z_j = f_j (<w_j, h> + b_j), with P(class j) = 1 / C; w
+    and b are frozen and f_j = 1 at the start.
 
     The first stage is `base` itself and is trained once for both; it must have a linear classifier, since a cosine one
     has no lengths. The second lasts the share `more` of the recipe's epochs, of N draws each; it has C parameters.

@@ -32,7 +32,7 @@ def maxnorm(
     more: UnitFloat = 0.03,
     moving_norms: bool = True,
 ) -> Method:
-    """Weight balancing: the trained classifier trained further with strong weight decay and bounded lengths (MaxNorm).
+    """MaxNorm of weight balancing: the classifier trained further with strong weight decay and bounded lengths.
 
     loss = that of `base`; then, of the classifier alone, -v_y log softmax(z)_y, v_j ~ (1 - beta) / (1 - beta^n_j), with
     this weight decay, and after every step w_j <- w_j min(1, t / ||w_j||), t = min_j ||w_j|| + norm (max_j ||w_j|| -
