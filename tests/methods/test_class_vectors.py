@@ -17,6 +17,7 @@ import longtail as lt
 from longtail import posthoc
 from longtail.engine import Recipe, Training
 from longtail.methods import method
+from longtail.models import heads
 from longtail.runs.predictor import load
 from longtail.runs.train import train
 
@@ -165,6 +166,21 @@ class TestMaxNorm:
         logits = previous.predict(INPUTS).double()
         wanted = math.fsum(v[y] * cross_entropy(z, y) for z, y in zip(logits.tolist(), TARGETS.tolist(), strict=True))
         assert float(learner.loss(logits, TARGETS)) == pytest.approx(wanted / 60, rel=1e-10)
+
+    def test_short_rows_and_rows_of_zeros_stay_and_bad_arguments_are_refused(self) -> None:
+        head = torch.nn.Linear(2, 3)
+        with torch.no_grad():
+            head.weight.copy_(torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 2.0]]))
+        network: Any = torch.nn.Module()
+        network.head = head
+        heads.MaxNorm(head.weight, 0.5)(network)
+        torch.testing.assert_close(head.weight, torch.tensor([[0.0, 0.0], [1.5, 2.0], [0.0, 2.0]]))
+        heads.MaxNorm(head.weight, 0.0)(network)
+        assert head.weight.eq(0).all()
+        with pytest.raises(ValueError, match=r"share must be in \[0, 1\], got 2"):
+            heads.MaxNorm(head.weight, 2)
+        with pytest.raises(ValueError, match=r"weight must be of shape \(C, D\), got \(3,\); pass head.weight"):
+            heads.MaxNorm(torch.ones(3))
 
 
 class TestLOS:

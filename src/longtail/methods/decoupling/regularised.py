@@ -22,6 +22,9 @@ from longtail.models.heads import MaxNorm
 SLOTS = ("classifier", "linear head", "optimizer")  # a second stage with a weight decay of its own
 Base = Annotated[Method, BaseMethod(slots=SLOTS, such=("ce", "mixup"))]
 
+OWN = {"lr": 0.01, "weight_decay": 5e-3, "decay": "cosine"}
+"""The first stage of both papers on CIFAR-100, in batches of 64 for 320 and 200 epochs."""
+
 
 def maxnorm(
     *,
@@ -38,8 +41,8 @@ def maxnorm(
     this weight decay, and after every step w_j <- w_j min(1, t / ||w_j||), t = min_j ||w_j|| + norm (max_j ||w_j|| -
     min_j ||w_j||) of the lengths before the first.
 
-    The first stage is `base` itself and is trained once for both: the paper's has a tuned weight decay (5e-3), which
-    is the recipe's. The second continues the linear classifier for the share `more` of the recipe's epochs, with the
+    The first stage is `base` itself and is trained once for both, with the recipe's weight decay; the paper's is tuned
+    (5e-3). The second continues the linear classifier for the share `more` of the recipe's epochs, with the
     recipe's learning rate from its start; more=0 omits it and is `base`. The bias is not bounded.
 
     Alshammari et al. 2022.
@@ -72,6 +75,7 @@ def maxnorm(
         slots=SLOTS,
         reference="alshammari2022long",
         weight_decay=weight_decay,
+        own=OWN,
     )
 
 
@@ -112,5 +116,13 @@ def los(
         return Built(learner, rows.drawn(recipe.batch_size))
 
     return retrained(
-        base, make, more=more, prior=None, slots=SLOTS, reference="sun2025rethinking", rate=rate, weight_decay=0.0
+        base,
+        make,
+        more=more,
+        prior=None,
+        slots=SLOTS,
+        reference="sun2025rethinking",
+        rate=rate,
+        weight_decay=0.0,
+        own=OWN,
     )

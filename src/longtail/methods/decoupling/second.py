@@ -32,6 +32,7 @@ def retrained(
     reference: str = "kang2020decoupling",
     rate: float = 1.0,
     weight_decay: float | None = None,
+    **fields: Any,
 ) -> Method:
     """Return the base with a second stage that trains its classifier; more=0 omits the stage.
 
@@ -44,6 +45,7 @@ def retrained(
         reference: key of the paper.
         rate: its learning rate as a share of the recipe's.
         weight_decay: its weight decay; None is the recipe's.
+        fields: further ones of the method, such as `own`.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -54,7 +56,8 @@ def retrained(
         second = replace(recipe, epochs=epochs, lr=rate * recipe.lr, weight_decay=decay)
         return [*base.stages(recipe), after("classifier", make, second, epochs)]
 
-    return decoupled(base, stages=stages, prior=base.prior if more == 0 else prior, slots=slots, reference=reference)
+    prior = base.prior if more == 0 else prior
+    return decoupled(base, slots=slots, reference=reference, stages=stages, prior=prior, **fields)
 
 
 def after(name: str, make: Make, recipe: Recipe, epochs: int) -> Stage:
