@@ -113,7 +113,7 @@ class TestNCM:
     def test_the_features_of_a_linear_model_are_its_standardised_inputs(self) -> None:
         learner: Any = trained("ncm(features='un')", Recipe(epochs=2, batch_size=16, model="linear"))
         rows = learner.network.standardize(INPUTS).double()
-        means = torch.stack([rows[TARGETS == j].mean(0) for j in range(3)])
+        means = torch.stack([rows[j == TARGETS].mean(0) for j in range(3)])
         expected = -(rows[:, None] - means).square().sum(2)
         torch.testing.assert_close(learner.predict(INPUTS).double(), expected, rtol=1e-5, atol=1e-5)
 
