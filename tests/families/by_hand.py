@@ -28,6 +28,7 @@ from longtail.facts.schedules import switch
 from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
 from longtail.learners.mixing import Mixer
+from longtail.models.heads import LearnableScale, MaxNorm
 from longtail.optim import UncorrectedAdam
 from longtail.updates import SAM
 
@@ -38,8 +39,9 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
     """The learner made anew with other parts in some slots."""
     kept = {
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
-        "criterion": learner.criterion, "mixing": learner.mixing, "no_decay": learner.no_decay,
-        "frozen": learner.frozen, "moving_norms": learner.moving_norms,
+        "criterion": learner.criterion, "mixing": learner.mixing,
+        "constraint": learner.constraint, "no_decay": learner.no_decay, "frozen": learner.frozen,
+        "moving_norms": learner.moving_norms,
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SupervisedLearner).parameters), "a new slot: name it here"
     return SupervisedLearner(**{**kept, **slots})
@@ -161,7 +163,7 @@ def ssp(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
     return [encoder, replace(first, build=build), *rest]
 
 
-def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int) -> Hand:
+def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int, **changes: float) -> Hand:
     """The base trained to its end by itself; then a second training from a copy of what it left."""
 
     def hand(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
@@ -172,7 +174,7 @@ def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int
         def left(data: TrainingSet, previous: Learner | None) -> Built:
             return Built(copy.deepcopy(first.learner), data.labeled)
 
-        again = replace(recipe, epochs=max(epochs, 1))
+        again = replace(recipe, epochs=max(epochs, 1), **changes)
         last = Stage(
             "again", "by hand", lambda data, previous: make(recipe, data, previous), epochs,
             again.make_optimizer, again.learning_rate,
@@ -206,6 +208,29 @@ def ncm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), data.labeled)
 
 
+def lws(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    network: Any = copy.deepcopy(previous.network)
+    network.head = torch.nn.Sequential(network.head, LearnableScale(len(data.classes)))
+    learner = SupervisedLearner(network, losses.CrossEntropyLoss(), frozen=["body", "head.0"], moving_norms=True)
+    draw = sampling.ClassBalancedSampler(data.labeled.targets)
+    return Built(learner, data.labeled.drawn(recipe.batch_size, draw))
+
+
+def maxnorm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    network: Any = copy.deepcopy(previous.network)
+    loss = losses.ClassBalancedLoss(data.labeled.class_counts, beta=0.9999)
+    bound = MaxNorm(previous.network.head.weight, 0.1)
+    learner = SupervisedLearner(network, loss, constraint=bound, frozen=["body"], moving_norms=True)
+    return Built(learner, data.labeled.drawn(recipe.batch_size))
+
+
+def los(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    network: Any = copy.deepcopy(previous.network)
+    loss = losses.LabelAwareSmoothingLoss(data.labeled.class_counts, head=0.98, tail=0.98)
+    learner = SupervisedLearner(network, loss, frozen=["body"], moving_norms=True)
+    return Built(learner, data.labeled.drawn(recipe.batch_size))
+
+
 HAND: dict[str, Hand] = {
     "absgd": weights(absgd),
     "absgd-decoupled": absgd_decoupled,
@@ -225,4 +250,7 @@ HAND: dict[str, Hand] = {
     "ssp": ssp,
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
+    "lws": over_features(lws, 1),
+    "maxnorm": over_features(maxnorm, 1, weight_decay=0.1),
+    "los": over_features(los, 1, lr=0.05 * 0.2, weight_decay=0.0),
 }

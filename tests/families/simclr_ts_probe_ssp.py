@@ -49,7 +49,8 @@ def ssp(*, base: Base = PLAIN, t: Positive = 0.2) -> Method:
 
         return [encoder, replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]
 
-    taken, slots = base.taken | {"start"}, base.slots & {"update", "classifier"}  # an encoder has no losses to weigh
+    slots = base.slots & {"update", "classifier", "linear head"}  # an encoder has no losses to weigh
+    taken = base.taken | {"start"}
     return replace(base, stages=stages, taken=taken, slots=slots, reference=YANG_2020)
 
 

@@ -30,7 +30,7 @@ def trained(spec: str, recipe: Recipe = RECIPE) -> Learner:
 
 def second(spec: str, recipe: Recipe = RECIPE) -> tuple[Any, Built]:
     """The base's learner, and what the second stage builds from it."""
-    previous: Any = trained(spec.partition("=")[2].strip("'\")") or "ce", recipe)
+    previous: Any = trained(spec.partition("base=")[2].strip("'\")") or "ce", recipe)
     return previous, method(spec).stages(recipe)[-1].build(DATA, previous)
 
 
@@ -109,6 +109,13 @@ class TestNCM:
         torch.testing.assert_close(
             learner.predict(INPUTS).double(), torch.tensor(scores, dtype=torch.float64), rtol=2e-5, atol=2e-6
         )
+
+    def test_the_features_of_a_linear_model_are_its_standardised_inputs(self) -> None:
+        learner: Any = trained("ncm(features='un')", Recipe(epochs=2, batch_size=16, model="linear"))
+        rows = learner.network.standardize(INPUTS).double()
+        means = torch.stack([rows[j == TARGETS].mean(0) for j in range(3)])
+        expected = -(rows[:, None] - means).square().sum(2)
+        torch.testing.assert_close(learner.predict(INPUTS).double(), expected, rtol=1e-5, atol=1e-5)
 
     def test_its_features_are_those_of_the_base_which_it_does_not_change(self) -> None:
         base, found = (trained(spec).state_dict() for spec in ("ce", "ncm"))

@@ -35,7 +35,7 @@ RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8, 
 OURS = ("absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss")
 REFUSED = {
     *(key for key in CATALOG if method(key).task != "supervised"),
-    "logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "oracle",
+    "logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm", "oracle",
     "logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc",
     *OURS,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
@@ -16,5 +17,5 @@ CHUNK = 1024
 @torch.no_grad()
 def row_features(network: Any, rows: Part) -> Tensor:
     """Return the inputs of the head (N, D) of all rows, in the network's present mode and on its device."""
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device  # a linear model's features have no parameters
     return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])

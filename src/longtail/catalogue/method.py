@@ -40,11 +40,14 @@ ALREADY = {
     "targets": "which estimates its targets already",
     "start": "which starts from the network of another training already",
     "classifier": "which trains its classifier a second time already",
+    "linear head": "which changes its linear classifier already",
     "shares": "which re-balances its classes already",
     "mixing": "which mixes its examples already",
 }
 """Slot -> what messages say of a method that has filled it."""
 SLOTS = frozenset(ALREADY)
+COSINE = SLOTS - {"linear head"}
+"""The slots of a method whose classifier has directions alone: no lengths and no bias."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class SupervisedLearner(Learner):
             `normalize` applies; with them it does not.
         criterion: in place of `loss.per_example`, where it needs more than logits. Its losses are weighted or, without
             weights, summed and divided by the rows that count, one of weight k as k (`normalize="batch"`).
+        constraint: applied to the network after every optimiser step, in place, such as a bound on norms.
         mixing: how the pairs of a batch (`batch["mixing"]`) are mixed; the loss is then that of two labels with a
             coefficient. Weights that depend on the target or the row take the label with the larger coefficient.
         no_decay: names of the network's parameters that weight decay leaves alone.
@@ -52,6 +53,7 @@ class SupervisedLearner(Learner):
         weights: nn.Module | None = None,
         criterion: Criterion | None = None,
         mixing: Mixer | None = None,
+        constraint: nn.Module | None = None,
         no_decay: Iterable[str] = (),
         frozen: Iterable[str] = (),
         moving_norms: bool = False,
@@ -63,6 +65,7 @@ class SupervisedLearner(Learner):
         self.weights = weights
         self.criterion = criterion
         self.mixing = mixing
+        self.constraint = constraint
         self.no_decay = frozenset(no_decay)
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
@@ -137,7 +140,9 @@ class SupervisedLearner(Learner):
         self.targets.refresh(data, progress)  # type: ignore[operator]
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
-        """Let the targets store the outputs of the step's first pass."""
+        """Apply the constraint, and let the targets store the outputs of the step's first pass."""
+        if self.constraint is not None:
+            self.constraint(self.network)
         if not self.holding:
             self.targets.observe(batch, step.outputs, progress)  # type: ignore[operator]
 

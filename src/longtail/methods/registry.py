@@ -14,7 +14,7 @@ from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED, TASKS
 from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
-from longtail.methods.decoupling import classifiers
+from longtail.methods.decoupling import classifiers, lengths, regularised
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
@@ -102,6 +102,10 @@ CATALOG: dict[str, Builder] = {
     "small-loss": robust.small_loss,
     "crt": classifiers.crt,
     "ncm": classifiers.ncm,
+    "lws": lengths.lws,
+    "tau-norm": lengths.tau_norm,
+    "maxnorm": regularised.maxnorm,
+    "los": regularised.los,
     "sam": sam.sam,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,

@@ -19,6 +19,7 @@ from longtail.models.heads.experts import Experts
 from longtail.models.heads.nearest import NearestClassMean
 from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
+from longtail.models.heads.scale import rescaled
 from longtail.models.network import Network
 from longtail.models.standardize import Standardize
 
@@ -42,6 +43,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "ncm": NearestClassMean,
     "neighbours": Neighbours,
     "projection": Projection,
+    "rescaled": rescaled,
 }
 """name -> (D, C, further arguments) -> head. Every structure has a name, so that every trained model loads again."""
 
@@ -63,7 +65,7 @@ def build(
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
         head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean), "neighbours"
-            (k nearest neighbours) or "projection".
+            (k nearest neighbours), "projection" or "rescaled" (linear, one scale per class behind it).
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" or "float16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), wide_resnet(depth=28, width=2, momentum=0.001),

@@ -7,13 +7,16 @@ with the model. A rule that learns from validation data has `fit(scores, targets
 from __future__ import annotations
 
 from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
+from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
 
 __all__ = [
     "LogitAdjustment",
     "PriorEstimate",
+    "TauNormalization",
     "TunedLogitAdjustment",
+    "TunedTauNormalization",
     "adjust_logits",
     "correct_prior",
     "estimate_prior",

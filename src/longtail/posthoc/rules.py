@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Self, final
+from collections.abc import Sequence
+from typing import Any, Self, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.facts import checks
 from longtail.facts.counts import log_priors
 from longtail.facts.fixed_dtype import FixedDtype
-from longtail.facts.knobs import Choice, NonNegativeFloat, Range
+from longtail.facts.knobs import NonNegativeFloat, Range
+from longtail.posthoc.choice import METRIC, Metric, best_tau, checked_grid
 from longtail.posthoc.corrections import (
     T,
     apply_to,
-    as_tensor,
-    checked_scores,
     prior_offsets,
     prior_shift,
     subtract_offsets,
@@ -83,16 +81,12 @@ class TunedLogitAdjustment(_Rule):
         *,
         taus: Sequence[float] = TAUS,
         trained: NonNegativeFloat = 0.0,
-        metric: Annotated[str, Choice(("balanced_accuracy", "accuracy", "macro_f1"))] = "balanced_accuracy",
+        metric: Metric = "balanced_accuracy",
         zero_count: str | float = "error",
     ) -> None:
-        Choice(tuple(_METRICS)).check("metric", metric)
-        if len(taus) == 0:
-            raise ValueError("taus must hold at least one value, got none; leave it out for 0, 0.05, ..., 3")
+        METRIC.check("metric", metric)
         Range(0, open_high=True).check("trained", trained)
-        grid = tuple(sorted(float(tau) for tau in taus))
-        for tau in grid:
-            Range(0, open_high=True).check("taus", tau)
+        grid = checked_grid(taus, "0, 0.05, ..., 3")
         log_prior = log_priors(counts, zero_count)
         super().__init__(torch.nan, torch.full_like(log_prior, torch.nan))
         self.taus, self.trained, self.metric = grid, trained, metric
@@ -111,23 +105,11 @@ class TunedLogitAdjustment(_Rule):
             ValueError: no rows, rows of another number than targets, scores that are not finite, a target
                 outside [0, C).
         """
-        classes = len(self.offsets)
-        z, y = checked_scores(as_tensor(scores), classes, "scores"), as_tensor(targets)
-        if z.ndim != 2 or y.shape != z.shape[:1] or not len(y) or y.is_floating_point():
-            raise ValueError(
-                f"targets must be one class index per row of scores (N, C), N >= 1, got {y.dtype} of shape "
-                f"{tuple(y.shape)} for scores of shape {tuple(z.shape)}; pass a validation part"
-            )
-        checks.finite(z, "scores")
-        y = y.long()
-        if bool(((y < 0) | (y >= classes)).any()):
-            wrong = int(y[(y < 0) | (y >= classes)][0])
-            raise ValueError(f"targets must be in [0, {classes}), got {wrong}; drop what has no label")
-        best, chosen = -1.0, self.taus[0]
-        for tau in self.taus:
-            value = _METRICS[self.metric](subtract_offsets(z, prior_shift(self.log_prior, tau - self.trained)), y)
-            if value > best + 1e-12:  # a tie, although its sum may be rounded differently
-                best, chosen = value, tau
+
+        def adjusted(z: Tensor, tau: float) -> Tensor:
+            return subtract_offsets(z, prior_shift(self.log_prior, tau - self.trained))
+
+        chosen = best_tau(scores, targets, len(self.offsets), self.taus, adjusted, self.metric)
         self.tau.fill_(chosen)
         self.offsets.copy_(prior_shift(self.log_prior, chosen - self.trained))
         self.fitted = True
@@ -146,33 +128,3 @@ class TunedLogitAdjustment(_Rule):
     def extra_repr(self) -> str:
         """Return the arguments for `repr`."""
         return f"tau={float(self.tau):g}, metric={self.metric}, classes={len(self.offsets)}"
-
-
-def _confusion_counts(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return, per class (C,) in float64: correct predictions, predictions, examples."""
-    classes, predicted_class = scores.shape[1], scores.argmax(1)
-    correct = torch.bincount(targets[predicted_class == targets], minlength=classes)
-    predicted = torch.bincount(predicted_class, minlength=classes)
-    return correct.double(), predicted.double(), torch.bincount(targets, minlength=classes).double()
-
-
-def _balanced_accuracy(scores: Tensor, targets: Tensor) -> float:
-    correct, _, n = _confusion_counts(scores, targets)
-    return float((correct[n > 0] / n[n > 0]).mean())
-
-
-def _accuracy(scores: Tensor, targets: Tensor) -> float:
-    return float((scores.argmax(1) == targets).double().mean())
-
-
-def _macro_f1(scores: Tensor, targets: Tensor) -> float:
-    correct, predicted, n = _confusion_counts(scores, targets)
-    present = predicted + n > 0
-    return float((2 * correct[present] / (predicted + n)[present]).mean())
-
-
-_METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
-    "balanced_accuracy": _balanced_accuracy,
-    "accuracy": _accuracy,
-    "macro_f1": _macro_f1,
-}

@@ -69,13 +69,15 @@ def described(data: Splits | Folds) -> dict[str, Any]:
 
 
 def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) -> Predictor:
-    """Return the trained network with its scale and post-hoc rule; a rule that learns is fitted on validation data."""
+    """Return the trained network with its scale and post-hoc rule; rules read it, or are fitted on validation data."""
     inference, counts = learner.inference(), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
     if inference.offsets is not None:
         if rule is not None:
             raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior; leave out one of them")
         rule = posthoc.LogitAdjustment(inference.offsets.double().softmax(0).cpu(), tau=1.0).to(device)
+    if (read := getattr(rule, "read", None)) is not None:
+        read(inference.network, inference.scale)
     predictor = Predictor(
         inference.network,
         splits.classes,

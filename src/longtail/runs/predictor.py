@@ -22,7 +22,7 @@ from longtail.runs.predictions import Predictions
 
 EVALUATED = 256
 """Rows evaluated at once: enough for the processor's units, few enough for its caches."""
-POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment")
+POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
 """The post-hoc rules that a saved model may name; no other is built from a file."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 from torch import nn
@@ -11,31 +10,28 @@ from torch import nn
 from longtail import losses, sampling
 from longtail.catalogue.compose import PLAIN, BaseMethod
 from longtail.catalogue.features import row_features
-from longtail.catalogue.implied import Implied, uniform
-from longtail.catalogue.method import SELF, MakeStages, Method
-from longtail.catalogue.references import cited
-from longtail.data import TrainingSet
+from longtail.catalogue.implied import uniform
+from longtail.catalogue.method import Method
+from longtail.data import Part
 from longtail.engine import Built, Recipe, Stage
-from longtail.engine.stage import Build
 from longtail.facts.knobs import UnitFloat
-from longtail.facts.learner import Learner
 from longtail.learners import SupervisedLearner
+from longtail.methods.decoupling.second import MORE, after, decoupled, retrained
 from longtail.models.heads.nearest import FEATURES
 
 Base = Annotated[Method, BaseMethod(slots=("classifier",))]
 Features = Annotated[str, FEATURES]
-MORE = 0.15
-"""30 epochs after 200: iNaturalist in the paper, and CIFAR in the Bag of Tricks of Zhang et al. 2021."""
 
 
-def crt(*, base: Base = PLAIN, more: UnitFloat = MORE) -> Method:
+def crt(*, base: Base = PLAIN, more: UnitFloat = MORE, moving_norms: bool = True) -> Method:
     """cRT, classifier re-training: a new linear classifier by class-balanced draws on the features of `base`.
 
     loss = that of `base`; then, of the classifier alone, -log softmax(z)_y with P(class j) = 1 / C.
 
     The first stage is `base` itself, whatever its loss and head, and is trained once for both. The second lasts the
     share `more` of the recipe's epochs, of N draws each, with the recipe's learning rate from its start; more=0 omits
-    it and is `base`. The classifier is linear with a bias and initialised anew.
+    it and is `base`. The classifier is linear with a bias and initialised anew. With moving_norms=False the body is in
+    evaluation mode, so that its features do not change at all.
 
     Kang et al. 2020, section 4.
 
@@ -45,26 +41,20 @@ def crt(*, base: Base = PLAIN, more: UnitFloat = MORE) -> Method:
     Breaks: Features that do not separate the rare classes: the body is not trained again. Rare rows are repeated, as by
     cb-rs, though only the classifier can over-fit them.
 
-    Paper and code: As in their code the body's weights are frozen but it stays in training mode: batch norms continue
-    to record running statistics, now of class-balanced batches, and dropout acts. Their second stage has 10 epochs
+    Paper and code: The paper keeps the representation fixed. In the code the body's weights are frozen but it stays in
+    training mode: batch norms continue to record running statistics, now of class-balanced batches, and dropout acts.
+    That is our default; moving_norms=False is the paper's text. Their second stage has 10 epochs
     after 90 (ImageNet-LT) or 30 after 90 or 200 (iNaturalist; 0.15 is 30 after 200), learning rate 0.2 and cosine
     decay; ours has the recipe's rate and decay. Their sampler draws four images of each drawn class, and none again
     before all of the class were drawn; ours draws each image independently, with replacement.
     """
 
-    def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            rows = data.labeled
-            network = recipe.network(rows, like=_trained(previous))
-            learner = SupervisedLearner(network, losses.CrossEntropyLoss(), frozen=["body"], moving_norms=True)
-            return Built(learner, rows.drawn(recipe.batch_size, sampling.ClassBalancedSampler(rows.targets)))
+    def make(trained: nn.Module, rows: Part, recipe: Recipe) -> Built:
+        network = recipe.network(rows, like=trained)
+        learner = SupervisedLearner(network, losses.CrossEntropyLoss(), frozen=["body"], moving_norms=moving_norms)
+        return Built(learner, rows.drawn(recipe.batch_size, sampling.ClassBalancedSampler(rows.targets)))
 
-        if more == 0:
-            return base.stages(recipe)
-        second = replace(recipe, epochs=max(1, round(more * recipe.epochs)))
-        return [*base.stages(recipe), _stage("classifier", build, second, second.epochs)]
-
-    return _decoupled(base, stages, prior=base.prior if more == 0 else uniform)
+    return retrained(base, make, more=more, prior=uniform)
 
 
 def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
@@ -73,7 +63,8 @@ def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
     predict argmax -||f - mu_j||^2 over j, f = (h - c) / ||h - c||, mu_j the mean of f in class j, c that of all h.
 
     A second stage of no epochs: nothing is trained after `base`. h are the features of the training rows, without
-    augmentation and in evaluation mode. features="l2n": f = h / ||h||; "un": f = h.
+    augmentation and in evaluation mode. features="l2n" (normalised): f = h / ||h||; "un" (raw): f = h. To centre alone
+    changes no distance, so it is "un".
 
     Kang et al. 2020, section 4.
 
@@ -87,29 +78,13 @@ def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
     again, nor are ours.
     """
 
+    def make(trained: nn.Module, rows: Part, recipe: Recipe) -> Built:
+        network = recipe.network(rows, "ncm", like=trained, features=features)
+        network.to(next(trained.parameters()).device).eval()
+        network.head.fit(row_features(network, rows), rows.targets)  # type: ignore[operator, union-attr]
+        return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), rows.drawn(recipe.batch_size))
+
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            rows, trained = data.labeled, _trained(previous)
-            network = recipe.network(rows, "ncm", like=trained, features=features)
-            network.to(next(trained.parameters()).device).eval()
-            network.head.fit(row_features(network, rows), rows.targets)  # type: ignore[operator, union-attr]
-            return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), rows.drawn(recipe.batch_size))
+        return [*base.stages(recipe), after("means", make, recipe, 0)]
 
-        return [*base.stages(recipe), _stage("means", build, recipe, 0)]
-
-    return _decoupled(base, stages, prior=uniform)
-
-
-def _stage(name: str, build: Build, recipe: Recipe, epochs: int) -> Stage:
-    return Stage(name, SELF, build, epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per)
-
-
-def _decoupled(base: Method, stages: MakeStages, prior: Implied | None) -> Method:
-    """Return the base with these stages, which fill its slot for the classifier."""
-    taken = base.taken | {"classifier"}
-    return replace(base, stages=stages, taken=taken, reference=cited("kang2020decoupling"), prior=prior)
-
-
-def _trained(previous: Learner | None) -> nn.Module:
-    assert isinstance(previous, SupervisedLearner)
-    return previous.network
+    return decoupled(base, stages=stages, prior=uniform)

@@ -103,7 +103,7 @@ def ride(
         prior=weighted("effective", at),
         taken=frozenset({"criterion"}),
         body_args=layers,
-        slots=SLOTS - {"start"},  # its body is its own
+        slots=SLOTS - {"start", "linear head"},  # its body is its own, and its classifiers are several
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longtail import losses, sampling
 from longtail.catalogue.implied import Implied, uniform
-from longtail.catalogue.method import MakeStages, Method, one_stage
+from longtail.catalogue.method import COSINE, MakeStages, Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
 from longtail.methods.supervised.deferred import START
@@ -28,7 +28,7 @@ def ldam_hg(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE)
     Paper and code: It is not in the released code, and the paper does not say how it scales or normalises the logits;
     the cosines of ldam are ours, and `scale` multiplies the loss.
     """
-    return Method(_stages(max_margin, scale), cited("cao2019learning"))
+    return Method(_stages(max_margin, scale), cited("cao2019learning"), slots=COSINE)
 
 
 def ldam_hg_drs(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: UnitFloat = START) -> Method:
@@ -45,7 +45,7 @@ def ldam_hg_drs(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SC
 
     Paper and code: It is not in the released code, whose sampler is built and never used; see ldam-hg.
     """
-    return Method(_stages(max_margin, scale, at=at), cited("cao2019learning"), prior=_implied(at))
+    return Method(_stages(max_margin, scale, at=at), cited("cao2019learning"), slots=COSINE, prior=_implied(at))
 
 
 def hg_drs(*, margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: UnitFloat = START) -> Method:
@@ -61,7 +61,9 @@ def hg_drs(*, margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: 
 
     Paper and code: It is not in the released code; see ldam-hg. The paper does not say what its margin is.
     """
-    return Method(_stages(margin, scale, exponent=0.0, at=at), cited("cao2019learning"), prior=_implied(at))
+    return Method(
+        _stages(margin, scale, exponent=0.0, at=at), cited("cao2019learning"), slots=COSINE, prior=_implied(at)
+    )
 
 
 def _stages(margin: float, scale: float, *, exponent: float = 0.25, at: float | None = None) -> MakeStages:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from longtail import losses
 from longtail.catalogue.implied import Implied, weighted
-from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.method import COSINE, Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.data import Part
 from longtail.facts.class_weights import named
@@ -53,7 +53,7 @@ def ldam(
         ),
         head="cosine",
     )
-    return Method(stages, cited("cao2019learning"), misfit=_misfit(test_prior))
+    return Method(stages, cited("cao2019learning"), slots=COSINE, misfit=_misfit(test_prior))
 
 
 def ldam_drw(
@@ -96,7 +96,7 @@ def ldam_drw(
         head="cosine",
     )
     prior = _implied(class_weight, at, test_prior)
-    return Method(stages, cited("cao2019learning"), prior=prior, misfit=_misfit(test_prior))
+    return Method(stages, cited("cao2019learning"), slots=COSINE, prior=prior, misfit=_misfit(test_prior))
 
 
 def m_drw(
@@ -126,7 +126,7 @@ def m_drw(
         ),
         head="cosine",
     )
-    return Method(stages, cited("cao2019learning"), prior=weighted(class_weight, at))
+    return Method(stages, cited("cao2019learning"), slots=COSINE, prior=weighted(class_weight, at))
 
 
 def _weights(counts: Tensor, class_weight: str, test_prior: Shares) -> str | Tensor:

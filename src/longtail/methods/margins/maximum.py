@@ -6,7 +6,7 @@ from typing import Any
 
 from longtail import losses
 from longtail.catalogue.implied import weighted
-from longtail.catalogue.method import MakeStages, Method, one_stage
+from longtail.catalogue.method import COSINE, MakeStages, Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
 from longtail.facts.schedules import switch
@@ -30,7 +30,7 @@ def mm(*, delta_minus: NonNegativeFloat = 0.6, beta: NonNegativeFloat = 1.5, sca
     max(0, others) as the runner-up and gives a tie no margin; the paper's numbers were probably made so. This is the
     paper's formula. Its code tunes s per data set (10 to 26), which the paper does not say.
     """
-    return Method(_stages(delta_minus, beta, scale), cited("kang2021learning"))
+    return Method(_stages(delta_minus, beta, scale), cited("kang2021learning"), slots=COSINE)
 
 
 def mm_drw(
@@ -57,7 +57,12 @@ def mm_drw(
     its code has effective numbers and divides by the sum of the batch's weights, as ours. The bugs of mm are in it.
     """
     drw = _deferred(at, class_weight)
-    return Method(_stages(delta_minus, beta, scale, **drw), cited("kang2021learning"), prior=weighted(class_weight, at))
+    return Method(
+        _stages(delta_minus, beta, scale, **drw),
+        cited("kang2021learning"),
+        slots=COSINE,
+        prior=weighted(class_weight, at),
+    )
 
 
 def mm_ldam_drw(
@@ -84,7 +89,10 @@ def mm_ldam_drw(
     """
     drw = _deferred(at, class_weight)
     return Method(
-        _stages(delta_minus, beta, scale, ldam=True, **drw), cited("kang2021learning"), prior=weighted(class_weight, at)
+        _stages(delta_minus, beta, scale, ldam=True, **drw),
+        cited("kang2021learning"),
+        slots=COSINE,
+        prior=weighted(class_weight, at),
     )
 
 

@@ -6,6 +6,7 @@ from longtail.models.heads.bias import fold_into_bias, prior_bias
 from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.exchange import find_head, swap_head
 from longtail.models.heads.experts import Experts
+from longtail.models.heads.max_norm import MaxNorm
 from longtail.models.heads.nearest import NearestClassMean
 from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
@@ -15,6 +16,7 @@ __all__ = [
     "CosineClassifier",
     "Experts",
     "LearnableScale",
+    "MaxNorm",
     "NearestClassMean",
     "Neighbours",
     "Projection",

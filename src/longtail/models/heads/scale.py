@@ -47,6 +47,16 @@ class LearnableScale(nn.Module):
         return f"num_classes={None if len(self.scale) == 1 else len(self.scale)}"
 
 
+def rescaled(in_features: int, out_features: int, *, bias: bool = True) -> nn.Sequential:
+    """Return a linear head with one learnable scale per class behind it, which `rescale_head` makes of a trained one.
+
+    Args:
+        in_features, out_features: D and C.
+        bias: of the linear layer.
+    """
+    return nn.Sequential(nn.Linear(in_features, out_features, bias=bias), LearnableScale(out_features))
+
+
 def rescale_head(model: M, name: str | None = None) -> M:
     """Learnable weight scaling (LWS): freeze the head and put one learnable scale per class behind it, in place.
 
