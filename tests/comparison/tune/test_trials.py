@@ -9,6 +9,7 @@ from longtail.comparison import prepare
 from longtail.comparison.tune.search import best_of, grid
 from longtail.comparison.tune.space import space
 from longtail.comparison.tune.trials import run_trials, trials
+from longtail.comparison.tune.tune import tune
 from longtail.engine import Recipe
 
 
@@ -41,3 +42,15 @@ def test_the_choice_does_not_depend_on_the_test_part_and_is_resumed(tmp_path):
 def test_without_validation_rows_it_is_refused(tmp_path):
     with pytest.raises(ValueError, match="validation rows"):
         _chosen(_prepared(tmp_path, None))
+
+
+@pytest.mark.parametrize("search", ["grid", "coordinate"])
+def test_a_search_writes_its_files_and_ends_the_same_when_begun_again(tmp_path, search):
+    asked = {"method": "ldam(scale=[10, 30])", "vary": "lr=[1e-6, 0.1]", "search": search, "val": 0.2, "epochs": 3}
+    first = tune("digits", out=tmp_path, run={"jobs": 1}, **asked)
+    assert first.recipe == {"lr": 0.1}
+    written = (tmp_path / "tune.json").read_bytes()
+    next(tmp_path.glob("ldam-*/seed-0/run.json")).unlink()
+    assert tune("digits", out=tmp_path, run={"jobs": 1}, **asked).summary == first.summary
+    assert (tmp_path / "tune.json").read_bytes() == written
+    assert "Chosen: ldam" in repr(first)
