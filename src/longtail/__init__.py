@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from longtail import functional, instance_weights, losses, metrics, optim, posthoc, sampling
     from longtail.catalogue.method import Method
     from longtail.comparison import Comparison, compare
+    from longtail.comparison.tune.tune import tune
     from longtail.facts import checks, class_weights, profiles, schedules
     from longtail.facts.counts import class_counts, class_names, imbalance_ratio, priors
     from longtail.facts.learner import Learner
@@ -56,6 +57,7 @@ _NAMES = {
     "load": "runs.predictor",
     "compare": "comparison",
     "Comparison": "comparison",
+    "tune": "comparison.tune.tune",
 }
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "profiles",
     "sampling",
     "schedules",
+    "tune",
 ]
 
 

@@ -43,5 +43,5 @@ def reopen_damaged(plan: Plan, damaged: dict[Path, DamagedError]) -> None:
 
 def _expected_config(plan: Plan, task: Task) -> dict[str, Any]:
     """Return the entries of a run's config.json that identify this task."""
-    recipe = plan.method(task.spec).under(plan.recipe).to_json()
+    recipe = plan.method(task.spec).under(task.under(plan.recipe)).to_json()
     return {"method": task.spec, "seed": task.seed, "data": described(plan.data), "recipe": recipe}

@@ -205,14 +205,14 @@ def run_tasks(
 
     Args:
         tasks: a run is taken from it when it may begin.
-        data, recipe, store, device, evaluations: of all runs.
+        data, recipe, store, device, evaluations: of all runs; each makes its own changes to the recipe.
         place: the device as `engine.lanes` has it.
         admission: how many run at once; by default all.
     """
 
     def trainings(task: Task) -> Work:
         options: dict[str, Any] = {
-            "folder": task.folder, "seed": task.seed, "recipe": recipe, "store": store, "device": device,
+            "folder": task.folder, "seed": task.seed, "recipe": task.under(recipe), "store": store, "device": device,
             "threads": THREADS, "evaluations": evaluations,
         }  # fmt: skip
         if isinstance(data, Folds):

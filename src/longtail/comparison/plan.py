@@ -15,16 +15,22 @@ from longtail.comparison.output_folder import stored_config
 from longtail.comparison.preparation import Prepared
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
+from longtail.engine import Recipe
 from longtail.methods import added, method, methods
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run: a method with a seed, in its folder."""
+    """One run: a method with a seed, in its folder; `changes` are its own to the common recipe."""
 
     spec: str
     seed: int
     folder: Path
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    def under(self, recipe: Recipe) -> Recipe:
+        """Return the common recipe with the changes of this run."""
+        return replace(recipe, **dict(self.changes))
 
     @property
     def finished(self) -> bool:
@@ -87,9 +93,12 @@ class Plan(Prepared):
         """
         trained_in: dict[tuple[int, str], int] = {}  # (seed, stages so far) -> wave
         waves: list[list[Task]] = []
-        prefixes = {m.spec: self.prefixes(m) for m in self.methods}
+        prefixes: dict[tuple[str, Any], list[str]] = {}
         for task in self.tasks:
-            own = [(task.seed, text) for text in prefixes[task.spec]]
+            key = (task.spec, task.changes)
+            if key not in prefixes:
+                prefixes[key] = self.prefixes(self.method(task.spec), task.under(self.recipe))
+            own = [(task.seed, text) for text in prefixes[key]]
             wave = max((trained_in[prefix] + 1 for prefix in own if prefix in trained_in), default=0)
             for prefix in own:
                 trained_in.setdefault(prefix, wave)
@@ -112,9 +121,14 @@ class Plan(Prepared):
             first.setdefault(text, spec)
         return {spec: first[text] for spec, text in whole.items()}
 
-    def prefixes(self, method: Method) -> list[str]:
-        """Return, for each stage of a method, a text that identifies all training up to that stage."""
-        recipe = method.under(self.recipe)
+    def prefixes(self, method: Method, recipe: Recipe | None = None) -> list[str]:
+        """Return, for each stage of a method, a text that identifies all training up to that stage.
+
+        Args:
+            method: the method.
+            recipe: in place of the common one.
+        """
+        recipe = method.under(recipe or self.recipe)
         stages = [(stage.spec, stage.epochs) for stage in method.stages(recipe)]
         return [json.dumps([stages[:k], recipe.to_json()], sort_keys=True) for k in range(1, len(stages) + 1)]
 

@@ -1,0 +1,173 @@
+"""The space of a search: a method with lists or intervals in place of values, and knobs of the recipe beside it."""
+
+from __future__ import annotations
+
+import ast
+import math
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from longtail.catalogue.resolve import split_specs
+from longtail.engine import Recipe
+from longtail.engine.recipe import RANGES
+from longtail.facts.messages import quoted
+from longtail.methods import method
+
+_SPEC = re.compile(r"^\s*([^\s(]+)\s*(?:\((.*)\))?\s*$", re.DOTALL)
+_INTERVAL = re.compile(r"^(uniform|log)\(([^,()]+),([^,()]+)\)$")
+_PREFIX = "recipe."
+Setting = Mapping[str, str]
+"""Knob -> its value as written; knobs of the recipe begin with "recipe."."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Numbers between two ends, uniform in the value or in its logarithm; for random search alone."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def draw(self, generator: random.Random) -> str:
+        """Return a number in it, as text of four significant digits."""
+        if self.log:
+            value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
+        else:
+            value = generator.uniform(self.low, self.high)
+        return f"{min(max(float(f'{value:.4g}'), self.low), self.high)!r}"
+
+
+Values = tuple[str, ...] | Interval
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting of the space: the canonical spec of the method, and what it changes in the recipe."""
+
+    spec: str
+    changes: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Spec and changes in one line."""
+        changed = ", ".join(f"{name}={value!r}" for name, value in sorted(self.changes.items()))
+        return f"{self.spec} with {changed}" if changed else self.spec
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is searched: `fixed` knobs have one value, `varied` several; keys as in `Setting`."""
+
+    name: str
+    fixed: Setting
+    varied: Mapping[str, Values]
+
+    @property
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """The varied knobs with their listed values.
+
+        Raises:
+            ValueError: one is an interval.
+        """
+        for knob, values in self.varied.items():
+            if isinstance(values, Interval):
+                raise ValueError(
+                    f"{_shown(knob)} must be a list for this search, got an interval; list values as in "
+                    f"{_shown(knob)}=[{values.low:g}, {values.high:g}], or search at random"
+                )
+        return {knob: values for knob, values in self.varied.items() if not isinstance(values, Interval)}
+
+    def candidate(self, setting: Setting, recipe: Recipe) -> Candidate:
+        """Return the candidate of a setting, checked as every method and recipe is."""
+        values = {**self.fixed, **setting}
+        knobs = ", ".join(f"{knob}={text}" for knob, text in values.items() if not knob.startswith(_PREFIX))
+        changes = {k.removeprefix(_PREFIX): _literal(k, text) for k, text in values.items() if k.startswith(_PREFIX)}
+        replace(recipe, **changes)  # checks every value
+        return Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes)
+
+
+def space(spec: str, recipe: str = "") -> Space:
+    """Read a space, such as `absgd(lam=[1, 2, 5], gamma=log(0.1, 10))` and `weight_decay=[1e-4, 5e-4]`.
+
+    Every listed value and both ends of every interval are checked.
+
+    Args:
+        spec: a method in which `[a, b]` lists values and `uniform(a, b)` or `log(a, b)` is an interval.
+        recipe: the same for numbers of the recipe.
+
+    Raises:
+        ValueError, TypeError: an unknown method or knob, a value out of its range, or nothing to search.
+    """
+    match = _SPEC.match(spec)
+    if match is None:
+        raise ValueError(f'method must be "name(knob=[a, b])", got {quoted(spec)}; as in "absgd(lam=[1, 2, 5])"')
+    name, body = match.groups()
+    known = ", ".join(RANGES)
+    values = _assignments(body or "", "")
+    for knob, given in _assignments(recipe, _PREFIX).items():
+        if knob.removeprefix(_PREFIX) not in RANGES:
+            raise ValueError(f"recipe must change one of {known}, got {quoted(_shown(knob))}; choose one of these")
+        values[knob] = given
+    varied = {knob: v for knob, v in values.items() if isinstance(v, Interval) or len(v) > 1}
+    fixed = {knob: v[0] for knob, v in values.items() if knob not in varied and not isinstance(v, Interval)}
+    made = Space(name, fixed, varied)
+    first = {knob: _texts(v)[0] for knob, v in varied.items()}
+    for knob, v in values.items():
+        for text in _texts(v):
+            made.candidate({**first, knob: text}, Recipe())
+    if not varied:
+        made.candidate({}, Recipe())  # an unknown name or knob is reported first
+        raise ValueError(
+            f"method must have a knob with several values, got {quoted(spec)}; write a list, as in "
+            '"absgd(lam=[1, 2, 5])", or one of the recipe, as in recipe="weight_decay=[1e-4, 5e-4]"'
+        )
+    return made
+
+
+def _assignments(text: str, prefix: str) -> dict[str, Values]:
+    """Return knob -> values for "knob=value, knob=[a, b]"."""
+    made: dict[str, Values] = {}
+    for part in split_specs(text):
+        knob, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not knob.isidentifier() or not value:
+            raise ValueError(f"{quoted(part)} must be knob=value, got no name or no value; as in lam=[1, 2, 5]")
+        if prefix + knob in made:
+            raise ValueError(f"knob {quoted(knob)} is given twice; give it once")
+        made[prefix + knob] = _values(knob, value)
+    return made
+
+
+def _values(knob: str, text: str) -> Values:
+    if text.startswith("[") and text.endswith("]"):
+        listed = tuple(dict.fromkeys(split_specs(text[1:-1])))
+        if not listed:
+            raise ValueError(f"{knob} must list a value, got []; write {knob}=[1, 2]")
+        return listed
+    match = _INTERVAL.match(text)
+    if match is None:
+        return (text,)
+    low, high = (_literal(knob, end.strip()) for end in match.groups()[1:])
+    log = match[1] == "log"
+    numbers = all(isinstance(end, int | float) and math.isfinite(end) for end in (low, high))
+    if not numbers or not low < high or (log and low <= 0):
+        rule = "two finite numbers 0 < a < b" if log else "two finite numbers a < b"
+        raise ValueError(f"{knob} must be {match[1]}(a, b) of {rule}, got {quoted(text)}; correct its ends")
+    return Interval(float(low), float(high), log)
+
+
+def _texts(values: Values) -> tuple[str, ...]:
+    return (repr(values.low), repr(values.high)) if isinstance(values, Interval) else values
+
+
+def _literal(knob: str, text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise ValueError(f"{_shown(knob)} must be a number, got {quoted(text)}; correct it") from None
+
+
+def _shown(knob: str) -> str:
+    return knob.removeprefix(_PREFIX)

@@ -1,0 +1,98 @@
+"""Train the candidates of a search on validation rows, with the plan, workers and folders of a comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+from longtail.catalogue.spec import folder_name
+from longtail.comparison.audit import find_damaged, reopen_damaged
+from longtail.comparison.evidence.decisions import load_decisions
+from longtail.comparison.execute import RunOptions, execute
+from longtail.comparison.output_folder import stored_config, write_config
+from longtail.comparison.plan import Plan, Task
+from longtail.comparison.preparation import Prepared
+from longtail.comparison.tune.space import Candidate
+from longtail.data import Splits
+from longtail.facts.files import remove_unfinished
+from longtail.methods import method
+from longtail.runs.run import Run
+
+
+def without_test_part(splits: Splits) -> Splits:
+    """Return data for a search: the validation part takes the place of the test part, which is no longer in them.
+
+    Raises:
+        ValueError: there is no validation part.
+    """
+    if splits.val is None:
+        raise ValueError(
+            "a search needs validation rows, got data without; add --val 0.2 (val=0.2), which takes them from the "
+            "training rows"
+        )
+    return replace(splits, test=splits.val, val=None, test_rows=None)
+
+
+@dataclass(frozen=True)
+class Trials(Plan):
+    """Candidates x seeds; `splits` are those of `without_test_part`."""
+
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All runs, seed by seed."""
+        return [self.task_of(one, seed) for seed in self.seeds for one in self.candidates]
+
+    def task_of(self, one: Candidate, seed: int) -> Task:
+        """Return the run of a candidate with a seed."""
+        folder = self.out / folder_name(self.method(one.spec).key, one.text) / f"seed-{seed}"
+        return Task(one.spec, seed, folder, tuple(sorted(one.changes.items())))
+
+    def metric_of(self, one: Candidate) -> float:
+        """Return the mean of the metric over all seeds on validation rows; NaN where a run is missing."""
+        tasks = [self.task_of(one, seed) for seed in self.seeds]
+        if not all(task.finished for task in tasks):
+            return math.nan
+        values = [Run.load(task.folder).scores[self.metric] for task in tasks]
+        return math.nan if None in values else float(sum(values) / len(values))
+
+    def decisions(self) -> Any:
+        """Return the decisions of finished candidates on validation rows, as `compare_to_reference` takes them."""
+        folders: dict[str, dict[int, Path]] = {}
+        for one in self.candidates:
+            tasks = [self.task_of(one, seed) for seed in self.seeds]
+            if all(task.finished for task in tasks):
+                folders[one.text] = {task.seed: task.folder for task in tasks}
+        return load_decisions(folders)
+
+
+def trials(prepared: Prepared, candidates: Sequence[Candidate]) -> Trials:
+    """Return the plan of a search; nothing is written.
+
+    Raises:
+        ValueError: no validation rows, or a candidate that needs these rows itself or cannot be trained on the data.
+    """
+    splits = without_test_part(prepared.splits)
+    methods = tuple({one.spec: method(one.spec) for one in candidates}.values())
+    for one in candidates:
+        made, recipe = method(one.spec), replace(prepared.recipe, **one.changes)
+        if made.needs_val:
+            raise ValueError(f"method {made.key!r} cannot be tuned: it needs the validation rows itself; tune its base")
+        reason = made.refuses(splits.train, splits.unlabeled) or made.refuses_recipe(recipe, splits.train)
+        if reason is not None:
+            raise ValueError(reason)
+    return Trials(**{**vars(prepared), "splits": splits, "methods": methods, "candidates": tuple(candidates)})
+
+
+def run_trials(plan: Trials, **run: Unpack[RunOptions]) -> list[float]:
+    """Train what is not finished; return the metric of each candidate. The caller has locked the output folder."""
+    stored_config(plan.out, plan.config(), [task.folder for task in plan.tasks])  # refuses other data or recipes
+    remove_unfinished(plan.out)
+    reopen_damaged(plan, find_damaged(plan))
+    write_config(plan.out, plan.config(), plan.data.origin)
+    execute(plan, **run)
+    return [plan.metric_of(one) for one in plan.candidates]

@@ -1,0 +1,66 @@
+"""The candidates of a search as text, Markdown and CSV, and the files of a search."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from longtail.facts.files import write_text
+from longtail.report.text_table import aligned, markdown_table
+
+_HEAD = ("method", "recipe", "validation", "to the chosen", "95 % interval")
+_SIDES = "<<>>>"
+
+
+def write(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write tune.json, tune.csv and tune.md."""
+    write_text(folder / "tune.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(_lines(summary))
+    write_text(folder / "tune.csv", stream.getvalue())
+    table = markdown_table(_lines(summary), _SIDES)
+    write_text(folder / "tune.md", "\n\n".join([table, *sentences(summary)]) + "\n")
+
+
+def plain(summary: Mapping[str, Any]) -> str:
+    """Return the table and its sentences as text."""
+    return "\n".join([*aligned(_lines(summary), _SIDES), "", *sentences(summary)])
+
+
+def sentences(summary: Mapping[str, Any]) -> list[str]:
+    """Return what was chosen, on what, and how sure that is."""
+    row = summary["chosen"]
+    changed = f" with {_changes(row)}" if row["recipe_changes"] else ""
+    alike = sum(r["difference"] is not None and r["difference"]["high"] >= 0 for r in summary["rows"])
+    lines = [
+        f"Chosen: {row['method']}{changed}, {summary['metric']} {100 * row['metric']:.2f} % on "
+        f"{summary['validation_rows']} validation rows, {summary['seeds']} seed(s); the test part was not used.",
+        f"{alike} other candidate(s) cannot be told apart from it. The best of several is flattered by its choice: "
+        "measure it on the test part.",
+    ]
+    if summary["missing"]:
+        lines.append(f"{summary['missing']} run(s) are missing, so the choice is not final; run the same again.")
+    return lines + [f"Failed: {error}" for error in summary["failed"]]
+
+
+def _lines(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [_HEAD, *(_line(row) for row in summary["rows"])]
+
+
+def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
+    value, d = row["metric"], row["difference"]
+    return (
+        row["method"],
+        _changes(row),
+        "-" if value is None else f"{100 * value:.2f}",
+        "" if d is None else f"{100 * d['mean']:+.2f}",
+        "" if d is None else f"[{100 * d['low']:+.2f}, {100 * d['high']:+.2f}]",
+    )
+
+
+def _changes(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in sorted(row["recipe_changes"].items()))
