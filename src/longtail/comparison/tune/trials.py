@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+from longtail.catalogue.search import Candidate
 from longtail.catalogue.spec import folder_name
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.evidence.decisions import load_decisions
@@ -15,30 +16,14 @@ from longtail.comparison.execute import RunOptions, execute
 from longtail.comparison.output_folder import stored_config, write_config
 from longtail.comparison.plan import Plan, Task
 from longtail.comparison.preparation import Prepared
-from longtail.comparison.tune.space import Candidate
-from longtail.data import Splits
 from longtail.facts.files import remove_unfinished
 from longtail.methods import method
 from longtail.runs.run import Run
 
 
-def without_test_part(splits: Splits) -> Splits:
-    """Return data for a search: the validation part takes the place of the test part, which is no longer in them.
-
-    Raises:
-        ValueError: there is no validation part.
-    """
-    if splits.val is None:
-        raise ValueError(
-            "a search needs validation rows, got data without; add --val 0.2 (val=0.2), which takes them from the "
-            "training rows"
-        )
-    return replace(splits, test=splits.val, val=None, test_rows=None)
-
-
 @dataclass(frozen=True)
 class Trials(Plan):
-    """Candidates x seeds; `splits` are those of `without_test_part`."""
+    """Candidates x seeds; `splits` are those of `Splits.without_test`."""
 
     candidates: tuple[Candidate, ...] = ()
 
@@ -76,10 +61,10 @@ def trials(prepared: Prepared, candidates: Sequence[Candidate]) -> Trials:
     Raises:
         ValueError: no validation rows, or a candidate that needs these rows itself or cannot be trained on the data.
     """
-    splits = without_test_part(prepared.splits)
+    splits = prepared.splits.without_test()
     methods = tuple({one.spec: method(one.spec) for one in candidates}.values())
     for one in candidates:
-        made, recipe = method(one.spec), replace(prepared.recipe, **one.changes)
+        made, recipe = method(one.spec), one.under(prepared.recipe)
         if made.needs_val:
             raise ValueError(f"method {made.key!r} cannot be tuned: it needs the validation rows itself; tune its base")
         reason = made.refuses(splits.train, splits.unlabeled) or made.refuses_recipe(recipe, splits.train)
