@@ -20,7 +20,9 @@ class Candidate:
     @property
     def text(self) -> str:
         """Spec and changes in one line."""
-        changed = ", ".join(f"{name}={_shown(value)}" for name, value in sorted(self.changes.items()))
+        arguments = self.changes.get("model_args", {})
+        changes = {**{k: v for k, v in self.changes.items() if k != "model_args"}, **arguments}
+        changed = ", ".join(f"{name}={value!r}" for name, value in sorted(changes.items()))
         return f"{self.spec} with {changed}" if changed else self.spec
 
     def under(self, recipe: Recipe) -> Recipe:
@@ -29,13 +31,6 @@ class Candidate:
         if "model_args" in changes:
             changes["model_args"] = {**recipe.model_args, **changes["model_args"]}
         return replace(recipe, **changes)
-
-
-def _shown(value: Any) -> str:
-    """Return arguments of the network as they are written, and any other value as Python writes it."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={one!r}" for name, one in sorted(value.items()))
-    return repr(value)
 
 
 Rounds = Generator[Sequence[Candidate], Sequence[float], Candidate]

@@ -1,4 +1,4 @@
-"""Rows of a comparison that chose their training on validation rows: what they cost, and the verdict that faces them."""
+"""Rows of a comparison that chose their training on validation rows: their cost, and the verdict that faces them."""
 
 from __future__ import annotations
 

@@ -138,11 +138,11 @@ ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw"
 CONTEXT = ("oracle", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
-"""Methods that are several trainings each; no preset has them."""
+"""Methods that are several trainings each."""
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
-        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, *SEARCHES)),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
         "estimators": ESTIMATORS,
     },
     extended=("quick", "all"),
