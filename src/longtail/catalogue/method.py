@@ -202,10 +202,11 @@ def one_stage(
     head_args: Mapping[str, Any] | None = None,
     draw: MakeDraw | None = None,
     stronger: Callable[[Part], Tensor] | None = None,
-    prepare: Callable[[nn.Module], object] | None = None,
+    prepare: Callable[[nn.Module, Part], object] | None = None,
     no_decay: Iterable[str] = (),
     targets: Callable[[Part], nn.Module] | None = None,
     criterion: Criterion | None = None,
+    rate: float = 1.0,
 ) -> MakeStages:
     """The stages of a method that trains once, from scratch, under the recipe.
 
@@ -215,10 +216,11 @@ def one_stage(
         head: the network's classifier, "linear" or "cosine"; `head_args` its further arguments.
         draw: targets -> which rows an epoch visits; None visits each once.
         stronger: training rows -> which of them (N,) get the view "strong" in place of the common augmentation.
-        prepare: changes the fresh network (bias initialisation).
+        prepare: changes the fresh network: where its bias, or its class vectors, begin.
         no_decay: parameters of the network without weight decay.
         targets: training rows -> the targets of each batch; None for the given labels.
         criterion: in place of the loss's own formula (`SupervisedLearner`).
+        rate: its learning rate as a share of the recipe's.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -226,7 +228,7 @@ def one_stage(
             rows = data.labeled
             network = recipe.network(rows, head, **(head_args or {}))
             if prepare is not None:
-                prepare(network)
+                prepare(network, rows)
             learner = SupervisedLearner(
                 network,
                 loss(rows.class_counts),
@@ -237,16 +239,7 @@ def one_stage(
             drawn = rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets))
             return Built(learner, drawn if stronger is None else drawn.strengthened(stronger(rows)))
 
-        return (
-            Stage(
-                "train",
-                spec,
-                build,
-                recipe.epochs,
-                recipe.make_optimizer,
-                recipe.learning_rate,
-                lr_per=recipe.lr_per,
-            ),
-        )
+        rates = recipe.learning_rate if rate == 1 else lambda progress: rate * recipe.learning_rate(progress)
+        return (Stage("train", spec, build, recipe.epochs, recipe.make_optimizer, rates, lr_per=recipe.lr_per),)
 
     return stages

@@ -41,6 +41,7 @@ DATA: Group = {
 TRAINING: Group = {
     "epochs": (o.Epochs, None),
     "model": (o.Model, None),
+    "augmentation": (o.Augmentation, None),
     "recipe": (o.Recipe, "common"),
     "precision": (o.Precision, None),
     "compile": (o.Compile, False),

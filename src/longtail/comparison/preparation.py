@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.resolve import split_specs
 from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
 from longtail.comparison.evidence.resampling import METRICS
@@ -24,6 +25,7 @@ from longtail.facts.paths import check_not_data
 from longtail.learners.probes import check_used
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
+from longtail.methods.registry import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
 
@@ -80,6 +82,8 @@ def prepare(
     warn_of_small_classes(data_folds or splits)
     warn_of_joined_names(splits.classes)
     task = task_of(splits.train, splits.unlabeled, task)
+    if asks_for_features(methods) and network is None:
+        recipe_options = on_features(splits, recipe_options)
     recipe = default_recipe(splits, network, **recipe_options)
     if reference is not None:
         _check_baseline(reference, task, splits, recipe)
@@ -107,6 +111,29 @@ def prepare(
         task=task,
         baseline=reference,
     )
+
+
+def asks_for_features(methods: str | Iterable[str | Method]) -> bool:
+    """Whether the preset `features` is among the methods."""
+    return FEATURES in (split_specs(methods) if isinstance(methods, str) else list(methods))
+
+
+def on_features(splits: Splits, recipe_options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a recipe for classifiers on the features as they are: linear, where no model is named.
+
+    Raises:
+        ValueError: the inputs are images.
+    """
+    if len(splits.train.input_shape) > 1:
+        raise ValueError(
+            f"methods features is for features (N, D), got images of shape {tuple(splits.train.input_shape)}; embed "
+            "them first and pass the embeddings (--features FILE), or choose another preset"
+        )
+    if recipe_options.get("model") not in (None, "auto"):
+        return recipe_options
+    if getattr(splits.preparation, "kind", None) == "table":
+        return {**recipe_options, "model_args": {"hidden": [], **(recipe_options.get("model_args") or {})}}
+    return {**recipe_options, "model": "linear"}
 
 
 def _resolve_baseline(baseline: str | Method) -> Method:

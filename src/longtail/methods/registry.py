@@ -25,6 +25,7 @@ from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.semi import fixmatch
 from longtail.methods.steps import sam
 from longtail.methods.supervised import (
+    class_means,
     deferral,
     deferred,
     logit_adjustment,
@@ -87,6 +88,7 @@ CATALOG: dict[str, Builder] = {
     "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
     "balanced-softmax": logit_adjustment.balanced_softmax,
     "balanced-softmax-drw": logit_adjustment.balanced_softmax_drw,
+    "lift-head": class_means.lift_head,
     "ce-threshold": logit_adjustment.ce_threshold,
     "logit-adjusted-threshold": logit_adjustment.logit_adjusted_threshold,
     "adaptive": pairwise.adaptive,
@@ -139,11 +141,23 @@ CONTEXT = ("oracle", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
 """Methods that are several trainings each."""
+FEATURES = "features"
+"""The preset for embeddings: classifiers on the features as they are, by a linear model (`comparison.prepare`)."""
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
         "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
         "estimators": ESTIMATORS,
+        FEATURES: (
+            "lift-head",
+            "logit-adjusted",
+            "logit-adjusted-posthoc",
+            "tau-norm",
+            "ncm",
+            "maxnorm",
+            "los",
+            "logistic",
+        ),
     },
     extended=("quick", "all"),
     with_val=("ce-threshold",),
