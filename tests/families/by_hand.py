@@ -40,8 +40,8 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
     kept = {
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
         "criterion": learner.criterion, "mixing": learner.mixing,
-        "constraint": learner.constraint, "no_decay": learner.no_decay, "frozen": learner.frozen,
-        "moving_norms": learner.moving_norms,
+        "constraint": learner.constraint, "no_decay": learner.no_decay, "rates": learner.rates,
+        "frozen": learner.frozen, "moving_norms": learner.moving_norms,
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SupervisedLearner).parameters), "a new slot: name it here"
     return SupervisedLearner(**{**kept, **slots})
