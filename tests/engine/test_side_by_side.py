@@ -69,7 +69,17 @@ def check(spec: str, **fields: Any) -> None:
 @pytest.mark.slow  # it trains many methods
 @pytest.mark.parametrize(
     "spec",
-    ["ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "term(base='logit-adjusted', t=0.1)"],
+    [
+        "ce",
+        "ldam-drw",
+        "cb-rs",
+        "focal-drw",
+        "absgd(lam=2)",
+        "ce-drs",
+        "crt",
+        "oltr",
+        "term(base='logit-adjusted', t=0.1)",
+    ],
 )
 def test_each_ends_as_by_itself(packed: list[int], spec: str) -> None:
     check(spec)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
-from longtail.models.heads.cosine import unit
+from longtail.models.heads.cosine import EPS, unit
 
 
 @final
@@ -20,7 +20,7 @@ class MetaEmbedding(nn.Module):
     z_j = scale (|r v| / (1 + |r v|)) <v / |v|, w_j / |w_j|>
 
     computed as scale reach <v, w_j / |w_j|> / (min_j ||h - c_j|| + reach |v|), which is the same and finite for a
-    feature that is a centroid, where the released code divides by 0.
+    feature that is a centroid, where the released code divides by 0; 0 where v is 0 as well.
 
     The centroids c are parameters, but constants of the logits' gradient: a loss of their own trains them
     (`functional.discriminative_centroids`), from means of features (`fit`).
@@ -66,7 +66,7 @@ class MetaEmbedding(nn.Module):
         enriched = features + torch.tanh(self.selector(features)) * memory
         length = torch.linalg.vector_norm(enriched, dim=-1, keepdim=True)
         divisor = self._distance(features, centroids) + self.reach * length
-        direction = enriched / divisor.clamp(min=torch.finfo(divisor.dtype).tiny)
+        direction = enriched * torch.where(divisor > EPS, 1 / divisor.clamp(min=EPS), 0.0)
         return self.scale * self.reach * F.linear(direction, unit(self.weight))
 
     @staticmethod
