@@ -299,7 +299,7 @@ class TestTrainable:
     def test_a_rate_of_1_is_no_group_of_its_own_and_a_prefix_is_no_module(self) -> None:
         learner = SupervisedLearner(Deep(), CrossEntropyLoss(), rates={"head": 1.0})
         assert [sorted(group) for group in learner.trainable()] == [["params"]]
-        with pytest.raises(ValueError, match="rates must name modules or parameters of the network, got network.hea;"):
+        with pytest.raises(ValueError, match=r"rates must name modules or parameters of the network, got network.hea;"):
             SupervisedLearner(Deep(), CrossEntropyLoss(), rates={"hea": 0.1}).trainable()
 
     def test_a_name_that_is_not_there_is_one_line(self) -> None:
