@@ -69,8 +69,11 @@ def check(spec: str, **fields: Any) -> None:
 @pytest.mark.slow  # it trains many methods
 @pytest.mark.parametrize(
     "spec",
-    ["ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "term(base='logit-adjusted', t=0.1)"],
-)
+    [
+        "ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "oltr",
+        "term(base='logit-adjusted', t=0.1)",
+    ],
+)  # fmt: skip
 def test_each_ends_as_by_itself(packed: list[int], spec: str) -> None:
     check(spec)
     # all batches but the first, before which there is no momentum, and the last of an epoch, whose sizes differ

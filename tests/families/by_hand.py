@@ -17,7 +17,7 @@ from fixmatch_darp import Refined
 from mwn import MetaWeightNet, balanced
 from proden_records import Records
 
-from longtail import instance_weights, losses, sampling
+from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
 from longtail.data.views.mixing import Mixing
@@ -28,7 +28,7 @@ from longtail.facts.schedules import switch
 from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
 from longtail.learners.mixing import Mixer
-from longtail.models.heads import LearnableScale, MaxNorm
+from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.updates import SAM
 
@@ -40,8 +40,8 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
     kept = {
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
         "criterion": learner.criterion, "mixing": learner.mixing,
-        "constraint": learner.constraint, "no_decay": learner.no_decay, "frozen": learner.frozen,
-        "moving_norms": learner.moving_norms,
+        "constraint": learner.constraint, "no_decay": learner.no_decay, "rates": learner.rates,
+        "frozen": learner.frozen, "moving_norms": learner.moving_norms,
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SupervisedLearner).parameters), "a new slot: name it here"
     return SupervisedLearner(**{**kept, **slots})
@@ -231,6 +231,29 @@ def los(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     return Built(learner, data.labeled.drawn(recipe.batch_size))
 
 
+def oltr(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    network, rows = _with_features_of(previous, "meta-embedding"), data.labeled
+    with torch.no_grad():
+        features = network.eval().features(rows.inputs)
+        network.head.centroids.copy_(
+            NearestClassMean(*network.head.weight.T.shape, features="un").fit(features, rows.targets).means
+        )
+        network.head.hallucinator.load_state_dict(
+            {"bias": torch.zeros(len(data.classes)), **previous.network.head.state_dict()}
+        )
+
+    def criterion(outputs: Any, targets: torch.Tensor, weight: Any, progress: Any) -> torch.Tensor:
+        memory = functional.discriminative_centroids(
+            outputs.features, outputs.extra["head"].centroids, targets, weight=weight
+        )
+        each = functional.cross_entropy(outputs.logits, targets)
+        return memory + (each if weight is None else weight * each)
+
+    rates = {"body": 0.1, "head.centroids": 0.1}
+    learner = SupervisedLearner(network, losses.CrossEntropyLoss(), criterion=criterion, rates=rates)
+    return Built(learner, rows.drawn(recipe.batch_size, sampling.ClassAwareSampler(rows.targets)))
+
+
 HAND: dict[str, Hand] = {
     "absgd": weights(absgd),
     "absgd-decoupled": absgd_decoupled,
@@ -252,5 +275,6 @@ HAND: dict[str, Hand] = {
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),
     "maxnorm": over_features(maxnorm, 1, weight_decay=0.1),
+    "oltr": over_features(oltr, 5),
     "los": over_features(los, 1, lr=0.05 * 0.2, weight_decay=0.0),
 }

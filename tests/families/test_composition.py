@@ -37,7 +37,7 @@ RULES = {
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
 MIXING = {"mixup", "manifold-mixup", "remix"}
-DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los"}
+DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "oltr"}
 NO_LENGTHS = {
     "ldam", "ldam-drw", "m-drw", "ldam-hg", "hg-drs", "ldam-hg-drs", "mm", "mm-drw", "mm-ldam-drw", "ride",
 }  # fmt: skip
@@ -47,7 +47,7 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    "mwn", "lws", "maxnorm",
+    "mwn", "lws", "maxnorm", "oltr",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
@@ -66,7 +66,7 @@ LEGAL = {
     "drs": SUPERVISED - BALANCED - {"ssp"},
     **dict.fromkeys(MIXING, SUPERVISED - MIXING - {"ssp", "mwn"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
-    **dict.fromkeys(("lws", "tau-norm"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
+    **dict.fromkeys(("lws", "tau-norm", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(("maxnorm", "los"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled", "abadam", "ssp"}),
 }
 """Correction -> bases that have all that it takes up."""

@@ -9,6 +9,7 @@ from longtail.functional.adjusted import log_odds_against
 from longtail.functional.affine import binary_vector_scaled, relative_counts, vector_scaled
 from longtail.functional.angular import angular_lowering, angular_margins
 from longtail.functional.candidates import candidate_likelihood, candidate_posterior
+from longtail.functional.centroids import discriminative_centroids
 from longtail.functional.contrast import nt_xent
 from longtail.functional.equalised import equalised
 from longtail.functional.experts import expert_diversity, tail_temperature
@@ -37,6 +38,7 @@ __all__ = [
     "class_smoothed",
     "class_weighted",
     "cross_entropy",
+    "discriminative_centroids",
     "equalised",
     "example_margin",
     "expert_diversity",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, final
 
@@ -36,6 +36,7 @@ class SupervisedLearner(Learner):
         mixing: how the pairs of a batch (`batch["mixing"]`) are mixed; the loss is then that of two labels with a
             coefficient. Weights that depend on the target or the row take the label with the larger coefficient.
         no_decay: names of the network's parameters that weight decay leaves alone.
+        rates: names of the network's modules or parameters -> their learning rate as a multiple of the stage's.
         frozen: names of the network's modules that are not trained: no gradient.
         moving_norms: whether batch norms of frozen modules update their running statistics, as in the released
             code of decoupled training; by default they are in evaluation mode and use them.
@@ -55,6 +56,7 @@ class SupervisedLearner(Learner):
         mixing: Mixer | None = None,
         constraint: nn.Module | None = None,
         no_decay: Iterable[str] = (),
+        rates: Mapping[str, float] | None = None,
         frozen: Iterable[str] = (),
         moving_norms: bool = False,
     ) -> None:
@@ -67,6 +69,7 @@ class SupervisedLearner(Learner):
         self.mixing = mixing
         self.constraint = constraint
         self.no_decay = frozenset(no_decay)
+        self.rates = dict(rates or {})
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
         for module in self._frozen_modules():

@@ -14,7 +14,7 @@ from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED, TASKS
 from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
-from longtail.methods.decoupling import classifiers, lengths, regularised
+from longtail.methods.decoupling import classifiers, lengths, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
@@ -110,6 +110,7 @@ CATALOG: dict[str, Builder] = {
     "tau-norm": lengths.tau_norm,
     "maxnorm": regularised.maxnorm,
     "los": regularised.los,
+    "oltr": oltr.oltr,
     "tuned": tuned.tuned,
     "sam": sam.sam,
     "ride": ride.ride,

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtail.models.bodies.attention import ModulatedAttention
 from longtail.models.bodies.branches import branched, narrowed
 from longtail.models.bodies.small import Body, Shape
 from longtail.models.bodies.stages import starts_stage
@@ -23,6 +24,7 @@ def resnet32(
     blocks: int = BLOCKS,
     branches: int = 1,
     narrow: float = 1.0,
+    attention: bool = False,
 ) -> Body:
     """6 blocks + 2 layers deep: 3x3 stem, three stages of `blocks` basic blocks, average over the image; D = 64.
 
@@ -31,7 +33,8 @@ def resnet32(
     with a cosine head 464,144.
 
     With `branches` the stem and the first stage are shared and each branch has the other two, at the share `narrow` of
-    their widths (24 and 48 at 0.75, as in RIDE's code); D is that of all branches.
+    their widths (24 and 48 at 0.75, as in RIDE's code); D is that of all branches. With `attention` the last map passes
+    `ModulatedAttention`.
 
     He et al., Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2; initialised as in the code of
     Cao et al. 2019.
@@ -44,12 +47,18 @@ def resnet32(
 
     def own() -> list[nn.Module]:
         later = [block for before, width in pairwise(widths) for block in _stage(before, width, blocks, stride=2)]
-        return [*later, GlobalMean()]
+        attended = [ModulatedAttention(widths[-1], quartered(shape))] if attention else []
+        return [*later, *attended, GlobalMean()]
 
     # the stem's weights are drawn last
     stages = [*_stage(widths[0], widths[0], blocks, stride=1), *branched(branches, own)]
     body = nn.Sequential(_convolution(shape[0], widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(), *stages)
     return body, branches * widths[-1]
+
+
+def quartered(shape: Shape) -> tuple[int, int]:
+    """Return the size of an image's map (H, W) after two layers of stride 2."""
+    return -(-shape[-2] // 4), -(-shape[-1] // 4)
 
 
 def _stage(before: int, width: int, blocks: int, stride: int) -> list[nn.Module]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from longtail.facts.knobs import Range
+from longtail.models.bodies.attention import ModulatedAttention
 from longtail.models.bodies.branches import branched, narrowed
 from longtail.models.bodies.stages import starts_stage
 
@@ -58,12 +59,13 @@ def mlp(
     return body, branches * widths[-1]
 
 
-def convnet(shape: Shape, *, width: int = 16, branches: int = 1, narrow: float = 1.0) -> Body:
+def convnet(shape: Shape, *, width: int = 16, branches: int = 1, narrow: float = 1.0, attention: bool = False) -> Body:
     """Two blocks of 3x3 convolution, batch norm and ReLU, for images of 8x8 to 28x28 pixels or a bit more.
 
     The first block halves the image, the second is averaged over its four quarters: D = 8 width. Quarters,
     not the whole image, since the place of a stroke distinguishes small digits. With `branches` the first block is
-    shared and each branch has the second, at the share `narrow` of its width.
+    shared and each branch has the second, at the share `narrow` of its width. With `attention` the last map passes
+    `ModulatedAttention`.
     """
     Range(1, integer=True).check("width", width)
     channels, height, breadth = _image(shape)
@@ -72,7 +74,8 @@ def convnet(shape: Shape, *, width: int = 16, branches: int = 1, narrow: float =
 
     def own() -> list[nn.Module]:
         first, *rest = _block(width, second)
-        return [starts_stage(first), *rest, nn.AvgPool2d(quarter), nn.Flatten()]
+        attended = [ModulatedAttention(second, (height // 2, breadth // 2))] if attention else []
+        return [starts_stage(first), *rest, *attended, nn.AvgPool2d(quarter), nn.Flatten()]
 
     body = nn.Sequential(*_block(channels, width), nn.AvgPool2d(2), *branched(branches, own))
     return body, branches * second * 2 * 2

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
-from longtail.models.bodies.resnet import GlobalMean
+from longtail.models.bodies.attention import ModulatedAttention
+from longtail.models.bodies.resnet import GlobalMean, quartered
 from longtail.models.bodies.small import Body, Shape
 from longtail.models.bodies.stages import starts_stage
 
@@ -14,7 +15,9 @@ SLOPE = 0.1
 """Of LeakyReLU below 0."""
 
 
-def wide_resnet(shape: Shape, *, depth: int = 28, width: int = 2, momentum: float = 0.001) -> Body:
+def wide_resnet(
+    shape: Shape, *, depth: int = 28, width: int = 2, momentum: float = 0.001, attention: bool = False
+) -> Body:
     """WRN-`depth`-`width`: 3x3 stem of 16 channels, three stages of (depth - 4) / 6 blocks; D = 64 width.
 
     Stages have 16, 32 and 64 times `width` channels, the second and third halve the image; pre-activation blocks, batch
@@ -27,6 +30,7 @@ def wide_resnet(shape: Shape, *, depth: int = 28, width: int = 2, momentum: floa
         width: factor of the channels.
         momentum: of batch norm, in torch's sense. FixMatch, USB and ABC use 0.001, which takes some thousands of steps
             to forget the start; DARP's code sets it and does not apply it, so that it has 0.1.
+        attention: whether the last map passes `ModulatedAttention`.
 
     Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016; activation, initialisation and the activated shortcut of
     the first block as in the code of Sohn et al. 2020. Ports to torch differ in the first block of the later stages:
@@ -54,8 +58,9 @@ def wide_resnet(shape: Shape, *, depth: int = 28, width: int = 2, momentum: floa
             )
             layers.append(starts_stage(layer) if first and stage > 0 else layer)
             before = channels
-    layers += [nn.BatchNorm2d(before, momentum=momentum), nn.LeakyReLU(SLOPE), GlobalMean()]
-    return nn.Sequential(*layers), before
+    layers += [nn.BatchNorm2d(before, momentum=momentum), nn.LeakyReLU(SLOPE)]
+    layers += [ModulatedAttention(before, quartered(shape))] if attention else []
+    return nn.Sequential(*layers, GlobalMean()), before
 
 
 class PreActivationBlock(nn.Module):

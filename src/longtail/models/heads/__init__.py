@@ -7,6 +7,7 @@ from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.exchange import find_head, swap_head
 from longtail.models.heads.experts import Experts
 from longtail.models.heads.max_norm import MaxNorm
+from longtail.models.heads.meta_embedding import MetaEmbedding
 from longtail.models.heads.nearest import NearestClassMean
 from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
@@ -17,6 +18,7 @@ __all__ = [
     "Experts",
     "LearnableScale",
     "MaxNorm",
+    "MetaEmbedding",
     "NearestClassMean",
     "Neighbours",
     "Projection",
