@@ -108,6 +108,37 @@ def test_a_checkpoint_is_the_same_for_both_kinds_of_steps(optimizer: str, first:
     same(whole, resumed, **CLOSE)
 
 
+def of_factor(factor: float) -> Callable[[Stage], Stage]:
+    """A change of a stage: the head has another learning rate."""
+
+    def build(stage: Stage, rows: TrainingSet, left: Any) -> Any:
+        built = stage.build(rows, left)
+        return built._replace(learner=built.learner.varied(lr_factors={"head": factor}))
+
+    return lambda stage: replace(stage, build=lambda rows, left: build(stage, rows, left))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("capture", [True, False])
+def test_a_group_with_a_factor_has_that_multiple_of_the_learning_rate(optimizer: str, capture: bool) -> None:
+    recipe = replace(RECIPE, optimizer=optimizer, lr=0.01)
+    whole = training("ce", of_factor(0.25), recipe=recipe, capture=capture)
+    records = list(whole)
+    begun = training("ce", of_factor(0.25), recipe=recipe, capture=not capture)
+    list(islice(begun, 3))
+    rates = [group["lr"] for group in begun.state()["optimizer"]["param_groups"]]
+    assert rates == [records[2]["lr"], 0.25 * records[2]["lr"]]
+    resumed = training("ce", of_factor(0.25), recipe=recipe, capture=capture, resume=begun.state())
+    list(resumed)
+    same(whole, resumed, **CLOSE)
+    fixed = training("ce", of_factor(0.0), recipe=recipe, capture=capture)
+    next(fixed)
+    first = {name: value.clone() for name, value in fixed.learner.state_dict().items()}
+    list(fixed)
+    for name, value in fixed.learner.state_dict().items():
+        assert value.equal(first[name]) == ("body" not in name), name
+
+
 class WithDropout(nn.Module):
     def __init__(self, body: nn.Module) -> None:
         super().__init__()

@@ -41,6 +41,7 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
         "criterion": learner.criterion, "mixing": learner.mixing,
         "constraint": learner.constraint, "no_decay": learner.no_decay, "frozen": learner.frozen,
+        "lr_factors": learner.lr_factors,
         "moving_norms": learner.moving_norms,
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SupervisedLearner).parameters), "a new slot: name it here"
@@ -216,6 +217,15 @@ def lws(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     return Built(learner, data.labeled.drawn(recipe.batch_size, draw))
 
 
+def mislas(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    _, rows, _ = lws(recipe, data, previous)
+    network: Any = copy.deepcopy(previous.network)
+    network.head = torch.nn.Sequential(network.head, LearnableScale(len(data.classes)))
+    loss = losses.LabelAwareSmoothingLoss(data.labeled.class_counts, head=0.4, tail=0.1)
+    learner = SupervisedLearner(network, loss, lr_factors={"head.0": 0.2}, frozen=["body"], moving_norms=True)
+    return Built(learner, rows)
+
+
 def maxnorm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     network: Any = copy.deepcopy(previous.network)
     loss = losses.ClassBalancedLoss(data.labeled.class_counts, beta=0.9999)
@@ -251,6 +261,7 @@ HAND: dict[str, Hand] = {
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),
+    "mislas": over_features(mislas, 1),
     "maxnorm": over_features(maxnorm, 1, weight_decay=0.1),
     "los": over_features(los, 1, lr=0.05 * 0.2, weight_decay=0.0),
 }

@@ -281,6 +281,22 @@ class TestTrainable:
         (group,) = SupervisedLearner(network, CrossEntropyLoss(), no_decay=["head.bias"]).trainable()
         assert [id(p) for p in group["params"]] == [id(network.head.weight)]
 
+    def test_modules_with_a_factor_of_the_learning_rate_are_groups_of_their_own(self) -> None:
+        network = Deep()
+        factors = {"head": 0.25}
+        learner = SupervisedLearner(network, CrossEntropyLoss(), no_decay=["head.bias"], lr_factors=factors)
+        whole, decayed, free = learner.trainable()
+        assert "lr_factor" not in whole
+        assert [id(p) for p in whole["params"]] == [id(p) for p in network.body.parameters()]
+        assert [id(p) for p in decayed["params"]] == [id(network.head.weight)]
+        assert [id(p) for p in free["params"]] == [id(network.head.bias)]
+        assert decayed["lr_factor"] == free["lr_factor"] == 0.25
+        assert free["weight_decay"] == 0.0
+        assert len(SupervisedLearner(network, CrossEntropyLoss(), lr_factors={"head": 1.0}).trainable()) == 1
+        why = r"lr_factors must name modules of the network, got tail; see network.named_modules\(\)"
+        with pytest.raises(ValueError, match=why):
+            SupervisedLearner(network, CrossEntropyLoss(), lr_factors={"tail": 0.5})
+
     def test_a_name_that_is_not_there_is_one_line(self) -> None:
         learner = SupervisedLearner(linear(), CrossEntropyLoss(), no_decay=["head.bias"])
         with pytest.raises(ValueError, match=r"no_decay must name parameters of the network, got network.head.bias"):
@@ -322,14 +338,25 @@ class TestVaried:
 
         return SupervisedLearner(
             Deep(), CrossEntropyLoss(), targets=Trust(), weights=Counting(), criterion=criterion,
-            no_decay=("head.bias",), frozen=("body",), moving_norms=True,
+            no_decay=("head.bias",), lr_factors={"head": 0.5}, frozen=("body",), moving_norms=True,
         )  # fmt: skip
 
     def test_every_slot_but_the_one_that_is_named_is_kept(self) -> None:
         learner = self.everything()
-        slots = ("network", "loss", "targets", "weights", "criterion", "no_decay", "frozen", "moving_norms")
+        slots = (
+            "network",
+            "loss",
+            "targets",
+            "weights",
+            "criterion",
+            "no_decay",
+            "frozen",
+            "moving_norms",
+            "lr_factors",
+        )
         for slot in slots:
-            other = {"network": Deep(), "frozen": (), "no_decay": frozenset(), "moving_norms": False}.get(slot, Mean())
+            values = {"network": Deep(), "frozen": (), "no_decay": frozenset(), "moving_norms": False, "lr_factors": {}}
+            other = values.get(slot, Mean())
             varied = learner.varied(**{slot: other})
             assert {name for name in slots if getattr(varied, name) is not getattr(learner, name)} <= {slot}
             assert getattr(varied, slot) == other

@@ -25,6 +25,7 @@ from torch.utils._pytree import tree_map_only
 from longtail.data import TrainingSet
 from longtail.data.together import Together
 from longtail.engine import Built, Recipe, Stage, Training, capture, gradient_scaler
+from longtail.engine.due_step import set_lr
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.gradient_scaler import float16_networks
 from longtail.engine.randomness import generator, seeded
@@ -89,8 +90,7 @@ def eager(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Le
     watch = EpochMonitor(3, "cpu")
     losses = []
     for drawn, progress, lr in zip(draws(built), PROGRESS, rates(), strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        set_lr(optimizer, lr)
         losses.append(float(one_step(built, drawn, optimizer, progress, watch).loss.detach()))
     return built.learner, losses, watch
 

@@ -62,9 +62,10 @@ def signature(due: DueStep) -> tuple[Any, ...] | None:
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
-    """Whether SGD has momentum and nothing else of what torch offers."""
+    """Whether SGD has momentum, the common learning rate and nothing else of what torch offers."""
     others = ("nesterov", "maximize", "dampening", "differentiable", "fused")
-    return bool(group["momentum"]) and group["foreach"] is not False and not any(group[name] for name in others)
+    usual = group["momentum"] and group["foreach"] is not False and "lr_factor" not in group
+    return bool(usual) and not any(group[name] for name in others)
 
 
 def _is_known(layer: nn.Module) -> bool:

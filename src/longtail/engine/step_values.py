@@ -18,7 +18,7 @@ class StepValues:
 
     Attributes:
         progress: 0-dim float64, exactly the float that a step gets otherwise; schedules take it as they take a float.
-        lr: 0-dim float32, the learning rate of every parameter group after `drive`.
+        lr: 0-dim float32, the learning rate of every parameter group after `drive`, but for those with an `lr_factor`.
     """
 
     def __init__(self, device: str | torch.device) -> None:
@@ -26,18 +26,25 @@ class StepValues:
         self.lr = torch.zeros((), device=device)
         self._number = 0.0  # the learning rate, on the host
         self._before: list[dict[str, Any]] = []
+        self._scaled: list[tuple[float, torch.Tensor]] = []  # factor, and that times the learning rate
 
     def write(self, progress: float, lr: float) -> None:
         """Set both, in place and without waiting for the device."""
         self.progress.fill_(progress)
         self.lr.fill_(lr)
+        for factor, scaled in self._scaled:
+            scaled.fill_(factor * lr)
         self._number = lr
 
     def drive(self, optimizer: torch.optim.Optimizer) -> None:
         """Let an optimiser read its learning rate from `lr`; before its first step, or after a state was loaded."""
-        self._before = []
+        self._before, self._scaled = [], []
         for group in optimizer.param_groups:
-            changes: dict[str, Any] = {"lr": self.lr}
+            lr = self.lr
+            if "lr_factor" in group:
+                lr = torch.zeros_like(self.lr)
+                self._scaled.append((group["lr_factor"], lr))
+            changes: dict[str, Any] = {"lr": lr}
             if type(optimizer) in FUSED:
                 changes |= {"foreach": False, "fused": True}
                 changes |= {"capturable": True} if "capturable" in group else {}
@@ -50,7 +57,7 @@ class StepValues:
     def undriven(self, state_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the optimiser's state as it is without `drive`, for any device to go on from."""
         groups = [
-            {**group, **before, "lr": self._number}
+            {**group, **before, "lr": self._number * group.get("lr_factor", 1.0)}
             for group, before in zip(state_dict["param_groups"], self._before, strict=True)
         ]
         return {**state_dict, "param_groups": groups}

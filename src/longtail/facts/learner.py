@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
@@ -43,6 +43,8 @@ class Learner(nn.Module, ABC):
     holding = False
     no_decay: Collection[str] = ()
     """Names of the network's parameters without weight decay."""
+    lr_factors: Mapping[str, float] = {}
+    """Names of the network's modules -> factor of the learning rate of their parameters, 1 for all others."""
 
     @abstractmethod
     def training_step(self, batch: Batch, progress: Progress) -> Step:
@@ -82,7 +84,9 @@ class Learner(nn.Module, ABC):
         return type(self)(**{name: slots.get(name, getattr(self, name)) for name in names})
 
     def trainable(self) -> list[dict[str, Any]]:
-        """Return the parameters to train as parameter groups, with weight decay and without.
+        """Return the parameters to train as groups, by their factor of the learning rate and with or without decay.
+
+        A group whose learning rate is a multiple has the factor as `lr_factor`, which the engine applies.
 
         Raises:
             ValueError: `no_decay` names no parameter of the network.
@@ -95,9 +99,17 @@ class Learner(nn.Module, ABC):
                 f"no_decay must name parameters of the network, got {', '.join(sorted(unknown))}; "
                 "see network.named_parameters()"
             )
-        decayed = {"params": [p for n, p in named if n not in exempt]}
-        free = {"params": [p for n, p in named if n in exempt], "weight_decay": 0.0}
-        return [group for group in (decayed, free) if group["params"]]
+        groups = []
+        for factor in (1.0, *sorted({*self.lr_factors.values()} - {1.0})):
+            own = [(n, p) for n, p in named if self._lr_factor(n) == factor]
+            scaled = {} if factor == 1 else {"lr_factor": factor}
+            groups.append({"params": [p for n, p in own if n not in exempt], **scaled})
+            groups.append({"params": [p for n, p in own if n in exempt], "weight_decay": 0.0, **scaled})
+        return [group for group in groups if group["params"]]
+
+    def _lr_factor(self, parameter: str) -> float:
+        modules = (name for name in self.lr_factors if parameter.startswith(f"network.{name}."))
+        return next((self.lr_factors[name] for name in modules), 1.0)
 
     @contextmanager
     def held(self, *, again: bool = False) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, final
 
@@ -36,12 +36,13 @@ class SupervisedLearner(Learner):
         mixing: how the pairs of a batch (`batch["mixing"]`) are mixed; the loss is then that of two labels with a
             coefficient. Weights that depend on the target or the row take the label with the larger coefficient.
         no_decay: names of the network's parameters that weight decay leaves alone.
+        lr_factors: names of the network's modules -> factor of the learning rate of their parameters.
         frozen: names of the network's modules that are not trained: no gradient.
         moving_norms: whether batch norms of frozen modules update their running statistics, as in the released
             code of decoupled training; by default they are in evaluation mode and use them.
 
     Raises:
-        ValueError: `frozen` names no module of the network.
+        ValueError: `frozen` or `lr_factors` names no module of the network.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SupervisedLearner(Learner):
         mixing: Mixer | None = None,
         constraint: nn.Module | None = None,
         no_decay: Iterable[str] = (),
+        lr_factors: Mapping[str, float] | None = None,
         frozen: Iterable[str] = (),
         moving_norms: bool = False,
     ) -> None:
@@ -67,19 +69,24 @@ class SupervisedLearner(Learner):
         self.mixing = mixing
         self.constraint = constraint
         self.no_decay = frozenset(no_decay)
+        self.lr_factors = {} if lr_factors is None else lr_factors
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
+        self._modules_of("lr_factors", self.lr_factors)
         for module in self._frozen_modules():
             module.requires_grad_(False)
 
     def _frozen_modules(self) -> list[nn.Module]:
+        return self._modules_of("frozen", self.frozen)
+
+    def _modules_of(self, argument: str, names: Iterable[str]) -> list[nn.Module]:
         modules = dict(self.network.named_modules())
-        unknown = [name for name in self.frozen if name not in modules]
+        unknown = [name for name in names if name not in modules]
         if unknown:
             raise ValueError(
-                f"frozen must name modules of the network, got {', '.join(unknown)}; see network.named_modules()"
+                f"{argument} must name modules of the network, got {', '.join(unknown)}; see network.named_modules()"
             )
-        return [modules[name] for name in self.frozen]
+        return [modules[name] for name in names]
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; frozen modules stay in evaluation mode, unless `moving_norms`."""
