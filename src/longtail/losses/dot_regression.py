@@ -22,7 +22,7 @@ class DotRegressionLoss(Scaled):
 
     Args:
         class_counts: n (C,), for a named class weight.
-        scale: s = sqrt(E_W E_H) > 0, the lengths of class vectors and features; scheduled or not.
+        scale: s = sqrt(E_W E_H) > 0, the length of class vectors times that of features; scheduled or not.
         rescale: whether losses are multiplied by `functional.balancing_factors` of the batch, as in the released code,
             which rescales class vectors. The factors count rows, whatever their sample weights.
         common: as in `Loss`.
