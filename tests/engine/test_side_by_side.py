@@ -180,7 +180,7 @@ def test_rows_of_several_dimensions_are_flattened_first() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["sam", "abadam", "absgd-decoupled", "ncm"])
+@pytest.mark.parametrize("spec", ["sam", "abadam", "absgd-decoupled", "ncm", "mislas", "etf-dr(batch_norm=True)"])
 def test_other_steps_and_frozen_layers(spec: str) -> None:
     check(spec)
 

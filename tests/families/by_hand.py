@@ -216,6 +216,15 @@ def lws(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     return Built(learner, data.labeled.drawn(recipe.batch_size, draw))
 
 
+def mislas(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    _, rows, _ = lws(recipe, data, previous)
+    network: Any = copy.deepcopy(previous.network)
+    network.head = torch.nn.Sequential(network.head, LearnableScale(len(data.classes)))
+    loss = losses.LabelAwareSmoothingLoss(data.labeled.class_counts, head=0.4, tail=0.1)
+    learner = SupervisedLearner(network, loss, rates={"head.0": 0.2}, frozen=["body"], moving_norms=True)
+    return Built(learner, rows)
+
+
 def maxnorm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     network: Any = copy.deepcopy(previous.network)
     loss = losses.ClassBalancedLoss(data.labeled.class_counts, beta=0.9999)
@@ -274,6 +283,7 @@ HAND: dict[str, Hand] = {
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),
+    "mislas": over_features(mislas, 1),
     "maxnorm": over_features(maxnorm, 1, weight_decay=0.1),
     "oltr": over_features(oltr, 5),
     "los": over_features(los, 1, lr=0.05 * 0.2, weight_decay=0.0),

@@ -37,9 +37,10 @@ RULES = {
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
 MIXING = {"mixup", "manifold-mixup", "remix"}
-DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "oltr"}
+DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
 NO_LENGTHS = {
     "ldam", "ldam-drw", "m-drw", "ldam-hg", "hg-drs", "ldam-hg-drs", "mm", "mm-drw", "mm-ldam-drw", "ride",
+    "etf-dr", "lift-head",
 }  # fmt: skip
 """Cosine classifiers, or several."""
 BALANCED = {
@@ -47,7 +48,7 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    "mwn", "lws", "maxnorm", "oltr",
+    "mwn", "lws", "maxnorm", "mislas", "oltr", "lift-head",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
@@ -56,7 +57,7 @@ SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixma
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - {"ssp"}),
     "abadam": SUPERVISED - WEIGHING - {"ssp", "maxnorm", "los"},
-    "mwn": SUPERVISED - WEIGHING - MIXING - {"ssp", "sam"},
+    "mwn": SUPERVISED - WEIGHING - MIXING - {"ssp", "sam", "mislas"},
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - {"ssp"},
     "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - {"sam", "mwn", "random-encoder"},
     "darp": {"fixmatch"},
@@ -64,15 +65,16 @@ LEGAL = {
     "ssp": SUPERVISED - {"ssp", "ride"},
     "drw": SUPERVISED - BALANCED - {"ssp", "l-softmax"},
     "drs": SUPERVISED - BALANCED - {"ssp"},
-    **dict.fromkeys(MIXING, SUPERVISED - MIXING - {"ssp", "mwn"}),
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - {"ssp", "mwn", "mislas"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
-    **dict.fromkeys(("lws", "tau-norm", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
+    **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(("maxnorm", "los"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled", "abadam", "ssp"}),
 }
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "ldam", "cb-rs", "ssp", "fixmatch", "darp", "cc", "proden", "records", "simclr",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "ssp", "fixmatch", "darp", "cc", "proden", "records",
+    "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -173,8 +173,8 @@ def test_a_network_is_compiled_and_exported_whole():
         ({"name": "resnet"}, "name must be one of"),
         (
             {"head": "cosin"},
-            "head must be one of linear, cosine, experts, meta-embedding, ncm, neighbours, projection, rescaled, got "
-            "'cosin'",
+            "head must be one of linear, cosine, experts, frame, meta-embedding, ncm, neighbours, projection, "
+            "rescaled, got 'cosin'",
         ),
         ({"name": "mlp", "width": 3}, "arguments of mlp must be among hidden, dropout, branches, narrow, got 'width'"),
         ({"name": "linear", "width": 3}, "arguments of linear must be among branches, narrow, got 'width'"),

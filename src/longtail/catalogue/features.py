@@ -22,12 +22,16 @@ def row_features(network: Any, rows: Part) -> Tensor:
     return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])
 
 
-def class_means(network: Any, rows: Part) -> Tensor:
+def class_means(network: Any, rows: Part, features: str = "un") -> Tensor:
     """Return the mean input of the head in every class (C, D), computed as by `row_features`.
+
+    Args:
+        network, rows: as there.
+        features: "un": as they are; "l2n": rescaled to length 1 first (`NearestClassMean`).
 
     Raises:
         ValueError: a class without rows.
     """
-    features = row_features(network, rows)
-    head = NearestClassMean(features.shape[1], len(rows.classes), features="un").to(features.device)
-    return head.fit(features, rows.targets).means
+    h = row_features(network, rows)
+    head = NearestClassMean(h.shape[1], len(rows.classes), features=features).to(h.device)
+    return head.fit(h, rows.targets).means

@@ -14,7 +14,7 @@ from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED, TASKS
 from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
-from longtail.methods.decoupling import classifiers, lengths, oltr, regularised
+from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
@@ -28,6 +28,7 @@ from longtail.methods.supervised import (
     class_means,
     deferral,
     deferred,
+    fixed_frame,
     logit_adjustment,
     mixing,
     pairwise,
@@ -104,12 +105,14 @@ CATALOG: dict[str, Builder] = {
     "term": robust.term,
     "eg": robust.eg,
     "small-loss": robust.small_loss,
+    "etf-dr": fixed_frame.etf_dr,
     "crt": classifiers.crt,
     "ncm": classifiers.ncm,
     "lws": lengths.lws,
     "tau-norm": lengths.tau_norm,
     "maxnorm": regularised.maxnorm,
     "los": regularised.los,
+    "mislas": mislas.mislas,
     "oltr": oltr.oltr,
     "tuned": tuned.tuned,
     "sam": sam.sam,

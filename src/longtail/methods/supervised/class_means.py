@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from longtail import losses
-from longtail.catalogue.features import row_features
+from longtail.catalogue.features import class_means
 from longtail.catalogue.implied import power, uniform
 from longtail.catalogue.method import COSINE, Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.data import Part
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat
-from longtail.models.heads import CosineClassifier, NearestClassMean
+from longtail.models.heads import CosineClassifier
 
 OWN = {"lr": 0.1, "weight_decay": 5e-4, "decay": "cosine", "batch_size": 128, "epochs": 10}
 """LIFT's recipe, for its adapters and its head alike; `rate` makes its learning rate 0.01."""
@@ -54,8 +54,6 @@ def begin_at_means(network: nn.Module, rows: Part) -> None:
     head: Any = network.head
     assert isinstance(head, CosineClassifier)
     training = network.training
-    means = NearestClassMean(head.in_features, head.out_features, features="l2n")
     network.to(rows.targets.device).eval()  # where the rows are
-    means.fit(row_features(network, rows), rows.targets)
+    head.weight.copy_(class_means(network, rows, "l2n"))
     network.train(training)
-    head.weight.copy_(means.means)
