@@ -19,6 +19,7 @@ from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.partial import cc, proden
+from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
@@ -106,6 +107,7 @@ CATALOG: dict[str, Builder] = {
     "tau-norm": lengths.tau_norm,
     "maxnorm": regularised.maxnorm,
     "los": regularised.los,
+    "ssp": rotation.ssp,
     "sam": sam.sam,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,
