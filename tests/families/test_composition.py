@@ -46,7 +46,7 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    "mwn", "lws", "maxnorm",
+    "mwn", "lws", "maxnorm", "bbn",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
@@ -56,15 +56,15 @@ SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixma
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
-    "mwn": SUPERVISED - WEIGHING - MIXING - PRETRAINED - {"sam"},
+    "mwn": SUPERVISED - WEIGHING - MIXING - PRETRAINED - {"sam", "bbn"},
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
     "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn", "random-encoder"},
     "darp": {"fixmatch"},
     "records": {"proden"},
-    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride"}),
+    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
-    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - {"mwn"}),
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - {"mwn", "bbn"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
     **dict.fromkeys(("lws", "tau-norm"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(
@@ -74,7 +74,8 @@ LEGAL = {
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "ldam", "cb-rs", "ssp", "fixmatch", "darp", "cc", "proden", "records", "simclr",
+    "ncm", "lws", "maxnorm", "los", "ldam", "cb-rs", "bbn", "ssp", "fixmatch", "darp", "cc", "proden", "records",
+    "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

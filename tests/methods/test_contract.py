@@ -175,7 +175,7 @@ def changed(knob: knobs.Declared) -> Any:
     if isinstance(knob.rule, knobs.Numbers):
         return (3, 2, 1)
     if isinstance(knob.default, Schedule):
-        return 2.0
+        return 0.5
     smaller = knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
     inside = not isinstance(knob.rule, knobs.Range) or (smaller != knob.default and knob.rule.contains(float(smaller)))
     return smaller if inside else knob.default + 1

@@ -24,7 +24,7 @@ from longtail.runs.train import Fit, train
 pytestmark = pytest.mark.slow  # it trains every method
 
 RECIPE = Recipe(epochs=2, batch_size=16, lr=0.1)
-OURS_ALONE = ("ride",)
+OURS_ALONE = ("bbn", "ride")
 """Methods that divide the layers of longtail's networks."""
 
 

@@ -36,7 +36,8 @@ class Batch(TypedDict):
     `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
     examples' rows in the training set, which address per-example state. `targets` exist where rows have labels:
     classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes, `turns` (B,) by which turn
-    each image was turned. `unlabeled` and `meta` are sub-batches with an `index` into their own rows.
+    each image was turned. `second` is a sub-batch of as many rows, drawn by another sampler; `unlabeled` and `meta` are
+    sub-batches with an `index` into their own rows.
     """
 
     inputs: Tensor | tuple[Tensor, ...]
@@ -45,6 +46,7 @@ class Batch(TypedDict):
     sample_weight: NotRequired[Tensor]
     mixing: NotRequired[Mixed]
     turns: NotRequired[Tensor]
+    second: NotRequired[Batch]
     unlabeled: NotRequired[Batch]
     meta: NotRequired[Batch]
 
@@ -54,7 +56,7 @@ class Drawn(TypedDict):
 
     `index` (B,) int64 are the rows, `numbers` the random numbers of each augmentation (tensors whose first dimension is
     B, or tuples of such), `mixing` those of mixed examples, `turns` those of turned images, `inputs` the rows' inputs
-    where these are not in the memory of the device. `unlabeled` and `meta` are those of the sub-batches.
+    where these are not in the memory of the device. `second`, `unlabeled` and `meta` are those of the sub-batches.
     """
 
     index: Tensor
@@ -62,6 +64,7 @@ class Drawn(TypedDict):
     mixing: NotRequired[tuple[Any, ...]]
     turns: NotRequired[Tensor]
     inputs: NotRequired[Tensor]
+    second: NotRequired[Drawn]
     unlabeled: NotRequired[Drawn]
     meta: NotRequired[Drawn]
 

@@ -16,7 +16,7 @@ from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
 from longtail.methods.decoupling import classifiers, lengths, regularised
 from longtail.methods.estimators import baselines as estimators
-from longtail.methods.experts import ride
+from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.partial import cc, proden
 from longtail.methods.pretrained import rotation
@@ -109,6 +109,7 @@ CATALOG: dict[str, Builder] = {
     "los": regularised.los,
     "ssp": rotation.ssp,
     "sam": sam.sam,
+    "bbn": bbn.bbn,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,
     "cc": cc.cc,
