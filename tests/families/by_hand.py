@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from fixmatch_darp import Refined
 from mwn import MetaWeightNet, balanced
@@ -20,6 +21,7 @@ from proden_records import Records
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.generators import derived
 from longtail.data.views.mixing import Mixing
 from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
@@ -30,6 +32,7 @@ from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLear
 from longtail.learners.mixing import Mixer
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
+from longtail.targets import Given
 from longtail.updates import SAM
 
 Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
@@ -142,25 +145,63 @@ def mixed(place: int | None, **remix: float) -> Hand:
     return each_stage(change)
 
 
-def ssp(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
-    first, *rest = base.stages(recipe)
+def from_the_body_of(make: Callable[[Recipe, TrainingSet], Built]) -> Hand:
+    def hand(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
+        first, *rest = base.stages(recipe)
 
-    def contrast(data: TrainingSet, previous: Learner | None) -> Built:
-        network = recipe.network(data.labeled, "projection", dim=128)
-        learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
-        return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            learner, rows, update = first.build(data, None)
+            with torch.no_grad():
+                for part in ("standardize", "body"):
+                    mine, theirs = (getattr(n, part).state_dict() for n in (learner.network, previous.network))
+                    for name, tensor in mine.items():
+                        tensor.copy_(theirs[name])
+            return Built(learner, rows, update)
 
-    def build(data: TrainingSet, previous: Learner | None) -> Built:
-        learner, rows, update = first.build(data, None)
-        with torch.no_grad():
-            for part in ("standardize", "body"):
-                mine, theirs = (getattr(n, part).state_dict() for n in (learner.network, previous.network))
-                for name, tensor in mine.items():
-                    tensor.copy_(theirs[name])
-        return Built(learner, rows, update)
+        encoder = Stage(
+            "encoder", "by hand", lambda data, previous: make(recipe, data), recipe.epochs, recipe.make_optimizer,
+            recipe.learning_rate,
+        )  # fmt: skip
+        return [encoder, replace(first, build=build), *rest]
 
-    encoder = Stage("encoder", "by hand", contrast, recipe.epochs, recipe.make_optimizer, recipe.learning_rate)
-    return [encoder, replace(first, build=build), *rest]
+    return hand
+
+
+def contrast(recipe: Recipe, data: TrainingSet) -> Built:
+    network = recipe.network(data.labeled, "projection", dim=128)
+    learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
+    return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
+
+
+class TurnedByHand:
+    """Batches of square images and their turns as labels."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rows, name)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def draws(self, progress: float, generator: torch.Generator) -> Any:
+        places = torch.rand(len(self.rows), generator=derived(generator, "turns"))
+        for drawn, place in zip(self.rows.draws(progress, generator), places.split(self.rows.batch_size), strict=True):
+            yield {**drawn, "place": place}
+
+    def batch_of(self, drawn: Any) -> Any:
+        images, turns = self.rows.inputs[drawn["index"]], drawn["place"].argsort() % 4
+        turned = [np.rot90(image.numpy(), int(k), (-2, -1)).copy() for image, k in zip(images, turns, strict=True)]
+        return {"inputs": torch.from_numpy(np.stack(turned)), "index": drawn["index"], "turns": turns}
+
+
+def rotate(recipe: Recipe, data: TrainingSet) -> Built:
+    network: Any = recipe.network(data.labeled)
+    network.head = torch.nn.Linear(network.head.in_features, 4)
+    learner = SupervisedLearner(network, losses.CrossEntropyLoss(), targets=Given("turns"))
+    rows: Any = TurnedByHand(data.labeled.drawn(recipe.batch_size))
+    return Built(learner, rows)
 
 
 def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int, **changes: float) -> Hand:
@@ -279,7 +320,8 @@ HAND: dict[str, Hand] = {
     "mixup": mixed(0),
     "manifold-mixup": mixed(None),
     "remix": mixed(0, kappa=3.0, tau=0.5),
-    "ssp": ssp,
+    "simclr-first": from_the_body_of(contrast),
+    "ssp": from_the_body_of(rotate),
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),

@@ -51,7 +51,7 @@ class Method:
         needs_val: whether the rule is fitted on a validation part.
         needs_truth: whether it learns from the true labels of all rows, as only methods shown for context may.
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
-        inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
+        inputs: what it learns from: "any", "images", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it accepts all.
         checks: further conditions, on the recipe and the training part together, such as a batch that is large enough;
             a correction adds its own to those of its base.

@@ -16,9 +16,10 @@ from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
 from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
-from longtail.methods.experts import ride
+from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.partial import cc, proden
+from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
@@ -115,7 +116,9 @@ CATALOG: dict[str, Builder] = {
     "mislas": mislas.mislas,
     "oltr": oltr.oltr,
     "tuned": tuned.tuned,
+    "ssp": rotation.ssp,
     "sam": sam.sam,
+    "bbn": bbn.bbn,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,
     "cc": cc.cc,

@@ -74,8 +74,9 @@ def build(
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" or "float16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), wide_resnet(depth=28, width=2, momentum=0.001),
-            tabular(numeric, categories, hidden, dropout); of all but wide_resnet branches=1 and narrow=1.0, for
-            experts with layers of their own; of those for images attention=False. All are plain JSON.
+            tabular(numeric, categories, hidden, dropout); and of all branches=1 and late=False, of all but wide_resnet
+            narrow=1.0, for experts and branches with layers of their own; of those for images attention=False. All are
+            plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.
