@@ -33,14 +33,19 @@ def plain(summary: Mapping[str, Any]) -> str:
 
 def sentences(summary: Mapping[str, Any]) -> list[str]:
     """Return what was chosen, on what, and how sure that is."""
-    row = summary["chosen"]
+    row, rows = summary["chosen"], summary["rows"]
     changed = f" with {_changes(row)}" if row["recipe_changes"] else ""
-    alike = sum(r["difference"] is not None and r["difference"]["high"] >= 0 for r in summary["rows"])
+    folds = f"in {summary['inner_folds']} inner folds, " if summary["inner_folds"] else ""
+    low, high = (100 * row["interval"][end] for end in ("low", "high"))
+    alike = sum(r["difference"] is not None and r["difference"]["high"] >= 0 for r in rows)
     lines = [
-        f"Chosen: {row['method']}{changed}, {summary['metric']} {100 * row['metric']:.2f} % on "
-        f"{summary['validation_rows']} validation rows, {summary['seeds']} seed(s); the test part was not used.",
-        f"{alike} other candidate(s) cannot be told apart from it. The best of several is flattered by its choice: "
-        "measure it on the test part.",
+        f"Chosen: {row['method']}{changed}, {summary['metric']} {100 * row['metric']:.2f} % "
+        f"[{low:.2f}, {high:.2f}] on {summary['validation_rows']} validation rows, {folds}{summary['seeds']} seed(s); "
+        "the test part was not used.",
+        f"The interval is wide enough for the best of {sum(r['metric'] is not None for r in rows)} (95 %); the number "
+        "itself is too high on average, since it was chosen for being the highest: measure it on the test part."
+        + ("" if summary["seeds"] > 1 else " One seed: the randomness of training is not in the interval."),
+        f"{alike} other candidate(s) cannot be distinguished from it.",
     ]
     if summary["missing"]:
         lines.append(f"{summary['missing']} run(s) are missing, so the choice is not final; run the same again.")

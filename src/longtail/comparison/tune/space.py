@@ -7,7 +7,7 @@ import math
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from longtail.catalogue.resolve import split_specs
@@ -49,6 +49,7 @@ class Candidate:
 
     spec: str
     changes: Mapping[str, Any]
+    setting: Setting = field(default_factory=dict, compare=False)
 
     @property
     def text(self) -> str:
@@ -86,7 +87,7 @@ class Space:
         knobs = ", ".join(f"{knob}={text}" for knob, text in values.items() if not knob.startswith(_PREFIX))
         changes = {k.removeprefix(_PREFIX): _literal(k, text) for k, text in values.items() if k.startswith(_PREFIX)}
         replace(recipe, **changes)  # checks every value
-        return Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes)
+        return Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes, setting)
 
 
 def space(spec: str, recipe: str = "") -> Space:

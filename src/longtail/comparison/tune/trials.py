@@ -16,29 +16,16 @@ from longtail.comparison.output_folder import stored_config, write_config
 from longtail.comparison.plan import Plan, Task
 from longtail.comparison.preparation import Prepared
 from longtail.comparison.tune.space import Candidate
-from longtail.data import Splits
+from longtail.data.split.folds import Folds
+from longtail.data.split.search import without_test_part
 from longtail.facts.files import remove_unfinished
 from longtail.methods import method
 from longtail.runs.run import Run
 
 
-def without_test_part(splits: Splits) -> Splits:
-    """Return data for a search: the validation part takes the place of the test part, which is no longer in them.
-
-    Raises:
-        ValueError: there is no validation part.
-    """
-    if splits.val is None:
-        raise ValueError(
-            "a search needs validation rows, got data without; add --val 0.2 (val=0.2), which takes them from the "
-            "training rows"
-        )
-    return replace(splits, test=splits.val, val=None, test_rows=None)
-
-
 @dataclass(frozen=True)
 class Trials(Plan):
-    """Candidates x seeds; `splits` are those of `without_test_part`."""
+    """Candidates x seeds; `splits` have the validation part in place of the test part, `folds` are training rows."""
 
     candidates: tuple[Candidate, ...] = ()
 
@@ -70,13 +57,13 @@ class Trials(Plan):
         return load_decisions(folders)
 
 
-def trials(prepared: Prepared, candidates: Sequence[Candidate]) -> Trials:
-    """Return the plan of a search; nothing is written.
+def trials(prepared: Prepared, candidates: Sequence[Candidate], inner: Folds | None = None) -> Trials:
+    """Return the plan of a search on the validation part, or on folds inside of the training rows; writes nothing.
 
     Raises:
         ValueError: no validation rows, or a candidate that needs these rows itself or cannot be trained on the data.
     """
-    splits = without_test_part(prepared.splits)
+    splits = replace(without_test_part(prepared.splits), val=None) if inner is None else inner.splits(0, 0)
     methods = tuple({one.spec: method(one.spec) for one in candidates}.values())
     for one in candidates:
         made, recipe = method(one.spec), replace(prepared.recipe, **one.changes)
@@ -85,7 +72,9 @@ def trials(prepared: Prepared, candidates: Sequence[Candidate]) -> Trials:
         reason = made.refuses(splits.train, splits.unlabeled) or made.refuses_recipe(recipe, splits.train)
         if reason is not None:
             raise ValueError(reason)
-    return Trials(**{**vars(prepared), "splits": splits, "methods": methods, "candidates": tuple(candidates)})
+    return Trials(
+        **{**vars(prepared), "splits": splits, "folds": inner, "methods": methods, "candidates": tuple(candidates)}
+    )
 
 
 def run_trials(plan: Trials, **run: Unpack[RunOptions]) -> list[float]:
