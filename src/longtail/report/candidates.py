@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from longtail.facts.files import write_text
+from longtail.report import sensitivity_plot
 from longtail.report.text_table import aligned, markdown_table
 
+PICTURE = "sensitivity.svg"
 _HEAD = ("method", "recipe", "validation", "to the chosen", "95 % interval")
 _SIDES = "<<>>>"
 
 
 def write(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write tune.json, tune.csv and tune.md."""
+    """Write tune.json, tune.csv, tune.md and, with matplotlib, sensitivity.svg."""
     write_text(folder / "tune.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(_lines(summary))
     write_text(folder / "tune.csv", stream.getvalue())
-    table = markdown_table(_lines(summary), _SIDES)
-    write_text(folder / "tune.md", "\n\n".join([table, *sentences(summary)]) + "\n")
+    parts = [markdown_table(_lines(summary), _SIDES), *sentences(summary)]
+    if (picture := sensitivity_plot.svg(summary)) is not None:
+        write_text(folder / PICTURE, picture)
+        parts.append(f"![metric against each knob]({PICTURE})")
+    write_text(folder / "tune.md", "\n\n".join(parts) + "\n")
 
 
 def plain(summary: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from longtail.report.printable import shown
@@ -48,7 +48,7 @@ def svg(summary: Summary) -> str | None:
         for panel in panels[::across]:
             panel.set_ylabel(f"{METRICS[summary['metric']]}, %\n({_where(summary)})")
         handles = {h.get_label(): h for panel in panels for h in panel.get_legend_handles_labels()[0]}
-        figure.legend(handles=list(handles.values()), loc="outside lower left", ncols=len(handles))
+        figure.legend(handles=list(handles.values()), loc="outside lower left", ncols=5 if across == ACROSS else 3)
 
     return draw(paint, 1.2 + 3.4 * max(across, 2), 1.2 + 2.9 * down)
 
@@ -62,15 +62,19 @@ def _draw_panel(
     axes: Any, knob: str, declared: Mapping[str, Any], rows: Sequence[Row], *, mean: bool, alone: bool
 ) -> None:
     """Draw the candidates at their values of one knob; `alone`: there is no other knob."""
-    places = _axis(axes, knob, declared)
+    name = f"{knob.removeprefix('recipe.')} of the recipe" if knob.startswith("recipe.") else knob
+    places, ordered = _axis(axes, shown(name), declared)
     x, y = [places(row["setting"][knob]) for row in rows], [100 * row["metric"] for row in rows]
-    if "values" in declared:  # else hardly two candidates have the same value
+    if "values" in declared and not alone:  # in an interval hardly two candidates have the same value
         at = sorted(set(x))
         values = [[b for a, b in zip(x, y, strict=True) if a == place] for place in at]
-        axes.plot(at, [max(v) for v in values], color=BLUE, label="" if alone else "best over the other knobs")
-        if mean and not alone:
+        line, dashed = ("-", "--") if ordered else ("none", "none")
+        marks = {} if ordered else {"marker": "_", "markersize": 24}
+        best = [max(v) for v in values]
+        axes.plot(at, best, linestyle=line, color=BLUE, label="best over the other knobs", **marks)
+        if mean:
             means = [sum(v) / len(v) for v in values]
-            axes.plot(at, means, color=GREY, linestyle="--", label="mean over the other knobs")
+            axes.plot(at, means, linestyle=dashed, color=GREY, label="mean over the other knobs", **marks)
     worse = [row["difference"] is not None and row["difference"]["high"] < 0 for row in rows]
     for hollow, label in ((False, "candidate"), (True, "worse than the chosen one beyond chance")):
         some = [i for i, is_worse in enumerate(worse) if is_worse is hollow]
@@ -83,29 +87,38 @@ def _draw_panel(
     axes.grid(axis="y")
 
 
-def _axis(axes: Any, knob: str, declared: Mapping[str, Any]) -> Any:
-    """Set up the horizontal axis of a knob; return the function from a value as written to its place."""
-    name = f"{knob.removeprefix('recipe.')} of the recipe" if knob.startswith("recipe.") else knob
-    values = declared.get("values")
-    numbers = [] if values is None else [_number(value) for value in values]
+def _axis(axes: Any, name: str, declared: Mapping[str, Any]) -> tuple[Callable[[str], float], bool]:
+    """Set up the axis of a knob; return the function from a value as written to its place, and if places are ordered.
+
+    Words have no order, so that nothing is drawn between them.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    values = declared.get("values", ())
+    numbers = [_number(value) for value in values]
     positive = [n for n in numbers if n > 0]
     wide = bool(positive) and max(positive) >= WIDE * min(positive)
-    if values is not None and (any(map(math.isnan, numbers)) or (wide and len(positive) < len(numbers))):
-        places = {value: float(i) for i, value in enumerate(values)}
-        long = max(map(len, values)) > 48 // len(values)
-        turned = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if long else {}
-        axes.set_xticks(list(places.values()), [shown(value, longest=24) for value in values], **turned)
-        axes.set_xlim(-0.4, len(values) - 0.6)
-        axes.set_xlabel(shown(name))
-        return places.__getitem__
-    log = wide if values is not None else declared["log"]
+    words = any(map(math.isnan, numbers))
+    if words or (wide and len(positive) < len(numbers)):
+        order = list(values) if words else sorted(values, key=float)
+        labels = [shown(value.strip("\"'"), longest=24) for value in order]
+        turned = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(order)), labels, **(turned if max(map(len, labels)) > 36 // len(order) else {}))
+        axes.set_xlim(-0.4, len(order) - 0.6)
+        axes.set_xlabel(name if words else f"{name}, evenly spaced")
+        return {value: float(i) for i, value in enumerate(order)}.__getitem__, not words
+    log = wide or declared.get("log", False)
     if log:
         axes.set_xscale("log")
-    if values is not None and len(values) <= MOST_TICKS:
+        narrow = not values and declared["high"] < 100 * declared["low"]
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=6))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    if values and len(values) <= MOST_TICKS:
         axes.set_xticks(numbers, [shown(value, longest=12) for value in values])
         axes.minorticks_off()
-    axes.set_xlabel(f"{shown(name)}, logarithmic" if log else shown(name))
-    return float
+    axes.set_xlabel(f"{name}, logarithmic" if log else name)
+    return float, True
 
 
 def _number(text: str) -> float:

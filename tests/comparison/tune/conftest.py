@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def no_sensitivity_plot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longtail.report.sensitivity_plot.svg", lambda summary: None)
+@pytest.fixture(autouse=True, scope="module")
+def no_sensitivity_plot() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("longtail.report.sensitivity_plot.svg", lambda summary: None)
+        yield

@@ -93,7 +93,7 @@ class Space:
 def space(spec: str, recipe: str = "") -> Space:
     """Read a space, such as `absgd(lam=[1, 2, 5], gamma=log(0.1, 10))` and `weight_decay=[1e-4, 5e-4]`.
 
-    Every listed value and both ends of every interval are checked.
+    Every listed value, both ends of every interval and a number inside are checked.
 
     Args:
         spec: a method in which `[a, b]` lists values and `uniform(a, b)` or `log(a, b)` is an interval.
@@ -160,7 +160,10 @@ def _values(knob: str, text: str) -> Values:
 
 
 def _texts(values: Values) -> tuple[str, ...]:
-    return (repr(values.low), repr(values.high)) if isinstance(values, Interval) else values
+    """Return the listed values; of an interval the ends and a number between, which a knob of integers refuses."""
+    if not isinstance(values, Interval):
+        return values
+    return tuple(map(repr, (values.low, values.low + (values.high - values.low) / math.pi, values.high)))
 
 
 def _literal(knob: str, text: str) -> Any:
