@@ -106,12 +106,7 @@ def space(spec: str, recipe: str = "") -> Space:
     if match is None:
         raise ValueError(f'method must be "name(knob=[a, b])", got {quoted(spec)}; as in "absgd(lam=[1, 2, 5])"')
     name, body = match.groups()
-    known = ", ".join(RANGES)
-    values = _assignments(body or "", "")
-    for knob, given in _assignments(recipe, _PREFIX).items():
-        if knob.removeprefix(_PREFIX) not in RANGES:
-            raise ValueError(f"recipe must change one of {known}, got {quoted(_shown(knob))}; choose one of these")
-        values[knob] = given
+    values = {**_assignments(body or "", ""), **_recipe_values(recipe)}
     varied = {knob: v for knob, v in values.items() if isinstance(v, Interval) or len(v) > 1}
     fixed = {knob: v[0] for knob, v in values.items() if knob not in varied and not isinstance(v, Interval)}
     made = Space(name, fixed, varied)
@@ -126,6 +121,30 @@ def space(spec: str, recipe: str = "") -> Space:
             '"absgd(lam=[1, 2, 5])", or one of the recipe, as in recipe="weight_decay=[1e-4, 5e-4]"'
         )
     return made
+
+
+def recipe_changes(text: str) -> dict[str, Any]:
+    """Read changes of the recipe, one value each, such as "lr=0.1, weight_decay=1e-4".
+
+    Raises:
+        ValueError: another name than that of a number of the recipe, no number, or several.
+    """
+    changes = {}
+    for knob, values in _recipe_values(text).items():
+        if isinstance(values, Interval) or len(values) > 1:
+            raise ValueError(f"{_shown(knob)} must be one number, got several; longtail tune --vary searches several")
+        changes[_shown(knob)] = _literal(knob, values[0])
+    return changes
+
+
+def _recipe_values(text: str) -> dict[str, Values]:
+    values = _assignments(text, _PREFIX)
+    for knob in values:
+        if _shown(knob) not in RANGES:
+            raise ValueError(
+                f"recipe must change one of {', '.join(RANGES)}, got {quoted(_shown(knob))}; choose one of these"
+            )
+    return values
 
 
 def _assignments(text: str, prefix: str) -> dict[str, Values]:

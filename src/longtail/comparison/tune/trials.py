@@ -30,6 +30,11 @@ class Trials(Plan):
     candidates: tuple[Candidate, ...] = ()
 
     @property
+    def reference(self) -> str:
+        """A method of the search: none is compared with another one."""
+        return self.candidates[0].spec
+
+    @property
     def tasks(self) -> list[Task]:
         """All runs, seed by seed."""
         return [self.task_of(one, seed) for seed in self.seeds for one in self.candidates]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from longtail.comparison.execute import RunOptions, TaskResult, check_limits
-from longtail.comparison.output_folder import make_output_folder
+from longtail.comparison.output_folder import make_output_folder, stored_config
 from longtail.comparison.preparation import Prepared, prepare
-from longtail.comparison.tune.search import at_random, coordinate, grid
+from longtail.comparison.tune.search import Evaluate, at_random, coordinate, grid
 from longtail.comparison.tune.space import Candidate, Setting, Space, space
 from longtail.comparison.tune.summary import summarise
 from longtail.comparison.tune.trials import Trials, run_trials, trials
@@ -40,6 +40,11 @@ class Tuned:
     def recipe(self) -> dict[str, Any]:
         """What the chosen candidate changes in the recipe."""
         return dict(self.summary["chosen"]["recipe_changes"])
+
+    @property
+    def ok(self) -> bool:
+        """Whether no run failed."""
+        return not self.summary["failed"]
 
     def __repr__(self) -> str:
         return report.plain(self.summary)
@@ -148,6 +153,36 @@ def tune_prepared(
     return Tuned(summary, prepared.out)
 
 
+def plan_search(
+    prepared: Prepared, searched: Space, search: str, count: int, inner: Folds | None = None
+) -> tuple[Trials, int]:
+    """Return the runs of a search, and how many candidates it has at most; trains nothing.
+
+    Those of a coordinate search are the candidates of its first pass, at the first values.
+
+    Raises:
+        ValueError: a candidate that cannot be trained on the data, or a folder that holds something else.
+    """
+    asked: dict[str, Candidate] = {}
+
+    def evaluate(settings: Sequence[Setting]) -> list[float]:
+        asked.update({one.text: one for one in (searched.candidate(s, prepared.recipe) for s in settings)})
+        return [0.0] * len(settings)
+
+    _explore(searched, search, count, evaluate)
+    plan = trials(prepared, tuple(asked.values()), inner)
+    stored_config(plan.out, plan.config(), [task.folder for task in plan.tasks])
+    return plan, (2 * len(asked) - 1 if search == "coordinate" else len(asked))
+
+
+def _explore(searched: Space, search: str, count: int, evaluate: Evaluate) -> None:
+    """Ask for the metric of every setting of a search."""
+    if search == "coordinate":
+        coordinate(searched, evaluate)
+    else:
+        evaluate(grid(searched) if search == "grid" else at_random(searched, count))
+
+
 def _search(
     prepared: Prepared, searched: Space, search: str, count: int, inner: Folds | None, run: RunOptions
 ) -> tuple[Trials, dict[str, str]]:
@@ -174,7 +209,6 @@ def _search(
         return [plan.metric_of(one) for one in made]
 
     if search == "coordinate":
-        coordinate(searched, evaluate)
-    else:
-        evaluate(grid(searched) if search == "grid" else at_random(searched, count))
+        plan_search(prepared, searched, search, count, inner)  # refuses candidates of later rounds now
+    _explore(searched, search, count, evaluate)
     return trials(prepared, tuple(asked.values()), inner), errors
