@@ -21,7 +21,7 @@ from longtail.data import TrainingSet
 from longtail.engine import Built, Stage, Training
 from longtail.facts import knobs
 from longtail.methods import method
-from longtail.methods.registry import CATALOG, ESTIMATORS
+from longtail.methods.registry import CATALOG, ESTIMATORS, SEARCHES
 
 ALL = {**CATALOG, **TOYS}
 RECIPE = replace(toys.RECIPE, batch_size=12)
@@ -30,7 +30,7 @@ RULES = {
     key: knob.rule
     for key, builder in ALL.items()
     for knob in knobs.declared(builder).values()
-    if isinstance(knob.rule, BaseMethod)
+    if isinstance(knob.rule, BaseMethod) and key not in SEARCHES
 }
 """Correction -> what it asks of its base."""
 
@@ -52,13 +52,13 @@ BALANCED = {
 """Re-balanced by weights, draws, offsets or a meta set."""
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle"}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle", *SEARCHES}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - {"ssp"}),
     "abadam": SUPERVISED - WEIGHING - {"ssp", "maxnorm", "los"},
     "mwn": SUPERVISED - WEIGHING - MIXING - {"ssp", "sam"},
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - {"ssp"},
-    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - {"sam", "mwn", "random-encoder"},
+    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - {"sam", "mwn", "random-encoder"},
     "darp": {"fixmatch"},
     "records": {"proden"},
     "ssp": SUPERVISED - {"ssp", "ride"},

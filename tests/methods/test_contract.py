@@ -177,7 +177,7 @@ def changed(knob: knobs.Declared) -> Any:
     if isinstance(knob.rule, knobs.Choice):
         return next(word for word in knob.rule.words if word != knob.default)
     if isinstance(knob.rule, knobs.Numbers):
-        return (3, 2, 1)
+        return (3, 2, 1) if knob.rule.each.contains(3.0) else (0.3, 0.2, 0.1)
     if isinstance(knob.default, Schedule):
         return 2.0
     smaller = knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
 from longtail.catalogue.references import Reference
-from longtail.catalogue.tasks import SUPERVISED, TASKS, unmet_needs
+from longtail.catalogue.search import Search
+from longtail.catalogue.slots import ALREADY, COSINE, SLOTS
+from longtail.catalogue.tasks import PARTIAL, SUPERVISED, TASKS, unmet_needs
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
+from longtail.engine.recipe import USUAL
 from longtail.facts.learner import Learner
 from longtail.facts.types import Draw
 from longtail.learners import SupervisedLearner
@@ -30,24 +33,10 @@ Misfit = Callable[[Part], str | None]
 Check = Callable[[Recipe, Part], str | None]
 """Recipe and labelled rows -> why they do not go together with a method, with the way out, or None."""
 
+__all__ = ["ALREADY", "COSINE", "SELF", "SLOTS", "Method", "one_stage"]
+
 SELF = "<self>"
 """Placeholder in a stage's text for name and knobs of its method, filled in when the method is named."""
-ALREADY = {
-    "weights": "which weighs its examples already",
-    "update": "which takes steps of its own kind already",
-    "criterion": "which has a criterion of its own already",
-    "optimizer": "which has an optimiser of its own already",
-    "targets": "which estimates its targets already",
-    "start": "which starts from the network of another training already",
-    "classifier": "which trains its classifier a second time already",
-    "linear head": "which changes its linear classifier already",
-    "shares": "which re-balances its classes already",
-    "mixing": "which mixes its examples already",
-}
-"""Slot -> what messages say of a method that has filled it."""
-SLOTS = frozenset(ALREADY)
-COSINE = SLOTS - {"linear head"}
-"""The slots of a method whose classifier has directions alone: no lengths and no bias."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +64,7 @@ class Method:
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
+        search: how it chooses, on validation rows, what is trained in place of `stages`; None for nearly all.
         example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
     """
@@ -95,6 +85,7 @@ class Method:
     own: Mapping[str, Any] = field(default_factory=dict)
     twin: str | None = None
     trains: str = "a network"
+    search: Search | None = None
     example: Example = None
     key: str = ""
     spec: str = ""
@@ -113,13 +104,15 @@ class Method:
 
         def stages(recipe: Recipe) -> Sequence[Stage]:
             steps = recipe.steps if self.slots else None  # a method without slots makes no optimiser steps
-            own = (stage.with_steps(steps) for stage in self.stages(recipe))
+            own = (stage.with_steps(steps).augmented(recipe.augmentation) for stage in self.stages(recipe))
             return [replace(stage, spec=stage.spec.replace(SELF, text or spec)) for stage in own]
 
         return replace(self, key=key, spec=spec, stages=stages)
 
     def refuses_slots(self, *slots: str) -> str | None:
         """Return why a correction cannot fill these slots, or None where it can."""
+        if self.search is not None:
+            return "which searches for its own training; tune the corrected method"
         if self.posthoc is not None:
             return "which only corrects the scores of another training"
         if not self.slots:
@@ -156,11 +149,20 @@ class Method:
             ValueError: the recipe's network cannot take these rows, whatever the method.
         """
         recipe = self.under(recipe)
+        if recipe.augmentation != USUAL and (why := self._cannot_augment()) is not None:
+            return (
+                f"augmentation must be {USUAL} for method {self.spec!r}, {why}, got {recipe.augmentation}; leave it out"
+            )
         if (why := self._lacks(recipe, rows)) is not None:
             return f"method {self.spec!r} needs a network {why}"
         recipe = replace(recipe, model_args={**recipe.model_args, **self.body_args})
         why = next((why for check in self.checks if (why := check(recipe, rows)) is not None), None)
         return None if why is None else f"method {self.spec!r}: {why}"
+
+    def _cannot_augment(self) -> str | None:
+        if not self.slots:
+            return "which makes no steps"
+        return None if self.task in (SUPERVISED, PARTIAL) else f"which is {self.task} and has views of its own"
 
     def _lacks(self, recipe: Recipe, rows: Part) -> str | None:
         """Return which network it needs in place of the recipe's; None where that takes `body_args`."""

@@ -23,6 +23,9 @@ def compare(
     baseline: Annotated[
         str | None, typer.Option(help="The method that others are compared with. Default: that of the folder, else ce.")
     ] = None,
+    tune: Annotated[
+        int | None, typer.Option(help="Tune every method by so many trainings each, on the validation part (--val).")
+    ] = None,
     folds: o.Folds = None,
     task: o.Task = None,
     *,
@@ -51,6 +54,7 @@ def compare(
         from longtail.cli import comparison_output, plan_output, progress
         from longtail.comparison import compare_prepared, prepare
         from longtail.comparison.execute import check_limits
+        from longtail.comparison.tuned_rows import tune_every_method
         from longtail.facts.messages import visible
 
         limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
@@ -59,10 +63,15 @@ def compare(
             "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
             "device": o.device(device), "task": task, **data_options(reading), **recipe_options(training),
         }  # fmt: skip
+
+        def prepared_comparison() -> Any:
+            made = prepare(data, **options)
+            return made if tune is None else tune_every_method(made, tune)
+
         if dry_run:
-            return plan_output.show_estimate(prepare(data, **options), jobs, evaluations, json)
+            return plan_output.show_estimate(prepared_comparison(), jobs, evaluations, json)
         with progress.comparison_callbacks("comparing") as callbacks:
-            prepared = prepare(data, **options)
+            prepared = prepared_comparison()
             result = compare_prepared(prepared, **limits, **callbacks)
     if json:
         print_json(result.summary)

@@ -59,7 +59,7 @@ def data_words(data: str, reading: Mapping[str, Any]) -> str:
 
 def training_words(training: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
     """The training options as words for a shell, with further changes of the recipe's numbers."""
-    from longtail.comparison.tune.space import recipe_changes
+    from longtail.methods.tuning.space import recipe_changes
 
     numbers = {**recipe_changes(training["numbers"] or ""), **changes}
     text = ", ".join(f"{name}={value!r}" for name, value in numbers.items())
@@ -125,7 +125,7 @@ def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:
     kind = o.recipe_kind(training["recipe"])
     options = {name: value for name, value in training.items() if name not in ("recipe", "numbers")}
     if training["numbers"]:
-        from longtail.comparison.tune.space import recipe_changes
+        from longtail.methods.tuning.space import recipe_changes
 
         numbers = recipe_changes(training["numbers"])
         if "epochs" in numbers and options["epochs"] is not None:

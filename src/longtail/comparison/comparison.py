@@ -15,6 +15,7 @@ from longtail.comparison.output_folder import make_output_folder, write_config
 from longtail.comparison.plan import plan
 from longtail.comparison.preparation import Prepared, prepare
 from longtail.comparison.result import summarise
+from longtail.comparison.tuned_rows import tune_every_method
 from longtail.engine.lock import exclusive
 from longtail.facts.files import remove_unfinished
 from longtail.models import Factory
@@ -70,6 +71,7 @@ def compare(
     task: str | None = None,
     baseline: str | Method | None = None,
     network: Factory | None = None,
+    tune: int | None = None,
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
@@ -96,6 +98,8 @@ def compare(
         baseline: the reference, a method of the task such as "trees". None is that of the folder `out`, else the task's
             (ce where every row has a label).
         network: makes networks of your own for all methods, in place of `model`; see `runs.train.Fit`.
+        tune: every method, the reference too, is the best of so many trainings with different knobs, weight decay and
+            learning rate, by the validation part (the method `tuned`); None compares them as they are.
         jobs: number of worker processes (None: one per core), of which each may train several small runs side by side;
             on a GPU of runs at once at most, all in this process (None: as many as make it faster).
         budget: seconds after which no further run begins.
@@ -123,6 +127,8 @@ def compare(
         network=network,
         **options,
     )
+    if tune is not None:
+        prepared = tune_every_method(prepared, tune)
     run = RunOptions(
         jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
     )

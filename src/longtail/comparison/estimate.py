@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from longtail.catalogue.method import Method
 from longtail.comparison import execute
 from longtail.comparison.audit import find_damaged
 from longtail.comparison.costs import Cost, ShortRun, data_bytes, is_estimator, measure, peak_memory
@@ -15,6 +16,7 @@ from longtail.comparison.preparation import Prepared
 from longtail.data import Examples
 from longtail.engine.admission import MOST
 from longtail.facts import subprocesses
+from longtail.methods import method
 from longtail.report import recall_plot
 from longtail.runs.cross_validation import fold_folder
 
@@ -52,12 +54,12 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     remaining = {task: _remaining_trainings(task, prepared) for task in tasks}
     trains = {task: trainer[task.spec] == task.spec for task in tasks}
     seconds = {
-        task: remaining[task] * (_length(task, planned) * costs[task.spec].training * trains[task]
-                                 + costs[task.spec].rest + folding)
+        task: remaining[task] * most_trainings(planned, task.spec)
+        * (_length(task, planned) * costs[task.spec].training * trains[task] + costs[task.spec].rest + folding)
         for task in tasks
     }  # fmt: skip
     running = sum(_makespan([seconds[task] for task in wave], workers) for wave in waves)
-    trainings = sum(remaining[task] for task in tasks if trains[task])
+    trainings = sum(remaining[task] * most_trainings(planned, task.spec) for task in tasks if trains[task])
     memory = max(c.memory for c in costs.values())
     if workers > 1:
         memory = peak_memory() + workers * (memory + data_bytes(prepared.splits))
@@ -90,6 +92,20 @@ def _length(task: Task, planned: Plan) -> float:
     return task.under(planned.recipe).epochs / planned.recipe.epochs
 
 
+def most_trainings(planned: Plan, spec: str) -> int:
+    """Return how many trainings a method makes in place of one: 1, or those of its search."""
+    search = planned.method(spec).search
+    return 1 if search is None else search.most(planned.recipe, planned.splits.train)
+
+
+def first_candidate(planned: Plan, spec: str) -> Method:
+    """Return the method whose training is measured: itself, or the first that its search trains."""
+    search = planned.method(spec).search
+    if search is None:
+        return planned.method(spec)
+    return method(next(search.rounds(planned.recipe, planned.splits.train))[0].spec)
+
+
 def _remaining_trainings(task: Task, prepared: Prepared) -> int:
     """Return the number of trainings that a run has to do: one, or one per unfinished fold."""
     if prepared.folds is None:
@@ -108,7 +124,7 @@ def _measure_costs(
     def shortened(specs: Iterable[str], epochs: int, *, alone: bool = False) -> list[ShortRun]:
         shared = (planned.splits, planned.recipe, planned.device, epochs, evaluations)
         folds = 0 if planned.folds is None else planned.folds.k
-        return [ShortRun.of(planned.method(spec), *shared, folds=folds, alone=alone) for spec in specs]
+        return [ShortRun.of(first_candidate(planned, spec), *shared, folds=folds, alone=alone) for spec in specs]
 
     # the common training: a network, if there is one
     common = next((m.spec for m in planned.methods if not is_estimator(m)), planned.reference)

@@ -18,6 +18,7 @@ from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining,
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task, corrects_plain
 from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
+from longtail.comparison.tuned_rows import searched, verdict_on_tuned
 from longtail.facts.groups import groups
 from longtail.runs.outputs import group_counts
 from longtail.runs.run import Run
@@ -109,6 +110,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "std": {name: std(values) for name, values in table.items()},
         "varies": varies_by_seed(runs),
         **probe_statistics(runs),
+        **({} if (found := searched(runs)) is None else {"search": found}),
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
@@ -133,7 +135,7 @@ def _add_differences(
     finished: Mapping[str, Mapping[int, Task]],
 ) -> None:
     """Add the paired differences to the rows, and the verdicts to the summary."""
-    summary["verdict"] = summary["twins"] = summary["retraining"] = None
+    summary["verdict"] = summary["twins"] = summary["retraining"] = summary["tuned"] = None
     # under another recipe a difference would be the recipe's as much as the method's
     alike = {row["method"]: finished[row["method"]] for row in rows if row["comparable"] and row["role"] != CONTEXT}
     # where runs failed, a method may share no seed with the reference
@@ -169,13 +171,13 @@ def _add_differences(
         return corrects_plain(plan.method(spec), plan.task)
 
     posthoc = [row["method"] for row in rows if corrects(row["method"]) and row["method"] in predictions]
+    test: dict[str, Any] = {"metric": plan.metric, "num_classes": size, "sample_weight": weight}
     plain = next((spec for spec in (TASKS[plan.task].reference, plan.reference) if spec in predictions), "")
+    summary["tuned"] = verdict_on_tuned(rows, predictions, targets, (plain, plan.reference), **test)
     if plain in posthoc:
         return
     comparable = {spec: predictions[spec] for spec in _sharing_a_seed(predictions, [plain, *posthoc])}
-    second = verdict_on_retraining(
-        comparable, targets, plain=plain, posthoc=posthoc, metric=plan.metric, num_classes=size, sample_weight=weight
-    )
+    second = verdict_on_retraining(comparable, targets, plain=plain, posthoc=posthoc, **test)
     if second is not None:
         summary["retraining"] = {"sentence": second[1].sentence, "winners": list(second[1].winners)}
 

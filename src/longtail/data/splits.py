@@ -99,6 +99,19 @@ class Splits:
             self.unlabeled.update_hash(digest)
         return digest.hexdigest()
 
+    def without_test(self) -> Splits:
+        """Return data for a search: the validation part takes the place of the test part, which is no longer in them.
+
+        Raises:
+            ValueError: there is no validation part.
+        """
+        if self.val is None:
+            raise ValueError(
+                "a search needs validation rows, got data without; add --val 0.2 (val=0.2), which takes them from the "
+                "training rows"
+            )
+        return replace(self, test=self.val, val=None, test_rows=None)
+
     def checked(self) -> Splits:
         """Check everything that training needs, and return the splits with notes on what cannot be measured.
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from longtail import models
 from longtail.data import Part
 from longtail.engine.precision import PRECISIONS
+from longtail.engine.shapes_only import WithoutValues
 from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
@@ -26,6 +25,8 @@ from longtail.models.own import OWN
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
 CHECKED = 2  # rows that a network of the user's is checked on
+USUAL, STRONG = "usual", "strong"
+"""Augmentation: what supervised training does to rows of this kind, or the view "strong" (`data.views.policies`)."""
 MOST_EPOCHS = 1_000_000
 """Upper limit of epochs; a larger number is taken for a typing error."""
 
@@ -67,6 +68,8 @@ class Recipe:
         deterministic: on a GPU, the same bytes from the same command (`engine.determinism`), which costs time; on a
             CPU they are the same anyway.
         steps: optimiser steps of an epoch, for every method alike; None means a pass over the rows that it trains on.
+        augmentation: of training rows: "usual", or "strong": RandAugment and cutout after crop and flip for images,
+            masked columns for tables, noise for features.
         probe: the classifier on frozen features by which self-supervised methods are compared, one of
             `learners.probes.PROBES`.
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
@@ -92,6 +95,7 @@ class Recipe:
     capture: bool = True
     deterministic: bool = False
     steps: int | None = None
+    augmentation: str = USUAL
     probe: str = DEFAULT_PROBE
     kind: str = "common"
     own: models.OwnNetwork | None = None
@@ -105,6 +109,7 @@ class Recipe:
             ("lr_per", ("epoch", "step")),
             ("precision", PRECISIONS),
             ("kind", ("common", "own")),
+            ("augmentation", (USUAL, STRONG)),
             ("model", ("auto", *models.BUILDERS)),
             ("probe", tuple(PROBES)),
         ):
@@ -197,12 +202,13 @@ class Recipe:
     def sketch(self, data: Part) -> nn.Module:
         """Return the network with shapes only: no memory, no random numbers."""
         builder = self.builder(data)  # outside of the device: it may read a row
-        with torch.device("meta"), _WithoutValues():
+        with torch.device("meta"), WithoutValues():
             return build(builder)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""
         default = {"steps": None, "probe": DEFAULT_PROBE, "own": None, "capture": True, "deterministic": False}
+        default["augmentation"] = USUAL
         values = asdict(replace(self, own=None))
         fields = {name: value for name, value in values.items() if name not in default or value != default[name]}
         return fields if self.own is None else {**fields, "network": self.own.identity()}
@@ -239,12 +245,3 @@ def build(builder: dict[str, Any], factory: models.Factory | None = None) -> nn.
         network = models.build_own(factory, **{k: v for k, v in arguments.items() if k not in ("factory", "structure")})
     network.builder = builder  # type: ignore[assignment]
     return network
-
-
-class _WithoutValues(TorchFunctionMode):
-    """Leaves out normal_, which on the meta device imports torch's compiler: 1.5 seconds."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return args[0] if func is torch.Tensor.normal_ else func(*args, **(kwargs or {}))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from longtail.data import TrainingSet, together
+from longtail.data.rows import BatchedRows
 from longtail.data.together import Together
 from longtail.engine.gradient_scaler import GradientScaler
 from longtail.facts.learner import Learner
@@ -70,6 +71,26 @@ class Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             built = self.build(data, previous)
             return built._replace(data=_of_steps(built.data, steps))
+
+        return replace(self, build=build)
+
+    def augmented(self, augmentation: str) -> Stage:
+        """Return the same stage with all rows in this view, "strong"; "usual" leaves them as they are.
+
+        Raises:
+            ValueError: when the stage is built: its rows have views of their own.
+        """
+        if augmentation == "usual":
+            return self
+
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            built = self.build(data, previous)
+            rows: Any = built.data
+            if not isinstance(rows, BatchedRows) or rows.views:
+                raise ValueError(
+                    f"augmentation must be usual for rows with views of their own, got {augmentation}; leave it out"
+                )
+            return built._replace(data=rows.strengthened(torch.ones(len(rows), dtype=torch.bool)))
 
         return replace(self, build=build)
 

@@ -85,17 +85,19 @@ class Choice:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Several numbers, one per class, each in `each`; None is valid where it is the default."""
+    """Several numbers, each in `each`; None is valid where it is the default."""
 
     each: Range
+    what: str = "one per class"
+    example: str = "(0.7, 0.2, 0.1)"
 
     def __str__(self) -> str:
-        return f"numbers {self.each}, one per class"
+        return f"numbers {self.each}, {self.what}"
 
     def check(self, name: str, value: Any) -> None:
         """Raise ValueError or TypeError, naming the knob, where the value breaks the rule."""
         if not isinstance(value, tuple | list) or not value:
-            raise TypeError(f"{name} must be {self}, got {quoted(value)}; write {name}=(0.7, 0.2, 0.1)")
+            raise TypeError(f"{name} must be {self}, got {quoted(value)}; write {name}={self.example}")
         for number in value:
             self.each.check(name, number)
 

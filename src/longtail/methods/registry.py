@@ -36,11 +36,13 @@ from longtail.methods.supervised import (
     smoothing,
 )
 from longtail.methods.supervised import vector_scaling as scaling
+from longtail.methods.tuning import tuned
 
 log = logging.getLogger(__name__)
 
 CATALOG: dict[str, Builder] = {
     "ce": plain.ce,
+    "ce-tuned": tuned.ce_tuned,
     "oracle": plain.oracle,
     "sigmoid-ce": plain.sigmoid_ce,
     "focal": plain.focal,
@@ -106,6 +108,7 @@ CATALOG: dict[str, Builder] = {
     "tau-norm": lengths.tau_norm,
     "maxnorm": regularised.maxnorm,
     "los": regularised.los,
+    "tuned": tuned.tuned,
     "sam": sam.sam,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,
@@ -134,10 +137,12 @@ ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw"
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
 CONTEXT = ("oracle", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
+SEARCHES = ("ce-tuned", "tuned")
+"""Methods that are several trainings each."""
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
-        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT)),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
         "estimators": ESTIMATORS,
     },
     extended=("quick", "all"),

@@ -14,6 +14,7 @@ from longtail.report.no_verdict import no_verdict
 from longtail.report.printable import shown
 from longtail.report.probes import SIDES, about_probes, probe_lines
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
+from longtail.report.searches import about_searches
 from longtail.report.text_table import aligned, markdown_table
 from longtail.report.training_examples import counts_known, stages, training_examples
 
@@ -105,6 +106,7 @@ def about(summary: Summary) -> list[str]:
     constant = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
     if constant:
         lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")
+    lines += about_searches(summary)
     lines += about_probes(summary)
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
@@ -141,7 +143,7 @@ def verdict_lines(summary: Summary) -> list[str]:
     """The verdict, what beats its twin, whether retraining was needed, and what the leader gains and costs."""
     if summary["verdict"] is None:
         return [no_verdict(summary)]
-    said = [summary[name] for name in ("verdict", "twins", "retraining") if summary.get(name) is not None]
+    said = [summary[name] for name in ("verdict", "twins", "retraining", "tuned") if summary.get(name) is not None]
     lines = [visible(one["sentence"]) for one in said]
     gain = gain_line(summary)
     return [*lines, gain] if gain else lines

@@ -24,6 +24,7 @@ from longtail.models import Factory
 from longtail.runs import manifest, sources
 from longtail.runs.outputs import configuration, described, write_result
 from longtail.runs.run import Run, opened
+from longtail.runs.search import searched_in
 from longtail.runs.train import Fit
 
 SMALL = 4_000_000
@@ -135,6 +136,7 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         folds=len(runs),
         link=runs[0].result["link"],
         predicted=manifest.write_predictions(folder, arrays),
+        **searched_in([r.result["search"] for r in runs if "search" in r.result]),
     )  # fmt: skip
     return Run(folder, config, result)
 

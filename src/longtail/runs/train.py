@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from longtail.catalogue.method import Method
-from longtail.catalogue.tasks import SELF_SUPERVISED
-from longtail.data import Splits, TrainingSet, load
-from longtail.data.true_labels import with_true_labels
-from longtail.engine import Recipe, Training, malloc
-from longtail.engine.default_recipe import default_recipe, usual_threads
-from longtail.engine.determinism import deterministic
-from longtail.engine.due_step import Events, next_record
-from longtail.facts.learner import Learner
+from longtail.data import Splits, load
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
-from longtail.metrics import evaluate
-from longtail.models import Factory
-from longtail.models.conv_bn_fusion import merged_batch_norms
 from longtail.models.own import check_factory
-from longtail.runs import manifest
-from longtail.runs.journal import Journal
-from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
-from longtail.runs.predictor import EVALUATED
-from longtail.runs.probe_arrays import probe_arrays
-from longtail.runs.run import Run, opened, owner
+from longtail.runs.fit import Fit
+from longtail.runs.run import Run
+
+__all__ = ["Fit", "OnEpoch", "fit", "train"]
 
 OnEpoch = Callable[[Record], None]
 
@@ -79,172 +62,3 @@ def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, *
         check_factory(options["network"])
     training = {name: options.pop(name) for name in signature(Fit).parameters if name in options}
     return Fit(resolved, load(data, labels, **options), seed=seed, **training)
-
-
-class Fit(Iterator[Record]):
-    """One training, epoch by epoch, with or without a folder.
-
-    Args:
-        method: a method or its spec string.
-        splits: the data, as `data.load` returns them.
-        seed: of initialisation and order.
-        recipe: how to train; by default the one that fits the data.
-        network: makes networks of your own in place of the recipe's, called as network(num_classes=C) for every stage
-            of training, and with input_shape=... where it has that parameter; each ends in an `nn.Linear`, which
-            methods exchange for the head they need.
-        folder: of the run; None writes nothing.
-        store: folder for finished stages, shared between the runs of a comparison.
-        device: where to train.
-        threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
-            resume, since another number gives other last bits.
-        evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
-    """
-
-    def __init__(
-        self,
-        method: str | Method,
-        splits: Splits,
-        *,
-        seed: int = 0,
-        recipe: Recipe | None = None,
-        network: Factory | None = None,
-        folder: str | Path | None = None,
-        store: Path | None = None,
-        device: str = "cpu",
-        threads: int | None = None,
-        evaluations: int = 1,
-    ) -> None:
-        self.method = resolve(method)
-        if self.method.needs_val and splits.val is None:
-            raise ValueError(f"method {self.method.key!r} needs a validation part, got none; load data with val=0.2")
-        if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
-            raise ValueError(reason)
-        self.seed = seed
-        if network is not None:
-            recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
-        self.recipe = self.method.under(recipe or default_recipe(splits))
-        if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
-            raise ValueError(reason)
-        self.splits = splits
-        self._trained_on = with_true_labels(splits) if self.method.needs_truth else splits
-        self.folder = None if folder is None else Path(folder)
-        self.device = device
-        self.config = configuration(
-            self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe)
-        )
-        self._store = store if store is not None or self.folder is None else self.folder / "stages"
-        self._evaluations = evaluations
-        self._run: Run | None = None
-        self._training: Training | None = None
-        self._journal: Journal | None = None
-        self.events = self._run_epochs()
-
-    def __next__(self) -> Record:
-        return next_record(self.events)
-
-    @property
-    def learner(self) -> Learner:
-        """The learner, as far as it has been trained."""
-        if self._training is None:
-            raise RuntimeError("no epoch has run in this process; iterate over the training, or use .run.predictor")
-        return self._training.learner
-
-    @property
-    def run(self) -> Run:
-        """The finished run."""
-        if self._run is None:
-            raise RuntimeError("the training is not finished or has no folder; iterate to its end with folder=...")
-        own = self.recipe.own
-        return self._run if own is None else replace(self._run, network=own.factory)
-
-    def close(self) -> None:
-        """Stop between two epochs and unlock the folder; the same call resumes from there."""
-        self.events.close()
-
-    def _run_epochs(self) -> Events:
-        if self.folder is None:
-            yield from self._trained(None)
-            return
-        with opened(self.folder, self.config) as (self._run, self.config):
-            if self._run is None:
-                self._journal = Journal(self.folder, self.config)
-                yield from self._trained(self._journal.resume())
-
-    def _trained(self, resume: dict[str, Any] | None) -> Events:
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.config["threads"])
-        try:
-            with malloc.keep_freed_memory(), deterministic(self.device, self.recipe.deterministic):
-                self._training = self._start(resume)
-                yield from self._epochs(self._training)
-                if self.folder is not None:
-                    self._run = self._finish(self._training)
-        finally:
-            torch.set_num_threads(before)
-
-    def _start(self, resume: dict[str, Any] | None) -> Training:
-        # the precision of config.json: on resume that of the start
-        recipe = replace(self.recipe, precision=self.config["precision"])
-        return Training(
-            self.method.stages(recipe),
-            TrainingSet.of(self._trained_on),
-            seed=self.seed,
-            evaluate=self._score,
-            evaluate_at=self._is_evaluated,
-            resume=resume,
-            store=self._store,
-            owner="" if self.folder is None else owner(self.folder),
-            identity=[self._trained_on.hash, recipe.to_json()],
-            device=self.device,
-            capture=recipe.capture,
-        )
-
-    def _epochs(self, training: Training) -> Events:
-        journal = self._journal
-        with closing(training.events):  # inside of an epoch too, where a step failed
-            for event in training.events:
-                if not isinstance(event, dict) or journal is None:
-                    yield event
-                    continue
-                journal.add(event, training.state)
-                try:
-                    yield event
-                except GeneratorExit:  # closed between two epochs: nothing is lost
-                    journal.write_checkpoint(training.state)
-                    raise
-        if journal is not None:
-            journal.write_checkpoint(training.state)
-
-    def _is_evaluated(self, done: float) -> bool:
-        """Whether to evaluate the test part after this epoch: `evaluations` times, evenly, the last epoch included."""
-        epoch = round(done * self.recipe.epochs)
-        before, now = ((e * self._evaluations) // self.recipe.epochs for e in (epoch - 1, epoch))
-        return now > before
-
-    def _score(self, learner: Learner) -> dict[str, float]:
-        test = self.splits.test
-        with merged_batch_norms(learner):
-            scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        counts = group_counts(self.splits)
-        result = evaluate(scores, test.targets, class_counts=counts, sample_weight=test.sample_weight)
-        return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
-
-    def _finish(self, training: Training) -> Run:
-        assert self.folder is not None
-        start = time.perf_counter()
-        predictor = predictor_of(self.method, self._trained_on, training.learner, self.device)
-        arrays = predictions(predictor, self.splits)
-        if self.method.task == SELF_SUPERVISED:
-            arrays |= probe_arrays(predictor, self.splits)
-        predicted = manifest.write_predictions(self.folder, arrays)
-        (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
-        names = (manifest.LINES, *predictor.save(self.folder))
-        trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
-        result = write_result(
-            self.folder, self.method, self.splits, self.seed, arrays, names,
-            reuses=training.reused[0] if training.reused else None,
-            seconds=trained + time.perf_counter() - start,
-            link=predictor.link,
-            predicted=predicted,
-        )  # fmt: skip
-        return Run(self.folder, self.config, result)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from longtail.comparison.tune.search import at_random, best_of, coordinate, grid
-from longtail.comparison.tune.space import Interval, space
 from longtail.engine import Recipe
+from longtail.methods.tuning.search import at_random, best_of, coordinate, grid
+from longtail.methods.tuning.space import Interval, space
 
 NAN = float("nan")
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from longtail.comparison import prepare
-from longtail.comparison.tune.search import best_of, grid
-from longtail.comparison.tune.space import space
 from longtail.comparison.tune.trials import run_trials, trials
 from longtail.comparison.tune.tune import tune
 from longtail.engine import Recipe
+from longtail.methods.tuning.search import best_of, grid
+from longtail.methods.tuning.space import space
 
 
 def _prepared(out, val=0.2):

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from longtail.catalogue.search import Candidate
 from longtail.comparison.evidence.differences import compare_to_reference
 from longtail.comparison.evidence.metric_intervals import metric_intervals
-from longtail.comparison.tune.search import best_of
-from longtail.comparison.tune.space import Candidate, Interval, Space, Values
 from longtail.comparison.tune.trials import Trials
+from longtail.methods.tuning.search import best_of
+from longtail.methods.tuning.space import Interval, Space, Values
 
 
 def summarise(plan: Trials, searched: Space, search: str, errors: Mapping[str, str]) -> dict[str, Any]:

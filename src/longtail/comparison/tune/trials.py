@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+from longtail.catalogue.search import Candidate
 from longtail.catalogue.spec import folder_name
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.evidence.decisions import load_decisions
@@ -15,9 +16,7 @@ from longtail.comparison.execute import RunOptions, execute
 from longtail.comparison.output_folder import stored_config, write_config
 from longtail.comparison.plan import Plan, Task
 from longtail.comparison.preparation import Prepared
-from longtail.comparison.tune.space import Candidate
 from longtail.data.split.folds import Folds
-from longtail.data.split.search import without_test_part
 from longtail.facts.files import remove_unfinished
 from longtail.methods import method
 from longtail.runs.run import Run
@@ -68,10 +67,10 @@ def trials(prepared: Prepared, candidates: Sequence[Candidate], inner: Folds | N
     Raises:
         ValueError: no validation rows, or a candidate that needs these rows itself or cannot be trained on the data.
     """
-    splits = replace(without_test_part(prepared.splits), val=None) if inner is None else inner.splits(0, 0)
+    splits = prepared.splits.without_test() if inner is None else inner.splits(0, 0)
     methods = tuple({one.spec: method(one.spec) for one in candidates}.values())
     for one in candidates:
-        made, recipe = method(one.spec), replace(prepared.recipe, **one.changes)
+        made, recipe = method(one.spec), one.under(prepared.recipe)
         if made.needs_val:
             raise ValueError(f"method {made.key!r} cannot be tuned: it needs the validation rows itself; tune its base")
         reason = made.refuses(splits.train, splits.unlabeled) or made.refuses_recipe(recipe, splits.train)

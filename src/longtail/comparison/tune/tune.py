@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from longtail.catalogue.search import Candidate
 from longtail.comparison.execute import RunOptions, TaskResult, check_limits
 from longtail.comparison.output_folder import make_output_folder, stored_config
 from longtail.comparison.preparation import Prepared, prepare
-from longtail.comparison.tune.search import Evaluate, at_random, coordinate, grid
-from longtail.comparison.tune.space import Candidate, Setting, Space, space
 from longtail.comparison.tune.summary import summarise
 from longtail.comparison.tune.trials import Trials, run_trials, trials
 from longtail.data.split.folds import Folds
 from longtail.engine.lock import exclusive
 from longtail.facts.messages import quoted
+from longtail.methods.tuning.search import Evaluate, at_random, coordinate, grid
+from longtail.methods.tuning.space import Setting, Space, space
 from longtail.report import candidates as report
 
 SEARCHES = ("grid", "random", "coordinate")
@@ -70,7 +71,7 @@ def tune(
         data, y: as in `compare`.
         method: a spec with lists or intervals, such as "absgd(lam=[1, 2, 5], gamma=uniform(0.1, 0.9))".
         vary: the same for numbers of the recipe, such as "weight_decay=[1e-4, 5e-4]".
-        search: "grid", "random" or "coordinate" (see `comparison.tune.search`).
+        search: "grid", "random" or "coordinate" (see `methods.tuning.search`).
         trials: settings of a random search.
         seeds: trainings of every candidate.
         inner_folds: K, to evaluate every candidate by cross-validation inside of the training rows, K trainings each,

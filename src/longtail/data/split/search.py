@@ -34,7 +34,7 @@ def without_test_part(splits: Splits) -> Splits:
     """
     if splits.val is None:
         raise ValueError(NO_VALIDATION)
-    return replace(splits, test=splits.val, test_rows=None)
+    return replace(splits.without_test(), val=splits.val)
 
 
 def search_splits(

@@ -7,14 +7,14 @@ import math
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from longtail.catalogue.resolve import split_specs
+from longtail.catalogue.search import Candidate
 from longtail.engine import Recipe
 from longtail.engine.recipe import RANGES
 from longtail.facts.messages import quoted
-from longtail.methods import method
 
 _SPEC = re.compile(r"^\s*([^\s(]+)\s*(?:\((.*)\))?\s*$", re.DOTALL)
 _INTERVAL = re.compile(r"^(uniform|log)\(([^,()]+),([^,()]+)\)$")
@@ -44,21 +44,6 @@ Values = tuple[str, ...] | Interval
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A setting of the space: the canonical spec of the method, and what it changes in the recipe."""
-
-    spec: str
-    changes: Mapping[str, Any]
-    setting: Setting = field(default_factory=dict, compare=False)
-
-    @property
-    def text(self) -> str:
-        """Spec and changes in one line."""
-        changed = ", ".join(f"{name}={value!r}" for name, value in sorted(self.changes.items()))
-        return f"{self.spec} with {changed}" if changed else self.spec
-
-
-@dataclass(frozen=True)
 class Space:
     """What is searched: `fixed` knobs have one value, `varied` several; keys as in `Setting`."""
 
@@ -83,11 +68,14 @@ class Space:
 
     def candidate(self, setting: Setting, recipe: Recipe) -> Candidate:
         """Return the candidate of a setting, checked as every method and recipe is."""
+        from longtail.methods import method  # methods of the catalogue search, too
+
         values = {**self.fixed, **setting}
         knobs = ", ".join(f"{knob}={text}" for knob, text in values.items() if not knob.startswith(_PREFIX))
         changes = {k.removeprefix(_PREFIX): _literal(k, text) for k, text in values.items() if k.startswith(_PREFIX)}
-        replace(recipe, **changes)  # checks every value
-        return Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes, setting)
+        made = Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes, setting)
+        made.under(recipe)  # checks every value
+        return made
 
 
 def space(spec: str, recipe: str = "") -> Space:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TypeVar
 
-from longtail.comparison.tune.space import Interval, Setting, Space
 from longtail.facts.messages import quoted
+from longtail.methods.tuning.space import Interval, Setting, Space
 
+T = TypeVar("T")
 Evaluate = Callable[[Sequence[Setting]], Sequence[float]]
 """Settings -> the metric of each on validation rows; NaN where it is not known."""
 MOST_CANDIDATES = 10_000
@@ -56,24 +58,41 @@ def at_random(space: Space, trials: int, seed: int = 0) -> list[Setting]:
 
 
 def coordinate(space: Space, evaluate: Evaluate, passes: int = 2) -> Setting:
-    """Vary one knob after the other, each at the best values of the others so far; return the best setting.
-
-    It begins with the first value of every list, takes the knobs in the order written, and ends when a pass changes
-    nothing. Every decision follows from the metric alone, so that a search begun again ends with the same setting.
-    Ties, and metrics that are NaN, keep the earlier value.
+    """Vary one knob after the other (`by_coordinate`); return the best setting.
 
     Args:
         space: lists only.
         evaluate: settings that may run side by side -> their metric, higher is better.
         passes: over all knobs, at most.
     """
-    listed = space.listed
-    best: dict[str, str] = {knob: values[0] for knob, values in listed.items()}
+    rounds = by_coordinate(space.listed, passes)
+    asked = next(rounds)
+    while True:
+        try:
+            asked = rounds.send(evaluate(asked))
+        except StopIteration as end:
+            best: Setting = end.value
+            return best
+
+
+def by_coordinate(
+    listed: Mapping[str, Sequence[T]], passes: int
+) -> Generator[Sequence[Mapping[str, T]], Sequence[float], Mapping[str, T]]:
+    """Vary one knob after the other, each at the best values of the others so far; return the best setting.
+
+    It begins with the first value of every list, takes the knobs in the order given, and ends when a pass changes
+    nothing. Every decision follows from the metric alone, so that a search begun again ends with the same setting.
+    Ties, and metrics that are NaN, keep the earlier value.
+
+    Yields:
+        The settings of a round; it is sent the metric of each, higher is better.
+    """
+    best: dict[str, T] = {knob: values[0] for knob, values in listed.items()}
     for _ in range(passes):
         before = dict(best)
         for knob, values in listed.items():
             order = [best[knob], *(value for value in values if value != best[knob])]
-            metric = evaluate([{**best, knob: value} for value in order])
+            metric = yield [{**best, knob: value} for value in order]
             best[knob] = order[best_of(metric)]
         if best == before:
             break

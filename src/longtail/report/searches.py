@@ -1,0 +1,41 @@
+"""What a table says of methods that chose their training on validation rows: the cost, and what they chose."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+MOST = 3
+"""Choices named at most; comparison.json has them all."""
+
+
+def about_searches(summary: dict[str, Any]) -> list[str]:
+    """Return a line for each method with a search, before them one on the budget where all have the same."""
+    rows = [row for row in summary["rows"] if row.get("search")]
+    lines = [f"{row['method']}: {_cost(row['search'])}; chosen: {_choices(row['search'])}." for row in rows]
+    if not rows:
+        return []
+    tuned = [row for row in rows if row["key"] == "tuned"]
+    if any(row["method"] == summary["reference"] for row in tuned):
+        apart = [row["method"] for row in summary["rows"] if row not in tuned and row.get("role") != "context"]
+        but = f", but not {', '.join(apart)}, which choose on them themselves" if apart else ""
+        most = max(count for row in tuned for count in row["search"]["trainings"])
+        lines.insert(0, f"Tuned: every method{but}, by at most {most} trainings a run, on the validation rows alone.")
+    return lines
+
+
+def _cost(search: dict[str, Any]) -> str:
+    """As in "the best of 7 trainings on validation rows, 3.6 s a run"."""
+    least, most = min(search["trainings"]), max(search["trainings"])
+    count = f"{most}" if least == most else f"{least} to {most}"
+    seconds = sum(search["seconds"]) / len(search["seconds"])
+    return f"the best of {count} trainings by {search['metric'].replace('_', ' ')} on validation rows, {seconds:.1f} s"
+
+
+def _choices(search: dict[str, Any]) -> str:
+    """As in "ce with weight_decay=0.001 (3 of 5), ce (2 of 5)"."""
+    counted, total = Counter(search["chosen"]).most_common(), len(search["chosen"])
+    if total == 1:
+        return str(counted[0][0])
+    named = ", ".join(f"{text} ({count} of {total})" for text, count in counted[:MOST])
+    return named + (f" and {len(counted) - MOST} more" if len(counted) > MOST else "")

@@ -1,0 +1,109 @@
+"""The search of a method that chooses its training on validation rows: its candidates' runs, and the choice."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from longtail.catalogue.search import Candidate, Search
+from longtail.catalogue.spec import folder_name
+from longtail.data import Splits
+from longtail.engine import Recipe
+from longtail.engine.epoch_monitor import FinitenessError
+
+if TYPE_CHECKING:
+    from longtail.runs.fit import Fit
+
+log = logging.getLogger(__name__)
+
+METRIC = "balanced_accuracy"
+"""By which every search chooses, whatever the metric of the table: accuracy would choose for the frequent classes."""
+FOLDER = "search"
+
+
+@dataclass
+class Choice:
+    """What a search has done so far: `rows` in the order of training, and the candidate chosen at its end."""
+
+    chosen: Candidate | None = None
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def candidate(self) -> Candidate:
+        """The chosen one."""
+        assert self.chosen is not None, "the search has not ended"
+        return self.chosen
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry `search` of run.json."""
+        return {
+            "metric": METRIC, "chosen": [self.candidate.text], "trainings": len(self.rows), "seconds": self.seconds,
+            "rows": [{"candidate": text, **row} for text, row in self.rows.items()],
+        }  # fmt: skip
+
+    @property
+    def seconds(self) -> float:
+        """Of all candidates."""
+        return float(sum(row["seconds"] for row in self.rows.values()))
+
+
+def choose(
+    search: Search,
+    splits: Splits,
+    recipe: Recipe,
+    folder: Path,
+    fit: Callable[[Candidate, Path], Fit],
+) -> Generator[Any, None, Choice]:
+    """Train the candidates round by round, yielding what their trainings yield; return the choice.
+
+    Args:
+        search: of the method.
+        splits: the data without their test part.
+        recipe: the common one.
+        folder: of the method's run; every candidate has a run of its own below it, and is not trained again.
+        fit: makes a candidate's training on `splits`.
+    """
+    choice, rounds = Choice(), search.rounds(recipe, splits.train)
+    asked = next(rounds)
+    while True:
+        for one in asked:
+            if one.text not in choice.rows:
+                place = folder / FOLDER / folder_name(one.spec.partition("(")[0], one.text)
+                choice.rows[one.text] = yield from _tried(one, fit(one, place), len(choice.rows) + 1)
+        try:
+            asked = rounds.send([_number(choice.rows[one.text][METRIC]) for one in asked])
+        except StopIteration as end:
+            choice.chosen = end.value
+            return choice
+
+
+def _tried(one: Candidate, training: Fit, number: int) -> Generator[Any, None, dict[str, Any]]:
+    """Train a candidate; return its metric, None where its loss stopped being finite, and its seconds."""
+    try:
+        for event in training.events:
+            # its own journal has the record as it is
+            yield {**event, "stage": f"candidate {number}: {event['stage']}"} if isinstance(event, dict) else event
+    except FinitenessError as error:
+        log.warning("candidate %s is not chosen: %s", one.text, error)
+        return {METRIC: None, "seconds": 0.0}
+    finally:
+        training.close()
+    result = training.run.result
+    return {METRIC: result["scores"][METRIC], "seconds": result["seconds"]}
+
+
+def _number(metric: float | None) -> float:
+    return math.nan if metric is None else metric
+
+
+def searched_in(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the entry of a run whose folds searched each for itself; {} where none did."""
+    if not folds:
+        return {}
+    chosen = [text for fold in folds for text in fold["chosen"]]
+    total = {name: sum(fold[name] for fold in folds) for name in ("trainings", "seconds")}
+    return {"search": {"metric": METRIC, "chosen": chosen, **total}}
