@@ -68,17 +68,16 @@ def trials(prepared: Prepared, candidates: Sequence[Candidate], inner: Folds | N
         ValueError: no validation rows, or a candidate that needs these rows itself or cannot be trained on the data.
     """
     splits = prepared.splits.without_test() if inner is None else inner.splits(0, 0)
-    methods = tuple({one.spec: method(one.spec) for one in candidates}.values())
+    methods = {spec: method(spec) for spec in dict.fromkeys(one.spec for one in candidates)}
     for one in candidates:
-        made, recipe = method(one.spec), one.under(prepared.recipe)
+        made, recipe = methods[one.spec], one.under(prepared.recipe)
         if made.needs_val:
             raise ValueError(f"method {made.key!r} cannot be tuned: it needs the validation rows itself; tune its base")
         reason = made.refuses(splits.train, splits.unlabeled) or made.refuses_recipe(recipe, splits.train)
         if reason is not None:
             raise ValueError(reason)
-    return Trials(
-        **{**vars(prepared), "splits": splits, "folds": inner, "methods": methods, "candidates": tuple(candidates)}
-    )
+    changed = {"splits": splits, "folds": inner, "methods": tuple(methods.values()), "candidates": tuple(candidates)}
+    return Trials(**{**vars(prepared), **changed})
 
 
 def run_trials(plan: Trials, **run: Unpack[RunOptions]) -> list[float]:

@@ -142,10 +142,7 @@ def tune_prepared(
         inner: folds of training rows, in place of the validation part of `prepared`.
         run: as in `tune`.
     """
-    if prepared.folds is not None:
-        raise ValueError("folds cannot go with a search, got folds; validate on a part with --val 0.2 (val=0.2)")
-    if prepared.recipe.kind == "own":
-        raise ValueError("recipe must be common for a search, got own, which overrides its values; leave it out")
+    plan_search(prepared, searched, search, count, inner)  # refuses now what it would refuse in a later round
     make_output_folder(prepared.out)
     with exclusive(prepared.out):
         plan, failed = _search(prepared, searched, search, count, inner, run)
@@ -162,8 +159,13 @@ def plan_search(
     Those of a coordinate search are the candidates of its first pass, at the first values.
 
     Raises:
-        ValueError: a candidate that cannot be trained on the data, or a folder that holds something else.
+        ValueError: a candidate that cannot be trained on the data, folds of rows for testing, a recipe of each method's
+            own, or a folder that holds something else.
     """
+    if prepared.folds is not None:
+        raise ValueError("folds cannot go with a search, got folds; validate on a part with --val 0.2 (val=0.2)")
+    if prepared.recipe.kind == "own":
+        raise ValueError("recipe must be common for a search, got own, which overrides its values; leave it out")
     asked: dict[str, Candidate] = {}
 
     def evaluate(settings: Sequence[Setting]) -> list[float]:
@@ -209,7 +211,5 @@ def _search(
         run_trials(plan, **options)
         return [plan.metric_of(one) for one in made]
 
-    if search == "coordinate":
-        plan_search(prepared, searched, search, count, inner)  # refuses candidates of later rounds now
     _explore(searched, search, count, evaluate)
     return trials(prepared, tuple(asked.values()), inner), errors
