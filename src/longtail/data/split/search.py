@@ -64,11 +64,11 @@ def training_pool(pool: Pool, *, test: float = TEST_SHARE, ratio: float | None =
     No labels are hidden; folds hide those of their training rows.
     """
     pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, None)
-    train = replace(_typed_by(pool, rows["train"]), parts=None, facts={**pool.facts, **facts})
-    if train.unlabeled is not None and pool.groups is not None:
-        evaluated = [pool.take(rows[name]) for name in ("val", "test") if name in rows]
-        train = replace(train, unlabeled=rows_apart(train.unlabeled, evaluated, []))
-    return train.take(rows["train"])
+    apart = replace(_typed_by(pool, rows["train"]), parts=None, facts={**pool.facts, **facts})
+    if apart.unlabeled is not None and pool.groups is not None:
+        evaluated = [apart.take(rows[name]) for name in ("val", "test") if name in rows]
+        apart = replace(apart, unlabeled=rows_apart(apart.unlabeled, evaluated, []))
+    return apart.take(rows["train"])
 
 
 def pool_of_training_part(splits: Splits) -> Pool:
