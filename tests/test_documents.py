@@ -13,6 +13,7 @@ from longtail import aliases
 from longtail.cli import app
 from longtail.methods import PRESETS, catalogue, method
 from longtail.methods.registry import QUICK
+from longtail.methods.tuning.space import space
 
 README = (ROOT / "README.md").read_text()
 
@@ -49,7 +50,9 @@ def test_commands_in_the_readme_name_real_verbs_and_methods() -> None:
         assert line.split()[0] in verbs, line
     for spec in re.findall(r'--methods? "?([^"\s]+(?:\([^)]*\))?[^"\s]*)"?', README):
         for one in re.split(r",(?![^(]*\))", spec):
-            if one not in PRESETS.keys:
+            if "[" in one:
+                space(one)
+            elif one not in PRESETS.keys:
                 method(one)
 
 

@@ -12,10 +12,14 @@ from longtail.engine import Recipe
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is tried: the canonical spec of a method, and what it changes in the recipe."""
+    """What is tried: the canonical spec of a method, and what it changes in the recipe.
+
+    `setting`: of the space that it is of, knob -> value as written.
+    """
 
     spec: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    setting: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def text(self) -> str:

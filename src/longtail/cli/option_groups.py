@@ -40,6 +40,7 @@ DATA: Group = {
 
 TRAINING: Group = {
     "epochs": (o.Epochs, None),
+    "numbers": (o.Numbers, None),
     "model": (o.Model, None),
     "augmentation": (o.Augmentation, None),
     "recipe": (o.Recipe, "common"),
@@ -54,11 +55,26 @@ TRAINING: Group = {
 
 def data_words(data: str, reading: Mapping[str, Any]) -> str:
     """DATA and its options as words for a shell, without options that have their default."""
+    return shlex.join([data, *_words(DATA, reading)])
+
+
+def training_words(training: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
+    """The training options as words for a shell, with further changes of the recipe's numbers."""
+    from longtail.methods.tuning.space import recipe_changes
+
+    numbers = {**recipe_changes(training["numbers"] or ""), **changes}
+    text = ", ".join(f"{name}={value!r}" for name, value in numbers.items())
+    epochs = None if "epochs" in changes else training["epochs"]
+    return shlex.join(_words(TRAINING, {**training, "numbers": text or None, "epochs": epochs}))
+
+
+def _words(group: Group, given: Mapping[str, Any]) -> list[str]:
     from longtail.data.read.options import FLAGS
 
-    words = [data]
-    for option, (_, default) in DATA.items():
-        value, flag = reading[option], FLAGS.get(option, f"--{option.replace('_', '-')}")
+    flags = {**FLAGS, "numbers": "--set"}
+    words: list[str] = []
+    for option, (_, default) in group.items():
+        value, flag = given[option], flags.get(option, f"--{option.replace('_', '-')}")
         if value is None or value == default:
             continue
         if isinstance(value, bool):
@@ -66,7 +82,7 @@ def data_words(data: str, reading: Mapping[str, Any]) -> str:
         else:
             values = value if isinstance(value, list) else [value]
             words += [w for one in values for w in (flag, f"{one:.15g}" if isinstance(one, float) else str(one))]
-    return shlex.join(words)
+    return words
 
 
 def with_options(**groups: Group) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -108,7 +124,14 @@ def data_options(reading: Mapping[str, Any]) -> dict[str, Any]:
 def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:
     """The training options as `Recipe` names them, checked."""
     kind = o.recipe_kind(training["recipe"])
-    options = {name: value for name, value in training.items() if name != "recipe"}
+    options = {name: value for name, value in training.items() if name not in ("recipe", "numbers")}
+    if training["numbers"]:
+        from longtail.methods.tuning.space import recipe_changes
+
+        numbers = recipe_changes(training["numbers"])
+        if "epochs" in numbers and options["epochs"] is not None:
+            raise ValueError(f"epochs is given twice, by --epochs and --set, got {training['numbers']!r}; give it once")
+        options |= numbers
     # what has its default leaves the choice to the recipe
     switches = {"compile": False, "capture": True, "deterministic": False}
     return {**options, "kind": kind, **{name: None for name, usual in switches.items() if training[name] is usual}}

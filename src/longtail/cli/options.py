@@ -104,6 +104,9 @@ Model = Annotated[
         help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default) or wide_resnet."
     ),
 ]
+Numbers = Annotated[
+    str | None, typer.Option("--set", help='Numbers of the recipe: "lr=0.05, weight_decay=5e-4" (tune chooses them).')
+]
 Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
 Recipe = Annotated[
     str, typer.Option(help="common: one recipe for all methods; own: with each paper's changes, not comparable.")

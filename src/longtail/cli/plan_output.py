@@ -18,14 +18,43 @@ def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool)
     if json:
         print_json(plan)
         return 0
-    measured = plan["gpu_memory"] > 0 and plan["jobs"] > 1  # how many go at once is known when they run
-    side = f"{plan['jobs']} at a time"
     without = "" if plan["unlabeled"] is None else f", {plan['unlabeled']} unlabelled"
     print_lines(f"data      {plan['data']}: {plan['train']} training{without} and {plan['test']} test examples, "
           f"{plan['classes']} classes")  # fmt: skip
     if plan["task"] != "supervised":
         print_lines(f"task      {plan['task']}")
     print_lines(f"methods   {', '.join(plan['methods'])}")
+    _print_costs(plan)
+    return 0
+
+
+def show_search(plan: Any, most: int, searched: Any, search: str, jobs: int | None, json: bool) -> int:
+    """Estimate time and memory of a search, and print them with its candidates.
+
+    Args:
+        plan: `Trials`; `most` is the number of candidates at most.
+        searched, search: what is searched, and how.
+    """
+    from longtail.comparison.estimate import estimate
+
+    numbers = estimate(plan, jobs, 1, process_age())
+    numbers |= {"validation": numbers.pop("test"), "search": search, "candidates": len(plan.candidates), "most": most}
+    if json:
+        print_json(numbers)
+        return 0
+    knobs = ", ".join(knob.removeprefix("recipe.") for knob in searched.varied)
+    later = f" in its first pass, at most {most}" if most > len(plan.candidates) else ""
+    print_lines(f"data      {numbers['data']}: {numbers['train']} training and {numbers['validation']} validation rows"
+                f"{' in a fold' if numbers['folds'] else ''}, {numbers['classes']} classes; no test rows")  # fmt: skip
+    print_lines(f"search    {search} over {knobs}: {len(plan.candidates)} candidates{later}")
+    _print_costs(numbers)
+    return 0
+
+
+def _print_costs(plan: dict[str, Any]) -> None:
+    """Print the runs, time, memory and folder of an estimate."""
+    measured = plan["gpu_memory"] > 0 and plan["jobs"] > 1  # how many go at once is known when they run
+    side = f"{plan['jobs']} at a time"
     folded = f" and {plan['folds']} folds" if plan["folds"] else ""
     shared = ", the others share a training" if plan["sharing"] else ""
     seeds, epochs = (f"{plan[name]} {name if plan[name] > 1 else name[:-1]}" for name in ("seeds", "epochs"))
@@ -37,7 +66,6 @@ def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool)
     on_gpu = f", {size(plan['gpu_memory'])} on the GPU" if plan["gpu_memory"] else ""
     print_lines(f"memory    about {size(plan['memory'])}{on_gpu}, with {'1 at a time' if measured else side}")
     print_lines(f"folder    {plan['out']}")
-    return 0
 
 
 def process_age() -> float:

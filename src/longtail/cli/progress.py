@@ -158,7 +158,8 @@ def comparison_callbacks(what: str) -> Iterator[dict[str, Any]]:
 
 
 def _run_name(task: Any) -> str:
-    return f"{shown(task.spec)}, seed {task.seed}"
+    changes = "".join(f", {name}={value!r}" for name, value in getattr(task, "changes", ()))
+    return f"{shown(task.spec)}{changes}, seed {task.seed}"
 
 
 def _running(names: list[str]) -> str:

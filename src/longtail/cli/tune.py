@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, TRAINING, data_options, data_words, recipe_options, with_options
-from longtail.cli.terminal import print_json
+from longtail.cli.option_groups import (
+    DATA,
+    TRAINING,
+    data_options,
+    data_words,
+    recipe_options,
+    training_words,
+    with_options,
+)
+from longtail.cli.terminal import print_json, print_lines
 
 
 @with_options(reading=DATA, training=TRAINING)
 def tune(
     data: o.Data = "digits",
     method: Annotated[
-        str, typer.Option(help='A spec with lists: "absgd(lam=[1,2,5])"; for random search also lam=log(0.1,10).')
-    ] = "ce",
-    vary: Annotated[str, typer.Option(help='Numbers of the recipe, alike: "weight_decay=[1e-4,5e-4]".')] = "",
-    search: Annotated[str, typer.Option(help="grid, random or coordinate.")] = "grid",
+        str | None,
+        typer.Option(
+            help='Required. A method with lists, "ldam(scale=[10,30])", or intervals for a random search, '
+            '"ldam(scale=log(5,50))".'
+        ),
+    ] = None,
+    vary: Annotated[
+        str, typer.Option(help='Numbers of the recipe in the same way: "weight_decay=[1e-4,1e-3], epochs=[20,50]".')
+    ] = "",
+    search: Annotated[
+        str, typer.Option(help="grid: all combinations; random: --trials of them; coordinate: one knob after another.")
+    ] = "grid",
     trials: Annotated[int, typer.Option(help="How many settings a random search tries.")] = 20,
+    inner_folds: Annotated[
+        int | None, typer.Option(help="Validate by cross-validation inside of the training rows, in place of --val.")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="How many trainings of every candidate.")] = 1,
     metric: Annotated[str, typer.Option(help="balanced_accuracy, accuracy or macro_f1.")] = "balanced_accuracy",
+    task: o.Task = None,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
@@ -31,29 +52,44 @@ def tune(
     device: o.Device = "cpu",
     jobs: o.Jobs = None,
     json: o.Json = False,
+    dry_run: o.DryRun = False,
 ) -> int:
-    """Choose the knobs of a method on the validation part of DATA; the test part is not used.
+    """Choose the knobs of a method, and numbers of the recipe, on validation rows; the test part is not used.
 
-    Validation rows are those that DATA declare, or a share of the training rows (--val 0.2).
+    Validation rows are those that DATA declare, a share of the training rows (--val 0.2), or all of them in turn
+    (--inner-folds 5). Prints every candidate, the chosen one with its interval, and the command that trains it;
+    sensitivity.svg has the metric against each knob.
 
-    Example: longtail tune digits --val 0.2 --method "ldam(scale=[10,30])" --vary "weight_decay=[1e-4,1e-3]"
+    Example: longtail tune digits --val 0.3 --method "ldam(scale=[10,30])" --vary "weight_decay=[1e-4,1e-2]"
     """
-    from pathlib import Path
+    if method is None:
+        raise ValueError('--method must name what to search, got nothing; as in --method "ldam(scale=[10,30])"')
+    from longtail.cli import plan_output, progress
+    from longtail.comparison.execute import check_limits
+    from longtail.comparison.tune.tune import checked, plan_search, prepare_search, tune_prepared
 
-    from longtail.comparison.execute import RunOptions
-    from longtail.comparison.tune.tune import tune as search_knobs
-
-    result = search_knobs(
-        data, method=method, vary=vary, search=search, trials=trials, seeds=seeds, metric=metric,
-        out=out or Path("runs", f"{Path(data).stem}-tune"), run=RunOptions(jobs=jobs, budget=o.seconds(budget)),
-        device=o.device(device), **data_options(reading), **recipe_options(training),
-    )  # fmt: skip
+    limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget)}
+    check_limits(**limits)
+    searched = checked(method, vary, search, trials)
+    folder = out or Path("runs", f"{Path(data).stem}-tune")
+    options: dict[str, Any] = {
+        "inner_folds": inner_folds, "seeds": seeds, "metric": metric, "task": task, "out": folder,
+        "device": o.device(device), **data_options(reading), **recipe_options(training),
+    }  # fmt: skip
+    if dry_run:
+        prepared, inner = prepare_search(data, None, searched, **options)
+        plan, most = plan_search(prepared, searched, search, trials, inner)
+        return plan_output.show_search(plan, most, searched, search, jobs, json)
+    with progress.comparison_callbacks("tuning") as callbacks:
+        prepared, inner = prepare_search(data, None, searched, **options)
+        result = tune_prepared(prepared, searched, search, trials, inner=inner, **limits, **callbacks)
     if json:
         print_json(result.summary)
-        return 0 if not result.summary["failed"] else 1
-    print(result)
-    print(f"Files: {result.out}/tune.json, .csv, .md")
-    if not result.recipe:
-        words = f"longtail compare {data_words(data, reading)} --methods {shlex.quote(result.spec)}"
-        print(f"Next, with the same training options: {words}")
-    return 0 if not result.summary["failed"] else 1
+        return 0 if result.ok else 1
+    picture = " and sensitivity.svg" if (folder / "sensitivity.svg").exists() else ""
+    print_lines(f"{result}\nFiles: {folder}/tune.json, .csv, .md{picture}")
+    rows = data_words(data, {**reading, "val": None})  # what was held out to choose is trained on now
+    where = "" if device == "cpu" else f" --device {device}"
+    words = f"--method {shlex.quote(result.spec)}{where} {training_words(training, result.recipe)}".rstrip()
+    print_lines(f"Next: longtail train {rows} {words}")
+    return 0 if result.ok else 1

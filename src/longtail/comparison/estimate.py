@@ -37,11 +37,11 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     run, so `seconds` and `gpu_memory` are those of one at a time.
 
     Args:
-        prepared: the comparison.
+        prepared: the comparison, or a plan such as that of a search.
         jobs, evaluations: as in `compare`.
         before: seconds spent so far on reading the data, which the comparison will spend again.
     """
-    planned = plan(prepared)
+    planned = prepared if isinstance(prepared, Plan) else plan(prepared)
     damaged = find_damaged(planned)
     waves = planned.waves(damaged)
     tasks = [task for wave in waves for task in wave]
@@ -55,7 +55,7 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     trains = {task: trainer[task.spec] == task.spec for task in tasks}
     seconds = {
         task: remaining[task] * most_trainings(planned, task.spec)
-        * (costs[task.spec].training * trains[task] + costs[task.spec].rest + folding)
+        * (_length(task, planned) * costs[task.spec].training * trains[task] + costs[task.spec].rest + folding)
         for task in tasks
     }  # fmt: skip
     running = sum(_makespan([seconds[task] for task in wave], workers) for wave in waves)
@@ -85,6 +85,11 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
         "gpu_memory": max(c.gpu_memory for c in costs.values()) + _gpu_data_bytes(prepared),
         "out": str(prepared.out),
     }
+
+
+def _length(task: Task, planned: Plan) -> float:
+    """Return the epochs of a run over those of the common recipe."""
+    return task.under(planned.recipe).epochs / planned.recipe.epochs
 
 
 def most_trainings(planned: Plan, spec: str) -> int:

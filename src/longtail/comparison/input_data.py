@@ -1,4 +1,4 @@
-"""Load the data of a comparison, as one split or in cross-validation folds, and warn of identifier columns."""
+"""Load the data of a comparison or a search, as one split or in folds, and warn of identifier columns."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 from longtail.comparison.data_warnings import warn_of_identifiers
 from longtail.data import Splits, load
 from longtail.data.load import check_shaping
+from longtail.data.pool import Pool
 from longtail.data.read.dispatch import NAMES, pool
 from longtail.data.simulate import SIMULATIONS, simulation
 from longtail.data.split.folds import Folds
+from longtail.data.split.search import pool_of_training_part, search_splits, training_pool, without_test_part
 
 UNFOLDED = ("test", "ratio")
 SHAPING = ("ratio", "profile", "val", "test", *SIMULATIONS)
@@ -34,11 +36,45 @@ def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
 
 def load_splits(data: Any, y: Any, options: dict[str, Any]) -> Splits:
     """Load the data in one split; the user's own rows are checked for identifier columns before that."""
-    named = isinstance(data, str) and data in NAMES
-    if named or isinstance(data, Splits) or options.get("data_dir") is not None:
+    if _is_split(data, options):
         return load(data, y, **options)
+    rows, shaping = _read(data, y, options)
+    return load(rows, **shaping)
+
+
+def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, Any]) -> Splits | Folds:
+    """Load the data of a search for knobs, without the rows for testing.
+
+    Returns:
+        splits with the validation part in place of the test part, too; or the training rows in folds.
+
+    Raises:
+        ValueError: no validation rows, or both a share of them and folds.
+    """
+    if inner_folds is not None and options.get("val") is not None:
+        raise ValueError(
+            f"val cannot go with inner folds, got {options['val']!r}; every training row is validated once"
+        )
+    if _is_split(data, options):
+        splits = load(data, y, **options)
+        return without_test_part(splits) if inner_folds is None else Folds(pool_of_training_part(splits), inner_folds)
+    rows, shaping = _read(data, y, options)
+    hidden = simulation(**{name: shaping.pop(name, None) for name in SIMULATIONS})
+    if inner_folds is None:
+        return search_splits(rows, simulation=hidden, **shaping)
+    return Folds(training_pool(rows, **{k: v for k, v in shaping.items() if k != "val"}), inner_folds, None, hidden)
+
+
+def _is_split(data: Any, options: dict[str, Any]) -> bool:
+    """Return whether the data have parts already, or are made with them."""
+    named = isinstance(data, str) and data in NAMES
+    return named or isinstance(data, Splits) or options.get("data_dir") is not None
+
+
+def _read(data: Any, y: Any, options: dict[str, Any]) -> tuple[Pool, dict[str, Any]]:
+    """Return the rows as they were read, and the checked options that shape them."""
     shaping = {name: options[name] for name in SHAPING if name in options}
     check_shaping(shaping.get("profile", "exp"), shaping.get("val"))
     simulation(**{name: options.get(name) for name in SIMULATIONS})
     reading = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
-    return load(warn_of_identifiers(pool(data, y, **reading)), **shaping)
+    return warn_of_identifiers(pool(data, y, **reading)), shaping

@@ -14,7 +14,7 @@ from longtail.catalogue.resolve import split_specs
 from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
 from longtail.comparison.evidence.resampling import METRICS
-from longtail.comparison.input_data import load_folds, load_splits
+from longtail.comparison.input_data import load_folds, load_search, load_splits
 from longtail.data import Splits, TrainingSet, load
 from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
@@ -70,16 +70,24 @@ def prepare(
     task: str | None = None,
     baseline: str | Method | None = None,
     network: Factory | None = None,
+    search: bool = False,
     **options: Any,
 ) -> Prepared:
-    """Check everything that a comparison needs; names and numbers before data are loaded. Arguments as in `compare`."""
+    """Check everything that a comparison needs; names and numbers before data are loaded. Arguments as in `compare`.
+
+    With `search`, the data are those of `load_search`, without the rows for testing, and `folds` are inside of the
+    training rows.
+    """
     if network is not None:
         check_factory(network)
     recipe_options = _check_arguments(data, methods, seeds, metric, out, folds, options)
     reference = None if baseline is None else _resolve_baseline(baseline)
-    data_folds = None if folds is None else load_folds(data, y, folds, options)
-    splits = load_splits(data, y, options) if data_folds is None else data_folds.splits(0, 0)
-    warn_of_small_classes(data_folds or splits)
+    if search:
+        loaded = load_search(data, y, folds, options)
+    else:
+        loaded = load_splits(data, y, options) if folds is None else load_folds(data, y, folds, options)
+        warn_of_small_classes(loaded)
+    splits, data_folds = (loaded.splits(0, 0), loaded) if isinstance(loaded, Folds) else (loaded, None)
     warn_of_joined_names(splits.classes)
     task = task_of(splits.train, splits.unlabeled, task)
     if asks_for_features(methods) and network is None:

@@ -64,6 +64,7 @@ def test_coordinate_search_reaches_the_best_of_a_separable_metric():
         ("absgd([1, 2])", "", "knob=value"),
         ("absgd(lam=[1, 2], lam=3)", "", "twice"),
         ("ce", "weight_decay=[0, -1]", "weight_decay must be"),
+        ("ce", "epochs=uniform(2, 10)", "epochs must be an integer"),
         ("ce", "test=[0.1, 0.2]", "recipe must change one of"),
         ("ce", "lr=[fast, slow]", "lr must be a number"),
     ],

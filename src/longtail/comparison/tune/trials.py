@@ -16,6 +16,7 @@ from longtail.comparison.execute import RunOptions, execute
 from longtail.comparison.output_folder import stored_config, write_config
 from longtail.comparison.plan import Plan, Task
 from longtail.comparison.preparation import Prepared
+from longtail.data.split.folds import Folds
 from longtail.facts.files import remove_unfinished
 from longtail.methods import method
 from longtail.runs.run import Run
@@ -23,9 +24,14 @@ from longtail.runs.run import Run
 
 @dataclass(frozen=True)
 class Trials(Plan):
-    """Candidates x seeds; `splits` are those of `Splits.without_test`."""
+    """Candidates x seeds; `splits` have the validation part in place of the test part, `folds` are training rows."""
 
     candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """A method of the search: none is compared with another one."""
+        return self.candidates[0].spec
 
     @property
     def tasks(self) -> list[Task]:
@@ -55,22 +61,23 @@ class Trials(Plan):
         return load_decisions(folders)
 
 
-def trials(prepared: Prepared, candidates: Sequence[Candidate]) -> Trials:
-    """Return the plan of a search; nothing is written.
+def trials(prepared: Prepared, candidates: Sequence[Candidate], inner: Folds | None = None) -> Trials:
+    """Return the plan of a search on the validation part, or on folds inside of the training rows; writes nothing.
 
     Raises:
         ValueError: no validation rows, or a candidate that needs these rows itself or cannot be trained on the data.
     """
-    splits = prepared.splits.without_test()
-    methods = tuple({one.spec: method(one.spec) for one in candidates}.values())
+    splits = prepared.splits.without_test() if inner is None else inner.splits(0, 0)
+    methods = {spec: method(spec) for spec in dict.fromkeys(one.spec for one in candidates)}
     for one in candidates:
-        made, recipe = method(one.spec), one.under(prepared.recipe)
+        made, recipe = methods[one.spec], one.under(prepared.recipe)
         if made.needs_val:
             raise ValueError(f"method {made.key!r} cannot be tuned: it needs the validation rows itself; tune its base")
         reason = made.refuses(splits.train, splits.unlabeled) or made.refuses_recipe(recipe, splits.train)
         if reason is not None:
             raise ValueError(reason)
-    return Trials(**{**vars(prepared), "splits": splits, "methods": methods, "candidates": tuple(candidates)})
+    changed = {"splits": splits, "folds": inner, "methods": tuple(methods.values()), "candidates": tuple(candidates)}
+    return Trials(**{**vars(prepared), **changed})
 
 
 def run_trials(plan: Trials, **run: Unpack[RunOptions]) -> list[float]:

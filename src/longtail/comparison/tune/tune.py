@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from longtail.catalogue.search import Candidate
-from longtail.comparison.evidence.differences import compare_to_reference
 from longtail.comparison.execute import RunOptions, TaskResult, check_limits
-from longtail.comparison.output_folder import make_output_folder
+from longtail.comparison.output_folder import make_output_folder, stored_config
 from longtail.comparison.preparation import Prepared, prepare
+from longtail.comparison.tune.summary import summarise
 from longtail.comparison.tune.trials import Trials, run_trials, trials
+from longtail.data.split.folds import Folds
 from longtail.engine.lock import exclusive
 from longtail.facts.messages import quoted
-from longtail.methods.tuning.search import at_random, best_of, coordinate, grid
+from longtail.methods.tuning.search import Evaluate, at_random, coordinate, grid
 from longtail.methods.tuning.space import Setting, Space, space
 from longtail.report import candidates as report
 
@@ -41,6 +42,11 @@ class Tuned:
         """What the chosen candidate changes in the recipe."""
         return dict(self.summary["chosen"]["recipe_changes"])
 
+    @property
+    def ok(self) -> bool:
+        """Whether no run failed."""
+        return not self.summary["failed"]
+
     def __repr__(self) -> str:
         return report.plain(self.summary)
 
@@ -54,6 +60,7 @@ def tune(
     search: str = "grid",
     trials: int = 20,
     seeds: int = 1,
+    inner_folds: int | None = None,
     out: str | Path | None = None,
     run: RunOptions | None = None,
     **options: Any,
@@ -67,6 +74,8 @@ def tune(
         search: "grid", "random" or "coordinate" (see `methods.tuning.search`).
         trials: settings of a random search.
         seeds: trainings of every candidate.
+        inner_folds: K, to evaluate every candidate by cross-validation inside of the training rows, K trainings each,
+            in place of a validation part.
         out: folder for every run; the same call resumes there. None uses a temporary folder.
         run: jobs, budget, on_begin, ... as in `compare`.
         options: as in `compare`; `val` where the data have no validation part.
@@ -78,11 +87,28 @@ def tune(
     limits = run or RunOptions()
     check_limits(limits.get("jobs"), limits.get("budget"))
     searched = checked(method, vary, search, trials)
-    prepared = prepare(data, y, methods=searched.name, seeds=seeds, out=out, **options)
+    prepared, inner = prepare_search(data, y, searched, inner_folds=inner_folds, seeds=seeds, out=out, **options)
     if out is not None:
-        return tune_prepared(prepared, searched, search, trials, **limits)
+        return tune_prepared(prepared, searched, search, trials, inner=inner, **limits)
     with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-        return replace(tune_prepared(replace(prepared, out=Path(folder)), searched, search, trials, **limits), out=None)
+        prepared = replace(prepared, out=Path(folder))
+        return replace(tune_prepared(prepared, searched, search, trials, inner=inner, **limits), out=None)
+
+
+def prepare_search(
+    data: Any, y: Any, searched: Space, *, inner_folds: int | None = None, **options: Any
+) -> tuple[Prepared, Folds | None]:
+    """Load the data of a search, without the rows for testing, and check all that it needs; return its inner folds.
+
+    Raises:
+        ValueError, TypeError: as `prepare`; no validation rows; `folds`, which would be of rows for testing.
+    """
+    if "folds" in options:
+        raise TypeError(
+            "folds cannot go with a search, got folds; validate inside of the training rows with inner_folds"
+        )
+    prepared = prepare(data, y, methods=searched.name, folds=inner_folds, search=True, **options)
+    return replace(prepared, folds=None), prepared.folds
 
 
 def checked(method: str, vary: str, search: str, trials: int) -> Space:
@@ -99,22 +125,69 @@ def checked(method: str, vary: str, search: str, trials: int) -> Space:
     return made
 
 
-def tune_prepared(prepared: Prepared, searched: Space, search: str, count: int, **run: Unpack[RunOptions]) -> Tuned:
-    """Run a search that is checked, and write its files beside its runs."""
-    if prepared.folds is not None:
-        raise ValueError("folds cannot go with a search, got folds; validate on a part with --val 0.2 (val=0.2)")
-    if prepared.recipe.kind == "own":
-        raise ValueError("recipe must be common for a search, got own, which overrides its values; leave it out")
+def tune_prepared(
+    prepared: Prepared,
+    searched: Space,
+    search: str,
+    count: int,
+    *,
+    inner: Folds | None = None,
+    **run: Unpack[RunOptions],
+) -> Tuned:
+    """Run a search that is checked, and write its files beside its runs.
+
+    Args:
+        prepared: a comparison, or what `prepare_search` returned; its test part is not used.
+        searched, search, count: what is searched, how, and the trials of a random search.
+        inner: folds of training rows, in place of the validation part of `prepared`.
+        run: as in `tune`.
+    """
+    plan_search(prepared, searched, search, count, inner)  # refuses now what it would refuse in a later round
     make_output_folder(prepared.out)
     with exclusive(prepared.out):
-        plan, failed = _search(prepared, searched, search, count, run)
-        summary = _summary(plan, search, failed)
+        plan, failed = _search(prepared, searched, search, count, inner, run)
+        summary = summarise(plan, searched, search, failed)
         report.write(prepared.out, summary)
     return Tuned(summary, prepared.out)
 
 
+def plan_search(
+    prepared: Prepared, searched: Space, search: str, count: int, inner: Folds | None = None
+) -> tuple[Trials, int]:
+    """Return the runs of a search, and how many candidates it has at most; trains nothing.
+
+    Those of a coordinate search are the candidates of its first pass, at the first values.
+
+    Raises:
+        ValueError: a candidate that cannot be trained on the data, folds of rows for testing, a recipe of each method's
+            own, or a folder that holds something else.
+    """
+    if prepared.folds is not None:
+        raise ValueError("folds cannot go with a search, got folds; validate on a part with --val 0.2 (val=0.2)")
+    if prepared.recipe.kind == "own":
+        raise ValueError("recipe must be common for a search, got own, which overrides its values; leave it out")
+    asked: dict[str, Candidate] = {}
+
+    def evaluate(settings: Sequence[Setting]) -> list[float]:
+        asked.update({one.text: one for one in (searched.candidate(s, prepared.recipe) for s in settings)})
+        return [0.0] * len(settings)
+
+    _explore(searched, search, count, evaluate)
+    plan = trials(prepared, tuple(asked.values()), inner)
+    stored_config(plan.out, plan.config(), [task.folder for task in plan.tasks])
+    return plan, (2 * len(asked) - 1 if search == "coordinate" else len(asked))
+
+
+def _explore(searched: Space, search: str, count: int, evaluate: Evaluate) -> None:
+    """Ask for the metric of every setting of a search."""
+    if search == "coordinate":
+        coordinate(searched, evaluate)
+    else:
+        evaluate(grid(searched) if search == "grid" else at_random(searched, count))
+
+
 def _search(
-    prepared: Prepared, searched: Space, search: str, count: int, run: RunOptions
+    prepared: Prepared, searched: Space, search: str, count: int, inner: Folds | None, run: RunOptions
 ) -> tuple[Trials, dict[str, str]]:
     """Train round after round; return the plan of all candidates, and the errors of failed runs by folder."""
     asked: dict[str, Candidate] = {}
@@ -131,55 +204,12 @@ def _search(
     def evaluate(settings: Sequence[Setting]) -> list[float]:
         made = [searched.candidate(setting, prepared.recipe) for setting in settings]
         asked.update({one.text: one for one in made})
-        plan = trials(prepared, tuple(asked.values()))
+        plan = trials(prepared, tuple(asked.values()), inner)
         options = RunOptions(**{**run, "on_result": on_result})
         if budget is not None:
             options["budget"] = max(budget - (time.monotonic() - start), 1e-9)
         run_trials(plan, **options)
         return [plan.metric_of(one) for one in made]
 
-    if search == "coordinate":
-        coordinate(searched, evaluate)
-    else:
-        evaluate(grid(searched) if search == "grid" else at_random(searched, count))
-    return trials(prepared, tuple(asked.values())), errors
-
-
-def _summary(plan: Trials, search: str, errors: dict[str, str]) -> dict[str, Any]:
-    """Return the content of tune.json.
-
-    Raises:
-        ValueError: no candidate finished.
-    """
-    metric = [plan.metric_of(one) for one in plan.candidates]
-    if all(value != value for value in metric):
-        why = next(iter(errors.values()), "the budget ended first")
-        raise ValueError(f"no candidate finished ({why}); mend the cause or raise the budget and run the same again")
-    chosen = plan.candidates[best_of(metric)]
-    intervals = _intervals(plan, chosen)
-    rows = [
-        {"method": one.spec, "recipe_changes": dict(one.changes), "metric": None if value != value else value,
-         "difference": intervals.get(one.text)}
-        for one, value in sorted(zip(plan.candidates, metric, strict=True), key=lambda pair: -_number(pair[1]))
-    ]  # fmt: skip
-    missing = [str(t.folder) for t in plan.tasks if not t.finished and str(t.folder) not in errors]
-    return {
-        "schema_version": 1, "data": plan.data.name, "hash": plan.data.hash, "search": search, "metric": plan.metric,
-        "seeds": len(plan.seeds), "validation_rows": len(plan.splits.test), "recipe": plan.recipe.to_json(),
-        "chosen": rows[0], "rows": rows, "failed": list(errors.values()), "missing": len(missing),
-    }  # fmt: skip
-
-
-def _number(value: float) -> float:
-    return -1.0 if value != value else value
-
-
-def _intervals(plan: Trials, chosen: Candidate) -> dict[str, dict[str, float]]:
-    """Return the difference of each other candidate to the chosen one on validation rows, with its interval."""
-    predictions, targets, weight = plan.decisions()
-    if len(predictions) < 2:
-        return {}
-    differences = compare_to_reference(
-        predictions, targets, chosen.text, plan.metric, num_classes=len(plan.data.classes), sample_weight=weight
-    )
-    return {d.method: {"mean": d.difference, "low": d.low, "high": d.high} for d in differences}
+    _explore(searched, search, count, evaluate)
+    return trials(prepared, tuple(asked.values()), inner), errors

@@ -23,7 +23,9 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
     apart = replace(pool, parts=None)
     pools = {name: _part(apart, name, index) for name, index in rows.items()}
     if pool.unlabeled is not None:
-        pools["unlabeled"] = _apart(pool.unlabeled, [pools[name] for name in ("val", "test") if name in pools], notes)
+        pools["unlabeled"] = rows_apart(
+            pool.unlabeled, [pools[name] for name in ("val", "test") if name in pools], notes
+        )
     if isinstance(pool.rows, Examples | MappedExamples):
         preparation = pool.preparation
         parts = {name: _with_weights(part.rows, part) for name, part in pools.items()}  # type: ignore[arg-type]
@@ -59,7 +61,7 @@ def _part(pool: Pool, name: str, index: Tensor) -> Pool:
     return part.with_targets(part.known if part.truth is None else part.truth)
 
 
-def _apart(rest: Pool, held_out_parts: list[Pool], notes: list[str]) -> Pool:
+def rows_apart(rest: Pool, held_out_parts: list[Pool], notes: list[str]) -> Pool:
     """Return the rows without labels that share no group with rows to be evaluated."""
     if rest.groups is None:
         return rest

@@ -58,6 +58,24 @@ def split(
         ValueError: fewer than two classes, a share outside of (0, 1), nothing that could be held out, an empty part, a
             declared test row with several candidates, a simulation of data whose labels are not all known.
     """
+    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, seed, simulation)
+    return assemble(pool, rows, facts, notes).checked()
+
+
+Divided = tuple[Pool, dict[str, Tensor], dict[str, Any], list[str]]
+"""A pool with its labels hidden where asked for, its rows by part, and facts and notes on how they were divided."""
+
+
+def divided(
+    pool: Pool,
+    test: float,
+    val: float | None,
+    ratio: float | None,
+    profile: str,
+    seed: int,
+    simulation: Simulation | None,
+) -> Divided:
+    """Return which rows are for what; arguments and errors as in `split`."""
     check_classes(pool.classes)
     check_share("test", test)
     if val is not None:
@@ -85,7 +103,7 @@ def split(
     if val is not None and "val" not in rows:
         rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed)
         facts["val"] = val
-    return assemble(pool, rows, facts, notes).checked()
+    return pool, rows, facts, notes
 
 
 def simulated(

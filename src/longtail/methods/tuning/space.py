@@ -73,7 +73,7 @@ class Space:
         values = {**self.fixed, **setting}
         knobs = ", ".join(f"{knob}={text}" for knob, text in values.items() if not knob.startswith(_PREFIX))
         changes = {k.removeprefix(_PREFIX): _literal(k, text) for k, text in values.items() if k.startswith(_PREFIX)}
-        made = Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes)
+        made = Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes, setting)
         made.under(recipe)  # checks every value
         return made
 
@@ -81,7 +81,7 @@ class Space:
 def space(spec: str, recipe: str = "") -> Space:
     """Read a space, such as `absgd(lam=[1, 2, 5], gamma=log(0.1, 10))` and `weight_decay=[1e-4, 5e-4]`.
 
-    Every listed value and both ends of every interval are checked.
+    Every listed value, both ends of every interval and a number inside are checked.
 
     Args:
         spec: a method in which `[a, b]` lists values and `uniform(a, b)` or `log(a, b)` is an interval.
@@ -94,12 +94,7 @@ def space(spec: str, recipe: str = "") -> Space:
     if match is None:
         raise ValueError(f'method must be "name(knob=[a, b])", got {quoted(spec)}; as in "absgd(lam=[1, 2, 5])"')
     name, body = match.groups()
-    known = ", ".join(RANGES)
-    values = _assignments(body or "", "")
-    for knob, given in _assignments(recipe, _PREFIX).items():
-        if knob.removeprefix(_PREFIX) not in RANGES:
-            raise ValueError(f"recipe must change one of {known}, got {quoted(_shown(knob))}; choose one of these")
-        values[knob] = given
+    values = {**_assignments(body or "", ""), **_recipe_values(recipe)}
     varied = {knob: v for knob, v in values.items() if isinstance(v, Interval) or len(v) > 1}
     fixed = {knob: v[0] for knob, v in values.items() if knob not in varied and not isinstance(v, Interval)}
     made = Space(name, fixed, varied)
@@ -114,6 +109,30 @@ def space(spec: str, recipe: str = "") -> Space:
             '"absgd(lam=[1, 2, 5])", or one of the recipe, as in recipe="weight_decay=[1e-4, 5e-4]"'
         )
     return made
+
+
+def recipe_changes(text: str) -> dict[str, Any]:
+    """Read changes of the recipe, one value each, such as "lr=0.1, weight_decay=1e-4".
+
+    Raises:
+        ValueError: another name than that of a number of the recipe, no number, or several.
+    """
+    changes = {}
+    for knob, values in _recipe_values(text).items():
+        if isinstance(values, Interval) or len(values) > 1:
+            raise ValueError(f"{_shown(knob)} must be one number, got several; longtail tune --vary searches several")
+        changes[_shown(knob)] = _literal(knob, values[0])
+    return changes
+
+
+def _recipe_values(text: str) -> dict[str, Values]:
+    values = _assignments(text, _PREFIX)
+    for knob in values:
+        if _shown(knob) not in RANGES:
+            raise ValueError(
+                f"recipe must change one of {', '.join(RANGES)}, got {quoted(_shown(knob))}; choose one of these"
+            )
+    return values
 
 
 def _assignments(text: str, prefix: str) -> dict[str, Values]:
@@ -148,7 +167,10 @@ def _values(knob: str, text: str) -> Values:
 
 
 def _texts(values: Values) -> tuple[str, ...]:
-    return (repr(values.low), repr(values.high)) if isinstance(values, Interval) else values
+    """Return the listed values; of an interval the ends and a number between, which a knob of integers refuses."""
+    if not isinstance(values, Interval):
+        return values
+    return tuple(map(repr, (values.low, values.low + (values.high - values.low) / math.pi, values.high)))
 
 
 def _literal(knob: str, text: str) -> Any:

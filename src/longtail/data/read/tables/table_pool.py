@@ -16,7 +16,7 @@ from longtail.data.pool import Pool, labelled
 from longtail.data.read import column_roles
 from longtail.data.read.array_labels import SAME, is_same
 from longtail.data.read.tables import further_rows, labels
-from longtail.data.read.tables.column_types import infer_column_types
+from longtail.data.read.tables.column_types import mixed_columns
 from longtail.data.read.tables.dialect import check_unique
 from longtail.data.read.tables.read import Reading, read_table
 from longtail.data.read.tables.table import Table
@@ -93,12 +93,10 @@ def table_pool(
     if features.shape[1] == 0:
         way = "drop fewer columns" if dropped else "check --delimiter"
         raise ValueError(f"a table must have features beside the label {target!r}, got none; {way}")
-    typed, type_notes = infer_column_types(features.iloc[:count])  # further rows have to fit
-    changed = [c for c in typed.columns if typed[c].dtype != features[c].dtype]
-    features = features.astype(dict.fromkeys(changed, "category")) if changed else features
+    changed, type_notes = mixed_columns(features.iloc[:count])  # further rows have to fit
     pool = Pool(
         name=name,
-        rows=Table(features),
+        rows=Table(features).with_categories(changed),
         targets=_padded(encoded.targets, len(features)),
         classes=encoded.classes,
         parts=roles.parts,

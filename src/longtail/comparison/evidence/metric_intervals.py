@@ -1,0 +1,67 @@
+"""Confidence intervals of the metric itself for several candidates, of which the best will be chosen by it.
+
+Candidate m is trained with S_m seeds and scored on one set of rows, a_m = mean_s a[m, s]. What varies is the choice of
+the rows (the bootstrap of `resampling`, the same for all candidates) and the seed, with one variance sigma^2 for all,
+estimated within candidates. The intervals a_m -+ c se_m are simultaneous: c is the `level` quantile of
+max_m |noise_m| / se_m. All of them cover with probability `level`, so that of the chosen one does, however it was
+chosen, though its middle is too high on average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longtail.comparison.evidence.resampling import metric_values, resampled_differences
+from longtail.metrics.rates import Floats
+
+Labels = NDArray[np.int64]
+
+
+def metric_intervals(
+    predictions: Mapping[str, Mapping[int, Labels]],
+    targets: Labels,
+    metric: str,
+    *,
+    num_classes: int,
+    draws: int = 4000,
+    level: float = 0.95,
+    sample_weight: Floats | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Return the ends of each candidate's interval, fractions in [0, 1].
+
+    Args:
+        predictions: candidate -> seed -> predicted classes (N,).
+        targets: (N,). metric: a key of `METRICS`. num_classes: C. draws: resamples. level: of all intervals together.
+        sample_weight: (N,) >= 0, how many rows each one counts as.
+    """
+    rows = np.stack([row for seeds in predictions.values() for row in seeds.values()])
+    owner = np.repeat(np.arange(len(predictions)), [len(seeds) for seeds in predictions.values()])
+    if sample_weight is not None:
+        used = sample_weight > 0
+        rows, targets, sample_weight = rows[:, used], targets[used], sample_weight[used]
+    of = (np.arange(len(predictions))[:, None] == owner).astype(np.float64)
+    of /= of.sum(axis=1, keepdims=True)
+    values = metric_values(rows, targets, metric, num_classes, sample_weight)
+    mean, generator = of @ values, np.random.default_rng(0)
+    noise = resampled_differences(rows, targets, of, metric, num_classes, draws, generator, sample_weight)
+    seed_variance, df = _seed_variance(values - mean[owner], owner)
+    per_mean = seed_variance * (of**2).sum(axis=1)
+    se = np.sqrt(noise.var(axis=0, ddof=1) + per_mean)
+    if df:
+        drawn = generator.standard_normal(noise.shape) * np.sqrt(per_mean)
+        noise += drawn * np.sqrt(df / generator.chisquare(df, draws))[:, None]
+    moving = se > 1e-12
+    largest = (np.abs(noise[:, moving]) / se[moving]).max(axis=1, initial=0.0)
+    half = float(np.quantile(largest, level, method="higher")) * se
+    ends = np.clip(np.stack([mean - half, mean + half]), 0.0, 1.0)
+    return {name: (float(low), float(high)) for name, low, high in zip(predictions, *ends, strict=True)}
+
+
+def _seed_variance(residual: Floats, owner: Labels) -> tuple[float, int]:
+    """Return sigma^2 and its degrees of freedom from the candidates whose seeds differ; (0.0, 0) without any."""
+    varies = np.isin(owner, owner[np.abs(residual) > 1e-12])
+    df = int(varies.sum()) - len(np.unique(owner[varies]))
+    return (float((residual[varies] ** 2).sum()) / df, df) if df else (0.0, 0)
