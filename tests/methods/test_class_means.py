@@ -64,23 +64,18 @@ def test_its_loss_is_the_logit_adjusted_one_of_scaled_cosines() -> None:
     assert torch.autograd.gradcheck(lambda logits: loss(logits, torch.tensor(y)), double)
 
 
-def test_its_rate_is_a_share_of_the_recipes() -> None:
-    (stage,), (slower,) = (method(f"lift-head(rate={rate})").stages(RECIPE) for rate in (1.0, 0.1))
-    for progress in (0.0, 0.3, 0.9):
-        assert float(stage.lr(progress)) == RECIPE.learning_rate(progress)
-        assert float(slower.lr(progress)) == pytest.approx(0.1 * RECIPE.learning_rate(progress))
-
-
 class TestThePreset:
     def test_its_model_is_linear_where_none_is_named(self) -> None:
         found = compare(SPLITS, methods="features", seeds=1, epochs=2, jobs=1)
-        assert found.summary["recipe"]["model"] == "linear"
+        assert (found.summary["recipe"]["model"], found.summary["recipe"]["lr"]) == ("linear", 0.01)
         assert {row["key"] for row in found.rows} == {
             "ce", "lift-head", "logit-adjusted", "logit-adjusted-posthoc", "tau-norm", "ncm", "maxnorm", "los",
             "logistic",
         }  # fmt: skip
         named = compare(SPLITS, methods=["features"], seeds=1, epochs=2, jobs=1, model="mlp")
-        assert named.summary["recipe"]["model"] == "mlp"
+        assert (named.summary["recipe"]["model"], named.summary["recipe"]["lr"]) == ("mlp", 0.1)
+        faster = compare(SPLITS, methods="features", seeds=1, epochs=2, jobs=1, lr=0.05)
+        assert faster.summary["recipe"]["lr"] == 0.05
 
     def test_a_table_has_a_linear_model_of_its_columns(self) -> None:
         pandas = pytest.importorskip("pandas")

@@ -206,7 +206,6 @@ def one_stage(
     no_decay: Iterable[str] = (),
     targets: Callable[[Part], nn.Module] | None = None,
     criterion: Criterion | None = None,
-    rate: float = 1.0,
 ) -> MakeStages:
     """The stages of a method that trains once, from scratch, under the recipe.
 
@@ -220,7 +219,6 @@ def one_stage(
         no_decay: parameters of the network without weight decay.
         targets: training rows -> the targets of each batch; None for the given labels.
         criterion: in place of the loss's own formula (`SupervisedLearner`).
-        rate: its learning rate as a share of the recipe's.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -239,7 +237,7 @@ def one_stage(
             drawn = rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets))
             return Built(learner, drawn if stronger is None else drawn.strengthened(stronger(rows)))
 
-        rates = recipe.learning_rate if rate == 1 else lambda progress: rate * recipe.learning_rate(progress)
-        return (Stage("train", spec, build, recipe.epochs, recipe.make_optimizer, rates, lr_per=recipe.lr_per),)
+        optimizer, lr = recipe.make_optimizer, recipe.learning_rate
+        return (Stage("train", spec, build, recipe.epochs, optimizer, lr, lr_per=recipe.lr_per),)
 
     return stages

@@ -31,6 +31,8 @@ from longtail.models.own import check_factory
 
 MOST_SEEDS = 1000
 """Every seed is a training of every method; intervals stop narrowing long before."""
+FEATURES_LR = 0.01
+"""Learning rate of linear models on embeddings: LIFT's, since at 0.1 those of a thousand numbers do not settle."""
 RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe) if field.name != "own")
 _COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
 _LOAD_OPTIONS = [name for name in tuple(inspect.signature(load).parameters)[2:] if name != "columns"]
@@ -137,11 +139,13 @@ def on_features(splits: Splits, recipe_options: dict[str, Any]) -> dict[str, Any
             f"methods features is for features (N, D), got images of shape {tuple(splits.train.input_shape)}; embed "
             "them first and pass the embeddings (--features FILE), or choose another preset"
         )
-    if recipe_options.get("model") not in (None, "auto"):
+    given = {name: value for name, value in recipe_options.items() if value is not None}
+    if given.get("model", "auto") != "auto":
         return recipe_options
+    given.setdefault("lr", FEATURES_LR)
     if getattr(splits.preparation, "kind", None) == "table":
-        return {**recipe_options, "model_args": {"hidden": [], **(recipe_options.get("model_args") or {})}}
-    return {**recipe_options, "model": "linear"}
+        return {**given, "model_args": {"hidden": [], **given.get("model_args", {})}}
+    return {**given, "model": "linear"}
 
 
 def _resolve_baseline(baseline: str | Method) -> Method:

@@ -16,11 +16,11 @@ from longtail.data import Part
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat
 from longtail.models.heads import CosineClassifier
 
-OWN = {"lr": 0.1, "weight_decay": 5e-4, "decay": "cosine", "batch_size": 128, "epochs": 10}
-"""LIFT's recipe, for its adapters and its head alike; `rate` makes its learning rate 0.01."""
+OWN = {"lr": 0.01, "weight_decay": 5e-4, "decay": "cosine", "batch_size": 128, "epochs": 10}
+"""LIFT's recipe, for its adapters and its head alike."""
 
 
-def lift_head(*, scale: PositiveFloat = 25.0, tau: NonNegativeFloat = 1.0, rate: PositiveFloat = 0.1) -> Method:
+def lift_head(*, scale: PositiveFloat = 25.0, tau: NonNegativeFloat = 1.0) -> Method:
     """LIFT's head: a cosine classifier that begins at the class means, trained with the logit-adjusted loss.
 
     loss = -log softmax(s z + tau log pi)_y, z_j = <h, w_j> / (||h|| ||w_j||), pi_j = n_j / N; w_j begins at the mean of
@@ -28,8 +28,6 @@ def lift_head(*, scale: PositiveFloat = 25.0, tau: NonNegativeFloat = 1.0, rate:
 
     h are the features that the fresh network has of the training rows, without augmentation. With embeddings and the
     network `linear`, of the preset `features`, they are the embeddings, standardised; nothing but the head is trained.
-
-    The learning rate is the share `rate` of the recipe's: LIFT's is 0.01, where networks trained from scratch have 0.1.
 
     Shi et al. 2024, section 4; here without the adapters in a vision transformer, and without text features.
 
@@ -39,11 +37,12 @@ def lift_head(*, scale: PositiveFloat = 25.0, tau: NonNegativeFloat = 1.0, rate:
     Breaks: A network trained from scratch: the features of its first step mean little, and so do their means. The test
     data must be balanced or the balanced error the aim: see logit-adjusted.
 
-    Paper and code: They agree on scale 25 and on the loss. Their head begins at the text features of class names where
-    the model has some (CLIP), else at class means; theirs are of features of unit length, as are ours.
+    Paper and code: They agree on scale 25 and on the loss. Their learning rate is 0.01, also that of the preset
+    `features`. Their head begins at the text features of class names where the model has some (CLIP), else at class
+    means; theirs are of features of unit length, as are ours.
     """
     stages = one_stage(lambda counts: losses.LogitAdjustedLoss(counts, tau=tau, scale=scale),
-                       head="cosine", prepare=begin_at_means, rate=rate)  # fmt: skip
+                       head="cosine", prepare=begin_at_means)  # fmt: skip
     return Method(stages, cited("shi2024longtail"), own=OWN, slots=COSINE,
                   prior=uniform if tau == 1 else power(1.0 - tau))  # fmt: skip
 
