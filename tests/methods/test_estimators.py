@@ -215,8 +215,13 @@ class TestRefusals:
 
     def test_large_images_and_rows_that_are_not_in_memory(self) -> None:
         for key in ESTIMATORS:
+            most, values = ("4,096", 5000) if key.startswith("logistic") else ("1,024", 3072)
+            why = rf"'{key}' takes at most {most} values an example, got {values:,}; leave"
+            with pytest.raises(ValueError, match=why):
+                methods(key, data=self.many(3, values=values))
+            image = replace(self.many(3), inputs=torch.zeros(3, 3, 32, 32))
             with pytest.raises(ValueError, match=rf"'{key}' takes at most 1,024 values an example, got 3,072; leave"):
-                methods(key, data=self.many(3, values=3072))
+                methods(key, data=image)
             behind = MappedExamples([], torch.arange(3), ("a", "b", "c"), identity="x")  # type: ignore[arg-type]
             with pytest.raises(ValueError, match=rf"'{key}' needs all training rows in memory, got rows that are"):
                 methods(key, data=behind)

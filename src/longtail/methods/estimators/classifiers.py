@@ -88,7 +88,7 @@ def logistic_misfit(data: Part) -> str | None:
     size = len(data) * len(data.classes)
     if size > MOST_SCORES:
         return f"takes at most {MOST_SCORES:,} training rows x classes, got {size:,}; leave it out and compare networks"
-    return _size_misfit(data, MOST_FEATURES if len(data.input_shape) == 1 else MOST_VALUES)
+    return _size_misfit(data, MOST_FEATURES)
 
 
 def boosting_misfit(data: Part) -> str | None:
@@ -98,13 +98,14 @@ def boosting_misfit(data: Part) -> str | None:
             f"takes at most {MOST_CLASSES} classes (a tree for each and iteration), got {len(data.classes)}; "
             "leave it out, or take logistic"
         )
-    return _size_misfit(data, MOST_VALUES)
+    return _size_misfit(data)
 
 
-def _size_misfit(data: Part, most: int) -> str | None:
+def _size_misfit(data: Part, features: int = MOST_VALUES) -> str | None:
     if not isinstance(data, Examples):
         return "needs all training rows in memory, got rows that are read one by one; leave it out"
     values = int(np.prod(data.input_shape))
+    most = features if len(data.input_shape) == 1 else MOST_VALUES
     if values > most:
         return f"takes at most {most:,} values an example, got {values:,}; leave it out, or pass features"
     return None
