@@ -29,14 +29,14 @@ MLP = Recipe(epochs=13, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 
 
 @cache
-def rows(task: str) -> TrainingSet:
-    splits = task_data.splits(task, apart=2.0)
+def rows(key: str) -> TrainingSet:
+    splits = task_data.splits_for(method(key), apart=2.0)
     rest = None if splits.unlabeled is None else replace(splits.unlabeled, policy={})
     return TrainingSet(replace(splits.train, policy={}), rest)
 
 
 def training(key: str, recipe: Recipe = MLP, **options: Any) -> Training:
-    return Training(method(key).stages(recipe), rows(method(key).task), device="cuda", **options)
+    return Training(method(key).stages(recipe), rows(key), device="cuda", **options)
 
 
 def same(one: Training, other: Training, **tolerance: float) -> None:

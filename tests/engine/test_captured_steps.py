@@ -108,6 +108,34 @@ def test_a_checkpoint_is_the_same_for_both_kinds_of_steps(optimizer: str, first:
     same(whole, resumed, **CLOSE)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("first", [True, False])
+def test_learning_rates_of_modules_are_those_of_eager_steps(optimizer: str, first: bool) -> None:
+    """In both directions over a checkpoint."""
+
+    def slow_body(stage: Stage) -> Stage:
+        def build(rows: Any, left: Any) -> Any:
+            built = stage.build(rows, left)
+            return built._replace(learner=built.learner.varied(rates={"body": 0.1, "head.bias": 0.0}))
+
+        return replace(stage, build=build)
+
+    recipe = replace(RECIPE, optimizer=optimizer, lr=0.02)
+    whole = training("ce", slow_body, recipe=recipe, capture=False)
+    list(whole)
+    begun = training("ce", slow_body, recipe=recipe, capture=first)
+    last = list(islice(begun, 3))[-1]
+    state = begun.state()
+    assert [g["lr"] for g in state["optimizer"]["param_groups"]] == [rate * last["lr"] for rate in (0.1, 1.0, 0.0)]
+    resumed = training("ce", slow_body, recipe=recipe, capture=not first, resume=state)
+    list(resumed)
+    same(whole, resumed, **CLOSE)
+    even = training("ce", recipe=recipe)
+    list(even)
+    with pytest.raises(AssertionError):
+        same(even, resumed, **CLOSE)
+
+
 class WithDropout(nn.Module):
     def __init__(self, body: nn.Module) -> None:
         super().__init__()

@@ -69,8 +69,11 @@ def check(spec: str, **fields: Any) -> None:
 @pytest.mark.slow  # it trains many methods
 @pytest.mark.parametrize(
     "spec",
-    ["ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "term(base='logit-adjusted', t=0.1)"],
-)
+    [
+        "ce", "ldam-drw", "cb-rs", "focal-drw", "absgd(lam=2)", "ce-drs", "crt", "oltr",
+        "term(base='logit-adjusted', t=0.1)",
+    ],
+)  # fmt: skip
 def test_each_ends_as_by_itself(packed: list[int], spec: str) -> None:
     check(spec)
     # all batches but the first, before which there is no momentum, and the last of an epoch, whose sizes differ
@@ -177,7 +180,7 @@ def test_rows_of_several_dimensions_are_flattened_first() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["sam", "abadam", "absgd-decoupled", "ncm"])
+@pytest.mark.parametrize("spec", ["sam", "abadam", "absgd-decoupled", "ncm", "mislas", "etf-dr(batch_norm=True)"])
 def test_other_steps_and_frozen_layers(spec: str) -> None:
     check(spec)
 

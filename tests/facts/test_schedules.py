@@ -14,6 +14,7 @@ EACH = {
     "constant(2.0)": lambda e: 2.0,
     "switch(0.8, 0.0, 1.0)": lambda e: 1.0 if e >= 160 else 0.0,
     "linear(1.0, 3.0)": lambda e: 1 + 2 * e / EPOCHS,
+    "parabola(1.0, 0.0)": lambda e: 1 - (e / EPOCHS) ** 2,
     "cosine(0.4, 0.1)": lambda e: 0.1 + 0.3 * (1 + cos(pi * e / EPOCHS)) / 2,
     "cycle(0.1, 1.0, 5.0)": lambda e: 0.1 + 0.9 * (1 + cos(2 * pi * e / 40)) / 2,
     "inverse(1000.0, 0.6, 45.0, 5.0)": lambda e: max(5.0, 1000 * (1 + 0.6 * e / EPOCHS) ** -45),

@@ -12,14 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from fixmatch_darp import Refined
 from mwn import MetaWeightNet, balanced
 from proden_records import Records
 
-from longtail import instance_weights, losses, sampling
+from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.generators import derived
 from longtail.data.views.mixing import Mixing
 from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
@@ -28,8 +30,9 @@ from longtail.facts.schedules import switch
 from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
 from longtail.learners.mixing import Mixer
-from longtail.models.heads import LearnableScale, MaxNorm
+from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
+from longtail.targets import Given
 from longtail.updates import SAM
 
 Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
@@ -40,8 +43,8 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
     kept = {
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
         "criterion": learner.criterion, "mixing": learner.mixing,
-        "constraint": learner.constraint, "no_decay": learner.no_decay, "frozen": learner.frozen,
-        "moving_norms": learner.moving_norms,
+        "constraint": learner.constraint, "no_decay": learner.no_decay, "rates": learner.rates,
+        "frozen": learner.frozen, "moving_norms": learner.moving_norms,
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SupervisedLearner).parameters), "a new slot: name it here"
     return SupervisedLearner(**{**kept, **slots})
@@ -142,25 +145,63 @@ def mixed(place: int | None, **remix: float) -> Hand:
     return each_stage(change)
 
 
-def ssp(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
-    first, *rest = base.stages(recipe)
+def from_the_body_of(make: Callable[[Recipe, TrainingSet], Built]) -> Hand:
+    def hand(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
+        first, *rest = base.stages(recipe)
 
-    def contrast(data: TrainingSet, previous: Learner | None) -> Built:
-        network = recipe.network(data.labeled, "projection", dim=128)
-        learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
-        return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            learner, rows, update = first.build(data, None)
+            with torch.no_grad():
+                for part in ("standardize", "body"):
+                    mine, theirs = (getattr(n, part).state_dict() for n in (learner.network, previous.network))
+                    for name, tensor in mine.items():
+                        tensor.copy_(theirs[name])
+            return Built(learner, rows, update)
 
-    def build(data: TrainingSet, previous: Learner | None) -> Built:
-        learner, rows, update = first.build(data, None)
-        with torch.no_grad():
-            for part in ("standardize", "body"):
-                mine, theirs = (getattr(n, part).state_dict() for n in (learner.network, previous.network))
-                for name, tensor in mine.items():
-                    tensor.copy_(theirs[name])
-        return Built(learner, rows, update)
+        encoder = Stage(
+            "encoder", "by hand", lambda data, previous: make(recipe, data), recipe.epochs, recipe.make_optimizer,
+            recipe.learning_rate,
+        )  # fmt: skip
+        return [encoder, replace(first, build=build), *rest]
 
-    encoder = Stage("encoder", "by hand", contrast, recipe.epochs, recipe.make_optimizer, recipe.learning_rate)
-    return [encoder, replace(first, build=build), *rest]
+    return hand
+
+
+def contrast(recipe: Recipe, data: TrainingSet) -> Built:
+    network = recipe.network(data.labeled, "projection", dim=128)
+    learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
+    return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
+
+
+class TurnedByHand:
+    """Batches of square images and their turns as labels."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rows, name)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def draws(self, progress: float, generator: torch.Generator) -> Any:
+        places = torch.rand(len(self.rows), generator=derived(generator, "turns"))
+        for drawn, place in zip(self.rows.draws(progress, generator), places.split(self.rows.batch_size), strict=True):
+            yield {**drawn, "place": place}
+
+    def batch_of(self, drawn: Any) -> Any:
+        images, turns = self.rows.inputs[drawn["index"]], drawn["place"].argsort() % 4
+        turned = [np.rot90(image.numpy(), int(k), (-2, -1)).copy() for image, k in zip(images, turns, strict=True)]
+        return {"inputs": torch.from_numpy(np.stack(turned)), "index": drawn["index"], "turns": turns}
+
+
+def rotate(recipe: Recipe, data: TrainingSet) -> Built:
+    network: Any = recipe.network(data.labeled)
+    network.head = torch.nn.Linear(network.head.in_features, 4)
+    learner = SupervisedLearner(network, losses.CrossEntropyLoss(), targets=Given("turns"))
+    rows: Any = TurnedByHand(data.labeled.drawn(recipe.batch_size))
+    return Built(learner, rows)
 
 
 def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int, **changes: float) -> Hand:
@@ -216,6 +257,15 @@ def lws(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     return Built(learner, data.labeled.drawn(recipe.batch_size, draw))
 
 
+def mislas(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    _, rows, _ = lws(recipe, data, previous)
+    network: Any = copy.deepcopy(previous.network)
+    network.head = torch.nn.Sequential(network.head, LearnableScale(len(data.classes)))
+    loss = losses.LabelAwareSmoothingLoss(data.labeled.class_counts, head=0.4, tail=0.1)
+    learner = SupervisedLearner(network, loss, rates={"head.0": 0.2}, frozen=["body"], moving_norms=True)
+    return Built(learner, rows)
+
+
 def maxnorm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     network: Any = copy.deepcopy(previous.network)
     loss = losses.ClassBalancedLoss(data.labeled.class_counts, beta=0.9999)
@@ -229,6 +279,29 @@ def los(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     loss = losses.LabelAwareSmoothingLoss(data.labeled.class_counts, head=0.98, tail=0.98)
     learner = SupervisedLearner(network, loss, frozen=["body"], moving_norms=True)
     return Built(learner, data.labeled.drawn(recipe.batch_size))
+
+
+def oltr(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
+    network, rows = _with_features_of(previous, "meta-embedding"), data.labeled
+    with torch.no_grad():
+        features = network.eval().features(rows.inputs)
+        network.head.centroids.copy_(
+            NearestClassMean(*network.head.weight.T.shape, features="un").fit(features, rows.targets).means
+        )
+        network.head.hallucinator.load_state_dict(
+            {"bias": torch.zeros(len(data.classes)), **previous.network.head.state_dict()}
+        )
+
+    def criterion(outputs: Any, targets: torch.Tensor, weight: Any, progress: Any) -> torch.Tensor:
+        memory = functional.discriminative_centroids(
+            outputs.features, outputs.extra["head"].centroids, targets, weight=weight
+        )
+        each = functional.cross_entropy(outputs.logits, targets)
+        return memory + (each if weight is None else weight * each)
+
+    rates = {"body": 0.1, "head.centroids": 0.1}
+    learner = SupervisedLearner(network, losses.CrossEntropyLoss(), criterion=criterion, rates=rates)
+    return Built(learner, rows.drawn(recipe.batch_size, sampling.ClassAwareSampler(rows.targets)))
 
 
 HAND: dict[str, Hand] = {
@@ -247,10 +320,13 @@ HAND: dict[str, Hand] = {
     "mixup": mixed(0),
     "manifold-mixup": mixed(None),
     "remix": mixed(0, kappa=3.0, tau=0.5),
-    "ssp": ssp,
+    "simclr-first": from_the_body_of(contrast),
+    "ssp": from_the_body_of(rotate),
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),
+    "mislas": over_features(mislas, 1),
     "maxnorm": over_features(maxnorm, 1, weight_decay=0.1),
+    "oltr": over_features(oltr, 5),
     "los": over_features(los, 1, lr=0.05 * 0.2, weight_decay=0.0),
 }

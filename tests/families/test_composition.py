@@ -11,7 +11,7 @@ import pytest
 import torch
 import toys
 from by_hand import HAND
-from tests.methods.task_data import splits
+from tests.methods.task_data import splits_for
 from toys import TOYS
 
 from longtail.catalogue.compose import BaseMethod
@@ -25,7 +25,6 @@ from longtail.methods.registry import CATALOG, ESTIMATORS, SEARCHES
 
 ALL = {**CATALOG, **TOYS}
 RECIPE = replace(toys.RECIPE, batch_size=12)
-SMALL = {task: TrainingSet.of(splits(task, (14, 6, 4))) for task in toys.SPLITS}
 RULES = {
     key: knob.rule
     for key, builder in ALL.items()
@@ -37,9 +36,10 @@ RULES = {
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
 MIXING = {"mixup", "manifold-mixup", "remix"}
-DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los"}
+DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
 NO_LENGTHS = {
     "ldam", "ldam-drw", "m-drw", "ldam-hg", "hg-drs", "ldam-hg-drs", "mm", "mm-drw", "mm-ldam-drw", "ride",
+    "etf-dr", "lift-head",
 }  # fmt: skip
 """Cosine classifiers, or several."""
 BALANCED = {
@@ -47,32 +47,37 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    "mwn", "lws", "maxnorm",
+    "mwn", "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
+PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
 SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle", *SEARCHES}
 LEGAL = {
-    **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - {"ssp"}),
-    "abadam": SUPERVISED - WEIGHING - {"ssp", "maxnorm", "los"},
-    "mwn": SUPERVISED - WEIGHING - MIXING - {"ssp", "sam"},
-    "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - {"ssp"},
+    **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
+    "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
+    "mwn": SUPERVISED - WEIGHING - MIXING - PRETRAINED - {"sam", "bbn", "mislas"},
+    "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
     "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - {"sam", "mwn", "random-encoder"},
     "darp": {"fixmatch"},
     "records": {"proden"},
-    "ssp": SUPERVISED - {"ssp", "ride"},
-    "drw": SUPERVISED - BALANCED - {"ssp", "l-softmax"},
-    "drs": SUPERVISED - BALANCED - {"ssp"},
-    **dict.fromkeys(MIXING, SUPERVISED - MIXING - {"ssp", "mwn"}),
+    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
+    "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
+    "drs": SUPERVISED - BALANCED - PRETRAINED,
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - {"mwn", "bbn", "mislas"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
-    **dict.fromkeys(("lws", "tau-norm"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
-    **dict.fromkeys(("maxnorm", "los"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled", "abadam", "ssp"}),
+    **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
+    **dict.fromkeys(
+        ("maxnorm", "los"), SUPERVISED - DECOUPLED - NO_LENGTHS - PRETRAINED - {"absgd-decoupled", "abadam"}
+    ),
 }
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "ldam", "cb-rs", "ssp", "fixmatch", "darp", "cc", "proden", "records", "simclr",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "fixmatch", "darp", "cc", "proden",
+    "records",
+    "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
@@ -93,8 +98,10 @@ def resolved(spec: str) -> Method:
     return resolve(spec, ALL)
 
 
-def task_of(found: Method) -> TrainingSet:
-    return SMALL[found.task]
+@cache
+def task_of(spec: str) -> TrainingSet:
+    """Data of the method's task and kind of inputs."""
+    return TrainingSet.of(splits_for(resolved(spec), (14, 6, 4)))
 
 
 def left(stages: Sequence[Stage], data: TrainingSet) -> dict[str, torch.Tensor]:
@@ -107,7 +114,7 @@ def left(stages: Sequence[Stage], data: TrainingSet) -> dict[str, torch.Tensor]:
 @cache
 def resulting(spec: str) -> dict[str, torch.Tensor]:
     found = resolve(spec, ALL)
-    return left(found.stages(RECIPE), task_of(found))
+    return left(found.stages(RECIPE), task_of(spec))
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -154,7 +161,7 @@ def test_every_set_of_free_slots_has_a_base_that_is_trained() -> None:
 def test_a_pair_is_equal_to_by_hand(correction: str, base: str) -> None:
     spec = f"{correction}(base={base!r})"
     plain = method(base)
-    by_hand = left(HAND[correction](plain, RECIPE, task_of(plain)), task_of(plain))
+    by_hand = left(HAND[correction](plain, RECIPE, task_of(spec)), task_of(spec))
     assert same(resulting(spec), by_hand)
     # and neither of the two is lost
     assert not same(networks(resulting(spec)), networks(resulting(base)))
@@ -207,16 +214,16 @@ class TestWhatIsNotDeclared:
         stage = Stage("train", "careless", lambda data, previous: base, 1, RECIPE.make_optimizer, RECIPE.learning_rate)
         careless = Method(lambda recipe: [stage], method("ce").reference).named("careless", "careless")
         (found,) = ALL[correction](base=careless).stages(RECIPE)
-        return found.build(SMALL["supervised"], None)
+        return found.build(task_of("ce"), None)
 
     def test_an_update_of_its_own(self) -> None:
-        base = method("sam").stages(RECIPE)[0].build(SMALL["supervised"], None)
+        base = method("sam").stages(RECIPE)[0].build(task_of("ce"), None)
         for correction in ("sam", "mwn"):
             with pytest.raises(ValueError, match="base must take plain gradient steps, got SAM; choose another base"):
                 self.built(correction, base)
 
     def test_weights_of_its_own(self) -> None:
-        base = method("absgd").stages(RECIPE)[0].build(SMALL["supervised"], None)
+        base = method("absgd").stages(RECIPE)[0].build(task_of("ce"), None)
         with pytest.raises(ValueError, match="SupervisedLearner without weights, got one with weights"):
             self.built("term", base)
 
@@ -232,10 +239,10 @@ class TestWhatIsNotDeclared:
     )
     def test_balance_and_mixing_of_its_own(self, correction: str, base: str, why: str) -> None:
         with pytest.raises(ValueError, match=why):
-            self.built(correction, method(base).stages(RECIPE)[0].build(SMALL["supervised"], None))
+            self.built(correction, method(base).stages(RECIPE)[0].build(task_of("ce"), None))
 
     def test_another_kind_of_learner(self) -> None:
-        base = method("simclr").stages(RECIPE)[0].build(SMALL["supervised"], None)
+        base = method("simclr").stages(RECIPE)[0].build(task_of("ce"), None)
         with pytest.raises(ValueError, match="without weights, got PairLearner; choose another base"):
             self.built("absgd", base)
         found: Any = self.built("sam", base)

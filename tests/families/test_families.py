@@ -20,7 +20,7 @@ from longtail.methods import method, registry
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run
 
-PAUSES = {"crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "ssp": ("train", 3)}
+PAUSES = {"crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "simclr-first": ("train", 3)}
 """Where a training is killed; in its one stage's third epoch, where no other place is named."""
 
 

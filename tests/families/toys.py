@@ -11,7 +11,7 @@ from typing import Any
 import fixmatch_darp
 import mwn
 import proden_records
-import simclr_ts_probe_ssp
+import simclr_ts_probe_first
 import torch
 from tests.forked import SERVER
 from tests.methods.task_data import KNOWN, noisy, splits
@@ -22,7 +22,7 @@ from longtail.methods import method, registry
 from longtail.runs.run import Run
 from longtail.runs.train import train
 
-LEAVES = (mwn, fixmatch_darp, proden_records, simclr_ts_probe_ssp)
+LEAVES = (mwn, fixmatch_darp, proden_records, simclr_ts_probe_first)
 TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
 OURS = {key: registry.CATALOG[key] for key in ("crt", "ncm", "sam", "ride")}
 """Methods of the catalogue that are tried like the trial methods."""

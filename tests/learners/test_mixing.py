@@ -19,7 +19,7 @@ from longtail.engine import Built, Recipe
 from longtail.engine.due_step import DueStep
 from longtail.engine.pack import signature
 from longtail.facts.schedules import switch
-from longtail.facts.types import Mixed
+from longtail.facts.types import Batch, Mixed
 from longtail.learners import SupervisedLearner
 from longtail.learners.mixing import Mixer
 from longtail.methods import method
@@ -234,7 +234,8 @@ def test_remix_gives_the_label_to_the_rarer_class(share: float) -> None:
         mixer = Mixer(2, 0, counts=counts, kappa=kappa, tau=tau)
         partner = torch.cat([torch.arange(16, 32), torch.arange(16)])
         mixed = Mixed(partner, torch.tensor(share), torch.zeros(()))
-        pair = mixer.pair(mixed, torch.cat([a, b]), None)
+        batch = Batch(inputs=torch.zeros(32, 1), index=torch.arange(32), mixing=mixed)
+        pair = mixer.pair(batch, torch.cat([a, b]), None, 0.0)
         expected = [remix_by_hand(int(counts[i]), int(counts[j]), share, kappa, tau) for i, j in zip(a, b, strict=True)]
         assert pair.own[:16].tolist() == pytest.approx(expected)
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtail.engine.due_step import set_learning_rate
 from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, Update
 from longtail.instance_weights import ABSGD, InstanceWeighting, LossBatch, Mean
@@ -280,6 +281,26 @@ class TestTrainable:
         network.head.bias.requires_grad_(False)
         (group,) = SupervisedLearner(network, CrossEntropyLoss(), no_decay=["head.bias"]).trainable()
         assert [id(p) for p in group["params"]] == [id(network.head.weight)]
+
+    def test_named_modules_and_parameters_have_learning_rates_of_their_own(self) -> None:
+        network = Deep()
+        rates = {"body": 0.1, "head": 0.5, "head.bias": 2.0}
+        learner = SupervisedLearner(network, CrossEntropyLoss(), rates=rates, no_decay=["head.weight"])
+        groups = learner.trainable()
+        names = {id(p): name for name, p in network.named_parameters()}
+        found = [([names[id(p)] for p in g["params"]], g["rate"], g.get("weight_decay")) for g in groups]
+        inner = [name for name in names.values() if name.startswith("body")]
+        assert found == [(inner, 0.1, None), (["head.bias"], 2.0, None), (["head.weight"], 0.5, 0.0)]
+        optimizer = torch.optim.SGD(groups, lr=1.0)
+        set_learning_rate(optimizer, 0.3)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.03, 0.6, 0.15])
+        assert learner.varied().rates == rates
+
+    def test_a_rate_of_1_is_no_group_of_its_own_and_a_prefix_is_no_module(self) -> None:
+        learner = SupervisedLearner(Deep(), CrossEntropyLoss(), rates={"head": 1.0})
+        assert [sorted(group) for group in learner.trainable()] == [["params"]]
+        with pytest.raises(ValueError, match=r"rates must name modules or parameters of the network, got network.hea;"):
+            SupervisedLearner(Deep(), CrossEntropyLoss(), rates={"hea": 0.1}).trainable()
 
     def test_a_name_that_is_not_there_is_one_line(self) -> None:
         learner = SupervisedLearner(linear(), CrossEntropyLoss(), no_decay=["head.bias"])

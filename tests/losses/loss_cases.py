@@ -45,7 +45,8 @@ class Case:
     @property
     def shift_invariant(self) -> bool:
         """Whether a constant added to all logits changes nothing."""
-        return self.build().link == "softmax" and not isinstance(self.build(), L.VSLoss | L.CDTLoss | L.BinaryHingeLoss)
+        moved = L.VSLoss | L.CDTLoss | L.BinaryHingeLoss | L.DotRegressionLoss
+        return self.build().link == "softmax" and not isinstance(self.build(), moved)
 
     @property
     def holds_margin(self) -> bool:
@@ -103,6 +104,8 @@ CASES: dict[str, Case] = {
     ),
     "binary-hinge": _case(L.BinaryHingeLoss, formulas.binary_hinge),
     "least-squares": _case(L.LeastSquaresLoss, formulas.binary_squares),
+    "dot-regression": _case(L.DotRegressionLoss, partial(formulas.dot_regression, scale=1.0)),
+    "dot-regression-s5": _case(L.DotRegressionLoss, partial(formulas.dot_regression, scale=5.0), scale=5.0),
     "la": _case(L.LogitAdjustedLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.0)),
     "la-1.7": _case(L.LogitAdjustedLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.7), tau=1.7),
     "bal-softmax": _case(L.BalancedSoftmaxLoss, partial(formulas.logit_adjusted, n=COUNTS, tau=1.0)),
@@ -173,6 +176,7 @@ ROWS = {
     "MaximumMarginLoss(ldam=True)": ["mm-ldam"],
     "BinaryHingeLoss": ["binary-hinge"],
     "LeastSquaresLoss": ["least-squares"],
+    "DotRegressionLoss": ["dot-regression", "dot-regression-s5"],
     "FocalLoss": ["focal", "focal-0.5"],
     "LabelAwareSmoothingLoss": ["smoothing-concave", "smoothing-0.9"],
     "SoftmaxEqualizationLoss(gamma=1)": ["equalised-softmax", "equalised-softmax-2"],

@@ -61,6 +61,11 @@ def binary_squares(z: Row, y: int) -> float:
     return math.fsum((1 - (1 if j == y else -1) * z_j) ** 2 for j, z_j in enumerate(z))
 
 
+def dot_regression(z: Row, y: int, scale: float) -> float:
+    """The paper's form, <m_y, h> = s z_y."""
+    return (scale * z[y] - scale) ** 2 / (2 * scale)
+
+
 def binary_vector_scaling(z: Row, y: int, n: Row, gamma: float, tau: float) -> float:
     k = 1 - y
     shift = tau * (math.log(n[k] / sum(n)) - math.log(n[y] / sum(n)))

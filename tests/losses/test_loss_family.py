@@ -134,6 +134,7 @@ TABLE: list[Row] = [
     (MM(EQUAL, delta_minus=0.9, ldam=True), MM(delta_minus=0.4), "equal counts: every margin of LDAM is 1/2"),
     #
     # one against the rest
+    (L.DotRegressionLoss(scale=7.0), times(7.0, L.DotRegressionLoss()), "dot regression is linear in s"),
     (SQUARES, Regression(), "t^2 = 1: ridge regression on labels of 1 and -1, plus a constant for soft targets"),
     #
     # focal and class-balanced

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.catalogue.method import Builders
+from longtail.catalogue.method import Builders, Method
 from longtail.catalogue.resolve import resolve
 from longtail.data import Examples, Splits, load
 from longtail.data.label_kinds import unlabeled
@@ -49,8 +50,20 @@ KNOWN = {
 """Task -> what it leaves of the labels of the training rows."""
 
 
-def splits(task: str, sizes: tuple[int, ...] = SIZES, *, apart: float = 1.5, val: float | None = None) -> Splits:
+IMAGE = (4, 4)
+
+
+def splits(
+    task: str,
+    sizes: tuple[int, ...] = SIZES,
+    *,
+    apart: float = 1.5,
+    val: float | None = None,
+    shape: tuple[int, ...] = (4,),
+) -> Splits:
     """Gaussian classes with the views that some methods ask for; what is known of the labels is the task's.
+
+    Each example is four numbers, or of another shape.
 
     Raises:
         LookupError: no data are made for this task.
@@ -62,10 +75,16 @@ def splits(task: str, sizes: tuple[int, ...] = SIZES, *, apart: float = 1.5, val
         )
     generator = np.random.default_rng(0)
     y = np.repeat(np.arange(len(sizes)), sizes)
-    found = load(generator.normal(size=(len(y), 4)) + apart * y[:, None], y, val=val)
+    inputs = generator.normal(size=(len(y), *shape)) + apart * y.reshape(-1, *(1 for _ in shape))
+    found = load(inputs, y, val=val)
     assert isinstance(found.train, Examples)
     found = replace(found, train=replace(found.train, policy={"strong": noisy, "contrast": noisy}))
     return KNOWN[task](found, generator).checked()
+
+
+def splits_for(found: Method, sizes: tuple[int, ...] = SIZES, **options: Any) -> Splits:
+    """Data of a method's task: images where it learns from no others."""
+    return splits(found.task, sizes, shape=IMAGE if found.inputs == "images" else (4,), **options)
 
 
 def by_task(builders: Builders) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -22,9 +22,9 @@ from tests.methods.recorded_step import Replayed, copied, recording, written
 from tests.methods.task_data import by_task
 from torch.utils._pytree import tree_map_only
 
-from longtail.data import TrainingSet
-from longtail.data.together import Together
+from longtail.data import Examples, TrainingSet
 from longtail.engine import Built, Recipe, Stage, Training, capture, gradient_scaler
+from longtail.engine.due_step import set_learning_rate
 from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.gradient_scaler import float16_networks
 from longtail.engine.randomness import generator, seeded
@@ -45,9 +45,9 @@ KEYS = [pytest.param(key, id=f"{task}-{key}") for task, keys in by_task(CATALOG)
 
 
 @cache
-def data(task: str) -> TrainingSet:
+def data(key: str) -> TrainingSet:
     """With the views of the library, where the tests of training have functions of their own."""
-    splits = task_data.splits(task, apart=2.0)
+    splits = task_data.splits_for(method(key), apart=2.0)
     rest = None if splits.unlabeled is None else replace(splits.unlabeled, policy={})
     return TrainingSet(replace(splits.train, policy={}), rest)
 
@@ -89,8 +89,7 @@ def eager(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Le
     watch = EpochMonitor(3, "cpu")
     losses = []
     for drawn, progress, lr in zip(draws(built), PROGRESS, rates(), strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        set_learning_rate(optimizer, lr)
         losses.append(float(one_step(built, drawn, optimizer, progress, watch).loss.detach()))
     return built.learner, losses, watch
 
@@ -138,7 +137,7 @@ def check(stage: Stage, rows: TrainingSet, previous: Learner | None) -> Learner:
 
 def trained_stages(key: str, recipe: Recipe = RECIPE) -> Iterator[tuple[Stage, TrainingSet, Learner | None]]:
     """Every stage of a method that makes steps, with the learner of the stage before."""
-    made, rows, previous = method(key), data(method(key).task), None
+    made, rows, previous = method(key), data(key), None
     for stage in made.stages(recipe):
         if stage.epochs:
             yield stage, rows, previous
@@ -181,12 +180,15 @@ def on_meta(built: Built) -> Built:
     for cell in getattr(getattr(learner, "criterion", None), "__closure__", None) or ():
         if isinstance(cell.cell_contents, torch.Tensor):
             cell.cell_contents = cell.cell_contents.to("meta")  # made on the device of the data otherwise
-    if isinstance(rows, Together):
-        assert rows.unlabeled is not None
-        rows = replace(rows, main=rows.main.to("meta"), unlabeled=rows.unlabeled.to("meta"))  # type: ignore[attr-defined]
-    else:
-        rows = rows.to("meta")  # type: ignore[attr-defined]
-    return Built(learner.to("meta"), rows, update)
+    return Built(learner.to("meta"), sources_on_meta(rows), update)
+
+
+def sources_on_meta(rows: Any) -> Any:
+    """The rows moved, or all those that the data are made of."""
+    if isinstance(rows, Examples):
+        return rows.to("meta")
+    parts = {field.name: getattr(rows, field.name) for field in fields(rows)}
+    return replace(rows, **{name: sources_on_meta(part) for name, part in parts.items() if hasattr(part, "batch_of")})
 
 
 class TestTheCheck:
@@ -198,7 +200,7 @@ class TestTheCheck:
 
     def test_a_declared_stage_that_could_be_captured(self) -> None:
         with pytest.raises(AssertionError, match=r"for no reason.*nothing in it waits"):
-            check(self.stage(Descend(), eager="for no reason"), data("supervised"), None)
+            check(self.stage(Descend(), eager="for no reason"), data("ce"), None)
 
     def test_a_step_that_decides_by_its_number(self) -> None:
         class EveryOther(Descend):
@@ -211,7 +213,7 @@ class TestTheCheck:
                 return learner.training_step(batch, progress)
 
         with pytest.raises(AssertionError):
-            check(self.stage(EveryOther()), data("supervised"), None)
+            check(self.stage(EveryOther()), data("ce"), None)
 
     @pytest.mark.parametrize(
         "wait",
@@ -237,7 +239,7 @@ class TestTheCheck:
                 return step
 
         with pytest.raises(AssertionError, match="waits for the device"):
-            check(self.stage(Waiting()), data("supervised"), None)
+            check(self.stage(Waiting()), data("ce"), None)
 
 
 def test_explain_says_which_stage_is_not_captured_and_why() -> None:
@@ -250,9 +252,7 @@ def test_a_training_whose_steps_are_captured_is_the_eager_training(key: str, mon
     """Over epochs: what a learner changes between them must reach the graph."""
     monkeypatch.setattr(capture, "recorder_for", lambda device: Replayed)
     monkeypatch.setattr(Replayed, "made", [])
-    eager, captured = (
-        Training(method(key).stages(RECIPE), data(method(key).task), capture=captured) for captured in (False, True)
-    )
+    eager, captured = (Training(method(key).stages(RECIPE), data(key), capture=captured) for captured in (False, True))
     theirs, ours = list(eager), list(captured)
     if not all(stage.eager for stage in captured.stages if stage.epochs):
         assert sum(one.replays for one in Replayed.made) > 0

@@ -218,7 +218,7 @@ def test_batch_norms_move_or_not_as_asked_and_weights_of_the_body_never(spec: st
 
 
 def test_a_comparison_trains_the_first_stage_once(tmp_path: Path) -> None:
-    asked = ["ce", "crt", "lws", "tau-norm", "ncm", "maxnorm", "los"]
+    asked = ["ce", "crt", "lws", "tau-norm", "ncm", "maxnorm", "los", "oltr"]
     result = lt.compare("digits", methods=asked, seeds=1, epochs=3, out=tmp_path)
     assert not result.summary["failed"]
     files = [json.loads(path.read_text()) for path in tmp_path.glob("*/seed-0/run.json")]
@@ -228,6 +228,7 @@ def test_a_comparison_trains_the_first_stage_once(tmp_path: Path) -> None:
     epochs = {row["method"]: row["epochs"] for row in result.rows}
     assert epochs["lws"] == {"train": 3, "classifier": 1}
     assert epochs["tau-norm"] == {"train": 3}
+    assert epochs["oltr"] == {"train": 3, "classifier": 3}
 
 
 @cases(

@@ -34,8 +34,8 @@ GROUPS = by_task(CATALOG)
 
 
 @cache
-def splits(task: str) -> Splits:
-    return task_data.splits(task, apart=2.0, val=0.2)
+def data(key: str) -> Splits:
+    return task_data.splits_for(method(key), apart=2.0, val=0.2)
 
 
 def epochs(key: str) -> list[tuple[str, int]]:
@@ -45,10 +45,6 @@ def epochs(key: str) -> list[tuple[str, int]]:
 
 def told(run: Run) -> list[tuple[str, int]]:
     return [(record["stage"], record["epoch"]) for record in run.records]
-
-
-def data(key: str) -> Splits:
-    return splits(method(key).task)
 
 
 def gone_on(key: str, folder: Path, cut: int) -> Run:
@@ -179,7 +175,7 @@ def changed(knob: knobs.Declared) -> Any:
     if isinstance(knob.rule, knobs.Numbers):
         return (3, 2, 1) if knob.rule.each.contains(3.0) else (0.3, 0.2, 0.1)
     if isinstance(knob.default, Schedule):
-        return 2.0
+        return 0.5
     smaller = knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
     inside = not isinstance(knob.rule, knobs.Range) or (smaller != knob.default and knob.rule.contains(float(smaller)))
     return smaller if inside else knob.default + 1
@@ -204,14 +200,14 @@ class TestGroups:
 
     @pytest.mark.parametrize("task", task_data.KNOWN)
     def test_every_task_has_data_of_its_kind(self, task: str) -> None:
-        found = splits(task)
+        found = task_data.splits(task, val=0.2)
         assert (found.unlabeled is not None) == (task == "semi-supervised")
         assert (found.train.kind == "candidates") == (task == "partial")
         assert found.val is not None
 
     def test_a_method_of_a_task_without_data_fails_and_says_so(self) -> None:
         with pytest.raises(LookupError, match="no test data for task 'ordinal': say in KNOWN of"):
-            splits("ordinal")
+            task_data.splits("ordinal")
 
 
 def test_methods_that_train_differently_have_different_texts() -> None:

@@ -173,10 +173,14 @@ def test_a_network_is_compiled_and_exported_whole():
         ({"name": "resnet"}, "name must be one of"),
         (
             {"head": "cosin"},
-            "head must be one of linear, cosine, experts, ncm, neighbours, projection, rescaled, got 'cosin'",
+            "head must be one of linear, cosine, experts, frame, meta-embedding, ncm, neighbours, projection, "
+            "rescaled, got 'cosin'",
         ),
-        ({"name": "mlp", "width": 3}, "arguments of mlp must be among hidden, dropout, branches, narrow, got 'width'"),
-        ({"name": "linear", "width": 3}, "arguments of linear must be among branches, narrow, got 'width'"),
+        (
+            {"name": "mlp", "width": 3},
+            "arguments of mlp must be among hidden, dropout, .*, narrow, late, got 'width'",
+        ),
+        ({"name": "linear", "width": 3}, "arguments of linear must be among branches, narrow, late, got 'width'"),
         ({"input_shape": (64,)}, r"input_shape must be .* >= 8 for a convnet, got \(64,\); use mlp"),
         ({"input_shape": (1, 7, 9)}, "for a convnet"),
         ({"input_shape": ()}, "it leaves out N"),

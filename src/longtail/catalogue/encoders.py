@@ -1,14 +1,15 @@
-"""The stages of self-supervised methods: an encoder trained without labels, then a probe on its frozen features."""
+"""Encoders trained without labels: a probe on their frozen features, or another training that starts from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from longtail.catalogue.features import row_features
+from longtail.catalogue.method import SELF, Method
 from longtail.data import MappedExamples, Part, TrainingSet
 from longtail.data.label_kinds import unlabeled
 from longtail.engine import Built, Recipe, Stage
@@ -64,6 +65,35 @@ def probe_stage(recipe: Recipe) -> Stage:
         return Built(learner, rows.drawn(recipe.batch_size))
 
     return Stage("probe", f"probe({recipe.probe})", build, 0, recipe.make_optimizer, recipe.learning_rate)
+
+
+def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) -> Method:
+    """Return the base, which starts from the body of an encoder trained before, and from its standardisation.
+
+    The classifier is that of the base, new. Weights, mixing and class balance belong below, as in ssp(base="absgd"):
+    a correction over the method would change the training of the encoder, too.
+
+    Args:
+        base: with the slot "start" free.
+        encoder: recipe -> the stage that trains it; its text is shared by all methods that begin with it.
+        fields: of the method to replace, such as `reference`.
+    """
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        first, *rest = base.stages(recipe)
+
+        def build(data: TrainingSet, previous: Learner | None) -> Built:
+            assert previous is not None
+            built = first.build(data, None)
+            for part in ("standardize", "body"):
+                state = previous.get_submodule(f"network.{part}").state_dict()
+                built.learner.get_submodule(f"network.{part}").load_state_dict(state)
+            return built
+
+        return [encoder(recipe), replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]
+
+    slots = base.slots & {"update", "classifier", "linear head"}
+    return replace(base, stages=stages, taken=base.taken | {"start"}, slots=slots, **fields)
 
 
 def all_rows(data: TrainingSet) -> Part:

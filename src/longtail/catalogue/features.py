@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from longtail.data import Part
+from longtail.models.heads import NearestClassMean
 
 CHUNK = 1024
 """Rows whose features are computed at a time."""
@@ -19,3 +20,18 @@ def row_features(network: Any, rows: Part) -> Tensor:
     """Return the inputs of the head (N, D) of all rows, in the network's present mode and on its device."""
     device = next(chain(network.parameters(), network.buffers())).device  # a linear model's features have no parameters
     return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])
+
+
+def class_means(network: Any, rows: Part, features: str = "un") -> Tensor:
+    """Return the mean input of the head in every class (C, D), computed as by `row_features`.
+
+    Args:
+        network, rows: as there.
+        features: "un": as they are; "l2n": rescaled to length 1 first (`NearestClassMean`).
+
+    Raises:
+        ValueError: a class without rows.
+    """
+    h = row_features(network, rows)
+    head = NearestClassMean(h.shape[1], len(rows.classes), features=features).to(h.device)
+    return head.fit(h, rows.targets).means

@@ -51,7 +51,7 @@ class Method:
         needs_val: whether the rule is fitted on a validation part.
         needs_truth: whether it learns from the true labels of all rows, as only methods shown for context may.
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
-        inputs: the kind of inputs it learns from: "any", or "table or features" where each example is a row of numbers.
+        inputs: what it learns from: "any", "images", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it accepts all.
         checks: further conditions, on the recipe and the training part together, such as a batch that is large enough;
             a correction adds its own to those of its base.
@@ -202,7 +202,7 @@ def one_stage(
     head_args: Mapping[str, Any] | None = None,
     draw: MakeDraw | None = None,
     stronger: Callable[[Part], Tensor] | None = None,
-    prepare: Callable[[nn.Module], object] | None = None,
+    prepare: Callable[[nn.Module, Part], object] | None = None,
     no_decay: Iterable[str] = (),
     targets: Callable[[Part], nn.Module] | None = None,
     criterion: Criterion | None = None,
@@ -215,7 +215,7 @@ def one_stage(
         head: the network's classifier, "linear" or "cosine"; `head_args` its further arguments.
         draw: targets -> which rows an epoch visits; None visits each once.
         stronger: training rows -> which of them (N,) get the view "strong" in place of the common augmentation.
-        prepare: changes the fresh network (bias initialisation).
+        prepare: changes the fresh network: where its bias, or its class vectors, begin.
         no_decay: parameters of the network without weight decay.
         targets: training rows -> the targets of each batch; None for the given labels.
         criterion: in place of the loss's own formula (`SupervisedLearner`).
@@ -226,7 +226,7 @@ def one_stage(
             rows = data.labeled
             network = recipe.network(rows, head, **(head_args or {}))
             if prepare is not None:
-                prepare(network)
+                prepare(network, rows)
             learner = SupervisedLearner(
                 network,
                 loss(rows.class_counts),
@@ -237,16 +237,7 @@ def one_stage(
             drawn = rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets))
             return Built(learner, drawn if stronger is None else drawn.strengthened(stronger(rows)))
 
-        return (
-            Stage(
-                "train",
-                spec,
-                build,
-                recipe.epochs,
-                recipe.make_optimizer,
-                recipe.learning_rate,
-                lr_per=recipe.lr_per,
-            ),
-        )
+        optimizer, lr = recipe.make_optimizer, recipe.learning_rate
+        return (Stage("train", spec, build, recipe.epochs, optimizer, lr, lr_per=recipe.lr_per),)
 
     return stages

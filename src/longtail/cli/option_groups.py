@@ -42,6 +42,7 @@ TRAINING: Group = {
     "epochs": (o.Epochs, None),
     "numbers": (o.Numbers, None),
     "model": (o.Model, None),
+    "augmentation": (o.Augmentation, None),
     "recipe": (o.Recipe, "common"),
     "precision": (o.Precision, None),
     "compile": (o.Compile, False),

@@ -111,6 +111,9 @@ Device = Annotated[str, typer.Option(help="Where to train: cpu or cuda.")]
 Recipe = Annotated[
     str, typer.Option(help="common: one recipe for all methods; own: with each paper's changes, not comparable.")
 ]
+Augmentation = Annotated[
+    str | None, typer.Option(help="Of training rows: usual (the default) or strong (RandAugment and cutout on images).")
+]
 Precision = Annotated[
     str | None, typer.Option(help="auto (by the hardware), float32, bfloat16 or float16 (by default: auto for cifar).")
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.resolve import split_specs
 from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
 from longtail.comparison.evidence.resampling import METRICS
@@ -24,11 +25,14 @@ from longtail.facts.paths import check_not_data
 from longtail.learners.probes import check_used
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
+from longtail.methods.registry import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
 
 MOST_SEEDS = 1000
 """Every seed is a training of every method; intervals stop narrowing long before."""
+FEATURES_LR = 0.01
+"""Learning rate of linear models on embeddings: LIFT's, since at 0.1 those of a thousand numbers do not settle."""
 RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe) if field.name != "own")
 _COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
 _LOAD_OPTIONS = [name for name in tuple(inspect.signature(load).parameters)[2:] if name != "columns"]
@@ -88,6 +92,8 @@ def prepare(
     splits, data_folds = (loaded.splits(0, 0), loaded) if isinstance(loaded, Folds) else (loaded, None)
     warn_of_joined_names(splits.classes)
     task = task_of(splits.train, splits.unlabeled, task)
+    if asks_for_features(methods) and network is None:
+        recipe_options = on_features(splits, recipe_options)
     recipe = default_recipe(splits, network, **recipe_options)
     if reference is not None:
         _check_baseline(reference, task, splits, recipe)
@@ -115,6 +121,31 @@ def prepare(
         task=task,
         baseline=reference,
     )
+
+
+def asks_for_features(methods: str | Iterable[str | Method]) -> bool:
+    """Whether the preset `features` is among the methods."""
+    return FEATURES in (split_specs(methods) if isinstance(methods, str) else list(methods))
+
+
+def on_features(splits: Splits, recipe_options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a recipe for classifiers on the features as they are: linear, where no model is named.
+
+    Raises:
+        ValueError: the inputs are images.
+    """
+    if len(splits.train.input_shape) > 1:
+        raise ValueError(
+            f"methods features is for features (N, D), got images of shape {tuple(splits.train.input_shape)}; embed "
+            "them first and pass the embeddings (--features FILE), or choose another preset"
+        )
+    given = {name: value for name, value in recipe_options.items() if value is not None}
+    if given.get("model", "auto") != "auto":
+        return recipe_options
+    given.setdefault("lr", FEATURES_LR)
+    if getattr(splits.preparation, "kind", None) == "table":
+        return {**given, "model_args": {"hidden": [], **given.get("model_args", {})}}
+    return {**given, "model": "linear"}
 
 
 def _resolve_baseline(baseline: str | Method) -> Method:

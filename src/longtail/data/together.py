@@ -1,4 +1,4 @@
-"""Several sources in one batch: rows with labels, rows without, a clean meta set."""
+"""Several sources in one batch: rows with labels, those of a second sampler, rows without labels, a clean meta set."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Together:
     """The batches of `main`, each with a sub-batch of every other source; see `together`."""
 
     main: TrainingData
+    second: TrainingData | None = None
     unlabeled: Part | None = None
     meta: Part | None = None
     count: int | None = None
@@ -50,10 +51,12 @@ class Together:
             main = self.main.draws(progress, generator)
             if self.count is not None:
                 main = _endless(self.main, progress, generator)
-            others = {
+            others: dict[str, Iterator[Drawn]] = {
                 name: stack.enter_context(closing(_endless(source, progress, derived(generator, name))))
                 for name, source in self._others().items()
             }
+            if self.second is not None and self.count is None:  # its last batch is partial as that of the main source
+                others["second"] = self.second.draws(progress, derived(generator, "second"))
             for _, drawn in zip(range(self.steps()), main, strict=False):
                 yield Drawn(**drawn, **{name: next(draws) for name, draws in others.items()})  # type: ignore[typeddict-item]
 
@@ -66,27 +69,39 @@ class Together:
         """Yield the batches of one epoch."""
         yield from map(self.batch_of, self.draws(progress, generator))
 
-    def _others(self) -> dict[str, Part]:
-        sources = {"unlabeled": self.unlabeled, "meta": self.meta}
+    def _others(self) -> dict[str, TrainingData]:
+        sources = {"second": self.second, "unlabeled": self.unlabeled, "meta": self.meta}
         return {name: source for name, source in sources.items() if source is not None}
 
 
 def together(
-    main: TrainingData, *, unlabeled: Part | None = None, meta: Part | None = None, steps: int | None = None
+    main: TrainingData,
+    *,
+    second: TrainingData | None = None,
+    unlabeled: Part | None = None,
+    meta: Part | None = None,
+    steps: int | None = None,
 ) -> Together:
     """Combine several sources in one loader: semi-supervised learning, meta sets, a second sampler.
 
     Args:
         main: an epoch is one pass over it.
+        second: sub-batches of the same size, row for row, such as the same rows by another sampler; an epoch of it has
+            as many rows as one of `main`, in batches of the same size.
         unlabeled, meta: sources of sub-batches of their own size, whole batches only, repeated as often as needed.
         steps: of an epoch, in place of a pass over `main`, which is then repeated as well.
 
     Raises:
-        ValueError: steps below 1.
+        ValueError: steps below 1, or a second source of fewer or more batches than the main one.
     """
     if steps is not None and (isinstance(steps, bool) or steps < 1):
         raise ValueError(f"steps must be an integer >= 1, got {steps!r}; leave it out for a pass over the main source")
-    return Together(main, unlabeled, meta, steps)
+    if second is not None and second.steps() != main.steps():
+        raise ValueError(
+            f"second must have as many batches as the main source, {main.steps()}, got {second.steps()}; draw as many "
+            "rows in batches of the same size"
+        )
+    return Together(main, second, unlabeled, meta, steps)
 
 
 def _endless(source: TrainingData, progress: float, generator: torch.Generator) -> Generator[Drawn, None, None]:

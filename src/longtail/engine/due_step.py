@@ -86,8 +86,7 @@ class EagerSteps:
 
     def due(self, drawn: Drawn, progress: float, lr: float) -> DueStep:
         """Return the step on this batch."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        set_learning_rate(self.optimizer, lr)
         return DueStep(self.built, self.built.data.batch_of(drawn), self.optimizer, progress)
 
     def finish(self, due: DueStep) -> None:
@@ -99,6 +98,12 @@ class EagerSteps:
     def optimizer_state(self) -> dict[str, Any]:
         """Return the optimiser's state."""
         return self.optimizer.state_dict()
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of every parameter group, a multiple of `lr` where it has a "rate" of its own."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("rate", 1.0)
 
 
 @dataclass

@@ -56,7 +56,9 @@ def signature(due: DueStep) -> tuple[Any, ...] | None:
     def shapes(group: Iterable[Tensor]) -> tuple[Any, ...]:
         return tuple(p.shape[1:] if id(p) in tables else p.shape for p in group)
 
-    groups = tuple((g["weight_decay"], g["momentum"], shapes(g["params"])) for g in due.optimizer.param_groups)
+    groups = tuple(
+        (g["weight_decay"], g["momentum"], g.get("rate"), shapes(g["params"])) for g in due.optimizer.param_groups
+    )
     numeric = getattr(layers[0], "numeric", None)
     return tuple((type(layer), shapes(layer.parameters())) for layer in layers), groups, numeric
 
@@ -137,7 +139,7 @@ class Pack:
                 del vars(network)["features"]
             losses.append(due.step.loss)
         torch.autograd.backward(losses)
-        self._descend([due.optimizer.param_groups[0]["lr"] for due in dues])
+        self._descend([[group["lr"] for group in due.optimizer.param_groups] for due in dues])
         for due in dues:
             due.seconds = (time.perf_counter() - start) / len(dues)
 
@@ -162,9 +164,10 @@ class Pack:
         return torch.cat([x[..., : self.numeric], *embedded], dim=-1)
 
     @torch.no_grad()
-    def _descend(self, rates: Sequence[float]) -> None:
-        """Make the steps of torch's SGD, on stacked tensors."""
-        for decay, momentum, parameters, momenta, columns in self.groups:
+    def _descend(self, lrs: Sequence[Sequence[float]]) -> None:
+        """Make the steps of torch's SGD, on stacked tensors; the learning rates of each training are by group."""
+        for group, rates in zip(self.groups, zip(*lrs, strict=True), strict=True):
+            decay, momentum, parameters, momenta, columns = group
             gradients = []
             for stack, column in zip(parameters, columns, strict=True):
                 gradients.append(torch.stack([p.grad for p in column]) if stack.grad is None else stack.grad)  # type: ignore[misc]

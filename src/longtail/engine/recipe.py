@@ -150,17 +150,17 @@ class Recipe:
         Args:
             data: the rows.
             head: name of the head; `head_args` its further arguments.
-            like: the network of an earlier stage, whose standardisation and body are copied; the head alone is new.
+            like: the network of an earlier stage, to copy standardisation and body from; head and added layers are new.
         """
         builder = self.builder(data, head, **head_args)
-        if like is not None:
-            structure: Any = like.builder
-            builder |= {name: value for name, value in structure.items() if name not in ("head", "head_args")}
+        structure: Any = {} if like is None else like.builder
+        same = builder.keys() <= structure.keys() | {"head_args"}  # else `model_args` add layers to the body
+        builder |= {name: value for name, value in structure.items() if name not in ("head", "head_args")}
         network = build(builder, None if self.own is None else self.own.factory)
         standardize: Any = network.standardize
         if like is not None:
             for part in ("standardize", "body"):
-                network.get_submodule(part).load_state_dict(like.get_submodule(part).state_dict())
+                network.get_submodule(part).load_state_dict(like.get_submodule(part).state_dict(), strict=same)
         elif self.standardize is None:
             standardize.fit(data.chunks)
         else:

@@ -86,6 +86,8 @@ class Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             built = self.build(data, previous)
             rows: Any = built.data
+            if getattr(rows, "views", ()) == (augmentation,) and rows.view_of is not None:
+                return built  # of a base that is augmented already
             if not isinstance(rows, BatchedRows) or rows.views:
                 raise ValueError(
                     f"augmentation must be usual for rows with views of their own, got {augmentation}; leave it out"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
@@ -43,6 +43,9 @@ class Learner(nn.Module, ABC):
     holding = False
     no_decay: Collection[str] = ()
     """Names of the network's parameters without weight decay."""
+    rates: Mapping[str, float] = {}
+    """Names of the network's modules or parameters -> their learning rate as a multiple of the stage's, 1 elsewhere; of
+    several names that fit, the longest applies."""
 
     @abstractmethod
     def training_step(self, batch: Batch, progress: Progress) -> Step:
@@ -82,22 +85,28 @@ class Learner(nn.Module, ABC):
         return type(self)(**{name: slots.get(name, getattr(self, name)) for name in names})
 
     def trainable(self) -> list[dict[str, Any]]:
-        """Return the parameters to train as parameter groups, with weight decay and without.
+        """Return the parameters to train as parameter groups: with weight decay, without, and by learning rate.
+
+        A group whose learning rate is another multiple of the stage's than 1 has it as "rate".
 
         Raises:
-            ValueError: `no_decay` names no parameter of the network.
+            ValueError: `no_decay` names no parameter of the network, or `rates` neither module nor parameter.
         """
-        named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
+        parameters = [n for n, _ in self.named_parameters()]
         exempt = {f"network.{name}" for name in self.no_decay}
-        unknown = exempt - {n for n, _ in self.named_parameters()}
-        if unknown:
-            raise ValueError(
-                f"no_decay must name parameters of the network, got {', '.join(sorted(unknown))}; "
-                "see network.named_parameters()"
-            )
-        decayed = {"params": [p for n, p in named if n not in exempt]}
-        free = {"params": [p for n, p in named if n in exempt], "weight_decay": 0.0}
-        return [group for group in (decayed, free) if group["params"]]
+        rates = {f"network.{name}": rate for name, rate in self.rates.items()}
+        _check_names("no_decay", exempt, "parameters", parameters)
+        _check_names("rates", rates, "modules or parameters", [*parameters, *(n for n, _ in self.named_modules())])
+        groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                fitting = [part for part in rates if f"{name}.".startswith(f"{part}.")]
+                rate = rates[max(fitting, key=len)] if fitting else 1.0
+                groups.setdefault((name in exempt, rate), []).append(parameter)
+        return [
+            {"params": params, **({"weight_decay": 0.0} if free else {}), **({} if rate == 1 else {"rate": rate})}
+            for (free, rate), params in sorted(groups.items(), key=lambda group: group[0][0])
+        ]
 
     @contextmanager
     def held(self, *, again: bool = False) -> Iterator[None]:
@@ -126,3 +135,12 @@ class Learner(nn.Module, ABC):
                 holder.holding = holding
                 if repeating is not None:
                     holder.repeating = repeating
+
+
+def _check_names(argument: str, names: Iterable[str], what: str, known: Iterable[str]) -> None:
+    unknown = set(names) - set(known)
+    if unknown:
+        raise ValueError(
+            f"{argument} must name {what} of the network, got {', '.join(sorted(unknown))}; "
+            "see network.named_parameters()"
+        )

@@ -108,6 +108,14 @@ class Linear(Schedule):
 
 
 @dataclass(frozen=True, repr=False)
+class Parabola(Linear):
+    """start + (end - start) p^2."""
+
+    def __call__(self, progress: float | Tensor) -> Any:
+        return super().__call__(progress * progress)
+
+
+@dataclass(frozen=True, repr=False)
 class Cosine(Schedule):
     """Half a cosine from start (p = 0) to end (p = 1): end + (start - end)(1 + cos(pi p)) / 2."""
 
@@ -232,9 +240,9 @@ def _check_share(name: str, value: float) -> None:
         raise ValueError(f"{name} must be in [0, 1], got {value!r}; it is a share of the stage, not an epoch")
 
 
-constant, switch, linear, cosine = Constant, Switch, Linear, Cosine
+constant, switch, linear, parabola, cosine = Constant, Switch, Linear, Parabola, Cosine
 cycle, inverse, steps, warmup = Cycle, Inverse, Steps, Warmup
 BY_NAME: dict[str, type[Schedule]] = {
-    s.__name__.lower(): s for s in (Constant, Switch, Linear, Cosine, Cycle, Inverse, Steps, Warmup)
+    s.__name__.lower(): s for s in (Constant, Switch, Linear, Parabola, Cosine, Cycle, Inverse, Steps, Warmup)
 }
 """Names of the schedules in spec strings."""

@@ -35,7 +35,8 @@ class Batch(TypedDict):
 
     `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
     examples' rows in the training set, which address per-example state. `targets` exist where rows have labels:
-    classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes. `unlabeled` and `meta` are
+    classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes, `turns` (B,) by which turn
+    each image was turned. `second` is a sub-batch of as many rows, drawn by another sampler; `unlabeled` and `meta` are
     sub-batches with an `index` into their own rows.
     """
 
@@ -44,6 +45,8 @@ class Batch(TypedDict):
     targets: NotRequired[Tensor]
     sample_weight: NotRequired[Tensor]
     mixing: NotRequired[Mixed]
+    turns: NotRequired[Tensor]
+    second: NotRequired[Batch]
     unlabeled: NotRequired[Batch]
     meta: NotRequired[Batch]
 
@@ -52,14 +55,16 @@ class Drawn(TypedDict):
     """The random part of a batch: what data make the batch from, all on their device.
 
     `index` (B,) int64 are the rows, `numbers` the random numbers of each augmentation (tensors whose first dimension is
-    B, or tuples of such), `mixing` those of mixed examples, `inputs` the rows' inputs where these are not in the memory
-    of the device. `unlabeled` and `meta` are those of the sub-batches.
+    B, or tuples of such), `mixing` those of mixed examples, `turns` those of turned images, `inputs` the rows' inputs
+    where these are not in the memory of the device. `second`, `unlabeled` and `meta` are those of the sub-batches.
     """
 
     index: Tensor
     numbers: tuple[Any, ...]
     mixing: NotRequired[tuple[Any, ...]]
+    turns: NotRequired[Tensor]
     inputs: NotRequired[Tensor]
+    second: NotRequired[Drawn]
     unlabeled: NotRequired[Drawn]
     meta: NotRequired[Drawn]
 

@@ -9,9 +9,12 @@ from longtail.functional.adjusted import log_odds_against
 from longtail.functional.affine import binary_vector_scaled, relative_counts, vector_scaled
 from longtail.functional.angular import angular_lowering, angular_margins
 from longtail.functional.candidates import candidate_likelihood, candidate_posterior
+from longtail.functional.centroids import discriminative_centroids
 from longtail.functional.contrast import nt_xent
+from longtail.functional.dot_regression import balancing_factors, dot_regression
 from longtail.functional.equalised import equalised
 from longtail.functional.experts import expert_diversity, tail_temperature
+from longtail.functional.frames import simplex_frame, tight_frame
 from longtail.functional.hinge import hinge, lead
 from longtail.functional.influence import influence_balanced
 from longtail.functional.margin import ldam, ldam_margins
@@ -29,6 +32,7 @@ __all__ = [
     "across",
     "angular_lowering",
     "angular_margins",
+    "balancing_factors",
     "binary_hinge",
     "binary_squares",
     "binary_vector_scaled",
@@ -37,6 +41,8 @@ __all__ = [
     "class_smoothed",
     "class_weighted",
     "cross_entropy",
+    "discriminative_centroids",
+    "dot_regression",
     "equalised",
     "example_margin",
     "expert_diversity",
@@ -60,9 +66,11 @@ __all__ = [
     "remix_share",
     "sigmoid_cross_entropy",
     "sigmoid_focal",
+    "simplex_frame",
     "smoothed",
     "smoothing_strengths",
     "tail_temperature",
+    "tight_frame",
     "vector_scaled",
     "widen",
 ]

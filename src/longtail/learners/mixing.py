@@ -1,16 +1,16 @@
-"""Mixed examples: two rows of a batch become one, with two labels and a coefficient, under any loss."""
+"""Mixed examples: two rows of a step become one, with two labels and a coefficient, under any loss."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, Protocol, final
 
 import torch
 from torch import Tensor, nn
 
 from longtail import functional
-from longtail.facts.types import Mixed
+from longtail.facts.types import Batch, Mixed, Outputs, Progress, as_outputs
 
 Terms = tuple[Tensor, Tensor | None, Tensor]
 Evaluate = Callable[[Tensor, Tensor | None], Terms]
@@ -20,14 +20,17 @@ Evaluate = Callable[[Tensor, Tensor | None], Terms]
 class Pair(NamedTuple):
     """The labels of mixed examples: `own` is the coefficient (B,) of a row's own label, its partner has the rest.
 
-    `targets` and `weight` are those of the rows, then of their partners; `nearest` (B,) are the rows of the larger
-    coefficient.
+    `targets`, `weight` and `rows` (their numbers in the training part) are those of the rows, then of their partners.
     """
 
     own: Tensor
     targets: tuple[Tensor, Tensor]
     weight: tuple[Tensor | None, Tensor | None]
-    nearest: Tensor
+    rows: tuple[Tensor, Tensor]
+
+    def nearest(self, values: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the value (B,) of the row or of its partner, whichever has the larger coefficient."""
+        return torch.where(self.own >= 0.5, *values)
 
     def mixed(self, evaluate: Evaluate) -> Terms:
         """Return own l(y_a) + (1 - own) l(y_b), and the weights and shares mixed alike."""
@@ -40,9 +43,21 @@ class Pair(NamedTuple):
         return mix(a, b), None if w_a is None or w_b is None else mix(w_a, w_b), mix(s_a, s_b)
 
 
+class Mixing(Protocol):
+    """How the rows of a step are mixed in pairs: the network's outputs, and the labels that they are compared with."""
+
+    def outputs(self, network: Any, batch: Batch, progress: Progress) -> Outputs:
+        """Return the network's outputs (B, C) for the mixed examples."""
+        ...
+
+    def pair(self, batch: Batch, targets: Tensor, weight: Tensor | None, progress: Progress) -> Pair:
+        """Return the labels of the mixed examples, of rows with these targets (B,) and weights (B,) or None."""
+        ...
+
+
 @final
 class Mixer(nn.Module):
-    """How the pairs of a batch are mixed: at which place of the network, and with which labels.
+    """Pairs of rows of one batch (`batch["mixing"]`), mixed at one place of the network.
 
     x = l x_a + (1 - l) x_b; the loss is k L(y_a) + (1 - k) L(y_b), k = l or, with counts, `functional.remix_share`.
 
@@ -67,16 +82,20 @@ class Mixer(nn.Module):
         """Return the change of the hidden values of a batch."""
         return Mixture(mixed, self.place, self.places)
 
-    def pair(self, mixed: Mixed, targets: Tensor, weight: Tensor | None) -> Pair:
+    def outputs(self, network: Any, batch: Batch, progress: Progress) -> Outputs:
+        """Return the outputs of the network, changed on the way."""
+        return as_outputs(network(batch["inputs"], self.change(batch["mixing"])))
+
+    def pair(self, batch: Batch, targets: Tensor, weight: Tensor | None, progress: Progress) -> Pair:
         """Return the labels (B,) of the mixed examples, and the sample weights (B,) of their rows."""
+        mixed, index = batch["mixing"], batch["index"]
         partner = mixed.partner
         own = mixed.share.expand(len(partner))
         if self.counts is not None:
             of_rows = self.counts[targets]
             own = functional.remix_share(mixed.share, of_rows, of_rows[partner], self.kappa, self.tau)
-        rows = torch.arange(len(partner), device=partner.device)
         weights = (weight, None if weight is None else weight[partner])
-        return Pair(own, (targets, targets[partner]), weights, torch.where(own >= 0.5, rows, partner))
+        return Pair(own, (targets, targets[partner]), weights, (index, index[partner]))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, final
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
-from longtail.learners.mixing import Mixer
+from longtail.learners.mixing import Mixing
 from longtail.losses import Loss
 from longtail.losses.reduction import reduce
 from longtail.targets import Given
@@ -33,9 +33,10 @@ class SupervisedLearner(Learner):
         criterion: in place of `loss.per_example`, where it needs more than logits. Its losses are weighted or, without
             weights, summed and divided by the rows that count, one of weight k as k (`normalize="batch"`).
         constraint: applied to the network after every optimiser step, in place, such as a bound on norms.
-        mixing: how the pairs of a batch (`batch["mixing"]`) are mixed; the loss is then that of two labels with a
-            coefficient. Weights that depend on the target or the row take the label with the larger coefficient.
+        mixing: how the rows of a step are mixed in pairs; the loss is then that of two labels with a coefficient.
+            Weights that depend on the target or the row take those with the larger coefficient.
         no_decay: names of the network's parameters that weight decay leaves alone.
+        rates: names of the network's modules or parameters -> their learning rate as a multiple of the stage's.
         frozen: names of the network's modules that are not trained: no gradient.
         moving_norms: whether batch norms of frozen modules update their running statistics, as in the released
             code of decoupled training; by default they are in evaluation mode and use them.
@@ -52,9 +53,10 @@ class SupervisedLearner(Learner):
         targets: nn.Module | None = None,
         weights: nn.Module | None = None,
         criterion: Criterion | None = None,
-        mixing: Mixer | None = None,
+        mixing: Mixing | None = None,
         constraint: nn.Module | None = None,
         no_decay: Iterable[str] = (),
+        rates: Mapping[str, float] | None = None,
         frozen: Iterable[str] = (),
         moving_norms: bool = False,
     ) -> None:
@@ -67,6 +69,7 @@ class SupervisedLearner(Learner):
         self.mixing = mixing
         self.constraint = constraint
         self.no_decay = frozenset(no_decay)
+        self.rates = dict(rates or {})
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
         for module in self._frozen_modules():
@@ -91,7 +94,7 @@ class SupervisedLearner(Learner):
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
-        outputs, index = self._outputs(batch), batch["index"]
+        outputs, index = self._outputs(batch, progress), batch["index"]
         targets, weight = self.targets(batch, outputs, progress)
         given = batch.get("sample_weight")
         if given is not None:
@@ -104,9 +107,9 @@ class SupervisedLearner(Learner):
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
         else:
-            pair = self.mixing.pair(batch["mixing"], targets, weight)
+            pair = self.mixing.pair(batch, targets, weight, progress)
             losses, omega, share = pair.mixed(terms)
-            targets, index = targets[pair.nearest], index[pair.nearest]
+            targets, index = pair.nearest(pair.targets), pair.nearest(pair.rows)
         if self.weights is None:
             how = (self.loss.reduction, self.loss.normalize) if self.criterion is None else ("mean", "batch")
             return Step(reduce(losses, omega, share, *how), losses, outputs=detached)
@@ -129,9 +132,11 @@ class SupervisedLearner(Learner):
         kept = self.loss.kept(targets)
         return losses, None, kept if weight is None else torch.where(kept, weight.to(losses.dtype), 0.0)
 
-    def _outputs(self, batch: Batch) -> Outputs:
-        change = () if self.mixing is None else (self.mixing.change(batch["mixing"]),)
-        outputs = as_outputs(self.network(batch["inputs"], *change))
+    def _outputs(self, batch: Batch, progress: Progress) -> Outputs:
+        if self.mixing is None:
+            outputs = as_outputs(self.network(batch["inputs"]))
+        else:
+            outputs = self.mixing.outputs(self.network, batch, progress)
         head = getattr(self.network, "head", None)
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from longtail.losses.class_balanced import ClassBalancedLoss
+from longtail.losses.dot_regression import DotRegressionLoss
 from longtail.losses.equalised import SoftmaxEqualizationLoss
 from longtail.losses.influence import InfluenceBalancedLoss
 from longtail.losses.ldam import LDAMHingeLoss, LDAMLoss
@@ -23,6 +24,7 @@ __all__ = [
     "CDTLoss",
     "ClassBalancedLoss",
     "CrossEntropyLoss",
+    "DotRegressionLoss",
     "FocalLoss",
     "InfluenceBalancedLoss",
     "LDAMHingeLoss",

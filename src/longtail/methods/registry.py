@@ -14,19 +14,22 @@ from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED, TASKS
 from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
-from longtail.methods.decoupling import classifiers, lengths, regularised
+from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
-from longtail.methods.experts import ride
+from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.partial import cc, proden
+from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.semi import fixmatch
 from longtail.methods.steps import sam
 from longtail.methods.supervised import (
+    class_means,
     deferral,
     deferred,
+    fixed_frame,
     logit_adjustment,
     mixing,
     pairwise,
@@ -87,6 +90,7 @@ CATALOG: dict[str, Builder] = {
     "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
     "balanced-softmax": logit_adjustment.balanced_softmax,
     "balanced-softmax-drw": logit_adjustment.balanced_softmax_drw,
+    "lift-head": class_means.lift_head,
     "ce-threshold": logit_adjustment.ce_threshold,
     "logit-adjusted-threshold": logit_adjustment.logit_adjusted_threshold,
     "adaptive": pairwise.adaptive,
@@ -102,14 +106,19 @@ CATALOG: dict[str, Builder] = {
     "term": robust.term,
     "eg": robust.eg,
     "small-loss": robust.small_loss,
+    "etf-dr": fixed_frame.etf_dr,
     "crt": classifiers.crt,
     "ncm": classifiers.ncm,
     "lws": lengths.lws,
     "tau-norm": lengths.tau_norm,
     "maxnorm": regularised.maxnorm,
     "los": regularised.los,
+    "mislas": mislas.mislas,
+    "oltr": oltr.oltr,
     "tuned": tuned.tuned,
+    "ssp": rotation.ssp,
     "sam": sam.sam,
+    "bbn": bbn.bbn,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,
     "cc": cc.cc,
@@ -139,11 +148,23 @@ CONTEXT = ("oracle", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
 """Methods that are several trainings each."""
+FEATURES = "features"
+"""The preset for embeddings: classifiers on the features as they are, by a linear model (`comparison.prepare`)."""
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
         "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
         "estimators": ESTIMATORS,
+        FEATURES: (
+            "lift-head",
+            "logit-adjusted",
+            "logit-adjusted-posthoc",
+            "tau-norm",
+            "ncm",
+            "maxnorm",
+            "los",
+            "logistic",
+        ),
     },
     extended=("quick", "all"),
     with_val=("ce-threshold",),

@@ -16,6 +16,8 @@ from longtail.models.bodies.tabular import tabular
 from longtail.models.bodies.wide_resnet import wide_resnet
 from longtail.models.heads.cosine import CosineClassifier
 from longtail.models.heads.experts import Experts
+from longtail.models.heads.frame import FrameClassifier
+from longtail.models.heads.meta_embedding import MetaEmbedding
 from longtail.models.heads.nearest import NearestClassMean
 from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
@@ -40,6 +42,8 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "linear": nn.Linear,
     "cosine": CosineClassifier,
     "experts": Experts,
+    "frame": FrameClassifier,
+    "meta-embedding": MetaEmbedding,
     "ncm": NearestClassMean,
     "neighbours": Neighbours,
     "projection": Projection,
@@ -64,13 +68,15 @@ def build(
         name: "linear", "mlp", "convnet", "resnet32", "wide_resnet" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
-        head: "linear", "cosine" for margin losses, "experts", "ncm" (nearest class mean), "neighbours"
-            (k nearest neighbours), "projection" or "rescaled" (linear, one scale per class behind it).
+        head: "linear", "cosine" for margin losses, "experts", "frame" (fixed vectors), "meta-embedding" (OLTR's),
+            "ncm" (nearest class mean), "neighbours" (k nearest neighbours), "projection" or "rescaled" (linear, one
+            scale per class behind it).
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" or "float16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), wide_resnet(depth=28, width=2, momentum=0.001),
-            tabular(numeric, categories, hidden, dropout); and of all but wide_resnet branches=1 and narrow=1.0, for
-            experts with layers of their own. All are plain JSON.
+            tabular(numeric, categories, hidden, dropout); and of all branches=1 and late=False, of all but wide_resnet
+            narrow=1.0, for experts and branches with layers of their own; of those for images attention=False. All are
+            plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts.types import Outputs
+from longtail.models.bodies.branches import OneBranch
 from longtail.models.bodies.stages import Change, Changed, places
 from longtail.models.gradient_scale import START, scaled_call
 from longtail.models.standardize import Standardize
@@ -57,10 +58,11 @@ class Network(nn.Module):
             return Outputs(logits.mean(1), features, {"experts": logits})
         return Outputs(logits, features)
 
-    def features(self, inputs: Tensor, change: Change | None = None) -> Tensor:
-        """Return the input of the head (N, D)."""
+    def features(self, inputs: Tensor, change: Change | None = None, *, branch: int | None = None) -> Tensor:
+        """Return the input of the head (N, D); with `branch` those of one branch of the body alone, from 0."""
         x = self.standardize(inputs)
-        body = self.body if change is None else Changed(self.body, change)
+        whole = self.body if branch is None else OneBranch(self.body, branch)
+        body = whole if change is None else Changed(whole, change)
         if self.precision == "float16" and torch.is_grad_enabled():
             return scaled_call(body, x, self.gradient_scale, HALVES[self.precision])
         half = HALVES.get(self.precision)

@@ -384,7 +384,7 @@ def test_trained_methods_are_held_against_the_best_threshold_too() -> None:
     against, said = found
     assert (against.reference, [row.method for row in against]) == ("posthoc", ["trained"])
     assert said.sentence.startswith(
-        "Nothing is shown to beat plain training plus a threshold (posthoc); the difference of trained is "
+        "Nothing is shown to beat plain training with corrected scores (posthoc); the difference of trained is "
     )
     assert verdict_on_retraining(p, y, plain="ce", posthoc=[], num_classes=4) is None
 

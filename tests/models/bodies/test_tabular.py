@@ -152,7 +152,7 @@ def test_it_learns_what_only_the_categories_tell() -> None:
         ({"hidden": [0]}, "hidden must be an integer >= 1, got 0"),
         (
             {"width": 3},
-            "arguments of tabular must be among numeric, categories, hidden, dropout, branches, narrow, got 'width'",
+            "arguments of tabular must be among .*, categories, hidden, dropout, branches, narrow, late, got 'width'",
         ),
     ],
 )

@@ -132,7 +132,7 @@ def verdict_on_retraining(
     level: float = 0.95,
     sample_weight: Any = None,
 ) -> tuple[Differences, Verdict] | None:
-    """Test whether any method with a training of its own is shown to beat plain training plus a threshold.
+    """Test whether any method with a training of its own is shown to beat plain training with corrected scores.
 
     The reference is the best of ``posthoc``, the methods that only correct the scores of ``plain``. It is
     chosen on the test set, which favours it: a trained method is then shown to beat it too rarely, never
@@ -160,7 +160,7 @@ def verdict_on_retraining(
         level=level,
         sample_weight=sample_weight,
     )
-    called = f"plain training plus a threshold ({(labels or {}).get(best, best)})"
+    called = f"plain training with corrected scores ({(labels or {}).get(best, best)})"
     return differences, verdict(differences, labels, reference_label=called)
 
 

@@ -65,15 +65,20 @@ def lws(*, base: Base = PLAIN, more: UnitFloat = MORE, moving_norms: bool = True
     """
 
     def make(trained: nn.Module, rows: Part, recipe: Recipe) -> Built:
-        old: Any = trained
-        bias = {} if old.head.bias is not None else {"bias": False}
-        network: Any = recipe.network(rows, "rescaled", like=trained, **bias)
-        network.head[0].load_state_dict(old.head.state_dict())
-        frozen = ["body", "head.0"]
+        network, frozen = with_factors(trained, rows, recipe), ["body", "head.0"]
         learner = SupervisedLearner(network, losses.CrossEntropyLoss(), frozen=frozen, moving_norms=moving_norms)
         return Built(learner, rows.drawn(recipe.batch_size, sampling.ClassBalancedSampler(rows.targets)))
 
     return retrained(base, make, more=more, prior=uniform, slots=SLOTS)
+
+
+def with_factors(trained: nn.Module, rows: Part, recipe: Recipe) -> nn.Module:
+    """Return a copy of a trained network with a learnable factor per class, 1 at the start, behind its classifier."""
+    old: Any = trained
+    bias = {} if old.head.bias is not None else {"bias": False}
+    network: Any = recipe.network(rows, "rescaled", like=trained, **bias)
+    network.head[0].load_state_dict(old.head.state_dict())
+    return network  # type: ignore[no-any-return]
 
 
 def tau_norm(*, base: Base = PLAIN, tau: Annotated[str | float, Tau()] = 1.0) -> Method:

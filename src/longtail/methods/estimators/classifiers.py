@@ -14,6 +14,8 @@ from longtail.engine.default_recipe import SCALED
 
 MOST_VALUES = 1024
 """Most values of an example; with more, a network's features are the better input and a fit would take hours."""
+MOST_FEATURES = 4096
+"""Most features (D,) for logistic regression; those of images in rows and columns are limited as for trees."""
 MOST_SCORES = 100_000_000
 """Most training rows x classes for logistic regression, which allocates several such arrays in float64."""
 MOST_CLASSES = 200
@@ -86,7 +88,7 @@ def logistic_misfit(data: Part) -> str | None:
     size = len(data) * len(data.classes)
     if size > MOST_SCORES:
         return f"takes at most {MOST_SCORES:,} training rows x classes, got {size:,}; leave it out and compare networks"
-    return _size_misfit(data)
+    return _size_misfit(data, MOST_FEATURES if len(data.input_shape) == 1 else MOST_VALUES)
 
 
 def boosting_misfit(data: Part) -> str | None:
@@ -96,13 +98,13 @@ def boosting_misfit(data: Part) -> str | None:
             f"takes at most {MOST_CLASSES} classes (a tree for each and iteration), got {len(data.classes)}; "
             "leave it out, or take logistic"
         )
-    return _size_misfit(data)
+    return _size_misfit(data, MOST_VALUES)
 
 
-def _size_misfit(data: Part) -> str | None:
+def _size_misfit(data: Part, most: int) -> str | None:
     if not isinstance(data, Examples):
         return "needs all training rows in memory, got rows that are read one by one; leave it out"
     values = int(np.prod(data.input_shape))
-    if values > MOST_VALUES:
-        return f"takes at most {MOST_VALUES:,} values an example, got {values:,}; leave it out, or pass features"
+    if values > most:
+        return f"takes at most {most:,} values an example, got {values:,}; leave it out, or pass features"
     return None

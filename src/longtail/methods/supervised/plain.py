@@ -60,7 +60,7 @@ def sigmoid_ce() -> Method:
     """
     stages = one_stage(
         lambda counts: losses.ClassBalancedLoss(counts, beta=0.0, base="sigmoid"),
-        prepare=heads.prior_bias,
+        prepare=lambda network, rows: heads.prior_bias(network),
         no_decay=("head.bias",),
     )
     return Method(stages, cited("cui2019class"))

@@ -14,6 +14,7 @@ from longtail.catalogue.method import Check, MakeDraw, Method, one_stage
 from longtail.catalogue.references import Reference, cited
 from longtail.data import Part
 from longtail.engine import Recipe
+from longtail.engine.recipe import USUAL
 from longtail.facts.class_weights import BETA
 from longtail.facts.knobs import Choice, UnitFloat
 from longtail.sampling.classes import ClassSampler
@@ -197,6 +198,12 @@ def _repeated(rows: Part) -> Tensor:
     return (counts * len(counts) < counts.sum())[rows.targets]
 
 
+def _has_views(recipe: Recipe, rows: Part) -> str | None:
+    if recipe.augmentation == USUAL:
+        return None
+    return f"augmentation must be usual where some rows get the strong view, got {recipe.augmentation}; leave it out"
+
+
 def drawn_by(
     make: MakeDraw,
     prior: Implied | None,
@@ -211,6 +218,5 @@ def drawn_by(
         reference: of the method.
         stronger: rows -> which of them get the strong view.
     """
-    return Method(
-        one_stage(lambda counts: losses.CrossEntropyLoss(), draw=make, stronger=stronger), reference, prior=prior
-    )
+    stages = one_stage(lambda counts: losses.CrossEntropyLoss(), draw=make, stronger=stronger)
+    return Method(stages, reference, prior=prior, checks=() if stronger is None else (_has_views,))

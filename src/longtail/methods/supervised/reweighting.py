@@ -53,7 +53,7 @@ def cb_focal(*, beta: Beta = BETA, gamma: NonNegativeFloat = 1.0) -> Method:
     """
     stages = one_stage(
         lambda counts: losses.ClassBalancedLoss(counts, beta=beta, base="focal", gamma=gamma),
-        prepare=heads.prior_bias,
+        prepare=lambda network, rows: heads.prior_bias(network),
         no_decay=("head.bias",),
     )
     return Method(stages, cited("cui2019class"), own=OWN, prior=effective(beta))

@@ -1,4 +1,4 @@
-"""Layers side by side: the part of a body that each expert has for itself."""
+"""Layers side by side: the part of a body that each expert or branch has for itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
-from longtail.models.bodies.stages import starts_stage
+from longtail.models.bodies.stages import layers_of, starts_stage
 
 COUNT = Range(1, integer=True)
 SHARE = Range(0, 1, open_low=True)
@@ -26,6 +26,28 @@ class Branches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The features of all branches."""
         return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class OneBranch(nn.Module):
+    """A body with one of its branches alone: x -> (N, D).
+
+    Args:
+        body: ends in `Branches`; its parameters are this module's.
+        number: of the branch, from 0.
+    """
+
+    def __init__(self, body: nn.Module, number: int) -> None:
+        super().__init__()
+        self.body = body
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features of the branch."""
+        *shared, last = layers_of(self.body)
+        assert isinstance(last, Branches)
+        for layer in (*shared, last.branches[self.number]):
+            x = layer(x)
+        return x
 
 
 def branched(branches: int, layers: Callable[[], Sequence[nn.Module]]) -> list[nn.Module]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, starmap
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtail.models.bodies.attention import ModulatedAttention
 from longtail.models.bodies.branches import branched, narrowed
 from longtail.models.bodies.small import Body, Shape
 from longtail.models.bodies.stages import starts_stage
@@ -23,6 +24,8 @@ def resnet32(
     blocks: int = BLOCKS,
     branches: int = 1,
     narrow: float = 1.0,
+    attention: bool = False,
+    late: bool = False,
 ) -> Body:
     """6 blocks + 2 layers deep: 3x3 stem, three stages of `blocks` basic blocks, average over the image; D = 64.
 
@@ -31,7 +34,8 @@ def resnet32(
     with a cosine head 464,144.
 
     With `branches` the stem and the first stage are shared and each branch has the other two, at the share `narrow` of
-    their widths (24 and 48 at 0.75, as in RIDE's code); D is that of all branches.
+    their widths (24 and 48 at 0.75, as in RIDE's code), or only the last block, if `late` (BBN's code); D is that of
+    all branches. With `attention` the last map passes `ModulatedAttention`.
 
     He et al., Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2; initialised as in the code of
     Cao et al. 2019.
@@ -41,21 +45,31 @@ def resnet32(
             f"input_shape must be (C, H, W) with H, W >= 4 for a resnet32, got {shape}; use mlp or convnet"
         )
     widths = [widths[0], *(narrowed(width, narrow) for width in widths[1:])]
+    kinds = [
+        (width if j else before, width, 2 if stage and not j else 1)
+        for stage, (before, width) in enumerate(pairwise([widths[0], *widths]))
+        for j in range(blocks)
+    ]
+    shared = len(kinds) - 1 if late else blocks
 
     def own() -> list[nn.Module]:
-        later = [block for before, width in pairwise(widths) for block in _stage(before, width, blocks, stride=2)]
-        return [*later, GlobalMean()]
+        attended = [ModulatedAttention(widths[-1], quartered(shape))] if attention else []
+        return [*starmap(_block, kinds[shared:]), *attended, GlobalMean()]
 
     # the stem's weights are drawn last
-    stages = [*_stage(widths[0], widths[0], blocks, stride=1), *branched(branches, own)]
+    stages = [*starmap(_block, kinds[:shared]), *branched(branches, own)]
     body = nn.Sequential(_convolution(shape[0], widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(), *stages)
     return body, branches * widths[-1]
 
 
-def _stage(before: int, width: int, blocks: int, stride: int) -> list[nn.Module]:
-    """Blocks of one width, of which the first has the stride."""
-    first, *rest = [BasicBlock(width if j else before, width, 1 if j else stride) for j in range(blocks)]
-    return [first if stride == 1 else starts_stage(first), *rest]
+def quartered(shape: Shape) -> tuple[int, int]:
+    """Return the size of an image's map (H, W) after two layers of stride 2."""
+    return -(-shape[-2] // 4), -(-shape[-1] // 4)
+
+
+def _block(before: int, after: int, stride: int) -> nn.Module:
+    block = BasicBlock(before, after, stride)
+    return block if stride == 1 else starts_stage(block)
 
 
 class BasicBlock(nn.Module):

@@ -12,6 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from longtail.facts.knobs import Range
+from longtail.models.bodies.attention import ModulatedAttention
 from longtail.models.bodies.branches import branched, narrowed
 from longtail.models.bodies.stages import starts_stage
 
@@ -22,12 +23,12 @@ SMALLEST = 8
 """Least height and width: two poolings leave nothing of a smaller image."""
 
 
-def linear(shape: Shape, *, branches: int = 1, narrow: float = 1.0) -> Body:
+def linear(shape: Shape, *, branches: int = 1, narrow: float = 1.0, late: bool = False) -> Body:
     """The inputs themselves, flattened: with a linear head this is multinomial logistic regression.
 
     With `branches` each of them has all inputs.
     """
-    return mlp(shape, hidden=(), branches=branches, narrow=narrow)
+    return mlp(shape, hidden=(), branches=branches, narrow=narrow, late=late)
 
 
 def mlp(
@@ -37,33 +38,45 @@ def mlp(
     dropout: float = 0.0,
     branches: int = 1,
     narrow: float = 1.0,
+    late: bool = False,
 ) -> Body:
     """Fully connected layers of the given widths, each followed by ReLU and dropout.
 
-    With `branches` the first layer is shared and each branch has the others, at the share `narrow` of their widths.
+    With `branches` the first layer is shared and each branch has the others, at the share `narrow` of their widths; if
+    `late`, all layers but the last are shared.
     """
     for width in hidden:
         Range(1, integer=True).check("hidden", width)
     Range(0, 1, open_high=True).check("dropout", dropout)
-    widths = [math.prod(shape), *hidden[:1], *(narrowed(width, narrow) for width in hidden[1:])]
+    shared = max(len(hidden) - 1, 0) if late else 1
+    widths = [math.prod(shape), *hidden[:shared], *(narrowed(width, narrow) for width in hidden[shared:])]
 
     def layers(widths: Sequence[int]) -> list[nn.Module]:
         drop = [nn.Dropout(dropout)] if dropout > 0 else []
         return [layer for a, b in pairwise(widths) for layer in (_kaiming(nn.Linear(a, b)), nn.ReLU(), *drop)]
 
     def own() -> list[nn.Module]:
-        return [starts_stage(layer) if isinstance(layer, nn.Linear) else layer for layer in layers(widths[1:])]
+        return [starts_stage(layer) if isinstance(layer, nn.Linear) else layer for layer in layers(widths[shared:])]
 
-    body = nn.Sequential(nn.Flatten(), *layers(widths[:2]), *branched(branches, own))
+    body = nn.Sequential(nn.Flatten(), *layers(widths[: shared + 1]), *branched(branches, own))
     return body, branches * widths[-1]
 
 
-def convnet(shape: Shape, *, width: int = 16, branches: int = 1, narrow: float = 1.0) -> Body:
+def convnet(
+    shape: Shape,
+    *,
+    width: int = 16,
+    branches: int = 1,
+    narrow: float = 1.0,
+    attention: bool = False,
+    late: bool = False,
+) -> Body:
     """Two blocks of 3x3 convolution, batch norm and ReLU, for images of 8x8 to 28x28 pixels or a bit more.
 
     The first block halves the image, the second is averaged over its four quarters: D = 8 width. Quarters,
     not the whole image, since the place of a stroke distinguishes small digits. With `branches` the first block is
-    shared and each branch has the second, at the share `narrow` of its width.
+    shared and each branch has the second, at the share `narrow` of its width; `late` changes nothing. With `attention`
+    the last map passes `ModulatedAttention`.
     """
     Range(1, integer=True).check("width", width)
     channels, height, breadth = _image(shape)
@@ -72,7 +85,8 @@ def convnet(shape: Shape, *, width: int = 16, branches: int = 1, narrow: float =
 
     def own() -> list[nn.Module]:
         first, *rest = _block(width, second)
-        return [starts_stage(first), *rest, nn.AvgPool2d(quarter), nn.Flatten()]
+        attended = [ModulatedAttention(second, (height // 2, breadth // 2))] if attention else []
+        return [starts_stage(first), *rest, *attended, nn.AvgPool2d(quarter), nn.Flatten()]
 
     body = nn.Sequential(*_block(channels, width), nn.AvgPool2d(2), *branched(branches, own))
     return body, branches * second * 2 * 2

@@ -26,6 +26,7 @@ def tabular(
     dropout: float = 0.0,
     branches: int = 1,
     narrow: float = 1.0,
+    late: bool = False,
 ) -> Body:
     """`mlp` on the numbers of a row and the embeddings of its codes; without categories it is the `mlp`.
 
@@ -34,7 +35,7 @@ def tabular(
         numeric: how many columns, the first ones, are numbers; by default all that have no entry in `categories`.
         categories: for each of the other columns how many codes it has: 0 for a category that training did not know or
             that is missing, 1 .. size - 1 for the others.
-        hidden, dropout, branches, narrow: as in `mlp`; hidden=() is a linear model of numbers and embeddings.
+        hidden, dropout, branches, narrow, late: as in `mlp`; hidden=() is a linear model of numbers and embeddings.
     """
     Range(0, 1, open_high=True).check("dropout", dropout)
     for size in categories:
@@ -46,7 +47,7 @@ def tabular(
             f"input_shape must be (D,) with D = numeric + len(categories) = {numbers + len(categories)}, got {shape}; "
             "build the network for the table's own columns"
         )
-    perceptron = partial(mlp, hidden=hidden, dropout=dropout, branches=branches, narrow=narrow)
+    perceptron = partial(mlp, hidden=hidden, dropout=dropout, branches=branches, narrow=narrow, late=late)
     if not categories:
         return perceptron(shape)
     encoder = NumbersAndCodes(numbers, [int(size) for size in categories])

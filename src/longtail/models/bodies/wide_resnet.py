@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, starmap
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
-from longtail.models.bodies.resnet import GlobalMean
+from longtail.models.bodies.attention import ModulatedAttention
+from longtail.models.bodies.branches import branched
+from longtail.models.bodies.resnet import GlobalMean, quartered
 from longtail.models.bodies.small import Body, Shape
 from longtail.models.bodies.stages import starts_stage
 
@@ -14,7 +18,16 @@ SLOPE = 0.1
 """Of LeakyReLU below 0."""
 
 
-def wide_resnet(shape: Shape, *, depth: int = 28, width: int = 2, momentum: float = 0.001) -> Body:
+def wide_resnet(
+    shape: Shape,
+    *,
+    depth: int = 28,
+    width: int = 2,
+    momentum: float = 0.001,
+    branches: int = 1,
+    attention: bool = False,
+    late: bool = False,
+) -> Body:
     """WRN-`depth`-`width`: 3x3 stem of 16 channels, three stages of (depth - 4) / 6 blocks; D = 64 width.
 
     Stages have 16, 32 and 64 times `width` channels, the second and third halve the image; pre-activation blocks, batch
@@ -27,6 +40,7 @@ def wide_resnet(shape: Shape, *, depth: int = 28, width: int = 2, momentum: floa
         width: factor of the channels.
         momentum: of batch norm, in torch's sense. FixMatch, USB and ABC use 0.001, which takes some thousands of steps
             to forget the start; DARP's code sets it and does not apply it, so that it has 0.1.
+        attention: whether the last map passes `ModulatedAttention`.
 
     Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016; activation, initialisation and the activated shortcut of
     the first block as in the code of Sohn et al. 2020. Ports to torch differ in the first block of the later stages:
@@ -40,22 +54,32 @@ def wide_resnet(shape: Shape, *, depth: int = 28, width: int = 2, momentum: floa
         raise ValueError(
             f"input_shape must be (C, H, W) with H, W >= 4 for a wide_resnet, got {shape}; use mlp or convnet"
         )
-    layers: list[nn.Module] = [_convolution(shape[0], 16)]
-    before = 16
-    for stage, channels in enumerate((16 * width, 32 * width, 64 * width)):
-        for block in range((depth - 4) // 6):
-            first = block == 0
-            layer = PreActivationBlock(
-                before,
-                channels,
-                stride=2 if first and stage > 0 else 1,
-                activated_shortcut=first and stage == 0,
-                momentum=momentum,
-            )
-            layers.append(starts_stage(layer) if first and stage > 0 else layer)
-            before = channels
-    layers += [nn.BatchNorm2d(before, momentum=momentum), nn.LeakyReLU(SLOPE), GlobalMean()]
-    return nn.Sequential(*layers), before
+    widths, blocks = (16 * width, 32 * width, 64 * width), (depth - 4) // 6
+    kinds = [
+        (channels if j else before, channels, stage, j == 0)
+        for stage, (before, channels) in enumerate(pairwise([16, *widths]))
+        for j in range(blocks)
+    ]
+    shared = len(kinds) - 1 if late else blocks
+
+    def block(before: int, after: int, stage: int, first: bool) -> nn.Module:
+        layer = PreActivationBlock(
+            before,
+            after,
+            stride=2 if first and stage > 0 else 1,
+            activated_shortcut=first and stage == 0,
+            momentum=momentum,
+        )
+        return starts_stage(layer) if first and stage > 0 else layer
+
+    def own() -> list[nn.Module]:
+        end = [nn.BatchNorm2d(widths[-1], momentum=momentum), nn.LeakyReLU(SLOPE), GlobalMean()]
+        if attention:
+            end.insert(-1, ModulatedAttention(widths[-1], quartered(shape)))
+        return [*starmap(block, kinds[shared:]), *end]
+
+    layers = [_convolution(shape[0], 16), *starmap(block, kinds[:shared]), *branched(branches, own)]
+    return nn.Sequential(*layers), branches * widths[-1]
 
 
 class PreActivationBlock(nn.Module):

@@ -10,21 +10,22 @@ from torch import nn
 
 from longtail.facts.messages import quoted
 from longtail.models.heads.cosine import CosineClassifier
+from longtail.models.heads.frame import FrameClassifier
 from longtail.models.heads.nearest import NearestClassMean
 
 M = TypeVar("M", bound=nn.Module)
 Head = nn.Module | Callable[[int, int], nn.Module]
 """A module, or a factory (in_features, out_features) -> module: `nn.Linear`, `CosineClassifier`, a lambda."""
 
-HEADS = (nn.Linear, CosineClassifier, NearestClassMean)
+HEADS = (nn.Linear, CosineClassifier, FrameClassifier, NearestClassMean)
 """Layers that count as the classifier where none is named."""
 
 
 def find_head(model: nn.Module, name: str | None = None) -> tuple[str, nn.Module]:
     """Return the dotted name of a network's classifier, and the classifier.
 
-    Without a name it is the last `nn.Linear`, `CosineClassifier` or `NearestClassMean` in the order of
-    registration, which is the order in which an ordinary network computes.
+    Without a name it is the last `nn.Linear`, `CosineClassifier`, `FrameClassifier` or `NearestClassMean` in the order
+    of registration, which is the order in which an ordinary network computes.
 
     Raises:
         ValueError: no such layer, or no module of that name.

@@ -27,12 +27,16 @@ class OwnNetwork:
         name: its module, qualified name and, of a `functools.partial`, arguments.
         structure: fingerprint of the network's modules with the names, shapes and dtypes of their tensors.
         weights: fingerprint of the initial values that do not depend on the seed, such as pretrained ones.
+        features: D, the width of the last layer's inputs.
+        trains: whether parameters before the last layer are trained.
     """
 
     factory: Factory
     name: str
     structure: str
     weights: str
+    features: int
+    trains: bool
 
     @classmethod
     def of(cls, factory: Factory, sample: Tensor, num_classes: int) -> Self:
@@ -46,7 +50,7 @@ class OwnNetwork:
         check_factory(factory)
         shape = tuple(sample.shape[1:])
         first, other, again = (_seeded(factory, num_classes, shape, seed) for seed in (0, 1, 0))
-        last_layer(first, num_classes)
+        last = last_layer(first, num_classes)
         if {id(p) for p in first.parameters()} & {id(p) for p in other.parameters()}:
             raise ValueError(
                 "network must make a new network at each call, got parameters of the call before; copy what they share"
@@ -59,8 +63,10 @@ class OwnNetwork:
                 "use torch.nn.init"
             )
         constants = [name.encode() + one[name] for name in one if one[name] == two.get(name)]
+        trains = any(p.requires_grad for p in {*first.parameters()} - {*last.parameters()})
         _check_outputs(first, standardization(shape)(sample), num_classes)
-        return cls(factory, qualified(factory), structure, files.checksum(*constants)[:DIGITS])
+        weights = files.checksum(*constants)[:DIGITS]
+        return cls(factory, qualified(factory), structure, weights, last.in_features, trains)
 
     def identity(self) -> dict[str, str]:
         """Return what belongs to the identity of a training, as JSON."""

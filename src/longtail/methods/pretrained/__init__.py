@@ -1,0 +1,1 @@
+"""Methods that begin with a training without labels."""
