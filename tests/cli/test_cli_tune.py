@@ -75,13 +75,21 @@ def test_a_dry_run_counts_and_writes_nothing(capsys: Capture) -> None:
     assert not Path("runs").exists()
 
 
+def test_classes_without_validation_rows_are_named(capsys: Capture) -> None:
+    y = np.repeat(["a", "b", "rare"], [60, 40, 2])
+    np.savez("rare.npz", X=np.random.default_rng(0).normal(size=(len(y), 3)), y=y)
+    arguments = ["tune", "rare.npz", "--val", "0.2", "--method", "ce", "--vary", "lr=[0.1,0.5]", *SHORT]
+    assert run(arguments) == 0  # one row of "rare" is for testing, the other one for training
+    assert "Without a validation row, 1 class(es) had no part in the choice: 'rare'." in capsys.readouterr().out
+
+
 def test_a_failed_candidate_is_said_and_the_others_are_compared(capsys: Capture) -> None:
     arguments = ["tune", "good.npz", "--val", "0.25", "--method", "ce", "--vary", "lr=[0.5,1e38]", *SHORT]
     assert run(arguments) == 1
     out, err = capsys.readouterr()
     assert "FAILED ce, lr=1e+38, seed 0: FinitenessError" in err
     assert "Chosen: ce with lr=0.5" in out
-    assert "\nFailed: FinitenessError" in out
+    assert "\nFailed: ce with lr=1e+38, seed 0: FinitenessError" in out
 
 
 @pytest.mark.parametrize(

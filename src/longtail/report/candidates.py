@@ -11,6 +11,7 @@ from typing import Any
 
 from longtail.facts.files import write_text
 from longtail.report import sensitivity_plot
+from longtail.report.printable import listed
 from longtail.report.text_table import aligned, markdown_table
 
 PICTURE = "sensitivity.svg"
@@ -52,6 +53,10 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
         + ("" if summary["seeds"] > 1 else " One seed: the randomness of training is not in the interval."),
         f"{alike} other candidate(s) cannot be distinguished from it.",
     ]
+    if classes := summary["unmeasured"]:
+        lines.append(
+            f"Without a validation row, {len(classes)} class(es) had no part in the choice: {listed(classes)}."
+        )
     if summary["missing"]:
         lines.append(f"{summary['missing']} run(s) are missing, so the choice is not final; run the same again.")
     return lines + [f"Failed: {error}" for error in summary["failed"]]

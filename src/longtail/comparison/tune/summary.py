@@ -39,11 +39,13 @@ def summarise(plan: Trials, searched: Space, search: str, errors: Mapping[str, s
         for one, value in best_first
     ]  # fmt: skip
     missing = [str(t.folder) for t in plan.tasks if not t.finished and str(t.folder) not in errors]
-    folds = plan.folds
+    folds, data = plan.folds, plan.data
+    counts = (plan.splits if folds is None else folds).test_counts.tolist()
     return {
-        "schema_version": 1, "data": plan.data.name, "hash": plan.data.hash, "search": search, "metric": plan.metric,
+        "schema_version": 1, "data": data.name, "hash": data.hash, "search": search, "metric": plan.metric,
         "seeds": len(plan.seeds), "inner_folds": None if folds is None else folds.k,
         "validation_rows": len(plan.splits.test) if folds is None else len(folds.tested),
+        "unmeasured": [name for name, count in zip(data.classes, counts, strict=True) if not count],
         "recipe": plan.recipe.to_json(), "knobs": {knob: _described(v) for knob, v in searched.varied.items()},
         "chosen": rows[0], "rows": rows, "failed": list(errors.values()), "missing": len(missing),
     }  # fmt: skip

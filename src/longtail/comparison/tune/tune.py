@@ -80,6 +80,10 @@ def tune(
         run: jobs, budget, on_begin, ... as in `compare`.
         options: as in `compare`; `val` where the data have no validation part.
 
+    Returns:
+        what prints as the table of all candidates, best first, and the chosen one with an interval that is wide enough
+        for the best of them; `spec` and `recipe` are the chosen ones, for `compare(data, methods=[spec], **recipe)`.
+
     Raises:
         ValueError, TypeError: before training: an unknown knob, a value out of its range, nothing to search, no
             validation rows.
@@ -196,8 +200,10 @@ def _search(
     then = run.get("on_result")
 
     def on_result(result: TaskResult) -> None:
+        task = result.task
         if result.error is not None:
-            errors[str(result.task.folder)] = result.error
+            named = Candidate(task.spec, dict(task.changes)).text
+            errors[str(task.folder)] = f"{named}, seed {task.seed}: {result.error}"
         if then is not None:
             then(result)
 
