@@ -1,1 +1,1 @@
-"""Several classifiers that share a part of the network and are averaged."""
+"""Networks that divide: experts that are averaged, and branches with samplers of their own."""

@@ -28,8 +28,9 @@ class Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
+@final
 class OneBranch(nn.Module):
-    """A body with one of its branches alone: x -> (N, D).
+    """A body with one of its branches alone, layer by layer and so never compiled: x -> (N, D).
 
     Args:
         body: ends in `Branches`; its parameters are this module's.
