@@ -67,3 +67,14 @@ def test_inner_folds_share_stages_and_are_resumed(tmp_path):
     tune("digits", run={"jobs": 1}, **asked)
     assert {name: (tmp_path / name).read_bytes() for name in FILES} == written
     assert "in 2 inner folds" in repr(first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [{"val": 0.2, "search": "coordinate"}, {"inner_folds": 2}])
+def test_worker_processes_change_no_byte(tmp_path, asked):
+    written = []
+    for jobs in (1, 2):
+        out = tmp_path / str(jobs)
+        tune("digits", out=out, run={"jobs": jobs}, seeds=2, **{**ASKED, "val": None, "epochs": 3, **asked})
+        written.append({name: (out / name).read_bytes() for name in FILES})
+    assert written[0] == written[1]
