@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from longtail import losses, sampling
-from longtail.catalogue.implied import Implied, uniform
+from longtail import losses
 from longtail.catalogue.method import COSINE, MakeStages, Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
-from longtail.methods.supervised.deferred import START
+from longtail.methods.supervised.deferred import START, balanced_from, drawn_prior
 
 SCALE = 1.0
 """A factor of the whole loss: it acts as the learning rate does, beside the weight decay."""
@@ -45,7 +44,7 @@ def ldam_hg_drs(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SC
 
     Paper and code: It is not in the released code, whose sampler is built and never used; see ldam-hg.
     """
-    return Method(_stages(max_margin, scale, at=at), cited("cao2019learning"), slots=COSINE, prior=_implied(at))
+    return Method(_stages(max_margin, scale, at=at), cited("cao2019learning"), slots=COSINE, prior=drawn_prior(at))
 
 
 def hg_drs(*, margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: UnitFloat = START) -> Method:
@@ -62,7 +61,7 @@ def hg_drs(*, margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: 
     Paper and code: It is not in the released code; see ldam-hg. The paper does not say what its margin is.
     """
     return Method(
-        _stages(margin, scale, exponent=0.0, at=at), cited("cao2019learning"), slots=COSINE, prior=_implied(at)
+        _stages(margin, scale, exponent=0.0, at=at), cited("cao2019learning"), slots=COSINE, prior=drawn_prior(at)
     )
 
 
@@ -71,9 +70,5 @@ def _stages(margin: float, scale: float, *, exponent: float = 0.25, at: float | 
     return one_stage(
         lambda counts: losses.LDAMHingeLoss(counts, max_margin=margin, scale=scale, exponent=exponent),
         head="cosine",
-        draw=None if at is None else lambda targets: sampling.Deferred(sampling.ClassBalancedSampler(targets), at=at),
+        draw=None if at is None else balanced_from(at),
     )
-
-
-def _implied(at: float) -> Implied | None:
-    return uniform if at < 1 else None

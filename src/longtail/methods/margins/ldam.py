@@ -16,7 +16,7 @@ from longtail.data import Part
 from longtail.facts.class_weights import named
 from longtail.facts.knobs import NonNegativeFloat, Numbers, PositiveFloat, Range, UnitFloat
 from longtail.facts.schedules import switch
-from longtail.methods.supervised.deferred import START, ClassWeight
+from longtail.methods.supervised.deferred import START, ClassWeight, weights_from
 
 Shares = Sequence[float] | None
 TestPrior = Annotated[Sequence[float], Numbers(Range(0, open_low=True, open_high=True))] | None
@@ -121,9 +121,7 @@ def m_drw(
     Paper and code: It is not in the released code. Head, scale and weights are those of ldam-drw, as ours has them.
     """
     stages = one_stage(
-        lambda counts: losses.UniformMarginLoss(
-            counts, margin=margin, scale=scale, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)
-        ),
+        lambda counts: losses.UniformMarginLoss(counts, margin=margin, scale=scale, **weights_from(at, class_weight)),
         head="cosine",
     )
     return Method(stages, cited("cao2019learning"), slots=COSINE, prior=weighted(class_weight, at))

@@ -5,15 +5,31 @@ from __future__ import annotations
 from typing import Annotated
 
 from longtail import losses, sampling
-from longtail.catalogue.implied import uniform, weighted
-from longtail.catalogue.method import Method, one_stage
+from longtail.catalogue.implied import Implied, uniform, weighted
+from longtail.catalogue.method import MakeDraw, Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.facts.knobs import Choice, NonNegativeFloat, UnitFloat
 from longtail.facts.schedules import switch
+from longtail.losses.signature import Common
 
 ClassWeight = Annotated[str, Choice(("effective", "inverse", "sqrt"))]
 START = 0.8
 """Share of the epochs before re-balancing begins: the first drop of the learning rate in the LDAM recipe (160/200)."""
+
+
+def weights_from(at: float, class_weight: ClassWeight) -> Common:
+    """Return the arguments of a loss whose class weights begin at progress `at`."""
+    return {"class_weight": class_weight, "reweight": switch(at, 0.0, 1.0)}
+
+
+def balanced_from(at: float) -> MakeDraw:
+    """Return the draws of each row once an epoch until progress `at`, and class-balanced ones from then on."""
+    return lambda targets: sampling.Deferred(sampling.ClassBalancedSampler(targets), at=at)
+
+
+def drawn_prior(at: float) -> Implied | None:
+    """Return the prior of the scores after `balanced_from`."""
+    return uniform if at < 1 else None
 
 
 def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") -> Method:
@@ -35,7 +51,7 @@ def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") ->
     of any length.
     """
     stages = one_stage(
-        lambda counts: losses.CrossEntropyLoss(counts, class_weight=class_weight, reweight=switch(at, 0.0, 1.0)),
+        lambda counts: losses.CrossEntropyLoss(counts, **weights_from(at, class_weight)),
     )
     return Method(stages, cited("cao2019learning"), prior=weighted(class_weight, at))
 
@@ -55,9 +71,9 @@ def ce_drs(*, at: UnitFloat = START) -> Method:
     """
     stages = one_stage(
         lambda counts: losses.CrossEntropyLoss(),
-        draw=lambda targets: sampling.Deferred(sampling.ClassBalancedSampler(targets), at=at),
+        draw=balanced_from(at),
     )
-    return Method(stages, cited("cao2019learning"), prior=uniform if at < 1 else None)
+    return Method(stages, cited("cao2019learning"), prior=drawn_prior(at))
 
 
 def focal_drw(
@@ -84,8 +100,7 @@ def focal_drw(
         lambda counts: losses.FocalLoss(
             counts,
             gamma=gamma,
-            class_weight=class_weight,
-            reweight=switch(at, 0.0, 1.0),
+            **weights_from(at, class_weight),
             weight_in_modulator=weight_in_modulator,
         ),
     )
