@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ class TestTauNorm:
 
 
 class TestMaxNorm:
+    def test_its_first_weight_decay_is_chosen_on_validation_rows(self, tmp_path: Path) -> None:
+        recipe = replace(SMALL, weight_decay=1e-3)
+        run = train("maxnorm(first='val', more=0.5)", SPLITS, folder=tmp_path / "chosen", recipe=recipe)
+        metric = [row["balanced_accuracy"] for row in run.result["search"]["rows"]]
+        decays = [1e-3, 5e-5, 5e-3, 2e-2]
+        assert [row["candidate"].partition(" with weight_decay=")[2] for row in run.result["search"]["rows"]] == [
+            "", "5e-05", "0.005", "0.02"
+        ]  # fmt: skip
+        best = decays[metric.index(max(metric))]
+        by_hand = replace(recipe, weight_decay=best)
+        again = train("maxnorm(more=0.5)", SPLITS, folder=tmp_path / "by hand", recipe=by_hand)
+        assert (again.folder / "model.safetensors").read_bytes() == (run.folder / "model.safetensors").read_bytes()
+
+    def test_its_second_learning_rate_is_its_own(self) -> None:
+        slow, fast = (method("maxnorm").stages(replace(SMALL, lr=lr)) for lr in (0.01, 0.1))
+        assert [slow[1].lr(p) for p in (0.0, 0.5)] == [fast[1].lr(p) for p in (0.0, 0.5)]
+        assert slow[0].lr(0.0) != fast[0].lr(0.0)
+
     def test_rows_are_bounded_after_every_step_by_the_lengths_at_the_start(self) -> None:
         previous, built = second("maxnorm(norm=0.25)")
         lengths = [math.sqrt(dot(row, row)) for row in previous.network.head.weight.double().tolist()]
@@ -196,6 +215,7 @@ class TestLOS:
         first, last = method("los").stages(Recipe(epochs=200, lr=0.01))
         assert (first.epochs, last.epochs) == (200, 20)
         assert last.lr(0.5) == pytest.approx(5e-4)
+        assert method("los").stages(Recipe(epochs=200, lr=0.1))[1].lr(0.5) == last.lr(0.5)  # whatever the recipe's
         assert last.start(second("los")[1].learner).param_groups[0]["weight_decay"] == 0
 
 

@@ -60,12 +60,14 @@ class BaseMethod(Choice):
         slots: those that the correction fills.
         task: of the base; None accepts any.
         such: examples for messages.
+        alike: whether the twin of the method is the same over the twin of its base, not the base itself.
     """
 
     words: tuple[str, ...] = ("ce", "ce-drw", "focal-drw", "ldam-drw")  # only the first of many
     slots: tuple[str, ...] = ("weights",)
     task: str | None = "supervised"
     such: tuple[str, ...] = ("ce", "ldam-drw(scale=20)")
+    alike: bool = False
 
     def __str__(self) -> str:
         examples = " or ".join(f'"{spec}"' for spec in self.such)

@@ -60,15 +60,12 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
     own = {knob: value for knob, value in full.items() if knob not in bases}
     made = builder(**{**values, **bases}).named(name, canonical, specs.full(name, own))
     comparable = (base.spec for base in bases.values() if role(made.task, base.task, base.spec) in (REFERENCE, METHOD))
-    if made.search is not None and bases:
-        return replace(made, twin=_searched_twin(made, name, full, next(iter(bases.values())), defaults))
+    for knob, base in bases.items():
+        if declared[knob].rule.alike:  # type: ignore[union-attr]
+            below = base.twin or TASKS[made.task].reference
+            twin = canonical if below == base.spec else specs.canonical(name, {**full, knob: below}, defaults)
+            return replace(made, twin=twin)
     return replace(made, twin=next(comparable, None) or _twin(made, values, builders))
-
-
-def _searched_twin(made: Method, name: str, full: dict[str, Any], base: Method, defaults: dict[str, Any]) -> str:
-    """Return the same search over the twin of its base, so that like is compared with like."""
-    below = base.twin or TASKS[made.task].reference
-    return made.spec if below == base.spec else specs.canonical(name, {**full, "base": below}, defaults)
 
 
 def _twin(made: Method, values: dict[str, Any], builders: Builders) -> str | None:

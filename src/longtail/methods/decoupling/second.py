@@ -30,7 +30,7 @@ def retrained(
     prior: Implied | None,
     slots: Sequence[str] = ("classifier",),
     reference: str = "kang2020decoupling",
-    rate: float = 1.0,
+    lr: float | None = None,
     weight_decay: float | None = None,
     **fields: Any,
 ) -> Method:
@@ -43,7 +43,7 @@ def retrained(
         prior: of the scores after it.
         slots: of the base that it fills.
         reference: key of the paper.
-        rate: its learning rate as a share of the recipe's.
+        lr: its learning rate; None is the recipe's.
         weight_decay: its weight decay; None is the recipe's.
         fields: further ones of the method, such as `own`.
     """
@@ -53,7 +53,7 @@ def retrained(
             return base.stages(recipe)
         decay = recipe.weight_decay if weight_decay is None else weight_decay
         epochs = max(1, round(more * recipe.epochs))
-        second = replace(recipe, epochs=epochs, lr=rate * recipe.lr, weight_decay=decay)
+        second = replace(recipe, epochs=epochs, lr=recipe.lr if lr is None else lr, weight_decay=decay)
         return [*base.stages(recipe), after("classifier", make, second, epochs)]
 
     prior = base.prior if more == 0 else prior

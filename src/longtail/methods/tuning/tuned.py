@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -18,12 +18,12 @@ from longtail.engine import Recipe
 from longtail.engine.recipe import STRONG, USUAL
 from longtail.facts.knobs import Choice, Declared, Numbers, Range, declared
 from longtail.methods.supervised import plain
-from longtail.methods.tuning.search import at_random, by_coordinate
+from longtail.methods.tuning.search import at_random, best_of, by_coordinate
 from longtail.methods.tuning.space import Interval, Space, Values
 from longtail.models import body_arguments
 
-DECAYS = (5e-5, 2e-2)
-"""The ends of weight decay in the search of `tuned`: those of `ce_tuned`."""
+DECAYS = (5e-5, 1e-3, 5e-3, 2e-2)
+"""Weight decays to try beside the recipe's; `tuned` draws between the first and the last."""
 WIDER = 4.0
 """A knob without both ends is searched from a quarter of its value to four times as much."""
 _SLOWER, _FASTER = 0.1, 2.0  # of the recipe's learning rate
@@ -34,7 +34,7 @@ Shares = Annotated[tuple[float, ...], Numbers(Range(0, 1, open_high=True), "thos
 
 def ce_tuned(
     *,
-    weight_decay: Listed = (5e-5, 1e-3, 5e-3, 2e-2),
+    weight_decay: Listed = DECAYS,
     dropout: Shares = (0.0, 0.25, 0.5),
     smoothing: Shares = (0.0, 0.1),
 ) -> Method:
@@ -75,7 +75,7 @@ def ce_tuned(
     def most(recipe: Recipe, rows: Part) -> int:
         return 1 + sum(len(values) - 1 for values in listed(recipe, rows).values())
 
-    return _searching(plain.ce(), Search(rounds, most), reference=cited("alshammari2022long"))
+    return searching(plain.ce(), Search(rounds, most), reference=cited("alshammari2022long"))
 
 
 def _plain(setting: Mapping[str, Any], usual: Mapping[str, Any]) -> Candidate:
@@ -103,7 +103,7 @@ class Tunable(BaseMethod):
 
 
 def tuned(
-    *, base: Annotated[Method, Tunable()] = PLAIN, trials: Annotated[int, Range(1, 10_000, integer=True)] = 8
+    *, base: Annotated[Method, Tunable(alike=True)] = PLAIN, trials: Annotated[int, Range(1, 10_000, integer=True)] = 8
 ) -> Method:
     """Any method, tuned: the best of `trials` trainings with different knobs and recipes, by the validation part.
 
@@ -126,17 +126,22 @@ def tuned(
     Paper and code: The paper compares random search with grids for networks; no released code has these ranges.
     """
 
-    def rounds(recipe: Recipe, rows: Part) -> Rounds:
-        return _random(settings(base, recipe, trials))
-
-    return _searching(base, Search(rounds, lambda recipe, rows: len(settings(base, recipe, trials))),
-                      reference=cited("bergstra2012random"))  # fmt: skip
+    return searching(base, among(lambda recipe: settings(base, recipe, trials)), reference=cited("bergstra2012random"))
 
 
-def _random(candidates: list[Candidate]) -> Rounds:
-    metric = yield candidates
-    known = [-math.inf if math.isnan(value) else value for value in metric]
-    return candidates[known.index(max(known))]
+def among(candidates: Callable[[Recipe], list[Candidate]]) -> Search:
+    """Return the search that trains all of these and takes the best, of equals the first."""
+
+    def one_round(made: list[Candidate]) -> Rounds:
+        metric = yield made
+        return made[best_of(metric)]
+
+    return Search(lambda recipe, rows: one_round(candidates(recipe)), lambda recipe, rows: len(candidates(recipe)))
+
+
+def first_decays(recipe: Recipe) -> list[dict[str, float]]:
+    """Return the changes of the recipe to each weight decay to try, none first."""
+    return [{}, *({"weight_decay": decay} for decay in DECAYS if decay != recipe.weight_decay)]
 
 
 def settings(base: Method, recipe: Recipe, trials: int) -> list[Candidate]:
@@ -150,7 +155,7 @@ def settings(base: Method, recipe: Recipe, trials: int) -> list[Candidate]:
     common: dict[str, Values] = {}
     if base.slots:
         common = {
-            "weight_decay": Interval(*DECAYS, log=True),
+            "weight_decay": Interval(DECAYS[0], DECAYS[-1], log=True),
             "lr": Interval(recipe.lr * _SLOWER, recipe.lr * _FASTER, log=True),
         }
     shared, own = (
@@ -197,7 +202,7 @@ def _candidates(rounds: Generator[Sequence[Any], Sequence[float], Any], candidat
             return chosen
 
 
-def _searching(base: Method, search: Search, **fields: Any) -> Method:
+def searching(base: Method, search: Search, **fields: Any) -> Method:
     """Return the base as a method that is searched for; its stages have a text of their own, shared with no other."""
     made = corrected(base, (), lambda built, data: built, check=_common, **fields)
     return replace(made, search=search, needs_val=True)
