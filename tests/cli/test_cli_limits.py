@@ -15,6 +15,7 @@ from tests.cases import cases
 
 from longtail import load as load_model
 from longtail.cli import run
+from longtail.facts.paths import check_not_data, named_path
 
 Capture = pytest.CaptureFixture[str]
 TABLE = "label,size\n" + "".join(f"{'ab'[i % 2]},{i % 7}\n" for i in range(60))
@@ -108,6 +109,13 @@ def test_a_picture_is_not_drawn_over_the_data(here: Path, capsys: Capture) -> No
         "--svg",
         "is the data, which are never overwritten",
     )
+
+
+def test_an_output_folder_may_have_the_name_of_built_in_data(here: Path) -> None:
+    Path("digits").mkdir()  # of an earlier run of the same command
+    check_not_data("digits", named_path("digits"))
+    with pytest.raises(ValueError, match="is the data, which are never overwritten"):
+        check_not_data("digits", "digits")
 
 
 @cases("echoed", ["x" * 9000, "x " * 4500, "\x1b[31m\n\u202e", "é" * 9000])

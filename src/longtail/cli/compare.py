@@ -12,6 +12,7 @@ from longtail.cli import options as o
 from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json
 from longtail.facts import subprocesses
+from longtail.facts.paths import BUILT_IN
 
 
 @with_options(reading=DATA, training=TRAINING)
@@ -87,7 +88,7 @@ def compare(
 
 def _is_there(data: str) -> bool:
     """Whether DATA can be read, as far as its name says: a mistyped one is refused without waiting for workers."""
-    return data in ("digits", "cifar10", "cifar100") or Path(data).exists()
+    return data in BUILT_IN or Path(data).exists()
 
 
 def _early_workers(trainings: int, jobs: int | None, device: str, out: Path) -> int:

@@ -124,7 +124,7 @@ def _visible(text: str, blocks: bool) -> str:
 
 def _check_can_draw(svg: Path, data: str) -> None:
     """Refuse a picture that cannot be drawn or written, before the data are read."""
-    from longtail.facts.paths import check_not_data
+    from longtail.facts.paths import check_not_data, named_path
     from longtail.report import svg_figure
 
     if not svg_figure.available():
@@ -132,7 +132,7 @@ def _check_can_draw(svg: Path, data: str) -> None:
     folder = svg.parent
     if svg.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ValueError(f"--svg must name a file in a folder that can be written, got {str(svg)!r}; make the folder")
-    check_not_data(svg, data, "--svg", inside=True)
+    check_not_data(svg, named_path(data), "--svg", inside=True)
 
 
 def _draw(svg: Path, result: dict[str, Any]) -> None:

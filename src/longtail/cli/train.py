@@ -42,7 +42,7 @@ def train(
     from longtail.data import load
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
-    from longtail.facts.paths import check_not_data
+    from longtail.facts.paths import check_not_data, named_path
     from longtail.learners.probes import check_used
     from longtail.methods import method as resolve
     from longtail.report import weight_plot
@@ -52,7 +52,7 @@ def train(
 
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
-    check_not_data(out or Path("runs"), data)
+    check_not_data(out or Path("runs"), named_path(data))
     for option in ("data_dir", "unlabeled"):
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)

@@ -21,7 +21,7 @@ from longtail.data.split.folds import Folds, check_folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts.messages import quoted
-from longtail.facts.paths import check_not_data
+from longtail.facts.paths import check_not_data, named_path
 from longtail.learners.probes import check_used
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
@@ -183,7 +183,7 @@ def _check_arguments(
     if folds is not None:
         check_folds(folds)
     # without `out` the folder is runs/<name of the data>, which is known only after loading
-    check_not_data(Path("runs") if out is None else out, data)
+    check_not_data(Path("runs") if out is None else out, named_path(data))
     for option in ("data_dir", "unlabeled"):
         check_not_data(Path("runs") if out is None else out, options.get(option))
     if metric not in METRICS:

@@ -58,6 +58,15 @@ def _why(path: Path, error: OSError, what: str) -> str:
     return f"{what} {str(path)!r} cannot be read ({error.strerror}); check the path"
 
 
+BUILT_IN = ("digits", "cifar10", "cifar100")
+"""Data that have a name of their own, whatever lies under it in the current folder."""
+
+
+def named_path(source: Any) -> Any:
+    """Return what was named as data, None where that is no path but a name of `BUILT_IN`."""
+    return None if isinstance(source, str) and source in BUILT_IN else source
+
+
 def check_not_data(out: str | Path, data: Any, option: str = "--out", *, inside: bool = False) -> None:
     """Refuse to write over the data, or into their folder, where it would be read as data the next time.
 
