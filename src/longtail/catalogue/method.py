@@ -104,8 +104,10 @@ class Method:
 
         def stages(recipe: Recipe) -> Sequence[Stage]:
             steps = recipe.steps if self.slots else None  # a method without slots makes no optimiser steps
-            own = (stage.with_steps(steps).augmented(recipe.augmentation) for stage in self.stages(recipe))
-            return [replace(stage, spec=stage.spec.replace(SELF, text or spec)) for stage in own]
+            common: dict[str, Any] = {"steps": steps, "augmentation": recipe.augmentation}
+            return [
+                replace(stage, spec=stage.spec.replace(SELF, text or spec), **common) for stage in self.stages(recipe)
+            ]
 
         return replace(self, key=key, spec=spec, stages=stages)
 
