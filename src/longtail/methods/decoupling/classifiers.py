@@ -14,7 +14,7 @@ from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method
 from longtail.data import Part
 from longtail.engine import Built, Recipe, Stage
-from longtail.facts.knobs import UnitFloat
+from longtail.facts.knobs import UnitLength
 from longtail.learners import SupervisedLearner
 from longtail.methods.decoupling.second import MORE, after, decoupled, retrained
 from longtail.models.heads.nearest import FEATURES
@@ -23,7 +23,7 @@ Base = Annotated[Method, BaseMethod(slots=("classifier",))]
 Features = Annotated[str, FEATURES]
 
 
-def crt(*, base: Base = PLAIN, more: UnitFloat = MORE, moving_norms: bool = True) -> Method:
+def crt(*, base: Base = PLAIN, more: UnitLength = MORE, moving_norms: bool = True) -> Method:
     """cRT, classifier re-training: a new linear classifier by class-balanced draws on the features of `base`.
 
     loss = that of `base`; then, of the classifier alone, -log softmax(z)_y with P(class j) = 1 / C.

@@ -14,7 +14,7 @@ from longtail.catalogue.method import Method
 from longtail.data import Part
 from longtail.engine import Built, Recipe
 from longtail.facts.class_weights import BETA, Beta
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat, UnitLength
 from longtail.learners import SupervisedLearner
 from longtail.methods.decoupling.second import retrained
 from longtail.models.heads import MaxNorm
@@ -32,7 +32,7 @@ def maxnorm(
     weight_decay: NonNegativeFloat = 0.1,
     norm: UnitFloat = 0.1,
     beta: Beta = BETA,
-    more: UnitFloat = 0.03,
+    more: UnitLength = 0.03,
     moving_norms: bool = True,
 ) -> Method:
     """MaxNorm of weight balancing: the classifier trained further with strong weight decay and bounded lengths.
@@ -84,7 +84,7 @@ def los(
     base: Base = PLAIN,
     eps: UnitFloat = 0.98,
     rate: PositiveFloat = 0.05,
-    more: UnitFloat = 0.1,
+    more: UnitLength = 0.1,
     moving_norms: bool = True,
 ) -> Method:
     """LOS, label over-smoothing: the trained classifier trained further with labels that are nearly uniform.
