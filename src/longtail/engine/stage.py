@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -96,7 +96,8 @@ def _strengthened(data: TrainingData, view: str) -> TrainingData:
         second = None if data.second is None else _strengthened(data.second, view)
         return replace(data, main=_strengthened(data.main, view), second=second)
     if isinstance(data, Turned):
-        return replace(data, rows=_strengthened(data.rows, view))
+        rows: Any = _strengthened(data.rows, view)
+        return replace(data, rows=rows)
     if not isinstance(data, BatchedRows) or data.views:
         raise ValueError(f"augmentation must be usual for rows with views of their own, got {view}; leave it out")
     return data.strengthened(torch.ones(len(data), dtype=torch.bool))

@@ -17,10 +17,10 @@ from longtail.engine import Built, Recipe
 from longtail.facts.knobs import Length, NonNegativeFloat, PositiveFloat
 from longtail.facts.types import Outputs, Progress
 from longtail.learners import SupervisedLearner
+from longtail.methods.decoupling.lengths import SLOTS
 from longtail.methods.decoupling.second import retrained
 from longtail.methods.supervised.resampling import PER_VISIT, PerClass, two_visits
 
-SLOTS = ("classifier", "linear head")
 More = Annotated[float, Length(0, 10)]
 Base = Annotated[Method, BaseMethod(slots=SLOTS, such=("ce", "mixup"))]
 OWN = {"weight_decay": 5e-4}
