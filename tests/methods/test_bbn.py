@@ -151,7 +151,7 @@ class TestSamplers:
     @cases(("steps", "sizes"), [(None, [16, 16, 16, 11]), (2, [16] * 2), (9, [16] * 9)])
     def test_both_batches_have_the_same_size(self, steps: int | None, sizes: list[int]) -> None:
         (stage,) = method("bbn").stages(RECIPE)
-        made = stage.with_steps(steps).build(DATA, None)
+        made = replace(stage, steps=steps).built(DATA, None)
         batches = list(made.data.batches(0.0, torch.Generator().manual_seed(0)))
         assert [len(b["index"]) for b in batches] == [len(b["second"]["index"]) for b in batches] == sizes
         assert made.data.steps() == len(sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from longtail import compare, losses
-from longtail.data import Splits, TrainingSet, load
-from longtail.engine import Recipe
+from longtail.data import Examples, Splits, TrainingSet, load
+from longtail.engine import Recipe, Training
 from longtail.methods import method
 
 RECIPE = Recipe(epochs=3, batch_size=16, model="linear")
@@ -31,12 +32,15 @@ def head_at_the_start(recipe: Recipe) -> Any:
     return learner.network
 
 
-def test_the_class_vectors_begin_at_the_means_of_unit_features() -> None:
+def unit_means(h: Any, targets: torch.Tensor = SPLITS.train.targets) -> Any:
+    means = np.stack([h[targets.numpy() == j].mean(0) for j in range(3)])
+    return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
+def test_the_class_vectors_begin_at_the_means_of_features_and_have_length_1() -> None:
     x = SPLITS.train.inputs.double().numpy()
     x = (x - x.mean(0)) / x.std(0)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    means = [x[SPLITS.train.targets.numpy() == j].mean(0) for j in range(3)]
-    assert np.allclose(head_at_the_start(RECIPE).head.weight.detach().numpy(), means, atol=1e-5)
+    assert np.allclose(head_at_the_start(RECIPE).head.weight.detach().numpy(), unit_means(x), atol=1e-5)
 
 
 def test_with_a_body_they_are_means_of_its_features() -> None:
@@ -44,9 +48,32 @@ def test_with_a_body_they_are_means_of_its_features() -> None:
     network.eval()
     with torch.no_grad():
         h = network.features(SPLITS.train.inputs).double().numpy()
-    h /= np.maximum(np.linalg.norm(h, axis=1, keepdims=True), 1e-12)
-    means = [h[SPLITS.train.targets.numpy() == j].mean(0) for j in range(3)]
-    assert np.allclose(network.head.weight.detach().numpy(), means, atol=1e-5)
+    assert np.allclose(network.head.weight.detach().numpy(), unit_means(h), atol=1e-5)
+
+
+def test_a_row_of_weight_k_counts_as_k_rows() -> None:
+    rows = SPLITS.train
+    weight = torch.arange(len(rows)) % 3
+    (stage,) = method("lift-head").stages(RECIPE)
+    learner: Any = stage.build(TrainingSet(replace(rows, sample_weight=weight.float())), None).learner
+    x = learner.network.standardize(rows.inputs).double().numpy().repeat(weight.numpy(), 0)
+    expected = unit_means(x, rows.targets.repeat_interleave(weight))
+    assert np.allclose(learner.network.head.weight.detach().numpy(), expected, atol=1e-5)
+
+
+def test_after_pre_training_they_are_means_of_its_features() -> None:
+    targets = torch.repeat_interleave(torch.arange(3), torch.tensor([30, 14, 6]))
+    images = torch.rand(50, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.1 * targets[:, None, None]
+    data = TrainingSet(Examples(images, targets, ("a", "b", "c")))
+    recipe = Recipe(epochs=3, batch_size=16, model="convnet", model_args={"width": 4})
+    first, second = method("ssp(base='lift-head')").stages(recipe)
+    training = Training([first], data)
+    list(training)
+    encoder: Any = training.learner.eval()
+    learner: Any = second.build(data, training.learner).learner
+    with torch.no_grad():
+        h = encoder.network.features(images).double().numpy()
+    assert np.allclose(learner.network.head.weight.detach().numpy(), unit_means(h, targets), atol=1e-5)
 
 
 def test_its_loss_is_the_logit_adjusted_one_of_scaled_cosines() -> None:

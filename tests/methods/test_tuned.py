@@ -93,6 +93,19 @@ class TestWhatIsTried:
             assert 0.1 * RECIPE.lr <= one.changes["lr"] <= 2 * RECIPE.lr
             method(one.spec)  # every value is in its range
 
+    @pytest.mark.parametrize("spec", ["crt", "lws", "mislas", "maxnorm", "los", "oltr", "absgd-decoupled", "ssp"])
+    def test_no_trial_is_longer_than_another(self, spec: str) -> None:
+        epochs = {
+            tuple(stage.epochs for stage in method(one.spec).stages(RECIPE))
+            for one in settings(method(spec), RECIPE, 20)
+        }
+        assert len(epochs) == 1
+
+    def test_knobs_that_do_not_go_together_are_left_out(self) -> None:
+        tried = settings(method("etf-dr(rescale=True)"), RECIPE, 20)
+        assert 1 < len(tried) < 20
+        assert all("loss='ce'" not in one.spec and "rescale=True" in one.spec for one in tried)
+
     def test_methods_with_equal_trials_have_the_same_draws_of_the_recipe(self) -> None:
         first, second = (settings(method(spec), RECIPE, 6) for spec in ("ce", "ldam-drw"))
         assert [one.changes for one in first] == [one.changes for one in second]

@@ -10,6 +10,7 @@ import torch
 
 from longtail.catalogue.features import row_features
 from longtail.catalogue.method import SELF, Method
+from longtail.catalogue.start import begin_with
 from longtail.data import MappedExamples, Part, TrainingSet
 from longtail.data.label_kinds import unlabeled
 from longtail.engine import Built, Recipe, Stage
@@ -84,10 +85,8 @@ def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) 
 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             assert previous is not None
-            built = first.build(data, None)
-            for part in ("standardize", "body"):
-                state = previous.get_submodule(f"network.{part}").state_dict()
-                built.learner.get_submodule(f"network.{part}").load_state_dict(state)
+            built = first.build(data, previous)
+            begin_with(previous, built.learner.get_submodule("network"))
             return built
 
         return [encoder(recipe), replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]

@@ -22,16 +22,14 @@ def row_features(network: Any, rows: Part) -> Tensor:
     return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])
 
 
-def class_means(network: Any, rows: Part, features: str = "un") -> Tensor:
+def class_means(network: Any, rows: Part) -> Tensor:
     """Return the mean input of the head in every class (C, D), computed as by `row_features`.
 
-    Args:
-        network, rows: as there.
-        features: "un": as they are; "l2n": rescaled to length 1 first (`NearestClassMean`).
+    A row of weight k counts as k rows.
 
     Raises:
         ValueError: a class without rows.
     """
     h = row_features(network, rows)
-    head = NearestClassMean(h.shape[1], len(rows.classes), features=features).to(h.device)
-    return head.fit(h, rows.targets).means
+    head = NearestClassMean(h.shape[1], len(rows.classes), features="un").to(h.device)
+    return head.fit(h, rows.targets, rows.sample_weight).means

@@ -12,6 +12,7 @@ from longtail.catalogue.implied import Implied
 from longtail.catalogue.references import Reference
 from longtail.catalogue.search import Search
 from longtail.catalogue.slots import ALREADY, COSINE, SLOTS
+from longtail.catalogue.start import begin_with
 from longtail.catalogue.tasks import PARTIAL, SUPERVISED, TASKS, unmet_needs
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
@@ -104,8 +105,10 @@ class Method:
 
         def stages(recipe: Recipe) -> Sequence[Stage]:
             steps = recipe.steps if self.slots else None  # a method without slots makes no optimiser steps
-            own = (stage.with_steps(steps).augmented(recipe.augmentation) for stage in self.stages(recipe))
-            return [replace(stage, spec=stage.spec.replace(SELF, text or spec)) for stage in own]
+            common: dict[str, Any] = {"steps": steps, "augmentation": recipe.augmentation}
+            return [
+                replace(stage, spec=stage.spec.replace(SELF, text or spec), **common) for stage in self.stages(recipe)
+            ]
 
         return replace(self, key=key, spec=spec, stages=stages)
 
@@ -215,7 +218,7 @@ def one_stage(
         head: the network's classifier, "linear" or "cosine"; `head_args` its further arguments.
         draw: targets -> which rows an epoch visits; None visits each once.
         stronger: training rows -> which of them (N,) get the view "strong" in place of the common augmentation.
-        prepare: changes the fresh network: where its bias, or its class vectors, begin.
+        prepare: changes the network before training: where its bias, or its class vectors, begin.
         no_decay: parameters of the network without weight decay.
         targets: training rows -> the targets of each batch; None for the given labels.
         criterion: in place of the loss's own formula (`SupervisedLearner`).
@@ -226,6 +229,8 @@ def one_stage(
             rows = data.labeled
             network = recipe.network(rows, head, **(head_args or {}))
             if prepare is not None:
+                if previous is not None:  # what is prepared may depend on the features
+                    begin_with(previous, network)
                 prepare(network, rows)
             learner = SupervisedLearner(
                 network,

@@ -139,7 +139,7 @@ class Training(Iterator[Record]):
 
     def _build(self, index: int, stage: Stage) -> Built:
         with seeded(self.seed, index, 0, "build", self.device):
-            built = stage.build(self.data, self._previous)
+            built = stage.built(self.data, self._previous)
         if isinstance(built.update, torch.nn.Module):
             built.update.to(self.device)
         return built._replace(learner=built.learner.to(self.device))

@@ -11,6 +11,7 @@ import torch
 from longtail.data import TrainingSet, together
 from longtail.data.rows import BatchedRows
 from longtail.data.together import Together
+from longtail.data.turned import Turned
 from longtail.engine.gradient_scaler import GradientScaler
 from longtail.facts.learner import Learner
 from longtail.facts.types import Progress, TrainingData, Update
@@ -46,6 +47,9 @@ class Stage:
         eager: why a step cannot be captured as one CUDA graph and always runs operation by operation; empty where it
             can: no operation waits for the device or depends on values on it, and progress and the learning rate may
             be 0-dim tensors.
+        steps: of an epoch, in place of a pass over the data; None for such a pass.
+        augmentation: of all rows, "usual" or "strong". As `steps` it acts on the data of the whole stage, after all
+            corrections (`built`).
     """
 
     name: str
@@ -56,6 +60,8 @@ class Stage:
     lr: Callable[[float], Progress]
     lr_per: str = "epoch"
     eager: str = ""
+    steps: int | None = None
+    augmentation: str = "usual"
 
     def start(self, learner: Learner) -> torch.optim.Optimizer:
         """Return the optimiser of this stage, which scales the gradients of float16 networks by itself."""
@@ -63,41 +69,35 @@ class Stage:
         GradientScaler.attach(learner, optimizer)
         return optimizer
 
-    def with_steps(self, steps: int | None) -> Stage:
-        """Return the same stage with epochs of so many steps; None leaves them as they are."""
-        if steps is None:
-            return self
-
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            built = self.build(data, previous)
-            return built._replace(data=_of_steps(built.data, steps))
-
-        return replace(self, build=build)
-
-    def augmented(self, augmentation: str) -> Stage:
-        """Return the same stage with all rows in this view, "strong"; "usual" leaves them as they are.
+    def built(self, data: TrainingSet, previous: Learner | None) -> Built:
+        """Build it, with epochs of `steps` and rows in the view `augmentation`.
 
         Raises:
-            ValueError: when the stage is built: its rows have views of their own.
+            ValueError: an augmentation for rows that have views of their own.
         """
-        if augmentation == "usual":
-            return self
-
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            built = self.build(data, previous)
-            rows: Any = built.data
-            if getattr(rows, "views", ()) == (augmentation,) and rows.view_of is not None:
-                return built  # of a base that is augmented already
-            if not isinstance(rows, BatchedRows) or rows.views:
-                raise ValueError(
-                    f"augmentation must be usual for rows with views of their own, got {augmentation}; leave it out"
-                )
-            return built._replace(data=rows.strengthened(torch.ones(len(rows), dtype=torch.bool)))
-
-        return replace(self, build=build)
+        built = self.build(data, previous)
+        rows = built.data if self.augmentation == "usual" else _strengthened(built.data, self.augmentation)
+        return built._replace(data=rows if self.steps is None else _of_steps(rows, self.steps))
 
 
 def _of_steps(data: TrainingData, steps: int) -> TrainingData:
     if data.steps() == steps:
         return data
     return replace(data, count=steps) if isinstance(data, Together) else together(data, steps=steps)
+
+
+def _strengthened(data: TrainingData, view: str) -> TrainingData:
+    """Return the same data in this view, those of a second sampler too; rows without labels and a meta set as before.
+
+    Raises:
+        ValueError: they have views of their own.
+    """
+    if isinstance(data, Together):
+        second = None if data.second is None else _strengthened(data.second, view)
+        return replace(data, main=_strengthened(data.main, view), second=second)
+    if isinstance(data, Turned):
+        rows: Any = _strengthened(data.rows, view)
+        return replace(data, rows=rows)
+    if not isinstance(data, BatchedRows) or data.views:
+        raise ValueError(f"augmentation must be usual for rows with views of their own, got {view}; leave it out")
+    return data.strengthened(torch.ones(len(data), dtype=torch.bool))

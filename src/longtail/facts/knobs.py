@@ -55,6 +55,10 @@ class Range:
                 raise ValueError(f"{name} must be {self}{also}, got {quoted(v)}; choose a value in that range")
 
 
+class Length(Range):
+    """How long a part of a training lasts, as a share of the recipe's epochs; a search does not vary it."""
+
+
 def _float(value: Real) -> float:
     """The number as a float; an integer of a thousand digits is infinite."""
     try:
@@ -127,6 +131,7 @@ Fraction = Annotated[Knob, Range(0, 1)]
 PositiveFloat = Annotated[float, Range(0, open_low=True, open_high=True)]
 NonNegativeFloat = Annotated[float, Range(0, open_high=True)]
 UnitFloat = Annotated[float, Range(0, 1)]
+UnitLength = Annotated[float, Length(0, 1)]
 
 
 def declared(function: Callable[..., Any]) -> dict[str, Declared]:

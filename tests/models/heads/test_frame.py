@@ -33,6 +33,21 @@ def test_batch_norm_comes_before_the_length() -> None:
     assert [name for name, _ in head.named_parameters()] == ["norm.weight", "norm.bias"]
 
 
+def test_a_batch_of_one_row_is_normalised_by_the_running_statistics() -> None:
+    head = FrameClassifier(5, 3, batch_norm=True)
+    generator = torch.Generator().manual_seed(0)
+    head(3 + 2 * torch.randn(64, 5, generator=generator))
+    before = {name: value.clone() for name, value in head.state_dict().items()}
+    row = torch.randn(1, 5, generator=generator).requires_grad_()
+    scores = head(row)
+    scores[0, 0].backward()
+    assert row.grad is not None
+    assert bool(row.grad.any())
+    assert bool(head.norm.weight.grad.any())  # type: ignore[union-attr]
+    assert scores.equal(head.eval()(row))
+    assert all(value.equal(before[name]) for name, value in head.state_dict().items())
+
+
 @pytest.mark.parametrize("frame", ["simplex", "tight"])
 def test_the_orientation_is_that_of_the_global_generator_and_is_saved(frame: str) -> None:
     arguments = {"input_shape": (4,), "num_classes": 5, "head": "frame", "head_args": {"frame": frame}}

@@ -102,6 +102,34 @@ def test_means_are_float64_sums_and_distances_do_not_cancel():
     assert torch.equal(head(x).argmax(1), distances.argmin(1))
 
 
+@pytest.mark.parametrize("kind", ["cl2n", "l2n", "un"])
+def test_an_example_of_weight_k_is_k_examples(kind):
+    x, y = data()
+    weight = torch.arange(len(x)) % 4
+    weight[:4] = 1  # one of every class
+    weighed = NearestClassMean(5, 4, features=kind).fit(x, y, weight)
+    repeated = NearestClassMean(5, 4, features=kind).fit(x.repeat_interleave(weight, 0), y.repeat_interleave(weight))
+    torch.testing.assert_close(weighed.means, repeated.means)
+    torch.testing.assert_close(weighed.center, repeated.center)
+    assert not weighed.means.allclose(NearestClassMean(5, 4, features=kind).fit(x, y).means, atol=1e-3)
+    plain, ones = (NearestClassMean(5, 4, features=kind).fit(x, y, w) for w in (None, torch.ones(len(x))))
+    assert plain.means.equal(ones.means)
+    with pytest.raises(ValueError, match="every class must have an example, got none of class 2"):
+        NearestClassMean(5, 4, features=kind).fit(x, y, (y != 2).float())
+
+
+@pytest.mark.parametrize(
+    ("weight", "line"),
+    [
+        ([1.0, 2.0], r"sample_weight must be one weight per row of features, \(60,\), got shape \(2,\)"),
+        ([-1.0] * 60, "sample_weight must be >= 0, got -1.0"),
+    ],
+)
+def test_bad_weights_are_refused(weight, line):
+    with pytest.raises(ValueError, match=line):
+        NearestClassMean(5, 4).fit(*data(), weight)
+
+
 def test_dense_features_arrays_and_narrow_dtypes_are_taken():
     x, y = data()
     head = NearestClassMean(5, 4).fit(x.numpy(), y.numpy().astype(np.int32))

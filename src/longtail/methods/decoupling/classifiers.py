@@ -14,7 +14,7 @@ from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method
 from longtail.data import Part
 from longtail.engine import Built, Recipe, Stage
-from longtail.facts.knobs import UnitFloat
+from longtail.facts.knobs import UnitLength
 from longtail.learners import SupervisedLearner
 from longtail.methods.decoupling.second import MORE, after, decoupled, retrained
 from longtail.models.heads.nearest import FEATURES
@@ -23,7 +23,7 @@ Base = Annotated[Method, BaseMethod(slots=("classifier",))]
 Features = Annotated[str, FEATURES]
 
 
-def crt(*, base: Base = PLAIN, more: UnitFloat = MORE, moving_norms: bool = True) -> Method:
+def crt(*, base: Base = PLAIN, more: UnitLength = MORE, moving_norms: bool = True) -> Method:
     """cRT, classifier re-training: a new linear classifier by class-balanced draws on the features of `base`.
 
     loss = that of `base`; then, of the classifier alone, -log softmax(z)_y with P(class j) = 1 / C.
@@ -63,8 +63,8 @@ def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
     predict argmax -||f - mu_j||^2 over j, f = (h - c) / ||h - c||, mu_j the mean of f in class j, c that of all h.
 
     A second stage of no epochs: nothing is trained after `base`. h are the features of the training rows, without
-    augmentation and in evaluation mode. features="l2n" (normalised): f = h / ||h||; "un" (raw): f = h. To centre alone
-    changes no distance, so it is "un".
+    augmentation and in evaluation mode; a row of weight k counts as k rows. features="l2n" (normalised):
+    f = h / ||h||; "un" (raw): f = h. To centre alone changes no distance, so it is "un".
 
     Kang et al. 2020, section 4.
 
@@ -81,7 +81,7 @@ def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
     def make(trained: nn.Module, rows: Part, recipe: Recipe) -> Built:
         network = recipe.network(rows, "ncm", like=trained, features=features)
         network.to(next(trained.parameters()).device).eval()
-        network.head.fit(row_features(network, rows), rows.targets)  # type: ignore[operator, union-attr]
+        network.head.fit(row_features(network, rows), rows.targets, rows.sample_weight)  # type: ignore[operator, union-attr]
         return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), rows.drawn(recipe.batch_size))
 
     def stages(recipe: Recipe) -> Sequence[Stage]:

@@ -15,7 +15,7 @@ from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method
 from longtail.data import Part
 from longtail.engine import Built, Recipe
-from longtail.facts.knobs import Choice, Range, UnitFloat
+from longtail.facts.knobs import Choice, Range, UnitLength
 from longtail.learners import SupervisedLearner
 from longtail.methods.decoupling.second import MORE, decoupled, retrained
 
@@ -40,7 +40,7 @@ class Tau(Choice):
             super().check(name, value)
 
 
-def lws(*, base: Base = PLAIN, more: UnitFloat = MORE, moving_norms: bool = True) -> Method:
+def lws(*, base: Base = PLAIN, more: UnitLength = MORE, moving_norms: bool = True) -> Method:
     """LWS, learnable weight scaling: one learnt factor per class on the trained classifier, by class-balanced draws.
 
     loss = that of `base`; then, of f alone, -log softmax(z)_y, z_j = f_j (<w_j, h> + b_j), with P(class j) = 1 / C; w

@@ -12,7 +12,7 @@ from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method
 from longtail.data import Part
 from longtail.engine import Built, Recipe
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat, UnitLength
 from longtail.learners import SupervisedLearner
 from longtail.losses.smoothing import Shape
 from longtail.methods.decoupling.lengths import SLOTS, with_factors
@@ -33,7 +33,7 @@ def mislas(
     shape: Shape = "concave",
     power: PositiveFloat = 2.0,
     factor: NonNegativeFloat = 0.2,
-    more: UnitFloat = 0.05,
+    more: UnitLength = 0.05,
     moving_norms: bool = True,
 ) -> Method:
     """MiSLAS: mixup training, then its classifier by class-balanced draws, with smoother labels in large classes.

@@ -14,14 +14,14 @@ from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method
 from longtail.data import Part
 from longtail.engine import Built, Recipe
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
+from longtail.facts.knobs import Length, NonNegativeFloat, PositiveFloat
 from longtail.facts.types import Outputs, Progress
 from longtail.learners import SupervisedLearner
+from longtail.methods.decoupling.lengths import SLOTS
 from longtail.methods.decoupling.second import retrained
 from longtail.methods.supervised.resampling import PER_VISIT, PerClass, two_visits
 
-SLOTS = ("classifier", "linear head")
-More = Annotated[float, Range(0, 10)]
+More = Annotated[float, Length(0, 10)]
 Base = Annotated[Method, BaseMethod(slots=SLOTS, such=("ce", "mixup"))]
 OWN = {"weight_decay": 5e-4}
 """Its code's recipe for ImageNet-LT, on features, classifier and centroids; learning rate 0.1 as ours."""

@@ -16,7 +16,7 @@ from longtail.catalogue.search import Candidate
 from longtail.data import Part
 from longtail.engine import Built, Recipe
 from longtail.facts.class_weights import BETA, Beta
-from longtail.facts.knobs import Choice, NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import Choice, NonNegativeFloat, PositiveFloat, UnitFloat, UnitLength
 from longtail.learners import SupervisedLearner
 from longtail.methods.decoupling.second import retrained
 from longtail.methods.tuning.tuned import among, first_decays, searching
@@ -37,7 +37,7 @@ def maxnorm(
     lr: PositiveFloat = 0.01,
     norm: UnitFloat = 0.1,
     beta: Beta = BETA,
-    more: UnitFloat = 0.03,
+    more: UnitLength = 0.03,
     moving_norms: bool = True,
 ) -> Method:
     """MaxNorm of weight balancing: the classifier trained further with strong weight decay and bounded lengths.
@@ -97,7 +97,7 @@ def los(
     base: Base = PLAIN,
     eps: UnitFloat = 0.98,
     lr: PositiveFloat = 5e-4,
-    more: UnitFloat = 0.1,
+    more: UnitLength = 0.1,
     moving_norms: bool = True,
 ) -> Method:
     """LOS, label over-smoothing: the trained classifier trained further with labels that are nearly uniform.

@@ -31,7 +31,7 @@ def bbn(*, alpha: Fraction = DECAY) -> Method:
     (x, y) is a row of a pass over the data, (x', y') one drawn with P(class j) = n_j^-1 / sum_k n_k^-1: a step has two
     batches. f and g are the features of one network that has its last block twice: the last block of a ResNet, the
     second block of a convnet, the last layer of an mlp or of a network for tables. To predict is alpha = 1/2. alpha may
-    be another schedule, such as linear(1, 0), or a number; at 1 it is plain training of f.
+    be another schedule, such as linear(1, 0), or a number; at 1 it is plain training of f, beside an untrained g.
 
     Zhou et al. 2020, cumulative learning.
 
@@ -40,7 +40,8 @@ def bbn(*, alpha: Fraction = DECAY) -> Method:
     57.4 %; that of ce is 61.7 % in Cao et al. 2019.
 
     Breaks: Late in training the second block sees few rows, over and over: a class of 5 rows is drawn 100 times as
-    often as one of 500. A step costs nearly two. Networks of one's own cannot be divided and are refused.
+    often as one of 500. A step costs nearly two. In the survey of Zhang et al. 2023 (ImageNet-LT, ResNeXt-50, 90
+    epochs) it has 41.2 %, ce 45.5. Networks of one's own cannot be divided and are refused.
 
     Paper and code: As in their code. Its learning rate falls at 60 and 80 % of the epochs, that of our recipe at 80 and
     90 %, and it reports the best epoch on the test part. A user's run of it has 79.5 % accuracy on CIFAR-10 at ratio

@@ -15,16 +15,17 @@ from longtail.catalogue.references import cited
 from longtail.data import Part, TrainingSet
 from longtail.data.turned import Turned, quarter_turns
 from longtail.engine import Built, Recipe, Stage
-from longtail.facts.knobs import PositiveFloat
+from longtail.facts.knobs import Length
 from longtail.facts.learner import Learner
 from longtail.learners import SupervisedLearner
 from longtail.models.heads import swap_head
 from longtail.targets import Given
 
 Base = Annotated[Method, BaseMethod(slots=("start",))]
+Share = Annotated[float, Length(0, open_low=True, open_high=True)]
 
 
-def ssp(*, base: Base = PLAIN, pretraining: PositiveFloat = 1.0) -> Method:
+def ssp(*, base: Base = PLAIN, pretraining: Share = 1.0) -> Method:
     """SSP: the network first learns by which angle an image is turned, without labels; then `base` starts from it.
 
     loss = -log softmax(z)_k, k one of 4 quarter turns, z (N, 4) of a classifier of its own; then that of `base`.

@@ -15,14 +15,14 @@ from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage
-from longtail.facts.knobs import Choice, Range
+from longtail.facts.knobs import Choice, Length
 from longtail.facts.learner import Learner
 from longtail.learners import SupervisedLearner
 from longtail.methods.robust.weights import example
 
 Base = Annotated[Method, BaseMethod(slots=("weights", "classifier"))]
 Trained = Annotated[str, Choice(("classifier", "block"))]
-More = Annotated[float, Range(0, 1, open_low=True)]
+More = Annotated[float, Length(0, 1, open_low=True)]
 
 
 def absgd_decoupled(

@@ -16,7 +16,7 @@ from longtail.catalogue.search import Candidate, Rounds, Search
 from longtail.data import Part
 from longtail.engine import Recipe
 from longtail.engine.recipe import STRONG, USUAL
-from longtail.facts.knobs import Choice, Declared, Numbers, Range, declared
+from longtail.facts.knobs import Choice, Declared, Length, Numbers, Range, declared
 from longtail.methods.supervised import plain
 from longtail.methods.tuning.search import at_random, best_of, by_coordinate
 from longtail.methods.tuning.space import Interval, Space, Values
@@ -112,9 +112,10 @@ def tuned(
 
     Random search: the first trial is `base` as it is. Others draw weight decay from 5e-5 to 2e-2 and the learning rate
     from a tenth of the recipe's to twice as much, evenly in their logarithms, and every number of `base` (not of a base
-    below it) from its declared range, or from a quarter to four times its value where that has no end. Methods with
-    equal `trials` get the same draws of the recipe, so that what they share is trained once. `compare --tune TRIALS`
-    tunes every method of a table so. It needs a validation part and reads no test row.
+    below it) from its declared range, or from a quarter to four times its value where that has no end. How long a
+    training or a part of it lasts is not varied, and drawn knobs that `base` refuses together are left out. Methods
+    with equal `trials` get the same draws of the recipe, so that what they share is trained once. `compare --tune
+    TRIALS` tunes every method of a table so. It needs a validation part and reads no test row.
 
     Bergstra and Bengio 2012; the ranges are ours.
 
@@ -166,7 +167,17 @@ def settings(base: Method, recipe: Recipe, trials: int) -> list[Candidate]:
         changes = {name: float(text) for name, text in (shared[i] if shared else {}).items()}
         drawn = {name: ast.literal_eval(text) for name, text in (own[i % len(own)] if own else {}).items()}
         made.append(Candidate(specs.canonical(key, {**given, **drawn}, {}), changes))
-    return list({one.text: one for one in made}.values())
+    return list({one.text: one for one in made if _goes_together(one.spec)}.values())
+
+
+def _goes_together(spec: str) -> bool:
+    from longtail.methods.registry import method  # which has this file's methods, too
+
+    try:
+        method(spec)
+    except ValueError:
+        return False
+    return True
 
 
 def _searched(knob: Declared, value: Any) -> Values | None:
@@ -174,9 +185,9 @@ def _searched(knob: Declared, value: Any) -> Values | None:
     rule = knob.rule
     if type(rule) is Choice and isinstance(value, str):
         return tuple(repr(word) for word in rule.words)
-    if not isinstance(rule, Range) or isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(rule, Range) or isinstance(rule, Length) or isinstance(value, bool):
         return None
-    if not math.isfinite(value):
+    if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     if rule.integer:
         listed = sorted({v for v in (value // 2, value, 2 * value) if rule.contains(float(v))})

@@ -29,7 +29,8 @@ class FrameClassifier(nn.Module):
         in_features, out_features: D and C.
         frame: "simplex": every two classes have the inner product -1 / (C - 1), for C <= D + 1; "tight": where C is
             larger, vectors that are spread evenly but not all at one angle (`functional.tight_frame`).
-        batch_norm: whether features pass a batch norm with affine parameters first.
+        batch_norm: whether features pass a batch norm with affine parameters first; in training a batch of one row is
+            normalised by the running statistics, since it has no variance.
 
     Shapes: features (N, D), without `batch_norm` (..., D) -> cosines (..., C). The buffer `weight` (C, D) is saved with
     the network; its orientation is drawn from torch's global generator.
@@ -63,7 +64,14 @@ class FrameClassifier(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Cosines (..., C), in the features' dtype."""
-        return F.linear(unit(self.norm(features)), self.weight)
+        return F.linear(unit(self._normalised(features)), self.weight)
+
+    def _normalised(self, features: Tensor) -> Tensor:
+        norm = self.norm
+        if isinstance(norm, nn.BatchNorm1d) and norm.training and len(features) == 1:
+            return F.batch_norm(features, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        normalised: Tensor = norm(features)
+        return normalised
 
     def extra_repr(self) -> str:
         """Return the arguments for `repr`."""

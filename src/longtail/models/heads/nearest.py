@@ -25,7 +25,8 @@ class NearestClassMean(nn.Module):
 
     f = (h - c) / ||h - c||,   mu_j = mean of f over class j,   z_j = -||f - mu_j||^2
 
-    c is the mean training feature over examples (not over classes); the means are not rescaled to length 1.
+    c is the mean training feature over examples (not over classes); the means are not rescaled to length 1. Examples
+    may have weights, of which one of weight k counts as k examples.
 
     Args:
         in_features, out_features: D and C, so that `swap_head(model, NearestClassMean)` works.
@@ -35,7 +36,7 @@ class NearestClassMean(nn.Module):
         zero_count: "error" refuses a class without examples; "mask" never predicts it (score -inf).
 
     Shapes: features (..., D) -> scores (..., C), float32 or wider. Buffers `center` (D,), `means` (C, D) and
-    `counts` (C,) are the whole state; it has no parameters.
+    `counts` (C,), examples of a weight above 0, are the whole state; it has no parameters.
 
     From tensors: `head.fit(features, targets)`. From batches, reading the data `head.passes` times (2 where
     the centre must be known first, else 1):
@@ -75,6 +76,7 @@ class NearestClassMean(nn.Module):
         self.fitted = False
         self._pass_center: Tensor | None = None  # the centre, from the first of two passes
         self._pass_sums: Tensor | None = None  # sums of features in this pass, (C, D) float64
+        self._pass_weights: Tensor | None = None  # their weights per class, (C,) float64
         self._pass_counts: Tensor | None = None  # examples per class in this pass, (C,)
         self._first_counts: Tensor | None = None  # and in the first pass
 
@@ -83,36 +85,39 @@ class NearestClassMean(nn.Module):
         """How many times the data are read: "cl2n" needs the centre before it can average."""
         return 2 if self.features == "cl2n" else 1
 
-    def fit(self, features: Any, targets: Any) -> Self:
-        """Take the means of features (N, D), tensor or array, with class indices (N,)."""
-        self._pass_sums = self._pass_counts = self._pass_center = None
+    def fit(self, features: Any, targets: Any, sample_weight: Any = None) -> Self:
+        """Take the means of features (N, D), tensor or array, with class indices (N,) and weights (N,) or None."""
+        self._pass_sums = self._pass_weights = self._pass_counts = self._pass_center = None
         for _ in range(self.passes):
-            self.update(features, targets)
+            self.update(features, targets, sample_weight)
             self.finish()
         return self
 
     @torch.no_grad()
-    def update(self, features: Any, targets: Any) -> None:
-        """Add a batch to the pass: features (B, D) and class indices (B,). A refused batch leaves no trace."""
+    def update(self, features: Any, targets: Any, sample_weight: Any = None) -> None:
+        """Add a batch to the pass: features (B, D), class indices and weights (B,). A refused batch leaves no trace."""
         x, y = self._checked(torch.as_tensor(features), torch.as_tensor(targets))
-        if self._pass_sums is None or self._pass_counts is None:
+        weight = self._weight(sample_weight, x)
+        if self._pass_sums is None or self._pass_weights is None or self._pass_counts is None:
             self._pass_sums = x.new_zeros(self.out_features, self.in_features)
+            self._pass_weights = x.new_zeros(self.out_features)
             self._pass_counts = y.new_zeros(self.out_features)
         if self._pass_center is not None or self.features == "l2n":
             x = unit(x if self._pass_center is None else x - self._pass_center)
-        self._pass_sums.index_add_(0, y, x)
-        self._pass_counts += torch.bincount(y, minlength=self.out_features)
+        self._pass_sums.index_add_(0, y, x if sample_weight is None else weight[:, None] * x)
+        self._pass_weights.index_add_(0, y, weight)
+        self._pass_counts += torch.bincount(y[weight > 0], minlength=self.out_features)
 
     @torch.no_grad()
     def finish(self) -> None:
         """End the pass; after the last one the means are fitted."""
-        if self._pass_sums is None or self._pass_counts is None or not bool(self._pass_counts.any()):
+        sums, weights, counts = self._pass_sums, self._pass_weights, self._pass_counts
+        if sums is None or weights is None or counts is None or not bool(counts.any()):
             raise ValueError("features must hold at least one example, got none; call update(features, targets) first")
-        sums, counts = self._pass_sums, self._pass_counts
-        self._pass_sums = self._pass_counts = None
+        self._pass_sums = self._pass_weights = self._pass_counts = None
         if self.features == "cl2n" and self._pass_center is None:
             self._check_complete(counts)
-            self._pass_center, self._first_counts = sums.sum(0) / counts.sum(), counts
+            self._pass_center, self._first_counts = sums.sum(0) / weights.sum(), counts
             return
         first = self._first_counts
         if self._pass_center is not None and first is not None and not torch.equal(counts, first):
@@ -122,10 +127,10 @@ class NearestClassMean(nn.Module):
                 "or other classes; read the data once each time, without a sampler or drop_last"
             )
         self._check_complete(counts)
-        center = sums.sum(0) / counts.sum() if self._pass_center is None else self._pass_center
+        center = sums.sum(0) / weights.sum() if self._pass_center is None else self._pass_center
         self._pass_center = None
         self.center.copy_(center)
-        self.means.copy_(sums / counts.clamp(min=1)[:, None])
+        self.means.copy_(sums / torch.where(counts > 0, weights, 1.0)[:, None])
         self.counts.copy_(counts)
         self.fitted = True
 
@@ -167,6 +172,19 @@ class NearestClassMean(nn.Module):
         if bool((y < 0).any()):
             raise ValueError(f"targets must be >= 0, got {int(y.min())}; drop rows without a label")
         return x.to(widest_float(x.device)), y.long().to(x.device)
+
+    @staticmethod
+    def _weight(given: Any, x: Tensor) -> Tensor:
+        if given is None:
+            return torch.ones_like(x[:, 0])
+        weight = torch.as_tensor(given)
+        if weight.shape != x.shape[:1]:
+            raise ValueError(
+                f"sample_weight must be one weight per row of features, ({len(x)},), got shape {tuple(weight.shape)}; "
+                "pass the weights of these rows"
+            )
+        checks.sample_weight(weight)
+        return weight.to(x.device, x.dtype)
 
     def _check_complete(self, counts: Tensor) -> None:
         if self.zero_count == "error" and bool((counts == 0).any()):
