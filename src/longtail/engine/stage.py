@@ -85,16 +85,25 @@ class Stage:
 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             built = self.build(data, previous)
-            rows: Any = built.data
-            if getattr(rows, "views", ()) == (augmentation,) and rows.view_of is not None:
-                return built  # of a base that is augmented already
-            if not isinstance(rows, BatchedRows) or rows.views:
-                raise ValueError(
-                    f"augmentation must be usual for rows with views of their own, got {augmentation}; leave it out"
-                )
-            return built._replace(data=rows.strengthened(torch.ones(len(rows), dtype=torch.bool)))
+            return built._replace(data=_augmented(built.data, augmentation))
 
         return replace(self, build=build)
+
+
+def _augmented(data: TrainingData, augmentation: str) -> TrainingData:
+    """Return the same labelled rows in this view, those of two samplers or in epochs of so many steps too."""
+    if isinstance(data, Together):
+        second = None if data.second is None else _augmented(data.second, augmentation)
+        return replace(data, main=_augmented(data.main, augmentation), second=second)
+    rows: Any = data
+    if getattr(rows, "views", ()) == (augmentation,) and rows.view_of is not None:
+        return data  # of a base that is augmented already
+    if not isinstance(rows, BatchedRows) or rows.views:
+        raise ValueError(
+            f"augmentation must be usual for rows with views of their own, got {augmentation}; leave it out"
+        )
+    strengthened: TrainingData = rows.strengthened(torch.ones(len(rows), dtype=torch.bool))
+    return strengthened
 
 
 def _of_steps(data: TrainingData, steps: int) -> TrainingData:
