@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from safetensors.numpy import load_file
 
 from longtail import compare
 from longtail.catalogue.search import Candidate
-from longtail.data import Splits, load
+from longtail.data import Splits, TrainingSet, load
+from longtail.data.together import Together
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
+from longtail.engine.recipe import STRONG
 from longtail.methods import method
 from longtail.methods.tuning.tuned import settings
 from longtail.runs.run import Run
@@ -83,6 +86,16 @@ class TestWhatIsTried:
         assert recipe.model_args == {"hidden": (8,), "dropout": 0.25}
         rates = [m.p for m in recipe.network(SPLITS.train).modules() if isinstance(m, torch.nn.Dropout)]
         assert rates == [0.25]
+
+    @pytest.mark.parametrize("spec", ["ce", "bbn", "absgd"])
+    def test_strong_augmentation_goes_with_a_number_of_steps_and_with_two_samplers(self, spec: str) -> None:
+        splits = load("digits")
+        recipe = default_recipe(splits, steps=5, augmentation=STRONG, model="resnet32")
+        built = method(spec).stages(recipe)[0].build(TrainingSet.of(splits), None)
+        data: Any = built.data
+        assert data.steps() == 5
+        parts = [part for part in (data.main, getattr(data.main, "main", None), data.second) if part is not None]
+        assert all(part.views == (STRONG,) for part in parts if not isinstance(part, Together))
 
     def test_a_tuned_method_is_itself_first_and_then_drawn_from_the_ranges_of_its_knobs(self) -> None:
         tried = settings(method("absgd(lam=3.0)"), RECIPE, 40)
@@ -170,6 +183,26 @@ class TestWhatIsChosen:
             ).read_bytes()
             assert gone_on.result["search"]["chosen"] == run.result["search"]["chosen"]
 
+    def test_damaged_candidates_are_trained_again_and_a_finished_run_needs_none(self, run: Run, tmp_path: Path) -> None:
+        folder = tmp_path / "run"
+        shutil.copytree(run.folder, folder)
+        shutil.rmtree(folder / "search")
+        assert Run.load(folder).result == run.result
+        shutil.rmtree(folder)
+        shutil.copytree(run.folder, folder)
+        (folder / "run.json").unlink()
+        damaged = sorted((folder / "search").glob("*/predictions.safetensors"))
+        damaged[0].write_bytes(b"damaged")
+        (damaged[1].parent / "run.json").write_text("{}")
+        (damaged[2].parent / "config.json").write_text("{")
+        shutil.rmtree(damaged[3].parent)
+        for stage in (folder / "stages").rglob("*.safetensors"):
+            stage.write_bytes(b"damaged")
+        again = train(SMALL, SPLITS, folder=folder, recipe=RECIPE)
+        assert again.result["search"]["chosen"] == run.result["search"]["chosen"]
+        for name in ("predictions.safetensors", "model.safetensors"):
+            assert (folder / name).read_bytes() == (run.folder / name).read_bytes()
+
     def test_without_a_folder_it_trains_the_same(self, run: Run) -> None:
         fit = Fit(SMALL, SPLITS, recipe=RECIPE)
         assert len(list(fit)) == 6 * RECIPE.epochs  # five candidates, and the chosen one's records
@@ -244,7 +277,7 @@ class TestBadInput:
 
     def test_no_validation_rows(self) -> None:
         bare = load(SPLITS.train.inputs, SPLITS.train.targets)
-        with pytest.raises(ValueError, match="method 'ce-tuned' needs a validation part, got none; load data with"):
+        with pytest.raises(ValueError, match="method 'ce-tuned' needs a validation part, got none; add --val"):
             Fit("ce-tuned", bare)
         with pytest.raises(ValueError, match=r"tune needs a validation part, got none; add --val 0.2 \(val=0.2\)"):
             compare(bare, methods="ce", tune=4)

@@ -34,6 +34,8 @@ class Candidate:
         changes = dict(self.changes)
         if "model_args" in changes:
             changes["model_args"] = {**recipe.model_args, **changes["model_args"]}
+        if "drop" in changes:
+            changes.setdefault("decay", "steps")  # a cosine has no drops
         return replace(recipe, **changes)
 
 
@@ -53,3 +55,8 @@ class Search:
 
     rounds: Callable[[Recipe, Part], Rounds]
     most: Callable[[Recipe, Part], int]
+
+
+def most_trainings(search: Search | None, recipe: Recipe, rows: Part) -> int:
+    """Return how many trainings a method makes at most in place of one: 1, or those of its search."""
+    return 1 if search is None else search.most(recipe, rows)

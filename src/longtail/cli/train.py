@@ -36,9 +36,11 @@ def train(
 
     Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
     """
+    from longtail.catalogue.search import most_trainings
     from longtail.cli import progress
     from longtail.comparison.execute import check_limits
     from longtail.comparison.output_folder import make_output_folder
+    from longtail.comparison.tuned_rows import searched
     from longtail.data import load
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
@@ -48,6 +50,7 @@ def train(
     from longtail.report import weight_plot
     from longtail.report.printable import shown
     from longtail.report.rows import percent
+    from longtail.report.searches import about_search
     from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
@@ -72,7 +75,9 @@ def train(
         if json:
             print_json(plan)
         else:
-            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs"
+            most = most_trainings(chosen.search, fit.recipe, splits.train)
+            each = f" in each of at most {most} trainings" if most > 1 else ""
+            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}"
             print_lines(f"would train {task} on {splits.name} into {folder}")
         return 0
     picture = weight_plot.write_plot(folder)
@@ -85,14 +90,24 @@ def train(
         f"accuracy {percent(scores['accuracy'])} %, {fit.run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
     )
+    if (search := searched([fit.run.result])) is not None:
+        print_lines(about_search(chosen.spec, search))
     return 0
 
 
 def _show_progress(fit: Fit, display: Display) -> None:
     """Train, and show the epochs' losses."""
-    total, finished = sum(stage.epochs for stage in fit.method.stages(fit.recipe)), 0
+    from longtail.catalogue.search import most_trainings
+    from longtail.runs.search import CANDIDATE
+
+    epochs, finished = sum(stage.epochs for stage in fit.method.stages(fit.recipe)), 0
+    total = epochs * most_trainings(fit.method.search, fit.recipe, fit.splits.train)
     display.prepared("in the first epoch", total)
     for record in fit:
         # after a resume the first record counts the epochs before it
         finished = max(finished + 1, record["epoch"])
-        display.update(f"loss {record['loss']:.3f}", finished, total)
+        if fit.method.search is None:
+            display.update(f"loss {record['loss']:.3f}", finished, total)
+        else:  # after the candidates come the epochs of the chosen one, which are not trained again
+            finished = min(finished, total) if record["stage"].startswith(CANDIDATE) else total
+            display.update(f"{record['stage']}, loss {record['loss']:.3f}", finished, total)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.search import most_trainings
 from longtail.comparison import execute
 from longtail.comparison.audit import find_damaged
 from longtail.comparison.costs import Cost, ShortRun, data_bytes, is_estimator, measure, peak_memory
@@ -53,13 +54,16 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
     folding, hashing = _data_seconds(prepared)
     remaining = {task: _remaining_trainings(task, prepared) for task in tasks}
     trains = {task: trainer[task.spec] == task.spec for task in tasks}
+    searched = {
+        m.spec: most_trainings(m.search, planned.recipe, planned.splits.train) for m in planned.methods
+    }  # fmt: skip
     seconds = {
-        task: remaining[task] * most_trainings(planned, task.spec)
+        task: remaining[task] * searched[task.spec]
         * (_length(task, planned) * costs[task.spec].training * trains[task] + costs[task.spec].rest + folding)
         for task in tasks
     }  # fmt: skip
     running = sum(_makespan([seconds[task] for task in wave], workers) for wave in waves)
-    trainings = sum(remaining[task] * most_trainings(planned, task.spec) for task in tasks if trains[task])
+    trainings = sum(remaining[task] * searched[task.spec] for task in tasks if trains[task])
     memory = max(c.memory for c in costs.values())
     if workers > 1:
         memory = peak_memory() + workers * (memory + data_bytes(prepared.splits))
@@ -90,12 +94,6 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
 def _length(task: Task, planned: Plan) -> float:
     """Return the epochs of a run over those of the common recipe."""
     return task.under(planned.recipe).epochs / planned.recipe.epochs
-
-
-def most_trainings(planned: Plan, spec: str) -> int:
-    """Return how many trainings a method makes in place of one: 1, or those of its search."""
-    search = planned.method(spec).search
-    return 1 if search is None else search.most(planned.recipe, planned.splits.train)
 
 
 def first_candidate(planned: Plan, spec: str) -> Method:

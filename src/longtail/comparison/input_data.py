@@ -53,7 +53,8 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
     """
     if inner_folds is not None and options.get("val") is not None:
         raise ValueError(
-            f"val cannot go with inner folds, got {options['val']!r}; every training row is validated once"
+            f"val cannot go with inner_folds, which validate every training row once, got {options['val']!r}; leave "
+            "one of them out"
         )
     if _is_split(data, options):
         splits = load(data, y, **options)

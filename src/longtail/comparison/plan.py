@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.search import Candidate
 from longtail.catalogue.spec import folder_name
 from longtail.catalogue.tasks import CONTEXT, TASKS, role
 from longtail.comparison.output_folder import stored_config
@@ -30,7 +31,7 @@ class Task:
 
     def under(self, recipe: Recipe) -> Recipe:
         """Return the common recipe with the changes of this run."""
-        return replace(recipe, **dict(self.changes))
+        return Candidate(self.spec, dict(self.changes)).under(recipe)
 
     @property
     def finished(self) -> bool:

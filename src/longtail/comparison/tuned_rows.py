@@ -63,11 +63,12 @@ def verdict_on_tuned(
         rows: of the table.
         predictions: method -> seed -> decisions.
         targets: of the tested rows.
-        without: methods that are not compared with it, such as plain training itself.
+        without: methods that are not compared with it, such as plain training itself; with tuned plain training as the
+            reference among them, the first verdict says all.
         test: metric, num_classes, sample_weight as in `compare_to_reference`.
     """
     specs = [row["method"] for row in rows if row["key"] == TUNED_PLAIN and row["method"] in predictions]
-    if not specs:
+    if not specs or specs[0] in without:
         return None
     others = [
         m for m in predictions if m not in (*specs, *without) and set(predictions[m]) & set(predictions[specs[0]])

@@ -24,7 +24,10 @@ __all__ = ["DATA_SEED", "Limit", "Part", "Splits", "held_out", "validation_limit
 
 DATA_SEED = 0
 """Splits and long-tailed subsets are fixed by this seed; the seeds of a comparison never move them."""
-
+NO_VALIDATION = (
+    "a search needs validation rows, got none; add --val 0.2 (val=0.2), which takes them from the training rows, or "
+    "validate each of these once with --inner-folds 5 (inner_folds=5)"
+)
 
 Part = Examples | MappedExamples
 """Examples in memory, or read row by row; both have the same methods."""
@@ -106,10 +109,7 @@ class Splits:
             ValueError: there is no validation part.
         """
         if self.val is None:
-            raise ValueError(
-                "a search needs validation rows, got data without; add --val 0.2 (val=0.2), which takes them from the "
-                "training rows"
-            )
+            raise ValueError(NO_VALIDATION)
         return replace(self, test=self.val, val=None, test_rows=None)
 
     def checked(self) -> Splits:

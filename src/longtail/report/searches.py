@@ -10,18 +10,23 @@ MOST = 3
 
 
 def about_searches(summary: dict[str, Any]) -> list[str]:
-    """Return a line for each method with a search, before them one on the budget where all have the same."""
+    """Return a line for each method with a search, before them one on the budget where the reference is tuned."""
     rows = [row for row in summary["rows"] if row.get("search")]
-    lines = [f"{row['method']}: {_cost(row['search'])}; chosen: {_choices(row['search'])}." for row in rows]
+    lines = [about_search(row["method"], row["search"]) for row in rows]
     if not rows:
         return []
     tuned = [row for row in rows if row["key"] == "tuned"]
     if any(row["method"] == summary["reference"] for row in tuned):
         apart = [row["method"] for row in summary["rows"] if row not in tuned and row.get("role") != "context"]
-        but = f", but not {', '.join(apart)}, which choose on them themselves" if apart else ""
+        but = f" but {', '.join(apart)}" if apart else ""
         most = max(count for row in tuned for count in row["search"]["trainings"])
         lines.insert(0, f"Tuned: every method{but}, by at most {most} trainings a run, on the validation rows alone.")
     return lines
+
+
+def about_search(method: str, search: dict[str, Any]) -> str:
+    """As in "ce-tuned: the best of 7 trainings by ..., 3.6 s; chosen: ce with weight_decay=0.001."."""
+    return f"{method}: {_cost(search)}; chosen: {_choices(search)}."
 
 
 def _cost(search: dict[str, Any]) -> str:

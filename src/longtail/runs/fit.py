@@ -71,7 +71,7 @@ class Fit(Iterator[Record]):
     ) -> None:
         self.method = resolve(method)
         if self.method.needs_val and splits.val is None:
-            raise ValueError(f"method {self.method.key!r} needs a validation part, got none; load data with val=0.2")
+            raise ValueError(f"method {self.method.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)")
         if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
             raise ValueError(reason)
         self.seed = seed

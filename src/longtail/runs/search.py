@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 METRIC = "balanced_accuracy"
 """By which every search chooses, whatever the metric of the table: accuracy would choose for the frequent classes."""
 FOLDER = "search"
+CANDIDATE = "candidate"
+"""With it begins the stage in the records of a candidate, as in "candidate 3: train"."""
 
 
 @dataclass
@@ -86,7 +88,7 @@ def _tried(one: Candidate, training: Fit, number: int) -> Generator[Any, None, d
     try:
         for event in training.events:
             # its own journal has the record as it is
-            yield {**event, "stage": f"candidate {number}: {event['stage']}"} if isinstance(event, dict) else event
+            yield {**event, "stage": f"{CANDIDATE} {number}: {event['stage']}"} if isinstance(event, dict) else event
     except FinitenessError as error:
         log.warning("candidate %s is not chosen: %s", one.text, error)
         return {METRIC: None, "seconds": 0.0}

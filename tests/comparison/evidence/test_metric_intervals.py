@@ -57,3 +57,20 @@ def test_rows_of_weight_zero_do_not_count_and_a_perfect_candidate_has_no_certain
     asked = {"a": {0: damaged}, "b": {0: _right(0.5, targets)}}
     ends = metric_intervals(asked, targets, "balanced_accuracy", num_classes=2, sample_weight=weight)
     assert 0.5 < ends["a"][0] < ends["a"][1] == 1.0
+
+
+def test_all_candidates_are_covered_where_classes_have_one_row_or_two():
+    """Of rare rows most are wrong; a bootstrap alone takes a class of which all are wrong for known."""
+    draw, targets = np.random.default_rng(2), np.repeat(np.arange(6), [40, 20, 10, 2, 1, 1])
+    recall = np.array([0.95, 0.9, 0.8, 0.4, 0.3, 0.3])
+    covered, widths = 0, []
+    for _ in range(40):
+        made = {
+            str(m): {0: np.where(draw.random(len(targets)) < recall[targets], targets, (targets + 1) % 6)}
+            for m in range(4)
+        }
+        ends = metric_intervals(made, targets, "balanced_accuracy", num_classes=6, draws=400).values()
+        covered += all(low <= recall.mean() <= high for low, high in ends)
+        widths += [high - low for low, high in ends]
+    assert covered >= 37
+    assert np.mean(widths) < 0.85  # three of six classes can be anything: 0.5, and the chance of the others

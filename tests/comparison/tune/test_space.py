@@ -1,7 +1,11 @@
 """Spaces: what is read, and what is refused before anything is trained."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from longtail.comparison.plan import Task
 from longtail.engine import Recipe
 from longtail.methods.tuning.search import at_random, best_of, coordinate, grid
 from longtail.methods.tuning.space import Interval, space
@@ -65,8 +69,9 @@ def test_coordinate_search_reaches_the_best_of_a_separable_metric():
         ("absgd(lam=[1, 2], lam=3)", "", "twice"),
         ("ce", "weight_decay=[0, -1]", "weight_decay must be"),
         ("ce", "epochs=uniform(2, 10)", "epochs must be an integer"),
-        ("ce", "test=[0.1, 0.2]", "recipe must change one of"),
+        ("ce", "test=[0.1, 0.2]", "vary and set take numbers of the recipe"),
         ("ce", "lr=[fast, slow]", "lr must be a number"),
+        ("mixup(base=['ce', 'ce-tuned'])", "", "which searches for its own training"),
     ],
 )
 def test_refused(spec, recipe, words):
@@ -79,3 +84,13 @@ def test_intervals_are_for_random_search_alone():
     for search in (grid, lambda s: coordinate(s, lambda settings: [0.0])):
         with pytest.raises(ValueError, match="must be a list for this search"):
             search(one)
+
+
+def test_a_drop_of_the_learning_rate_is_made_where_the_recipe_has_a_cosine():
+    cosine = Recipe(decay="cosine", epochs=10, drop=0.5)
+    one = space("ce", "drop=[0.1, 0.01]")
+    made = [one.candidate(setting, cosine) for setting in grid(one)]
+    rates = [candidate.under(cosine).learning_rate(0.95) for candidate in made]
+    assert rates == pytest.approx([cosine.lr * 0.1**2, cosine.lr * 0.01**2])
+    run = Task("ce", 0, Path(), tuple(made[0].changes.items()))
+    assert run.under(cosine) == made[0].under(cosine) == replace(cosine, drop=0.1, decay="steps")

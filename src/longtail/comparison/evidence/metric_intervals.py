@@ -5,6 +5,10 @@ the rows (the bootstrap of `resampling`, the same for all candidates) and the se
 estimated within candidates. The intervals a_m -+ c se_m are simultaneous: c is the `level` quantile of
 max_m |noise_m| / se_m. All of them cover with probability `level`, so that of the chosen one does, however it was
 chosen, though its middle is too high on average.
+
+Few rows of a class may all be wrong, and then the bootstrap claims certainty, as it would where all are right. Its
+strata vary by (mean / n)^2 for that (`resampling`), which is nothing at recall 0; here they vary by
+(1 - mean)^2 min(1/n^2, 1/(4n)) too: the second is the largest variance that the mean of n rows can have.
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ def metric_intervals(
     values = metric_values(rows, targets, metric, num_classes, sample_weight)
     mean, generator = of @ values, np.random.default_rng(0)
     noise = resampled_differences(rows, targets, of, metric, num_classes, draws, generator, sample_weight)
+    noise += _where_all_are_wrong(of @ (rows == targets), targets, metric, draws, generator, sample_weight)
     seed_variance, df = _seed_variance(values - mean[owner], owner)
     per_mean = seed_variance * (of**2).sum(axis=1)
     se = np.sqrt(noise.var(axis=0, ddof=1) + per_mean)
@@ -58,6 +63,23 @@ def metric_intervals(
     half = float(np.quantile(largest, level, method="higher")) * se
     ends = np.clip(np.stack([mean - half, mean + half]), 0.0, 1.0)
     return {name: (float(low), float(high)) for name, low, high in zip(predictions, *ends, strict=True)}
+
+
+def _where_all_are_wrong(
+    right: Floats, targets: Labels, metric: str, draws: int, generator: np.random.Generator, weight: Floats | None
+) -> Floats:
+    """Return noise (draws, K): of every stratum of n rows +-(1 - mean) min(1/n, 1/(2 sqrt(n))), with the signs of
+    all candidates alike.
+
+    Args:
+        right: (K, N), the share of a candidate's seeds that are right. Others: as in `metric_intervals`.
+    """
+    strata = np.zeros_like(targets) if metric == "accuracy" else targets
+    members = strata == np.unique(strata)[:, None]
+    sizes, weighted = members.sum(axis=1), members * (1.0 if weight is None else weight)
+    wrong = 1.0 - right @ weighted.T / weighted.sum(axis=1)
+    signs = generator.choice([-1.0, 1.0], size=(draws, len(sizes)))
+    return np.asarray(signs @ (wrong * np.minimum(1.0 / sizes, 0.5 / np.sqrt(sizes)) / len(sizes)).T)
 
 
 def _seed_variance(residual: Floats, owner: Labels) -> tuple[float, int]:

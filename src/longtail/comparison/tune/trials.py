@@ -71,8 +71,11 @@ def trials(prepared: Prepared, candidates: Sequence[Candidate], inner: Folds | N
     methods = {spec: method(spec) for spec in dict.fromkeys(one.spec for one in candidates)}
     for one in candidates:
         made, recipe = methods[one.spec], one.under(prepared.recipe)
-        if made.needs_val:
-            raise ValueError(f"method {made.key!r} cannot be tuned: it needs the validation rows itself; tune its base")
+        if one.changes and not made.slots:
+            raise ValueError(
+                f"vary changes nothing for method {made.spec!r}, which makes no steps, got {', '.join(one.changes)}; "
+                "leave it out"
+            )
         reason = made.refuses(splits.train, splits.unlabeled) or made.refuses_recipe(recipe, splits.train)
         if reason is not None:
             raise ValueError(reason)

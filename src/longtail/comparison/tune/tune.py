@@ -15,7 +15,7 @@ from longtail.comparison.output_folder import make_output_folder, stored_config
 from longtail.comparison.preparation import Prepared, prepare
 from longtail.comparison.tune.summary import summarise
 from longtail.comparison.tune.trials import Trials, run_trials, trials
-from longtail.data.split.folds import Folds
+from longtail.data.split.folds import Folds, check_folds
 from longtail.engine.lock import exclusive
 from longtail.facts.messages import quoted
 from longtail.methods.tuning.search import Evaluate, at_random, coordinate, grid
@@ -111,6 +111,8 @@ def prepare_search(
         raise TypeError(
             "folds cannot go with a search, got folds; validate inside of the training rows with inner_folds"
         )
+    if inner_folds is not None:
+        check_folds(inner_folds, "inner_folds")
     prepared = prepare(data, y, methods=searched.name, folds=inner_folds, search=True, **options)
     return replace(prepared, folds=None), prepared.folds
 

@@ -31,10 +31,10 @@ def check_share(name: str, share: Any) -> None:
         raise ValueError(f"{name} must be in (0, 1), the share that is held out, got {quoted(share)}; try 0.2")
 
 
-def check_folds(k: Any) -> None:
-    """Raise ValueError where k is not an integer >= 2."""
+def check_folds(k: Any, name: str = "folds") -> None:
+    """Raise ValueError where k, the argument of that name, is not an integer >= 2."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 2:
-        raise ValueError(f"folds must be an integer >= 2, got {quoted(k)}; 5 is usual")
+        raise ValueError(f"{name} must be an integer >= 2, got {quoted(k)}; 5 is usual")
 
 
 def held_out_size(count: int, share: float) -> int:

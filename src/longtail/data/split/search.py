@@ -18,12 +18,7 @@ from longtail.data.read.tables.table import Table
 from longtail.data.simulate import Simulation
 from longtail.data.split.assemble import assemble, rows_apart
 from longtail.data.split.holdout import TEST_SHARE, divided
-from longtail.data.splits import DATA_SEED, Splits
-
-NO_VALIDATION = (
-    "a search needs validation rows, got data without; add --val 0.2 (val=0.2), which takes them from the training "
-    "rows, or --inner-folds 5 (inner_folds=5)"
-)
+from longtail.data.splits import DATA_SEED, NO_VALIDATION, Splits
 
 
 def without_test_part(splits: Splits) -> Splits:
@@ -32,8 +27,6 @@ def without_test_part(splits: Splits) -> Splits:
     Raises:
         ValueError: there is no validation part.
     """
-    if splits.val is None:
-        raise ValueError(NO_VALIDATION)
     return replace(splits.without_test(), val=splits.val)
 
 

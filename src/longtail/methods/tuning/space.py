@@ -62,7 +62,7 @@ class Space:
             if isinstance(values, Interval):
                 raise ValueError(
                     f"{_shown(knob)} must be a list for this search, got an interval; list values as in "
-                    f"{_shown(knob)}=[{values.low:g}, {values.high:g}], or search at random"
+                    f"{_shown(knob)}=[{values.low:g}, {values.high:g}], or choose random search"
                 )
         return {knob: values for knob, values in self.varied.items() if not isinstance(values, Interval)}
 
@@ -73,7 +73,11 @@ class Space:
         values = {**self.fixed, **setting}
         knobs = ", ".join(f"{knob}={text}" for knob, text in values.items() if not knob.startswith(_PREFIX))
         changes = {k.removeprefix(_PREFIX): _literal(k, text) for k, text in values.items() if k.startswith(_PREFIX)}
-        made = Candidate(method(f"{self.name}({knobs})" if knobs else self.name).spec, changes, setting)
+        asked = method(f"{self.name}({knobs})" if knobs else self.name)
+        if asked.needs_val:
+            way = "search over ce" if asked.search is not None else "search over the method that it corrects"
+            raise ValueError(f"method {asked.spec!r} cannot be tuned, since it needs the validation rows itself; {way}")
+        made = Candidate(asked.spec, changes, setting)
         made.under(recipe)  # checks every value
         return made
 
@@ -106,7 +110,7 @@ def space(spec: str, recipe: str = "") -> Space:
         made.candidate({}, Recipe())  # an unknown name or knob is reported first
         raise ValueError(
             f"method must have a knob with several values, got {quoted(spec)}; write a list, as in "
-            '"absgd(lam=[1, 2, 5])", or one of the recipe, as in recipe="weight_decay=[1e-4, 5e-4]"'
+            '"absgd(lam=[1, 2, 5])", or vary the recipe: --vary "weight_decay=[1e-4,5e-4]" (vary="...")'
         )
     return made
 
@@ -130,7 +134,8 @@ def _recipe_values(text: str) -> dict[str, Values]:
     for knob in values:
         if _shown(knob) not in RANGES:
             raise ValueError(
-                f"recipe must change one of {', '.join(RANGES)}, got {quoted(_shown(knob))}; choose one of these"
+                f"vary and set take numbers of the recipe, {', '.join(RANGES)}, got {quoted(_shown(knob))}; choose one "
+                "of these"
             )
     return values
 

@@ -174,10 +174,9 @@ def _goes_together(spec: str) -> bool:
     from longtail.methods.registry import method  # which has this file's methods, too
 
     try:
-        method(spec)
+        return not method(spec).needs_val  # the validation rows are the search's
     except ValueError:
         return False
-    return True
 
 
 def _searched(knob: Declared, value: Any) -> Values | None:
