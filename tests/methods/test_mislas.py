@@ -59,7 +59,7 @@ def test_the_classifier_has_its_share_of_the_learning_rate_and_the_factors_all_o
     assert stage.epochs == 10
     learner: Any = second("mislas(factor=0.25)")[1].learner
     optimizer = stage.start(learner)
-    whole, part_of_it = optimizer.param_groups
+    part_of_it, whole = sorted(optimizer.param_groups, key=lambda group: group.get("rate", 1.0))
     head = learner.network.head
     assert [id(p) for p in whole["params"]] == [id(head[1].scale)]
     assert [id(p) for p in part_of_it["params"]] == [id(head[0].weight), id(head[0].bias)]

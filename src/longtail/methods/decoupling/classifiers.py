@@ -45,8 +45,8 @@ def crt(*, base: Base = PLAIN, more: UnitLength = MORE, moving_norms: bool = Tru
     training mode: batch norms continue to record running statistics, now of class-balanced batches, and dropout acts.
     That is our default; moving_norms=False is the paper's text. Their second stage has 10 epochs
     after 90 (ImageNet-LT) or 30 after 90 or 200 (iNaturalist; 0.15 is 30 after 200), learning rate 0.2 and cosine
-    decay; ours has the recipe's rate and decay. Their sampler draws four images of each drawn class, and none again
-    before all of the class were drawn; ours draws each image independently, with replacement.
+    decay; ours has the recipe's rate, warm-up and decay. Their sampler draws four images of each drawn class, and none
+    again before all of the class were drawn; ours draws each image independently, with replacement.
     """
 
     def make(trained: nn.Module, rows: Part, recipe: Recipe) -> Built:

@@ -58,8 +58,9 @@ def mislas(
 
     Paper and code: head, tail and `factor` are 0.4, 0.1 and 0.2 for CIFAR-100 at ratio 100, our defaults, and 0.3, 0
     and 0.5 for CIFAR-10, there without moving norms; the factor is 0.05 on large data. The second stage has 10 epochs
-    after 200, our share, and cosine decay; ours has the recipe's. Their sampler takes four rows of each drawn class,
-    and none again before all of the class were drawn; ours draws each row independently, with replacement.
+    after 200, our share, and cosine decay; ours has the recipe's warm-up and decay. Their sampler takes four rows of
+    each drawn class, and none again before all of the class were drawn; ours draws each row independently, with
+    replacement.
     """
 
     def make(trained: nn.Module, rows: Part, recipe: Recipe) -> Built:
