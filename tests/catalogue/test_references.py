@@ -27,6 +27,10 @@ def test_authors_and_years_as_they_are_cited() -> None:
     assert cited("cao2019learning").short == "Cao et al. 2019"
     assert cited("good1952rational").short == "Good 1952"
     assert cited("good1952rational").journal
+    assert not [
+        reference.key for reference in references().values() if "," in reference.authors
+    ]  # "First Last and ..."
+    assert cited("shi2024longtail").short == "Shi et al. 2024"
 
 
 def test_a_key_that_is_not_there_is_refused() -> None:

@@ -326,7 +326,7 @@ HAND: dict[str, Hand] = {
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),
     "mislas": over_features(mislas, 1),
-    "maxnorm": over_features(maxnorm, 1, lr=0.01, weight_decay=0.1),
+    "maxnorm": over_features(maxnorm, 1, lr=0.01, warmup=0, weight_decay=0.1),
     "oltr": over_features(oltr, 5),
-    "los": over_features(los, 1, lr=5e-4, weight_decay=0.0),
+    "los": over_features(los, 1, lr=5e-4, warmup=0, weight_decay=0.0),
 }

@@ -20,6 +20,7 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.engine.recipe import STRONG
 from longtail.methods import method
+from longtail.methods.registry import explained
 from longtail.methods.tuning.tuned import settings
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train
@@ -87,11 +88,15 @@ class TestWhatIsTried:
         rates = [m.p for m in recipe.network(SPLITS.train).modules() if isinstance(m, torch.nn.Dropout)]
         assert rates == [0.25]
 
+    def test_explain_says_that_every_candidate_is_trained(self) -> None:
+        assert explained("ce-tuned")["trains"] == "a network for each candidate of its search"
+        assert explained("tuned(base='trees')")["trains"].endswith(" for each candidate of its search")
+
     @pytest.mark.parametrize("spec", ["ce", "bbn", "absgd"])
     def test_strong_augmentation_goes_with_a_number_of_steps_and_with_two_samplers(self, spec: str) -> None:
         splits = load("digits")
         recipe = default_recipe(splits, steps=5, augmentation=STRONG, model="resnet32")
-        built = method(spec).stages(recipe)[0].build(TrainingSet.of(splits), None)
+        built = method(spec).stages(recipe)[0].built(TrainingSet.of(splits), None)
         data: Any = built.data
         assert data.steps() == 5
         parts = [part for part in (data.main, getattr(data.main, "main", None), data.second) if part is not None]

@@ -47,7 +47,7 @@ def explain(
         print(f"Not captured as a CUDA graph: stage {stage}, {reason}")
     if row["twin"]:
         print(f"Twin: {row['twin']}, the plain method of the same model; a comparison pairs the two")
-    print(f"Presets: {', '.join(row['presets'])}\n\n{row['title']}, {row['paper']}\n{row['bibtex']}")
+    print(f"Presets: {', '.join(row['presets']) or 'none'}\n\n{row['title']}, {row['paper']}\n{row['bibtex']}")
     for line in _numbers(row):
         print(line)
     return 0

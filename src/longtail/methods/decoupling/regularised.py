@@ -16,7 +16,7 @@ from longtail.catalogue.search import Candidate
 from longtail.data import Part
 from longtail.engine import Built, Recipe
 from longtail.facts.class_weights import BETA, Beta
-from longtail.facts.knobs import Choice, NonNegativeFloat, PositiveFloat, UnitFloat, UnitLength
+from longtail.facts.knobs import Choice, NonNegativeFloat, PositiveFloat, UnitFloat, UnitLength, declared
 from longtail.learners import SupervisedLearner
 from longtail.methods.decoupling.second import retrained
 from longtail.methods.tuning.tuned import among, first_decays, searching
@@ -49,7 +49,8 @@ def maxnorm(
     The first stage is `base` itself and is trained once for both, with the recipe's weight decay. The paper's is tuned
     (5e-3 at learning rate 0.01): first="val" chooses it, among the recipe's and those of ce-tuned, by the balanced
     accuracy after both stages on the validation part. The second stage continues the linear classifier for the share
-    `more` of the recipe's epochs, from learning rate `lr` on; more=0 omits it and is `base`. The bias is not bounded.
+    `more` of the recipe's epochs, from learning rate `lr` on, without warm-up; more=0 omits it and is `base`. The bias
+    is not bounded. The weights v sum to C, and the losses of a batch are divided by its size.
 
     Alshammari et al. 2022.
 
@@ -81,6 +82,7 @@ def maxnorm(
         slots=SLOTS,
         reference="alshammari2022long",
         lr=lr,
+        warmup=0,
         weight_decay=weight_decay,
         own=OWN,
     )
@@ -88,7 +90,7 @@ def maxnorm(
         return made
     knobs = {"base": base.spec, "weight_decay": weight_decay, "lr": lr, "norm": norm, "beta": beta, "more": more,
              "moving_norms": moving_norms}  # fmt: skip
-    spec = specs.canonical("maxnorm", knobs, {})
+    spec = specs.canonical("maxnorm", knobs, {knob: one.default for knob, one in declared(maxnorm).items()})
     return searching(made, among(lambda recipe: [Candidate(spec, changes) for changes in first_decays(recipe)]))
 
 
@@ -106,8 +108,8 @@ def los(
     without weight decay.
 
     The first stage is `base` itself and is trained once for both. The second continues the linear classifier for the
-    share `more` of the recipe's epochs from learning rate `lr` on, by plain draws: no class counts enter. more=0 omits
-    it and is `base`. For moving_norms see crt.
+    share `more` of the recipe's epochs from learning rate `lr` on, without warm-up, by plain draws: no class counts
+    enter. more=0 omits it and is `base`. For moving_norms see crt.
 
     Sun et al. 2025.
 
@@ -136,6 +138,7 @@ def los(
         slots=SLOTS,
         reference="sun2025rethinking",
         lr=lr,
+        warmup=0,
         weight_decay=0.0,
         own=OWN,
     )

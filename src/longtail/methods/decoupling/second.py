@@ -31,6 +31,7 @@ def retrained(
     slots: Sequence[str] = ("classifier",),
     reference: str = "kang2020decoupling",
     lr: float | None = None,
+    warmup: int | None = None,
     weight_decay: float | None = None,
     **fields: Any,
 ) -> Method:
@@ -44,6 +45,7 @@ def retrained(
         slots: of the base that it fills.
         reference: key of the paper.
         lr: its learning rate; None is the recipe's.
+        warmup: its epochs of warm-up; None is the recipe's rule.
         weight_decay: its weight decay; None is the recipe's.
         fields: further ones of the method, such as `own`.
     """
@@ -54,6 +56,7 @@ def retrained(
         decay = recipe.weight_decay if weight_decay is None else weight_decay
         epochs = max(1, round(more * recipe.epochs))
         second = replace(recipe, epochs=epochs, lr=recipe.lr if lr is None else lr, weight_decay=decay)
+        second = second if warmup is None else replace(second, warmup=warmup)
         return [*base.stages(recipe), after("classifier", make, second, epochs)]
 
     prior = base.prior if more == 0 else prior

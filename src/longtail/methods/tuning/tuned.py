@@ -215,7 +215,7 @@ def _candidates(rounds: Generator[Sequence[Any], Sequence[float], Any], candidat
 def searching(base: Method, search: Search, **fields: Any) -> Method:
     """Return the base as a method that is searched for; its stages have a text of their own, shared with no other."""
     made = corrected(base, (), lambda built, data: built, check=_common, **fields)
-    return replace(made, search=search, needs_val=True, trains="a model for each candidate of its search")
+    return replace(made, search=search, needs_val=True, trains=f"{base.trains} for each candidate of its search")
 
 
 def _common(recipe: Recipe, rows: Part) -> str | None:
