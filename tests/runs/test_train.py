@@ -82,7 +82,7 @@ class TestFit:
         assert torch.get_num_threads() == before
 
     def test_a_missing_validation_part_is_one_line(self) -> None:
-        with pytest.raises(ValueError, match="'ce-threshold' needs a validation part, got none; add --val 0.2"):
+        with pytest.raises(ValueError, match=r"'ce-threshold' needs a validation part, got none; add --val 0.2"):
             Fit("ce-threshold", load("digits"))
 
     def test_the_folder_of_another_configuration_is_refused(self, tmp_path: Path) -> None:
