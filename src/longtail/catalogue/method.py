@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
+from longtail.catalogue.one_stage import SELF, MakeDraw, MakeLoss, MakeStages, one_stage
 from longtail.catalogue.references import Reference
 from longtail.catalogue.search import Search
 from longtail.catalogue.slots import ALREADY, COSINE, SLOTS
-from longtail.catalogue.start import begin_with
 from longtail.catalogue.tasks import PARTIAL, SUPERVISED, TASKS, unmet_needs
-from longtail.data import Part, TrainingSet
-from longtail.engine import Built, Recipe, Stage
+from longtail.data import Part
+from longtail.engine import Recipe, Stage
 from longtail.engine.recipe import USUAL
-from longtail.facts.learner import Learner
-from longtail.facts.types import Draw
-from longtail.learners import SupervisedLearner
-from longtail.learners.supervised import Criterion
-from longtail.losses import Loss
+from longtail.facts.knobs import Declared
 from longtail.models import body_arguments
 
-MakeStages = Callable[[Recipe], Sequence[Stage]]
-MakeLoss = Callable[[Tensor], Loss]
-MakeDraw = Callable[[Tensor], Draw]
 MakeRule = Callable[[Tensor], nn.Module]
 Example = Callable[[], list[str]] | None
 Misfit = Callable[[Part], str | None]
@@ -34,10 +27,22 @@ Misfit = Callable[[Part], str | None]
 Check = Callable[[Recipe, Part], str | None]
 """Recipe and labelled rows -> why they do not go together with a method, with the way out, or None."""
 
-__all__ = ["ALREADY", "COSINE", "SELF", "SLOTS", "Method", "one_stage"]
+__all__ = ["ALREADY", "COSINE", "SELF", "SLOTS", "MakeDraw", "MakeLoss", "MakeStages", "Method", "one_stage"]
 
-SELF = "<self>"
-"""Placeholder in a stage's text for name and knobs of its method, filled in when the method is named."""
+
+@dataclass(frozen=True)
+class Knobs:
+    """The knobs of a resolved method.
+
+    Args:
+        declared: by name, with range and default.
+        values: by name; of a base its spec.
+        varied: values in place of some -> the method with these; raises ValueError where they do not go together.
+    """
+
+    declared: Mapping[str, Declared]
+    values: Mapping[str, Any]
+    varied: Callable[[Mapping[str, Any]], Method]
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Method:
         trains: what is trained, in words.
         search: how it chooses, on validation rows, what is trained in place of `stages`; None for nearly all.
         example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
+        knobs: what it was built with, and how to build it with others; set when the spec is resolved.
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
     """
 
@@ -88,6 +94,7 @@ class Method:
     trains: str = "a network"
     search: Search | None = None
     example: Example = None
+    knobs: Knobs | None = None
     key: str = ""
     spec: str = ""
 
@@ -195,54 +202,3 @@ Builder = Callable[..., Method]
 """Keyword-only knobs -> the method."""
 Builders = Mapping[str, Builder]
 """Key -> builder: a catalogue."""
-
-
-def one_stage(
-    loss: MakeLoss,
-    *,
-    spec: str = SELF,
-    head: str = "linear",
-    head_args: Mapping[str, Any] | None = None,
-    draw: MakeDraw | None = None,
-    stronger: Callable[[Part], Tensor] | None = None,
-    prepare: Callable[[nn.Module, Part], object] | None = None,
-    no_decay: Iterable[str] = (),
-    targets: Callable[[Part], nn.Module] | None = None,
-    criterion: Criterion | None = None,
-) -> MakeStages:
-    """The stages of a method that trains once, from scratch, under the recipe.
-
-    Args:
-        loss: class counts -> loss.
-        spec: text of the training, by hand only where several methods share one training.
-        head: the network's classifier, "linear" or "cosine"; `head_args` its further arguments.
-        draw: targets -> which rows an epoch visits; None visits each once.
-        stronger: training rows -> which of them (N,) get the view "strong" in place of the common augmentation.
-        prepare: changes the network before training: where its bias, or its class vectors, begin.
-        no_decay: parameters of the network without weight decay.
-        targets: training rows -> the targets of each batch; None for the given labels.
-        criterion: in place of the loss's own formula (`SupervisedLearner`).
-    """
-
-    def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            rows = data.labeled
-            network = recipe.network(rows, head, **(head_args or {}))
-            if prepare is not None:
-                if previous is not None:  # what is prepared may depend on the features
-                    begin_with(previous, network)
-                prepare(network, rows)
-            learner = SupervisedLearner(
-                network,
-                loss(rows.class_counts),
-                targets=None if targets is None else targets(rows),
-                criterion=criterion,
-                no_decay=no_decay,
-            )
-            drawn = rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets))
-            return Built(learner, drawn if stronger is None else drawn.strengthened(stronger(rows)))
-
-        optimizer, lr = recipe.make_optimizer, recipe.learning_rate
-        return (Stage("train", spec, build, recipe.epochs, optimizer, lr, lr_per=recipe.lr_per),)
-
-    return stages

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from longtail.catalogue import spec as specs
 from longtail.catalogue.compose import BaseMethod
-from longtail.catalogue.method import Builder, Builders, Method
+from longtail.catalogue.method import Builder, Builders, Knobs, Method
 from longtail.catalogue.tasks import METHOD, REFERENCE, TASKS, role
 from longtail.facts import knobs
 from longtail.facts.messages import quoted
@@ -59,6 +59,11 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
     canonical = specs.canonical(name, full, defaults)
     own = {knob: value for knob, value in full.items() if knob not in bases}
     made = builder(**{**values, **bases}).named(name, canonical, specs.full(name, own))
+
+    def varied(changed: Mapping[str, Any]) -> Method:
+        return resolve(specs.canonical(name, {**full, **changed}, defaults), builders)
+
+    made = replace(made, knobs=Knobs(declared, full, varied))
     comparable = (base.spec for base in bases.values() if role(made.task, base.task, base.spec) in (REFERENCE, METHOD))
     for knob, base in bases.items():
         if declared[knob].rule.alike:  # type: ignore[union-attr]

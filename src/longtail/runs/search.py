@@ -7,16 +7,15 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from longtail.catalogue.search import Candidate, Search
 from longtail.catalogue.spec import folder_name
 from longtail.data import Splits
 from longtail.engine import Recipe
+from longtail.engine.due_step import Events
 from longtail.engine.epoch_monitor import FinitenessError
-
-if TYPE_CHECKING:
-    from longtail.runs.fit import Fit
+from longtail.runs.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +24,19 @@ METRIC = "balanced_accuracy"
 FOLDER = "search"
 CANDIDATE = "candidate"
 """With it begins the stage in the records of a candidate, as in "candidate 3: train"."""
+
+
+class Training(Protocol):
+    """What a search uses of `runs.fit.Fit`."""
+
+    events: Events
+
+    @property
+    def run(self) -> Run:
+        """The finished run."""
+
+    def close(self) -> None:
+        """Stop, to be resumed."""
 
 
 @dataclass
@@ -58,7 +70,7 @@ def choose(
     splits: Splits,
     recipe: Recipe,
     folder: Path,
-    fit: Callable[[Candidate, Path], Fit],
+    fit: Callable[[Candidate, Path], Training],
 ) -> Generator[Any, None, Choice]:
     """Train the candidates round by round, yielding what their trainings yield; return the choice.
 
@@ -83,7 +95,7 @@ def choose(
             return choice
 
 
-def _tried(one: Candidate, training: Fit, number: int) -> Generator[Any, None, dict[str, Any]]:
+def _tried(one: Candidate, training: Training, number: int) -> Generator[Any, None, dict[str, Any]]:
     """Train a candidate; return its metric, None where its loss stopped being finite, and its seconds."""
     try:
         for event in training.events:

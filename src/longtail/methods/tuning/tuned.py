@@ -8,15 +8,14 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from longtail.catalogue import spec as specs
 from longtail.catalogue.compose import PLAIN, BaseMethod, corrected
-from longtail.catalogue.method import Method
+from longtail.catalogue.method import Knobs, Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.search import Candidate, Rounds, Search
 from longtail.data import Part
 from longtail.engine import Recipe
 from longtail.engine.recipe import STRONG, USUAL
-from longtail.facts.knobs import Choice, Declared, Length, Numbers, Range, declared
+from longtail.facts.knobs import Choice, Declared, Length, Numbers, Range
 from longtail.methods.supervised import plain
 from longtail.methods.tuning.search import at_random, best_of, by_coordinate
 from longtail.methods.tuning.space import Interval, Space, Values
@@ -147,12 +146,9 @@ def first_decays(recipe: Recipe) -> list[dict[str, float]]:
 
 def settings(base: Method, recipe: Recipe, trials: int) -> list[Candidate]:
     """Return the trials of a method: itself, then what was drawn; fewer where there is nothing to vary."""
-    from longtail.methods.registry import catalogue  # which has this file's methods, too
-
-    key, given = specs.parse(base.spec)
-    knobs = {
-        k: v for d in declared(catalogue()[key]).values() if (v := _searched(d, given.get(k := d.name, d.default)))
-    }
+    assert base.knobs is not None, "a base is resolved before its method is built"
+    declared, given = base.knobs.declared, base.knobs.values
+    knobs = {name: v for name, knob in declared.items() if (v := _searched(knob, given[name])) is not None}
     common: dict[str, Values] = {}
     if base.slots:
         common = {
@@ -160,23 +156,23 @@ def settings(base: Method, recipe: Recipe, trials: int) -> list[Candidate]:
             "lr": Interval(recipe.lr * _SLOWER, recipe.lr * _FASTER, log=True),
         }
     shared, own = (
-        at_random(Space(key, {}, part), trials - 1) if part and trials > 1 else [] for part in (common, knobs)
+        at_random(Space(base.key, {}, part), trials - 1) if part and trials > 1 else [] for part in (common, knobs)
     )
-    made = [Candidate(base.spec)]
+    made: list[Candidate | None] = [Candidate(base.spec)]
     for i in range(max(len(shared), len(own))):
         changes = {name: float(text) for name, text in (shared[i] if shared else {}).items()}
         drawn = {name: ast.literal_eval(text) for name, text in (own[i % len(own)] if own else {}).items()}
-        made.append(Candidate(specs.canonical(key, {**given, **drawn}, {}), changes))
-    return list({one.text: one for one in made if _goes_together(one.spec)}.values())
+        made.append(_varied(base.knobs, drawn, changes))
+    return list({one.text: one for one in made if one is not None}.values())
 
 
-def _goes_together(spec: str) -> bool:
-    from longtail.methods.registry import method  # which has this file's methods, too
-
+def _varied(knobs: Knobs, drawn: Mapping[str, Any], changes: Mapping[str, float]) -> Candidate | None:
+    """Return the method with these knobs; None where they do not go together, or need the search's validation rows."""
     try:
-        return not method(spec).needs_val  # the validation rows are the search's
+        found = knobs.varied(drawn)
     except ValueError:
-        return False
+        return None
+    return None if found.needs_val else Candidate(found.spec, changes)
 
 
 def _searched(knob: Declared, value: Any) -> Values | None:
