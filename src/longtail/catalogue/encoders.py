@@ -10,6 +10,7 @@ import torch
 
 from longtail.catalogue.features import row_features
 from longtail.catalogue.method import SELF, Method
+from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.start import begin_with
 from longtail.data import MappedExamples, Part, TrainingSet
 from longtail.data.label_kinds import unlabeled
@@ -42,9 +43,7 @@ def encoder_stage(
         learner = PairLearner(network, criterion, passes=passes)
         return Built(learner, rows.drawn(recipe.batch_size, views=VIEWS))
 
-    return Stage(
-        "encoder", spec, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per
-    )
+    return stage_under(recipe, "encoder", spec, build)
 
 
 def probe_stage(recipe: Recipe) -> Stage:
@@ -65,7 +64,7 @@ def probe_stage(recipe: Recipe) -> Stage:
         learner = SupervisedLearner(network, CrossEntropyLoss(), frozen=["body"])
         return Built(learner, rows.drawn(recipe.batch_size))
 
-    return Stage("probe", f"probe({recipe.probe})", build, 0, recipe.make_optimizer, recipe.learning_rate)
+    return stage_under(recipe, "probe", f"probe({recipe.probe})", build, 0)
 
 
 def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) -> Method:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from longtail.catalogue.start import begin_with
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
+from longtail.engine.stage import Build
 from longtail.facts.learner import Learner
 from longtail.facts.types import Draw
 from longtail.learners import SupervisedLearner
@@ -22,6 +23,12 @@ MakeDraw = Callable[[Tensor], Draw]
 
 SELF = "<self>"
 """Placeholder in a stage's text for name and knobs of its method, filled in when the method is named."""
+
+
+def stage_under(recipe: Recipe, name: str, spec: str, build: Build, epochs: int | None = None) -> Stage:
+    """Return a stage with the optimiser and the learning rate of a recipe, and its epochs where none are given."""
+    epochs = recipe.epochs if epochs is None else epochs
+    return Stage(name, spec, build, epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per)
 
 
 def one_stage(
@@ -69,7 +76,6 @@ def one_stage(
             drawn = rows.drawn(recipe.batch_size, None if draw is None else draw(rows.targets))
             return Built(learner, drawn if stronger is None else drawn.strengthened(stronger(rows)))
 
-        optimizer, lr = recipe.make_optimizer, recipe.learning_rate
-        return (Stage("train", spec, build, recipe.epochs, optimizer, lr, lr_per=recipe.lr_per),)
+        return (stage_under(recipe, "train", spec, build),)
 
     return stages

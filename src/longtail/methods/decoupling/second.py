@@ -10,6 +10,7 @@ from torch import nn
 
 from longtail.catalogue.implied import Implied
 from longtail.catalogue.method import SELF, Method
+from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
@@ -70,7 +71,7 @@ def after(name: str, make: Make, recipe: Recipe, epochs: int) -> Stage:
         assert isinstance(previous, SupervisedLearner)
         return make(previous.network, data.labeled, recipe)
 
-    return Stage(name, SELF, build, epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per)
+    return stage_under(recipe, name, SELF, build, epochs)
 
 
 def decoupled(

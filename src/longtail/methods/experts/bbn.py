@@ -8,6 +8,7 @@ from dataclasses import replace
 from longtail import losses
 from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import SELF, SLOTS, Method
+from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.data import TrainingSet, together
 from longtail.engine import Built, Recipe, Stage
@@ -58,11 +59,7 @@ def bbn(*, alpha: Fraction = DECAY) -> Method:
             second = rows.drawn(recipe.batch_size, sampler(rows.targets))
             return Built(learner, together(rows.drawn(recipe.batch_size), second=second))
 
-        return [
-            Stage(
-                "train", SELF, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per
-            )
-        ]
+        return [stage_under(recipe, "train", SELF, build)]
 
     # the halves of z have learnt log n_j and -log n_j
     return Method(

@@ -12,6 +12,7 @@ from torch import Tensor
 from longtail import functional, losses
 from longtail.catalogue.implied import weighted
 from longtail.catalogue.method import SELF, SLOTS, Method
+from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage
@@ -84,17 +85,7 @@ def ride(
             network = branched.network(rows, "experts", experts=experts, kind="cosine", own_features=True)
             return Built(SupervisedLearner(network, loss, criterion=criterion), rows.drawn(recipe.batch_size))
 
-        return [
-            Stage(
-                "train",
-                SELF,
-                build,
-                recipe.epochs,
-                recipe.make_optimizer,
-                recipe.learning_rate,
-                lr_per=recipe.lr_per,
-            )
-        ]
+        return [stage_under(recipe, "train", SELF, build)]
 
     return Method(
         stages,

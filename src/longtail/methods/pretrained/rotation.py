@@ -11,6 +11,7 @@ from longtail import losses
 from longtail.catalogue.compose import PLAIN, BaseMethod
 from longtail.catalogue.encoders import all_rows, pretrained
 from longtail.catalogue.method import Method
+from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.data import Part, TrainingSet
 from longtail.data.turned import Turned, quarter_turns
@@ -59,15 +60,7 @@ def ssp(*, base: Base = PLAIN, pretraining: Share = 1.0) -> Method:
             learner = SupervisedLearner(network, losses.CrossEntropyLoss(), targets=Given("turns"))
             return Built(learner, Turned(rows.drawn(recipe.batch_size)))
 
-        return Stage(
-            "rotation",
-            f"rotation(pretraining={pretraining!r})",
-            build,
-            shorter.epochs,
-            recipe.make_optimizer,
-            shorter.learning_rate,
-            lr_per=recipe.lr_per,
-        )
+        return stage_under(shorter, "rotation", f"rotation(pretraining={pretraining!r})", build)
 
     def misfit(rows: Part) -> str | None:
         shape = rows.input_shape

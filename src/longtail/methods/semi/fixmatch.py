@@ -7,6 +7,7 @@ from typing import Annotated
 
 from longtail import losses
 from longtail.catalogue.method import SELF, Method
+from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import TrainingSet, together
@@ -72,11 +73,7 @@ def fixmatch(
             rest = data.unlabeled.drawn(mu * recipe.batch_size, views=("weak", "strong"))
             return Built(learner, together(data.labeled.drawn(recipe.batch_size), unlabeled=rest))
 
-        return [
-            Stage(
-                "train", SELF, build, recipe.epochs, recipe.make_optimizer, recipe.learning_rate, lr_per=recipe.lr_per
-            )
-        ]
+        return [stage_under(recipe, "train", SELF, build)]
 
     return Method(
         stages,
