@@ -65,7 +65,7 @@ LEGAL = {
     **dict.fromkeys(
         ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
     ),
-    **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING),
+    **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "darp": {"fixmatch"},
     "records": {"proden"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
@@ -81,8 +81,8 @@ LEGAL = {
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc", "proden",
-    "records",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc",
+    "proden", "records",
     "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""

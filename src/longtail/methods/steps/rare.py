@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from longtail.catalogue.compose import PLAIN, BaseMethod, Change, MakeUpdate, corrected, with_update
+from longtail.catalogue.compose import PLAIN, BaseMethod, Change, corrected, with_update
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe
 from longtail.facts.groups import groups
 from longtail.facts.knobs import NonNegative, PositiveFloat, Range
+from longtail.facts.types import Update
 from longtail.methods.steps.sam import Statistics
 from longtail.targets import Given
 from longtail.updates import SAM, ByClass, ImbSAM
@@ -62,9 +64,8 @@ def imbsam(
             return None
         return f"below must leave a class in the tail, got {below}, and the smallest has {smallest} rows; leave it out"
 
-    def make(data: TrainingSet) -> ImbSAM:
-        tail = rare_classes(data.labeled.class_counts, below)
-        return ImbSAM(tail, rho, weight=weight, norms=norms, decay=decay, statistics=statistics)
+    def make(counts: Tensor) -> ImbSAM:
+        return ImbSAM(rare_classes(counts, below), rho, weight=weight, norms=norms, decay=decay, statistics=statistics)
 
     return corrected(base, "update", _of_classes(make), check=check, reference=cited("zhou2023imbsam"))
 
@@ -99,9 +100,10 @@ def sam_a(
     direction by the weights alone, as here.
     """
 
-    def make(data: TrainingSet) -> SAM:
-        ascent = ByClass(1 / data.labeled.class_counts.clamp(min=1).float())
-        return SAM(rho, ascent=ascent, norms=norms, decay=decay, statistics=statistics)
+    def make(counts: Tensor) -> SAM:
+        return SAM(
+            rho, ascent=ByClass(1 / counts.clamp(min=1).float()), norms=norms, decay=decay, statistics=statistics
+        )
 
     return corrected(base, "update", _of_classes(make), reference=cited("shwartzziv2023simplifying"))
 
@@ -118,12 +120,13 @@ def rare_classes(counts: Tensor, below: int | None) -> Tensor:
     return rare
 
 
-def _of_classes(make: MakeUpdate) -> Change:
-    """Replace the kind of step where a stage is trained on class labels."""
-    change = with_update(make)
+def _of_classes(make: Callable[[Tensor], Update]) -> Change:
+    """Replace the kind of step where a stage is trained on class labels; `make` gets the counts of its rows (C,)."""
 
-    def where_labelled(built: Built, data: TrainingSet) -> Built:
+    def change(built: Built, data: TrainingSet) -> Built:
         targets = getattr(built.learner, "targets", None)
-        return built if isinstance(targets, Given) and targets.name != "targets" else change(built, data)
+        if isinstance(targets, Given) and targets.name != "targets":
+            return built
+        return with_update(lambda rows: make(built.data.class_counts))(built, data)
 
-    return where_labelled
+    return change
