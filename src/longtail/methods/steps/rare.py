@@ -21,14 +21,14 @@ from longtail.targets import Given
 from longtail.updates import SAM, ByClass, ImbSAM
 
 Base = Annotated[Method, BaseMethod(slots=("update",))]
-Count = Annotated[int, Range(1, open_high=True, integer=True)] | None
+Count = Annotated[int, Range(0, open_high=True, integer=True)]
 
 
 def imbsam(
     *,
     base: Base = PLAIN,
     rho: NonNegative = 0.05,
-    below: Count = None,
+    below: Count = 0,
     weight: PositiveFloat = 1.0,
     norms: bool = True,
     decay: bool = False,
@@ -39,7 +39,7 @@ def imbsam(
     loss = L_head(w) + weight L_tail(w + e), e = rho g / (||g|| + 1e-12), g the gradient of L_tail at w; L_head and
     L_tail are what rows of frequent and of rare classes have in the loss of `base`.
 
-    Rare are classes of fewer than `below` training rows; by default the few-shot group of the comparison: fewer than
+    Rare are classes of fewer than `below` training rows; 0 stands for the few-shot group of the comparison: fewer than
     20 where each group has a class, else the last third by size (of two classes the smaller). Without rows of rare
     classes in the batch the step is that of `base`, and so it is, but for rounding, with rho = 0. Passes, batch norms
     and options are those of sam; a stage without classes, such as ssp's, takes plain steps.
@@ -60,7 +60,7 @@ def imbsam(
 
     def check(recipe: Recipe, rows: Part) -> str | None:
         smallest = int(rows.class_counts.min())
-        if below is None or smallest < below:
+        if below == 0 or smallest < below:
             return None
         return f"below must leave a class in the tail, got {below}, and the smallest has {smallest} rows; leave it out"
 
@@ -108,9 +108,9 @@ def sam_a(
     return corrected(base, "update", _of_classes(make), reference=cited("shwartzziv2023simplifying"))
 
 
-def rare_classes(counts: Tensor, below: int | None) -> Tensor:
-    """Return which classes (C,) are rare: of fewer than `below` rows; None for the few-shot group, or the smaller."""
-    if below is not None:
+def rare_classes(counts: Tensor, below: int) -> Tensor:
+    """Return which classes (C,) are rare: of fewer than `below` rows; 0 for the few-shot group, or the smaller."""
+    if below:
         return counts < below
     few = groups(counts).few
     if not few:
