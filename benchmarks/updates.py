@@ -11,7 +11,7 @@ the network is built. Images are random.
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -74,10 +74,10 @@ def growth(name: str, precision: str, threads: int, steps: int = 2) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-def peaks(precision: str, threads: int) -> dict[str, float]:
+def peaks(names: Iterable[str], precision: str, threads: int) -> dict[str, float]:
     """Return the growth of each variant, in a fresh process."""
     found = {}
-    for name in UPDATES:
+    for name in names:
         with get_context("spawn").Pool(1) as process:
             found[name] = process.apply(growth, (name, precision, threads))
     return found
@@ -89,6 +89,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument(
+        "--only", nargs="+", choices=[*UPDATES], default=[*UPDATES], metavar="STEP", help="beside plain"
+    )
     given = parser.parse_args()
     precision = resolved("auto", "resnet32", given.device)
     result: dict[str, Any] = {
@@ -96,9 +99,9 @@ def main() -> None:
         "variants": {},
     }  # fmt: skip
     print(f"ResNet-32, batch {BATCH}, {given.device}, {precision}, {given.threads} thread(s)")
-    variants = {name: Variant(partial(stepper, name, precision)) for name in UPDATES}
+    variants = {name: Variant(partial(stepper, name, precision)) for name in dict.fromkeys([PLAIN, *given.only])}
     measured = measure(variants, given.rounds, given.steps, given.threads, given.device)
-    memory = peaks(precision, given.threads) if given.device == "cpu" else {}
+    memory = peaks(variants, precision, given.threads) if given.device == "cpu" else {}
     for name, timed in measured.items():
         row = timed.row(measured[PLAIN])
         if "ratio" in row:
