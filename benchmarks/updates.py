@@ -4,19 +4,20 @@ Each variant is our training step (batch, augmentation, loss, watch, optimiser) 
 turns, a few steps each; the ratios are medians over rounds of the ratio within a round, with their 95 % interval over
 resampled rounds. "plain again" is the same step once more: how far its ratio is from 1 is the noise of all of them.
 Two passes a step cost 2 in theory, ImbSAM's third backward pass about 2.7 (a backward pass is two forward ones).
-Peak memory on a GPU is that of its allocator; on a CPU what a process of its own grows by over one step, from before
-the network is built. Images are random.
+Peak memory on a GPU is that of its allocator; on a CPU that of all tensors of one step, those before it left out.
+Images are random.
 """
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import accumulate
 from multiprocessing import get_context
 from typing import Any
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
@@ -64,22 +65,25 @@ def stepper(name: str, precision: str, device: str) -> Stepper:
     return step
 
 
-def growth(name: str, precision: str, threads: int, steps: int = 2) -> float:
-    """Return by how many megabytes a process grows to its peak, from before the network is built."""
+def peak(name: str, precision: str, threads: int) -> float:
+    """Return by how many megabytes tensors exceed, at the peak of a step, those that exist before it."""
     torch.set_num_threads(threads)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     step = stepper(name, precision, "cpu")
-    for _ in range(steps):
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    results: Any = profiled.profiler
+    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events)) / 1e6
 
 
 def peaks(names: Iterable[str], precision: str, threads: int) -> dict[str, float]:
-    """Return the growth of each variant, in a fresh process."""
+    """Return the peak of each variant, in a fresh process."""
     found = {}
     for name in names:
         with get_context("spawn").Pool(1) as process:
-            found[name] = process.apply(growth, (name, precision, threads))
+            found[name] = process.apply(peak, (name, precision, threads))
     return found
 
 
