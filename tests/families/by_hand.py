@@ -33,7 +33,7 @@ from longtail.learners.mixing import Mixer
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import Given
-from longtail.updates import SAM
+from longtail.updates import RECOVER, SAM, ByClass, ImbSAM
 
 Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
 
@@ -94,6 +94,28 @@ def absgd_decoupled(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence
 def sam(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, _ = stage.build(data, previous)
     return Built(learner, rows, SAM(0.05))
+
+
+def asam(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, _ = stage.build(data, previous)
+    return Built(learner, rows, SAM(0.5, adaptive=True, eta=0.01, biases=False))
+
+
+def imbsam(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, plain = stage.build(data, previous)
+    rarest = data.labeled.class_counts == data.labeled.class_counts.min()  # of three classes
+    return Built(learner, rows, plain if stage.name == "rotation" else ImbSAM(rarest, 0.05))
+
+
+def sam_a(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, plain = stage.build(data, previous)
+    climb = SAM(0.05, ascent=ByClass(data.labeled.class_counts.float().reciprocal()))
+    return Built(learner, rows, plain if stage.name == "rotation" else climb)
+
+
+def recover(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, _ = stage.build(data, previous)
+    return Built(learner, rows, RECOVER(switch(0.8, 200.0, 5.0), 0.9))
 
 
 def mwn(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -311,7 +333,11 @@ HAND: dict[str, Hand] = {
     "term": weights(lambda rows: instance_weights.TERM(1.0, by_class=True, within=0.0)),
     "eg": weights(lambda rows: instance_weights.EG(1.0)),
     "small-loss": weights(lambda rows: instance_weights.SmallLoss(0.8)),
+    "recover": each_stage(recover),
     "sam": each_stage(sam),
+    "asam": each_stage(asam),
+    "imbsam": each_stage(imbsam),
+    "sam-a": each_stage(sam_a),
     "mwn": each_stage(mwn),
     "darp": each_stage(darp),
     "records": each_stage(records),

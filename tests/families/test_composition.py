@@ -34,7 +34,9 @@ RULES = {
 """Correction -> what it asks of its base."""
 
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
-WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
+WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", "mwn"}
+STEPPING = {"sam", "asam", "imbsam", "sam-a", "recover", "mwn"}
+"""Steps of their own kind."""
 MIXING = {"mixup", "manifold-mixup", "remix"}
 DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
 NO_LENGTHS = {
@@ -57,9 +59,13 @@ SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixma
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
-    "mwn": SUPERVISED - WEIGHING - MIXING - PRETRAINED - {"sam", "bbn", "mislas"},
+    "mwn": SUPERVISED - WEIGHING - MIXING - PRETRAINED - STEPPING - {"bbn", "mislas"},
+    "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
-    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - {"sam", "mwn", "random-encoder"},
+    **dict.fromkeys(
+        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
+    ),
+    **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "darp": {"fixmatch"},
     "records": {"proden"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
@@ -75,15 +81,15 @@ LEGAL = {
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "fixmatch", "darp", "cc", "proden",
-    "records",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc",
+    "proden", "records",
     "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
 """Bases that are trained without the full suite."""
-ALIKE = {"abadam", "term", "eg", "small-loss", "manifold-mixup", "remix"}
-"""Corrections that take up what absgd or mixup does: without the full suite over plain training alone."""
+ALIKE = {"abadam", "term", "eg", "small-loss", "manifold-mixup", "remix", "asam", "imbsam", "sam-a", "recover"}
+"""Corrections that take up what absgd, mixup or sam does: without the full suite over plain training alone."""
 PAIRS = [
     pytest.param(correction, base, marks=[] if base in quick else [pytest.mark.slow])
     for correction in HAND

@@ -16,6 +16,7 @@ from toys import LEAVES, RECIPE, SPLITS, TOYS, TRIALS
 
 from longtail.catalogue.describe import table
 from longtail.facts import knobs
+from longtail.facts.schedules import Schedule
 from longtail.methods import method, registry
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run
@@ -64,17 +65,20 @@ class TestEveryTrial:
         for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
+                fitting["first"] = "both"
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default
+            elif isinstance(knob.default, Schedule):
+                value = 0.5
             else:
-                value = knob.default + 1 if isinstance(knob.default, int) else knob.default / 2
+                value = knob.default + 1 if isinstance(knob.default, int) else knob.default / 2 or 0.5
             other = method(f"{key}({name}={value!r})")
             assert [stage.spec for stage in other.stages(RECIPE)] != plain, name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", [*TOYS, "cc", "proden", "simclr"])
+@pytest.mark.parametrize("key", [*TOYS, "cc", "proden", "simclr", "recover"])
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     toys.kill(toys.run, key, out, PAUSES.get(key, ("train", 3)))

@@ -23,6 +23,10 @@ from longtail.runs.run import Run
     [
         ("sam(rho=0)", "ce", "sam"),
         ("sam(rho=0, adaptive=True)", "ce", "sam(adaptive=True)"),
+        ("asam(rho=0)", "ce", "asam"),
+        ("sam-a(rho=0)", "ce", "sam-a"),
+        ("sam-a(base='ldam-drw', rho=0)", "ldam-drw", "sam-a(base='ldam-drw')"),
+        ("recover(lam=inf, a=1)", "ce", "recover"),
         ("sam(base='ldam-drw', rho=0)", "ldam-drw", "sam(base='ldam-drw')"),
         ("sam(base='absgd(lam=5)', rho=0)", "absgd(lam=5)", "sam(base='absgd(lam=5)')"),
         ("sam(base='eg(persistent=True)', rho=0)", "eg(persistent=True)", "sam(base='eg(persistent=True)')"),

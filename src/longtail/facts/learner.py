@@ -109,19 +109,20 @@ class Learner(nn.Module, ABC):
         ]
 
     @contextmanager
-    def held(self, *, again: bool = False) -> Iterator[None]:
+    def held(self, *, again: bool = False, norms: bool = True) -> Iterator[None]:
         """Inside, no buffer changes, be it of batch norms, targets or weights: for the further passes of a step.
 
         Args:
             again: the pass follows the one that changed the buffers, on the same batch, and uses the instance weights
                 computed in it, so that both passes have the same loss (the second pass of SAM).
+            norms: False lets batch norms record the statistics of this pass, too.
         """
-        norms: list[Any] = [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        tracking = [m.track_running_stats for m in norms]
+        layers: list[Any] = [m for m in self.modules() if norms and isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        tracking = [m.track_running_stats for m in layers]
         holders: list[Any] = [m for m in self.modules() if hasattr(m, "holding")]
         before = [(m.holding, getattr(m, "repeating", None)) for m in holders]
         try:
-            for norm in norms:
+            for norm in layers:
                 norm.track_running_stats = False  # in training mode: batch statistics, not recorded
             for holder in holders:
                 holder.holding = True
@@ -129,7 +130,7 @@ class Learner(nn.Module, ABC):
                     holder.repeating = True
             yield
         finally:
-            for norm, value in zip(norms, tracking, strict=True):
+            for norm, value in zip(layers, tracking, strict=True):
                 norm.track_running_stats = value
             for holder, (holding, repeating) in zip(holders, before, strict=True):
                 holder.holding = holding

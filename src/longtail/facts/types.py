@@ -90,13 +90,16 @@ class Step(NamedTuple):
     """The result of one training step: the scalar loss, the losses (B,) of its examples, and what to log.
 
     `losses` have a graph and are None where the loss is no function of single examples. `outputs` are those of the
-    step's first pass, before the update, detached.
+    step's first pass, before the update, detached. `targets` and `rows` (B,) are what each example's loss was compared
+    with and the example's row in the training set; of two mixed examples those with the larger coefficient.
     """
 
     loss: Tensor
     losses: Tensor | None = None
     log: Mapping[str, Tensor] = {}
     outputs: Outputs | None = None
+    targets: Tensor | None = None
+    rows: Tensor | None = None
 
 
 Record = dict[str, Any]

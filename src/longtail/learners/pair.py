@@ -47,7 +47,7 @@ class PairLearner(Learner):
         else:
             z1, z2 = (as_outputs(self.network(view)).logits for view in (first, second))
         losses = self.criterion(z1, z2, progress)
-        return Step(losses.mean(), losses)
+        return Step(losses.mean(), losses, rows=batch["index"])
 
     def inference(self) -> Inference:
         """Return the encoder; its logits are projections, and a probe classifies by its features."""

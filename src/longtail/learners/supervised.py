@@ -102,7 +102,8 @@ class SupervisedLearner(Learner):
         detached = _detached(outputs)
         if self.mixing is None and self.weights is None and self.criterion is None:
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
-            return Step(*self.loss.with_losses(outputs.logits, targets, **parts), outputs=detached)
+            loss, losses = self.loss.with_losses(outputs.logits, targets, **parts)
+            return Step(loss, losses, {}, detached, targets, index)
         terms = partial(self._terms, outputs, progress)
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
@@ -112,11 +113,11 @@ class SupervisedLearner(Learner):
             targets, index = pair.nearest(pair.targets), pair.nearest(pair.rows)
         if self.weights is None:
             how = (self.loss.reduction, self.loss.normalize) if self.criterion is None else ("mean", "batch")
-            return Step(reduce(losses, omega, share, *how), losses, outputs=detached)
+            return Step(reduce(losses, omega, share, *how), losses, {}, detached, targets, index)
         kept = self.loss.kept(targets)
         loss = self.weights(losses, targets=targets, index=index, kept=kept, progress=progress)
         weights = getattr(self.weights, "last", None)
-        return Step(loss, losses, {} if weights is None else {"weights": weights}, detached)
+        return Step(loss, losses, {} if weights is None else {"weights": weights}, detached, targets, index)
 
     def _terms(
         self, outputs: Outputs, progress: Progress, targets: Tensor, weight: Tensor | None

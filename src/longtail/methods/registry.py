@@ -24,7 +24,7 @@ from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.semi import fixmatch
-from longtail.methods.steps import sam
+from longtail.methods.steps import rare, recover, sam
 from longtail.methods.supervised import (
     class_means,
     deferral,
@@ -117,7 +117,11 @@ CATALOG: dict[str, Builder] = {
     "oltr": oltr.oltr,
     "tuned": tuned.tuned,
     "ssp": rotation.ssp,
+    "recover": recover.recover,
     "sam": sam.sam,
+    "asam": sam.asam,
+    "imbsam": rare.imbsam,
+    "sam-a": rare.sam_a,
     "bbn": bbn.bbn,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,

@@ -1,0 +1,124 @@
+"""What other kinds of steps cost: ResNet-32, batch 128, time and peak memory beside the plain step, in one run.
+
+Each variant is our training step (batch, augmentation, loss, watch, optimiser) in a process of its own; they take
+turns, a few steps each; the ratios are medians over rounds of the ratio within a round, with their 95 % interval over
+resampled rounds. "plain again" is the same step once more: how far its ratio is from 1 is the noise of all of them.
+Two passes a step cost 2 in theory, ImbSAM's third backward pass about 2.7 (a backward pass is two forward ones).
+Peak memory on a GPU is that of its allocator; on a CPU that of all tensors of one step, those before it left out.
+Images are random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import accumulate
+from multiprocessing import get_context
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.command import argument_parser, save
+from benchmarks.machine import facts
+from benchmarks.train_step import BATCH, CLASSES, network, pool
+from benchmarks.turns import Stepper, Variant, measure
+from benchmarks.weighting import interval
+from longtail import losses
+from longtail.engine.default_recipe import LDAM
+from longtail.engine.epoch_monitor import EpochMonitor
+from longtail.engine.precision import resolved
+from longtail.facts.types import Update
+from longtail.learners import SupervisedLearner
+from longtail.updates import RECOVER, SAM, ByClass, Descend, ImbSAM
+
+PLAIN = "plain"
+UPDATES: dict[str, Callable[[], Update]] = {
+    PLAIN: Descend,
+    "plain again": Descend,
+    "sam": SAM,
+    "sam, both statistics": lambda: SAM(statistics="both"),
+    "asam": lambda: SAM(0.5, adaptive=True, eta=0.01, biases=False),
+    "sam-a": lambda: SAM(ascent=ByClass(1 + torch.arange(CLASSES).float())),
+    "imbsam": lambda: ImbSAM(torch.arange(CLASSES) >= CLASSES // 2),
+    "recover": RECOVER,
+}
+"""Name -> the kind of step."""
+
+
+def stepper(name: str, precision: str, device: str) -> Stepper:
+    """Return one of our training steps."""
+    data = pool().to(device)
+    learner = SupervisedLearner(network(precision, device), losses.CrossEntropyLoss()).to(device)
+    optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), UPDATES[name](), EpochMonitor(CLASSES, device)
+    generator = torch.Generator().manual_seed(1)
+    batches = iter(data.batches(0.5, generator))
+
+    def step() -> None:
+        nonlocal batches
+        batch = next(batches, None)
+        if batch is None:
+            batches = iter(data.batches(0.5, generator))
+            batch = next(batches)
+        watch.note(update(learner, batch, optimizer, 0.5), batch)
+
+    return step
+
+
+def peak(name: str, precision: str, threads: int) -> float:
+    """Return by how many megabytes tensors exceed, at the peak of a step, those that exist before it."""
+    torch.set_num_threads(threads)
+    step = stepper(name, precision, "cpu")
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        step()
+    results: Any = profiled.profiler
+    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events)) / 1e6
+
+
+def peaks(names: Iterable[str], precision: str, threads: int) -> dict[str, float]:
+    """Return the peak of each variant, in a fresh process."""
+    found = {}
+    for name in names:
+        with get_context("spawn").Pool(1) as process:
+            found[name] = process.apply(peak, (name, precision, threads))
+    return found
+
+
+def main() -> None:
+    parser = argument_parser(__doc__, "updates-cpu.json")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument(
+        "--only", nargs="+", choices=[*UPDATES], default=[*UPDATES], metavar="STEP", help="beside plain"
+    )
+    given = parser.parse_args()
+    precision = resolved("auto", "resnet32", given.device)
+    result: dict[str, Any] = {
+        "machine": facts(), "device": given.device, "threads": given.threads, "batch": BATCH, "precision": precision,
+        "variants": {},
+    }  # fmt: skip
+    print(f"ResNet-32, batch {BATCH}, {given.device}, {precision}, {given.threads} thread(s)")
+    variants = {name: Variant(partial(stepper, name, precision)) for name in dict.fromkeys([PLAIN, *given.only])}
+    measured = measure(variants, given.rounds, given.steps, given.threads, given.device)
+    memory = peaks(variants, precision, given.threads) if given.device == "cpu" else {}
+    for name, timed in measured.items():
+        row = timed.row(measured[PLAIN])
+        if "ratio" in row:
+            low, high = interval(timed.ratios(measured[PLAIN]))
+            row |= {"low": round(low, 3), "high": round(high, 3)}
+        if name in memory:
+            row["peak_mb"] = round(memory[name], 1)
+        if "peak_mb" in row and "peak_mb" in (first := result["variants"].get(PLAIN, row)):
+            row["memory_ratio"] = round(row["peak_mb"] / first["peak_mb"], 3)
+        result["variants"][name] = row
+        print(f"  {name:<22} " + ", ".join(f"{key} {value}" for key, value in row.items()))
+    save(given.out, result)
+
+
+if __name__ == "__main__":
+    main()
