@@ -24,7 +24,7 @@ from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.semi import fixmatch
-from longtail.methods.steps import sam
+from longtail.methods.steps import l2rw, meta, mwn, sam
 from longtail.methods.supervised import (
     class_means,
     deferral,
@@ -118,6 +118,9 @@ CATALOG: dict[str, Builder] = {
     "tuned": tuned.tuned,
     "ssp": rotation.ssp,
     "sam": sam.sam,
+    "l2rw": l2rw.l2rw,
+    "mwn": mwn.mwn,
+    "meta": meta.meta,
     "bbn": bbn.bbn,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,

@@ -1,6 +1,17 @@
-"""Kinds of optimiser steps: the plain one and the sharpness-aware one."""
+"""Kinds of optimiser steps: the plain one, the sharpness-aware one, and those that learn weights by a look-ahead."""
 
 from longtail.updates.descend import Descend, StatelessUpdate
+from longtail.updates.meta_weights import LearningToReweight, MetaResidual, MetaWeightNet, MetaWeights
+from longtail.updates.reweight import Reweight
 from longtail.updates.sam import SAM
 
-__all__ = ["SAM", "Descend", "StatelessUpdate"]
+__all__ = [
+    "SAM",
+    "Descend",
+    "LearningToReweight",
+    "MetaResidual",
+    "MetaWeightNet",
+    "MetaWeights",
+    "Reweight",
+    "StatelessUpdate",
+]
