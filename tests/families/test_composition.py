@@ -34,7 +34,8 @@ RULES = {
 """Correction -> what it asks of its base."""
 
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
-WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "mwn"}
+META = {"l2rw", "mwn", "meta"}
+WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", *META}
 MIXING = {"mixup", "manifold-mixup", "remix"}
 DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
 NO_LENGTHS = {
@@ -47,7 +48,7 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    "mwn", "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
+    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
@@ -57,15 +58,15 @@ SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixma
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
-    "mwn": SUPERVISED - WEIGHING - MIXING - PRETRAINED - {"sam", "bbn", "mislas"},
+    **dict.fromkeys(META, SUPERVISED - WEIGHING - MIXING - PRETRAINED - {"sam", "bbn", "mislas"}),
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
-    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - {"sam", "mwn", "random-encoder"},
+    "sam": set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - {"sam", *META, "random-encoder"},
     "darp": {"fixmatch"},
     "records": {"proden"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
-    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - {"mwn", "bbn", "mislas"}),
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
     **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(
@@ -74,7 +75,7 @@ LEGAL = {
 }
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
-    "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
+    "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "fixmatch", "darp", "cc", "proden",
     "records",
     "simclr",
@@ -82,8 +83,8 @@ TRAINED = {
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
 """Bases that are trained without the full suite."""
-ALIKE = {"abadam", "term", "eg", "small-loss", "manifold-mixup", "remix"}
-"""Corrections that take up what absgd or mixup does: without the full suite over plain training alone."""
+ALIKE = {"abadam", "term", "eg", "small-loss", "manifold-mixup", "remix", "l2rw"}
+"""Corrections that take up what absgd, mixup or mwn does: without the full suite over plain training alone."""
 PAIRS = [
     pytest.param(correction, base, marks=[] if base in quick else [pytest.mark.slow])
     for correction in HAND
