@@ -28,8 +28,8 @@ def l2rw(
 
     A step is about three plain ones: the gradient, how it depends on the weights, and the gradient on the meta batch.
     `last_layer=True` compares the gradients of the classifier alone and costs one forward pass on the meta batch;
-    every=k weighs only every k-th step and takes the others with weights 1. Worth it where labels are wrong and
-    some rows are surely right: pass these as the rows of the meta set in a loop of your own.
+    every=k weighs only every k-th step and takes the others with weights 1. Worth it where some rows are surely right
+    and others are not: `updates.LearningToReweight` in a loop of your own takes those as its meta set.
 
     Ren et al. 2018, algorithm 1.
 

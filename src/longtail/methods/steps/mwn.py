@@ -39,15 +39,16 @@ def mwn(
 
     A step is about three plain ones. every=k lets V learn in every k-th step and costs little more than plain training
     for a large k; `last_layer=True` looks ahead by the classifier alone, for one forward pass on the meta batch. Worth
-    it where it is not known whether hard examples are rare or wrong: V decides, and shows it.
+    it where it is not known which losses deserve more weight, and rows for a meta set can be spared.
 
     Shu et al. 2019, algorithm 1.
 
     Works: Losses that separate wrong from right labels, or rare from frequent classes, early in the training: V is
     free to fall or to rise.
 
-    Breaks: V sees the loss alone, so that a hard rare example and a wrong label weigh the same. With a learning rate
-    near 0 the meta gradient vanishes and Adam follows its noise. Classes of one row judge themselves.
+    Breaks: V sees the loss alone, so that a hard rare example and a wrong label weigh the same. Wrong labels in the
+    meta set, which is taken from the training rows, turn V around: `updates.MetaWeightNet` in a loop of your own takes
+    rows that are surely right. With a learning rate near 0 the meta gradient vanishes and Adam follows its noise.
 
     Paper and code: Their two scripts differ. For wrong labels: weights not normalised (`normalized=False`), Adam at
     1e-3 with weight decay 1e-4, 1000 clean meta images. For long tails: weights divided by their sum, SGD with Nesterov
