@@ -86,7 +86,8 @@ class Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             built = self.build(data, previous)
             rows: Any = built.data
-            if getattr(rows, "views", ()) == (augmentation,) and rows.view_of is not None:
+            main = rows.main if isinstance(rows, Together) else rows
+            if getattr(main, "views", ()) == (augmentation,) and main.view_of is not None:
                 return built  # of a base that is augmented already
             if not isinstance(rows, BatchedRows) or rows.views:
                 raise ValueError(
