@@ -86,7 +86,7 @@ class Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             built = self.build(data, previous)
             rows: Any = built.data
-            main = rows.main if isinstance(rows, Together) else rows
+            main: Any = rows.main if isinstance(rows, Together) else rows
             if getattr(main, "views", ()) == (augmentation,) and main.view_of is not None:
                 return built  # of a base that is augmented already
             if not isinstance(rows, BatchedRows) or rows.views:
