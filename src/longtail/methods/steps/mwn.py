@@ -38,8 +38,8 @@ def mwn(
     each class as weights.svg. Weights are divided by the batch, not by the base's class weights.
 
     A step costs as in l2rw, three to six plain ones. every=k lets V learn in every k-th step and costs little more than
-    plain training for a large k; `last_layer=True` looks ahead by the classifier alone, for one forward pass on the meta batch. Worth
-    it where it is not known which losses deserve more weight, and rows for a meta set can be spared.
+    plain training for a large k; `last_layer=True` looks ahead by the classifier alone, for one forward pass on the
+    meta batch. Worth it where it is not known which losses deserve more weight, and rows for a meta set can be spared.
 
     Shu et al. 2019, algorithm 1.
 
