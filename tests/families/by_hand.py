@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from fixmatch_darp import Refined
-from mwn import MetaWeightNet, balanced
 from proden_records import Records
 
 from longtail import functional, instance_weights, losses, sampling
@@ -25,6 +24,7 @@ from longtail.data.generators import derived
 from longtail.data.views.mixing import Mixing
 from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
+from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
 from longtail.functional import nt_xent
@@ -33,7 +33,17 @@ from longtail.learners.mixing import Mixer
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import Given
-from longtail.updates import RECOVER, SAM, ByClass, ImbSAM
+from longtail.updates import (
+    RECOVER,
+    SAM,
+    ByClass,
+    ImbSAM,
+    LearningToReweight,
+    MetaResidual,
+    MetaWeightNet,
+    MetaWeights,
+    Reweight,
+)
 
 Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
 
@@ -118,11 +128,25 @@ def recover(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     return Built(learner, rows, RECOVER(switch(0.8, 200.0, 5.0), 0.9))
 
 
-def mwn(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
-    meta, stay = balanced(data.labeled, 2)
-    learner, rows, _ = stage.build(TrainingSet(data.labeled.take(stay)), previous)
-    update = MetaWeightNet(1e-2)
-    return Built(learner, together(rows, meta=data.labeled.take(meta).drawn(len(meta))), update)
+def by_meta_set(make: Callable[[Method, torch.Tensor], MetaWeights]) -> Hand:
+    def hand(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
+        meta, stay = sampling.meta_rows(data.labeled.targets, 10)
+        own, rest = data.labeled.take(meta), data.labeled.take(stay)
+
+        def change(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+            learner, rows, _ = stage.build(TrainingSet(rest), previous)
+            update = Reweight(make(base, rest.class_counts))
+            draw = sampling.ClassBalancedSampler(own.targets, num_samples=100 * rows.steps())
+            return Built(learner, together(rows, meta=own.drawn(100, draw)), update)
+
+        return each_stage(change)(base, recipe, data)
+
+    return hand
+
+
+def residual(base: Method, counts: torch.Tensor) -> MetaResidual:
+    balanced = base.prior is not None or "shares" in base.taken or "shares" not in base.slots
+    return MetaResidual(None if balanced else effective_number(counts, 0.9999), step=0.01, start=0.8)
 
 
 def darp(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -338,7 +362,9 @@ HAND: dict[str, Hand] = {
     "asam": each_stage(asam),
     "imbsam": each_stage(imbsam),
     "sam-a": each_stage(sam_a),
-    "mwn": each_stage(mwn),
+    "l2rw": by_meta_set(lambda base, counts: LearningToReweight()),
+    "mwn": by_meta_set(lambda base, counts: MetaWeightNet()),
+    "meta": by_meta_set(residual),
     "darp": each_stage(darp),
     "records": each_stage(records),
     "drw": each_stage(drw),

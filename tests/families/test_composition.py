@@ -34,8 +34,9 @@ RULES = {
 """Correction -> what it asks of its base."""
 
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
-WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", "mwn"}
-STEPPING = {"sam", "asam", "imbsam", "sam-a", "recover", "mwn"}
+META = {"l2rw", "mwn", "meta"}
+WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", *META}
+STEPPING = {"sam", "asam", "imbsam", "sam-a", "recover", *META}
 """Steps of their own kind."""
 MIXING = {"mixup", "manifold-mixup", "remix"}
 DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
@@ -49,7 +50,7 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    "mwn", "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
+    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
@@ -59,7 +60,7 @@ SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixma
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
-    "mwn": SUPERVISED - WEIGHING - MIXING - PRETRAINED - STEPPING - {"bbn", "mislas"},
+    **dict.fromkeys(META, SUPERVISED - WEIGHING - MIXING - PRETRAINED - STEPPING - {"bbn", "mislas"}),
     "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
     **dict.fromkeys(
@@ -71,7 +72,7 @@ LEGAL = {
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
-    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - {"mwn", "bbn", "mislas"}),
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
     **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(
@@ -80,7 +81,7 @@ LEGAL = {
 }
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
-    "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", "mwn", "sam", "crt",
+    "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc",
     "proden", "records",
     "simclr",
@@ -88,8 +89,10 @@ TRAINED = {
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
 """Bases that are trained without the full suite."""
-ALIKE = {"abadam", "term", "eg", "small-loss", "manifold-mixup", "remix", "asam", "imbsam", "sam-a", "recover"}
-"""Corrections that take up what absgd, mixup or sam does: without the full suite over plain training alone."""
+ALIKE = {
+    "abadam", "term", "eg", "small-loss", "manifold-mixup", "remix", "asam", "imbsam", "sam-a", "recover", "l2rw",
+}  # fmt: skip
+"""Corrections that take up what absgd, mixup, sam or mwn does: without the full suite over plain training alone."""
 PAIRS = [
     pytest.param(correction, base, marks=[] if base in quick else [pytest.mark.slow])
     for correction in HAND

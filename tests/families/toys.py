@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import fixmatch_darp
-import mwn
 import proden_records
 import simclr_ts_probe_first
 import torch
@@ -22,7 +21,7 @@ from longtail.methods import method, registry
 from longtail.runs.run import Run
 from longtail.runs.train import train
 
-LEAVES = (mwn, fixmatch_darp, proden_records, simclr_ts_probe_first)
+LEAVES = (fixmatch_darp, proden_records, simclr_ts_probe_first)
 TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
 OURS = {key: registry.CATALOG[key] for key in ("crt", "ncm", "recover", "sam", "ride")}
 """Methods of the catalogue that are tried like the trial methods."""

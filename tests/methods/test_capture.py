@@ -180,6 +180,8 @@ def on_meta(built: Built) -> Built:
     for cell in getattr(getattr(learner, "criterion", None), "__closure__", None) or ():
         if isinstance(cell.cell_contents, torch.Tensor):
             cell.cell_contents = cell.cell_contents.to("meta")  # made on the device of the data otherwise
+    if isinstance(update, torch.nn.Module):
+        update.to("meta")
     return Built(learner.to("meta"), sources_on_meta(rows), update)
 
 

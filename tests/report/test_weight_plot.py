@@ -12,7 +12,7 @@ import pytest
 from svg_shapes import SVG, lines, parsed, texts
 
 from longtail.cli import run
-from longtail.report import svg_figure, weight_plot
+from longtail.report import run_plots, svg_figure, weight_plot
 from longtail.report.printable import shown
 from longtail.report.svg_figure import BLUE, RED
 
@@ -126,4 +126,4 @@ def test_train_without_matplotlib_leaves_it_out_and_warns_once(
 
 
 def test_a_folder_without_a_run_has_none(tmp_path: Path) -> None:
-    assert weight_plot.write_plot(tmp_path) is None
+    assert run_plots.write_plots(tmp_path) == []

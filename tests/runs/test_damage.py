@@ -82,7 +82,7 @@ def result(folder: Path) -> dict[str, Any]:
             found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.name == "run.json":
             found[name] = json.loads(path.read_text())["scores"]
-        elif path.name in ("comparison.json", "weights.svg"):
+        elif path.name in ("comparison.json", "weights.svg", "weight-net.svg"):
             found[name] = timeless(json.loads(path.read_text())) if path.suffix == ".json" else path.read_text()
     return found
 

@@ -101,6 +101,7 @@ def corrected(
     *,
     rows: Rows | None = None,
     check: Check | None = None,
+    eager: str = "",
     **more: Any,
 ) -> Method:
     """Return the base with `change` made to each of its stages, and nothing else changed.
@@ -111,21 +112,22 @@ def corrected(
         change: applied to what each stage has built.
         rows: which rows the stages are built on; None for all.
         check: of recipe and rows before training, beside those of the base.
+        eager: why its steps cannot be captured, see `Stage`; empty where they can.
         more: fields of the method to replace, such as `reference`.
     """
     taken = base.taken | ({slots} if isinstance(slots, str) else set(slots))
     checks = base.checks if check is None else (*base.checks, check)
-    return replace(base, stages=changed_stages(base, change, rows), taken=taken, checks=checks, **more)
+    return replace(base, stages=changed_stages(base, change, rows, eager), taken=taken, checks=checks, **more)
 
 
-def changed_stages(base: Method, change: Change, rows: Rows | None = None) -> MakeStages:
+def changed_stages(base: Method, change: Change, rows: Rows | None = None, eager: str = "") -> MakeStages:
     """Return the stages of `base`, each built on `rows` of the data and then changed."""
 
     def of(stage: Stage) -> Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             return change(stage.build(data if rows is None else rows(data), previous), data)
 
-        return replace(stage, spec=f"{stage.spec} x {SELF}", build=build)
+        return replace(stage, spec=f"{stage.spec} x {SELF}", build=build, eager=stage.eager or eager)
 
     return lambda recipe: [of(stage) for stage in base.stages(recipe)]
 

@@ -26,6 +26,8 @@ Misfit = Callable[[Part], str | None]
 """Training part -> why a method cannot learn from it, with the way out, or None."""
 Check = Callable[[Recipe, Part], str | None]
 """Recipe and labelled rows -> why they do not go together with a method, with the way out, or None."""
+Note = Callable[[Part], str | None]
+"""Labelled rows -> a sentence for the reader of a table, or None."""
 
 __all__ = ["ALREADY", "COSINE", "SELF", "SLOTS", "MakeDraw", "MakeLoss", "MakeStages", "Method", "one_stage"]
 
@@ -61,6 +63,7 @@ class Method:
         misfit: which training parts it refuses, and why; None where it accepts all.
         checks: further conditions, on the recipe and the training part together, such as a batch that is large enough;
             a correction adds its own to those of its base.
+        notes: what a table says of it and of these training rows, such as a row that is used twice.
         slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused before
             training.
         taken: the slots that it has filled, itself or a base below it.
@@ -86,6 +89,7 @@ class Method:
     inputs: str = "any"
     misfit: Misfit | None = None
     checks: tuple[Check, ...] = ()
+    notes: tuple[Note, ...] = ()
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
     body_args: Mapping[str, Any] = field(default_factory=dict)

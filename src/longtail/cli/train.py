@@ -47,7 +47,7 @@ def train(
     from longtail.facts.paths import check_not_data, named_path
     from longtail.learners.probes import check_used
     from longtail.methods import method as resolve
-    from longtail.report import weight_plot
+    from longtail.report import run_plots
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
@@ -80,11 +80,11 @@ def train(
             task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}"
             print_lines(f"would train {task} on {splits.name} into {folder}")
         return 0
-    picture = weight_plot.write_plot(folder)
+    pictures = run_plots.write_plots(folder)
     if json:
         print_json(fit.run.result)
         return 0
-    scores, drawn = fit.run.scores, ", weights.svg" if picture else ""
+    scores, drawn = fit.run.scores, "".join(f", {picture.name}" for picture in pictures)
     print_lines(
         f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {percent(scores['balanced_accuracy'])} %, "
         f"accuracy {percent(scores['accuracy'])} %, {fit.run.result['seconds']:.1f} s\n"

@@ -43,8 +43,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
             "name": plan.data.name,
             "hash": plan.data.hash,
             "facts": plan.data.facts,
-            # of a table in folds: the column decisions of the first fold
-            "notes": list(dict.fromkeys((*plan.data.notes, *getattr(plan.splits.preparation, "notes", ())))),
+            "notes": _notes(plan),
             "classes": list(plan.data.classes),
             "class_counts": counts,
             # where candidate sets hide them, the counts are expected ones
@@ -79,6 +78,14 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     summary["rows"] = rows
     summary["gain"] = _gain(summary)
     return summary
+
+
+def _notes(plan: Plan) -> list[str]:
+    """Return what the data, their preparation and the methods have to say, each once."""
+    of_methods = (note(plan.splits.train) for method in plan.methods for note in method.notes)
+    # of a table in folds: the column decisions of the first fold
+    notes = (*plan.data.notes, *getattr(plan.splits.preparation, "notes", ()), *of_methods)
+    return list(dict.fromkeys(note for note in notes if note is not None))
 
 
 def _as_numbers(counts: Tensor) -> list[int | float]:

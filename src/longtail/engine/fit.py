@@ -215,10 +215,10 @@ class Training(Iterator[Record]):
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": monitor.mean(),
             "examples": monitor.examples, "seconds": spent + time.perf_counter() - start,
         }  # fmt: skip
+        record |= getattr(built.update, "epoch_record", dict)()
         record |= monitor.weight_statistics() | monitor.pseudo_labels() | scale_record(learner, stage.name, epoch)
         self._warned = self._warned or monitor.warn_if_frozen(stage.name, self._epoch)
-        last = index == len(self.stages) - 1
-        if self._evaluate is not None and last and self._evaluate_at(self._epoch / stage.epochs):
+        if self._evaluate is not None and stage is self.stages[-1] and self._evaluate_at(self._epoch / stage.epochs):
             learner.train(False)
             start = time.perf_counter()
             record["scores"] = self._evaluate(learner)

@@ -151,6 +151,7 @@ class Update(Protocol):
     """One optimiser step on one batch; SAM, Meta-Weight-Net and co-teaching are updates.
 
     Built with its stage, so it may draw random numbers; one that is a module moves to the device with the learner.
+    Where it has `epoch_record() -> dict`, this is read at the end of every epoch and joined to the epoch's record.
     """
 
     def __call__(self, learner: Any, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:

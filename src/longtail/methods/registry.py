@@ -24,7 +24,7 @@ from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
 from longtail.methods.semi import fixmatch
-from longtail.methods.steps import rare, recover, sam
+from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
 from longtail.methods.supervised import (
     class_means,
     deferral,
@@ -122,6 +122,9 @@ CATALOG: dict[str, Builder] = {
     "asam": sam.asam,
     "imbsam": rare.imbsam,
     "sam-a": rare.sam_a,
+    "l2rw": l2rw.l2rw,
+    "mwn": mwn.mwn,
+    "meta": meta.meta,
     "bbn": bbn.bbn,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,

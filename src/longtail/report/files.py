@@ -1,4 +1,4 @@
-"""Write the files of a comparison: comparison.json, .csv, .md, recall.svg, and weights.svg beside each weighted run."""
+"""Write the files of a comparison: comparison.json, .csv, .md, recall.svg, and the pictures of each run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from longtail.facts.files import write_text
-from longtail.report import recall_plot, tables, weight_plot
+from longtail.report import recall_plot, run_plots, tables
 
 
 def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
@@ -24,4 +24,4 @@ def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
             write_text(folder / name, content)
             written.append(folder / name)
     runs = [folder / run["folder"] for row in summary["rows"] for run in row["runs"] if "folder" in run]
-    return written + [drawn for drawn in map(weight_plot.write_plot, runs) if drawn is not None]
+    return written + [drawn for run in runs for drawn in run_plots.write_plots(run)]

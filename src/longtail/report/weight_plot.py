@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from longtail.facts import json_documents
-from longtail.facts.files import write_bytes
 from longtail.report.class_runs import by_size, from_to, mean_known, run_label, runs
 from longtail.report.printable import shown
 from longtail.report.svg_figure import BLUE, GREY, RED, draw, heading, with_room
@@ -16,29 +13,6 @@ from longtail.report.svg_figure import BLUE, GREY, RED, draw, heading, with_room
 Record = dict[str, Any]
 KEY = "mean_weights"
 """In a record: the average instance weight of each class in that epoch, None for a class without examples."""
-
-WAY_OUT = "run the same command again"
-
-
-def write_plot(folder: Path) -> Path | None:
-    """Draw a finished run's weights as weights.svg in its folder; None where it had none, or without matplotlib.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    config, lines = folder / "config.json", folder / "metrics.jsonl"
-    if not (config.exists() and lines.exists()):  # of folds: the runs are in folders below
-        return None
-    settings, records = json_documents.read(config, WAY_OUT), json_documents.read_lines(lines, WAY_OUT)
-    data = settings["data"]
-    title = f"{settings['method']} on {data['name']}, seed {settings['seed']}"
-    picture = svg(records, data["classes"], data["class_counts"], title)
-    if picture is None:
-        return None
-    drawn, content = folder / "weights.svg", picture.encode()
-    if not (drawn.exists() and drawn.read_bytes() == content):  # a finished run may be read-only
-        write_bytes(drawn, content)
-    return drawn
 
 
 def svg(records: Sequence[Record], names: Sequence[str], counts: Sequence[float], title: str) -> str | None:

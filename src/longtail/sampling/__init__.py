@@ -16,6 +16,7 @@ from longtail.sampling.classes import (
     SquareRootSampler,
 )
 from longtail.sampling.every_batch import EveryBatch
+from longtail.sampling.meta_rows import meta_rows
 from longtail.sampling.rows import RowSampler
 from longtail.sampling.shuffle import Deferred, Shuffle
 from longtail.sampling.without_replacement import ClassAwareSampler, UnderSampler
@@ -33,4 +34,5 @@ __all__ = [
     "Shuffle",
     "SquareRootSampler",
     "UnderSampler",
+    "meta_rows",
 ]

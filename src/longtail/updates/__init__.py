@@ -1,10 +1,15 @@
-"""Kinds of optimiser steps: the plain one, sharpness-aware ones, RECOVER; and any of them in a loop of your own."""
+"""Kinds of optimiser steps: plain, sharpness-aware, RECOVER, by a look-ahead; any of them in a loop of your own."""
 
 from longtail.updates.closure_step import ClosureStep
 from longtail.updates.descend import Descend, StatelessUpdate
+from longtail.updates.learning_to_reweight import LearningToReweight
+from longtail.updates.meta_residual import MetaResidual
+from longtail.updates.meta_weight_net import MetaWeightNet
+from longtail.updates.meta_weights import MetaWeights
 from longtail.updates.passes import ByClass, ByRow
 from longtail.updates.perturbation import Perturbation
 from longtail.updates.recover import RECOVER
+from longtail.updates.reweight import Reweight
 from longtail.updates.sam import SAM, ImbSAM
 
 __all__ = [
@@ -15,6 +20,11 @@ __all__ = [
     "ClosureStep",
     "Descend",
     "ImbSAM",
+    "LearningToReweight",
+    "MetaResidual",
+    "MetaWeightNet",
+    "MetaWeights",
     "Perturbation",
+    "Reweight",
     "StatelessUpdate",
 ]
