@@ -17,6 +17,7 @@ import torch
 from fixmatch_darp import Refined
 from mwn import MetaWeightNet, balanced
 from proden_records import Records
+from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
@@ -173,17 +174,8 @@ def contrast(recipe: Recipe, data: TrainingSet) -> Built:
     return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
 
 
-class TurnedByHand:
+class TurnedByHand(WrappedRows):
     """Batches of square images and their turns as labels."""
-
-    def __init__(self, rows: Any) -> None:
-        self.rows = rows
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.rows, name)
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def draws(self, progress: float, generator: torch.Generator) -> Any:
         places = torch.rand(len(self.rows), generator=derived(generator, "turns"))
