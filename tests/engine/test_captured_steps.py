@@ -12,6 +12,7 @@ import pytest
 import torch
 from tests.methods import task_data
 from tests.methods.recorded_step import Replayed
+from tests.wrapped_rows import WrappedRows
 from torch import nn
 
 from longtail.data import TrainingSet
@@ -215,17 +216,8 @@ def test_a_graph_is_recorded_anew_when_its_tensors_were_exchanged(replayed: list
 
 
 def test_batches_of_ever_other_sizes_get_no_further_graph(replayed: list[Replayed]) -> None:
-    class Sizes:
+    class Sizes(WrappedRows):
         """Of 1 to 7 rows, in turn."""
-
-        def __init__(self, rows: Any) -> None:
-            self.rows = rows
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.rows, name)
-
-        def __len__(self) -> int:
-            return len(self.rows)
 
         def draws(self, progress: float, generator: torch.Generator) -> Iterator[Any]:
             order = torch.randperm(ROWS, generator=generator)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from fixmatch_darp import Refined
 from proden_records import Records
+from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
@@ -219,17 +220,8 @@ def contrast(recipe: Recipe, data: TrainingSet) -> Built:
     return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
 
 
-class TurnedByHand:
+class TurnedByHand(WrappedRows):
     """Batches of square images and their turns as labels."""
-
-    def __init__(self, rows: Any) -> None:
-        self.rows = rows
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.rows, name)
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def draws(self, progress: float, generator: torch.Generator) -> Any:
         places = torch.rand(len(self.rows), generator=derived(generator, "turns"))

@@ -197,7 +197,7 @@ class TestEqualSteps:
             assert recipe.steps == -(-rows // 16)
             for spec in ("ce", "cb-rs", "ldam-drw", "fixmatch", "darp", "absgd", "sam"):
                 for stage in method(spec).stages(recipe):
-                    built = stage.build(TrainingSet.of(splits), None)
+                    built = stage.built(TrainingSet.of(splits), None)
                     batches = list(built.data.batches(0.9, torch.Generator().manual_seed(0)))
                     assert len(batches) == built.data.steps() == recipe.steps, spec
 

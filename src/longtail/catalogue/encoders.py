@@ -11,7 +11,6 @@ import torch
 from longtail.catalogue.features import row_features
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
-from longtail.catalogue.start import begin_with
 from longtail.data import MappedExamples, Part, TrainingSet
 from longtail.data.label_kinds import unlabeled
 from longtail.engine import Built, Recipe, Stage
@@ -20,6 +19,7 @@ from longtail.learners import PairLearner, SupervisedLearner
 from longtail.learners.pair import PairCriterion
 from longtail.learners.probes import PROBES
 from longtail.losses import CrossEntropyLoss
+from longtail.models import copy_body
 
 VIEWS = ("contrast", "contrast")
 
@@ -85,7 +85,7 @@ def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             assert previous is not None
             built = first.build(data, previous)
-            begin_with(previous, built.learner.get_submodule("network"))
+            copy_body(previous.get_submodule("network"), built.learner.get_submodule("network"))
             return built
 
         return [encoder(recipe), replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from longtail.catalogue.start import begin_with
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.engine.stage import Build
@@ -16,6 +15,7 @@ from longtail.facts.types import Draw
 from longtail.learners import SupervisedLearner
 from longtail.learners.supervised import Criterion
 from longtail.losses import Loss
+from longtail.models import copy_body
 
 MakeStages = Callable[[Recipe], Sequence[Stage]]
 MakeLoss = Callable[[Tensor], Loss]
@@ -64,7 +64,7 @@ def one_stage(
             network = recipe.network(rows, head, **(head_args or {}))
             if prepare is not None:
                 if previous is not None:  # what is prepared may depend on the features
-                    begin_with(previous, network)
+                    copy_body(previous.get_submodule("network"), network)
                 prepare(network, rows)
             learner = SupervisedLearner(
                 network,

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
-from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
+from longtail.cli.option_groups import DATA, RUNNING, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json
 from longtail.facts import subprocesses
 from longtail.facts.paths import BUILT_IN
 
 
-@with_options(reading=DATA, training=TRAINING)
+@with_options(reading=DATA, training=TRAINING, running=RUNNING)
 def compare(
     data: o.Data = "digits",
     methods: Annotated[
@@ -35,12 +35,7 @@ def compare(
     reading: dict[str, Any],
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
-    budget: o.Budget = None,
-    out: o.Out = None,
-    device: o.Device = "cpu",
-    jobs: o.Jobs = None,
-    json: o.Json = False,
-    dry_run: o.DryRun = False,
+    running: dict[str, Any],
 ) -> int:
     """Compare methods on DATA with several seeds: a ranked table, intervals and a verdict.
 
@@ -51,6 +46,7 @@ def compare(
 
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """
+    out, jobs, device = (running[name] for name in ("out", "jobs", "device"))
     folder = out or Path("runs", Path(data).stem)
     workers = _early_workers(seeds * (1 + methods.count(",")), jobs, device, folder) if _is_there(data) else 0
     with subprocesses.early_workers(workers, "longtail.comparison.execute"):
@@ -60,7 +56,7 @@ def compare(
         from longtail.comparison.tuned_rows import tune_every_method
         from longtail.facts.messages import visible
 
-        limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
+        limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(running["budget"]), "evaluations": evaluations}
         check_limits(**limits)
         options: dict[str, Any] = {
             "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
@@ -71,12 +67,12 @@ def compare(
             made = prepare(data, **options)
             return made if tune is None else tune_every_method(made, tune)
 
-        if dry_run:
-            return plan_output.show_estimate(prepared_comparison(), jobs, evaluations, json)
+        if running["dry_run"]:
+            return plan_output.show_estimate(prepared_comparison(), jobs, evaluations, running["json"])
         with progress.comparison_callbacks("comparing") as callbacks:
             prepared = prepared_comparison()
             result = compare_prepared(prepared, **limits, **callbacks)
-    if json:
+    if running["json"]:
         print_json(result.summary)
     else:
         comparison_output.comparison(result.summary)

@@ -53,6 +53,17 @@ TRAINING: Group = {
 """Training every method."""
 
 
+RUNNING: Group = {
+    "budget": (o.Budget, None),
+    "out": (o.Out, None),
+    "device": (o.Device, "cpu"),
+    "jobs": (o.Jobs, None),
+    "json": (o.Json, False),
+    "dry_run": (o.DryRun, False),
+}
+"""Making several runs: where, for how long, how many at a time, and what is printed."""
+
+
 def data_words(data: str, reading: Mapping[str, Any]) -> str:
     """DATA and its options as words for a shell, without options that have their default."""
     return shlex.join([data, *_words(DATA, reading)])
@@ -94,12 +105,12 @@ def with_options(**groups: Group) -> Callable[[Callable[..., int]], Callable[...
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:
         own = inspect.signature(verb, eval_str=True).parameters
         shown: list[inspect.Parameter] = []
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD  # of all, so that groups may stand anywhere
         for name, parameter in own.items():
             for option, (annotation, default) in groups.get(name, {}).items():
-                kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
                 shown.append(inspect.Parameter(option, kind, default=default, annotation=annotation))
             if name not in groups:
-                shown.append(parameter)
+                shown.append(parameter.replace(kind=kind))
 
         @wraps(verb)
         def wrapper(**given: Any) -> int:

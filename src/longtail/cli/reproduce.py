@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from longtail.cli import options as o
+from longtail.cli.option_groups import RUNNING, with_options
 from longtail.cli.terminal import print_json, print_lines
 
 
+@with_options(running=RUNNING)
 def reproduce(
     benchmark: Annotated[str, typer.Argument(help="As in cifar10-lt-100: cifar10 or cifar100, lt or step, the ratio.")],
     methods: Annotated[
@@ -24,12 +26,8 @@ def reproduce(
     capture: o.Capture = True,
     deterministic: o.Deterministic = False,
     evaluations: o.Evaluations = 10,
-    budget: o.Budget = None,
-    out: o.Out = None,
-    device: o.Device = "cpu",
-    jobs: o.Jobs = None,
-    json: o.Json = False,
-    dry_run: o.DryRun = False,
+    *,
+    running: dict[str, Any],
 ) -> int:
     """Train BENCHMARK as published and print ours beside every published number, last and best-test.
 
@@ -41,20 +39,22 @@ def reproduce(
     from longtail.comparison import reproduction
     from longtail.comparison.execute import check_limits
 
-    limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget), "evaluations": evaluations}
+    limits: dict[str, Any] = {
+        "jobs": running["jobs"], "budget": o.seconds(running["budget"]), "evaluations": evaluations,
+    }  # fmt: skip
     check_limits(**limits)
     options: dict[str, Any] = {
         "methods": methods, "seeds": seeds, "epochs": epochs, "data_dir": data_dir, "kind": o.recipe_kind(recipe),
         "precision": precision, "compile": compile or None, "capture": None if capture else False,
-        "deterministic": deterministic or None, "out": out, "device": o.device(device),
+        "deterministic": deterministic or None, "out": running["out"], "device": o.device(running["device"]),
     }  # fmt: skip
-    if dry_run:
+    if running["dry_run"]:
         _, prepared = reproduction.prepare_benchmark(benchmark, **options)
-        return plan_output.show_estimate(prepared, jobs, evaluations, json)
+        return plan_output.show_estimate(prepared, running["jobs"], evaluations, running["json"])
     with progress.comparison_callbacks(f"reproducing {benchmark}") as callbacks:
         published, prepared = reproduction.prepare_benchmark(benchmark, **options)
         result = reproduction.reproduce_prepared(published, prepared, **limits, **callbacks)
-    if json:
+    if running["json"]:
         print_json(result.summary)
     else:
         print_lines(str(result))

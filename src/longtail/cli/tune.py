@@ -11,6 +11,7 @@ import typer
 from longtail.cli import options as o
 from longtail.cli.option_groups import (
     DATA,
+    RUNNING,
     TRAINING,
     data_options,
     data_words,
@@ -21,7 +22,7 @@ from longtail.cli.option_groups import (
 from longtail.cli.terminal import print_json, print_lines
 
 
-@with_options(reading=DATA, training=TRAINING)
+@with_options(reading=DATA, training=TRAINING, running=RUNNING)
 def tune(
     data: o.Data = "digits",
     method: Annotated[
@@ -47,12 +48,7 @@ def tune(
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
-    budget: o.Budget = None,
-    out: o.Out = None,
-    device: o.Device = "cpu",
-    jobs: o.Jobs = None,
-    json: o.Json = False,
-    dry_run: o.DryRun = False,
+    running: dict[str, Any],
 ) -> int:
     """Choose the knobs of a method, and numbers of the recipe, on validation rows; the test part is not used.
 
@@ -68,28 +64,28 @@ def tune(
     from longtail.comparison.execute import check_limits
     from longtail.comparison.tune.tune import checked, plan_search, prepare_search, tune_prepared
 
-    limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(budget)}
+    limits: dict[str, Any] = {"jobs": running["jobs"], "budget": o.seconds(running["budget"])}
     check_limits(**limits)
     searched = checked(method, vary, search, trials)
-    folder = out or Path("runs", f"{Path(data).stem}-tune")
+    folder = running["out"] or Path("runs", f"{Path(data).stem}-tune")
     options: dict[str, Any] = {
         "inner_folds": inner_folds, "seeds": seeds, "metric": metric, "task": task, "out": folder,
-        "device": o.device(device), **data_options(reading), **recipe_options(training),
+        "device": o.device(running["device"]), **data_options(reading), **recipe_options(training),
     }  # fmt: skip
-    if dry_run:
+    if running["dry_run"]:
         prepared, inner = prepare_search(data, None, searched, **options)
         plan, most = plan_search(prepared, searched, search, trials, inner)
-        return plan_output.show_search(plan, most, searched, search, jobs, json)
+        return plan_output.show_search(plan, most, searched, search, running["jobs"], running["json"])
     with progress.comparison_callbacks("tuning") as callbacks:
         prepared, inner = prepare_search(data, None, searched, **options)
         result = tune_prepared(prepared, searched, search, trials, inner=inner, **limits, **callbacks)
-    if json:
+    if running["json"]:
         print_json(result.summary)
         return 0 if result.ok else 1
     picture = " and sensitivity.svg" if (folder / "sensitivity.svg").exists() else ""
     print_lines(f"{result}\nFiles: {folder}/tune.json, .csv, .md{picture}")
     rows = data_words(data, {**reading, "val": None})  # what was held out to choose is trained on now
-    where = "" if device == "cpu" else f" --device {device}"
+    where = "" if running["device"] == "cpu" else f" --device {running['device']}"
     words = f"--method {shlex.quote(result.spec)}{where} {training_words(training, result.recipe)}".rstrip()
     print_lines(f"Next: longtail train {rows} {words}")
     return 0 if result.ok else 1

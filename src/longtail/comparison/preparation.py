@@ -32,7 +32,7 @@ from longtail.models.own import check_factory
 MOST_SEEDS = 1000
 """Every seed is a training of every method; intervals stop narrowing long before."""
 FEATURES_LR = 0.01
-"""Learning rate of linear models on embeddings: LIFT's, since at 0.1 those of a thousand numbers do not settle."""
+"""Learning rate of linear models on embeddings: that of LIFT."""
 RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe) if field.name != "own")
 _COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
 _LOAD_OPTIONS = [name for name in tuple(inspect.signature(load).parameters)[2:] if name != "columns"]

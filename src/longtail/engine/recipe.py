@@ -159,8 +159,7 @@ class Recipe:
         network = build(builder, None if self.own is None else self.own.factory)
         standardize: Any = network.standardize
         if like is not None:
-            for part in ("standardize", "body"):
-                network.get_submodule(part).load_state_dict(like.get_submodule(part).state_dict(), strict=same)
+            models.copy_body(like, network, strict=same)
         elif self.standardize is None:
             standardize.fit(data.chunks)
         else:

@@ -7,11 +7,11 @@ with `types.Outputs`.
 from __future__ import annotations
 
 from longtail.models.build import BUILDERS, RESIDUAL, body_arguments, build, choose
-from longtail.models.network import HALVES, Network
+from longtail.models.network import HALVES, Network, copy_body
 from longtail.models.own import Factory, OwnNetwork, build_own
 from longtail.models.standardize import Standardize
 
 __all__ = [
     "BUILDERS", "HALVES", "RESIDUAL", "Factory", "Network", "OwnNetwork", "Standardize", "body_arguments", "build",
-    "build_own", "choose",
+    "build_own", "choose", "copy_body",
 ]  # fmt: skip

@@ -70,3 +70,14 @@ class Network(nn.Module):
             features: Tensor = body(x)
         # a head of the user's own may be in another dtype; in plain float32 this is no copy
         return features.to(x.dtype)
+
+
+def copy_body(trained: nn.Module, network: nn.Module, *, strict: bool = True) -> None:
+    """Copy standardisation and body of a trained network into another one, whose head is unchanged.
+
+    Args:
+        trained, network: each a `Network`.
+        strict: False where the other body has further layers, which stay as they are.
+    """
+    for part in ("standardize", "body"):
+        network.get_submodule(part).load_state_dict(trained.get_submodule(part).state_dict(), strict=strict)

@@ -60,8 +60,8 @@ def lws(*, base: Base = PLAIN, more: UnitLength = MORE, moving_norms: bool = Tru
 
     Paper and code: The code multiplies the complete logits, bias included, does not divide out ||w_j||, decays f by
     weight decay and trains 5 epochs after 90 with the learning rate of the first stage; so do we, but for the number
-    of epochs. The Bag of Tricks (Zhang et al. 2021) has 30 epochs after 200, our share. The authors' slides write
-    f_j = 1 / ||w_j||^tau, which is tau-norm.
+    of epochs and the recipe's warm-up. The Bag of Tricks (Zhang et al. 2021) has 30 epochs after 200, our share. The
+    authors' slides write f_j = 1 / ||w_j||^tau, which is tau-norm.
     """
 
     def make(trained: nn.Module, rows: Part, recipe: Recipe) -> Built:

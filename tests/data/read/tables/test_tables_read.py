@@ -61,13 +61,14 @@ class TestCells:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setitem(sys.modules, "datasets", None)  # which would tell the hub
-        before = set(Path(tempfile.gettempdir()).glob("longtail-*"))
+        (temporary := tmp_path / "temporary").mkdir()  # of this test alone: others make folders at the same time
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
         path = write(tmp_path, "a,y\n1,x\n")
         read_table(path).frame.to_parquet(tmp_path / "t.parquet")
         assert read_table(tmp_path / "t.parquet").frame.equals(read_table(path).frame)
         assert capfd.readouterr() == ("", "")
-        assert set(Path(tempfile.gettempdir()).glob("longtail-*")) <= before
-        assert {entry.name for entry in tmp_path.iterdir()} == {"t.csv", "t.parquet"}
+        assert not list(temporary.iterdir())
+        assert {entry.name for entry in tmp_path.iterdir()} == {"t.csv", "t.parquet", "temporary"}
 
     def test_a_folder_called_like_a_partition_adds_no_column(self, tmp_path: Path) -> None:
         (tmp_path / "year=2020").mkdir()
