@@ -12,7 +12,7 @@ import longtail as lt
 from longtail import aliases
 from longtail.cli import app
 from longtail.methods import PRESETS, catalogue, method
-from longtail.methods.registry import QUICK
+from longtail.methods.entries import QUICK
 from longtail.methods.tuning.space import space
 
 README = (ROOT / "README.md").read_text()

@@ -19,7 +19,7 @@ from longtail.comparison.estimate import estimate
 from longtail.comparison.plan import corrects_plain, plan, twin_of
 from longtail.engine import Recipe
 from longtail.methods import method
-from longtail.methods.registry import CATALOG
+from longtail.methods.entries import CATALOG
 
 COUNTS = (120, 40, 16)
 RNG = np.random.default_rng(0)

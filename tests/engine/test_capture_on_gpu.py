@@ -17,7 +17,7 @@ from longtail.engine import Recipe, Training
 from longtail.engine.capture import CapturedSteps
 from longtail.engine.determinism import deterministic
 from longtail.methods import method
-from longtail.methods.registry import CATALOG
+from longtail.methods.entries import CATALOG
 
 pytestmark = [
     pytest.mark.gpu,

@@ -21,7 +21,7 @@ from longtail.data import TrainingSet
 from longtail.engine import Built, Stage, Training
 from longtail.facts import knobs
 from longtail.methods import method
-from longtail.methods.registry import CATALOG, ESTIMATORS, SEARCHES
+from longtail.methods.entries import CATALOG, ESTIMATORS, SEARCHES
 
 ALL = {**CATALOG, **TOYS}
 RECIPE = replace(toys.RECIPE, batch_size=12)

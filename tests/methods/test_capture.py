@@ -32,7 +32,7 @@ from longtail.engine.step_values import StepValues
 from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Drawn, Step
 from longtail.methods import explained, method
-from longtail.methods.registry import CATALOG
+from longtail.methods.entries import CATALOG
 from longtail.updates import Descend
 
 pytestmark = pytest.mark.slow  # it runs steps of every method

@@ -24,7 +24,7 @@ from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 from longtail.methods import method
-from longtail.methods.registry import CATALOG, ESTIMATORS
+from longtail.methods.entries import CATALOG, ESTIMATORS
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train
 

@@ -22,7 +22,7 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.engine.randomness import derived
 from longtail.methods import method, methods
-from longtail.methods.registry import ESTIMATORS
+from longtail.methods.entries import ESTIMATORS
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train

@@ -17,7 +17,7 @@ from longtail.engine.randomness import generator, seeded
 from longtail.facts.learner import Learner
 from longtail.facts.types import Step
 from longtail.methods import method
-from longtail.methods.registry import CATALOG, ESTIMATORS
+from longtail.methods.entries import CATALOG, ESTIMATORS
 
 pytestmark = pytest.mark.slow  # it trains every method
 

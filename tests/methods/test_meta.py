@@ -25,7 +25,7 @@ ROWS = TrainingSet.of(splits("supervised"))
 
 
 def built(spec: str, recipe: Recipe = RECIPE) -> Built:
-    return method(spec).stages(recipe)[0].build(ROWS, None)
+    return method(spec).stages(recipe)[0].built(ROWS, None)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -65,11 +65,11 @@ class TestEach:
         assert np.isfinite(record["loss"])
         assert len(record["mean_weights"]) == 3
 
-    def test_a_compiled_network_is_refused_where_it_is_derived_twice(self, key: str) -> None:
+    def test_a_compiled_network_is_refused_where_a_step_ahead_goes_through_it(self, key: str) -> None:
         compiled = Recipe(compile=True, model="mlp")
         why = method(key).refuses_recipe(compiled, ROWS.labeled)
         assert why is not None
-        assert "compile must be off, since a compiled network has no second derivative" in why
+        assert "compile must be off, since a compiled network has no such derivative" in why
         assert method(f"{key}(last_layer=True)").refuses_recipe(compiled, ROWS.labeled) is None
 
     def test_a_classifier_that_is_not_trained_has_no_last_layer(self, key: str) -> None:

@@ -17,7 +17,7 @@ import longtail as lt
 from longtail.data import Examples, Splits
 from longtail.engine import Recipe
 from longtail.methods import method
-from longtail.methods.registry import CATALOG
+from longtail.methods.entries import CATALOG
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train
 

@@ -24,7 +24,7 @@ from longtail.engine.epoch_monitor import FinitenessError
 from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
 from longtail.methods import explained, method
-from longtail.methods.registry import CATALOG, SEARCHES
+from longtail.methods.entries import CATALOG, SEARCHES
 from longtail.methods.robust.decoupled import frozen_modules
 from longtail.models import build
 from longtail.optim import UncorrectedAdam
@@ -37,7 +37,7 @@ REFUSED = {
     *(key for key in CATALOG if method(key).task != "supervised"),
     "logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm", "oracle",
     "logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc",
-    *OURS, "recover", *SEARCHES, "ssp",
+    *OURS, "recover", "l2rw", "mwn", "meta", *SEARCHES, "ssp",
 }  # fmt: skip
 """What trains no network of its own, or weighs already."""
 BASES = [key for key in CATALOG if key not in REFUSED and method(key).task == "supervised"]

@@ -19,7 +19,7 @@ from longtail.facts.knobs import Choice, Declared, Numbers, Range, declared
 from longtail.facts.schedules import switch
 from longtail.losses import Loss
 from longtail.methods import method
-from longtail.methods.registry import CATALOG
+from longtail.methods.entries import CATALOG
 
 LOSSES = {
     name: made

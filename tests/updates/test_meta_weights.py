@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from longtail.updates import LearningToReweight, MetaResidual, MetaWeightNet, MetaWeights
-from longtail.updates.look_ahead import Ahead, weight_gradient
+from longtail.updates.look_ahead import Ahead, LookAhead, MetaLoss
 from longtail.updates.weight_net import WeightNet
 
 B, D, C = 9, 4, 3
@@ -47,6 +47,12 @@ def deep(norm: bool = False) -> nn.Module:
 
 def per_example(model: Callable[..., Tensor], part: tuple[Tensor, Tensor] = TRAIN) -> Tensor:
     return F.cross_entropy(model(part[0]), part[1], reduction="none")
+
+
+def weight_gradient(
+    weights: Tensor | None, model: nn.Module, optimizer: torch.optim.Optimizer, meta: MetaLoss, **more: Any
+) -> Tensor:
+    return LookAhead(per_example, model, optimizer, meta, **more).gradient(weights)
 
 
 def meta_loss(ahead: Ahead) -> Tensor:
@@ -90,6 +96,24 @@ def differences(function: Callable[[Tensor], Tensor], at: Tensor, width: float =
     return out.view_as(at)
 
 
+class _ReverseTanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0] * (1 - ctx.saved_tensors[0].tanh() ** 2)
+
+
+class ReverseTanh(nn.Module):
+    """Has derivatives backward alone."""
+
+    def forward(self, x: Tensor) -> Any:
+        return _ReverseTanh.apply(x)  # type: ignore[no-untyped-call]
+
+
 class TestTheGradientOfTheWeights:
     @pytest.mark.parametrize("norm", [False, True])
     @pytest.mark.parametrize("optimizer", [sgd, by_groups])
@@ -99,7 +123,7 @@ class TestTheGradientOfTheWeights:
         chosen = optimizer(model)
         if norm and optimizer is by_groups:
             chosen.add_param_group({"params": list(model[1].parameters()), "lr": 2 * LR})  # type: ignore[index]
-        ours = weight_gradient(per_example(model), weights, model, chosen, meta_loss)
+        ours = weight_gradient(weights, model, chosen, meta_loss)
         theirs = differences(lambda w: after(model, chosen, w), weights)
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
 
@@ -107,26 +131,54 @@ class TestTheGradientOfTheWeights:
         model = deep()
         only = torch.optim.SGD(model[3].parameters(), lr=LR)  # type: ignore[index]
         weights = torch.linspace(0.1, 2, B).double()
-        ours = weight_gradient(per_example(model), weights, model, sgd(model), meta_loss, layer="3")
+        ours = weight_gradient(weights, model, sgd(model), meta_loss, layer="3")
         torch.testing.assert_close(ours, differences(lambda w: after(model, only, w), weights), rtol=1e-6, atol=1e-9)
-        whole = weight_gradient(per_example(model), weights, model, sgd(model), meta_loss)
+        whole = weight_gradient(weights, model, sgd(model), meta_loss)
         assert not torch.allclose(ours, whole, rtol=1e-2)
 
     def test_of_the_last_layer_is_the_exact_one_where_all_below_is_fixed(self) -> None:
         model = nn.Sequential(nn.Linear(D, C).double())
         weights = torch.linspace(0.1, 2, B).double()
-        exact, last = (
-            weight_gradient(per_example(model), weights, model, sgd(model), meta_loss, layer=layer)
-            for layer in (None, "0")
-        )
-        assert exact.equal(last)
+        exact, last = (weight_gradient(weights, model, sgd(model), meta_loss, layer=layer) for layer in (None, "0"))
+        torch.testing.assert_close(exact, last, rtol=1e-13, atol=0)
+
+    @pytest.mark.parametrize("norm", [False, True])
+    def test_is_the_same_by_a_second_derivative(self, norm: bool) -> None:
+        model, weights = deep(norm), torch.linspace(0.1, 2, B).double()
+        ours = LookAhead(per_example, model, by_groups(model), meta_loss)
+        torch.testing.assert_close(ours.gradient(weights), ours._by_second_derivative(weights), rtol=1e-12, atol=0)
+        torch.testing.assert_close(ours.gradient(), ours._by_second_derivative(None), rtol=1e-12, atol=0)
+
+    def test_is_the_same_for_a_model_without_forward_mode_derivative(self) -> None:
+        model, weights = deep(), torch.linspace(0.1, 2, B).double()
+        expected = weight_gradient(weights, model, sgd(model), meta_loss)
+        model[2] = ReverseTanh()  # type: ignore[index]
+        ahead = LookAhead(per_example, model, sgd(model), meta_loss)
+        with pytest.raises(NotImplementedError):
+            ahead._along_meta_gradient(weights)
+        torch.testing.assert_close(ahead.gradient(weights), expected, rtol=1e-12, atol=0)
+
+    def test_has_the_dropout_of_the_losses_and_leaves_the_random_numbers_of_one_pass(self) -> None:
+        model = deep()
+        model[2] = nn.Dropout(0.5)  # type: ignore[index]
+        torch.manual_seed(5)
+        model(TRAIN[0])
+        state = torch.get_rng_state()
+        torch.manual_seed(5)
+        ahead = LookAhead(per_example, model, sgd(model), lambda ahead: (ahead(META[0]) ** 2).mean())
+        assert torch.get_rng_state().equal(state)
+        slope = ahead.gradient()
+        torch.set_rng_state(state)
+        torch.testing.assert_close(slope, ahead._by_second_derivative(None), rtol=1e-12, atol=1e-15)
+        assert not slope.equal(torch.zeros_like(slope))
 
     def test_changes_nothing(self) -> None:
         model = deep(norm=True)
         optimizer = sgd(model)
-        losses = per_example(model)
+        ahead = LookAhead(per_example, model, optimizer, meta_loss)
         before = copy.deepcopy(model.state_dict())
-        weight_gradient(losses, torch.ones(B).double(), model, optimizer, meta_loss)
+        ahead.gradient(torch.ones(B).double())
+        losses = ahead.losses
         assert all(value.equal(model.state_dict()[name]) for name, value in before.items())
         assert all(p.grad is None for p in model.parameters())
         assert optimizer.state_dict()["state"] == {}
@@ -136,22 +188,22 @@ class TestTheGradientOfTheWeights:
         model = deep(norm=True)
         seen: list[Tensor] = []
         model[1].register_forward_hook(lambda module, inputs, output: seen.append(output))  # type: ignore[index]
-        weight_gradient(per_example(model), torch.zeros(B).double(), model, sgd(model), meta_loss)
-        assert len(seen) == 2
+        weight_gradient(torch.zeros(B).double(), model, sgd(model), meta_loss)
+        assert [len(one) for one in seen] == [B, len(META[0]), B]  # the losses, the meta loss, the losses with tangents
         torch.testing.assert_close(seen[1].mean(0), torch.zeros(5).double())
 
     @pytest.mark.parametrize("layer", [None, "fc"])
     def test_an_optimizer_of_another_model_is_refused(self, layer: str | None) -> None:
         model = deep()
         with pytest.raises(ValueError, match=r"optimizer must train parameters of .* trains none"):
-            weight_gradient(per_example(model), torch.ones(B), model, sgd(linear() if layer is None else model),
+            weight_gradient(torch.ones(B), model, sgd(linear() if layer is None else model),
                             meta_loss, layer=layer)  # fmt: skip
 
 
 class TestWeights:
     def found(self, weighting: MetaWeights, **more: Any) -> np.ndarray:
         model = linear()
-        loss = weighting(per_example(model), model, sgd(model), meta_loss, **more)
+        loss = weighting(per_example, model, sgd(model), meta_loss, **more)
         assert weighting.last is not None
         torch.testing.assert_close(loss, (weighting.last * per_example(model)).mean())
         return weighting.last.numpy()
@@ -168,7 +220,7 @@ class TestWeights:
 
     def test_of_learning_to_reweight_by_finite_differences(self) -> None:
         model, weighting = deep(), LearningToReweight()
-        weighting(per_example(model), model, sgd(model), meta_loss)
+        weighting(per_example, model, sgd(model), meta_loss)
         v = -differences(lambda w: after(model, sgd(model), w), torch.zeros(B).double())
         assert weighting.last is not None
         torch.testing.assert_close(weighting.last, v.clamp(min=0) / v.clamp(min=0).mean(), rtol=1e-5, atol=1e-7)
@@ -176,7 +228,9 @@ class TestWeights:
     def test_where_no_example_agrees_with_the_meta_set_all_are_0(self) -> None:
         model, one = linear(), (TRAIN[0][:1], TRAIN[1][:1])
         weighting = LearningToReweight()
-        loss = weighting(per_example(model, one), model, sgd(model), lambda ahead: -per_example(ahead, one).mean())
+        loss = weighting(
+            lambda ahead: per_example(ahead, one), model, sgd(model), lambda ahead: -per_example(ahead, one).mean()
+        )
         assert weighting.last is not None
         assert weighting.last.tolist() == [0.0]
         assert loss == 0
@@ -224,7 +278,7 @@ class TestWeights:
 
         monkeypatch.setattr(WeightNet, "learn", learn)
         losses = per_example(model)
-        weighting(losses, model, sgd(model), meta_loss)
+        weighting(per_example, model, sgd(model), meta_loss)
         for name, parameter in weighting.net.layers.named_parameters():
 
             def meta_after(value: Tensor, name: str = name) -> Tensor:
@@ -271,7 +325,7 @@ def test_the_curve_of_the_net_ends_at_the_largest_loss_since_the_last_one() -> N
 def trained(weighting: MetaWeights, steps: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
     seen = []
     for _ in range(steps):
-        loss = weighting(per_example(model), model, optimizer, meta_loss, targets=TRAIN[1], progress=0.9)
+        loss = weighting(per_example, model, optimizer, meta_loss, targets=TRAIN[1], progress=0.9)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -289,11 +343,10 @@ def made(kind: str, **more: Any) -> MetaWeights:
 
 @pytest.mark.parametrize("kind", ["l2rw", "mwn", "meta"])
 class TestEach:
-    def test_every_third_step_looks_ahead(self, kind: str) -> None:
+    def test_every_third_step_looks_ahead(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = []
-        weighting = made(kind, every=3)
-        whole = weighting._gradient
-        weighting._gradient = lambda *args: (calls.append(len(seen)), whole(*args))[1]  # type: ignore[method-assign, func-returns-value]
+        weighting, whole = made(kind, every=3), LookAhead.gradient
+        monkeypatch.setattr(LookAhead, "gradient", lambda *args: (calls.append(len(seen)), whole(*args))[1])
         model = deep()
         optimizer, seen = sgd(model), []
         for _ in range(7):
@@ -323,4 +376,4 @@ class TestEach:
     def test_losses_that_are_reduced_are_refused(self, kind: str) -> None:
         model = linear()
         with pytest.raises(ValueError, match=r"losses must be one per example, \(B,\), got \(\)"):
-            made(kind)(per_example(model).mean(), model, sgd(model), meta_loss)
+            made(kind)(lambda ahead: per_example(ahead).mean(), model, sgd(model), meta_loss, progress=0.9)

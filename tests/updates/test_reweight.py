@@ -79,10 +79,11 @@ def test_the_meta_loss_is_cross_entropy_of_the_scores_whatever_the_loss() -> Non
 
         improved = plain
 
-        def forward(self, losses: Tensor, model: nn.Module, optimizer: Any, meta_loss: Any, **more: Any) -> Tensor:
+        def forward(self, losses: Any, model: nn.Module, optimizer: Any, meta_loss: Any, **more: Any) -> Tensor:
+            each: Tensor = losses(model)
             seen.append(meta_loss(model))
-            self.last = torch.ones_like(losses)
-            return losses.mean()
+            self.last = torch.ones_like(each)
+            return each.mean()
 
     stepped(start, Reweight(Seen()))
     model = copy.deepcopy(start.network).train()

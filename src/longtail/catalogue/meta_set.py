@@ -28,7 +28,8 @@ Base = Annotated[Method, BaseMethod(slots=SLOTS)]
 PerClass = Annotated[int, Range(1, integer=True)]
 MetaBatch = Annotated[int, Range(1, integer=True)]
 Every = Annotated[int, Range(1, integer=True)]
-HEAD = "head"
+HEAD = "learner.network.head"
+"""The classifier, by its name in the module that `Reweight` looks ahead of."""
 
 
 def with_meta_set(
@@ -87,7 +88,7 @@ def not_compiled(recipe: Recipe, rows: Part) -> str | None:
     if not recipe.compile:
         return None
     return (
-        "compile must be off, since a compiled network has no second derivative, got compile=True; leave it out, or "
+        "compile must be off, since a compiled network has no such derivative, got compile=True; leave it out, or "
         "write last_layer=True"
     )
 
@@ -110,7 +111,7 @@ def _check_learner(learner: Learner, last_layer: bool) -> None:
             f"base must train a SupervisedLearner without weights and mixing, got {kind}; choose another base"
         )
     trained = [name for name, p in learner.network.named_parameters() if p.requires_grad]
-    if last_layer and not any(name.startswith(f"{HEAD}.") for name in trained):
+    if last_layer and not any(name.startswith("head.") for name in trained):
         raise ValueError("last_layer must be False for a base whose classifier is not trained, got True; leave it out")
 
 

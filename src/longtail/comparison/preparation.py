@@ -25,7 +25,7 @@ from longtail.facts.paths import check_not_data, named_path
 from longtail.learners.probes import check_used
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
-from longtail.methods.registry import FEATURES
+from longtail.methods.entries import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
 

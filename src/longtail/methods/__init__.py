@@ -5,7 +5,8 @@ from typing import Any
 from longtail import aliases
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import Reference
-from longtail.methods.registry import PRESETS, added, catalogue, explained, method, methods, overview
+from longtail.methods.entries import PRESETS
+from longtail.methods.registry import added, catalogue, explained, method, methods, overview
 
 __all__ = ["PRESETS", "Method", "Reference", "added", "catalogue", "explained", "method", "methods", "overview"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +11,10 @@ from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
 from longtail.facts.types import Progress
-from longtail.updates.look_ahead import MetaLoss, weight_gradient
+from longtail.updates.look_ahead import LookAhead, Losses, MetaLoss, per_example
 
-Gradient = Callable[[Tensor], Tensor]
-"""Weights (B,) in sum_i weights_i l_i -> the gradient of the meta loss after the step with respect to them, (B,)."""
+Gradient = Callable[[Tensor | None], Tensor]
+"""Weights (B,) in sum_i weights_i l_i, None for zeros -> the gradient of the meta loss after the step by them, (B,)."""
 EVERY = Range(1, integer=True)
 
 
@@ -58,7 +57,7 @@ class MetaWeights(nn.Module, ABC):
 
     def forward(
         self,
-        losses: Tensor,
+        losses: Losses,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         meta_loss: MetaLoss,
@@ -69,34 +68,24 @@ class MetaWeights(nn.Module, ABC):
         """Return the weighted mean, with its graph: call backward() and optimizer.step() on it as on any loss.
 
         Args:
-            losses: (B,), of the model at its present parameters, with their graph.
-            model: what computed them; of a wrapper such as DistributedDataParallel, the model inside.
+            losses: gets the model and returns its losses (B,) on a batch. Called twice in a step that looks ahead, with
+                the same random numbers.
+            model: of a wrapper such as DistributedDataParallel, the model inside.
             optimizer: that of the model.
             meta_loss: gets the model at the parameters after the look-ahead step, as a function of the model's
                 arguments, and returns its mean loss on a balanced batch that is not trained on.
             targets: (B,) classes, for weights that depend on them.
             progress: epoch / epochs, for weights that begin late.
         """
-        if losses.ndim != 1:
-            raise ValueError(f"losses must be one per example, (B,), got {tuple(losses.shape)}; use loss.per_example")
-        find = partial(self._gradient, losses, model, optimizer, meta_loss)
         if self.looks_ahead(progress):
-            weights = self.improved(losses.detach(), targets, find)
+            ahead = LookAhead(losses, model, optimizer, meta_loss, layer=self.layer)
+            each = ahead.losses
+            weights = self.improved(each.detach(), targets, lambda w: ahead.gradient(_like(w, each)))
         else:
-            weights = self.plain(losses.detach(), targets, progress)
-        self.last = weights.detach().to(losses.dtype)
-        return (self.last * losses).mean()
-
-    def _gradient(
-        self,
-        losses: Tensor,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        meta_loss: MetaLoss,
-        weights: Tensor,
-    ) -> Tensor:
-        """Return the gradient of the meta loss at these weights."""
-        return weight_gradient(losses, weights.to(losses.dtype), model, optimizer, meta_loss, layer=self.layer)
+            each = per_example(losses(model))
+            weights = self.plain(each.detach(), targets, progress)
+        self.last = weights.detach().to(each.dtype)
+        return (self.last * each).mean()
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the number of steps."""
@@ -120,3 +109,7 @@ def normalized(weights: Tensor) -> Tensor:
 def finite(gradient: Tensor) -> Tensor:
     """Return 0 where a gradient is not finite, as where half precision overflows; that step is left out anyway."""
     return torch.where(gradient.isfinite(), gradient, 0.0)
+
+
+def _like(weights: Tensor | None, losses: Tensor) -> Tensor | None:
+    return None if weights is None else weights.detach().to(losses.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, final
 
 import torch
@@ -10,6 +12,7 @@ from torch.nn import functional as F
 
 from longtail.facts.types import Batch, Progress, Step, as_outputs
 from longtail.functional.mixtures import widen
+from longtail.updates.look_ahead import Ahead
 from longtail.updates.meta_weights import MetaWeights
 
 
@@ -25,6 +28,9 @@ class Reweight(nn.Module):
         weighting: computes the weights; its state is this module's.
     """
 
+    restores_generators = True
+    """A step that draws random numbers cannot be captured as a CUDA graph (`updates.randomness`)."""
+
     def __init__(self, weighting: MetaWeights) -> None:
         super().__init__()
         self.weighting = weighting
@@ -32,21 +38,38 @@ class Reweight(nn.Module):
     def forward(self, learner: Any, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Step:
         """Make one optimiser step and return what the learner computed for it, with the weights."""
         optimizer.zero_grad(set_to_none=True)
-        step: Step = learner.training_step(batch, progress)
+        steps: list[Step] = []
         meta = batch["meta"]
 
-        def meta_loss(ahead: Any) -> torch.Tensor:
-            logits = as_outputs(ahead(meta["inputs"])).logits
+        def losses(model: Ahead) -> Any:
+            with learner.held(again=True) if steps else nullcontext():
+                steps.append(model(lambda one: one.training_step(batch, progress)))
+            return steps[-1].losses
+
+        def meta_loss(ahead: Ahead) -> torch.Tensor:
+            logits = as_outputs(ahead(lambda one: one.network(meta["inputs"]))).logits
             return F.cross_entropy(learner.loss.scores(widen(logits), progress), meta["targets"])
 
-        loss = self.weighting(
-            step.losses, learner.network, optimizer, meta_loss, targets=batch["targets"], progress=progress
-        )
+        targets = batch["targets"]
+        loss = self.weighting(losses, _Called(learner), optimizer, meta_loss, targets=targets, progress=progress)
         loss.backward()
         optimizer.step()
         weights: Any = self.weighting.last
-        return step._replace(loss=loss, log={**step.log, "weights": weights})
+        return steps[0]._replace(loss=loss, log={**steps[0].log, "weights": weights})
 
     def epoch_record(self) -> dict[str, Any]:
         """Return what the weighting shows in the record of an epoch."""
         return self.weighting.epoch_record()
+
+
+@final
+class _Called(nn.Module):
+    """A learner, called with what to do with it: `functional_call` replaces parameters of what it calls."""
+
+    def __init__(self, learner: nn.Module) -> None:
+        super().__init__()
+        self.learner = learner
+
+    def forward(self, what: Callable[[Any], Any]) -> Any:
+        """Return what(learner)."""
+        return what(self.learner)

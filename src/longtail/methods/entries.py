@@ -1,0 +1,168 @@
+"""The entries of the catalogue: one line per method, and the methods of each preset."""
+
+from __future__ import annotations
+
+from longtail.catalogue.choose import Presets
+from longtail.catalogue.method import Builder
+from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED
+from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
+from longtail.methods.estimators import baselines as estimators
+from longtail.methods.experts import bbn, ride
+from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
+from longtail.methods.partial import cc, proden
+from longtail.methods.pretrained import rotation
+from longtail.methods.robust import abadam, decoupled
+from longtail.methods.robust import weights as robust
+from longtail.methods.selfsup import random_encoder, simclr
+from longtail.methods.semi import fixmatch
+from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
+from longtail.methods.supervised import (
+    class_means,
+    deferral,
+    deferred,
+    fixed_frame,
+    logit_adjustment,
+    mixing,
+    pairwise,
+    plain,
+    resampling,
+    reweighting,
+    smoothing,
+)
+from longtail.methods.supervised import vector_scaling as scaling
+from longtail.methods.tuning import tuned
+
+CATALOG: dict[str, Builder] = {
+    "ce": plain.ce,
+    "ce-tuned": tuned.ce_tuned,
+    "oracle": plain.oracle,
+    "sigmoid-ce": plain.sigmoid_ce,
+    "focal": plain.focal,
+    "cb-ce": reweighting.cb_ce,
+    "cb-focal": reweighting.cb_focal,
+    "inverse-ce": reweighting.inverse_ce,
+    "sqrt-ce": reweighting.sqrt_ce,
+    "influence-balanced": reweighting.influence_balanced,
+    "label-smoothing": smoothing.label_smoothing,
+    "label-aware-smoothing": smoothing.label_aware_smoothing,
+    "seql": smoothing.seql,
+    "cb-rs": resampling.cb_rs,
+    "sqrt-rs": resampling.sqrt_rs,
+    "progressive-rs": resampling.progressive_rs,
+    "class-aware-rs": resampling.class_aware_rs,
+    "reversed-rs": resampling.reversed_rs,
+    "under-rs": resampling.under_rs,
+    "over-rs": resampling.over_rs,
+    "ce-drw": deferred.ce_drw,
+    "ce-drs": deferred.ce_drs,
+    "focal-drw": deferred.focal_drw,
+    "drw": deferral.drw,
+    "drs": deferral.drs,
+    "sqrt-drs": deferral.sqrt_drs,
+    "progressive-drs": deferral.progressive_drs,
+    "mixup": mixing.mixup,
+    "manifold-mixup": mixing.manifold_mixup,
+    "remix": mixing.remix,
+    "ldam": ldam.ldam,
+    "ldam-drw": ldam.ldam_drw,
+    "m-drw": ldam.m_drw,
+    "ldam-hg": hinge.ldam_hg,
+    "hg-drs": hinge.hg_drs,
+    "ldam-hg-drs": hinge.ldam_hg_drs,
+    "mm": maximum.mm,
+    "mm-drw": maximum.mm_drw,
+    "mm-ldam-drw": maximum.mm_ldam_drw,
+    "l-softmax": angular.l_softmax,
+    "hinge": one_vs_rest.hinge,
+    "ls-svm": one_vs_rest.ls_svm,
+    "logit-adjusted": logit_adjustment.logit_adjusted,
+    "logit-adjusted-posthoc": logit_adjustment.logit_adjusted_posthoc,
+    "balanced-softmax": logit_adjustment.balanced_softmax,
+    "balanced-softmax-drw": logit_adjustment.balanced_softmax_drw,
+    "lift-head": class_means.lift_head,
+    "ce-threshold": logit_adjustment.ce_threshold,
+    "logit-adjusted-threshold": logit_adjustment.logit_adjusted_threshold,
+    "adaptive": pairwise.adaptive,
+    "equalised": pairwise.equalised,
+    "logit-adjusted-adaptive": pairwise.logit_adjusted_adaptive,
+    "cdt": scaling.cdt,
+    "cdt-drw": scaling.cdt_drw,
+    "vs": scaling.vs,
+    "vs-tla-adrw": scaling.vs_tla_adrw,
+    "absgd": robust.absgd,
+    "absgd-decoupled": decoupled.absgd_decoupled,
+    "abadam": abadam.abadam,
+    "term": robust.term,
+    "eg": robust.eg,
+    "small-loss": robust.small_loss,
+    "etf-dr": fixed_frame.etf_dr,
+    "crt": classifiers.crt,
+    "ncm": classifiers.ncm,
+    "lws": lengths.lws,
+    "tau-norm": lengths.tau_norm,
+    "maxnorm": regularised.maxnorm,
+    "los": regularised.los,
+    "mislas": mislas.mislas,
+    "oltr": oltr.oltr,
+    "tuned": tuned.tuned,
+    "ssp": rotation.ssp,
+    "recover": recover.recover,
+    "sam": sam.sam,
+    "asam": sam.asam,
+    "imbsam": rare.imbsam,
+    "sam-a": rare.sam_a,
+    "l2rw": l2rw.l2rw,
+    "mwn": mwn.mwn,
+    "meta": meta.meta,
+    "bbn": bbn.bbn,
+    "ride": ride.ride,
+    "fixmatch": fixmatch.fixmatch,
+    "cc": cc.cc,
+    "proden": proden.proden,
+    "simclr": simclr.simclr,
+    "random-encoder": random_encoder.random_encoder,
+    "logistic": estimators.logistic,
+    "logistic-cw": estimators.logistic_cw,
+    "logistic-posthoc": estimators.logistic_posthoc,
+    "trees": estimators.trees,
+    "trees-cw": estimators.trees_cw,
+    "trees-posthoc": estimators.trees_posthoc,
+}
+
+QUICK = {
+    SUPERVISED: (
+        "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
+    ),
+    SEMI_SUPERVISED: ("fixmatch",),
+    PARTIAL: ("cc", "proden"),
+    SELF_SUPERVISED: ("simclr",),
+}  # fmt: skip
+"""Task -> its methods in the preset quick; a comparison takes those of its own task."""
+ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
+"""scikit-learn's classifiers; for a table they are added to the presets of the networks."""
+CONTEXT = ("oracle", "random-encoder")
+"""Methods that are shown beside others; no preset has them."""
+SEARCHES = ("ce-tuned", "tuned")
+"""Methods that are several trainings each."""
+FEATURES = "features"
+"""The preset for embeddings: classifiers on the features as they are, by a linear model (`comparison.prepare`)."""
+PRESETS = Presets(
+    {
+        "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
+        "estimators": ESTIMATORS,
+        FEATURES: (
+            "lift-head",
+            "logit-adjusted",
+            "logit-adjusted-posthoc",
+            "tau-norm",
+            "ncm",
+            "maxnorm",
+            "los",
+            "logistic",
+        ),
+    },
+    extended=("quick", "all"),
+    with_val=("ce-threshold",),
+    with_table=ESTIMATORS,
+)
