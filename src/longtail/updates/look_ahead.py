@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.func import functional_call
 
+from longtail.updates.forward_mode import dual, forward_mode, parts
 from longtail.updates.randomness import Draws
 
 Ahead = Callable[..., Any]
@@ -88,14 +86,10 @@ class LookAhead:
             return self._by_second_derivative(weights)
 
     def _along_meta_gradient(self, weights: Tensor | None) -> Tensor:
-        _load_forward_mode()
-        moves = {} if weights is None else self._gradients(weights, again=False)
-        with torch.no_grad(), forward_ad.dual_level():
-            meta = self._meta_gradient(moves)
-            duals = {n: _dual(self._moved[n].detach(), self._rates[n] * m) for n, m in meta.items()}
-            with self._draws.again():
-                losses = self._losses(self._at(duals))
-            _, slope = forward_ad.unpack_dual(losses)  # type: ignore[no-untyped-call]
+        meta = self._meta_gradient({} if weights is None else self._gradients(weights, again=False))
+        with forward_mode(), self._draws.again():
+            duals = {n: dual(self._moved[n].detach(), self._rates[n] * m) for n, m in meta.items()}
+            losses, slope = parts(self._losses(self._at(duals)))
         return torch.zeros_like(losses) if slope is None else -slope
 
     def _by_second_derivative(self, weights: Tensor | None) -> Tensor:
@@ -122,8 +116,7 @@ class LookAhead:
         """Return dM / dw' by name, of the parameters that M depends on."""
         ahead = {n: p - self._rates[n] * moves[n] if n in moves else p for n, p in self._moved.items()}
         ahead = {n: p.detach().requires_grad_() for n, p in ahead.items()}
-        with torch.enable_grad():
-            loss = self._meta_loss(self._at(ahead))
+        loss = self._meta_loss(self._at(ahead))
         gradients = torch.autograd.grad(loss, list(ahead.values()), allow_unused=True)
         return {n: g for n, g in zip(ahead, gradients, strict=True) if g is not None}
 
@@ -148,15 +141,3 @@ def per_example(losses: Tensor) -> Tensor:
     if losses.ndim != 1:
         raise ValueError(f"losses must be one per example, (B,), got {tuple(losses.shape)}; use loss.per_example")
     return losses
-
-
-@cache
-def _load_forward_mode() -> None:
-    """Let torch compile its own formulas, once, which it calls deprecated."""
-    with warnings.catch_warnings(), forward_ad.dual_level():
-        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
-        _dual(torch.zeros(1), torch.ones(1))
-
-
-def _dual(value: Tensor, tangent: Tensor) -> Tensor:
-    return forward_ad.make_dual(value, tangent)  # type: ignore[no-untyped-call, no-any-return]
