@@ -46,6 +46,7 @@ SPEED = {
     "sampling.json": Benchmark("sampling --repeats 3", 4),
     "train-step-cpu.json": Benchmark("train_step --compile --rounds 6 --steps 3", 4),
     "weighting-cpu.json": Benchmark("weighting", 6),
+    "updates-cpu.json": Benchmark("updates --rounds 10 --steps 5", 10),
     "data-images.json": Benchmark("data images", 3),
     "data-table.json": Benchmark("data table", 4),
     "dry-run.json": Benchmark("dry_run --tables {tables} --repeats 2", 12, ("tables",)),
@@ -53,6 +54,7 @@ SPEED = {
 }
 """Name of the result -> the benchmark."""
 STUDIES = {
+    "meta-weights.json": Benchmark("meta_weights", 1),
     "convergence.json": Benchmark("convergence", 10),
     "absgd-toy.json": Benchmark("absgd_toy", 20),
     "absgd-digits.json": Benchmark("absgd_digits --jobs 2", 60),

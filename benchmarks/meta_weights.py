@@ -10,6 +10,7 @@ right and of wrong labels in the last fifth of the epochs, the area under the cu
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def inputs_of(part: Any) -> Tensor:
     return values / values.max()
 
 
+def losses_of(x: Tensor, y: Tensor, net: Any) -> Tensor:
+    return F.cross_entropy(net(x), y, reduction="none")
+
+
 def one(name: str, meta_labels: str, seed: int, epochs: int) -> dict[str, Any]:
     """One training."""
     splits = load("digits", ratio=1)
@@ -49,7 +54,7 @@ def one(name: str, meta_labels: str, seed: int, epochs: int) -> dict[str, Any]:
     wrong = torch.rand(len(truth), generator=generator) < NOISE
     y = torch.where(wrong, (truth + torch.randint(1, CLASSES, truth.shape, generator=generator)) % CLASSES, truth)
     meta, stay = lt.sampling.meta_rows(truth, PER_CLASS)
-    meta_y = (truth if meta_labels == "clean" else y)[meta]
+    meta_labels_of = truth if meta_labels == "clean" else y
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(x.shape[1], 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, CLASSES))
     weighting: Any = WEIGHTINGS[name]()
@@ -57,13 +62,13 @@ def one(name: str, meta_labels: str, seed: int, epochs: int) -> dict[str, Any]:
     rows, seen = [], []
     for epoch in range(epochs):
         for index in stay[torch.randperm(len(stay), generator=generator)].split(BATCH):
-            losses = F.cross_entropy(model(x[index]), y[index], reduction="none")
+            losses = partial(losses_of, x[index], y[index])
             if weighting is None:
-                loss = losses.mean()
+                loss = losses(model).mean()
             else:
-                drawn = torch.randint(len(meta), (BATCH,), generator=generator)
-                mx, my = x[meta[drawn]], meta_y[drawn]
-                loss = weighting(losses, model, optimizer, lambda ahead, mx=mx, my=my: F.cross_entropy(ahead(mx), my))
+                drawn = meta[torch.randint(len(meta), (BATCH,), generator=generator)]
+                meta_losses = partial(losses_of, x[drawn], meta_labels_of[drawn])
+                loss = weighting(losses, model, optimizer, lambda net, of=meta_losses: of(net).mean())
                 if epoch >= 0.8 * epochs:
                     rows.append(index)
                     seen.append(weighting.last)

@@ -3,15 +3,16 @@
 Each variant is our training step (batch, augmentation, loss, watch, optimiser) in a process of its own; they take
 turns, a few steps each; the ratios are medians over rounds of the ratio within a round, with their 95 % interval over
 resampled rounds. "plain again" is the same step once more: how far its ratio is from 1 is the noise of all of them.
-Two passes a step cost 2 in theory, ImbSAM's third backward pass about 2.7 (a backward pass is two forward ones). A
-step that looks ahead has a meta batch of 100 rows: gradient for the look-ahead 2, meta batch 3 x 100 / 128, derivative
-along its gradient 2, over the plain step's 3: 3.1 plain steps; L2RW needs no look-ahead gradient: 2.4. Peak memory on
+THEORY counts passes: two a step cost 2; ImbSAM has a third backward pass; a step that looks ahead has a meta batch of
+100 rows, the gradient of its look-ahead (none for L2RW) and the derivative along the meta gradient, as much as two
+forward passes. Peak memory on
 a GPU is that of its allocator; on a CPU that of all tensors of one step, those before it left out. Images are random.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from itertools import accumulate
 from multiprocessing import get_context
@@ -31,11 +32,25 @@ from longtail.engine.epoch_monitor import EpochMonitor
 from longtail.engine.precision import resolved
 from longtail.facts.types import Batch, Update
 from longtail.learners import SupervisedLearner
-from longtail.updates import RECOVER, SAM, ByClass, Descend, ImbSAM, LearningToReweight, MetaWeightNet, Reweight
+from longtail.updates import (
+    RECOVER,
+    SAM,
+    ByClass,
+    Descend,
+    ImbSAM,
+    LearningToReweight,
+    MetaWeightNet,
+    Reweight,
+    forward_mode,
+)
+from longtail.updates.look_ahead import LookAhead
 
 PLAIN = "plain"
 META = 100
 """Rows of a meta batch."""
+EVERY = 5
+SECOND, COMPOSED = "mwn, second derivative", "mwn, torch's own forward mode"
+"""The same step, its derivative by two backward passes, or with batch norms as torch composes them."""
 HEAD = "learner.network.head"
 UPDATES: dict[str, Callable[[], Update]] = {
     PLAIN: Descend,
@@ -48,14 +63,32 @@ UPDATES: dict[str, Callable[[], Update]] = {
     "recover": RECOVER,
     "l2rw": lambda: Reweight(LearningToReweight()),
     "mwn": lambda: Reweight(MetaWeightNet()),
-    "mwn, every 5th step": lambda: Reweight(MetaWeightNet(every=5)),
+    "mwn, every 5th step": lambda: Reweight(MetaWeightNet(every=EVERY)),
     "mwn, last layer": lambda: Reweight(MetaWeightNet(layer=HEAD)),
+    SECOND: lambda: Reweight(MetaWeightNet()),
+    COMPOSED: lambda: Reweight(MetaWeightNet()),
 }
 """Name -> the kind of step."""
+LOOK_AHEAD = (3 + 2 + 3 * META / BATCH + 2) / 3
+THEORY = {
+    PLAIN: 1.0,
+    "plain again": 1.0,
+    **dict.fromkeys(("sam", "sam, both statistics", "asam", "sam-a", "recover"), 2.0),
+    "imbsam": 8 / 3,
+    "l2rw": LOOK_AHEAD - 2 / 3,
+    **dict.fromkeys(("mwn", SECOND, COMPOSED), LOOK_AHEAD),
+    "mwn, every 5th step": 1 + (LOOK_AHEAD - 1) / EVERY,
+    "mwn, last layer": 1 + META / BATCH / 3,
+}
+"""Name -> passes of the step over those of a plain one, a backward pass counted as two forward ones."""
 
 
 def stepper(name: str, precision: str, device: str) -> Stepper:
     """Return one of our training steps."""
+    if name == SECOND:
+        LookAhead._along_meta_gradient = _refused  # type: ignore[method-assign]
+    if name == COMPOSED:
+        forward_mode._BatchNorms = nullcontext  # type: ignore[assignment, misc]
     data = pool().to(device)
     learner = SupervisedLearner(network(precision, device), losses.CrossEntropyLoss()).to(device)
     optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), UPDATES[name](), EpochMonitor(CLASSES, device)
@@ -77,11 +110,16 @@ def stepper(name: str, precision: str, device: str) -> Stepper:
     return step
 
 
+def _refused(ahead: LookAhead, weights: Any) -> Any:
+    raise NotImplementedError
+
+
 def peak(name: str, precision: str, threads: int) -> float:
     """Return by how many megabytes tensors exceed, at the peak of a step, those that exist before it."""
     torch.set_num_threads(threads)
     step = stepper(name, precision, "cpu")
-    step()
+    for _ in range(EVERY):
+        step()  # the next one looks ahead
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         step()
     results: Any = profiled.profiler
@@ -102,6 +140,7 @@ def peaks(names: Iterable[str], precision: str, threads: int) -> dict[str, float
 def main() -> None:
     parser = argument_parser(__doc__, "updates-cpu.json")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=3)
@@ -109,7 +148,7 @@ def main() -> None:
         "--only", nargs="+", choices=[*UPDATES], default=[*UPDATES], metavar="STEP", help="beside plain"
     )
     given = parser.parse_args()
-    precision = resolved("auto", "resnet32", given.device)
+    precision = resolved(given.precision, "resnet32", given.device)
     result: dict[str, Any] = {
         "machine": facts(), "device": given.device, "threads": given.threads, "batch": BATCH, "precision": precision,
         "variants": {},

@@ -7,6 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from benchmarks.updates import PLAIN, THEORY
 from tests import gpu_tables, published_page
 from tests.losses.contract import support_tables
 
@@ -85,6 +86,22 @@ def train_step() -> str:
     return "\n".join(lines)
 
 
+def updates() -> str:
+    """Other kinds of steps beside the plain one, as committed."""
+    measured = json.loads((RESULTS / "updates-cpu.json").read_text())["variants"]
+    lines = [
+        "| step | time beside plain | 95 % interval | in theory | peak memory |",
+        "|---|---:|---|---:|---:|",
+    ]
+    lines += [
+        f"| {name} | {r['ratio']:.2f} |"
+        f" {r['low']:.2f}, {r['high']:.2f} | {THEORY[name]:.2f} | {r['memory_ratio']:.2f} |"
+        for name, r in measured.items()
+        if name != PLAIN
+    ]
+    return "\n".join(lines)
+
+
 def small_data() -> str:
     """A training of 215 rows, as committed."""
     result = json.loads((RESULTS / "small-data.json").read_text())
@@ -157,6 +174,7 @@ GENERATED = {
     ("docs/performance.md", "loss-python"): loss_python,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
+    ("docs/performance.md", "updates"): updates,
     ("docs/performance.md", "small-data"): small_data,
     ("docs/performance.md", "precision"): precision,
     ("docs/performance.md", "gpu"): gpu_tables.measured,

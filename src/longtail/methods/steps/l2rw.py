@@ -26,8 +26,8 @@ def l2rw(
     lends it and keeps it. Batches of meta_batch rows are drawn from it, every class alike, with replacement. Class
     counts of `base` are those of the rows that stay. Weights are divided by the batch, not by the base's class weights.
 
-    A step is three plain ones by its passes (the gradient, how it depends on the weights, the gradient on the meta
-    batch); on a CPU, a network with batch norms took six, whose second derivative is slow.
+    A step has the passes of 2.7 plain ones where the meta batch is as large as the batch (two forward and backward, and
+    the derivative of the losses along the meta gradient).
     `last_layer=True` compares the gradients of the classifier alone and costs one forward pass on the meta batch;
     every=k weighs only every k-th step and takes the others with weights 1. Worth it where some rows are surely right
     and others are not: `updates.LearningToReweight` in a loop of your own takes those as its meta set.

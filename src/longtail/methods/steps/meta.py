@@ -39,7 +39,7 @@ def meta(
     itself, such as ldam-drw, c = 1: the residual alone is added to its weights. The paper's LDAM is meta(base="ldam").
     Weights are divided by the batch, neither clipped nor normalised.
 
-    From `start` on a step costs as in l2rw, three to six plain ones; every=k adds the residual in every k-th step
+    From `start` on a step has the passes of 3.3 plain ones, as in mwn; every=k adds the residual in every k-th step
     alone, `last_layer=True` computes it from the classifier for one forward pass on the meta batch. Worth it beside
     ce-drw only where a larger `step`, chosen on validation rows, is shown to help.
 

@@ -37,9 +37,10 @@ def mwn(
     those of its Adam. What it has learnt is drawn as weight-net.svg in the run's folder, and the average weight of
     each class as weights.svg. Weights are divided by the batch, not by the base's class weights.
 
-    A step costs as in l2rw, three to six plain ones. every=k lets V learn in every k-th step and costs little more than
-    plain training for a large k; `last_layer=True` looks ahead by the classifier alone, for one forward pass on the
-    meta batch. Worth it where it is not known which losses deserve more weight, and rows for a meta set can be spared.
+    A step has the passes of 3.3 plain ones (l2rw, and the gradient of the look-ahead). every=k lets V learn in every
+    k-th step and costs little more than plain training for a large k; `last_layer=True` looks ahead by the classifier
+    alone, for one forward pass on the meta batch. Worth it where it is not known which losses deserve more weight, and
+    rows for a meta set can be spared.
 
     Shu et al. 2019, algorithm 1.
 
