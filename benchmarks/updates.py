@@ -5,20 +5,20 @@ turns, a few steps each; the ratios are medians over rounds of the ratio within 
 resampled rounds. "plain again" is the same step once more: how far its ratio is from 1 is the noise of all of them.
 THEORY counts passes: two a step cost 2; ImbSAM has a third backward pass; a step that looks ahead has a meta batch of
 100 rows, the gradient of its look-ahead (none for L2RW) and the derivative along the meta gradient, as much as two
-forward passes. Peak memory on
-a GPU is that of its allocator; on a CPU that of all tensors of one step, those before it left out. Images are random.
+forward passes. Peak memory on a GPU is that of its allocator; on a CPU that of all tensors of one step, those before it
+left out. Images are random.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from functools import partial
 from itertools import accumulate
 from multiprocessing import get_context
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.command import argument_parser, save
@@ -88,7 +88,7 @@ def stepper(name: str, precision: str, device: str) -> Stepper:
     if name == SECOND:
         LookAhead._along_meta_gradient = _refused  # type: ignore[method-assign]
     if name == COMPOSED:
-        forward_mode._BatchNorms = nullcontext  # type: ignore[assignment, misc]
+        forward_mode._batch_norm = F.batch_norm  # type: ignore[assignment, misc]
     data = pool().to(device)
     learner = SupervisedLearner(network(precision, device), losses.CrossEntropyLoss()).to(device)
     optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), UPDATES[name](), EpochMonitor(CLASSES, device)

@@ -213,6 +213,19 @@ class TestHeld:
             "weights.calls",
         }  # fmt: skip
 
+    def test_instance_norms_record_nothing_and_give_their_statistics_back(self) -> None:
+        network = nn.Sequential(nn.Unflatten(1, (3, 1)), nn.InstanceNorm1d(3, track_running_stats=True), nn.Flatten())
+        learner = SupervisedLearner(network, CrossEntropyLoss()).train()
+        before = {k: v.clone() for k, v in learner.named_buffers()}
+        x = torch.randn(5, 3, 7)
+        norm: Any = network[1]
+        with learner.held():
+            norm(x)
+        assert all(v.equal(before[k]) for k, v in learner.named_buffers())
+        assert norm.running_mean is not None
+        norm(x)
+        assert not norm.running_mean.equal(before["network.1.running_mean"])
+
     def test_gradients_flow_inside(self) -> None:
         learner = SupervisedLearner(Deep(), CrossEntropyLoss())
         with learner.held():

@@ -122,9 +122,12 @@ def test_a_table_says_which_classes_are_in_the_meta_set_and_in_training(tmp_path
     once = pool.train.targets == pool.classes.index("once")
     kept = torch.cat([torch.nonzero(~once).flatten(), torch.nonzero(once).flatten()[:1]])
     note = lent_and_kept(pool.train.take(kept))
-    assert note == "meta sets contain the only training row of 1 classes, which is trained on, too: 'once'"
+    assert note == "meta sets contain the only training row of 1 class, which is trained on, too: 'once'"
     assert lent_and_kept(pool.train) is None
-    assert method("mwn").notes == (lent_and_kept,)
+    assert [note(ROWS.labeled) for note in method("mwn(per_class=4)").notes] == [
+        "methods with a meta set of 4 rows a class train on 40 of 51 rows",
+        None,
+    ]
     assert method("ce").notes == ()
     single = np.array(["common"] * 40 + ["some"] * 19 + ["once"])
     result = lt.compare(x, single, methods="ce,mwn", epochs=1, out=tmp_path / "out")

@@ -16,7 +16,7 @@ from longtail.facts.schedules import switch
 from longtail.instance_weights import ABSGD
 from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
-from longtail.updates import RECOVER, SAM, ByClass, ByRow, ClosureStep, Descend, ImbSAM
+from longtail.updates import RECOVER, SAM, ByClass, ByRow, ClosureStep, Descend, ImbSAM, MetaWeightNet
 
 TAIL = torch.tensor([False, True, False])
 MAKE: dict[str, Callable[[], Any]] = {
@@ -219,3 +219,40 @@ class TestBadInput:
         net = model()
         with pytest.raises(ValueError, match=f"{missing} must be .*, got none; pass {missing}="):
             ClosureStep(MAKE[kind](), net, sgd(net)).step(lambda: cross_entropy(net(X), Y, reduction="none"))
+
+
+@pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
+def test_an_autocast_around_the_step_is_the_same_as_one_in_the_closure(make: Callable[[], Any]) -> None:
+    """Autocast keeps low-precision copies of parameters until it is left, and a step moves parameters inside."""
+    states = []
+    for around in (True, False):
+        torch.manual_seed(1)
+        net = model()
+        step = ClosureStep(make(), net, sgd(net))
+        for _ in range(3):
+            with torch.autocast("cpu", torch.bfloat16, enabled=around):
+
+                def losses(net: nn.Module = net, around: bool = around) -> Tensor:
+                    with torch.autocast("cpu", torch.bfloat16, enabled=True):
+                        return cross_entropy(net(X).float(), Y, reduction="none")
+
+                step.step(losses, targets=Y, rows=INDEX)
+        states.append(list(net.state_dict().values()))
+    assert all(one.equal(other) for one, other in zip(*states, strict=True))
+
+
+def test_parts_of_other_loops_are_refused() -> None:
+    net = model()
+    with pytest.raises(ValueError, match="got 0 of its own and 6 others; pass both of one loop"):
+        ClosureStep(SAM(0.1), net, sgd(model()))
+    with pytest.raises(TypeError, match="update must be a kind of step, got MetaWeightNet, which weighs losses"):
+        ClosureStep(MetaWeightNet(), net, sgd(net))  # type: ignore[arg-type]
+    step = ClosureStep(SAM(0.3, ascent=ByClass(torch.ones(3))), net, sgd(net))
+
+    def losses() -> Tensor:
+        return cross_entropy(net(X), Y, reduction="none")
+
+    with pytest.raises(ValueError, match="targets must be one tensor per closure, 2, got 1"):
+        step.step([losses, losses], targets=Y)
+    with pytest.raises(ValueError, match=r"targets and rows must be of the losses' length, \(12,\), got \(11,\)"):
+        step.step(losses, targets=Y[1:])

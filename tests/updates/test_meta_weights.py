@@ -172,6 +172,21 @@ class TestTheGradientOfTheWeights:
         torch.testing.assert_close(slope, ahead._by_second_derivative(None), rtol=1e-12, atol=1e-15)
         assert not slope.equal(torch.zeros_like(slope))
 
+    @pytest.mark.parametrize("constant", [torch.no_grad, torch.inference_mode])
+    def test_what_is_computed_without_a_gradient_is_a_constant(self, constant: Any) -> None:
+        def focal(net: Callable[..., Tensor]) -> Tensor:
+            logits = net(TRAIN[0])
+            with constant():
+                p = logits.softmax(1).max(1).values
+                largest = (1 - p) ** 2
+            return largest.clone() * F.cross_entropy(logits, TRAIN[1], reduction="none")
+
+        model = deep(norm=True)
+        ahead = LookAhead(focal, model, sgd(model), meta_loss)
+        torch.testing.assert_close(ahead.gradient(), ahead._by_second_derivative(None), rtol=1e-12, atol=0)
+        plain = LookAhead(lambda net: per_example(net) * ahead.losses.detach(), model, sgd(model), meta_loss)
+        assert not torch.allclose(plain.gradient(), ahead.gradient())
+
     def test_changes_nothing(self) -> None:
         model = deep(norm=True)
         optimizer = sgd(model)
@@ -192,12 +207,18 @@ class TestTheGradientOfTheWeights:
         assert [len(one) for one in seen] == [B, len(META[0]), B]  # the losses, the meta loss, the losses with tangents
         torch.testing.assert_close(seen[1].mean(0), torch.zeros(5).double())
 
-    @pytest.mark.parametrize("layer", [None, "fc"])
+    @pytest.mark.parametrize("layer", [None, "0"])
     def test_an_optimizer_of_another_model_is_refused(self, layer: str | None) -> None:
         model = deep()
         with pytest.raises(ValueError, match=r"optimizer must train parameters of .* trains none"):
-            weight_gradient(torch.ones(B), model, sgd(linear() if layer is None else model),
-                            meta_loss, layer=layer)  # fmt: skip
+            weight_gradient(torch.ones(B), model, sgd(linear()), meta_loss, layer=layer)
+
+    def test_what_is_not_what_it_should_be_is_refused(self) -> None:
+        model = deep()
+        with pytest.raises(ValueError, match="layer must be a module of the model, got 'head'"):
+            weight_gradient(torch.ones(B), model, sgd(model), meta_loss, layer="head")
+        with pytest.raises(ValueError, match=r"meta_loss must return its mean, a scalar, got shape \(6,\)"):
+            weight_gradient(None, model, sgd(model), lambda ahead: per_example(ahead, META))
 
 
 class TestWeights:
@@ -320,6 +341,18 @@ def test_the_curve_of_the_net_ends_at_the_largest_loss_since_the_last_one() -> N
     assert (curve["losses"][0], curve["losses"][-1]) == (0.0, 4.0)
     assert curve["weights"] == net(torch.tensor(curve["losses"])).tolist()
     assert net.curve()["losses"][-1] == 0.0
+
+
+@pytest.mark.parametrize("knob", [{"hidden": 0}, {"lr": -1.0}, {"weight_decay": -0.1}])
+def test_knobs_of_the_net_have_ranges(knob: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(knob))} must be"):
+        MetaWeightNet(**knob)
+
+
+def test_a_loss_that_is_not_finite_is_not_in_the_curve() -> None:
+    net = WeightNet(6, 0.01, 0.0)
+    net.note(torch.tensor([1.0, torch.inf, torch.nan]))
+    assert net.curve()["losses"][-1] == 1.0
 
 
 def trained(weighting: MetaWeights, steps: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:

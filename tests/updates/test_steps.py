@@ -190,6 +190,7 @@ def test_parameters_are_restored_where_the_second_pass_fails() -> None:
         (lambda: ImbSAM(torch.zeros(3, dtype=torch.bool)), r"tail must be bool \(C,\) and name a class at least"),
         (lambda: ImbSAM(torch.ones(3)), r"tail must be bool \(C,\)"),
         (lambda: ImbSAM(TAIL, weight=0.0), "weight must be > 0, got 0.0"),
+        (lambda: ByClass(torch.tensor([1.0, -1.0])), "weights must be numbers >= 0, one per class"),
         (lambda: ByRow(torch.tensor([1.0, -1.0])), "weights must be numbers >= 0, one per training row"),
     ],
 )

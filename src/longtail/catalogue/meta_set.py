@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -78,7 +79,7 @@ def with_meta_set(
         check=None if last_layer else not_compiled,
         eager=eager or ("only every k-th step looks ahead" if every > 1 else ""),
         prior=_on_the_rest(shares, per_class),
-        notes=(*base.notes, lent_and_kept),
+        notes=(*base.notes, partial(lent_of_all, per_class), lent_and_kept),
         **more,
     )
 
@@ -93,6 +94,13 @@ def not_compiled(recipe: Recipe, rows: Part) -> str | None:
     )
 
 
+def lent_of_all(per_class: int, rows: Part) -> str:
+    """Return a note on how many training rows are in the meta set instead."""
+    counts = torch.bincount(rows.targets.cpu(), minlength=len(rows.classes))
+    number = int(lent(counts, per_class).sum())
+    return f"methods with a meta set of {per_class} rows a class train on {len(rows) - number} of {len(rows)} rows"
+
+
 def lent_and_kept(rows: Part) -> str | None:
     """Return a note on the classes whose only row is in the meta set and in training; None without such."""
     counts = torch.bincount(rows.targets.cpu(), minlength=len(rows.classes))
@@ -100,7 +108,8 @@ def lent_and_kept(rows: Part) -> str | None:
     if not single:
         return None
     names = ", ".join(single[:5]) + (" ..." if len(single) > 5 else "")
-    return f"meta sets contain the only training row of {len(single)} classes, which is trained on, too: {names}"
+    classes = "1 class" if len(single) == 1 else f"{len(single)} classes"
+    return f"meta sets contain the only training row of {classes}, which is trained on, too: {names}"
 
 
 def _check_learner(learner: Learner, last_layer: bool) -> None:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from longtail.facts.types import Batch, Progress, Step, TrainingData, as_outputs
 
+INSTANCE_NORMS = nn.modules.instancenorm._InstanceNorm
+
 
 class Inference(NamedTuple):
     """The part of a learner that predicts: link(scale * logits - offsets) of one network.
@@ -110,7 +112,9 @@ class Learner(nn.Module, ABC):
 
     @contextmanager
     def held(self, *, again: bool = False, norms: bool = True) -> Iterator[None]:
-        """Inside, no buffer changes, be it of batch norms, targets or weights: for the further passes of a step.
+        """Inside, no buffer of norms, targets or weights changes: for the further passes of a step.
+
+        Other modules that change in a forward pass in training mode, such as spectral norms, do so in every pass.
 
         Args:
             again: the pass follows the one that changed the buffers, on the same batch, and uses the instance weights
@@ -119,11 +123,15 @@ class Learner(nn.Module, ABC):
         """
         layers: list[Any] = [m for m in self.modules() if norms and isinstance(m, nn.modules.batchnorm._BatchNorm)]
         tracking = [m.track_running_stats for m in layers]
+        instance: list[Any] = [m for m in self.modules() if norms and m.training and isinstance(m, INSTANCE_NORMS)]
+        running = [(m.running_mean, m.running_var) for m in instance]
         holders: list[Any] = [m for m in self.modules() if hasattr(m, "holding")]
         before = [(m.holding, getattr(m, "repeating", None)) for m in holders]
         try:
             for norm in layers:
                 norm.track_running_stats = False  # in training mode: batch statistics, not recorded
+            for norm in instance:
+                norm.running_mean = norm.running_var = None  # they are not used in training mode
             for holder in holders:
                 holder.holding = True
                 if again and hasattr(holder, "repeating"):
@@ -132,6 +140,8 @@ class Learner(nn.Module, ABC):
         finally:
             for norm, value in zip(layers, tracking, strict=True):
                 norm.track_running_stats = value
+            for norm, (mean, var) in zip(instance, running, strict=True):
+                norm.running_mean, norm.running_var = mean, var
             for holder, (holding, repeating) in zip(holders, before, strict=True):
                 holder.holding = holding
                 if repeating is not None:

@@ -47,8 +47,10 @@ def meta_rows(labels: Any, per_class: int = 10, *, sample_weight: Tensor | None 
         )
     generator = np.random.RandomState(SEED)
     meta, stay = [], np.ones(len(indices), dtype=bool)
-    for j, number in enumerate(lent(counts, per_class).tolist()):
-        rows = generator.permutation(np.flatnonzero((indices == j) & valid))[: max(number, 1)]
+    by_class = np.flatnonzero(valid)[np.argsort(indices[valid], kind="stable")]
+    each = np.split(by_class, counts.cumsum(0)[:-1].numpy())
+    for members, number in zip(each, lent(counts, per_class).tolist(), strict=True):
+        rows = generator.permutation(members)[: max(number, 1)]
         meta.append(rows)
         stay[rows] = number == 0
     return torch.from_numpy(np.sort(np.concatenate(meta))), torch.from_numpy(np.flatnonzero(stay))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Progress, Step, Update
+from longtail.updates.meta_weights import MetaWeights
 
 Closure = Callable[[], Tensor]
 
@@ -39,6 +40,17 @@ class ClosureStep:
         *,
         scaler: torch.amp.GradScaler | None = None,
     ) -> None:
+        if isinstance(update, MetaWeights):
+            raise TypeError(
+                f"update must be a kind of step, got {type(update).__name__}, which weighs losses; call it in the "
+                "loop: loss = weighting(losses, model, optimizer, meta_loss)"
+            )
+        theirs, ours = {p for group in optimizer.param_groups for p in group["params"]}, set(model.parameters())
+        if not theirs & ours or not theirs <= ours:
+            raise ValueError(
+                f"optimizer must train parameters of the model and no others, got {len(theirs & ours)} of its own and "
+                f"{len(theirs - ours)} others; pass both of one loop"
+            )
         self.update, self.optimizer, self.scaler = update, optimizer, scaler
         self._learner = _ClosureLearner(model)
 
@@ -61,8 +73,8 @@ class ClosureStep:
 
         Raises:
             TypeError: no closure, or one that does not return a tensor.
-            ValueError: a loss without a graph, the mean where losses are needed, or micro-batches under instance
-                weights that the second pass takes from the first.
+            ValueError: a loss without a graph, the mean where losses are needed, targets or rows of another number, or
+                micro-batches under instance weights that the second pass takes from the first.
         """
         several = isinstance(closure, list | tuple)
         closures: Sequence[Any] = closure if isinstance(closure, list | tuple) else [closure]
@@ -74,9 +86,10 @@ class ClosureStep:
             raise ValueError(
                 f"closure must be one under instance weights, got {len(closures)}; make one step per batch"
             )
+        each_targets, each_rows = _each("targets", targets, closures), _each("rows", rows, closures)
         batches: list[Any] = [
             {"closure": one, "targets": y, "rows": i}
-            for one, y, i in zip(closures, _each(targets, closures), _each(rows, closures), strict=True)
+            for one, y, i in zip(closures, each_targets, each_rows, strict=True)
         ]
         with torch.enable_grad(), self._scaled() as optimizer:
             step: Step = self.update(self._learner, batches if several else batches[0], optimizer, progress)  # type: ignore[arg-type]
@@ -158,7 +171,15 @@ class _ScaledOptimizer:
         self._scaler.update()
 
 
-def _each(values: Any, closures: Sequence[Closure]) -> Sequence[Any]:
+def _each(name: str, values: Any, closures: Sequence[Closure]) -> Sequence[Any]:
+    """Return one tensor or None for each closure.
+
+    Raises:
+        ValueError: there are not as many.
+    """
     if values is None:
         return [None] * len(closures)
-    return [values] if isinstance(values, Tensor) else list(values)
+    each = [values] if isinstance(values, Tensor) else list(values)
+    if len(each) != len(closures):
+        raise ValueError(f"{name} must be one tensor per closure, {len(closures)}, got {len(each)}; pass a list")
+    return each

@@ -17,9 +17,12 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def forward_mode() -> Iterator[None]:
-    """Inside, operations on tensors made by `dual` compute derivatives along, and record no graph."""
-    _load()
-    with torch.no_grad(), forward_ad.dual_level(), _BatchNorms():
+    """Inside, operations on tensors made by `dual` compute derivatives along.
+
+    As for derivatives backward, what is computed under `torch.no_grad()` or detached is a constant.
+    """
+    load()
+    with torch.enable_grad(), forward_ad.dual_level(), _Operations():
         yield
 
 
@@ -35,10 +38,14 @@ def parts(tensor: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 @final
-class _BatchNorms(TorchFunctionMode):
-    """Batch norms y = w n(x) + b, whose derivative torch composes of a dozen operations, in mixed precision slowly.
+class _Operations(TorchFunctionMode):
+    """Constants under `no_grad`, and batch norms y = w n(x) + b.
 
-    dy = w n'(x) dx + dw n(x) + db: the Jacobian of n over the rows of a channel is symmetric, (I - 1 1^T / m -
+    torch composes the derivative of the latter of a dozen operations, slow ones in mixed precision. Here it is
+
+    dy = w n'(x) dx + dw n(x) + db.
+
+    The Jacobian of n over the rows of a channel is symmetric, (I - 1 1^T / m -
     n n^T / m) / s in training mode and I / s in evaluation mode, so that the first term is the backward pass with dx
     in place of the gradient; the others are a batch norm with dw and db.
     """
@@ -50,8 +57,19 @@ class _BatchNorms(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Replace `torch.nn.functional.batch_norm` alone."""
-        return (_batch_norm if func is F.batch_norm else func)(*args, **(kwargs or {}))
+        """Call the operation, or what replaces it."""
+        out = (_batch_norm if func is F.batch_norm else func)(*args, **(kwargs or {}))
+        return out if torch.is_grad_enabled() else _constant(out)
+
+
+def _constant(out: Any) -> Any:
+    """Return tensors, or tuples and lists of them, without their derivatives."""
+    if isinstance(out, Tensor):
+        return parts(out)[0]
+    if not isinstance(out, tuple | list):
+        return out
+    values = [_constant(one) for one in out]
+    return out._make(values) if hasattr(out, "_make") else type(out)(values)  # named tuples take them one by one
 
 
 def _batch_norm(
@@ -80,8 +98,8 @@ def _batch_norm(
 
 
 @cache
-def _load() -> None:
-    """Let torch compile formulas of its own, once, which it calls deprecated."""
+def load() -> None:
+    """Let torch compile formulas of its own, once, about a second, by what it calls deprecated."""
     with warnings.catch_warnings(), forward_ad.dual_level():
         warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
         dual(torch.zeros(1), torch.ones(1))

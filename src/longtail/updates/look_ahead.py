@@ -29,8 +29,8 @@ class LookAhead:
     have copies of these: batch norms in training mode normalise the meta batch by its own statistics and record none.
 
     Args:
-        losses: model -> l (B,). Called once with the model, and once more at its parameters with tangents, with the
-            same random numbers.
+        losses: model -> l (B,). Called with the model, and for a derivative by all parameters once more, with the same
+            random numbers.
         model: its parameters that `optimizer` trains move.
         optimizer: its groups have the learning rates; it makes no step.
         meta_loss: M.
@@ -59,6 +59,8 @@ class LookAhead:
         self._moved = {n: p for n, p in model.named_parameters() if p.requires_grad and p in rates}
         self._moved = {n: p for n, p in self._moved.items() if n.startswith(prefix)}
         self._rates = {n: rates[p] for n, p in self._moved.items()}
+        if layer is not None and layer not in dict(model.named_modules()):
+            raise ValueError(f"layer must be a module of the model, got {layer!r}; see model.named_modules()")
         if not self._moved:
             what = "the model" if layer is None else f"layer {layer!r}"
             raise ValueError(
@@ -117,6 +119,8 @@ class LookAhead:
         ahead = {n: p - self._rates[n] * moves[n] if n in moves else p for n, p in self._moved.items()}
         ahead = {n: p.detach().requires_grad_() for n, p in ahead.items()}
         loss = self._meta_loss(self._at(ahead))
+        if loss.ndim:
+            raise ValueError(f"meta_loss must return its mean, a scalar, got shape {tuple(loss.shape)}; call mean()")
         gradients = torch.autograd.grad(loss, list(ahead.values()), allow_unused=True)
         return {n: g for n, g in zip(ahead, gradients, strict=True) if g is not None}
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from longtail.facts.knobs import Range
 from longtail.facts.types import Progress
+from longtail.updates import forward_mode
 from longtail.updates.look_ahead import LookAhead, Losses, MetaLoss, per_example
 
 Gradient = Callable[[Tensor | None], Tensor]
@@ -36,6 +37,8 @@ class MetaWeights(nn.Module, ABC):
     def __init__(self, *, layer: str | None = None, every: int = 1) -> None:
         super().__init__()
         EVERY.check("every", every)
+        if layer is None:
+            forward_mode.load()  # here and not in the first step, whose time is measured
         self.layer, self.every = layer, every
         self.steps = 0  # since the beginning; of every = 1 none are counted
         self.last: Tensor | None = None
@@ -68,8 +71,8 @@ class MetaWeights(nn.Module, ABC):
         """Return the weighted mean, with its graph: call backward() and optimizer.step() on it as on any loss.
 
         Args:
-            losses: gets the model and returns its losses (B,) on a batch. Called twice in a step that looks ahead, with
-                the same random numbers.
+            losses: gets the model and returns its losses (B,) on a batch. In a step that looks ahead by all
+                parameters, it is called twice with the same random numbers.
             model: of a wrapper such as DistributedDataParallel, the model inside.
             optimizer: that of the model.
             meta_loss: gets the model at the parameters after the look-ahead step, as a function of the model's

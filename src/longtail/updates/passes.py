@@ -32,7 +32,7 @@ class ByClass:
     """
 
     def __init__(self, weights: Tensor) -> None:
-        self.weights = weights
+        self.weights = _checked(weights, "class", "(C,)")
 
     def __call__(self, step: Step) -> Tensor:
         """Return the weights (B,) of the step's targets.
@@ -57,12 +57,7 @@ class ByRow:
     """
 
     def __init__(self, weights: Tensor) -> None:
-        if weights.ndim != 1 or not bool((weights >= 0).all()):
-            raise ValueError(
-                f"weights must be numbers >= 0, one per training row, got shape {tuple(weights.shape)} with minimum "
-                f"{float(weights.min()) if weights.numel() else float('nan'):g}; pass a tensor (N,)"
-            )
-        self.weights = weights
+        self.weights = _checked(weights, "training row", "(N,)")
 
     def __call__(self, step: Step) -> Tensor:
         """Return the weights (B,) of the step's rows.
@@ -74,6 +69,15 @@ class ByRow:
             raise ValueError("rows must be the rows' numbers (B,) for weights by row, got none; pass rows=")
         self.weights = self.weights.to(step.rows.device)
         return self.weights[step.rows]
+
+
+def _checked(weights: Tensor, each: str, shape: str) -> Tensor:
+    if weights.ndim != 1 or not bool((weights >= 0).all()):
+        raise ValueError(
+            f"weights must be numbers >= 0, one per {each}, got shape {tuple(weights.shape)} with minimum "
+            f"{float(weights.min()) if weights.numel() else float('nan'):g}; pass a tensor {shape}"
+        )
+    return weights
 
 
 def micro_batches(batch: Batch | Sequence[Batch]) -> Sequence[Batch]:
@@ -106,6 +110,11 @@ def weighted(step: Step, weights: Tensor) -> Tensor:
     c has all that the learner does with its losses: the mean, class weights' division, instance weights.
     """
     losses = losses_of(step)
+    if weights.shape != losses.shape:
+        raise ValueError(
+            f"targets and rows must be of the losses' length, {tuple(losses.shape)}, got {tuple(weights.shape)}; pass "
+            "those of the batch"
+        )
     (shares,) = torch.autograd.grad(step.loss, losses, retain_graph=True)
     return (weights.to(losses.dtype) * shares * losses).sum()
 

@@ -66,6 +66,7 @@ class Perturbation:
         with torch.no_grad():
             for p, e in zip(moved, self._e(learner, moved, gradients, progress), strict=True):
                 p.add_(torch.nan_to_num(e, 0.0, 0.0, 0.0) if finite else e)
+        torch.clear_autocast_cache()  # of an autocast around the step: it has the parameters' copies from before
         optimizer.zero_grad(set_to_none=True)
         try:
             yield
@@ -73,6 +74,7 @@ class Perturbation:
             with torch.no_grad():
                 for p, w in zip(moved, before, strict=True):
                     p.copy_(w)
+            torch.clear_autocast_cache()
 
     def _moved(self, learner: Learner, optimizer: torch.optim.Optimizer) -> tuple[list[Any], list[Tensor]]:
         still = set()

@@ -48,8 +48,8 @@ class RECOVER:
 
     u and v start anew, at the batch's g and dg, whenever lam, a or `restart` changes, and where the estimate of u loses
     its sign or nearly all its digits (g + u - g(w_old) <= 1e-9 of the largest of the three), which its recursion does
-    not exclude. The state is log u and lam v / u, so nothing
-    overflows for any finite loss. The pass at w_old has the random numbers of the first and changes no buffer.
+    not exclude. The state is log u and lam v / u, so that nothing overflows for any finite loss. The pass at w_old has
+    the random numbers of the first and changes no buffer of norms, targets and weights.
 
     Args:
         lam: lambda > 0; the smaller, the more hard examples weigh; infinite: g = 1, the plain mean with the recursion
@@ -197,6 +197,7 @@ def _write(parameters: Sequence[Any], values: Sequence[Tensor]) -> None:
     with torch.no_grad():
         for p, value in zip(parameters, values, strict=True):
             p.copy_(value)
+    torch.clear_autocast_cache()  # of an autocast around the step: it has the parameters' copies from before
 
 
 def _scalar(value: float | Tensor, like: Tensor) -> Tensor:

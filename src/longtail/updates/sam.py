@@ -27,8 +27,8 @@ class SAM(StatelessUpdate):
     adaptive: e = rho T^2 g / (||T g|| + 1e-12), T = |w| + eta, elementwise but for the norm.
 
     One norm over all trained parameters, biases and batch norms among them. The second pass has the batch, the random
-    numbers (dropout) and the instance weights of the first, and changes no buffer: running statistics of batch norms,
-    targets and weights are those of the first pass, and so is the returned step. rho = 0 is the plain step, bit for
+    numbers (dropout) and the instance weights of the first, and changes no buffer of norms, targets and
+    weights: these are those of the first pass, and so is the returned step. rho = 0 is the plain step, bit for
     bit.
 
     With `ascent`, e climbs the loss in which row i counts a_i times, and the step descends the loss as it is: class

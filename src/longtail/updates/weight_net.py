@@ -7,6 +7,9 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from longtail.facts.knobs import Range
+
+WIDTH, RATE = Range(1, integer=True), Range(0, open_high=True)
 BETAS, EPS = (0.9, 0.999), 1e-8
 POINTS = 33
 """Of the curve that a record has."""
@@ -30,6 +33,9 @@ class WeightNet(nn.Module):
 
     def __init__(self, hidden: int, lr: float, weight_decay: float) -> None:
         super().__init__()
+        WIDTH.check("hidden", hidden)
+        RATE.check("lr", lr)
+        RATE.check("weight_decay", weight_decay)
         self.layers = nn.Sequential(nn.Linear(1, hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.Sigmoid())
         self.lr, self.weight_decay = lr, weight_decay
         for i, parameter in enumerate(self.layers.parameters()):
@@ -69,8 +75,9 @@ class WeightNet(nn.Module):
 
     @torch.no_grad()
     def note(self, losses: Tensor) -> None:
-        """Remember the largest loss, for `curve`."""
-        self.largest.copy_(torch.maximum(self.largest, losses.detach().max().to(self.largest.dtype)))
+        """Remember the largest finite loss, for `curve`."""
+        finite = torch.where(losses.isfinite(), losses.detach(), 0.0)
+        self.largest.copy_(torch.maximum(self.largest, finite.max().to(self.largest.dtype)))
 
     @torch.no_grad()
     def curve(self) -> dict[str, list[float]]:
