@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,6 +46,13 @@ def pool() -> Examples:
     return Examples(images, targets, tuple(map(str, range(CLASSES))), batch_size=BATCH, augment=CropFlip())
 
 
+def endless(data: Examples) -> Iterator[Any]:
+    """Batches of one epoch after another."""
+    generator = torch.Generator().manual_seed(1)
+    while True:
+        yield from data.batches(0.5, generator)
+
+
 def network(precision: str, device: str, head: str = "linear") -> torch.nn.Module:
     torch.manual_seed(0)
     arguments = {"name": "resnet32", "input_shape": [3, 32, 32], "num_classes": CLASSES, "head": head}
@@ -61,13 +69,7 @@ def ours(precision: str, device: str, *, compiled: bool = False) -> Stepper:
     if compiled:
         learner.network.body.compile(mode="reduce-overhead", dynamic=False)
     optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), EpochMonitor(CLASSES, device)
-
-    def forever() -> Iterator[object]:
-        generator = torch.Generator().manual_seed(1)
-        while True:
-            yield from data.batches(0.5, generator)
-
-    batches = forever()
+    batches = endless(data)
 
     def step() -> None:
         batch = next(batches)

@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
-from benchmarks.train_step import BATCH, CLASSES, network, pool
+from benchmarks.train_step import BATCH, CLASSES, endless, network, pool
 from benchmarks.turns import Stepper, Variant, measure
 from benchmarks.weighting import interval
 from longtail import losses
@@ -94,17 +94,12 @@ def stepper(name: str, precision: str, device: str) -> Stepper:
     optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), UPDATES[name](), EpochMonitor(CLASSES, device)
     if isinstance(update, torch.nn.Module):
         update.to(device)
-    generator = torch.Generator().manual_seed(1)
-    batches = iter(data.batches(0.5, generator))
-    first: Any = next(batches)
+    batches = endless(data)
+    first = next(batches)
     meta = Batch(inputs=first["inputs"][:META], targets=first["targets"][:META], index=first["index"][:META])
 
     def step() -> None:
-        nonlocal batches
-        batch = next(batches, None)
-        if batch is None:
-            batches = iter(data.batches(0.5, generator))
-            batch = next(batches)
+        batch = next(batches)
         watch.note(update(learner, Batch(**batch, meta=meta), optimizer, 0.5), batch)
 
     return step

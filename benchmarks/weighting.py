@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
-from benchmarks.train_step import BATCH, CLASSES, ROWS, network, pool
+from benchmarks.train_step import BATCH, CLASSES, ROWS, endless, network, pool
 from benchmarks.turns import Stepper, Variant, measure
 from longtail import instance_weights, losses, optim
 from longtail.engine.default_recipe import LDAM
@@ -34,15 +34,10 @@ def _ours(precision: str, device: str, weights: torch.nn.Module | None) -> Stepp
     data = pool().to(device)
     learner = SupervisedLearner(network(precision, device), losses.CrossEntropyLoss(), weights=weights).to(device)
     optimizer, update, watch = LDAM.make_optimizer(learner.trainable()), Descend(), EpochMonitor(CLASSES, device)
-    generator = torch.Generator().manual_seed(1)
-    batches = iter(data.batches(0.5, generator))
+    batches = endless(data)
 
     def step() -> None:
-        nonlocal batches
-        batch = next(batches, None)
-        if batch is None:
-            batches = iter(data.batches(0.5, generator))
-            batch = next(batches)
+        batch = next(batches)
         watch.note(update(learner, batch, optimizer, 0.5), batch)
 
     return step
