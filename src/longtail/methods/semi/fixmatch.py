@@ -15,7 +15,8 @@ from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range, UnitFloat
 from longtail.facts.learner import Learner
 from longtail.learners import SemiSupervisedLearner
-from longtail.targets import Confident
+from longtail.learners.fixmatch import FixMatch
+from longtail.targets import Confident, Guess
 
 Ratio = Annotated[int, Range(1, integer=True)]
 USB = {"lr": 0.03, "batch_size": 64, "weight_decay": 5e-4, "drop": 1.0, "warmup": 0}
@@ -66,8 +67,9 @@ def fixmatch(
             learner = SemiSupervisedLearner(
                 recipe.network(data.labeled),
                 losses.CrossEntropyLoss(),
-                Confident(threshold, temperature),
-                consistency=consistency,
+                FixMatch(consistency),
+                Guess(temperature),
+                Confident(threshold),
                 decay=decay,
             )
             rest = data.unlabeled.drawn(mu * recipe.batch_size, views=("weak", "strong"))
@@ -79,6 +81,6 @@ def fixmatch(
         stages,
         cited("sohn2020fixmatch"),
         task=SEMI_SUPERVISED,
-        slots=frozenset({"update", "targets"}),
+        slots=frozenset({"update", "targets", "auxiliary"}),
         own=USB,
     )
