@@ -12,6 +12,7 @@ from longtail.functional.candidates import candidate_likelihood, candidate_poste
 from longtail.functional.centroids import discriminative_centroids
 from longtail.functional.class_totals import Projection, project_on_totals
 from longtail.functional.contrast import nt_xent
+from longtail.functional.distribution_refinery import refine_pseudo_labels
 from longtail.functional.dot_regression import balancing_factors, dot_regression
 from longtail.functional.equalised import equalised
 from longtail.functional.experts import expert_diversity, tail_temperature
@@ -65,6 +66,7 @@ __all__ = [
     "of_target",
     "pairwise",
     "project_on_totals",
+    "refine_pseudo_labels",
     "relative_counts",
     "remix_share",
     "sigmoid_cross_entropy",

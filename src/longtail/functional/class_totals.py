@@ -82,8 +82,8 @@ def project_on_totals(
     found = minimum(dual, first, tolerance, max_iterations, lambda b: _check_reachable(inner, sums[used], b, columns))
     if not found.residual <= tolerance:
         warnings.warn(
-            f"project_on_totals stopped after {found.iterations} iterations at a residual of {found.residual:.1e}, above "
-            f"its tolerance {tolerance:g}; raise either",
+            f"project_on_totals stopped after {found.iterations} iterations at a residual of {found.residual:.1e}, "
+            f"above its tolerance {tolerance:g}; raise either",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -3,8 +3,9 @@
 from longtail.targets.alignment import Alignment
 from longtail.targets.candidates import CandidateSets, Confidences
 from longtail.targets.confident import Confident, Soft
+from longtail.targets.darp import DARP
 from longtail.targets.given import Given
 from longtail.targets.guess import Guess
 from longtail.targets.refinement import Refinement
 
-__all__ = ["Alignment", "CandidateSets", "Confidences", "Confident", "Given", "Guess", "Refinement", "Soft"]
+__all__ = ["DARP", "Alignment", "CandidateSets", "Confidences", "Confident", "Given", "Guess", "Refinement", "Soft"]
