@@ -82,7 +82,7 @@ def test_a_row_that_lost_all_its_classes_is_uniform_before_the_projection() -> N
         ({"alpha": 0.0}, "alpha must be > 0, or inf"),
         ({"alpha": math.nan}, "alpha must be > 0, or inf"),
         ({"weights": "none"}, 'weights must be "entropy" or "uniform"'),
-        ({"totals": [1, 2]}, r"totals must have shape \(5,\)"),
+        ({"totals": [1, 2]}, r"totals must have shape \(5,\), got \(2,\)"),
         ({"totals": [0] * 5}, "totals must be finite, >= 0 and not all 0"),
         ({"probs": labels() * math.nan}, "probs must be finite"),
     ],

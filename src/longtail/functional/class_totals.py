@@ -24,7 +24,7 @@ class Projection(NamedTuple):
     multipliers: Tensor
     """b (K,) float64, of mean 0 over the classes with a total above 0, -inf for the others."""
     residual: float
-    """max_k |sum_m y_mk - M_k| / M_k over the classes with a total above 0, in float64."""
+    """max_k |sum_m y_mk - M_k| / M_k over the classes with a total above 0, in float64; M_k >= 1e-6 in the quotient."""
     iterations: int
     """How often the columns were summed."""
 

@@ -48,10 +48,11 @@ def refine_pseudo_labels(
         raise ValueError(f'weights must be "entropy" or "uniform", got {weights!r}; choose one of these')
     checks.finite(probs, "probs")
     sums = torch.as_tensor(totals, dtype=torch.float64, device=probs.device)
-    if bool((sums >= 0).all()) and float(sums.sum()) > 0:  # the projection refuses others
+    valid = sums.shape == probs.shape[1:] and bool((sums >= 0).all()) and 0 < float(sums.sum()) < math.inf
+    if valid:  # the projection refuses others
         sums = sums * (len(probs) / sums.sum())
     kept = probs.double()
-    if alpha < math.inf:
+    if valid and alpha < math.inf:
         kept = _without_noise(kept, sums, alpha)
     kept = kept + SMALL
     kept = kept / kept.sum(1, keepdim=True)

@@ -13,16 +13,19 @@ CPU_BLOCK, GPU_BLOCK = 200_000, 16_000_000
 """Numbers that are processed together: so many stay in the cache of a core."""
 UNDERFLOW = -300.0
 """Exponents below it give 0, so that neither a factor nor a product of two is subnormal, which would be slow."""
-ROUNDING = 1e-12
-"""Relative difference of two values of the dual that is rounding."""
+ROUNDING = 1e-14
+"""Relative error of the sum that a value of the dual is."""
+SMALLEST = 1e-6
+"""Total, in rows, of a class whose difference is relative to it; that of a rarer one is relative to this."""
 CHECKED = 15
 """Iterations between two checks whether the totals can be reached."""
 
 
 class Point(NamedTuple):
-    """The negated dual at b: its value, its columns sum_m y_mk (K,), and its second derivatives (K, K)."""
+    """The negated dual at b: its value and the error of that, columns sum_m y_mk (K,), second derivatives (K, K)."""
 
     value: float
+    error: float
     columns: Tensor
     curvature: Tensor
 
@@ -63,22 +66,30 @@ class Dual:
 
     def at(self, b: Tensor) -> Point:
         """Return value, columns and curvature, sum_m (diag(y_m) - y_m y_m^T) / w_m."""
-        value = self.logs.new_zeros(())
+        value, size = self.logs.new_zeros(()), self.logs.new_zeros(())
         columns, products = self.logs.new_zeros(len(b)), self.logs.new_zeros(len(b), len(b))
         for y, height, inverse in self._blocks(b):
             value += (height / inverse).sum()
+            size += ((1 + height.abs()) / inverse).sum()
             columns += y.sum(0)
             products.addmm_((y * inverse[:, None]).T, y)
-        products = products.cpu()
-        return Point(float(value) - float(b @ self.totals), columns.cpu(), products.sum(1).diag() - products)
+        products, linear = products.cpu(), float(b @ self.totals)
+        error = ROUNDING * (float(size) + abs(linear))
+        return Point(float(value) - linear, error, columns.cpu(), products.sum(1).diag() - products)
 
     def labels(self, b: Tensor) -> Tensor:
         """Return y (M, K) float64."""
         return torch.cat([y for y, _, _ in self._blocks(b)])
 
-    def residual(self, columns: Tensor) -> float:
-        """Return max_k |columns_k - M_k| / M_k."""
-        return float(((columns - self.totals).abs() / self.totals).max())
+    def slope(self, point: Point) -> Tensor:
+        """Return the gradient (K,), whose sum is 0: rounding of the largest class would drown that of small ones."""
+        slope = point.columns - self.totals
+        slope[self.totals.argmax()] -= slope.sum()
+        return slope
+
+    def residual(self, slope: Tensor) -> float:
+        """Return max_k |slope_k| / M_k, M_k at least `SMALLEST` in the denominator."""
+        return float((slope.abs() / self.totals.clamp(min=SMALLEST)).max())
 
 
 def minimum(
@@ -97,27 +108,26 @@ def minimum(
         check: multipliers -> raises where the totals cannot be reached; called now and then, and at the end.
     """
     b, now = start, dual.at(start)
-    residual, iterations = dual.residual(now.columns), 1
+    slope, iterations = dual.slope(now), 1
     radius = math.sqrt(len(b)) / float(dual.inverse.mean())  # the unit of b is that of the weights
-    while residual > tolerance and iterations < max_iterations:
-        slope = now.columns - dual.totals
+    while dual.residual(slope) > tolerance and iterations < max_iterations:
         step = _step(now.curvature, slope, radius)
         new = dual.at(b + step)
+        ahead = dual.slope(new)
         iterations += 1
-        gain, foreseen = now.value - new.value, -float(slope @ step + step @ now.curvature @ step / 2)
-        slack = ROUNDING * (abs(now.value) + abs(new.value))
-        better = dual.residual(new.columns)
-        good = gain / foreseen if abs(gain) > slack and foreseen > 0 else 1.0
-        length = float(step.norm())
-        if good < 0.25:
-            before, after = float(slope @ step), float((new.columns - dual.totals) @ step)
-            radius = length * (min(max(before / (before - after), 0.05), 0.5) if after > 0 else 0.5)
-        elif good > 0.5:
-            radius = max(radius, 4 * length)
-        if gain > slack + 1e-4 * max(foreseen, 0.0) or (gain > -slack and better < residual):
-            b, now, residual = b + step, new, better
+        before, after = float(slope @ step), float(ahead @ step)
+        gain, foreseen = now.value - new.value, -before - float(step @ now.curvature @ step) / 2
+        if abs(gain) <= now.error + new.error:
+            gain = -(before + after) / 2  # by the slopes, which are exact where the step is short
+        if gain < 0.25 * foreseen:
+            radius = float(step.norm()) * (min(max(before / (before - after), 0.05), 0.5) if after > 0 else 0.5)
+        elif gain > 0.5 * foreseen:
+            radius = max(radius, 4 * float(step.norm()))
+        if gain > 1e-4 * foreseen:
+            b, now, slope = b + step, new, ahead
         if iterations % CHECKED == 0:
             check(b)
+    residual = dual.residual(slope)
     if residual > tolerance:
         check(b)
     return Minimum(b, residual, iterations)

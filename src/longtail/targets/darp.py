@@ -52,7 +52,7 @@ class DARP(Refinement):
         classes = len(totals)
         self.register_buffer("stored", torch.full((size, classes), 1 / classes))
         self.register_buffer("refined", torch.full((size, classes), 1 / classes))
-        self.register_buffer("totals", totals.double())
+        self.register_buffer("totals", totals.double().clone())
         self.register_buffer("multipliers", torch.zeros(classes, dtype=torch.float64))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
