@@ -56,7 +56,7 @@ class Dual:
         """Yield y, log sum_k p_mk exp(b_k / w_m) and 1 / w of some rows."""
         rows = max((GPU_BLOCK if self.logs.is_cuda else CPU_BLOCK) // len(b), 1)
         row = b.to(self.logs.device)[None]
-        for logs, inverse in zip(self.logs.split(rows), self.inverse.split(rows), strict=True):
+        for logs, inverse in zip(torch.split(self.logs, rows), torch.split(self.inverse, rows), strict=True):
             y = torch.addmm(logs, inverse[:, None], row)
             largest = y.amax(1, keepdim=True)
             y.sub_(largest)
@@ -147,4 +147,5 @@ def _step(curvature: Tensor, slope: Tensor, radius: float) -> Tensor:
         growth = float((falls**2 / (values + shift) ** 3).sum()) / length
         shift = max(0.0, shift + (length - radius) / growth * (length / radius))
         x = falls / (values + shift)
-    return vectors @ x
+    move: Tensor = vectors @ x
+    return move

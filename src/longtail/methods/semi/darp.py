@@ -148,12 +148,12 @@ def fixmatch_darp(
 
     Kim et al. 2020, algorithm 1 and table 1.
 
-    Works: As darp. FixMatch learns from rows that reach its threshold alone: refined labels of rare classes reach it
+    Works: Where darp does. FixMatch learns from rows that reach its threshold alone: refined labels of rare classes reach it
     more often.
 
-    Breaks: As darp. Refinement can also lower the confidence of rows of frequent classes below the threshold.
+    Breaks: With wrong totals. Refinement can also lower the confidence of rows of frequent classes below the threshold.
 
-    Paper and code: As darp and fixmatch. A reimplementation (USB) reads the confidence before the refinement; the
+    Paper and code: Differences are those of darp and fixmatch. A reimplementation (USB) reads the confidence before the refinement; the
     authors' code and this one after it.
     """
     return darp(base=fixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)
@@ -173,11 +173,11 @@ def mixmatch_darp(
 
     Kim et al. 2020, algorithm 1 and table 1.
 
-    Works: As darp. MixMatch learns from all rows, so that every refined label counts.
+    Works: Where darp does. MixMatch learns from all rows, so that every refined label counts.
 
-    Breaks: As darp; sharpened labels are not calibrated, so that totals="em" is a poor estimate.
+    Breaks: With wrong totals; sharpened labels are not calibrated, so that totals="em" is a poor estimate.
 
-    Paper and code: As darp and mixmatch. A reimplementation (USB) never applies DARP to MixMatch.
+    Paper and code: Differences are those of darp and mixmatch. A reimplementation (USB) never applies DARP to MixMatch.
     """
     return darp(base=mixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)
 
@@ -196,13 +196,13 @@ def remixmatch_darp(
 
     Kim et al. 2020, algorithm 1 and table 1.
 
-    Works: As darp. ReMixMatch aligns the mean of its labels already; DARP makes the totals exact, by moving rows that
+    Works: Where darp does. ReMixMatch aligns the mean of its labels already; DARP makes the totals exact, by moving rows that
     are uncertain.
 
-    Breaks: As darp; sharpened labels are not calibrated, so that totals="em" is a poor estimate. The alignment of the
+    Breaks: With wrong totals; sharpened labels are not calibrated, so that totals="em" is a poor estimate. The alignment of the
     base stays that to the labelled rows, whatever totals DARP has.
 
-    Paper and code: As darp and remixmatch. The code aligns to the totals of DARP, here the base is unchanged. A
+    Paper and code: Differences are those of darp and remixmatch. The code aligns to the totals of DARP, here the base is unchanged. A
     reimplementation (USB) never applies DARP to ReMixMatch.
     """
     return darp(base=remixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)
