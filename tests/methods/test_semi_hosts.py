@@ -21,6 +21,7 @@ from longtail.methods import method
 from longtail.methods.entries import CATALOG
 from longtail.targets import Refinement
 
+pytestmark = pytest.mark.slow  # it trains every host with every correction
 RECIPE = Recipe(epochs=3, batch_size=8, lr=0.05, model="convnet", model_args={"width": 2})
 ROWS = TrainingSet.of(task_data.splits("semi-supervised", shape=(8, 8)))
 KNOBS = {"fixmatch": "(threshold=0.4)"}  # which some rows reach in nine steps
