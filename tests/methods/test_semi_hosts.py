@@ -121,6 +121,11 @@ class TestEveryHost:
     def test_without_strength_it_is_the_host_bit_for_bit(self, host: str, name: str) -> None:
         assert same(state(trained(host, name)), state(trained(host)))
 
+    def test_a_second_pass_of_no_step_is_the_host_bit_for_bit(self, host: str) -> None:
+        again = Training(method(f"sam(base={host!r}, rho=0)").stages(RECIPE), ROWS)
+        list(again)
+        assert same(state(again), state(trained(host)))
+
     @pytest.mark.parametrize("name", ["mean", "moved", "second"])
     def test_with_strength_it_is_not(self, host: str, name: str) -> None:
         assert not same(state(trained(host, name)), state(trained(host)))
