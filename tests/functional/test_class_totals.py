@@ -111,6 +111,19 @@ class TestOptimum:
         check_optimality(p, w, totals, project_on_totals(p, totals, weights=w))
         check_optimality(p, torch.ones_like(w), totals, project_on_totals(p, totals))
 
+    def test_meets_its_conditions_where_weights_make_it_nearly_piecewise_linear(self) -> None:
+        generator = torch.Generator().manual_seed(82)
+        p = (8.5 * torch.randn(236, 12, dtype=torch.float64, generator=generator)).softmax(1) + 1e-6
+        p = p / p.sum(1, keepdim=True)
+        w = 1 / torch.special.entr(p).sum(1)
+        totals = scaled(10 ** -torch.linspace(0, 3, 12, dtype=torch.float64), 236)
+        check_optimality(p, w, totals, project_on_totals(p, totals, weights=w))
+
+    def test_reaches_totals_of_a_millionth_of_a_row(self) -> None:
+        p, w = problem(34, 3, 10.0)
+        totals = torch.tensor([1e-6, 2e-5, 34 - 2.1e-5], dtype=torch.float64)
+        assert project_on_totals(p, totals, weights=1000 * w).residual <= 1e-9
+
     def test_keeps_zeros_and_gives_a_class_of_total_0_none(self) -> None:
         p, w = problem(500, 6)
         p = torch.where(torch.rand(500, 6, generator=torch.Generator().manual_seed(1)) < 0.5, 0.0, p)

@@ -17,6 +17,10 @@ ROUNDING = 1e-14
 """Relative error of the sum that a value of the dual is."""
 SMALLEST = 1e-6
 """Total, in rows, of a class whose difference is relative to it; that of a rarer one is relative to this."""
+DIRECT = 40
+"""Iterations with all weights as they are, before weights are capped."""
+RAISED = 10.0
+"""Factor between two caps."""
 CHECKED = 15
 """Iterations between two checks whether the totals can be reached."""
 
@@ -93,6 +97,31 @@ class Dual:
 
 
 def minimum(
+    dual: Dual, start: Tensor, tolerance: float, max_iterations: int, check: Callable[[Tensor], None]
+) -> Minimum:
+    """Return where the residual is at most the tolerance, or where the iterations ended: `descent`, twice if need be.
+
+    Weights that span many orders of magnitude can make the dual so nearly piecewise linear that the steps are short.
+    Then the same is solved roughly with weights capped near the smallest, and with higher and higher caps from there.
+
+    Arguments as of `descent`.
+    """
+    found = descent(dual, start, tolerance, min(max_iterations, DIRECT), check)
+    if found.residual <= tolerance or found.iterations >= max_iterations:
+        return found
+    b, iterations = found.multipliers, found.iterations
+    cap, most = RAISED / float(dual.inverse.max()), 1 / float(dual.inverse.min())
+    if cap < most:
+        b = torch.zeros_like(b)
+    while cap < most and iterations < max_iterations:
+        capped = Dual(dual.logs, dual.inverse.clamp(min=1 / cap), dual.totals)
+        rough = descent(capped, b, 0.1, min(DIRECT, max_iterations - iterations), check)
+        b, iterations, cap = rough.multipliers, iterations + rough.iterations, cap * RAISED
+    final = descent(dual, b, tolerance, max(max_iterations - iterations, 1), check)
+    return final._replace(iterations=iterations + final.iterations)
+
+
+def descent(
     dual: Dual, start: Tensor, tolerance: float, max_iterations: int, check: Callable[[Tensor], None]
 ) -> Minimum:
     """Return where the residual is at most the tolerance, or where the iterations ended.
