@@ -57,7 +57,8 @@ PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
 HOSTS = {"fixmatch", "mixmatch", "remixmatch"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - HOSTS - {"darp", "oracle", *SEARCHES}
+SEMI = HOSTS | {"darp", *(f"{host}-darp" for host in HOSTS)}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},

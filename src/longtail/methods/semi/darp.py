@@ -148,13 +148,13 @@ def fixmatch_darp(
 
     Kim et al. 2020, algorithm 1 and table 1.
 
-    Works: Where darp does. FixMatch learns from rows that reach its threshold alone: refined labels of rare classes reach it
-    more often.
+    Works: Where darp does. FixMatch learns from rows that reach its threshold alone: refined labels of rare classes
+    reach it more often.
 
     Breaks: With wrong totals. Refinement can also lower the confidence of rows of frequent classes below the threshold.
 
-    Paper and code: Differences are those of darp and fixmatch. A reimplementation (USB) reads the confidence before the refinement; the
-    authors' code and this one after it.
+    Paper and code: Differences are those of darp and fixmatch. A reimplementation (USB) reads the confidence before the
+    refinement; the authors' code and this one after it.
     """
     return darp(base=fixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)
 
@@ -196,13 +196,13 @@ def remixmatch_darp(
 
     Kim et al. 2020, algorithm 1 and table 1.
 
-    Works: Where darp does. ReMixMatch aligns the mean of its labels already; DARP makes the totals exact, by moving rows that
-    are uncertain.
+    Works: Where darp does. ReMixMatch aligns the mean of its labels already; DARP makes the totals exact, by moving
+    rows that are uncertain.
 
-    Breaks: With wrong totals; sharpened labels are not calibrated, so that totals="em" is a poor estimate. The alignment of the
-    base stays that to the labelled rows, whatever totals DARP has.
+    Breaks: With wrong totals; sharpened labels are not calibrated, so that totals="em" is a poor estimate. The
+    alignment of the base stays that to the labelled rows, whatever totals DARP has.
 
-    Paper and code: Differences are those of darp and remixmatch. The code aligns to the totals of DARP, here the base is unchanged. A
-    reimplementation (USB) never applies DARP to ReMixMatch.
+    Paper and code: Differences are those of darp and remixmatch. The code aligns to the totals of DARP, here the base
+    is unchanged. A reimplementation (USB) never applies DARP to ReMixMatch.
     """
     return darp(base=remixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)
