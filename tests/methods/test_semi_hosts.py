@@ -28,7 +28,7 @@ KNOBS = {"fixmatch": "(threshold=0.4)"}  # which some rows reach in nine steps
 HOSTS = [
     key + KNOBS.get(key, "")
     for key, builder in CATALOG.items()
-    if builder.__module__.startswith("longtail.methods.semi") and "base" not in (builder.__kwdefaults__ or {})
+    if builder.__module__.startswith("longtail.methods.semi") and not method(key).taken
 ]
 """fixmatch, mixmatch, remixmatch and whatever follows them."""
 

@@ -66,12 +66,13 @@ def darp(
 ) -> Method:
     """DARP: the pseudo-labels of all rows without labels are refined until their class totals are the expected ones.
 
-    y = argmin sum_m w_m KL(y_m || A_m) with rows that sum to 1 and columns to M_k;  w_m = 1 / H(A_m)
+    loss = that of `base`, taught y in place of its guess;
+    y = argmin sum_m w_m KL(y_m || A_m) with rows that sum to 1 and columns to M_k, w_m = 1 / H(A_m)
 
     A (M, K) are the latest soft labels that `base` guessed for each of the M rows, of each class the alpha M_k most
     likely ones alone ("noise removal"; inf keeps all), scaled to the class totals M_k. From the share `start` of the
     training on, they are refined every `period` steps, and y takes the place of the guess: in FixMatch it decides the
-    class and whether the row counts. The table of epochs shows the share of rows whose class has `changed`.
+    class and whether the row counts. The table notes the share of rows whose class it has changed.
 
     totals="labels" are those of the labelled rows, scaled to M; numbers, one per class, those that are known; "em" are
     estimated from the stored labels by expectation maximisation (Saerens et al. 2002), anew at each refinement.
@@ -84,7 +85,7 @@ def darp(
 
     Breaks: Totals that are wrong: rare classes are given rows of others, or frequent ones lose theirs. With "em" that
     happens where the guesses are not calibrated, as those of MixMatch, which are sharpened, are not. A refinement costs
-    O(M K^2), about a second for 50,000 rows of 100 classes on one core: raise `period` there.
+    O(M K^2), one to two seconds for 50,000 rows of 100 classes on one core: raise `period` there.
 
     Paper and code: The code solves for the multipliers loosely, which leaves classes up to 30 % from their totals where
     these are far from the guesses; here they meet them (relative difference 1e-9). Steps are counted from `start` on,
