@@ -47,6 +47,7 @@ SPEED = {
     "train-step-cpu.json": Benchmark("train_step --compile --rounds 6 --steps 3", 4),
     "weighting-cpu.json": Benchmark("weighting", 6),
     "updates-cpu.json": Benchmark("updates --rounds 10 --steps 5", 10),
+    "projection.json": Benchmark("projection", 6),
     "data-images.json": Benchmark("data images", 3),
     "data-table.json": Benchmark("data table", 4),
     "dry-run.json": Benchmark("dry_run --tables {tables} --repeats 2", 12, ("tables",)),

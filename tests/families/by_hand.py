@@ -152,12 +152,14 @@ def residual(base: Method, counts: torch.Tensor) -> MetaResidual:
 
 def darp(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
-    counts = data.labeled.class_counts
-    targets = Refined(learner.targets, len(data.unlabeled), counts, start=0.4, period=1, keep=2.0)
-    found = SemiSupervisedLearner(
-        learner.network, learner.loss, targets, consistency=learner.consistency, decay=learner.decay,
-        average=learner.average, no_decay=learner.no_decay,
-    )  # fmt: skip
+    targets = Refined(len(data.unlabeled), data.labeled.class_counts, start=0.4, period=1, keep=2.0)
+    kept = {
+        "network": learner.network, "loss": learner.loss, "host": learner.host, "guess": learner.guess,
+        "use": learner.use, "targets": targets, "auxiliary": learner.auxiliary, "decay": learner.decay,
+        "average": learner.average, "auxiliary_average": learner.auxiliary_average, "no_decay": learner.no_decay,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(SemiSupervisedLearner).parameters), "a new slot: name it here"
+    found = SemiSupervisedLearner(**kept)
     return Built(found, rows, update)
 
 

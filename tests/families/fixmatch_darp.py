@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longtail.catalogue.compose import BaseMethod, corrected
 from longtail.catalogue.method import Method
@@ -13,8 +13,9 @@ from longtail.catalogue.references import Reference
 from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat, Range, UnitFloat
-from longtail.facts.types import Batch, Outputs, Progress, TrainingData
+from longtail.facts.types import Batch, Outputs, Progress
 from longtail.methods.semi import fixmatch as leaf
+from longtail.targets import Refinement
 
 Count = Annotated[int, Range(1, integer=True)]
 FIXMATCH = ("fixmatch",)
@@ -32,37 +33,28 @@ def fixmatch(
     return leaf.fixmatch(threshold=threshold, consistency=consistency, decay=decay, mu=mu)
 
 
-class Refined(nn.Module):
+class Refined(Refinement):
     """min sum_m w_m KL(y_m || p_m) with rows that sum to 1 and columns to the totals, w_m = 1 / H(p_m).
 
-    y_mk = p_mk exp(b_k / w_m) / row sum; b by Newton's method. What is refined goes on to the targets underneath.
+    y_mk = p_mk exp(b_k / w_m) / row sum; b by Newton's method.
     """
 
-    def __init__(self, inner: Any, size: int, counts: Tensor, *, start: float, period: int, keep: float) -> None:
+    def __init__(self, size: int, counts: Tensor, *, start: float, period: int, keep: float) -> None:
         super().__init__()
-        self.inner, self.start, self.period, self.keep = inner, start, period, keep
-        self.holding = False
+        self.start, self.period, self.keep = start, period, keep
         classes = len(counts)
         self.register_buffer("seen", torch.full((size, classes), 1 / classes))
         self.register_buffer("refined", torch.full((size, classes), 1 / classes))
         self.register_buffer("totals", counts.double() / counts.sum() * size)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: Batch, guess: Tensor, outputs: Outputs, progress: Progress) -> Tensor:
         if not self.holding:
-            self.seen[batch["index"]] = outputs.logits.detach().softmax(1)
+            self.seen[batch["index"]] = guess
             if progress >= self.start and int(self.step) % self.period == 0:
                 self.refined.copy_(self.solved())
             self.step += 1
-        if progress < self.start:
-            return self.inner(batch, outputs, progress)
-        return self.inner(batch, outputs._replace(logits=self.refined[batch["index"]].log()), progress)
-
-    def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
-        self.inner.observe(batch, outputs, progress)
-
-    def refresh(self, data: TrainingData, progress: Progress) -> None:
-        self.inner.refresh(data, progress)
+        return guess if progress < self.start else self.refined[batch["index"]]
 
     @torch.no_grad()
     def solved(self) -> Tensor:
@@ -91,7 +83,7 @@ def darp(
 
     def change(built: Built, data: TrainingSet) -> Built:
         knobs = {"start": start, "period": period, "keep": keep}
-        targets = Refined(built.learner.targets, len(data.unlabeled), data.class_counts, **knobs)
+        targets = Refined(len(data.unlabeled), data.class_counts, **knobs)
         return built._replace(learner=built.learner.varied(targets=targets))
 
     return corrected(base, "targets", change, reference=KIM_2020)

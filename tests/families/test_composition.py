@@ -56,7 +56,9 @@ BALANCED = {
 PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle", *SEARCHES}
+HOSTS = {"fixmatch", "mixmatch", "remixmatch"}
+SEMI = HOSTS | {"darp", *(f"{host}-darp" for host in HOSTS)}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
@@ -67,7 +69,7 @@ LEGAL = {
         ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
-    "darp": {"fixmatch"},
+    "darp": HOSTS,
     "records": {"proden"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
@@ -82,9 +84,8 @@ LEGAL = {
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc",
-    "proden", "records",
-    "simclr",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
+    "proden", "records", "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

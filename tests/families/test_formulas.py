@@ -49,7 +49,7 @@ class TestBatchNorms:
 class TestFormulas:
     def test_refined_pseudo_labels_have_the_expected_class_totals(self) -> None:
         torch.manual_seed(0)
-        targets = Refined(None, 60, torch.tensor([40, 20, 8]), start=0.0, period=1, keep=2.0)
+        targets = Refined(60, torch.tensor([40, 20, 8]), start=0.0, period=1, keep=2.0)
         targets.seen.copy_(torch.randn(60, 3).softmax(1))
         found = targets.solved()
         torch.testing.assert_close(found.sum(1), torch.ones(60))

@@ -15,10 +15,9 @@ from tests.methods import task_data
 
 from longtail.data import TrainingSet
 from longtail.engine import Recipe, Training
-from longtail.facts.types import Batch, Outputs
 from longtail.methods import method
 from longtail.runs.train import train
-from longtail.targets import Confident
+from longtail.targets import Confident, Guess
 
 RECIPE = Recipe(epochs=4, batch_size=8, lr=0.2, model="mlp", model_args={"hidden": (8,)})
 SPLITS = task_data.splits("semi-supervised")
@@ -64,14 +63,13 @@ def test_the_loss_of_a_step_row_by_row(threshold: float, temperature: float, con
 
 def test_pseudo_labels_are_the_largest_probabilities_without_a_gradient() -> None:
     z = torch.randn(200, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    batch = Batch(inputs=z, index=torch.arange(200))
-    targets, weights = Confident(0.6, 0.7)(batch, Outputs(z), 0.0)
+    targets, weights = Confident(0.6)(Guess(0.7)(z[None]))
     for row, target, weight in zip(z.tolist(), targets.tolist(), weights.tolist(), strict=True):
         p = softmax(row, 0.7)
         assert (target, weight) == (p.index(max(p)), float(max(p) >= 0.6))
     assert not weights.requires_grad
-    assert Confident(0.0)(batch, Outputs(z), 0.0)[1].all()
-    assert not Confident(1.01)(batch, Outputs(1000 * z), 0.0)[1].any()
+    assert Confident(0.0)(z.softmax(1))[1].all()
+    assert not Confident(1.01)((1000 * z).softmax(1))[1].any()
 
 
 def predicted(spec: str, folder: Path) -> torch.Tensor:

@@ -6,6 +6,7 @@ ALREADY = {
     "criterion": "which has a criterion of its own already",
     "optimizer": "which has an optimiser of its own already",
     "targets": "which estimates its targets already",
+    "auxiliary": "which has an auxiliary classifier already",
     "start": "which starts from the network of another training already",
     "classifier": "which trains its classifier a second time already",
     "linear head": "which changes its linear classifier already",

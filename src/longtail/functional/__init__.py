@@ -10,7 +10,9 @@ from longtail.functional.affine import binary_vector_scaled, relative_counts, ve
 from longtail.functional.angular import angular_lowering, angular_margins
 from longtail.functional.candidates import candidate_likelihood, candidate_posterior
 from longtail.functional.centroids import discriminative_centroids
+from longtail.functional.class_totals import Projection, project_on_totals
 from longtail.functional.contrast import nt_xent
+from longtail.functional.distribution_refinery import refine_pseudo_labels
 from longtail.functional.dot_regression import balancing_factors, dot_regression
 from longtail.functional.equalised import equalised
 from longtail.functional.experts import expert_diversity, tail_temperature
@@ -29,6 +31,7 @@ from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_a
 
 __all__ = [
     "SHAPES",
+    "Projection",
     "across",
     "angular_lowering",
     "angular_margins",
@@ -62,6 +65,8 @@ __all__ = [
     "nt_xent",
     "of_target",
     "pairwise",
+    "project_on_totals",
+    "refine_pseudo_labels",
     "relative_counts",
     "remix_share",
     "sigmoid_cross_entropy",

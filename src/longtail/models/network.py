@@ -71,6 +71,13 @@ class Network(nn.Module):
         # a head of the user's own may be in another dtype; in plain float32 this is no copy
         return features.to(x.dtype)
 
+    def with_head(self, head: nn.Module) -> Network:
+        """Return a network of the same standardisation and body, not copied, under a head of the same kind."""
+        network = Network(self.standardize, self.body, head, self.precision)
+        if "builder" in self.__dict__:  # for saving
+            network.builder = self.builder
+        return network.train(self.training)
+
 
 def copy_body(trained: nn.Module, network: nn.Module, *, strict: bool = True) -> None:
     """Copy standardisation and body of a trained network into another one, whose head is unchanged.

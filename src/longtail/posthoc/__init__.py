@@ -6,12 +6,14 @@ with the model. A rule that learns from validation data has `fit(scores, targets
 
 from __future__ import annotations
 
+from longtail.posthoc.confusion import ConfusionEstimate, estimate_totals
 from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
 
 __all__ = [
+    "ConfusionEstimate",
     "LogitAdjustment",
     "PriorEstimate",
     "TauNormalization",
@@ -20,6 +22,7 @@ __all__ = [
     "adjust_logits",
     "correct_prior",
     "estimate_prior",
+    "estimate_totals",
     "move_threshold",
     "normalize_tau",
     "shift_prior",
