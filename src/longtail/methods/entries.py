@@ -14,7 +14,7 @@ from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
-from longtail.methods.semi import fixmatch
+from longtail.methods.semi import abc, crest, fixmatch
 from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
 from longtail.methods.supervised import (
     class_means,
@@ -117,6 +117,8 @@ CATALOG: dict[str, Builder] = {
     "bbn": bbn.bbn,
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,
+    "abc": abc.abc,
+    "crest": crest.crest,
     "cc": cc.cc,
     "proden": proden.proden,
     "simclr": simclr.simclr,

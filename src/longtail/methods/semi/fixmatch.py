@@ -81,6 +81,6 @@ def fixmatch(
         stages,
         cited("sohn2020fixmatch"),
         task=SEMI_SUPERVISED,
-        slots=frozenset({"update", "targets", "auxiliary"}),
+        slots=frozenset({"update", "targets", "auxiliary", "generations", "classifier", "criterion"}),
         own=USB,
     )
