@@ -11,6 +11,8 @@ from torch import Tensor
 
 from longtail.data.generators import derived
 from longtail.data.splits import Part
+from longtail.data.views.mixing import Mixing
+from longtail.data.views.types import each, uploaded
 from longtail.facts.types import Batch, Drawn, TrainingData
 
 
@@ -23,6 +25,7 @@ class Together:
     unlabeled: Part | None = None
     meta: Part | None = None
     count: int | None = None
+    mixing: Mixing | None = None
 
     @property
     def class_counts(self) -> Tensor:
@@ -57,17 +60,31 @@ class Together:
             }
             if self.second is not None and self.count is None:  # its last batch is partial as that of the main source
                 others["second"] = self.second.draws(progress, derived(generator, "second"))
+            pairs = derived(generator, "mixing")
             for _, drawn in zip(range(self.steps()), main, strict=False):
-                yield Drawn(**drawn, **{name: next(draws) for name, draws in others.items()})  # type: ignore[typeddict-item]
+                whole = Drawn(**drawn, **{name: next(draws) for name, draws in others.items()})  # type: ignore[typeddict-item]
+                yield whole if self.mixing is None else self._mixed(self.mixing, whole, pairs)
 
     def batch_of(self, drawn: Drawn) -> Batch:
         """Return the batch that was drawn, with its sub-batches."""
         others = {name: source.batch_of(drawn[name]) for name, source in self._others().items()}  # type: ignore[literal-required]
-        return Batch(**{**self.main.batch_of(drawn), **others})  # type: ignore[typeddict-item]
+        batch = Batch(**{**self.main.batch_of(drawn), **others})  # type: ignore[typeddict-item]
+        if self.mixing is not None:
+            batch["mixing"] = self.mixing.pairs(drawn["mixing"])
+        return batch
 
     def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
         yield from map(self.batch_of, self.draws(progress, generator))
+
+    def _mixed(self, mixing: Mixing, drawn: Drawn, generator: torch.Generator) -> Drawn:
+        """Add the random numbers by which the rows of a batch and all views of its rows without labels are mixed."""
+        index = drawn["index"]
+        rows = len(index)
+        if self.unlabeled is not None:
+            rows += len(self.unlabeled.views) * len(drawn["unlabeled"]["index"])
+        numbers = mixing.draw(rows, (), generator)
+        return Drawn(**{**drawn, "mixing": each(numbers, lambda values: uploaded(values, index.device))})
 
     def _others(self) -> dict[str, TrainingData]:
         sources = {"second": self.second, "unlabeled": self.unlabeled, "meta": self.meta}
@@ -81,6 +98,7 @@ def together(
     unlabeled: Part | None = None,
     meta: Part | None = None,
     steps: int | None = None,
+    mixing: Mixing | None = None,
 ) -> Together:
     """Combine several sources in one loader: semi-supervised learning, meta sets, a second sampler.
 
@@ -90,6 +108,7 @@ def together(
             as many rows as one of `main`, in batches of the same size.
         unlabeled, meta: sources of sub-batches of their own size, whole batches only, repeated as often as needed.
         steps: of an epoch, in place of a pass over `main`, which is then repeated as well.
+        mixing: of the rows of a batch and of all views of its rows without labels, in this order, as one pool.
 
     Raises:
         ValueError: steps below 1, or a second source of fewer or more batches than the main one.
@@ -101,7 +120,7 @@ def together(
             f"second must have as many batches as the main source, {main.steps()}, got {second.steps()}; draw as many "
             "rows in batches of the same size"
         )
-    return Together(main, second, unlabeled, meta, steps)
+    return Together(main, second, unlabeled, meta, steps, mixing)
 
 
 def _endless(source: TrainingData, progress: float, generator: torch.Generator) -> Generator[Drawn, None, None]:

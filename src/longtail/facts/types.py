@@ -21,8 +21,8 @@ Progress = float | Tensor
 class Mixed(NamedTuple):
     """Which rows of a batch are mixed: row i with `partner[i]` (B,), a permutation of the rows.
 
-    `share` (0-dim, in [0, 1]) is that of the row itself, `layer` (0-dim, in [0, 1)) a random number that chooses among
-    the layers of a network.
+    `share` (0-dim, or (B,) of each row, in [0, 1]) is that of the row itself, `layer` (0-dim, in [0, 1)) a random
+    number that chooses among the layers of a network.
     """
 
     partner: Tensor
@@ -35,9 +35,9 @@ class Batch(TypedDict):
 
     `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
     examples' rows in the training set, which address per-example state. `targets` exist where rows have labels:
-    classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes, `turns` (B,) by which turn
-    each image was turned. `second` is a sub-batch of as many rows, drawn by another sampler; `unlabeled` and `meta` are
-    sub-batches with an `index` into their own rows.
+    classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes (with `unlabeled`, those of
+    all its views, too), `turns` (B,) by which turn each image was turned. `second` is a sub-batch of as many rows,
+    drawn by another sampler; `unlabeled` and `meta` are sub-batches with an `index` into their own rows.
     """
 
     inputs: Tensor | tuple[Tensor, ...]

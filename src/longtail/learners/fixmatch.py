@@ -29,7 +29,7 @@ class FixMatch(nn.Module):
         unlabeled = batch["unlabeled"]
         labelled, first, strong = joint_pass(learner.network, [batch["inputs"], *unlabeled["inputs"]])
         weak = stacked([first])
-        loss, losses = learner.labelled(labelled, batch["targets"], batch, progress)
+        loss, losses = learner.labelled(labelled, batch["targets"], batch.get("sample_weight"), progress)
         _, targets, weight, log = learner.taught(unlabeled, weak, progress)
         consistency = learner.loss.per_example(
             strong.logits, targets, sample_weight=weight, features=strong.features, progress=progress

@@ -117,4 +117,6 @@ class Mixture:
         partner, share, layer = self.mixed
         if self.place is None:
             share = torch.where((layer * self.places).long() == place, share, 1.0)
+        if share.ndim:  # each row's own
+            share = share.reshape(-1, *[1] * (x.ndim - 1))
         return share * x + (1 - share) * x.index_select(0, partner)

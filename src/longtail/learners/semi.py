@@ -159,9 +159,10 @@ class SemiSupervisedLearner(Learner):
             log["changed"] = (labels.argmax(1) != guess.argmax(1)).to(labels.dtype).mean()
         return Taught(labels, targets, weight, log)
 
-    def labelled(self, outputs: Outputs, targets: Tensor, batch: Batch, progress: Progress) -> tuple[Tensor, Tensor]:
-        """Return the loss of the labelled rows and their losses (B,), under these targets."""
-        weight = batch.get("sample_weight")
+    def labelled(
+        self, outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of labelled rows and their losses (B,), under these targets and sample weights."""
         return self.loss.with_losses(
             outputs.logits, targets, sample_weight=weight, features=outputs.features, progress=progress
         )

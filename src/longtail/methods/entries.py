@@ -14,7 +14,7 @@ from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
-from longtail.methods.semi import abc, crest, fixmatch
+from longtail.methods.semi import abc, crest, fixmatch, mixmatch, simpro
 from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
 from longtail.methods.supervised import (
     class_means,
@@ -116,9 +116,13 @@ CATALOG: dict[str, Builder] = {
     "meta": meta.meta,
     "bbn": bbn.bbn,
     "ride": ride.ride,
+    "mixmatch": mixmatch.mixmatch,
+    "remixmatch": mixmatch.remixmatch,
     "fixmatch": fixmatch.fixmatch,
     "abc": abc.abc,
     "crest": crest.crest,
+    "crest-plus": crest.crest_plus,
+    "simpro": simpro.simpro,
     "cc": cc.cc,
     "proden": proden.proden,
     "simclr": simclr.simclr,

@@ -21,9 +21,13 @@ class Mixing(RandomNumbers):
 
     Args:
         alpha: > 0; 1 is the uniform distribution, small values mix little.
+        by_row: whether every row gets a share of its own.
+        larger: whether a row's share is the larger one, max(l, 1 - l), so that a mixed row is nearest to itself.
     """
 
     alpha: float = 1.0
+    by_row: bool = False
+    larger: bool = False
 
     def __post_init__(self) -> None:
         ALPHA.check("alpha", self.alpha)
@@ -31,8 +35,8 @@ class Mixing(RandomNumbers):
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return a share, a place in the permutation and a place among layers for every row, each (rows,).
 
-        A batch uses the share and the layer of its first row. The share is the inverse of Beta's distribution function
-        at a uniform number.
+        A batch uses the layer of its first row, and its share unless `by_row`. The share is the inverse of Beta's
+        distribution function at a uniform number.
         """
         from scipy.special import betaincinv  # a third of a second, for those that mix
 
@@ -44,4 +48,6 @@ class Mixing(RandomNumbers):
         """Return who is mixed with whom in a batch; nothing waits for the device."""
         share, order, layer = numbers
         partner: Tensor = order.argsort(stable=True)
-        return Mixed(partner, share[0], layer[0])
+        if self.larger:
+            share = torch.maximum(share, 1 - share)
+        return Mixed(partner, share if self.by_row else share[0], layer[0])

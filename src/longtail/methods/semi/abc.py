@@ -14,11 +14,10 @@ from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat
 from longtail.learners.balanced_head import BalancedHead
+from longtail.methods.semi.hosts import FIXMATCH, HOSTS
 from longtail.models.heads import find_head
 
-HOSTS = ("fixmatch", "mixmatch", "remixmatch")
 Base = Annotated[Method, BaseMethod(HOSTS, slots=("auxiliary",), task=SEMI_SUPERVISED, such=HOSTS[:1])]
-FIXMATCH: Any = "fixmatch"
 
 
 def abc(*, base: Base = FIXMATCH, weight: NonNegativeFloat = 1.0, confidence: NonNegativeFloat = 0.95) -> Method:

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from torch import nn
 
-from longtail import losses
-from longtail.catalogue.method import SELF, Method
-from longtail.catalogue.one_stage import stage_under
-from longtail.catalogue.references import cited
-from longtail.catalogue.tasks import SEMI_SUPERVISED
-from longtail.data import TrainingSet, together
-from longtail.engine import Built, Recipe, Stage
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range, UnitFloat
-from longtail.facts.learner import Learner
-from longtail.learners import SemiSupervisedLearner
+from longtail.catalogue.method import Method
+from longtail.data import Part
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
 from longtail.learners.fixmatch import FixMatch
+from longtail.methods.semi.hosts import Count, host
 from longtail.targets import Confident, Guess
-
-Ratio = Annotated[int, Range(1, integer=True)]
-USB = {"lr": 0.03, "batch_size": 64, "weight_decay": 5e-4, "drop": 1.0, "warmup": 0}
-"""USB's long-tailed recipe: constant learning rate, no warm-up; its SGD has Nesterov momentum, ours has not."""
 
 
 def fixmatch(
     *,
     threshold: NonNegativeFloat = 0.95,
     consistency: NonNegativeFloat = 1.0,
-    mu: Ratio = 2,
+    mu: Count = 2,
     temperature: PositiveFloat = 1.0,
     decay: UnitFloat = 0.999,
 ) -> Method:
@@ -60,27 +49,7 @@ def fixmatch(
     otherwise end near its start.
     """
 
-    def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            if data.unlabeled is None:
-                raise ValueError("fixmatch needs rows without labels, got none; pass some as unlabeled (--unlabeled)")
-            learner = SemiSupervisedLearner(
-                recipe.network(data.labeled),
-                losses.CrossEntropyLoss(),
-                FixMatch(consistency),
-                Guess(temperature),
-                Confident(threshold),
-                decay=decay,
-            )
-            rest = data.unlabeled.drawn(mu * recipe.batch_size, views=("weak", "strong"))
-            return Built(learner, together(data.labeled.drawn(recipe.batch_size), unlabeled=rest))
+    def parts(rows: Part, network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+        return FixMatch(consistency), Guess(temperature), Confident(threshold)
 
-        return [stage_under(recipe, "train", SELF, build)]
-
-    return Method(
-        stages,
-        cited("sohn2020fixmatch"),
-        task=SEMI_SUPERVISED,
-        slots=frozenset({"update", "targets", "auxiliary", "generations", "classifier", "criterion"}),
-        own=USB,
-    )
+    return host("fixmatch", "sohn2020fixmatch", parts, views=lambda rows: ("weak", "strong"), mu=mu, decay=decay)
