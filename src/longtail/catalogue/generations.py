@@ -8,6 +8,7 @@ from dataclasses import replace
 from longtail.catalogue.features import predicted
 from longtail.catalogue.method import MakeStages, Method
 from longtail.data import TrainingSet
+from longtail.data.training_set import check_alike
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.sampling.self_training import most_confident, rebalancing_rates
@@ -43,6 +44,7 @@ def in_generations(base: Method, count: int, root: float, spec: str, change: Cha
         (stage,) = base.stages(recipe)
 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
+            check_alike(data.labeled, data.unlabeled)  # before the first generation, not after it
             rows = data if number == 0 else with_predictions(data, previous, root)
             built = stage.build(rows, None)
             return built if change is None else change(number, built, data)

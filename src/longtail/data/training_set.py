@@ -80,11 +80,14 @@ def joined(rows: Part, more: Part, labels: Tensor | None = None) -> Part:
     Raises:
         ValueError: one part is in memory and the other is not.
     """
-    if isinstance(rows, MappedExamples) and isinstance(more, MappedExamples):
-        return rows.joined(more, labels)
-    if isinstance(rows, MappedExamples) or isinstance(more, MappedExamples):
+    check_alike(rows, more)
+    return rows.joined(more, labels)  # type: ignore[arg-type]
+
+
+def check_alike(rows: Part, more: Part | None) -> None:
+    """Raise ValueError where one of two parts is in memory and the other is not."""
+    if more is not None and isinstance(rows, MappedExamples) != isinstance(more, MappedExamples):
         raise ValueError(
             "unlabeled rows must lie in memory where the labelled rows do, got one part that is read row by row; give "
             "both alike"
         )
-    return rows.joined(more, labels)

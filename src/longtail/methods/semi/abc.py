@@ -21,7 +21,7 @@ Base = Annotated[Method, BaseMethod(HOSTS, slots=("auxiliary",), task=SEMI_SUPER
 
 
 def abc(*, base: Base = FIXMATCH, weight: NonNegativeFloat = 1.0, confidence: NonNegativeFloat = 0.95) -> Method:
-    """ABC: a second classifier on the features of `base` learns from rows drawn so that classes are equal; it predicts.
+    """ABC: a second classifier on the features of `base`, trained on classes in equal parts, predicts.
 
     loss = that of `base` + weight (1/B sum_b m_b CE(a_b, y_b) + sum over views v 1/M sum_u c_u m_u CE(a_uv, q_u))
 

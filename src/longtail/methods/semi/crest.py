@@ -57,7 +57,7 @@ def crest(*, base: Base = FIXMATCH, generations: Generations = 6, root: Root = 3
 def crest_plus(
     *, base: PlusBase = FIXMATCH, generations: Generations = 6, root: Root = 3.0, last: UnitFloat = 0.5
 ) -> Method:
-    """CReST+: CReST whose guessed labels are also moved towards the labels' class shares, more equal ones every time.
+    """CReST+: CReST whose guessed labels are also moved towards class shares, more equal ones in every generation.
 
     loss = as in crest, with the soft labels y of `base` replaced by y_k (s_k + e) / (m_k + e) / sum, e = 1e-6
     s_k = n_k^t / sum_j n_j^t, t = 1 - (1 - last) g / (G - 1) in generation g = 0, ..., G - 1
