@@ -146,7 +146,7 @@ def mixed_pass(network: nn.Module, batch: Batch, labels: Tensor, weight: Tensor 
         weight: (M,) or None.
     """
     mixing, inputs = batch["mixing"], [batch["inputs"], *batch["unlabeled"]["inputs"]]
-    outputs = as_outputs(network(torch.cat(inputs), Mixture(mixing, 0, 1)))  # type: ignore[arg-type]
+    outputs = as_outputs(network(torch.cat(inputs), Mixture(mixing, 0, 1)))
     size, copies = len(batch["index"]), len(inputs) - 1
     classes = outputs.logits.shape[1]
     pool = torch.cat([soft(batch["targets"], classes), *[soft(labels, classes)] * copies]).to(outputs.logits.dtype)

@@ -80,7 +80,7 @@ def remixmatch(
     mu: Count = 1,
     decay: UnitFloat = 0.999,
 ) -> Method:
-    """ReMixMatch: MixMatch whose guesses have the class shares of the labels and teach strong views, by cross-entropy.
+    """ReMixMatch: guesses with the class shares of the labels teach strong views, all rows mixed as in MixMatch.
 
     loss = 1/B sum_b CE(z_b, y_b) + consistency 1/(3 mu B) sum_u CE(z_u, q_u), all x, y and q mixed as in mixmatch
         + anchor 1/(mu B) sum_u CE(z'_u, q_u) + rotation 1/(mu B) sum_u CE(r(z'_u turned), turn_u)
