@@ -18,11 +18,11 @@ SMALLEST = 1e-12
 
 
 class EstimatedPriors(Refinement):
-    """y_k = q_k u_k^tau / sum_j q_j u_j^tau, u the prior of rows without labels; and v, the prior of all rows of a step.
+    """y_k = q_k u_k^tau / sum_j q_j u_j^tau, u the prior of rows without labels; and v, that of all rows of a step.
 
-    An epoch begins with u <- m u + (1 - m) a / sum a and v <- m v + (1 - m) c / sum c, m the momentum. a_k is the sum of
-    w_i y_ik over the epoch before, w the weights of use(y), and c_k is a_k and the number of labelled rows of class k in
-    its steps. Where no row counts, u stays. u begins uniform, v with the shares of the labels.
+    An epoch begins with u <- m u + (1 - m) a / sum a and v <- m v + (1 - m) c / sum c, m the momentum. a_k is the sum
+    of w_i y_ik over the epoch before, w the weights of use(y), and c_k is a_k and the number of labelled rows of class
+    k in its steps. Where no row counts, u stays. u begins uniform, v with the shares of the labels.
 
     Args:
         counts: n (C,) of the labelled rows; in a step there are `rows` of them, in these shares.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.choose import Presets
 from longtail.catalogue.method import Builder
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED
@@ -134,6 +135,11 @@ CATALOG: dict[str, Builder] = {
     "trees-cw": estimators.trees_cw,
     "trees-posthoc": estimators.trees_posthoc,
 }
+CATALOG |= aliases_of("abc", ("fixmatch", "remixmatch"), CATALOG)
+for _key in ("crest", "crest-plus", "simpro"):
+    CATALOG |= aliases_of(_key, ("fixmatch",), CATALOG)
+ALIASED = ("abc", "crest", "crest-plus", "simpro")
+"""Methods that are the same as one of their aliases; no preset has both."""
 
 QUICK = {
     SUPERVISED: (
@@ -155,7 +161,7 @@ FEATURES = "features"
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
-        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, *ALIASED, "tuned")),
         "estimators": ESTIMATORS,
         FEATURES: (
             "lift-head",

@@ -24,7 +24,7 @@ Root = Annotated[float, Range(0, open_low=True)]
 
 
 def crest(*, base: Base = FIXMATCH, generations: Generations = 6, root: Root = 3.0) -> Method:
-    """CReST: `base` is trained several times, and labels more rows for the next time, most of them of rare classes.
+    """CReST: `base` is trained several times, and labels more rows for the next time, mostly of rare classes.
 
     loss = that of `base`, whose labelled rows in generation g > 1 are the labelled rows and S_g
     S_g = of the m_k rows without labels that generation g - 1 takes for class k, the floor(m_k mu_k) most confident
