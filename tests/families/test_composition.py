@@ -56,7 +56,15 @@ BALANCED = {
 PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle", *SEARCHES}
+SEMI = {
+    "fixmatch", "mixmatch", "remixmatch", "darp", "abc", "crest", "crest-plus", "simpro", "fixmatch-abc",
+    "remixmatch-abc", "fixmatch-crest", "fixmatch-crest-plus", "fixmatch-simpro",
+}  # fmt: skip
+REFINED = {"darp", "crest-plus", "simpro", "fixmatch-crest-plus", "fixmatch-simpro"}
+"""With guesses that are changed by a correction."""
+AUXILIARY = {"abc", "fixmatch-abc", "remixmatch-abc"}
+GENERATIONS = {"crest", "crest-plus", "fixmatch-crest", "fixmatch-crest-plus"}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
@@ -67,13 +75,16 @@ LEGAL = {
         ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
-    "darp": {"fixmatch"},
+    **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
+    "abc": SEMI - AUXILIARY,
+    "crest": SEMI - GENERATIONS,
+    "crest-plus": SEMI - GENERATIONS - REFINED,
     "records": {"proden"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
     **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas"}),
-    **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
+    **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"} | SEMI),
     **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(
         ("maxnorm", "los"), SUPERVISED - DECOUPLED - NO_LENGTHS - PRETRAINED - {"absgd-decoupled", "abadam"}
@@ -83,8 +94,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc",
-    "proden", "records",
-    "simclr",
+    "proden", "records", "simclr", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

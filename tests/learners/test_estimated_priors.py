@@ -1,4 +1,4 @@
-"""SimPro: both priors over epochs in plain numbers, the loss under them, and EM on classes whose densities are known."""
+"""SimPro: both priors over epochs in plain numbers, the loss under them, and EM where the densities are known."""
 
 from __future__ import annotations
 
