@@ -286,3 +286,27 @@ def test_the_task_follows_from_what_is_known_of_the_labels() -> None:
     for task, splits in SPLITS.items():
         assert task_of(splits.train, splits.unlabeled, other(task)) == task
     assert not torch.equal(SPLITS["semi-supervised"].class_counts, SPLITS["supervised"].class_counts)
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+def test_the_table_says_how_many_pseudo_labels_a_correction_changed(folds: int | None, tmp_path: Path) -> None:
+    data = SPLITS["semi-supervised"]
+    options: dict[str, Any] = {"methods": ["darp", "fixmatch"], "out": tmp_path}
+    if folds is not None:
+        labels = torch.cat([data.train.targets, torch.full((len(data.unlabeled),), -1)])
+        rows = torch.cat([data.train.inputs, data.unlabeled.inputs])
+        result = lt.compare(
+            rows.numpy(), labels.numpy(), unlabeled="same", folds=folds, seeds=1, jobs=1, **TINY, **options
+        )
+    else:
+        result = compared("semi-supervised", **options)
+    rows_by_key = {row["key"]: row for row in result.rows}
+    assert "changed" not in rows_by_key["fixmatch"]
+    folder = tmp_path / rows_by_key["darp"]["runs"][0]["folder"]
+    lines = [path.read_text().splitlines()[-1] for path in sorted(folder.parent.rglob("metrics.jsonl"))]
+    shares = [json.loads(line)["changed"] for line in lines]
+    assert len(shares) == (2 if folds is None else 3)
+    assert rows_by_key["darp"]["changed"] == pytest.approx(sum(shares) / len(shares))
+    assert 0 < rows_by_key["darp"]["changed"] < 1
+    note = f"darp changed {100 * rows_by_key['darp']['changed']:.1f} % of the pseudo-labels in the last epoch"
+    assert note in re.sub(r"\s+", " ", tables.plain(result.summary))

@@ -78,7 +78,7 @@ class TestEveryTrial:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", [*TOYS, "mwn", "cc", "proden", "simclr", "recover"])
+@pytest.mark.parametrize("key", [*TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch"])
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     toys.kill(toys.run, key, out, PAUSES.get(key, ("train", 3)))

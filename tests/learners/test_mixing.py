@@ -188,6 +188,15 @@ class TestPlaces:
         expected = network.head(layers(0.3 * x + 0.7 * x.flip(0)))
         torch.testing.assert_close(network(inputs, Mixer(2, 0).change(mixed)).logits, expected)
 
+    def test_every_row_may_have_a_share_of_its_own(self) -> None:
+        with torch.random.fork_rng():
+            network = build("convnet", input_shape=[8, 8], num_classes=2).eval()
+        inputs = torch.randn(3, 8, 8, generator=generator())
+        partner, share = torch.tensor([1, 2, 0]), torch.tensor([0.9, 0.3, 1.0])
+        expected = torch.stack([s * x + (1 - s) * inputs[j] for s, x, j in zip(share, inputs, partner, strict=True)])
+        changed = network(inputs, Mixer(2, 0).change(Mixed(partner, share, torch.zeros(()))))
+        torch.testing.assert_close(changed.logits, network(expected).logits)
+
     @cases(
         ("name", "shape", "places"),
         [

@@ -23,6 +23,7 @@ from tests.methods.task_data import by_task
 from torch.utils._pytree import tree_map_only
 
 from longtail.data import Examples, TrainingSet
+from longtail.data.views import Noise
 from longtail.engine import Built, Recipe, Stage, Training, capture, gradient_scaler
 from longtail.engine.due_step import set_learning_rate
 from longtail.engine.epoch_monitor import EpochMonitor
@@ -130,7 +131,7 @@ def check(stage: Stage, rows: TrainingSet, previous: Learner | None) -> Learner:
     assert losses_again == pytest.approx(losses, rel=1e-4)
     for name, value in learner.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: n + m)
-    for sums in ("total", "weights", "unweighted", "confident"):
+    for sums in ("total", "weights", "unweighted", "shares"):
         torch.testing.assert_close(getattr(watch_again, sums), getattr(watch, sums), rtol=1e-4, atol=1e-5)
     return learner
 
@@ -150,6 +151,16 @@ def test_a_step_that_is_run_again_is_the_eager_step_or_the_method_says_why_not(k
     """In float16 too, whose scale is halved and whose step is left out where gradients overflow, as LDAM's do."""
     for stage, rows, previous in trained_stages(key, replace(RECIPE, precision=precision)):
         check(stage, rows, previous)
+
+
+def test_a_step_that_turns_images_is_the_eager_step() -> None:
+    splits = task_data.splits("semi-supervised", apart=2.0, shape=task_data.IMAGE)
+    assert splits.unlabeled is not None
+    noise = {"strong": Noise()}  # RandAugment waits
+    rows = TrainingSet(replace(splits.train, policy=noise), replace(splits.unlabeled, policy=noise))
+    (stage,) = method("remixmatch").stages(RECIPE)
+    learner: Any = check(stage, rows, None)
+    assert learner.host.turned is not None
 
 
 def test_a_float16_step_that_is_run_again_overflows_as_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:

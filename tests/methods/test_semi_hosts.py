@@ -21,6 +21,7 @@ from longtail.methods import method
 from longtail.methods.entries import CATALOG
 from longtail.targets import Refinement
 
+pytestmark = pytest.mark.slow  # it trains every host with every correction
 RECIPE = Recipe(epochs=3, batch_size=8, lr=0.05, model="convnet", model_args={"width": 2})
 ROWS = TrainingSet.of(task_data.splits("semi-supervised", shape=(8, 8)))
 KNOBS = {"fixmatch": "(threshold=0.4)"}  # which some rows reach in nine steps
@@ -119,6 +120,11 @@ class TestEveryHost:
     @pytest.mark.parametrize("name", ["identity", "second of weight 0"])
     def test_without_strength_it_is_the_host_bit_for_bit(self, host: str, name: str) -> None:
         assert same(state(trained(host, name)), state(trained(host)))
+
+    def test_a_second_pass_of_no_step_is_the_host_bit_for_bit(self, host: str) -> None:
+        again = Training(method(f"sam(base={host!r}, rho=0)").stages(RECIPE), ROWS)
+        list(again)
+        assert same(state(again), state(trained(host)))
 
     @pytest.mark.parametrize("name", ["mean", "moved", "second"])
     def test_with_strength_it_is_not(self, host: str, name: str) -> None:

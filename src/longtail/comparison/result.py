@@ -17,6 +17,7 @@ from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task, corrects_plain
+from longtail.comparison.pseudo_labels import changed_notes, changed_share
 from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
 from longtail.comparison.tuned_rows import searched, verdict_on_tuned
 from longtail.facts.groups import groups
@@ -76,6 +77,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     # context rows are not ranked
     rows.sort(key=lambda row: (row["role"] == CONTEXT, -(row["mean"][plan.metric] or 0.0)))
     summary["rows"] = rows
+    summary["data"]["notes"] += changed_notes(rows)
     summary["gain"] = _gain(summary)
     return summary
 
@@ -118,6 +120,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "varies": varies_by_seed(runs),
         **probe_statistics(runs),
         **({} if (found := searched(runs)) is None else {"search": found}),
+        **({} if (share := changed_share(plan, tasks.values())) is None else {"changed": share}),
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),

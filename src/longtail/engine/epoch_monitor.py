@@ -16,6 +16,8 @@ FROZEN = 1e-6
 """Average instance weight below which a step changes nothing."""
 
 
+SHARES = ("confident", "changed")
+"""Entries of a step's log that an epoch's record has the mean of: shares of the rows without labels."""
 AT_ONCE = 32
 """Steps whose statistics are computed together; one by one they cost a tenth of a small network's step."""
 
@@ -27,8 +29,8 @@ class FinitenessError(ArithmeticError):
 class EpochMonitor:
     """Sums of an epoch: the loss, instance weights per class, and which classes had a loss that was not finite.
 
-    The instance weights (B,) of a step are the entry `weights` of its log, the share of its rows without labels that
-    have a pseudo-label the entry `confident`.
+    The instance weights (B,) of a step are the entry `weights` of its log. Of its rows without labels, `confident` is
+    the share that have a pseudo-label, `changed` that whose pseudo-label a correction has changed.
     """
 
     def __init__(self, num_classes: int, device: torch.device | str) -> None:
@@ -39,15 +41,17 @@ class EpochMonitor:
         self.classes = torch.zeros(num_classes, dtype=torch.bool, device=device)
         self.weights: Tensor | None = None  # (2, C): sums of the weights, and of how many examples
         self.unweighted = torch.zeros_like(self.total)
-        self.confident: Tensor | None = None
-        # of steps of the same shapes: loss, losses, targets, weights, confident
+        self.shares: dict[str, Tensor] = {}
+        # of steps of the same shapes: loss, losses, targets, weights, shares
         self._noted: list[tuple[Tensor | None, ...]] = []
         self._shapes: list[torch.Size | None] = []
 
     def reset(self) -> None:
         """Begin a new epoch on the same tensors, which a captured step writes to."""
         self.steps = self.examples = 0
-        for sums in (self.total, self.broken, self.classes, self.weights, self.unweighted, self.confident):
+        for sums in (
+            self.total, self.broken, self.classes, self.weights, self.unweighted, *self.shares.values()
+        ):  # fmt: skip
             if sums is not None:
                 sums.zero_()
 
@@ -73,7 +77,7 @@ class EpochMonitor:
             targets, losses, weights = given, step.losses, step.log.get("weights")
             if weights is not None and weights.shape != targets.shape:
                 weights = None
-        parts = (step.loss, losses, targets, weights, step.log.get("confident"))
+        parts = (step.loss, losses, targets, weights, *(step.log.get(name) for name in SHARES))
         noted = tuple(None if value is None else value.detach() for value in parts)
         shapes = [None if value is None else value.shape for value in noted]
         if shapes != self._shapes:
@@ -89,12 +93,14 @@ class EpochMonitor:
             return
         columns: Any = zip(*self._noted, strict=True)
         stacked: Any = (None if column[0] is None else torch.stack(column) for column in columns)
-        loss, losses, targets, weights, confident = stacked
+        loss, losses, targets, weights, *shares = stacked
         self._noted = []
         _add(self.total, loss)
-        if confident is not None:
-            self.confident = confident.new_zeros(()) if self.confident is None else self.confident
-            _add(self.confident, confident)
+        for name, share in zip(SHARES, shares, strict=True):
+            if share is not None:
+                if name not in self.shares:
+                    self.shares[name] = share.new_zeros(())
+                _add(self.shares[name], share)
         if weights is not None:
             self._weigh(weights, targets)
             if losses is not None:
@@ -131,9 +137,9 @@ class EpochMonitor:
         return {"mean_weights": means, "unweighted_loss": float(self.unweighted) / max(self.steps, 1)}
 
     def pseudo_labels(self) -> dict[str, Any]:
-        """Return the mean share of rows with a pseudo-label; empty where there are none."""
+        """Return the mean of each share of `SHARES` over the steps; empty where there are none."""
         self.add_up()
-        return {} if self.confident is None else {"confident": float(self.confident) / max(self.steps, 1)}
+        return {name: float(total) / max(self.steps, 1) for name, total in self.shares.items()}
 
     def warn_if_frozen(self, stage: str, epoch: int) -> bool:
         """Return whether all instance weights were near 0, so that nothing was learnt; log a warning if so."""

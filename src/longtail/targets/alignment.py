@@ -24,6 +24,7 @@ class Alignment(nn.Module):
     recent: Tensor
     seen: Tensor
     holding = False
+    repeating = False
 
     def __init__(self, shares: Tensor, window: int = 128) -> None:
         super().__init__()
@@ -33,14 +34,19 @@ class Alignment(nn.Module):
 
     @torch.no_grad()
     def forward(self, p: Tensor) -> Tensor:
-        """Return aligned probabilities (M, C); the present batch enters the window unless `holding`."""
-        window = len(self.recent)
-        place = (self.seen % window).reshape(1)
-        recent = self.recent.index_copy(0, place, p.mean(0, keepdim=True).to(self.recent.dtype))
-        mean = recent.sum(0) / (self.seen + 1).clamp(max=window)
+        """Return aligned probabilities (M, C).
+
+        The present batch enters the window, which stays so unless `holding`; `repeating`, it is in it already.
+        """
+        window, recent, seen = len(self.recent), self.recent, self.seen
+        if not self.repeating:
+            place = (seen % window).reshape(1)
+            recent = recent.index_copy(0, place, p.mean(0, keepdim=True).to(recent.dtype))
+            seen = seen + 1
+        mean = recent.sum(0) / seen.clamp(max=window)
         if not self.holding:
             self.recent.copy_(recent)
-            self.seen += 1
+            self.seen.copy_(seen)
         aligned = p * ((self.shares + EPSILON) / (mean + EPSILON)).to(p.dtype)
         return aligned / aligned.sum(1, keepdim=True)
 

@@ -19,7 +19,7 @@ class Refinement(nn.Module):
     def forward(self, batch: Batch, guess: Tensor, outputs: Outputs, progress: Progress) -> Tensor:
         """Return refined labels (M, C), rows that sum to 1; without a gradient.
 
-        May change buffers, unless `holding`.
+        May change buffers, unless `holding`; then the result for the same batch and guess is the same as before.
 
         Args:
             batch: the rows without labels; `index` (M,) are their numbers.
