@@ -186,9 +186,9 @@ def simpro(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
 
 
 def self_trained(base: Method, recipe: Recipe, data: TrainingSet, *, aligned: bool = False) -> Sequence[Stage]:
-    """Five epochs in six generations: one each; each begins from what the one before predicts."""
+    """Five epochs in two generations, of two and of three; the second begins from what the first predicts."""
     rest, counts = data.unlabeled, data.labeled.class_counts
-    (stage,) = base.stages(replace(recipe, epochs=1))
+    (first,), (second,) = (base.stages(replace(recipe, epochs=epochs)) for epochs in (2, 3))
 
     def build(number: int, previous: Any) -> Built:
         rows = data
@@ -208,13 +208,16 @@ def self_trained(base: Method, recipe: Recipe, data: TrainingSet, *, aligned: bo
                 targets=torch.cat([data.labeled.targets, labels[sorted(chosen)]]),
             )  # fmt: skip
             rows = TrainingSet(labelled, rest)
-        learner, both, update = stage.build(rows, None)
+        learner, both, update = (first, second)[number].build(rows, None)
         if aligned:
-            shares = (counts / counts.sum()).double() ** (1 - 0.5 * number / 5)
+            shares = (counts / counts.sum()).double() ** (1 - 0.5 * number)
             learner = semi(learner, targets=Aligned(Alignment(shares / shares.sum())))
         return Built(learner, both, update)
 
-    return [replace(stage, build=lambda _, previous, n=n: build(n, previous)) for n in range(6)]
+    return [
+        replace(first, build=lambda _, previous: build(0, previous)),
+        replace(second, build=lambda _, previous: build(1, previous)),
+    ]
 
 
 def records(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:

@@ -21,7 +21,10 @@ from longtail.methods import method, registry
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run
 
-PAUSES = {"crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "simclr-first": ("train", 3)}
+PAUSES = {
+    "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "simclr-first": ("train", 3),
+    "crest": ("generation-2", 1), "crest-plus": ("generation-1", 2),
+}  # fmt: skip
 """Where a training is killed; in its one stage's third epoch, where no other place is named."""
 
 
@@ -78,7 +81,9 @@ class TestEveryTrial:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", [*TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch"])
+@pytest.mark.parametrize(
+    "key", [*TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro"]
+)
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     toys.kill(toys.run, key, out, PAUSES.get(key, ("train", 3)))
