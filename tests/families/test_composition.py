@@ -56,8 +56,9 @@ BALANCED = {
 PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
+HOSTS = {"fixmatch", "mixmatch", "remixmatch"}
 SEMI = {
-    "fixmatch", "mixmatch", "remixmatch", "darp", "abc", "crest", "crest-plus", "simpro", "fixmatch-abc",
+    *HOSTS, "darp", "abc", "crest", "crest-plus", "simpro", "fixmatch-abc",
     "remixmatch-abc", "fixmatch-crest", "fixmatch-crest-plus", "fixmatch-simpro",
 }  # fmt: skip
 REFINED = {"darp", "crest-plus", "simpro", "fixmatch-crest-plus", "fixmatch-simpro"}
@@ -93,7 +94,7 @@ LEGAL = {
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
     "proden", "records", "simclr", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""

@@ -39,6 +39,8 @@ from longtail.runs.run import Run
         ("sam(base='ride', rho=0)", "ride", "sam(base='ride')"),
         ("fixmatch(threshold=2)", "fixmatch(consistency=0)", "fixmatch"),
         ("darp(start=1)", "fixmatch", "darp"),
+        ("darp(base='mixmatch', start=1)", "mixmatch", "darp(base='mixmatch')"),
+        ("darp(base='remixmatch', start=1)", "remixmatch", "darp(base='remixmatch')"),
         ("records(tau=0)", "proden", "records"),
         ("simclr-ts(low=0.2, high=0.2)", "simclr", "simclr-ts"),
         ("crt(more=0)", "ce", "crt"),
