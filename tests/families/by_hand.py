@@ -209,6 +209,8 @@ def self_trained(base: Method, recipe: Recipe, data: TrainingSet, *, aligned: bo
             )  # fmt: skip
             rows = TrainingSet(labelled, rest)
         learner, both, update = (first, second)[number].build(rows, None)
+        if number > 0:
+            both = replace(both, count=-(-len(data.labeled) // recipe.batch_size))
         if aligned:
             shares = (counts / counts.sum()).double() ** (1 - 0.5 * number)
             learner = semi(learner, targets=Aligned(Alignment(shares / shares.sum())))

@@ -82,6 +82,7 @@ def test_a_generation_is_trained_anew_on_the_rows_that_the_one_before_chose(host
         assert built.learner.network.get_parameter(name).equal(plain.network.get_parameter(name)), "a new network"
         assert built.learner.average.get_parameter(name).equal(plain.average.get_parameter(name)), "a new average"
     assert built.learner.steps == 0
+    assert built.data.steps() == first.build(ROWS, None).data.steps() == -(-size // 8), "with more rows no more steps"
     # the next choice is made anew
     again: Any = third.build(ROWS, trained)
     assert again.data.main.targets.equal(rows.targets)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from longtail.catalogue.features import predicted
 from longtail.catalogue.method import MakeStages, Method
 from longtail.data import TrainingSet
+from longtail.data.together import Together
 from longtail.data.training_set import check_alike
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
@@ -21,9 +22,9 @@ def in_generations(base: Method, count: int, root: float, spec: str, change: Cha
     """Return the stages of `base`, trained `count` times from new, each time with more labelled rows.
 
     The recipe's epochs are shared out: each generation has epochs // count of them, the last ones one more where some
-    are over, and none fewer than 1. Its schedules run once within it. What the network of a generation predicts decides
-    which rows without labels the next one has as labelled rows, too (`sampling.self_training`); each choice is made
-    anew, and the rows without labels remain all.
+    are over, and none fewer than 1. An epoch has as many steps as one of `base`, and schedules run once within a
+    generation. What its network predicts decides which rows without labels the next one has as labelled rows, too
+    (`sampling.self_training`). Each choice is made anew, and the rows without labels remain all.
 
     Args:
         base: a method of one stage.
@@ -47,6 +48,9 @@ def in_generations(base: Method, count: int, root: float, spec: str, change: Cha
             check_alike(data.labeled, data.unlabeled)  # before the first generation, not after it
             rows = data if number == 0 else with_predictions(data, previous, root)
             built = stage.build(rows, None)
+            if number > 0 and isinstance(built.data, Together):  # steps of an epoch as before, whatever joined
+                steps = data.labeled.drawn(recipe.batch_size).steps()
+                built = built._replace(data=replace(built.data, count=steps))
             return built if change is None else change(number, built, data)
 
         text = stage.spec if number == 0 and change is None else f"{stage.spec} in {spec}"
