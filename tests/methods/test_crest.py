@@ -157,3 +157,23 @@ def test_a_choice_of_many_rows_needs_no_scores_of_all_of_them(monkeypatch: pytes
     assert ROWS.unlabeled is not None
     assert max(sizes) == 16
     assert sum(sizes) == len(ROWS.unlabeled)
+
+
+def test_rows_that_are_read_one_by_one_give_the_same_training() -> None:
+    images = torch.randint(256, (40, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels, names = torch.arange(12) % 3, ("a", "b", "c")
+    images[:12] //= 1 + labels[:, None, None, None].to(torch.uint8)
+    files = Files(images, labels=torch.cat([labels, torch.zeros(28, dtype=torch.int64)]))
+    own, others = torch.arange(12), torch.arange(12, 40)
+    memory = TrainingSet(Examples(images[own], labels, names), Examples(images[others], unlabeled(28), names))
+    mapped = TrainingSet(
+        MappedExamples(files, labels, names, identity="x", rows=own),
+        MappedExamples(files, unlabeled(28), names, identity="x", rows=others),
+    )
+    recipe = replace(RECIPE, epochs=2, model="convnet", model_args={"width": 2})
+    states = []
+    for data in (memory, mapped):
+        training = Training(method("crest(generations=2)").stages(recipe), data)
+        list(training)
+        states.append(training.learner.state_dict())
+    assert all(value.equal(states[1][name]) for name, value in states[0].items())
