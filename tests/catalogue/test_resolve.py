@@ -71,7 +71,7 @@ class TestLists:
             "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted",
             "logit-adjusted-posthoc",
         ]  # fmt: skip
-        networks = set(catalog.CATALOG) - set(entries.ESTIMATORS) - set(entries.CONTEXT) - {"tuned"}
+        networks = set(catalog.CATALOG) - set(entries.ESTIMATORS) - set(entries.CONTEXT) - {"tuned", *entries.ALIASED}
         assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS.keys["all"])
 
     def test_for_a_table_scikit_learns_classifiers_join_them(self) -> None:

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,12 @@ from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
 from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
+from longtail.learners.balanced_head import BalancedHead
+from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.mixing import Mixer
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
-from longtail.targets import Given
+from longtail.targets import Aligned, Alignment, Confident, Given, Soft
 from longtail.updates import (
     RECOVER,
     SAM,
@@ -153,14 +156,70 @@ def residual(base: Method, counts: torch.Tensor) -> MetaResidual:
 def darp(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     targets = Refined(len(data.unlabeled), data.labeled.class_counts, start=0.4, period=1, keep=2.0)
+    return Built(semi(learner, targets=targets), rows, update)
+
+
+def semi(learner: Learner, **slots: Any) -> SemiSupervisedLearner:
+    """The learner made anew with other parts in some slots."""
     kept = {
         "network": learner.network, "loss": learner.loss, "host": learner.host, "guess": learner.guess,
-        "use": learner.use, "targets": targets, "auxiliary": learner.auxiliary, "decay": learner.decay,
+        "use": learner.use, "targets": learner.targets, "auxiliary": learner.auxiliary, "decay": learner.decay,
         "average": learner.average, "auxiliary_average": learner.auxiliary_average, "no_decay": learner.no_decay,
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SemiSupervisedLearner).parameters), "a new slot: name it here"
-    found = SemiSupervisedLearner(**kept)
-    return Built(found, rows, update)
+    return SemiSupervisedLearner(**{**kept, **slots})
+
+
+def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    head = torch.nn.Linear(8, len(data.classes))
+    head.load_state_dict(learner.network.head.state_dict())
+    counts = torch.bincount(rows.main.targets, minlength=len(data.classes))
+    return Built(semi(learner, auxiliary=BalancedHead(head, counts)), rows, update)
+
+
+def simpro(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    use = learner.use if isinstance(learner.use, Soft) else Confident(learner.use.threshold, soft=True)
+    priors = EstimatedPriors(rows.main.class_counts, use, min(12, len(rows.main)))
+    return Built(semi(learner, targets=priors, use=use, loss=MixturePriorLoss(priors)), rows, update)
+
+
+def self_trained(base: Method, recipe: Recipe, data: TrainingSet, *, aligned: bool = False) -> Sequence[Stage]:
+    """Five epochs in two generations, of two and of three; the second begins from what the first predicts."""
+    rest, counts = data.unlabeled, data.labeled.class_counts
+    (first,), (second,) = (base.stages(replace(recipe, epochs=epochs)) for epochs in (2, 3))
+
+    def build(number: int, previous: Any) -> Built:
+        rows = data
+        if number > 0:
+            previous.eval()
+            p = torch.cat([previous.predict(x[None]) for x in rest.inputs]).softmax(1)
+            previous.train()
+            confidence, labels = p.max(1)
+            chosen: list[int] = []
+            for place, k in enumerate(sorted(range(3), key=lambda k: -counts[k])):
+                mine = sorted(torch.nonzero(labels == k).flatten().tolist(), key=lambda i: -confidence[i])
+                rate = float(sorted(counts.tolist())[place] / counts.max()) ** (1 / 3)
+                chosen += mine[: int(rate * len(mine) + 1e-9)]
+            more = replace(rest.take(torch.tensor(sorted(chosen), dtype=torch.int64)))
+            labelled = replace(
+                data.labeled, inputs=torch.cat([data.labeled.inputs, more.inputs]),
+                targets=torch.cat([data.labeled.targets, labels[sorted(chosen)]]),
+            )  # fmt: skip
+            rows = TrainingSet(labelled, rest)
+        learner, both, update = (first, second)[number].build(rows, None)
+        if number > 0:
+            both = replace(both, count=-(-len(data.labeled) // recipe.batch_size))
+        if aligned:
+            shares = (counts / counts.sum()).double() ** (1 - 0.5 * number)
+            learner = semi(learner, targets=Aligned(Alignment(shares / shares.sum())))
+        return Built(learner, both, update)
+
+    return [
+        replace(first, build=lambda _, previous: build(0, previous)),
+        replace(second, build=lambda _, previous: build(1, previous)),
+    ]
 
 
 def records(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -265,12 +324,18 @@ def over_features(make: Callable[[Recipe, TrainingSet, Any], Built], epochs: int
     return hand
 
 
+def predicting(previous: Any) -> Any:
+    """The network, or its average where that predicts."""
+    return previous.average if isinstance(previous, SemiSupervisedLearner) else previous.network
+
+
 def _with_features_of(previous: Any, head: str) -> Any:
     """What the features are of goes with them: the standardisation that the body was trained under."""
-    builder = {name: value for name, value in previous.network.builder.items() if name != "head_args"}
+    trained = predicting(previous)
+    builder = {name: value for name, value in trained.builder.items() if name != "head_args"}
     network: Any = build_network({**builder, "head": head})
-    network.standardize = copy.deepcopy(previous.network.standardize)
-    network.body = copy.deepcopy(previous.network.body)
+    network.standardize = copy.deepcopy(trained.standardize)
+    network.body = copy.deepcopy(trained.body)
     return network
 
 
@@ -283,7 +348,7 @@ def crt(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
 
 def ncm(recipe: Recipe, data: TrainingSet, previous: Any) -> Built:
     network = _with_features_of(previous, "ncm")
-    body = previous.network.eval()
+    body = predicting(previous).eval()
     with torch.no_grad():
         network.head.fit(body(data.labeled.inputs).features, data.labeled.targets)
     return Built(SupervisedLearner(network, losses.CrossEntropyLoss()), data.labeled)
@@ -360,6 +425,10 @@ HAND: dict[str, Hand] = {
     "mwn": by_meta_set(lambda base, counts: MetaWeightNet()),
     "meta": by_meta_set(residual),
     "darp": each_stage(darp),
+    "abc": each_stage(abc),
+    "simpro": each_stage(simpro),
+    "crest": self_trained,
+    "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),
     "drw": each_stage(drw),
     "drs": each_stage(drs),

@@ -14,7 +14,10 @@ from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat, Range, UnitFloat
 from longtail.facts.types import Batch, Outputs, Progress
+from longtail.methods.semi import crest as generations_of
 from longtail.methods.semi import fixmatch as leaf
+from longtail.methods.semi.crest import Base as Generations
+from longtail.methods.semi.crest import PlusBase
 from longtail.targets import Refinement
 
 Count = Annotated[int, Range(1, integer=True)]
@@ -89,4 +92,20 @@ def darp(
     return corrected(base, "targets", change, reference=KIM_2020)
 
 
-METHODS = {"fixmatch": fixmatch, "darp": darp}
+def crest(*, base: Generations = "fixmatch", generations: Count = 2) -> Method:
+    """`longtail.methods.semi.crest` with generations of more than one epoch.
+
+    loss = as there.
+    """
+    return generations_of.crest(base=base, generations=generations)
+
+
+def crest_plus(*, base: PlusBase = "fixmatch", generations: Count = 2) -> Method:
+    """`longtail.methods.semi.crest` with generations of more than one epoch, and alignment.
+
+    loss = as there.
+    """
+    return generations_of.crest_plus(base=base, generations=generations)
+
+
+METHODS = {"fixmatch": fixmatch, "darp": darp, "crest": crest, "crest-plus": crest_plus}

@@ -57,7 +57,21 @@ PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
 PARTIAL = {"cc", "proden", "records"}
 HOSTS = {"fixmatch", "mixmatch", "remixmatch"}
-SEMI = HOSTS | {"darp", *(f"{host}-darp" for host in HOSTS)}
+SEMI = {
+    *HOSTS, "darp", *(f"{host}-darp" for host in HOSTS), "abc", "crest", "crest-plus", "simpro", "fixmatch-abc",
+    "remixmatch-abc", "fixmatch-crest", "fixmatch-crest-plus", "fixmatch-simpro",
+}  # fmt: skip
+REFINED = {
+    "darp",
+    *(f"{host}-darp" for host in HOSTS),
+    "crest-plus",
+    "simpro",
+    "fixmatch-crest-plus",
+    "fixmatch-simpro",
+}
+"""With guesses that are changed by a correction."""
+AUXILIARY = {"abc", "fixmatch-abc", "remixmatch-abc"}
+GENERATIONS = {"crest", "crest-plus", "fixmatch-crest", "fixmatch-crest-plus"}
 SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
@@ -69,13 +83,16 @@ LEGAL = {
         ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
-    "darp": HOSTS,
+    **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
+    "abc": SEMI - AUXILIARY,
+    "crest": SEMI - GENERATIONS,
+    "crest-plus": SEMI - GENERATIONS - REFINED,
     "records": {"proden"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
     **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas"}),
-    **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"}),
+    **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"} | SEMI),
     **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(
         ("maxnorm", "los"), SUPERVISED - DECOUPLED - NO_LENGTHS - PRETRAINED - {"absgd-decoupled", "abadam"}
@@ -85,7 +102,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "simclr",
+    "proden", "records", "simclr", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

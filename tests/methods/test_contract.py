@@ -216,8 +216,12 @@ def test_methods_that_train_differently_have_different_texts() -> None:
         texts.setdefault(tuple(s.spec for s in method(key).stages(RECIPE)), []).append(key)
     shared = [sorted(keys) for keys in texts.values() if len(keys) > 1]
     assert sorted(shared) == [
+        ["abc", "fixmatch-abc"],
         ["balanced-softmax", "logit-adjusted", "logit-adjusted-threshold"],
         ["ce", "ce-threshold", "logit-adjusted-posthoc", "tau-norm"],
+        ["crest", "fixmatch-crest"],
+        ["crest-plus", "fixmatch-crest-plus"],
+        ["fixmatch-simpro", "simpro"],
         ["logistic", "logistic-posthoc"],
         ["trees", "trees-posthoc"],
     ]

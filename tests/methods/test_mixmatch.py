@@ -25,7 +25,7 @@ from longtail.losses import CrossEntropyLoss
 from longtail.methods import method
 from longtail.models import Network, Standardize
 from longtail.runs.train import train
-from longtail.targets import Alignment, Guess, Soft
+from longtail.targets import Alignment, Confident, Guess, Soft
 
 Array = NDArray[np.float64]
 RECIPE = Recipe(epochs=4, batch_size=8, lr=0.05, model="mlp", model_args={"hidden": (8,)})
@@ -133,6 +133,29 @@ def test_remixmatch_row_by_row_in_two_steps(knobs: str, splits: Splits) -> None:
             expected += rotation * cross_entropy(turn, net.log_p(turned, "host.turned"))
         assert step.loss.item() == pytest.approx(expected, rel=1e-5)  # the window is in float32
         assert ("rotation" in step.log) == (splits is IMAGES)
+
+
+@cases(("key", "threshold"), [("mixmatch", 0.6), ("remixmatch", 0.8)])
+def test_hard_labels_with_weights_are_mixed_and_the_weight_stays_with_its_row(key: str, threshold: float) -> None:
+    """As a correction may set them, which exchanges what the labels are used for."""
+    learner, (batch, *_) = begun(key, ROWS)
+    learner = learner.varied(use=Confident(threshold))
+    step, net = learner.training_step(batch, 0.5), ByHand(learner)
+    views = [numbers(view) for view in batch["unlabeled"]["inputs"]]
+    if key == "mixmatch":
+        q = sharp((np.exp(net.log_p(views[0])) + np.exp(net.log_p(views[1]))) / 2, 0.5)
+    else:
+        p = np.exp(net.log_p(views[0]))
+        aligned = p * (numbers(ROWS.class_counts) / len(ROWS.train)) / p.mean(0)
+        q = sharp(aligned / aligned.sum(1, keepdims=True), 0.5)
+    confident = q.max(1) >= threshold
+    assert 0 < confident.sum() < len(q)
+    x, y = mixed(batch, np.eye(3)[q.argmax(1)])
+    log_p = net.log_p(x)[8:]
+    each = ((np.exp(log_p) - y[8:]) ** 2).mean(1) if key == "mixmatch" else -(y[8:] * log_p).sum(1)
+    expected = np.mean(np.tile(confident, len(views)) * each)
+    assert step.log["consistency"].item() == pytest.approx(expected, rel=1e-4)
+    assert step.log["confident"].item() == pytest.approx(confident.mean())
 
 
 def test_the_gradient_stops_at_the_guess() -> None:

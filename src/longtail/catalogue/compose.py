@@ -58,20 +58,25 @@ class BaseMethod(Choice):
     Args:
         words: some methods that fit.
         slots: those that the correction fills.
-        task: of the base; None accepts any.
+        task: of the base, or several; None accepts any.
         such: examples for messages.
         alike: whether the twin of the method is the same over the twin of its base, not the base itself.
     """
 
     words: tuple[str, ...] = ("ce", "ce-drw", "focal-drw", "ldam-drw")  # only the first of many
     slots: tuple[str, ...] = ("weights",)
-    task: str | None = "supervised"
+    task: str | tuple[str, ...] | None = "supervised"
     such: tuple[str, ...] = ("ce", "ldam-drw(scale=20)")
     alike: bool = False
 
     def __str__(self) -> str:
         examples = " or ".join(f'"{spec}"' for spec in self.such)
-        return f"a {self.task + ' ' if self.task else ''}method that trains a network, such as {examples}"
+        tasks = " or ".join(self._tasks)
+        return f"a {tasks + ' ' if tasks else ''}method that trains a network, such as {examples}"
+
+    @property
+    def _tasks(self) -> tuple[str, ...]:
+        return (self.task,) if isinstance(self.task, str) else self.task or ()
 
     def check(self, name: str, value: Any) -> None:
         """Raise ValueError where the correction cannot act on the method.
@@ -81,7 +86,8 @@ class BaseMethod(Choice):
         """
         if not isinstance(value, Method):
             raise TypeError(f"{name} must be a Method, got {value!r}; resolve the spec of the whole method")
-        why = value.refuses_slots(*self.slots) if self.task in (None, value.task) else f"which is {value.task}"
+        fits = self.task is None or value.task in self._tasks
+        why = value.refuses_slots(*self.slots) if fits else f"which is {value.task}"
         if why is not None:
             raise ValueError(f"{name} must be {self}, got {value.spec!r}, {why}; choose one of longtail methods")
 

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from longtail.catalogue.features import row_features
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
-from longtail.data import MappedExamples, Part, TrainingSet
-from longtail.data.label_kinds import unlabeled
+from longtail.data import Part, TrainingSet
+from longtail.data.training_set import joined
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.learners import PairLearner, SupervisedLearner
@@ -100,15 +98,4 @@ def all_rows(data: TrainingSet) -> Part:
     Raises:
         ValueError: of the rows with and without labels one part is in memory and the other is not.
     """
-    rows, rest = data.labeled, data.unlabeled
-    if rest is None:
-        return rows
-    if isinstance(rows, MappedExamples) and isinstance(rest, MappedExamples):
-        return rows.joined(rest)
-    if isinstance(rows, MappedExamples) or isinstance(rest, MappedExamples):
-        raise ValueError(
-            "unlabeled rows must lie in memory where the labelled rows do, got one part that is read row by row; give "
-            "both alike"
-        )
-    inputs = torch.cat([rows.inputs, rest.inputs])
-    return replace(rows, inputs=inputs, targets=unlabeled(len(inputs)).to(inputs.device), sample_weight=None)
+    return data.labeled if data.unlabeled is None else joined(data.labeled, data.unlabeled)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from longtail.data import Part
+from longtail.facts.learner import Learner
 from longtail.models.heads import NearestClassMean
 
 CHUNK = 1024
@@ -20,6 +21,19 @@ def row_features(network: Any, rows: Part) -> Tensor:
     """Return the inputs of the head (N, D) of all rows, in the network's present mode and on its device."""
     device = next(chain(network.parameters(), network.buffers())).device  # a linear model's features have no parameters
     return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])
+
+
+@torch.no_grad()
+def predicted(learner: Learner, rows: Part) -> tuple[Tensor, Tensor]:
+    """Return the likeliest class (N,) of every row and its probability (N,), on the CPU, without augmentation.
+
+    Computed in chunks, in evaluation mode.
+    """
+    device, mode = next(learner.parameters()).device, learner.training
+    learner.eval()
+    largest = [learner.predict(x.to(device)).softmax(1).max(1) for x in rows.chunks(CHUNK)]
+    learner.train(mode)
+    return torch.cat([one.indices for one in largest]).cpu(), torch.cat([one.values for one in largest]).cpu()
 
 
 def class_means(network: Any, rows: Part) -> Tensor:

@@ -7,6 +7,7 @@ ALREADY = {
     "optimizer": "which has an optimiser of its own already",
     "targets": "which estimates its targets already",
     "auxiliary": "which has an auxiliary classifier already",
+    "generations": "which trains in generations already",
     "start": "which starts from the network of another training already",
     "classifier": "which trains its classifier a second time already",
     "linear head": "which changes its linear classifier already",
@@ -15,5 +16,7 @@ ALREADY = {
 }
 """Slot -> what messages say of a method that has filled it."""
 SLOTS = frozenset(ALREADY)
+UNLABELED = frozenset({"targets", "auxiliary", "generations"})
+"""The slots of what learns from rows without labels; a second stage on the labelled rows alone has none of them."""
 COSINE = SLOTS - {"linear head"}
 """The slots of a method whose classifier has directions alone: no lengths and no bias."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
-from longtail.data.label_kinds import GIVEN, unlabeled
+from longtail.data.label_kinds import GIVEN
 from longtail.data.rows import BatchedRows
 from longtail.facts import subprocesses
 from longtail.facts.types import Drawn
@@ -88,14 +88,13 @@ class MappedExamples(BatchedRows):
         """Return the same rows with batches on another device; targets move now, inputs batch by batch."""
         return replace(self, device=device, **self._labels(lambda values: values.to(device)))
 
-    def joined(self, other: MappedExamples) -> MappedExamples:
-        """Return these rows and then those of another, without labels and weights; the rest is as of these."""
+    def joined(self, other: MappedExamples, labels: Tensor | None = None) -> MappedExamples:
+        """Return these rows and then those of another under these labels, as `Examples.joined`."""
         parts: list[Any] = [Subset(part.dataset, part._behind()) for part in (self, other)]  # type: ignore[arg-type]
-        targets = unlabeled(len(self) + len(other)).to(self.targets.device)
-        return replace(
-            self, dataset=ConcatDataset(parts), targets=targets, identity=f"{self.identity} {other.identity}",
-            rows=None, sample_weight=None,
-        )  # fmt: skip
+        own = self._joined(other, labels)
+        both: Any = ConcatDataset(parts)
+        dataset = both if labels is None else _Labelled(both, own["targets"].tolist())
+        return replace(self, dataset=dataset, identity=f"{self.identity} {other.identity}", rows=None, **own)
 
     def _behind(self) -> list[int]:
         """Return which rows of the data set these are."""
@@ -141,6 +140,17 @@ class MappedExamples(BatchedRows):
                 yield _raise_or_return(inputs).to(self.device, non_blocking=True)
         finally:
             del batches  # where the loop is not run to its end, workers end here
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """The inputs of a data set under other labels than its own."""
+
+    dataset: MapStyle
+    labels: Sequence[int]
+
+    def __getitem__(self, row: int, /) -> tuple[Tensor, int]:
+        return self.dataset[row][0], self.labels[row]
 
 
 class _RowReader(Dataset[Any]):

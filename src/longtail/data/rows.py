@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from longtail.data.generators import derived
-from longtail.data.label_kinds import GIVEN, NONE, count_classes, label_kind
+from longtail.data.label_kinds import GIVEN, NONE, count_classes, label_kind, unlabeled
 from longtail.data.views.mixing import Mixing
 from longtail.data.views.policies import default_policy
 from longtail.data.views.types import Augment, Numbers, Policy, augmentation, numbers_by_batch, uploaded
@@ -144,6 +144,17 @@ class BatchedRows(LabelledRows):
         """Yield the batches of one epoch; the generator is the only source of their order and augmentation."""
         yield from map(self.batch_of, self.draws(progress, generator))
 
+    def _joined(self, other: BatchedRows, labels: Tensor | None) -> dict[str, Any]:
+        """What belongs to these rows and then those of another, besides inputs; see `joined`."""
+        if labels is None:
+            targets, weight = unlabeled(len(self) + len(other)).to(self.targets.device), None
+        else:
+            targets, weight = torch.cat([self.targets, labels]), self.sample_weight
+        if weight is not None:
+            more = weight.new_ones(len(other)) if other.sample_weight is None else other.sample_weight
+            weight = torch.cat([weight, more])
+        return {"targets": targets, "sample_weight": weight, "view_of": None}
+
     def _ways(self) -> Sequence[Augment | None]:
         """Return how each view is augmented, None for not at all; without views, how the inputs are."""
         ways = {"plain": None, "weak": self.augment, **self.policy}
@@ -191,6 +202,10 @@ class Examples(BatchedRows):
     def take(self, rows: Tensor) -> Examples:
         """Return the examples at these rows, in their order."""
         return replace(self, inputs=self.inputs[rows], **self._labels(lambda values: values[rows]))
+
+    def joined(self, other: Examples, labels: Tensor | None = None) -> Examples:
+        """Return these rows and then those of another under labels (M,); None leaves out all labels and weights."""
+        return replace(self, inputs=torch.cat([self.inputs, other.inputs]), **self._joined(other, labels))
 
     def to(self, device: str | torch.device) -> Examples:
         """Return the same rows on another device."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from longtail.data.mapped import MappedExamples
 from longtail.data.splits import Part, Splits
 
 
@@ -42,6 +43,21 @@ class TrainingSet:
         """Whether `class_counts` are counts."""
         return self.labeled.counts_known
 
+    def with_labels(self, rows: Tensor, labels: Tensor) -> TrainingSet:
+        """Return the set whose labelled part has some rows without labels, too, under given labels.
+
+        `unlabeled` contains them as before.
+
+        Args:
+            rows: (M,) int64, of `unlabeled`.
+            labels: (M,) int64.
+
+        Raises:
+            ValueError: as `joined`.
+        """
+        assert self.unlabeled is not None
+        return replace(self, labeled=joined(self.labeled, self.unlabeled.take(rows), labels))
+
     def to(self, device: str | torch.device) -> TrainingSet:
         """Return the same rows on another device."""
         parts = (self.labeled, self.unlabeled, self.val)
@@ -56,3 +72,22 @@ class TrainingSet:
             if part is not None:
                 part.update_hash(digest)
         return digest.hexdigest()
+
+
+def joined(rows: Part, more: Part, labels: Tensor | None = None) -> Part:
+    """Return rows and then further ones under these labels, or without labels and weights; see `Examples.joined`.
+
+    Raises:
+        ValueError: one part is in memory and the other is not.
+    """
+    check_alike(rows, more)
+    return rows.joined(more, labels)  # type: ignore[arg-type]
+
+
+def check_alike(rows: Part, more: Part | None) -> None:
+    """Raise ValueError where one of two parts is in memory and the other is not."""
+    if more is not None and isinstance(rows, MappedExamples) != isinstance(more, MappedExamples):
+        raise ValueError(
+            "unlabeled rows must lie in memory where the labelled rows do, got one part that is read row by row; give "
+            "both alike"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.choose import Presets
 from longtail.catalogue.method import Builder
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED
@@ -14,7 +15,7 @@ from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import random_encoder, simclr
-from longtail.methods.semi import darp, fixmatch, mixmatch
+from longtail.methods.semi import abc, crest, darp, fixmatch, mixmatch, simpro
 from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
 from longtail.methods.supervised import (
     class_means,
@@ -120,9 +121,10 @@ CATALOG: dict[str, Builder] = {
     "remixmatch": mixmatch.remixmatch,
     "fixmatch": fixmatch.fixmatch,
     "darp": darp.darp,
-    "fixmatch-darp": darp.fixmatch_darp,
-    "mixmatch-darp": darp.mixmatch_darp,
-    "remixmatch-darp": darp.remixmatch_darp,
+    "abc": abc.abc,
+    "crest": crest.crest,
+    "crest-plus": crest.crest_plus,
+    "simpro": simpro.simpro,
     "cc": cc.cc,
     "proden": proden.proden,
     "simclr": simclr.simclr,
@@ -134,6 +136,18 @@ CATALOG: dict[str, Builder] = {
     "trees-cw": estimators.trees_cw,
     "trees-posthoc": estimators.trees_posthoc,
 }
+BASES = {
+    "darp": ("fixmatch", "mixmatch", "remixmatch"),
+    "abc": ("fixmatch", "remixmatch"),
+    "crest": ("fixmatch",),
+    "crest-plus": ("fixmatch",),
+    "simpro": ("fixmatch",),
+}
+"""Correction -> the bases over which it has a name of its own."""
+for _key, _bases in BASES.items():
+    CATALOG |= aliases_of(_key, _bases, CATALOG)
+ALIASED = tuple(BASES)
+"""Methods that are the same as one of their aliases; no preset has both."""
 
 QUICK = {
     SUPERVISED: (
@@ -155,7 +169,7 @@ FEATURES = "features"
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
-        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, *ALIASED, "tuned")),
         "estimators": ESTIMATORS,
         FEATURES: (
             "lift-head",

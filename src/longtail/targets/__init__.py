@@ -1,6 +1,6 @@
 """What each example should be taught now; a method that estimates or refines labels is a file here."""
 
-from longtail.targets.alignment import Alignment
+from longtail.targets.alignment import Aligned, Alignment
 from longtail.targets.candidates import CandidateSets, Confidences
 from longtail.targets.confident import Confident, Soft
 from longtail.targets.darp import DARP
@@ -8,4 +8,15 @@ from longtail.targets.given import Given
 from longtail.targets.guess import Guess
 from longtail.targets.refinement import Refinement
 
-__all__ = ["DARP", "Alignment", "CandidateSets", "Confidences", "Confident", "Given", "Guess", "Refinement", "Soft"]
+__all__ = [
+    "DARP",
+    "Aligned",
+    "Alignment",
+    "CandidateSets",
+    "Confidences",
+    "Confident",
+    "Given",
+    "Guess",
+    "Refinement",
+    "Soft",
+]

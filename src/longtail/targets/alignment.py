@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from longtail.facts.types import Batch, Outputs, Progress
+from longtail.targets.refinement import Refinement
+
 EPSILON = 1e-6
 """Added to both shares, as in the papers' code."""
 
@@ -50,3 +53,20 @@ class Alignment(nn.Module):
     def extra_repr(self) -> str:
         """Return the arguments for `repr`."""
         return f"window={len(self.recent)}"
+
+
+class Aligned(Refinement):
+    """The guesses, aligned: a step of its own after whatever the guess is made of.
+
+    Args:
+        alignment: of soft labels.
+    """
+
+    def __init__(self, alignment: Alignment) -> None:
+        super().__init__()
+        self.alignment = alignment
+
+    def forward(self, batch: Batch, guess: Tensor, outputs: Outputs, progress: Progress) -> Tensor:
+        """Return the aligned labels (M, C)."""
+        aligned: Tensor = self.alignment(guess)
+        return aligned

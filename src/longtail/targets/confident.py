@@ -14,21 +14,23 @@ class Confident(nn.Module):
 
     Args:
         threshold: above 1 no row counts; 0 counts all.
+        soft: whether the labels themselves are the targets, in place of the class.
     """
 
-    def __init__(self, threshold: float = 0.95) -> None:
+    def __init__(self, threshold: float = 0.95, *, soft: bool = False) -> None:
         super().__init__()
         self.threshold = threshold
+        self.soft = soft
 
     @torch.no_grad()
     def forward(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return targets (M,) and weights (M,) from soft labels (M, C)."""
+        """Return targets (M,), or soft ones (M, C), and weights (M,) from soft labels (M, C)."""
         largest, label = labels.max(1)
-        return label, (largest >= self.threshold).to(largest.dtype)
+        return labels if self.soft else label, (largest >= self.threshold).to(largest.dtype)
 
     def extra_repr(self) -> str:
         """Return the arguments for `repr`."""
-        return f"threshold={self.threshold}"
+        return f"threshold={self.threshold}, soft={self.soft}"
 
 
 class Soft(nn.Module):

@@ -12,6 +12,7 @@ from longtail.catalogue.compose import PLAIN, BaseMethod
 from longtail.catalogue.features import row_features
 from longtail.catalogue.implied import uniform
 from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import SEMI_SUPERVISED, SUPERVISED
 from longtail.data import Part
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import UnitLength
@@ -19,7 +20,7 @@ from longtail.learners import SupervisedLearner
 from longtail.methods.decoupling.second import MORE, after, decoupled, retrained
 from longtail.models.heads.nearest import FEATURES
 
-Base = Annotated[Method, BaseMethod(slots=("classifier",))]
+Base = Annotated[Method, BaseMethod(slots=("classifier",), task=(SUPERVISED, SEMI_SUPERVISED))]
 Features = Annotated[str, FEATURES]
 
 
@@ -30,8 +31,9 @@ def crt(*, base: Base = PLAIN, more: UnitLength = MORE, moving_norms: bool = Tru
 
     The first stage is `base` itself, whatever its loss and head, and is trained once for both. The second lasts the
     share `more` of the recipe's epochs, of N draws each, with the recipe's learning rate from its start; more=0 omits
-    it and is `base`. The classifier is linear with a bias and initialised anew. With moving_norms=False the body is in
-    evaluation mode, so that its features do not change at all.
+    it and is `base`. The classifier is linear with a bias and initialised anew. Over a
+    semi-supervised base it is trained on the labelled rows, on the features of the moving average, as in DARP's code.
+    With moving_norms=False the body is in evaluation mode, so that its features do not change at all.
 
     Kang et al. 2020, section 4.
 
@@ -63,8 +65,9 @@ def ncm(*, base: Base = PLAIN, features: Features = "cl2n") -> Method:
     predict argmax -||f - mu_j||^2 over j, f = (h - c) / ||h - c||, mu_j the mean of f in class j, c that of all h.
 
     A second stage of no epochs: nothing is trained after `base`. h are the features of the training rows, without
-    augmentation and in evaluation mode; a row of weight k counts as k rows. features="l2n" (normalised):
-    f = h / ||h||; "un" (raw): f = h. To centre alone changes no distance, so it is "un".
+    augmentation and in evaluation mode; a row of weight k counts as k rows. Of a semi-supervised base, they are the
+    labelled rows' and the moving average's. features="l2n" (normalised): f = h / ||h||; "un" (raw): f = h. To centre
+    alone changes no distance, so it is "un".
 
     Kang et al. 2020, section 4.
 

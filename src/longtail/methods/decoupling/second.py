@@ -12,10 +12,11 @@ from longtail.catalogue.implied import Implied
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
+from longtail.catalogue.slots import UNLABELED
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
-from longtail.learners import SupervisedLearner
+from longtail.learners import SemiSupervisedLearner, SupervisedLearner
 
 Make = Callable[[nn.Module, Part, Recipe], Built]
 """The trained network, which is not to be changed, the rows and the recipe -> what the second stage trains."""
@@ -68,8 +69,9 @@ def after(name: str, make: Make, recipe: Recipe, epochs: int) -> Stage:
     """Return a stage that starts from the trained network of the stage before."""
 
     def build(data: TrainingSet, previous: Learner | None) -> Built:
-        assert isinstance(previous, SupervisedLearner)
-        return make(previous.network, data.labeled, recipe)
+        assert isinstance(previous, SupervisedLearner | SemiSupervisedLearner)
+        trained = previous.network if isinstance(previous, SupervisedLearner) else previous.average
+        return make(trained, data.labeled, recipe)
 
     return stage_under(recipe, name, SELF, build, epochs)
 
@@ -77,5 +79,9 @@ def after(name: str, make: Make, recipe: Recipe, epochs: int) -> Stage:
 def decoupled(
     base: Method, *, slots: Sequence[str] = ("classifier",), reference: str = "kang2020decoupling", **fields: Any
 ) -> Method:
-    """Return the base with these fields and with its slots for the classifier filled."""
-    return replace(base, taken=base.taken | set(slots), reference=cited(reference), **fields)
+    """Return the base with these fields and with its slots for the classifier filled.
+
+    Of its other slots, those for rows without labels belong below, as in crt(base="abc").
+    """
+    taken, free = base.taken | set(slots), base.slots - UNLABELED
+    return replace(base, taken=taken, slots=free, reference=cited(reference), **fields)

@@ -19,9 +19,7 @@ from longtail.engine import Built, Recipe
 from longtail.facts.counts import priors
 from longtail.facts.knobs import Choice, Numbers, Range, UnitLength
 from longtail.functional.distribution_refinery import WEIGHTS
-from longtail.methods.semi.fixmatch import fixmatch
 from longtail.methods.semi.hosts import Count
-from longtail.methods.semi.mixmatch import mixmatch, remixmatch
 from longtail.posthoc import estimate_prior
 from longtail.targets import DARP
 
@@ -90,7 +88,8 @@ def darp(
     Paper and code: The code solves for the multipliers loosely, which leaves classes up to 30 % from their totals where
     these are far from the guesses; here they meet them (relative difference 1e-9). Steps are counted from `start` on,
     in the code from the beginning of each epoch. Their start is at 200 of 500 epochs, period 10, and 100 for CIFAR-100
-    and STL-10; their FixMatch has two strong views and the labelled rows among those without labels.
+    and STL-10; their FixMatch has two strong views and the labelled rows among those without labels. A
+    reimplementation (USB) reads FixMatch's confidence before the refinement and never applies DARP to the two others.
     """
 
     def change(built: Built, data: TrainingSet) -> Built:
@@ -133,77 +132,3 @@ def _estimated(counts: Tensor) -> Callable[[Tensor], Tensor]:
         return prior * len(stored)
 
     return totals
-
-
-def fixmatch_darp(
-    *,
-    alpha: Alpha = 2.0,
-    weights: Weights = "entropy",
-    period: Count = 10,
-    start: UnitLength = 0.4,
-    totals: ClassTotals = "labels",
-) -> Method:
-    """FixMatch with DARP: `darp(base="fixmatch")` under a name of its own; that form takes FixMatch's knobs, too.
-
-    loss = that of fixmatch, its soft labels q refined before their class and their confidence are read.
-
-    Kim et al. 2020, algorithm 1 and table 1.
-
-    Works: Where darp does. FixMatch learns from rows that reach its threshold alone: refined labels of rare classes
-    reach it more often.
-
-    Breaks: With wrong totals. Refinement can also lower the confidence of rows of frequent classes below the threshold.
-
-    Paper and code: Differences are those of darp and fixmatch. A reimplementation (USB) reads the confidence before the
-    refinement; the authors' code and this one after it.
-    """
-    return darp(base=fixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)
-
-
-def mixmatch_darp(
-    *,
-    alpha: Alpha = 2.0,
-    weights: Weights = "entropy",
-    period: Count = 10,
-    start: UnitLength = 0.4,
-    totals: ClassTotals = "labels",
-) -> Method:
-    """MixMatch with DARP: `darp(base="mixmatch")` under a name of its own; that form takes MixMatch's knobs, too.
-
-    loss = that of mixmatch, its sharpened labels refined before they are mixed.
-
-    Kim et al. 2020, algorithm 1 and table 1.
-
-    Works: Where darp does. MixMatch learns from all rows, so that every refined label counts.
-
-    Breaks: With wrong totals; sharpened labels are not calibrated, so that totals="em" is a poor estimate.
-
-    Paper and code: Differences are those of darp and mixmatch. A reimplementation (USB) never applies DARP to MixMatch.
-    """
-    return darp(base=mixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)
-
-
-def remixmatch_darp(
-    *,
-    alpha: Alpha = 2.0,
-    weights: Weights = "entropy",
-    period: Count = 10,
-    start: UnitLength = 0.4,
-    totals: ClassTotals = "labels",
-) -> Method:
-    """ReMixMatch with DARP: `darp(base="remixmatch")` under a name of its own; that form takes its knobs, too.
-
-    loss = that of remixmatch, its aligned and sharpened labels refined before they are mixed.
-
-    Kim et al. 2020, algorithm 1 and table 1.
-
-    Works: Where darp does. ReMixMatch aligns the mean of its labels already; DARP makes the totals exact, by moving
-    rows that are uncertain.
-
-    Breaks: With wrong totals; sharpened labels are not calibrated, so that totals="em" is a poor estimate. The
-    alignment of the base stays that to the labelled rows, whatever totals DARP has.
-
-    Paper and code: Differences are those of darp and remixmatch. The code aligns to the totals of DARP, here the base
-    is unchanged. A reimplementation (USB) never applies DARP to ReMixMatch.
-    """
-    return darp(base=remixmatch(), alpha=alpha, weights=weights, period=period, start=start, totals=totals)

@@ -23,6 +23,11 @@ from longtail.learners import SemiSupervisedLearner
 Count = Annotated[int, Range(1, integer=True)]
 MakeParts = Callable[[Part, nn.Module], tuple[nn.Module, nn.Module, nn.Module]]
 """(labelled rows, network) -> host, guess and use of a `SemiSupervisedLearner`."""
+SLOTS = frozenset({"update", "criterion", "targets", "auxiliary", "generations", "classifier"})
+"""Of every host: "criterion" is the loss of its labelled rows, which it also compares further views by."""
+HOSTS = ("fixmatch", "mixmatch", "remixmatch")
+FIXMATCH: Any = "fixmatch"
+"""The default of a base."""
 USB = {"lr": 0.03, "batch_size": 64, "weight_decay": 5e-4, "drop": 1.0, "warmup": 0}
 """USB's long-tailed recipe: constant learning rate, no warm-up; its SGD has Nesterov momentum, ours has not."""
 
@@ -68,5 +73,4 @@ def host(
 
         return [stage_under(recipe, "train", SELF, build)]
 
-    slots = frozenset({"update", "targets", "auxiliary"})
-    return Method(stages, cited(reference), task=SEMI_SUPERVISED, slots=slots, own=USB, **more)
+    return Method(stages, cited(reference), task=SEMI_SUPERVISED, slots=SLOTS, own=USB, **more)

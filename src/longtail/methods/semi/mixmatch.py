@@ -43,7 +43,7 @@ def mixmatch(
     Images: both views are what supervised training does. Rows of a table and features have no such augmentation: both
     views are the strong one of fixmatch, 30 % of the columns from other rows, or noise; this is ours.
 
-    Berthelot et al. 2019, eq. 2-8.
+    Berthelot et al. 2019, eq. 2-11.
 
     Works: Rows without labels are of the same classes, and what lies between two rows is between their classes, too.
 
@@ -99,9 +99,8 @@ def remixmatch(
 
     Works: Rows without labels have the class shares of the labelled ones, and strong views do not change the class.
 
-    Breaks: Rows without labels have other class shares, since labels are moved towards wrong ones: with reversed shares
-    USB reports 52.9 %, for fixmatch 62.1 % (CIFAR-10, 500 and 4000 rows, best epoch). Images without an upright
-    direction.
+    Breaks: Rows without labels have other class shares: labels are moved towards wrong ones. With reversed shares USB
+    reports 52.9 %, for fixmatch 62.1 % (CIFAR-10, 500 and 4000 rows, best epoch). Images without an upright direction.
 
     Paper and code: Their window starts with uniform shares and does not contain the present batch; DARP's code, as
     ours, has the present one and those before. Theirs aims at the shares of the unlabelled rows where these are known.
