@@ -8,7 +8,13 @@ from __future__ import annotations
 from longtail.functional.adjusted import log_odds_against
 from longtail.functional.affine import binary_vector_scaled, relative_counts, vector_scaled
 from longtail.functional.angular import angular_lowering, angular_margins
-from longtail.functional.candidates import candidate_likelihood, candidate_posterior
+from longtail.functional.candidates import (
+    candidate_activation,
+    candidate_likelihood,
+    candidate_posterior,
+    leverage_weights,
+    leveraged_loss,
+)
 from longtail.functional.centroids import discriminative_centroids
 from longtail.functional.contrast import nt_xent
 from longtail.functional.dot_regression import balancing_factors, dot_regression
@@ -36,6 +42,7 @@ __all__ = [
     "binary_hinge",
     "binary_squares",
     "binary_vector_scaled",
+    "candidate_activation",
     "candidate_likelihood",
     "candidate_posterior",
     "class_smoothed",
@@ -53,6 +60,8 @@ __all__ = [
     "ldam",
     "ldam_margins",
     "lead",
+    "leverage_weights",
+    "leveraged_loss",
     "log_odds_against",
     "log_prior",
     "logit_adjusted",

@@ -9,7 +9,7 @@ from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regu
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
-from longtail.methods.partial import cc, proden
+from longtail.methods.partial import cavl, cc, lw, proden, rc
 from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
@@ -118,6 +118,9 @@ CATALOG: dict[str, Builder] = {
     "ride": ride.ride,
     "fixmatch": fixmatch.fixmatch,
     "cc": cc.cc,
+    "rc": rc.rc,
+    "lw": lw.lw,
+    "cavl": cavl.cavl,
     "proden": proden.proden,
     "simclr": simclr.simclr,
     "random-encoder": random_encoder.random_encoder,
