@@ -55,7 +55,7 @@ BALANCED = {
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
-PARTIAL = {"cc", "rc", "lw", "cavl", "proden", "records"}
+PARTIAL = {"cc", "rc", "lw", "cavl", "proden", "corr", "records"}
 SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle", *SEARCHES}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),

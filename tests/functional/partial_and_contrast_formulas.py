@@ -57,6 +57,26 @@ def lw_loss(z: Row, w: Row, candidates: list[bool], beta: float, form: str) -> f
     return total
 
 
+def corr_loss(views: list[Row], q: Row, candidates: list[bool], consistency: float) -> float:
+    """Wu et al. 2022, as Hong et al. 2023 have it: other classes lowered and KL(q || p) in every view."""
+    total = 0.0
+    for z in views:
+        p = softmax(z)
+        for k in range(len(z)):
+            if not candidates[k]:
+                total -= math.log(math.fsum(p[:k] + p[k + 1 :]))
+            if q[k] > 0:
+                total += consistency * q[k] * math.log(q[k] / p[k])
+    return total
+
+
+def corr_update(views: list[Row], candidates: list[bool]) -> Row:
+    """The root of the product of both views' probabilities on the candidates, renormalised."""
+    weak, strong = map(softmax, views)
+    inside = [math.sqrt(a * b) if c else 0.0 for a, b, c in zip(weak, strong, candidates, strict=True)]
+    return [v / math.fsum(inside) for v in inside]
+
+
 def cosine(a: Row, b: Row) -> float:
     """<a, b> / (|a| |b|)."""
     product = math.fsum(x * y for x, y in zip(a, b, strict=True))

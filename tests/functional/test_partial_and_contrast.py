@@ -12,6 +12,7 @@ from longtail.functional import (
     candidate_activation,
     candidate_likelihood,
     candidate_posterior,
+    consistent_candidates,
     cross_entropy,
     leverage_weights,
     leveraged_loss,
@@ -95,6 +96,18 @@ class TestOtherRules:
         expected = torch.tensor([formulas.lw_loss(*row, beta, form) for row in rows], dtype=torch.float64)
         torch.testing.assert_close(leveraged_loss(z, w, beta, form=form), expected, rtol=1e-12, atol=1e-12)
         assert torch.autograd.gradcheck(lambda x: leveraged_loss(x, w, beta, form=form), z.requires_grad_())
+
+    @pytest.mark.parametrize("consistency", [0.0, 1.0, 0.3])
+    def test_consistency_of_two_views_is_the_papers(self, consistency: float) -> None:
+        z, candidates = sets()
+        views = torch.stack([z, sets(seed=1)[0]], 1)
+        q = candidate_posterior(sets(seed=2)[0], candidates)
+        rows = zip(views.tolist(), q.tolist(), candidates.tolist(), strict=True)
+        expected = torch.tensor([formulas.corr_loss(*row, consistency) for row in rows], dtype=torch.float64)
+        found = consistent_candidates(views, q, candidates, consistency)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        few = views[:6].requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: consistent_candidates(x, q[:6], candidates[:6], consistency), few)
 
     def test_a_label_is_a_candidate_where_no_candidate_has_a_value_above_0(self) -> None:
         z = torch.tensor([[-3.0, -0.1, 5.0], [-2.0, 4.0, 1.0]])

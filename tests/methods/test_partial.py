@@ -92,8 +92,15 @@ def test_without_updates_rc_and_cavl_are_proden_and_with_them_no_two_methods_are
     assert of("rc(start=1)").equal(never)
     assert of("cavl(start=1)").equal(never)
     different = [*ALL, "lw(form='cross-entropy')", "lw(beta=0)", "lw(second_pass=False)", "cavl(second_pass=False)"]
+    different += ["corr", "corr(mixup=1)", "corr(consistency=0)", "corr(start=0.5)", "corr(start=1)"]
     found = [never, *map(of, different)]
     assert not any(one.equal(other) for i, one in enumerate(found) for other in found[:i])
+
+
+def test_two_views_refuse_a_common_augmentation_before_training(tmp_path: Path) -> None:
+    strong = replace(RECIPE, augmentation="strong")
+    with pytest.raises(ValueError, match="'corr': augmentation must be usual, since it has views of its own, got str"):
+        train("corr", SETS, folder=tmp_path, recipe=strong)
 
 
 @pytest.mark.parametrize("spec", ALL)

@@ -12,6 +12,7 @@ from longtail.functional.candidates import (
     candidate_activation,
     candidate_likelihood,
     candidate_posterior,
+    consistent_candidates,
     leverage_weights,
     leveraged_loss,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "candidate_posterior",
     "class_smoothed",
     "class_weighted",
+    "consistent_candidates",
     "cross_entropy",
     "discriminative_centroids",
     "dot_regression",

@@ -88,8 +88,27 @@ def leveraged_loss(logits: Tensor, weights: Tensor, beta: Value = 1.0, *, form: 
     return (inside * -torch.log_softmax(z, 1) + beta * outside * log_not(z)).sum(1)
 
 
+def consistent_candidates(views: Tensor, q: Tensor, candidates: Tensor, consistency: Value = 1.0) -> Tensor:
+    """l = sum_v [sum_{k not in S} -log(1 - p_vk) + consistency KL(q || p_v)], p_v = softmax(z_v) of each view; (N,).
+
+    Args:
+        views: z (N, V, C), the logits of V views of each row.
+        q: confidences (N, C), 0 outside of S, without a gradient.
+        candidates: S, (N, C) bool.
+        consistency: >= 0.
+
+    Reference: Wu et al., Revisiting Consistency Regularization for Deep Partial Label Learning, ICML 2022, eq. 4 and 7.
+    """
+    z = widen(views)
+    classes = z.transpose(1, 2)
+    outside = log_not(classes).masked_fill(candidates[:, :, None], 0.0).sum((1, 2))
+    q = q.to(z.dtype)
+    divergence: Tensor = torch.special.xlogy(q, q)[:, None] - q[:, None] * torch.log_softmax(z, 2)
+    return outside + consistency * divergence.sum((1, 2))
+
+
 def log_not(logits: Tensor) -> Tensor:
-    """-log(1 - p_k) for every class k, p = softmax(z); (N, C)."""
+    """-log(1 - p_k) for every class k, p = softmax(z); (N, C, d1..dk)."""
     return F.softplus(-log_odds_against(widen(logits)), threshold=40)
 
 

@@ -6,6 +6,7 @@ from longtail.learners.fitted import FittedEstimator
 from longtail.learners.pair import PairLearner
 from longtail.learners.semi import SemiSupervisedLearner
 from longtail.learners.supervised import SupervisedLearner
+from longtail.learners.views import ViewsLearner
 
 __all__ = [
     "EstimatorLearner",
@@ -15,4 +16,5 @@ __all__ = [
     "PairLearner",
     "SemiSupervisedLearner",
     "SupervisedLearner",
+    "ViewsLearner",
 ]

@@ -9,7 +9,7 @@ from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regu
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
-from longtail.methods.partial import cavl, cc, lw, proden, rc
+from longtail.methods.partial import cavl, cc, corr, lw, proden, rc
 from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
@@ -122,6 +122,7 @@ CATALOG: dict[str, Builder] = {
     "lw": lw.lw,
     "cavl": cavl.cavl,
     "proden": proden.proden,
+    "corr": corr.corr,
     "simclr": simclr.simclr,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
