@@ -55,7 +55,10 @@ BALANCED = {
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
-PARTIAL = {"cc", "rc", "lw", "cavl", "proden", "corr", "records"}
+CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
+PARTIAL = {
+    "cc", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
+}  # fmt: skip
 SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - {"fixmatch", "darp", "oracle", *SEARCHES}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
@@ -68,7 +71,8 @@ LEGAL = {
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "darp": {"fixmatch"},
-    "records": {"proden"},
+    "records": CONFIDENT,
+    "oracle-la": CONFIDENT,
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
@@ -83,7 +87,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "fixmatch", "darp", "cc",
-    "proden", "records",
+    "proden", "records", "corr",
     "simclr",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
@@ -110,7 +114,8 @@ def resolved(spec: str) -> Method:
 @cache
 def task_of(spec: str) -> TrainingSet:
     """Data of the method's task and kind of inputs."""
-    return TrainingSet.of(splits_for(resolved(spec), (14, 6, 4)))
+    found = resolved(spec)
+    return TrainingSet.of(splits_for(found, (14, 6, 4)), clean_counts=found.needs_truth)
 
 
 def left(stages: Sequence[Stage], data: TrainingSet) -> dict[str, torch.Tensor]:

@@ -38,7 +38,7 @@ def cavl_update(z: Row, candidates: list[bool]) -> Row:
 
 
 def lw_update(z: Row, candidates: list[bool]) -> Row:
-    """Wen et al. 2021, algorithm 1: shares inside the candidates, and, written as negative, inside the others."""
+    """Wen et al. 2021: shares inside the candidates, and, written as negative, inside the others."""
     p = softmax(z)
     inside = math.fsum(p[k] for k in range(len(z)) if candidates[k])
     outside = math.fsum(p[k] for k in range(len(z)) if not candidates[k])
@@ -46,7 +46,7 @@ def lw_update(z: Row, candidates: list[bool]) -> Row:
 
 
 def lw_loss(z: Row, w: Row, candidates: list[bool], beta: float, form: str) -> float:
-    """Wen et al. 2021, eq. 3, with the sigmoid loss or with cross-entropies."""
+    """Wen et al. 2021, with the sigmoid loss or with cross-entropies."""
     p, total = softmax(z), 0.0
     for k, v in enumerate(z):
         if form == "sigmoid":

@@ -49,7 +49,8 @@ def data(key: str) -> TrainingSet:
     """With the views of the library, where the tests of training have functions of their own."""
     splits = task_data.splits_for(method(key), apart=2.0)
     rest = None if splits.unlabeled is None else replace(splits.unlabeled, policy={})
-    return TrainingSet(replace(splits.train, policy={}), rest)
+    counts = splits.clean_counts if method(key).needs_truth else None
+    return TrainingSet(replace(splits.train, policy={}), rest, clean_counts=counts)
 
 
 def rates() -> Iterator[float]:

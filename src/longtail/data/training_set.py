@@ -15,17 +15,19 @@ from longtail.data.splits import Part, Splits
 class TrainingSet:
     """The rows that a stage may use.
 
-    Meta sets and thresholds come from `val`, or are taken out of `labeled`.
+    Meta sets and thresholds come from `val`, or are taken out of `labeled`. `clean_counts` (C,), the true class counts
+    of rows whose labels were hidden, are None for all methods but those shown for context.
     """
 
     labeled: Part
     unlabeled: Part | None = None
     val: Part | None = None
+    clean_counts: Tensor | None = None
 
     @classmethod
-    def of(cls, splits: Splits) -> TrainingSet:
-        """Return the parts of a data set that training may use."""
-        return cls(splits.train, splits.unlabeled, splits.val)
+    def of(cls, splits: Splits, *, clean_counts: bool = False) -> TrainingSet:
+        """Return the parts of a data set that training may use, with the true class counts where asked for."""
+        return cls(splits.train, splits.unlabeled, splits.val, splits.clean_counts if clean_counts else None)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -44,7 +46,7 @@ class TrainingSet:
 
     def to(self, device: str | torch.device) -> TrainingSet:
         """Return the same rows on another device."""
-        parts = (self.labeled, self.unlabeled, self.val)
+        parts = (self.labeled, self.unlabeled, self.val, self.clean_counts)
         return TrainingSet(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
     @property

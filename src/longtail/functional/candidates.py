@@ -60,7 +60,7 @@ def leverage_weights(logits: Tensor, candidates: Tensor) -> Tensor:
     Args:
         logits, candidates: as in `candidate_likelihood`.
 
-    Reference: Wen et al., Leveraged Weighted Loss for Partial Label Learning, ICML 2021, algorithm 1.
+    Reference: Wen et al., Leveraged Weighted Loss for Partial Label Learning, ICML 2021.
     """
     outside = candidate_posterior(logits, ~candidates | candidates.all(1, keepdim=True))
     return torch.where(candidates, candidate_posterior(logits, candidates), -outside)
@@ -78,7 +78,7 @@ def leveraged_loss(logits: Tensor, weights: Tensor, beta: Value = 1.0, *, form: 
         beta: >= 0.
         form: "sigmoid" or "cross-entropy".
 
-    Reference: Wen et al., Leveraged Weighted Loss for Partial Label Learning, ICML 2021, eq. 3.
+    Reference: Wen et al., Leveraged Weighted Loss for Partial Label Learning, ICML 2021.
     """
     z = widen(logits)
     w = weights.to(z.dtype)
@@ -97,7 +97,7 @@ def consistent_candidates(views: Tensor, q: Tensor, candidates: Tensor, consiste
         candidates: S, (N, C) bool.
         consistency: >= 0.
 
-    Reference: Wu et al., Revisiting Consistency Regularization for Deep Partial Label Learning, ICML 2022, eq. 4 and 7.
+    Reference: Wu et al., Revisiting Consistency Regularization for Deep Partial Label Learning, ICML 2022.
     """
     z = widen(views)
     classes = z.transpose(1, 2)

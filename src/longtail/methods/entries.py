@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.choose import Presets
 from longtail.catalogue.method import Builder
 from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED
@@ -9,7 +10,7 @@ from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regu
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
-from longtail.methods.partial import cavl, cc, corr, lw, proden, rc
+from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records
 from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
@@ -123,6 +124,8 @@ CATALOG: dict[str, Builder] = {
     "cavl": cavl.cavl,
     "proden": proden.proden,
     "corr": corr.corr,
+    "records": records.records,
+    "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
@@ -132,6 +135,7 @@ CATALOG: dict[str, Builder] = {
     "trees-cw": estimators.trees_cw,
     "trees-posthoc": estimators.trees_posthoc,
 }
+CATALOG |= aliases_of("records", ("proden", "corr", "lw", "cavl"), CATALOG)
 
 QUICK = {
     SUPERVISED: (
@@ -144,7 +148,7 @@ QUICK = {
 """Task -> its methods in the preset quick; a comparison takes those of its own task."""
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
-CONTEXT = ("oracle", "random-encoder")
+CONTEXT = ("oracle", "oracle-la", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
 """Methods that are several trainings each."""
@@ -153,7 +157,7 @@ FEATURES = "features"
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
-        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned")),
+        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, "tuned", "records")),
         "estimators": ESTIMATORS,
         FEATURES: (
             "lift-head",

@@ -2,6 +2,7 @@
 
 from longtail.targets.candidates import CandidateSets, Confidences
 from longtail.targets.confident import Confident
+from longtail.targets.debiased import Debiased, Records
 from longtail.targets.given import Given
 
-__all__ = ["CandidateSets", "Confidences", "Confident", "Given"]
+__all__ = ["CandidateSets", "Confidences", "Confident", "Debiased", "Given", "Records"]

@@ -34,7 +34,7 @@ def lw(
     form="cross-entropy" has psi(z_k) = -log p_k and psi(-z_k) = -log(1 - p_k), p = softmax(z). beta = 0 ignores the
     classes outside of S. `start` is the share of the epochs before the first update.
 
-    Wen et al. 2021, eq. 3 and algorithm 1.
+    Wen et al. 2021.
 
     Works: The sigmoid form is bounded, so that one row cannot dominate a step. beta > 0 also learns from the classes
     that a row certainly is not.

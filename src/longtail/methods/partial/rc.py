@@ -20,7 +20,7 @@ def rc(*, start: UnitFloat = 0.0) -> Method:
     uniform on S at first and constant in the gradient. It is proden but for z': a second pass without a gradient, in
     training mode, which moves no statistics of batch norms. `start` as in proden. With one candidate a row it is ce.
 
-    Feng et al. 2020, the risk-consistent method (RC), eq. 8 and 9.
+    Feng et al. 2020, the risk-consistent method (RC).
 
     Works: As proden: wrong candidates vary from row to row. Where every set that contains the true class is equally
     likely, the weighted risk with the true posteriors is that of the true labels.
