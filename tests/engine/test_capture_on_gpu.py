@@ -32,7 +32,8 @@ MLP = Recipe(epochs=13, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 def rows(key: str) -> TrainingSet:
     splits = task_data.splits_for(method(key), apart=2.0)
     rest = None if splits.unlabeled is None else replace(splits.unlabeled, policy={})
-    return TrainingSet(replace(splits.train, policy={}), rest)
+    counts = splits.clean_counts if method(key).needs_truth else None
+    return TrainingSet(replace(splits.train, policy={}), rest, clean_counts=counts)
 
 
 def training(key: str, recipe: Recipe = MLP, **options: Any) -> Training:

@@ -142,7 +142,7 @@ QUICK = {
         "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
     ),
     SEMI_SUPERVISED: ("fixmatch",),
-    PARTIAL: ("cc", "proden"),
+    PARTIAL: ("cc", "proden", "proden-records"),
     SELF_SUPERVISED: ("simclr",),
 }  # fmt: skip
 """Task -> its methods in the preset quick; a comparison takes those of its own task."""
