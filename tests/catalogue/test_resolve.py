@@ -9,8 +9,7 @@ from tests.cases import cases
 
 from longtail.catalogue.describe import table
 from longtail.catalogue.resolve import split_specs
-from longtail.methods import PRESETS, catalogue, explained, method, methods, overview
-from longtail.methods import entries
+from longtail.methods import PRESETS, catalogue, entries, explained, method, methods, overview
 from longtail.methods import registry as catalog
 
 BAD = {
