@@ -21,6 +21,7 @@ from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
 from longtail.data.generators import derived
+from longtail.data.true_labels import TrueCounts
 from longtail.data.views.mixing import Mixing
 from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
@@ -168,7 +169,7 @@ def records(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
 
 def oracle_la(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
-    assert data.clean_counts is not None
+    assert isinstance(data, TrueCounts)
     return Built(
         with_targets(learner, Debiased(learner.targets, data.clean_counts / data.clean_counts.sum())), rows, update
     )

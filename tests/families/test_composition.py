@@ -18,6 +18,7 @@ from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.method import SLOTS, Method
 from longtail.catalogue.resolve import resolve
 from longtail.data import TrainingSet
+from longtail.data.true_labels import with_true_counts
 from longtail.engine import Built, Stage, Training
 from longtail.facts import knobs
 from longtail.methods import method
@@ -115,7 +116,8 @@ def resolved(spec: str) -> Method:
 def task_of(spec: str) -> TrainingSet:
     """Data of the method's task and kind of inputs."""
     found = resolved(spec)
-    return TrainingSet.of(splits_for(found, (14, 6, 4)), clean_counts=found.needs_truth)
+    splits = splits_for(found, (14, 6, 4))
+    return with_true_counts(splits) if found.keeps_labels else TrainingSet.of(splits)
 
 
 def left(stages: Sequence[Stage], data: TrainingSet) -> dict[str, torch.Tensor]:

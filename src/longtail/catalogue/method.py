@@ -59,7 +59,7 @@ class Method:
         needs_val: whether the rule is fitted on a validation part.
         needs_truth: whether it learns from the true labels of all rows, as only methods shown for context may.
         keeps_labels: whether it learns from the labels that the rows have, and of the truth from class counts alone
-            (`TrainingSet.clean_counts`).
+            (`data.true_labels.TrueCounts`).
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
         inputs: what it learns from: "any", "images", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it accepts all.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -15,19 +16,17 @@ from longtail.data.splits import Part, Splits
 class TrainingSet:
     """The rows that a stage may use.
 
-    Meta sets and thresholds come from `val`, or are taken out of `labeled`. `clean_counts` (C,), the true class counts
-    of rows whose labels were hidden, are None for all methods but those shown for context.
+    Meta sets and thresholds come from `val`, or are taken out of `labeled`.
     """
 
     labeled: Part
     unlabeled: Part | None = None
     val: Part | None = None
-    clean_counts: Tensor | None = None
 
     @classmethod
-    def of(cls, splits: Splits, *, clean_counts: bool = False) -> TrainingSet:
-        """Return the parts of a data set that training may use, with the true class counts where asked for."""
-        return cls(splits.train, splits.unlabeled, splits.val, splits.clean_counts if clean_counts else None)
+    def of(cls, splits: Splits) -> TrainingSet:
+        """Return the parts of a data set that training may use."""
+        return cls(splits.train, splits.unlabeled, splits.val)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -44,10 +43,11 @@ class TrainingSet:
         """Whether `class_counts` are counts."""
         return self.labeled.counts_known
 
-    def to(self, device: str | torch.device) -> TrainingSet:
+    def to(self, device: str | torch.device) -> Self:
         """Return the same rows on another device."""
-        parts = (self.labeled, self.unlabeled, self.val, self.clean_counts)
-        return TrainingSet(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
+        parts = {"labeled": self.labeled, "unlabeled": self.unlabeled, "val": self.val}
+        moved: Any = {name: None if part is None else part.to(device) for name, part in parts.items()}
+        return replace(self, **moved)
 
     @property
     def hash(self) -> str:

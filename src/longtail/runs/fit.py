@@ -16,7 +16,7 @@ from longtail.catalogue.method import Method
 from longtail.catalogue.search import Candidate
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits, TrainingSet
-from longtail.data.true_labels import with_true_labels
+from longtail.data.true_labels import with_true_counts, with_true_labels
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.determinism import deterministic
@@ -84,6 +84,7 @@ class Fit(Iterator[Record]):
         self.splits = splits
         replaced = self.method.needs_truth and not self.method.keeps_labels
         self._trained_on = with_true_labels(splits) if replaced else splits
+        self._rows = with_true_counts(splits) if self.method.keeps_labels else None
         self.folder = None if folder is None else Path(folder)
         self.device = device
         self.config = configuration(
@@ -165,7 +166,7 @@ class Fit(Iterator[Record]):
         recipe = replace(self._chosen_recipe, precision=self.config["precision"])
         return Training(
             self._chosen.stages(recipe),
-            TrainingSet.of(self._trained_on, clean_counts=self._chosen.needs_truth),
+            self._rows or TrainingSet.of(self._trained_on),
             seed=self.seed,
             evaluate=None if self._choice else self._score,
             evaluate_at=self._is_evaluated,

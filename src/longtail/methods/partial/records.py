@@ -12,6 +12,7 @@ from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import PARTIAL
 from longtail.data import TrainingSet
+from longtail.data.true_labels import TrueCounts
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat, UnitFloat
 from longtail.targets import Debiased, Records
@@ -74,11 +75,8 @@ def oracle_la(*, base: Base = DEFAULT, tau: NonNegativeFloat = 1.0) -> Method:
     """
 
     def make(inner: nn.Module, network: Any, data: TrainingSet) -> nn.Module:
-        if data.clean_counts is None:
-            raise ValueError(
-                "method 'oracle-la' needs the true class counts, got data whose true labels are unknown; simulate "
-                "candidates with ambiguity (--ambiguity)"
-            )
+        if not isinstance(data, TrueCounts):
+            raise TypeError(f"data must be TrueCounts for oracle-la, got {type(data).__name__}; see data.true_labels")
         counts = data.clean_counts.double()
         return Debiased(inner, counts / counts.sum(), tau)
 
