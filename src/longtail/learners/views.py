@@ -69,15 +69,15 @@ class ViewsLearner(Learner):
             weight = given if weight is None else weight * given
         candidates = batch["targets"]
         losses = self.criterion(logits[:, : len(views)], confidences, candidates, progress)
-        loss = _mean(losses, weight)
+        loss = mean_of(losses, weight)
         if self.mixup:
-            partner, share = batch["mixing"].partner, _larger(batch["mixing"].share)
+            partner, share = batch["mixing"].partner, larger_share(batch["mixing"].share)
             q = share * confidences + (1 - share) * confidences[partner]
             either = candidates | candidates[partner]
             blended = self.criterion(logits[:, len(views) :], q, either, progress)
             whole = None if weight is None else share * weight + (1 - share) * weight[partner]
             begun = torch.as_tensor(progress >= self.start, dtype=loss.dtype, device=loss.device)
-            loss = loss + begun * self.mixup * _mean(blended, whole)
+            loss = loss + begun * self.mixup * mean_of(blended, whole)
         return Step(loss, losses, {}, shown, None, index)
 
     def _shown(self, outputs: Outputs, logits: Tensor, views: int) -> Outputs:
@@ -118,16 +118,17 @@ class Blends:
         if place != 0:
             return x
         plain, again = x.reshape(2, self.views, -1, *x.shape[1:])
-        share = _larger(self.mixed.share).to(x.dtype)
+        share = larger_share(self.mixed.share).to(x.dtype)
         blended = share * again + (1 - share) * again.index_select(1, self.mixed.partner)
         return torch.cat([plain, blended]).flatten(0, 1)
 
 
-def _larger(share: Tensor) -> Tensor:
+def larger_share(share: Tensor) -> Tensor:
+    """Return the share or 1 less it, whichever is larger."""
     return torch.maximum(share, 1 - share)
 
 
-def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
+def mean_of(losses: Tensor, weight: Tensor | None) -> Tensor:
     """Return the mean over the rows, one of weight k counting as k."""
     if weight is None:
         return losses.mean()

@@ -10,7 +10,7 @@ from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regu
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
-from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records
+from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
 from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
@@ -124,6 +124,7 @@ CATALOG: dict[str, Builder] = {
     "cavl": cavl.cavl,
     "proden": proden.proden,
     "corr": corr.corr,
+    "solar": solar.solar,
     "records": records.records,
     "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
