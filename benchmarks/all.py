@@ -46,6 +46,7 @@ SPEED = {
     "sampling.json": Benchmark("sampling --repeats 3", 4),
     "train-step-cpu.json": Benchmark("train_step --compile --rounds 6 --steps 3", 4),
     "weighting-cpu.json": Benchmark("weighting", 6),
+    "projection.json": Benchmark("projection", 6),
     "data-images.json": Benchmark("data images", 3),
     "data-table.json": Benchmark("data table", 4),
     "dry-run.json": Benchmark("dry_run --tables {tables} --repeats 2", 12, ("tables",)),

@@ -17,6 +17,7 @@ from longtail.functional.candidates import (
     leveraged_loss,
 )
 from longtail.functional.centroids import discriminative_centroids
+from longtail.functional.class_totals import Projection, project_on_totals
 from longtail.functional.contrast import nt_xent
 from longtail.functional.dot_regression import balancing_factors, dot_regression
 from longtail.functional.equalised import equalised
@@ -36,6 +37,7 @@ from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_a
 
 __all__ = [
     "SHAPES",
+    "Projection",
     "across",
     "angular_lowering",
     "angular_margins",
@@ -73,6 +75,7 @@ __all__ = [
     "nt_xent",
     "of_target",
     "pairwise",
+    "project_on_totals",
     "relative_counts",
     "remix_share",
     "sigmoid_cross_entropy",
