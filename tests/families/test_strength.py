@@ -92,11 +92,12 @@ def test_the_moving_average_predicts(runs: dict[str, Run]) -> None:
     assert not slow.predictions()["scores"].equal(fast.predictions()["scores"])
 
 
-def test_the_prior_that_records_has_learnt_is_taken_off_in_prediction(runs: dict[str, Run]) -> None:
-    found = method("records")
+@pytest.mark.parametrize("spec", ["records", "corr-records", "lw-records"])
+def test_the_prior_that_records_has_learnt_is_taken_off_in_prediction(runs: dict[str, Run], spec: str) -> None:
+    found = method(spec)
     training = Training(found.stages(RECIPE), TrainingSet.of(SPLITS["partial"]))
     list(training)
-    arrays = runs["records"].predictions()
+    arrays = runs[spec].predictions()
     offsets = training.learner.targets.offsets()
     expected = arrays["scores"] - offsets.log_softmax(0)
     torch.testing.assert_close(arrays["adjusted_scores"], expected)
