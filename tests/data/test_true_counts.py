@@ -9,6 +9,7 @@ import torch
 from tests.methods import task_data
 
 import longtail as lt
+from longtail.catalogue.tasks import role
 from longtail.data import TrainingSet
 from longtail.data.true_labels import with_true_counts
 
@@ -38,5 +39,7 @@ def test_it_is_shown_beside_partial_methods_and_is_no_method_of_other_tasks(tmp_
     assert {row["method"]: row["role"] for row in result.summary["rows"]} == {
         "cc": "reference", "proden": "method", "oracle": "context", "oracle-la": "context",
     }  # fmt: skip
+    for spec in ("oracle-la(base='corr')", "sam(base='oracle-la')", "oracle-la(tau=0.5)"):
+        assert role("partial", "partial", lt.method(spec).spec) == "context"
     with pytest.raises(ValueError, match="method 'oracle-la' is partial and needs candidate sets, got one label a row"):
         lt.fit("oracle-la", "digits")

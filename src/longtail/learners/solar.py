@@ -75,9 +75,14 @@ class SolarLearner(Learner):
         no_decay: Iterable[str] = (),
     ) -> None:
         super().__init__()
-        self.network, self.targets = network, targets
-        self.eta, self.rho, self.tau, self.ramp = eta, rho, tau, ramp
-        self.mixup, self.gamma = mixup, gamma
+        self.network = network
+        self.targets = targets
+        self.eta = eta
+        self.rho = rho
+        self.tau = tau
+        self.ramp = ramp
+        self.mixup = mixup
+        self.gamma = gamma
         self.no_decay = frozenset(no_decay)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:

@@ -51,7 +51,8 @@ class ViewsLearner(Learner):
         self.network = network
         self.criterion = criterion
         self.targets = targets
-        self.mixup, self.start = mixup, start
+        self.mixup = mixup
+        self.start = start
         self.no_decay = frozenset(no_decay)
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
