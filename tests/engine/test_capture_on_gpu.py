@@ -13,6 +13,7 @@ from tests.methods import task_data
 from tests.methods.task_data import by_task
 
 from longtail.data import TrainingSet
+from longtail.data.true_labels import with_true_counts
 from longtail.engine import Recipe, Training
 from longtail.engine.capture import CapturedSteps
 from longtail.engine.determinism import deterministic
@@ -32,7 +33,8 @@ MLP = Recipe(epochs=13, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 def rows(key: str) -> TrainingSet:
     splits = task_data.splits_for(method(key), apart=2.0)
     rest = None if splits.unlabeled is None else replace(splits.unlabeled, policy={})
-    return TrainingSet(replace(splits.train, policy={}), rest)
+    splits = replace(splits, train=replace(splits.train, policy={}), unlabeled=rest)
+    return with_true_counts(splits) if method(key).keeps_labels else TrainingSet.of(splits)
 
 
 def training(key: str, recipe: Recipe = MLP, **options: Any) -> Training:

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from fixmatch_darp import Refined
-from proden_records import Records
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
 from longtail.data.generators import derived
+from longtail.data.true_labels import TrueCounts
 from longtail.data.views.mixing import Mixing
 from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
@@ -30,13 +30,13 @@ from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
 from longtail.functional import nt_xent
-from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner
+from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.mixing import Mixer
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
-from longtail.targets import Aligned, Alignment, Confident, Given, Soft
+from longtail.targets import Aligned, Alignment, Confident, Debiased, Given, Records, Soft
 from longtail.updates import (
     RECOVER,
     SAM,
@@ -225,7 +225,24 @@ def self_trained(base: Method, recipe: Recipe, data: TrainingSet, *, aligned: bo
 def records(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     targets = Records(learner.targets, 8, len(data.classes), momentum=0.9, tau=1.0)
-    return Built(supervised(learner, targets=targets), rows, update)
+    return Built(with_targets(learner, targets), rows, update)
+
+
+def oracle_la(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    assert isinstance(data, TrueCounts)
+    return Built(
+        with_targets(learner, Debiased(learner.targets, data.clean_counts / data.clean_counts.sum())), rows, update
+    )
+
+
+def with_targets(learner: Any, targets: torch.nn.Module) -> Learner:
+    if isinstance(learner, ViewsLearner):
+        return ViewsLearner(
+            learner.network, learner.criterion, targets, mixup=learner.mixup, start=learner.start,
+            no_decay=learner.no_decay,
+        )  # fmt: skip
+    return supervised(learner, targets=targets)
 
 
 def drw(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -430,6 +447,7 @@ HAND: dict[str, Hand] = {
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),
+    "oracle-la": each_stage(oracle_la),
     "drw": each_stage(drw),
     "drs": each_stage(drs),
     "mixup": mixed(0),

@@ -18,6 +18,7 @@ from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.method import SLOTS, Method
 from longtail.catalogue.resolve import resolve
 from longtail.data import TrainingSet
+from longtail.data.true_labels import with_true_counts
 from longtail.engine import Built, Stage, Training
 from longtail.facts import knobs
 from longtail.methods import method
@@ -55,7 +56,10 @@ BALANCED = {
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
 ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
-PARTIAL = {"cc", "proden", "records"}
+CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
+PARTIAL = {
+    "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
+}  # fmt: skip
 HOSTS = {"fixmatch", "mixmatch", "remixmatch"}
 SEMI = {
     *HOSTS, "darp", *(f"{host}-darp" for host in HOSTS), "abc", "crest", "crest-plus", "simpro", "fixmatch-abc",
@@ -87,7 +91,8 @@ LEGAL = {
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
     "crest-plus": SEMI - GENERATIONS - REFINED,
-    "records": {"proden"},
+    "records": CONFIDENT,
+    "oracle-la": CONFIDENT,
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
@@ -102,7 +107,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "simclr", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
@@ -128,7 +133,9 @@ def resolved(spec: str) -> Method:
 @cache
 def task_of(spec: str) -> TrainingSet:
     """Data of the method's task and kind of inputs."""
-    return TrainingSet.of(splits_for(resolved(spec), (14, 6, 4)))
+    found = resolved(spec)
+    splits = splits_for(found, (14, 6, 4))
+    return with_true_counts(splits) if found.keeps_labels else TrainingSet.of(splits)
 
 
 def left(stages: Sequence[Stage], data: TrainingSet) -> dict[str, torch.Tensor]:

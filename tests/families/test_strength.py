@@ -42,6 +42,13 @@ from longtail.runs.run import Run
         ("darp(base='mixmatch', start=1)", "mixmatch", "darp(base='mixmatch')"),
         ("darp(base='remixmatch', start=1)", "remixmatch", "darp(base='remixmatch')"),
         ("records(tau=0)", "proden", "records"),
+        ("records(base='rc', tau=0)", "rc", "records(base='rc')"),
+        ("corr-records(tau=0)", "corr", "corr-records"),
+        ("corr-records(mixup=1, tau=0)", "corr(mixup=1)", "corr-records(mixup=1)"),
+        ("lw-records(tau=0)", "lw", "lw-records"),
+        ("cavl-records(tau=0)", "cavl", "cavl-records"),
+        ("oracle-la(tau=0)", "proden", "oracle-la"),
+        ("oracle-la(base='corr', tau=0)", "corr", "oracle-la(base='corr')"),
         ("simclr-ts(low=0.2, high=0.2)", "simclr", "simclr-ts"),
         ("crt(more=0)", "ce", "crt"),
         ("crt(base='ldam-drw', more=0)", "ldam-drw", "crt(base='ldam-drw')"),
@@ -87,15 +94,17 @@ def test_the_moving_average_predicts(runs: dict[str, Run]) -> None:
     assert not slow.predictions()["scores"].equal(fast.predictions()["scores"])
 
 
-def test_the_prior_that_records_has_learnt_is_taken_off_in_prediction(runs: dict[str, Run]) -> None:
-    found = method("records")
+@pytest.mark.parametrize("spec", ["records", "corr-records", "lw-records"])
+def test_the_prior_that_records_has_learnt_is_taken_off_in_prediction(runs: dict[str, Run], spec: str) -> None:
+    found = method(spec)
     training = Training(found.stages(RECIPE), TrainingSet.of(SPLITS["partial"]))
     list(training)
-    arrays = runs["records"].predictions()
+    arrays = runs[spec].predictions()
     offsets = training.learner.targets.offsets()
     expected = arrays["scores"] - offsets.log_softmax(0)
     torch.testing.assert_close(arrays["adjusted_scores"], expected)
-    assert offsets.exp().sum().item() == pytest.approx(1.0, abs=1e-5)
-    assert float(offsets.exp().max() - offsets.exp().min()) > 0.05  # it has learnt something
+    prior = training.learner.targets.prior
+    torch.testing.assert_close(offsets.softmax(0), prior)
+    assert float(prior.max() - prior.min()) > 0.05  # it has learnt something
     inference = training.learner.eval().inference().scores(SPLITS["partial"].test.inputs)
     assert inference.argmax(1).equal(arrays["adjusted_scores"].argmax(1))

@@ -30,6 +30,53 @@ def proden_update(z: Row, candidates: list[bool]) -> Row:
     return [p / math.fsum(inside) for p in inside]
 
 
+def cavl_update(z: Row, candidates: list[bool]) -> Row:
+    """Zhang et al. 2022: the one-hot candidate of the largest |z - 1| z."""
+    values = {k: abs(v - 1) * v for k, v in enumerate(z) if candidates[k]}
+    best = max(values, key=lambda k: values[k])
+    return [float(k == best) for k in range(len(z))]
+
+
+def lw_update(z: Row, candidates: list[bool]) -> Row:
+    """Wen et al. 2021: shares inside the candidates, and, written as negative, inside the others."""
+    p = softmax(z)
+    inside = math.fsum(p[k] for k in range(len(z)) if candidates[k])
+    outside = math.fsum(p[k] for k in range(len(z)) if not candidates[k])
+    return [p[k] / inside if candidates[k] else -p[k] / outside for k in range(len(z))]
+
+
+def lw_loss(z: Row, w: Row, candidates: list[bool], beta: float, form: str) -> float:
+    """Wen et al. 2021, with the sigmoid loss or with cross-entropies."""
+    p, total = softmax(z), 0.0
+    for k, v in enumerate(z):
+        if form == "sigmoid":
+            yes, no = 1 / (1 + math.exp(v)), 1 / (1 + math.exp(-v))
+        else:
+            yes, no = -math.log(p[k]), -math.log(math.fsum(p[:k] + p[k + 1 :]))
+        total += w[k] * yes if candidates[k] else -beta * w[k] * no
+    return total
+
+
+def corr_loss(views: list[Row], q: Row, candidates: list[bool], consistency: float) -> float:
+    """Wu et al. 2022, as Hong et al. 2023 have it: other classes lowered and KL(q || p) in every view."""
+    total = 0.0
+    for z in views:
+        p = softmax(z)
+        for k in range(len(z)):
+            if not candidates[k]:
+                total -= math.log(math.fsum(p[:k] + p[k + 1 :]))
+            if q[k] > 0:
+                total += consistency * q[k] * math.log(q[k] / p[k])
+    return total
+
+
+def corr_update(views: list[Row], candidates: list[bool]) -> Row:
+    """The root of the product of both views' probabilities on the candidates, renormalised."""
+    weak, strong = map(softmax, views)
+    inside = [math.sqrt(a * b) if c else 0.0 for a, b, c in zip(weak, strong, candidates, strict=True)]
+    return [v / math.fsum(inside) for v in inside]
+
+
 def cosine(a: Row, b: Row) -> float:
     """<a, b> / (|a| |b|)."""
     product = math.fsum(x * y for x, y in zip(a, b, strict=True))

@@ -8,7 +8,16 @@ import torch.nn.functional as F
 from tests.functional import partial_and_contrast_formulas as formulas
 from torch import Tensor
 
-from longtail.functional import candidate_likelihood, candidate_posterior, cross_entropy, nt_xent
+from longtail.functional import (
+    candidate_activation,
+    candidate_likelihood,
+    candidate_posterior,
+    consistent_candidates,
+    cross_entropy,
+    leverage_weights,
+    leveraged_loss,
+    nt_xent,
+)
 
 
 def sets(size: int = 40, classes: int = 6, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -67,6 +76,57 @@ class TestCandidates:
         assert z.grad is not None
         assert z.grad.isfinite().all()
         assert candidate_posterior(z, candidates).sum(1).tolist() == [1.0, 1.0]
+
+
+class TestOtherRules:
+    def test_are_the_papers(self) -> None:
+        z, candidates = sets()
+        rows = list(zip(z.tolist(), candidates.tolist(), strict=True))
+        labels = torch.tensor([formulas.cavl_update(*row) for row in rows], dtype=torch.float64)
+        assert candidate_activation(z, candidates).equal(labels)
+        weights = torch.tensor([formulas.lw_update(*row) for row in rows], dtype=torch.float64)
+        torch.testing.assert_close(leverage_weights(z, candidates), weights, rtol=1e-12, atol=1e-15)
+
+    @pytest.mark.parametrize("form", ["sigmoid", "cross-entropy"])
+    @pytest.mark.parametrize("beta", [0.0, 1.0, 2.0])
+    def test_leveraged_loss_is_the_papers(self, beta: float, form: str) -> None:
+        z, candidates = sets()
+        w = leverage_weights(sets(seed=1)[0], candidates)
+        rows = zip(z.tolist(), w.tolist(), candidates.tolist(), strict=True)
+        expected = torch.tensor([formulas.lw_loss(*row, beta, form) for row in rows], dtype=torch.float64)
+        torch.testing.assert_close(leveraged_loss(z, w, beta, form=form), expected, rtol=1e-12, atol=1e-12)
+        assert torch.autograd.gradcheck(lambda x: leveraged_loss(x, w, beta, form=form), z.requires_grad_())
+
+    @pytest.mark.parametrize("consistency", [0.0, 1.0, 0.3])
+    def test_consistency_of_two_views_is_the_papers(self, consistency: float) -> None:
+        z, candidates = sets()
+        views = torch.stack([z, sets(seed=1)[0]], 1)
+        q = candidate_posterior(sets(seed=2)[0], candidates)
+        rows = zip(views.tolist(), q.tolist(), candidates.tolist(), strict=True)
+        expected = torch.tensor([formulas.corr_loss(*row, consistency) for row in rows], dtype=torch.float64)
+        found = consistent_candidates(views, q, candidates, consistency)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        few = views[:6].requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: consistent_candidates(x, q[:6], candidates[:6], consistency), few)
+
+    def test_a_label_is_a_candidate_where_no_candidate_has_a_value_above_0(self) -> None:
+        z = torch.tensor([[-3.0, -0.1, 5.0], [-2.0, 4.0, 1.0]])
+        candidates = torch.tensor([[True, True, False], [True, False, False]])
+        assert candidate_activation(z, candidates).tolist() == [[0, 1, 0], [1, 0, 0]]
+
+    def test_a_full_set_has_no_other_classes(self) -> None:
+        z = torch.tensor([[0.0, 1.0, -1.0]])
+        full = torch.ones(1, 3, dtype=torch.bool)
+        torch.testing.assert_close(leverage_weights(z, full), z.softmax(1))
+
+    @pytest.mark.parametrize("form", ["sigmoid", "cross-entropy"])
+    def test_leveraged_loss_is_finite_at_extremes(self, form: str) -> None:
+        z = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], requires_grad=True)
+        loss = leveraged_loss(z, torch.tensor([[-1.0, 0.5, 0.5], [1.0, -0.5, -0.5]]), form=form)
+        assert loss.isfinite().all()
+        loss.sum().backward()
+        assert z.grad is not None
+        assert z.grad.isfinite().all()
 
 
 class TestNTXent:

@@ -23,6 +23,7 @@ from tests.methods.task_data import by_task
 from torch.utils._pytree import tree_map_only
 
 from longtail.data import Examples, TrainingSet
+from longtail.data.true_labels import with_true_counts
 from longtail.data.views import Noise
 from longtail.engine import Built, Recipe, Stage, Training, capture, gradient_scaler
 from longtail.engine.due_step import set_learning_rate
@@ -50,7 +51,8 @@ def data(key: str) -> TrainingSet:
     """With the views of the library, where the tests of training have functions of their own."""
     splits = task_data.splits_for(method(key), apart=2.0)
     rest = None if splits.unlabeled is None else replace(splits.unlabeled, policy={})
-    return TrainingSet(replace(splits.train, policy={}), rest)
+    splits = replace(splits, train=replace(splits.train, policy={}), unlabeled=rest)
+    return with_true_counts(splits) if method(key).keeps_labels else TrainingSet.of(splits)
 
 
 def rates() -> Iterator[float]:

@@ -17,6 +17,7 @@ from longtail.losses import CrossEntropyLoss
 from longtail.methods import method
 from longtail.runs.train import train
 
+ALL = ["cc", "rc", "lw", "cavl", "proden"]
 RECIPE = Recipe(epochs=4, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,), "dropout": 0.1})
 PLAIN, SETS = task_data.splits("supervised"), task_data.splits("partial")
 
@@ -30,7 +31,7 @@ def of_one_candidate() -> Splits:
     return replace(PLAIN, train=replace(PLAIN.train, targets=single))
 
 
-@pytest.mark.parametrize("spec", ["cc", "proden", "proden(start=1)"])
+@pytest.mark.parametrize("spec", ["cc", "proden", "proden(start=1)", "cavl(second_pass=False)"])
 def test_with_one_candidate_a_row_it_is_ce_bit_for_bit(tmp_path: Path, spec: str) -> None:
     plain = scores("ce", PLAIN, tmp_path / "ce")
     assert scores(spec, of_one_candidate(), tmp_path / "single").equal(plain)
@@ -73,7 +74,36 @@ def test_confidences_find_most_true_classes() -> None:
     torch.testing.assert_close(q.sum(1), torch.ones(len(q)))
 
 
-@pytest.mark.parametrize("spec", ["cc", "proden"])
+@pytest.mark.parametrize("spec", ["rc", "cavl"])
+def test_a_second_pass_teaches_the_same_single_candidates(tmp_path: Path, spec: str) -> None:
+    calm = replace(RECIPE, model_args={"hidden": (8,)})  # dropout draws for the second pass, too
+    plain = train("ce", PLAIN, folder=tmp_path / "ce", recipe=calm).predictions()["scores"]
+    single = train(spec, of_one_candidate(), folder=tmp_path / spec, recipe=calm).predictions()["scores"]
+    assert single.equal(plain)
+
+
+def test_without_updates_rc_and_cavl_are_proden_and_with_them_no_two_methods_are_alike(tmp_path: Path) -> None:
+    calm = replace(RECIPE, model_args={"hidden": (8,)})
+
+    def of(spec: str) -> torch.Tensor:
+        return train(spec, SETS, folder=tmp_path / spec, recipe=calm).predictions()["scores"]
+
+    never = of("proden(start=1)")
+    assert of("rc(start=1)").equal(never)
+    assert of("cavl(start=1)").equal(never)
+    different = [*ALL, "lw(form='cross-entropy')", "lw(beta=0)", "lw(second_pass=False)", "cavl(second_pass=False)"]
+    different += ["corr", "corr(mixup=1)", "corr(consistency=0)", "corr(start=0.5)", "corr(start=1)"]
+    found = [never, *map(of, different)]
+    assert not any(one.equal(other) for i, one in enumerate(found) for other in found[:i])
+
+
+def test_two_views_refuse_a_common_augmentation_before_training(tmp_path: Path) -> None:
+    strong = replace(RECIPE, augmentation="strong")
+    with pytest.raises(ValueError, match="'corr': augmentation must be usual, since it has views of its own, got str"):
+        train("corr", SETS, folder=tmp_path, recipe=strong)
+
+
+@pytest.mark.parametrize("spec", ALL)
 def test_a_row_of_weight_two_is_two_rows(spec: str) -> None:
     rows = SETS.train
     (stage,) = method(spec).stages(replace(RECIPE, model_args={"hidden": (8,)}))

@@ -49,6 +49,35 @@ def test_two_steps_of_proden_by_hand() -> None:
         torch.testing.assert_close(learner.targets.confidence, torch.tensor(q), rtol=1e-5, atol=1e-6)
 
 
+def test_rc_updates_by_the_logits_after_the_step_and_batch_norms_record_one_pass() -> None:
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm1d(2, dtype=torch.float64)
+    network = torch.nn.Sequential(norm, torch.nn.Linear(2, 3, dtype=torch.float64))
+    learner = SupervisedLearner(network, CrossEntropyLoss(), targets=Confidences(CANDIDATES, second_pass=True))
+    optimizer = torch.optim.SGD(learner.parameters(), lr=0.5)
+    given, rows = batch([0, 2, 3]), [0, 2, 3]
+    step = Descend()(learner, given, optimizer, 0.0)
+    with learner.held():
+        after = network(given["inputs"]).tolist()
+    learner.after_update(given, step, 0.0)
+    expected = [formulas.proden_update(z, CANDIDATES[row].tolist()) for z, row in zip(after, rows, strict=True)]
+    torch.testing.assert_close(learner.targets.confidence[rows], torch.tensor(expected), rtol=1e-6, atol=1e-6)
+    assert step.outputs is not None
+    before = [
+        formulas.proden_update(z, CANDIDATES[i].tolist())
+        for z, i in zip(step.outputs.logits.tolist(), rows, strict=True)
+    ]
+    assert (torch.tensor(before) - torch.tensor(expected)).abs().max() > 0.01
+    assert norm.num_batches_tracked is not None
+    assert int(norm.num_batches_tracked) == 1
+    torch.testing.assert_close(norm.running_mean, 0.1 * given["inputs"].mean(0))
+
+
+def test_a_row_without_a_candidate_is_refused() -> None:
+    with pytest.raises(ValueError, match="candidates must name at least one class a row, got none in row 1; leave it"):
+        Confidences(torch.tensor([[True, False], [False, False]]))
+
+
 def test_confidences_are_uniform_until_the_first_update() -> None:
     targets, given = Confidences(CANDIDATES, start=0.5), batch([0, 3])
     outputs = Outputs(torch.tensor([[5.0, 0.0, 0.0], [0.0, 5.0, 0.0]]))

@@ -58,6 +58,8 @@ class Method:
         prior: class counts -> the class prior of the scores (see `catalogue.implied`); None means the counts.
         needs_val: whether the rule is fitted on a validation part.
         needs_truth: whether it learns from the true labels of all rows, as only methods shown for context may.
+        keeps_labels: whether it learns from the labels that the rows have, and of the truth from class counts alone
+            (`data.true_labels.TrueCounts`).
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
         inputs: what it learns from: "any", "images", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it accepts all.
@@ -85,6 +87,7 @@ class Method:
     prior: Implied | None = None
     needs_val: bool = False
     needs_truth: bool = False
+    keeps_labels: bool = False
     task: str = SUPERVISED
     inputs: str = "any"
     misfit: Misfit | None = None
@@ -149,7 +152,7 @@ class Method:
             rows: with the labels of training, of whatever kind.
             unlabeled: further rows without labels.
         """
-        if self.needs_truth:
+        if self.needs_truth and not self.keeps_labels:
             return None  # whatever labels the rows have; `data.true_labels` refuses data without true ones
         if (why := unmet_needs(self.task, rows, unlabeled)) is not None:
             return f"method {self.key!r} is {self.task} and {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from longtail.data import Part
@@ -9,6 +10,7 @@ from longtail.data.label_kinds import CANDIDATES, GIVEN, NONE
 from longtail.facts.messages import quoted
 
 SUPERVISED, SEMI_SUPERVISED, PARTIAL, SELF_SUPERVISED = "supervised", "semi-supervised", "partial", "self-supervised"
+_NAMES = re.compile(r"[a-z][a-z0-9-]*")
 METHOD, REFERENCE, CONTEXT = "method", "reference", "context"
 """Roles of a row in a comparison: compared, the reference, or shown for context without being compared."""
 
@@ -38,7 +40,7 @@ class Task:
 TASKS = {
     SUPERVISED: Task("ce"),
     SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED, always_shown=("oracle",)),
-    PARTIAL: Task("cc", labels=CANDIDATES, always_shown=("oracle",)),
+    PARTIAL: Task("cc", labels=CANDIDATES, always_shown=("oracle", "oracle-la")),
     SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce", "random-encoder")),
 }
 """The one definition of every task."""
@@ -93,7 +95,7 @@ def role(task: str, method_task: str, spec: str, reference: str | None = None) -
     needs = TASKS[task]
     if spec == (reference or needs.reference):
         return REFERENCE
-    if spec in needs.always_shown:
+    if not set(needs.always_shown).isdisjoint(_NAMES.findall(spec)):  # itself, with other knobs, or as a base
         return CONTEXT
     if method_task in (task, needs.also_compared):
         return METHOD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class TrainingSet:
         """Whether `class_counts` are counts."""
         return self.labeled.counts_known
 
-    def with_labels(self, rows: Tensor, labels: Tensor) -> TrainingSet:
+    def with_labels(self, rows: Tensor, labels: Tensor) -> Self:
         """Return the set whose labelled part has some rows without labels, too, under given labels.
 
         `unlabeled` contains them as before.
@@ -58,10 +59,11 @@ class TrainingSet:
         assert self.unlabeled is not None
         return replace(self, labeled=joined(self.labeled, self.unlabeled.take(rows), labels))
 
-    def to(self, device: str | torch.device) -> TrainingSet:
+    def to(self, device: str | torch.device) -> Self:
         """Return the same rows on another device."""
-        parts = (self.labeled, self.unlabeled, self.val)
-        return TrainingSet(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
+        parts = {"labeled": self.labeled, "unlabeled": self.unlabeled, "val": self.val}
+        moved: Any = {name: None if part is None else part.to(device) for name, part in parts.items()}
+        return replace(self, **moved)
 
     @property
     def hash(self) -> str:

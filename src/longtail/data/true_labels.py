@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,6 +10,28 @@ from torch import Tensor
 from longtail.data.mapped import MappedExamples
 from longtail.data.rows import Examples
 from longtail.data.splits import Part, Splits
+from longtail.data.training_set import TrainingSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrueCounts(TrainingSet):
+    """Rows as methods get them, with the true class counts (C,) of the training part beside."""
+
+    clean_counts: Tensor
+
+
+def with_true_counts(splits: Splits) -> TrueCounts:
+    """Return the rows that training may use, under the labels that they have, with their true class counts.
+
+    Raises:
+        ValueError: the true labels are not known.
+    """
+    if splits.clean_counts is None:
+        raise ValueError(
+            "method 'oracle-la' learns from true class counts of rows whose labels were hidden, got data whose true "
+            "labels are unknown; simulate candidate sets with ambiguity (--ambiguity)"
+        )
+    return TrueCounts(splits.train, splits.unlabeled, splits.val, clean_counts=splits.clean_counts)
 
 
 def with_true_labels(splits: Splits) -> Splits:

@@ -215,7 +215,7 @@ class Training(Iterator[Record]):
             "stage": stage.name, "epoch": self._epoch, "progress": progress, "lr": lr, "loss": monitor.mean(),
             "examples": monitor.examples, "seconds": spent + time.perf_counter() - start,
         }  # fmt: skip
-        record |= getattr(built.update, "epoch_record", dict)()
+        record |= getattr(built.update, "epoch_record", dict)() | learner.epoch_record()
         record |= monitor.weight_statistics() | monitor.pseudo_labels() | scale_record(learner, stage.name, epoch)
         self._warned = self._warned or monitor.warn_if_frozen(stage.name, self._epoch)
         if self._evaluate is not None and stage is self.stages[-1] and self._evaluate_at(self._epoch / stage.epochs):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from longtail.facts.types import Batch, Progress, Step, TrainingData, as_outputs
+from longtail.facts.types import Batch, Progress, Record, Step, TrainingData, as_outputs
 
 INSTANCE_NORMS = nn.modules.instancenorm._InstanceNorm
 
@@ -66,6 +66,11 @@ class Learner(nn.Module, ABC):
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
         """Update moving averages and memories after a step."""
+
+    def epoch_record(self) -> Record:
+        """Return what belongs into the record of an epoch, at its end: what the targets show, where they do."""
+        record: Record = getattr(getattr(self, "targets", None), "epoch_record", dict)()
+        return record
 
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> Tensor:

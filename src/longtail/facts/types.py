@@ -110,7 +110,8 @@ Record = dict[str, Any]
 class Targets(Protocol):
     """The current target of each example: given, estimated or refined. A module with N-row buffers.
 
-    The order of a step: the call, the update, `observe`.
+    The order of a step: the call, the update, `observe`. Where they have `second_pass = True`, the outputs that they
+    observe are those of a further pass over the batch after the update, in training mode and without a gradient.
     """
 
     def __call__(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:

@@ -8,7 +8,14 @@ from __future__ import annotations
 from longtail.functional.adjusted import log_odds_against
 from longtail.functional.affine import binary_vector_scaled, relative_counts, vector_scaled
 from longtail.functional.angular import angular_lowering, angular_margins
-from longtail.functional.candidates import candidate_likelihood, candidate_posterior
+from longtail.functional.candidates import (
+    candidate_activation,
+    candidate_likelihood,
+    candidate_posterior,
+    consistent_candidates,
+    leverage_weights,
+    leveraged_loss,
+)
 from longtail.functional.centroids import discriminative_centroids
 from longtail.functional.class_totals import Projection, project_on_totals
 from longtail.functional.contrast import nt_xent
@@ -39,10 +46,12 @@ __all__ = [
     "binary_hinge",
     "binary_squares",
     "binary_vector_scaled",
+    "candidate_activation",
     "candidate_likelihood",
     "candidate_posterior",
     "class_smoothed",
     "class_weighted",
+    "consistent_candidates",
     "cross_entropy",
     "discriminative_centroids",
     "dot_regression",
@@ -56,6 +65,8 @@ __all__ = [
     "ldam",
     "ldam_margins",
     "lead",
+    "leverage_weights",
+    "leveraged_loss",
     "log_odds_against",
     "log_prior",
     "logit_adjusted",

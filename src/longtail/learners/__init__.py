@@ -5,7 +5,9 @@ from longtail.learners.estimator import EstimatorLearner
 from longtail.learners.fitted import FittedEstimator
 from longtail.learners.pair import PairLearner
 from longtail.learners.semi import SemiSupervisedLearner
+from longtail.learners.solar import SolarLearner
 from longtail.learners.supervised import SupervisedLearner
+from longtail.learners.views import ViewsLearner
 
 __all__ = [
     "EstimatorLearner",
@@ -14,5 +16,7 @@ __all__ = [
     "Learner",
     "PairLearner",
     "SemiSupervisedLearner",
+    "SolarLearner",
     "SupervisedLearner",
+    "ViewsLearner",
 ]

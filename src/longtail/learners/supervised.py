@@ -146,11 +146,16 @@ class SupervisedLearner(Learner):
         self.targets.refresh(data, progress)  # type: ignore[operator]
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
-        """Apply the constraint, and let the targets store the outputs of the step's first pass."""
+        """Apply the constraint, and let the targets store the outputs of the step's first pass, or of a second one."""
         if self.constraint is not None:
             self.constraint(self.network)
-        if not self.holding:
-            self.targets.observe(batch, step.outputs, progress)  # type: ignore[operator]
+        if self.holding:
+            return
+        outputs = step.outputs
+        if getattr(self.targets, "second_pass", False):
+            with torch.no_grad(), self.held():
+                outputs = self._outputs(batch, progress)
+        self.targets.observe(batch, outputs, progress)  # type: ignore[operator]
 
     def inference(self) -> Inference:
         """Return the network, the loss's scale and link, and a prior that the targets learnt (`targets.offsets()`)."""

@@ -10,7 +10,7 @@ from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regu
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
-from longtail.methods.partial import cc, proden
+from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
 from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
@@ -126,7 +126,14 @@ CATALOG: dict[str, Builder] = {
     "crest-plus": crest.crest_plus,
     "simpro": simpro.simpro,
     "cc": cc.cc,
+    "rc": rc.rc,
+    "lw": lw.lw,
+    "cavl": cavl.cavl,
     "proden": proden.proden,
+    "corr": corr.corr,
+    "solar": solar.solar,
+    "records": records.records,
+    "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
@@ -142,6 +149,7 @@ BASES = {
     "crest": ("fixmatch",),
     "crest-plus": ("fixmatch",),
     "simpro": ("fixmatch",),
+    "records": ("proden", "corr", "lw", "cavl"),
 }
 """Correction -> the bases over which it has a name of its own."""
 for _key, _bases in BASES.items():
@@ -154,13 +162,13 @@ QUICK = {
         "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
     ),
     SEMI_SUPERVISED: ("fixmatch",),
-    PARTIAL: ("cc", "proden"),
+    PARTIAL: ("cc", "proden", "proden-records"),
     SELF_SUPERVISED: ("simclr",),
 }  # fmt: skip
 """Task -> its methods in the preset quick; a comparison takes those of its own task."""
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
-CONTEXT = ("oracle", "random-encoder")
+CONTEXT = ("oracle", "oracle-la", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
 """Methods that are several trainings each."""

@@ -1,4 +1,4 @@
-"""The pictures of one run, written into its folder: average weights of the classes, and what a weight net learned."""
+"""The pictures of one run, written into its folder: class weights, what a weight net learned, an estimated prior."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from longtail.facts import json_documents
 from longtail.facts.files import write_bytes
-from longtail.report import weight_net_plot, weight_plot
+from longtail.report import prior_plot, weight_net_plot, weight_plot
 
 WAY_OUT = "run the same command again"
 
 
 def write_plots(folder: Path) -> list[Path]:
-    """Draw a finished run's weights.svg and weight-net.svg; none where it had no such weights, or without matplotlib.
+    """Draw a finished run's weights.svg, weight-net.svg and prior.svg. None of what it lacks, or without matplotlib.
 
     Raises:
         OSError: the folder cannot be written.
@@ -26,6 +26,7 @@ def write_plots(folder: Path) -> list[Path]:
     pictures = {
         "weights.svg": weight_plot.svg(records, data["classes"], data["class_counts"], title),
         "weight-net.svg": weight_net_plot.svg(records, title),
+        "prior.svg": prior_plot.svg(records, title),
     }
     return [_written(folder / name, picture) for name, picture in pictures.items() if picture is not None]
 

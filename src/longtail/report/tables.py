@@ -103,6 +103,8 @@ def about(summary: Summary) -> list[str]:
         )
     if "oracle" in beside:
         lines.append("oracle: ce on the true labels of all training examples, which no other row sees.")
+    if "oracle-la" in beside:
+        lines.append("oracle-la: proden with the true class shares taken off throughout, which no method is given.")
     constant = [row["method"] for row in summary["rows"] if not row.get("varies", True) and len(row["runs"]) > 1]
     if constant:
         lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")

@@ -16,7 +16,7 @@ from longtail.catalogue.method import Method
 from longtail.catalogue.search import Candidate
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits, TrainingSet
-from longtail.data.true_labels import with_true_labels
+from longtail.data.true_labels import with_true_counts, with_true_labels
 from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.determinism import deterministic
@@ -31,6 +31,7 @@ from longtail.runs import manifest
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
+from longtail.runs.prior_distance import prior_distance
 from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
 from longtail.runs.search import Choice, choose
@@ -81,7 +82,9 @@ class Fit(Iterator[Record]):
         if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
             raise ValueError(reason)
         self.splits = splits
-        self._trained_on = with_true_labels(splits) if self.method.needs_truth else splits
+        replaced = self.method.needs_truth and not self.method.keeps_labels
+        self._trained_on = with_true_labels(splits) if replaced else splits
+        self._rows = with_true_counts(splits) if self.method.keeps_labels else None
         self.folder = None if folder is None else Path(folder)
         self.device = device
         self.config = configuration(
@@ -163,7 +166,7 @@ class Fit(Iterator[Record]):
         recipe = replace(self._chosen_recipe, precision=self.config["precision"])
         return Training(
             self._chosen.stages(recipe),
-            TrainingSet.of(self._trained_on),
+            self._rows or TrainingSet.of(self._trained_on),
             seed=self.seed,
             evaluate=None if self._choice else self._score,
             evaluate_at=self._is_evaluated,
@@ -179,6 +182,8 @@ class Fit(Iterator[Record]):
         journal = self._journal
         with closing(training.events):  # inside of an epoch too, where a step failed
             for event in training.events:
+                if isinstance(event, dict) and (distance := prior_distance(event, self.splits)) is not None:
+                    event = {**event, "prior_distance": distance}
                 if isinstance(event, dict) and self._choice is not None:  # evaluated on validation rows
                     event = {k: v for k, v in event.items() if k not in ("scores", "evaluation_seconds")}
                 if not isinstance(event, dict) or journal is None:

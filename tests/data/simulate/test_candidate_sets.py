@@ -66,7 +66,13 @@ def test_a_smaller_chance_gives_subsets() -> None:
     assert not (candidate_sets(TARGETS, NAMES, "0.1") & ~candidate_sets(TARGETS, NAMES, "0.6")).any()
 
 
-@pytest.mark.parametrize("value", [0, 1, 1.5, -0.1, True, "x:0.3", ":0.3", "pair:", "pair", "0.3:pair", "nan", None])
+def test_without_a_chance_every_set_is_the_true_class() -> None:
+    for ambiguity in ("0", "pair:0.0"):
+        sets = candidate_sets(TARGETS, NAMES, ambiguity)
+        assert torch.equal(sets, torch.nn.functional.one_hot(TARGETS, len(NAMES)).bool())
+
+
+@pytest.mark.parametrize("value", [1, 1.5, -0.1, True, "x:0.3", ":0.3", "pair:", "pair", "0.3:pair", "nan", None])
 def test_other_values_are_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^ambiguity \(--ambiguity\) must be a chance in \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"^ambiguity \(--ambiguity\) must be a chance in \[0, 1\)"):
         ambiguity_of(value)

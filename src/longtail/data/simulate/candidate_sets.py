@@ -52,16 +52,16 @@ def ambiguity_of(value: Any) -> tuple[str, float]:
     """Return kind and chance of an ambiguity: 0.3, "0.3", "superclass:0.3" or "pair:0.3".
 
     Raises:
-        ValueError: another kind, or a chance outside of (0, 1).
+        ValueError: another kind, or a chance outside of [0, 1).
     """
     kind, colon, number = str(value).rpartition(":")
     try:
         chance = math.nan if isinstance(value, bool) else float(number)
     except ValueError:
         chance = math.nan
-    if kind not in (PLAIN, SUPERCLASS, PAIR) or bool(colon) != bool(kind) or not 0 < chance < 1:
+    if kind not in (PLAIN, SUPERCLASS, PAIR) or bool(colon) != bool(kind) or not 0 <= chance < 1:
         raise ValueError(
-            'ambiguity (--ambiguity) must be a chance in (0, 1), alone or as "superclass:0.3" or "pair:0.3", got '
+            'ambiguity (--ambiguity) must be a chance in [0, 1), alone or as "superclass:0.3" or "pair:0.3", got '
             f"{quoted(value)}; try 0.3"
         )
     return kind, chance

@@ -81,7 +81,7 @@ def simulation(
             labelled rows of the largest class.
         unlabeled_size: rows without labels of their largest class.
         unlabeled_ratio: their imbalance ratio >= 1, or "reversed".
-        ambiguity: the chance q in (0, 1) of other classes to be candidates: q, "superclass:q" or "pair:q".
+        ambiguity: the chance q in [0, 1) of other classes to be candidates: q, "superclass:q" or "pair:q".
 
     Raises:
         ValueError, TypeError: a value out of its range, or ambiguity with any of the others.
