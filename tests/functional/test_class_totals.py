@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from torch import Tensor
 
-from longtail.functional import Projection, project_on_totals
+from longtail.functional import Projection, dual_newton, project_on_totals
 
 GEOMETRIC = 100 ** -torch.linspace(0, 1, 10, dtype=torch.float64)
 
@@ -50,6 +50,14 @@ def check_optimality(p: Tensor, w: Tensor, totals: Tensor, found: Projection, to
     assert float((spread.abs() / scale)[clear].max()) < 1e-11
 
 
+@pytest.fixture(params=[False, True], ids=["", "begun in single precision"])
+def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small problems, solved as large ones are."""
+    if request.param:
+        monkeypatch.setattr(dual_newton, "LARGE", 0)
+
+
+@pytest.mark.usefixtures("precision")
 class TestOptimum:
     @pytest.mark.parametrize("weighted", [False, True])
     @pytest.mark.parametrize("shares", [torch.ones(4), torch.tensor([1.0, 2, 4, 8])])
@@ -147,6 +155,7 @@ class TestOptimum:
         torch.testing.assert_close(found.labels, torch.tensor([[0.0, 1.0], [1.0, 0.0]]).double(), rtol=0, atol=1e-8)
 
 
+@pytest.mark.usefixtures("precision")
 class TestEqualWeights:
     def test_are_iterative_proportional_fitting(self) -> None:
         p, _ = problem()

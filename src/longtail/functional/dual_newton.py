@@ -11,12 +11,14 @@ from torch import Tensor
 
 CPU_BLOCK, GPU_BLOCK = 200_000, 16_000_000
 """Numbers that are processed together: so many stay in the cache of a core."""
-UNDERFLOW = -300.0
+UNDERFLOW = {torch.float64: -300.0, torch.float32: -40.0}
 """Exponents below it give 0, so that neither a factor nor a product of two is subnormal, which would be slow."""
-ROUNDING = 1e-14
+ROUNDING = {torch.float64: 1e-14, torch.float32: 1e-6}
 """Relative error of the sum that a value of the dual is."""
 SMALLEST = 1e-6
 """Total, in rows, of a class whose difference is relative to it; that of a rarer one is relative to this."""
+LARGE, ROUGH = 500_000, 1e-3
+"""Numbers from which on the first iterations, to this residual, are in single precision: four times as fast."""
 DIRECT = 40
 """Iterations with all weights as they are, before weights are capped."""
 RAISED = 10.0
@@ -48,8 +50,8 @@ class Dual:
     Adding a number to all b_k changes nothing.
 
     Args:
-        logs: log p (M, K) float64, -inf for zeros.
-        inverse: 1 / w (M,) float64.
+        logs: log p (M, K), -inf for zeros; float64, or float32 for a rough solution.
+        inverse: 1 / w (M,), of that type.
         totals: M_k (K,) float64 > 0 on the CPU.
     """
 
@@ -59,30 +61,30 @@ class Dual:
     def _blocks(self, b: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield y, log sum_k p_mk exp(b_k / w_m) and 1 / w of some rows."""
         rows = max((GPU_BLOCK if self.logs.is_cuda else CPU_BLOCK) // len(b), 1)
-        row = b.to(self.logs.device)[None]
+        row = b.to(self.logs)[None]
         for logs, inverse in zip(torch.split(self.logs, rows), torch.split(self.inverse, rows), strict=True):
             y = torch.addmm(logs, inverse[:, None], row)
             largest = y.amax(1, keepdim=True)
             y.sub_(largest)
-            y.masked_fill_(y < UNDERFLOW, -math.inf).exp_()
+            torch.threshold_(y, UNDERFLOW[y.dtype], -math.inf).exp_()
             total = y.sum(1, keepdim=True)
             yield y.div_(total), (total.log() + largest)[:, 0], inverse
 
     def at(self, b: Tensor) -> Point:
         """Return value, columns and curvature, sum_m (diag(y_m) - y_m y_m^T) / w_m."""
-        value, size = self.logs.new_zeros(()), self.logs.new_zeros(())
-        columns, products = self.logs.new_zeros(len(b)), self.logs.new_zeros(len(b), len(b))
+        value, size, columns = (torch.zeros(n, dtype=torch.float64, device=self.logs.device) for n in ((), (), len(b)))
+        products = self.logs.new_zeros(len(b), len(b))
         for y, height, inverse in self._blocks(b):
-            value += (height / inverse).sum()
-            size += ((1 + height.abs()) / inverse).sum()
-            columns += y.sum(0)
+            value += (height / inverse).sum(dtype=torch.float64)
+            size += ((1 + height.abs()) / inverse).sum(dtype=torch.float64)
+            columns += y.sum(0, dtype=torch.float64)
             products.addmm_((y * inverse[:, None]).T, y)
-        products, linear = products.cpu(), float(b @ self.totals)
-        error = ROUNDING * (float(size) + abs(linear))
+        products, linear = products.double().cpu(), float(b @ self.totals)
+        error = ROUNDING[self.logs.dtype] * (float(size) + abs(linear))
         return Point(float(value) - linear, error, columns.cpu(), products.sum(1).diag() - products)
 
     def labels(self, b: Tensor) -> Tensor:
-        """Return y (M, K) float64."""
+        """Return y (M, K)."""
         return torch.cat([y for y, _, _ in self._blocks(b)])
 
     def slope(self, point: Point) -> Tensor:
@@ -101,12 +103,19 @@ def minimum(
 ) -> Minimum:
     """Return where the residual is at most the tolerance, or where the iterations ended: `descent`, twice if need be.
 
+    Many labels are first solved roughly, in single precision, which decides where a search in double precision begins.
     Weights that span many orders of magnitude can make the dual so nearly piecewise linear that the steps are short.
     Then the same is solved roughly with weights capped near the smallest, and with higher and higher caps from there.
 
     Arguments as of `descent`.
     """
+    begun = 0
+    if dual.logs.numel() > LARGE and max_iterations > DIRECT:
+        single = Dual(dual.logs.float(), dual.inverse.float(), dual.totals)
+        rough = descent(single, start, ROUGH, DIRECT, lambda b: None)
+        start, begun = (rough.multipliers, rough.iterations) if rough.residual < 0.1 else (start, rough.iterations)
     found = descent(dual, start, tolerance, min(max_iterations, DIRECT), check)
+    found = found._replace(iterations=found.iterations + begun)
     if found.residual <= tolerance or found.iterations >= max_iterations:
         return found
     b, iterations = found.multipliers, found.iterations
