@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from fixmatch_darp import Refined
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
@@ -36,7 +35,7 @@ from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.mixing import Mixer
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
-from longtail.targets import Aligned, Alignment, Confident, Debiased, Given, Records, Soft
+from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
 from longtail.updates import (
     RECOVER,
     SAM,
@@ -155,7 +154,7 @@ def residual(base: Method, counts: torch.Tensor) -> MetaResidual:
 
 def darp(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
-    targets = Refined(len(data.unlabeled), data.labeled.class_counts, start=0.4, period=1, keep=2.0)
+    targets = DARP(len(data.unlabeled), data.labeled.class_counts, start=0.4, period=10, keep=2.0, weights="entropy")
     return Built(semi(learner, targets=targets), rows, update)
 
 
@@ -207,7 +206,7 @@ def self_trained(base: Method, recipe: Recipe, data: TrainingSet, *, aligned: bo
                 data.labeled, inputs=torch.cat([data.labeled.inputs, more.inputs]),
                 targets=torch.cat([data.labeled.targets, labels[sorted(chosen)]]),
             )  # fmt: skip
-            rows = TrainingSet(labelled, rest)
+            rows = TrainingSet(labelled, rest, given=data.labeled)
         learner, both, update = (first, second)[number].build(rows, None)
         if number > 0:
             both = replace(both, count=-(-len(data.labeled) // recipe.batch_size))

@@ -39,7 +39,7 @@ class TestEveryTrial:
         expected = [(s.name, e) for s in method(key).stages(RECIPE) for e in range(1, s.epochs + 1)]
         assert [(r["stage"], r["epoch"]) for r in runs[key].records] == expected
         assert all(np.isfinite(r["loss"]) for r in runs[key].records)
-        if key not in ("crest", "crest-plus"):  # whose last generation has fewer
+        if key not in ("crest", "crest-plus", "darp"):  # of fewer steps, and of labels that were refined once
             assert runs[key].scores["balanced_accuracy"] > 0.4  # three classes, 25 steps
 
     def test_repeats_to_the_byte_and_another_seed_is_another(
@@ -62,7 +62,7 @@ class TestEveryTrial:
         for node in ast.walk(ast.parse(Path(inspect.getfile(TRIALS[key])).read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            known = {"longtail", "torch", "collections", "dataclasses", "typing", "__future__"}
+            known = {"longtail", "torch", "collections", "dataclasses", "typing", "warnings", "__future__"}
             assert {name.partition(".")[0] for name in names} <= known
 
     def test_every_knob_moves_the_text_of_its_training(self, key: str) -> None:
@@ -70,7 +70,7 @@ class TestEveryTrial:
         for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
-                fitting["first"] = "both"
+                fitting |= {"first": "both", "entropy": "uniform", "labels": "em"}
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default
@@ -112,7 +112,7 @@ def test_an_installed_package_adds_it_by_its_entry_points(monkeypatch: pytest.Mo
     ours = {key: builder for key, builder in CATALOG.items() if key not in leaf.METHODS}
     monkeypatch.setattr(registry, "CATALOG", ours)
     monkeypatch.setattr(registry, "entry_points", lambda group: [Point(name) for name in leaf.METHODS])
-    if leaf.__name__ == "fixmatch_darp":
+    if leaf.__name__ == "semi_trials":
         assert method(list(leaf.METHODS)[1]).spec == list(leaf.METHODS)[1]  # over the other of the same package
     told = {row["method"]: row for row in registry.overview()}
     for name in leaf.METHODS:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import fixmatch_darp
+import semi_trials
 import simclr_ts_probe_first
 import torch
 from tests.forked import SERVER
@@ -20,9 +20,9 @@ from longtail.methods import method, registry
 from longtail.runs.run import Run
 from longtail.runs.train import train
 
-LEAVES = (fixmatch_darp, simclr_ts_probe_first)
+LEAVES = (semi_trials, simclr_ts_probe_first)
 TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
-OURS = {key: registry.CATALOG[key] for key in ("crt", "ncm", "recover", "sam", "ride", "records")}
+OURS = {key: registry.CATALOG[key] for key in ("crt", "ncm", "recover", "sam", "ride", "records", "darp")}
 """Methods of the catalogue that are tried like the trial methods."""
 TRIALS = {**OURS, **TOYS}
 RECIPE = Recipe(epochs=5, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,), "dropout": 0.1})

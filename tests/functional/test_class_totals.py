@@ -132,6 +132,15 @@ class TestOptimum:
         totals = torch.tensor([1e-6, 2e-5, 34 - 2.1e-5], dtype=torch.float64)
         assert project_on_totals(p, totals, weights=1000 * w).residual <= 1e-9
 
+    def test_a_total_that_is_no_row_is_0(self) -> None:
+        """As expectation maximisation estimates for a class that a network does not predict."""
+        p, w = problem(34, 3, 10.0)
+        totals = torch.tensor([6e-38, 2.0, 32.0], dtype=torch.float64)
+        found = project_on_totals(p, totals, weights=1e4 * w)
+        assert found.labels.equal(project_on_totals(p, torch.tensor([0.0, 2, 32]), weights=1e4 * w).labels)
+        assert not found.labels[:, 0].any()
+        assert found.residual <= 1e-9
+
     def test_keeps_zeros_and_gives_a_class_of_total_0_none(self) -> None:
         p, w = problem(500, 6)
         p = torch.where(torch.rand(500, 6, generator=torch.Generator().manual_seed(1)) < 0.5, 0.0, p)

@@ -20,12 +20,12 @@ def labels(size: int = 100, dtype: torch.dtype = torch.float64) -> Tensor:
     return (3 * z - torch.arange(5)).softmax(1).to(dtype)
 
 
-def by_hand(p: Tensor, totals: list[float], alpha: float) -> tuple[np.ndarray, np.ndarray]:
+def by_hand(p: Tensor, totals: list[float], keep: float) -> tuple[np.ndarray, np.ndarray]:
     """Steps 1 to 3 and the weights, in plain loops."""
     rows = p.double().numpy()
     kept = np.zeros_like(rows)
     for k, total in enumerate(totals):
-        best = sorted(range(len(rows)), key=lambda m: -rows[m, k])[: int(alpha * total)]
+        best = sorted(range(len(rows)), key=lambda m: -rows[m, k])[: int(keep * total)]
         for m in best:
             kept[m, k] = rows[m, k]
         kept[:, k] *= (total + 1e-6) / (sum(rows[m, k] for m in best) + 1e-6)
@@ -35,12 +35,12 @@ def by_hand(p: Tensor, totals: list[float], alpha: float) -> tuple[np.ndarray, n
     return a, np.array([1 / max(h, 1e-6) for h in entropy])
 
 
-@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 7.3])
+@pytest.mark.parametrize("keep", [0.5, 1.0, 2.0, 7.3])
 @pytest.mark.parametrize("weights", ["entropy", "uniform"])
-def test_is_the_algorithm_row_by_row(alpha: float, weights: str) -> None:
+def test_is_the_algorithm_row_by_row(keep: float, weights: str) -> None:
     p = labels()
-    a, w = by_hand(p, TOTALS.tolist(), alpha)
-    found = refine_pseudo_labels(p, TOTALS, alpha=alpha, weights=weights)
+    a, w = by_hand(p, TOTALS.tolist(), keep)
+    found = refine_pseudo_labels(p, TOTALS, keep=keep, weights=weights)
     w = w if weights == "entropy" else np.ones_like(w)
     expected = project_on_totals(torch.tensor(a), TOTALS, weights=torch.tensor(w))
     torch.testing.assert_close(found.labels, expected.labels, rtol=1e-6, atol=1e-9)
@@ -51,9 +51,9 @@ def test_without_noise_removal_it_is_the_projection() -> None:
     p = labels()
     smooth = (p + 1e-6) / (1 + 5e-6)
     w = 1 / -(smooth * smooth.log()).sum(1)
-    found, expected = refine_pseudo_labels(p, TOTALS, alpha=math.inf), project_on_totals(smooth, TOTALS, weights=w)
+    found, expected = refine_pseudo_labels(p, TOTALS, keep=math.inf), project_on_totals(smooth, TOTALS, weights=w)
     torch.testing.assert_close(found.labels, expected.labels, rtol=1e-9, atol=1e-12)
-    plain = refine_pseudo_labels(p, TOTALS, alpha=math.inf, weights="uniform")
+    plain = refine_pseudo_labels(p, TOTALS, keep=math.inf, weights="uniform")
     torch.testing.assert_close(plain.labels, project_on_totals(smooth, TOTALS).labels, rtol=1e-9, atol=1e-12)
     assert not torch.allclose(plain.labels, found.labels, atol=1e-3)
     assert not torch.allclose(refine_pseudo_labels(p, TOTALS).labels, found.labels, atol=1e-3)
@@ -79,8 +79,8 @@ def test_a_row_that_lost_all_its_classes_is_uniform_before_the_projection() -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"alpha": 0.0}, "alpha must be > 0, or inf"),
-        ({"alpha": math.nan}, "alpha must be > 0, or inf"),
+        ({"keep": 0.0}, "keep must be > 0, or inf"),
+        ({"keep": math.nan}, "keep must be > 0, or inf"),
         ({"weights": "none"}, 'weights must be "entropy" or "uniform"'),
         ({"totals": [1, 2]}, r"totals must have shape \(5,\), got \(2,\)"),
         ({"totals": [0] * 5}, "totals must be finite, >= 0 and not all 0"),

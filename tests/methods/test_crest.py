@@ -129,6 +129,31 @@ def test_weights_of_rows_and_rows_that_are_read_one_by_one() -> None:
         method("crest").stages(RECIPE)[0].build(TrainingSet(ours, ROWS.unlabeled), None)
 
 
+@pytest.mark.parametrize("base", ["remixmatch", "darp", "darp(totals='em')"])
+def test_class_shares_are_those_of_the_labels_that_were_given(base: str) -> None:
+    """Rows of rare classes that join are no reason to expect more of them among the rows without labels."""
+    first, *_, last = method(f"crest(base={base!r}, generations=3)").stages(RECIPE)
+    training = Training([first], ROWS)
+    list(training)
+    built: Any = last.build(ROWS, training.learner)
+    counts = ROWS.class_counts.double()
+    assert not torch.allclose(built.data.class_counts.double() / len(built.data), counts / counts.sum(), atol=0.01)
+    if base == "remixmatch":
+        torch.testing.assert_close(built.learner.guess.align.shares, (counts / counts.sum()).float())
+    else:
+        assert built.learner.targets.totals.equal(counts)
+
+
+def test_rows_that_join_twice_leave_the_given_ones_as_they_were() -> None:
+    once = ROWS.with_labels(torch.tensor([0, 3]), torch.tensor([2, 2]))
+    twice = once.with_labels(torch.tensor([5]), torch.tensor([1]))
+    assert ROWS.given_counts.equal(ROWS.class_counts)
+    for data in (once, twice):
+        assert data.given is ROWS.labeled
+        assert data.given_counts.equal(ROWS.class_counts)
+        assert not data.class_counts.equal(ROWS.class_counts)
+
+
 def test_the_shares_of_crest_plus_become_more_equal() -> None:
     shares = ROWS.class_counts.double() / ROWS.class_counts.sum()
     stages = method("crest-plus(generations=3, last=0.25)").stages(RECIPE)

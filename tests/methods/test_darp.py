@@ -16,7 +16,8 @@ from longtail.engine import Recipe, Training
 from longtail.facts.types import Batch, Outputs
 from longtail.functional import refine_pseudo_labels
 from longtail.methods import method
-from longtail.methods.semi.darp import HOSTS, _estimated
+from longtail.methods.semi.darp import _estimated
+from longtail.methods.semi.hosts import HOSTS
 from longtail.runs.train import train
 from longtail.targets import DARP
 
@@ -93,7 +94,7 @@ class TestTargets:
         stored = torch.full((12, 3), 1 / 3)
         stored[[5, 0, 3, 7]] = guess
         assert targets.stored.equal(stored)
-        expected = refine_pseudo_labels(stored, torch.tensor([6.0, 2, 1]), alpha=2.0)
+        expected = refine_pseudo_labels(stored, torch.tensor([6.0, 2, 1]), keep=2.0)
         torch.testing.assert_close(found, expected.labels[[5, 0, 3, 7]])
 
     def test_refine_every_period_from_their_start_on(self) -> None:

@@ -99,6 +99,14 @@ class TestEveryHost:
         )
         assert scores(inside).equal(scores(outside))
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("totals", ["labels", "em"])
+    def test_crest_and_darp_are_one_training_in_either_order(self, host: str, totals: str) -> None:
+        knobs = f"totals={totals!r}, start=0.0, period=2"
+        inside = over("crest", over("darp", host, knobs), WITH["crest"])
+        outside = over("darp", over("crest", host, WITH["crest"]), knobs)
+        assert scores(inside).equal(scores(outside))
+
     def test_the_priors_of_simpro_move_and_enter_loss_and_guesses(self, host: str) -> None:
         learner: Any = trained(over("simpro", host)).learner
         priors = learner.targets

@@ -13,6 +13,8 @@ from longtail.sampling.self_training import most_confident, rebalancing_rates
 
 def rates_by_rank(counts: list[float], root: float) -> list[float]:
     ranked = sorted(range(len(counts)), key=lambda k: (-counts[k], k))
+    smallest = min(n for n in counts if n > 0)
+    counts = [max(n, smallest) for n in counts]
     rates = [0.0] * len(counts)
     for place, k in enumerate(ranked):
         rates[k] = (counts[ranked[len(counts) - 1 - place]] / counts[ranked[0]]) ** (1 / root)

@@ -17,12 +17,14 @@ from longtail.data.splits import Part, Splits
 class TrainingSet:
     """The rows that a stage may use.
 
-    Meta sets and thresholds come from `val`, or are taken out of `labeled`.
+    Meta sets and thresholds come from `val`, or are taken out of `labeled`. `given` are the labelled rows before
+    self-training has added some to `labeled`, and None where it has not.
     """
 
     labeled: Part
     unlabeled: Part | None = None
     val: Part | None = None
+    given: Part | None = None
 
     @classmethod
     def of(cls, splits: Splits) -> TrainingSet:
@@ -38,6 +40,11 @@ class TrainingSet:
     def class_counts(self) -> Tensor:
         """(C,) of the labelled rows; expected counts where their labels are candidate sets."""
         return self.labeled.class_counts
+
+    @property
+    def given_counts(self) -> Tensor:
+        """(C,) of the rows whose labels were given, which rows without labels are supposed to be like."""
+        return self.labeled.class_counts if self.given is None else self.given.class_counts
 
     @property
     def counts_known(self) -> bool:
@@ -57,11 +64,12 @@ class TrainingSet:
             ValueError: as `joined`.
         """
         assert self.unlabeled is not None
-        return replace(self, labeled=joined(self.labeled, self.unlabeled.take(rows), labels))
+        given = self.labeled if self.given is None else self.given
+        return replace(self, labeled=joined(self.labeled, self.unlabeled.take(rows), labels), given=given)
 
     def to(self, device: str | torch.device) -> Self:
         """Return the same rows on another device."""
-        parts = {"labeled": self.labeled, "unlabeled": self.unlabeled, "val": self.val}
+        parts = {"labeled": self.labeled, "unlabeled": self.unlabeled, "val": self.val, "given": self.given}
         moved: Any = {name: None if part is None else part.to(device) for name, part in parts.items()}
         return replace(self, **moved)
 

@@ -14,6 +14,8 @@ from longtail.functional.dual_newton import Dual, minimum
 
 SUM_TOLERANCE = 1e-6
 """Relative difference between the sum of the totals and the number of rows that counts as rounding."""
+NO_ROW = 1e-9
+"""A class with a smaller total, in rows, has none: its multiplier would be out of reach of float64."""
 
 
 class Projection(NamedTuple):
@@ -52,7 +54,7 @@ def project_on_totals(
 
     Args:
         probs: p (M, K) >= 0, some p_mk > 0 in every row; rows need not sum to 1.
-        totals: M_k (K,) >= 0, summing to M; a class of total 0 gets a column of zeros.
+        totals: M_k (K,) >= 0, summing to M; a class of total 0, or below 1e-9, gets zeros.
         weights: w (M,) > 0; None for equal ones.
         log: whether `probs` are log p instead, with -inf for a zero.
         rescale: whether totals that do not sum to M are scaled until they do, instead of refused.
@@ -120,6 +122,8 @@ def _totals(totals: Any, size: int, classes: int, rescale: bool) -> Tensor:
             f"totals must sum to the number of rows, {size}, got a sum of {float(sums.sum()):g}; correct them, or pass "
             "rescale=True to scale them all alike"
         )
+    sums = sums * (size / sums.sum())
+    sums[sums < NO_ROW] = 0.0
     return sums * (size / sums.sum())
 
 

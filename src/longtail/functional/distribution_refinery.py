@@ -19,21 +19,21 @@ WEIGHTS = ("entropy", "uniform")
 
 @torch.no_grad()
 def refine_pseudo_labels(
-    probs: Tensor, totals: Any, *, alpha: float = 2.0, weights: str = "entropy", start: Tensor | None = None
+    probs: Tensor, totals: Any, *, keep: float = 2.0, weights: str = "entropy", start: Tensor | None = None
 ) -> Projection:
     """Return pseudo-labels with the class totals of the data, as near to the stored ones as these allow.
 
-    1. Of each class k the floor(alpha M_k) rows with the largest p_mk stay, the other p_mk become 0.
+    1. Of each class k the floor(keep M_k) rows with the largest p_mk stay, the other p_mk become 0.
     2. What stayed of class k is multiplied by (M_k + 1e-6) / (its sum + 1e-6).
     3. A = that + 1e-6, rows divided by their sums: a row that lost all classes is uniform.
     4. `project_on_totals(A, totals)` with w_m = 1 / H(A_m), the entropy in nats, or w = 1.
 
-    alpha = inf leaves out 1 and 2: then it is the projection of p + 1e-6.
+    keep = inf leaves out 1 and 2: then it is the projection of p + 1e-6.
 
     Args:
         probs: p (M, K), rows summing to 1.
         totals: M_k (K,) >= 0; scaled until they sum to M.
-        alpha: > 0, or infinite.
+        keep: > 0, or infinite.
         weights: "entropy" or "uniform".
         start: multipliers of an earlier refinement.
 
@@ -42,8 +42,8 @@ def refine_pseudo_labels(
     pseudo-labels leaves classes up to 30 % from their totals; here they meet them. It adds 1e-6 inside of the logarithm
     of the entropy, which can make that 0 or negative; here the entropy is exact, and at least 1e-6.
     """
-    if not isinstance(alpha, float | int) or isinstance(alpha, bool) or not alpha > 0:
-        raise ValueError(f"alpha must be > 0, or inf to keep all rows, got {alpha!r}; 2.0 is the default")
+    if not isinstance(keep, float | int) or isinstance(keep, bool) or not keep > 0:
+        raise ValueError(f"keep must be > 0, or inf to keep all rows, got {keep!r}; 2.0 is the default")
     if weights not in WEIGHTS:
         raise ValueError(f'weights must be "entropy" or "uniform", got {weights!r}; choose one of these')
     checks.finite(probs, "probs")
@@ -52,8 +52,8 @@ def refine_pseudo_labels(
     if valid:  # the projection refuses others
         sums = sums * (len(probs) / sums.sum())
     kept = probs.double()
-    if valid and alpha < math.inf:
-        kept = _without_noise(kept, sums, alpha)
+    if valid and keep < math.inf:
+        kept = _without_noise(kept, sums, keep)
     kept = kept + SMALL
     kept = kept / kept.sum(1, keepdim=True)
     w = None if weights == "uniform" else 1 / torch.special.entr(kept).sum(1).clamp(min=SMALL)
@@ -61,10 +61,10 @@ def refine_pseudo_labels(
     return found._replace(labels=found.labels.to(probs.dtype))
 
 
-def _without_noise(p: Tensor, totals: Tensor, alpha: float) -> Tensor:
+def _without_noise(p: Tensor, totals: Tensor, keep: float) -> Tensor:
     """Return p with the likely rows of each class alone, scaled to the class's total."""
     kept = torch.zeros_like(p)
     for k, total in enumerate(totals.tolist()):
-        rows = p[:, k].topk(min(math.floor(alpha * total), len(p))).indices
+        rows = p[:, k].topk(min(math.floor(keep * total), len(p))).indices
         kept[rows, k] = p[rows, k]
     return kept * ((totals + SMALL) / (kept.sum(0) + SMALL))

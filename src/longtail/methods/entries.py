@@ -161,7 +161,7 @@ QUICK = {
     SUPERVISED: (
         "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
     ),
-    SEMI_SUPERVISED: ("fixmatch",),
+    SEMI_SUPERVISED: ("fixmatch", "fixmatch-darp", "fixmatch-abc", "fixmatch-simpro"),
     PARTIAL: ("cc", "proden", "proden-records"),
     SELF_SUPERVISED: ("simclr",),
 }  # fmt: skip

@@ -13,10 +13,11 @@ def rebalancing_rates(counts: Tensor, root: float) -> Tensor:
     (n_min / n_max)^(1/root). Of equal counts the class of smaller index has the higher rank.
 
     Args:
-        counts: n (C,), not all 0.
+        counts: n (C,), not all 0; a class without rows keeps all, and the largest class what it would without it.
         root: > 0; inf keeps all.
     """
     ordered, classes = counts.double().cpu().sort(descending=True, stable=True)
+    ordered = ordered.clamp(min=ordered[ordered > 0].min())
     rates = torch.empty_like(ordered)
     rates[classes] = (ordered.flip(0) / ordered[0]) ** (1 / root)
     return rates

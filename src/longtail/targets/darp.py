@@ -24,7 +24,7 @@ class DARP(Refinement):
         size: N, the rows without labels.
         totals: (C,), in any scale.
         estimate: stored guesses (N, C) -> totals, computed anew at each refinement; None for those given.
-        alpha, weights: see `functional.refine_pseudo_labels`.
+        keep, weights: see `functional.refine_pseudo_labels`.
         period: steps between two refinements, >= 1.
         start: progress from which on labels are refined; 1 never.
     """
@@ -41,13 +41,13 @@ class DARP(Refinement):
         totals: Tensor,
         *,
         estimate: Callable[[Tensor], Tensor] | None = None,
-        alpha: float = 2.0,
+        keep: float = 2.0,
         weights: str = "entropy",
         period: int = 10,
         start: float = 0.4,
     ) -> None:
         super().__init__()
-        self.estimate, self.alpha, self.weights = estimate, alpha, weights
+        self.estimate, self.keep, self.weights = estimate, keep, weights
         self.period, self.start = period, start
         classes = len(totals)
         self.register_buffer("stored", torch.full((size, classes), 1 / classes))
@@ -74,11 +74,11 @@ class DARP(Refinement):
         if self.estimate is not None:
             self.totals.copy_(self.estimate(self.stored))
         found = refine_pseudo_labels(
-            self.stored, self.totals, alpha=self.alpha, weights=self.weights, start=self.multipliers
+            self.stored, self.totals, keep=self.keep, weights=self.weights, start=self.multipliers
         )
         self.refined.copy_(found.labels)
         self.multipliers.copy_(found.multipliers)
 
     def extra_repr(self) -> str:
         """Return the arguments for `repr`."""
-        return f"alpha={self.alpha}, weights={self.weights!r}, period={self.period}, start={self.start}"
+        return f"keep={self.keep}, weights={self.weights!r}, period={self.period}, start={self.start}"

@@ -80,7 +80,7 @@ def crest_plus(
     def change(number: int, built: Built, data: TrainingSet) -> Built:
         learner: Any = built.learner
         t = 1 - (1 - last) * number / (generations - 1)
-        return built._replace(learner=learner.varied(targets=Aligned(Alignment(data.class_counts.double() ** t))))
+        return built._replace(learner=learner.varied(targets=Aligned(Alignment(data.given_counts.double() ** t))))
 
     stages = in_generations(base, generations, root, SELF, change)
     taken = base.taken | {"generations", "targets"}

@@ -19,11 +19,10 @@ from longtail.engine import Built, Recipe
 from longtail.facts.counts import priors
 from longtail.facts.knobs import Choice, Numbers, Range, UnitLength
 from longtail.functional.distribution_refinery import WEIGHTS
-from longtail.methods.semi.hosts import Count
+from longtail.methods.semi.hosts import FIXMATCH, HOSTS, Count
 from longtail.posthoc import estimate_prior
 from longtail.targets import DARP
 
-HOSTS = ("fixmatch", "mixmatch", "remixmatch")
 GIVEN = Numbers(Range(0, open_high=True), "one per class, in any scale", "(5000, 100)")
 EAGER = "it refines the labels of all rows now and then, by a search of unknown length"
 
@@ -48,15 +47,15 @@ class Totals(Choice):
 
 
 Base = Annotated[Method, BaseMethod(HOSTS, slots=("targets",), task=SEMI_SUPERVISED, such=HOSTS[:2])]
-Alpha = Annotated[float, Range(0, open_low=True)]
+Keep = Annotated[float, Range(0, open_low=True)]
 Weights = Annotated[str, Choice(WEIGHTS)]
 ClassTotals = Annotated[str | tuple[float, ...], Totals()]
 
 
 def darp(
     *,
-    base: Base = "fixmatch",  # type: ignore[assignment]
-    keep: Alpha = 2.0,
+    base: Base = FIXMATCH,
+    keep: Keep = 2.0,
     weights: Weights = "entropy",
     period: Count = 10,
     start: UnitLength = 0.4,
@@ -72,8 +71,9 @@ def darp(
     training on, they are refined every `period` steps, and y takes the place of the guess: in FixMatch it decides the
     class and whether the row counts. The table notes the share of rows whose class it has changed.
 
-    totals="labels" are those of the labelled rows, scaled to M; numbers, one per class, those that are known; "em" are
-    estimated from the stored labels by expectation maximisation (Saerens et al. 2002), anew at each refinement.
+    totals="labels" are those of the labelled rows, without any that CReST has added, scaled to M; numbers, one per
+    class, those that are known; "em" are estimated from the stored labels by expectation maximisation (Saerens et al.
+    2002), anew at each refinement.
     `posthoc.estimate_totals` estimates them by a confusion matrix, from a model that you train on a part of the labels.
 
     Kim et al. 2020, algorithm 1; sections 3 and 4.
@@ -95,13 +95,12 @@ def darp(
     def change(built: Built, data: TrainingSet) -> Built:
         learner: Any = built.learner
         assert data.unlabeled is not None  # the base has refused such data
-        counts = data.class_counts.double().cpu()
-        given = torch.tensor(totals, dtype=torch.float64) if isinstance(totals, tuple | list) else counts
+        given = torch.as_tensor(totals) if isinstance(totals, tuple | list) else data.given_counts
         targets = DARP(
             len(data.unlabeled),
-            given,
-            estimate=_estimated(counts) if totals == "em" else None,
-            alpha=keep,
+            given.double().cpu(),
+            estimate=_estimated(built.data.class_counts.double().cpu()) if totals == "em" else None,
+            keep=keep,
             weights=weights,
             period=period,
             start=start,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from longtail.catalogue.method import Method
-from longtail.data import Part
+from longtail.data import TrainingSet
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
 from longtail.learners.fixmatch import FixMatch
 from longtail.methods.semi.hosts import Count, host
@@ -49,7 +49,7 @@ def fixmatch(
     otherwise end near its start.
     """
 
-    def parts(rows: Part, network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+    def parts(data: TrainingSet, network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
         return FixMatch(consistency), Guess(temperature), Confident(threshold)
 
     return host("fixmatch", "sohn2020fixmatch", parts, views=lambda rows: ("weak", "strong"), mu=mu, decay=decay)

@@ -21,8 +21,8 @@ from longtail.facts.learner import Learner
 from longtail.learners import SemiSupervisedLearner
 
 Count = Annotated[int, Range(1, integer=True)]
-MakeParts = Callable[[Part, nn.Module], tuple[nn.Module, nn.Module, nn.Module]]
-"""(labelled rows, network) -> host, guess and use of a `SemiSupervisedLearner`."""
+MakeParts = Callable[[TrainingSet, nn.Module], tuple[nn.Module, nn.Module, nn.Module]]
+"""(all rows, network) -> host, guess and use of a `SemiSupervisedLearner`."""
 SLOTS = frozenset({"update", "criterion", "targets", "auxiliary", "generations", "classifier"})
 """Of every host: "criterion" is the loss of its labelled rows, which it also compares further views by."""
 HOSTS = ("fixmatch", "mixmatch", "remixmatch")
@@ -63,7 +63,7 @@ def host(
             if data.unlabeled is None:
                 raise ValueError(f"{name} needs rows without labels, got none; pass some as unlabeled (--unlabeled)")
             network = recipe.network(data.labeled)
-            own, guess, use = parts(data.labeled, network)
+            own, guess, use = parts(data, network)
             learner = SemiSupervisedLearner(network, losses.CrossEntropyLoss(), own, guess, use, decay=decay)
             rows = data.labeled.drawn(recipe.batch_size)
             if strengthened:

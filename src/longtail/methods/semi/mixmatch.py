@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from longtail.catalogue.method import Method
-from longtail.data import Part
+from longtail.data import Part, TrainingSet
 from longtail.data.turned import quarter_turns
 from longtail.data.views import Mixing
 from longtail.facts.knobs import NonNegative, NonNegativeFloat, PositiveFloat, UnitFloat
@@ -58,7 +58,7 @@ def mixmatch(
     the statistics of one of them; we pass it at once. Common recipe: as for fixmatch; recipe "own" is USB's.
     """
 
-    def parts(rows: Part, network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+    def parts(data: TrainingSet, network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
         return MixMatch(consistency), Guess(sharpen=temperature), Soft()
 
     def views(rows: Part) -> tuple[str, str]:
@@ -86,12 +86,13 @@ def remixmatch(
         + anchor 1/(mu B) sum_u CE(z'_u, q_u) + rotation 1/(mu B) sum_u CE(r(z'_u turned), turn_u)
     q = a^(1/temperature) / sum_k a_k^(1/temperature), a_k = p_k (s_k + e) / (m_k + e) / sum_j, p of the weak view
 
-    s are the class shares of the labelled rows, m the mean of p over the latest `window` batches, e = 1e-6. The pool
-    are the labelled rows, in their strong view, and a weak and two strong views of the others; z' is the first strong
-    view, not mixed. It is turned by 0, 90, 180 or 270 degrees, equally often (0 or 180 where images are not square),
-    and r is a classifier of its own on the features. `consistency` rises from 0 to 1.5 and `anchor` to 0.5 in
-    proportion to progress. A moving average of the parameters predicts. Batch norms: the pool is one pass, whose
-    statistics are recorded; the guess, and z' with its turned copy, are passes with their own, which are not.
+    s are the class shares of the labelled rows, without any that CReST has added, m the mean of p over the latest
+    `window` batches, e = 1e-6. The pool are the labelled rows, in their strong view, and a weak and two strong views of
+    the others; z' is the first strong view, not mixed. It is turned by 0, 90, 180 or 270 degrees, equally often (0 or
+    180 where images are not square), and r is a classifier of its own on the features. `consistency` rises from 0 to
+    1.5 and `anchor` to 0.5 in proportion to progress. A moving average of the parameters predicts. Batch norms: the
+    pool is one pass, whose statistics are recorded; the guess, and z' with its turned copy, are passes with their own,
+    which are not.
 
     Views are those of fixmatch. Rows of a table and features cannot be turned: they have no rotation part.
 
@@ -109,10 +110,11 @@ def remixmatch(
     theirs, once a batch in DARP's and USB's (`one_share`). Common recipe: as for fixmatch; recipe "own" is USB's.
     """
 
-    def parts(rows: Part, network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+    def parts(data: TrainingSet, network: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+        rows = data.labeled
         turns = quarter_turns(rows.input_shape) if rotation > 0 and is_image(rows) else ()
         own = ReMixMatch(consistency, anchor, rotation, classifier(network, len(turns)) if turns else None, turns)
-        return own, Guess(sharpen=temperature, align=Alignment(rows.class_counts, window)), Soft()
+        return own, Guess(sharpen=temperature, align=Alignment(data.given_counts, window)), Soft()
 
     return host(
         "remixmatch", "berthelot2020remixmatch", parts, views=lambda rows: ("weak", "strong", "strong"), mu=mu,
