@@ -60,7 +60,7 @@ class TestEveryHost:
         assert trained(over(host))[1][0]["changed"] == 0  # before it starts
 
     @pytest.mark.parametrize(
-        "knobs", [{"alpha": 0.5}, {"weights": "uniform"}, {"period": 4}, {"totals": (1, 2, 5)}, {"totals": "em"}]
+        "knobs", [{"keep": 0.5}, {"weights": "uniform"}, {"period": 4}, {"totals": (1, 2, 5)}, {"totals": "em"}]
     )
     def test_every_knob_acts(self, host: str, knobs: dict[str, Any]) -> None:
         assert not same(over(host, **knobs), over(host))
@@ -139,7 +139,7 @@ def test_the_record_of_an_epoch_has_the_share_that_was_changed(tmp_path: Path) -
         ("darp(totals=(1, -2, 3))", "totals must be >= 0"),
         ("darp(totals=(0, 0))", "totals must not be all 0"),
         ("darp(totals='true')", 'totals must be "labels", "em" or numbers'),
-        ("darp(delta=0)", "delta must be > 0"),
+        ("darp(keep=0)", "keep must be > 0"),
         ("darp(period=0)", "period must be an integer >= 1"),
         ("darp(base='ce')", "base must be a semi-supervised method .*, which is supervised"),
         ("darp(base='darp')", "which estimates its targets already"),

@@ -48,7 +48,7 @@ class Totals(Choice):
 
 
 Base = Annotated[Method, BaseMethod(HOSTS, slots=("targets",), task=SEMI_SUPERVISED, such=HOSTS[:2])]
-Delta = Annotated[float, Range(0, open_low=True)]
+Alpha = Annotated[float, Range(0, open_low=True)]
 Weights = Annotated[str, Choice(WEIGHTS)]
 ClassTotals = Annotated[str | tuple[float, ...], Totals()]
 
@@ -56,7 +56,7 @@ ClassTotals = Annotated[str | tuple[float, ...], Totals()]
 def darp(
     *,
     base: Base = "fixmatch",  # type: ignore[assignment]
-    delta: Delta = 2.0,
+    keep: Alpha = 2.0,
     weights: Weights = "entropy",
     period: Count = 10,
     start: UnitLength = 0.4,
@@ -67,7 +67,7 @@ def darp(
     loss = that of `base`, taught y in place of its guess;
     y = argmin sum_m w_m KL(y_m || A_m) with rows that sum to 1 and columns to M_k, w_m = 1 / H(A_m)
 
-    A (M, K) are the latest soft labels that `base` guessed for each of the M rows, of each class the delta M_k most
+    A (M, K) are the latest soft labels that `base` guessed for each of the M rows, of each class the keep M_k most
     likely ones alone ("noise removal"; inf keeps all), scaled to the class totals M_k. From the share `start` of the
     training on, they are refined every `period` steps, and y takes the place of the guess: in FixMatch it decides the
     class and whether the row counts. The table notes the share of rows whose class it has changed.
@@ -101,7 +101,7 @@ def darp(
             len(data.unlabeled),
             given,
             estimate=_estimated(counts) if totals == "em" else None,
-            alpha=delta,
+            alpha=keep,
             weights=weights,
             period=period,
             start=start,
