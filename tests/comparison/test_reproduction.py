@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,20 @@ def stamps(out: Path) -> dict[Path, int]:
 
 class TestNames:
     def test_every_name_says_data_profile_and_ratio(self) -> None:
-        assert len(BENCHMARKS) == 20
+        assert len(BENCHMARKS) == 32
         found = benchmark("cifar100-step-50")
         assert (found.data, found.profile, found.ratio) == ("cifar100", "step", 50.0)
         assert benchmark("cifar10-lt-200").profile == "exp"
+        sets = benchmark("cifar100-lt-50-ambiguity-0.03")
+        assert (sets.data, sets.profile, sets.ratio, sets.ambiguity) == ("cifar100", "exp", 50.0, "0.03")
+        assert found.ambiguity is None
 
     @pytest.mark.parametrize(
         ("name", "told"),
         [
             ("cifar10-lt-1000", "did you mean 'cifar10-lt-100'?"),
             ("cifar-10-lt-100", "did you mean 'cifar10-lt-100'?"),
+            ("cifar10-lt-100-ambiguity-0.4", "did you mean 'cifar10-lt-100-ambiguity-0."),
             ("cifar100-exp-50", "did you mean 'cifar100-step-50'?"),
             ("xyzzy", "as in cifar10-lt-100"),
         ],
@@ -190,6 +195,23 @@ class TestLabels:
         assert asked[0] == "ce"
         assert asked.index("absgd") + 1 == asked.index("absgd(base='ce-drw')")
         assert str(prepared.out) == "runs/cifar10-lt-10"
+
+    def test_candidate_sets_are_drawn_and_compared_by_methods_of_sets(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = "cifar10-lt-100-ambiguity-0.5"
+        monkeypatch.setitem(BENCHMARKS, name, replace(BENCHMARKS[name], ratio=10.0))  # the stand-in is too small
+        _, prepared = prepare_benchmark(name, data_dir=data, out=tmp_path)
+        assert prepared.splits.facts["ambiguity"] == "0.5"
+        published = {p.method for p in ledger.published() if p.benchmark == name}
+        assert published <= {m.spec for m in prepared.methods}
+        options = {"methods": "cc,proden", "epochs": 1, "model": "linear", "jobs": 1, "evaluations": 1}
+        result = reproduce(name, data_dir=data, out=tmp_path, **options)
+        rows = {row["method"]: row for row in result.rows}
+        (number,) = rows["proden"]["published"]
+        assert number["difference"]["last"] == pytest.approx(rows["proden"]["last"]["mean"] - 50.77)
+        assert rows["proden"]["command"] is None
+        assert "of the chosen training images" in repr(result)
 
     def test_both_selections_are_told_with_the_number_they_were_picked_from(self, done: tuple[Any, Path]) -> None:
         text = repr(done[0])

@@ -195,6 +195,20 @@ def test_a_rarer_tail_is_harder() -> None:
             assert errors == sorted(errors)
 
 
+def test_more_candidates_are_harder_and_records_better_than_its_base() -> None:
+    rows = {(r.benchmark, r.method): r.error for r in ROWS if r.source == "Hong et al. 2023"}
+    for data, chances in (("cifar10", ("0.3", "0.5", "0.7")), ("cifar100", ("0.03", "0.05", "0.07"))):
+        for ratio in (50, 100):
+            names = [f"{data}-lt-{ratio}-ambiguity-{chance}" for chance in chances]
+            for method in ("cavl", "proden", "corr", "solar"):
+                errors = [rows[name, method] for name in names]
+                assert errors == sorted(errors)
+            for base in ("lw", "cavl", "proden"):
+                assert all(rows[name, f"{base}-records"] < rows[name, base] for name in names)
+    assert rows["cifar10-lt-100-ambiguity-0.5", "proden"] == 50.77
+    assert rows["cifar10-lt-100-ambiguity-0.5", "records(base='corr(mixup=1.0)')"] == 25.93
+
+
 def test_measured_rows_are_read_from_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "measured").mkdir()
     for name, method in (("b", "ldam"), ("a", "ce")):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tests.methods.task_data import splits
 
 from longtail.cli import run
@@ -75,6 +76,21 @@ class TestCandidateSets:
         assert document["singletons"] == []
         assert document["unknown"][0].startswith("the class sizes and the imbalance ratio")
         assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+    def test_classes_that_are_candidates_only_beside_another_are_named(self) -> None:
+        data = unknown("partial")
+        assert inspection(data)["candidates"]["always_with"] == []
+        sets = data.train.targets.clone()
+        sets[:, 1] |= sets[:, 2]
+        sets[sets[:, 0] & sets[:, 2]] = torch.tensor([False, True, True])
+        document = inspection(replace(data, train=replace(data.train, targets=sets)))
+        names, rows = data.classes, int(sets[:, 2].sum())
+        assert document["candidates"]["always_with"] == [{"class": names[2], "other": names[1], "rows": rows}]
+        (line,) = [line for line in document["findings"] if "only beside" in line]
+        assert line == (
+            f"1 class is a candidate only beside a certain other one, for instance all {rows} sets with '{names[2]}' "
+            f"also name '{names[1]}'; no method can tell such a class from the other"
+        )
 
     def test_have_true_counts_where_sets_were_simulated(self) -> None:
         data = splits("partial")

@@ -76,12 +76,13 @@ def _numbers(row: dict[str, Any]) -> list[str]:
         by_benchmark.setdefault(number["benchmark"], []).append(text)
     title = f"Published top-1 error on the balanced test set, %. {reproduction.MARKS}:"
     lines = ["", title] if by_benchmark else []
-    lines += [f"  {name:<17} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
+    width = max([17, *map(len, by_benchmark), *(len(ours["benchmark"]) for ours in row["measured"])])
+    lines += [f"  {name:<{width}} {' · '.join(numbers)}" for name, numbers in by_benchmark.items()]
     apart = reproduction.not_comparable(row["published"])
     lines += ["", "Not comparable with longtail reproduce:", *(f"  {line}" for line in apart)] if apart else []
     lines += ["", "Measured with longtail reproduce, %:"] if row["measured"] else []
     for ours in row["measured"]:
         short = "; not the published protocol" if ours.get("deviations") else ""
-        lines += [f"  {ours['benchmark']:<17} {reproduction.ours(ours)}{short}"]
-        lines += [f"  {'':<17} {reproduction.how(ours)}"]
+        lines += [f"  {ours['benchmark']:<{width}} {reproduction.ours(ours)}{short}"]
+        lines += [f"  {'':<{width}} {reproduction.how(ours)}"]
     return lines

@@ -13,7 +13,13 @@ from longtail.cli.terminal import print_json, print_lines
 
 @with_options(running=RUNNING)
 def reproduce(
-    benchmark: Annotated[str, typer.Argument(help="As in cifar10-lt-100: cifar10 or cifar100, lt or step, the ratio.")],
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            help="As in cifar10-lt-100: cifar10 or cifar100, lt or step, the ratio; with candidate sets as in "
+            "cifar10-lt-100-ambiguity-0.5."
+        ),
+    ],
     methods: Annotated[
         str | None, typer.Option(help="A preset or specs (by default those with a published number for it).")
     ] = None,

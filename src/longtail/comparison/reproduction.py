@@ -117,7 +117,8 @@ def prepare_benchmark(
         raise ValueError(f'no number is published for {name}; name the methods, as in --methods "ce,ldam-drw"')
     return asked, prepare(
         asked.data, methods=methods, seeds=seeds, metric=METRIC, epochs=epochs, ratio=asked.ratio,
-        profile=asked.profile, name=name, out=Path("runs") / name if out is None else out, **options,
+        profile=asked.profile, ambiguity=asked.ambiguity, name=name,
+        out=Path("runs") / name if out is None else out, **options,
     )  # fmt: skip
 
 

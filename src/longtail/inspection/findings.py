@@ -141,10 +141,24 @@ def _hidden_labels(document: Document) -> list[str]:
             f"the {sum(sizes.values()):,} training rows have {candidates['mean']:.2f} candidates on average, from "
             f"{min(map(int, sizes))} to {max(map(int, sizes))}; the class of {candidates['known']:,} is known"
         )
+        lines += _always_with(candidates["always_with"])
         if candidates["full"]:
             rows = plural(candidates["full"], "row names", "rows name")
             lines.append(f"{rows} every class as a candidate, from which nothing can be learnt")
     return lines
+
+
+def _always_with(pairs: list[Document]) -> list[str]:
+    """Return the sentence on classes that are candidates only beside a certain other one, [] without any."""
+    if not pairs:
+        return []
+    names = list(dict.fromkeys(pair["class"] for pair in pairs))
+    one = pairs[0]
+    return [
+        f"{plural(len(names), 'class is a candidate', 'classes are candidates')} only beside a certain other one, for "
+        f"instance all {one['rows']:,} sets with '{shown(one['class'])}' also name '{shown(one['other'])}'; no method "
+        "can tell such a class from the other"
+    ]
 
 
 def _class_sizes(document: Document) -> list[str]:

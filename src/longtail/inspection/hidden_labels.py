@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from longtail.data import Splits
 from longtail.data.label_kinds import CANDIDATES
@@ -16,7 +18,8 @@ def hidden_labels(splits: Splits, subject: Subject) -> dict[str, Any]:
 
     `unlabeled`: None, or the number of `rows`, how many of the tested rows are equal to one of them (`tested`), and
     `true_counts` by class where the data were made from clean ones. `candidates`: None, or `sizes` (size of a set ->
-    rows), their `mean`, the rows whose class is `known`, those that name every class (`full`), and `true_counts`.
+    rows), their `mean`, the rows whose class is `known`, those that name every class (`full`), `always_with` (every set
+    with this `class` also names the `other`), and `true_counts`.
     `unknown`: sentences on what cannot be known.
     """
     candidates = _candidates(splits) if splits.train.kind == CANDIDATES else None
@@ -49,8 +52,23 @@ def _candidates(splits: Splits) -> dict[str, Any]:
         "mean": float(sizes.double().mean()),
         "known": counted[1],
         "full": counted[len(splits.classes)],
+        "always_with": _always_with(splits.train.targets, splits.classes),
         "true_counts": None if truth is None else [int(n) if n == int(n) else float(n) for n in truth.tolist()],
     }
+
+
+def _always_with(sets: Tensor, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the pairs of classes of which the second is in every set of the first, the classes of most rows first.
+
+    Then the ambiguity degree is 1 (Liu and Dietterich 2014): no number of rows tells where the first is true.
+    """
+    named = sets.cpu().double()
+    together = named.T @ named
+    rows = together.diagonal()
+    always = (together == rows[:, None]) & (rows > 0)[:, None]
+    always.fill_diagonal_(False)
+    pairs = sorted(always.nonzero().tolist(), key=lambda pair: (-int(rows[pair[0]]), pair))
+    return [{"class": classes[a], "other": classes[b], "rows": int(rows[a])} for a, b in pairs]
 
 
 def _unknown(unlabeled: dict[str, Any] | None, candidates: dict[str, Any] | None) -> list[str]:

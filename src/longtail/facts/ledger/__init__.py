@@ -14,11 +14,20 @@ from importlib.resources import files
 from typing import Any
 
 from longtail.facts.ledger.protocol import NOT_SAID, Protocol, mark, reasons
-from longtail.facts.ledger.reading import DATA, KINDS, NAMES, RATIOS, Published, read_protocols, read_published
+from longtail.facts.ledger.reading import (
+    AMBIGUOUS,
+    DATA,
+    KINDS,
+    NAMES,
+    RATIOS,
+    Published,
+    read_protocols,
+    read_published,
+)
 
 __all__ = [
-    "DATA", "KINDS", "NAMES", "NOT_SAID", "RATIOS", "Protocol", "Published", "beside", "known", "mark", "measured",
-    "protocols", "published", "reasons",
+    "AMBIGUOUS", "DATA", "KINDS", "NAMES", "NOT_SAID", "RATIOS", "Protocol", "Published", "beside", "known", "mark",
+    "measured", "protocols", "published", "reasons",
 ]  # fmt: skip
 
 

@@ -12,7 +12,16 @@ DATA = ("cifar10", "cifar100")
 KINDS = ("lt", "step")
 RATIOS = (10, 20, 50, 100, 200)
 """Imbalance ratios that papers report; 1, all images, is published beside them and is no benchmark."""
-NAMES = tuple(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in (1, *RATIOS))
+AMBIGUITIES = {"cifar10": ("0.3", "0.5", "0.7"), "cifar100": ("0.03", "0.05", "0.07")}
+"""Data -> chances of other classes to be candidates, of benchmarks with candidate sets."""
+AMBIGUOUS = tuple(
+    f"{data}-lt-{ratio}-ambiguity-{chance}"
+    for data, chances in AMBIGUITIES.items()
+    for ratio in (50, 100)
+    for chance in chances
+)
+"""Benchmarks with candidate sets, as in cifar10-lt-100-ambiguity-0.5."""
+NAMES = (*(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in (1, *RATIOS)), *AMBIGUOUS)
 PROTOCOL = tuple(field.name for field in fields(Protocol))
 COLUMNS = ("benchmark", "method", "variant", "source", "protocol", "changes", "error", "std", "note")
 REQUIRED = ("method", "source", "protocol", "error")
@@ -23,7 +32,7 @@ class Published:
     """One published number.
 
     Args:
-        benchmark: as in cifar10-lt-100.
+        benchmark: as in cifar10-lt-100, or cifar10-lt-100-ambiguity-0.5 with candidate sets.
         method: canonical spec of the method; it need not be one of the catalogue.
         variant: knobs that are not the method's defaults, as in "gamma 0.5"; empty where they are, or are unknown.
         source: paper and table, README or logs.

@@ -39,9 +39,11 @@ def lw(
     Works: The sigmoid form is bounded, so that one row cannot dominate a step. beta > 0 also learns from the classes
     that a row certainly is not.
 
-    Breaks: The sigmoid's slope is at most 1/4 and vanishes for large logits, so that it learns slowly and does not
-    recover from confident errors. Weights follow the network's own outputs; it ignores class sizes. The scores of the
-    sigmoid form do not estimate class probabilities.
+    Breaks: Under a long tail the sigmoid form gives up rare classes: a row costs at most 1 + beta, however wrong, and
+    the slope vanishes for large logits, so that few rows do not outweigh many. On digits at ambiguity 0.3 it is level
+    with cc on balanced rows, and 33 points below at ratio 10, where the cross-entropy form is not below (20 epochs, 2
+    seeds). No learning rate mends it. beta = 0 alone can be satisfied by raising all logits. Weights follow the
+    network's own outputs. The scores of the sigmoid form do not estimate class probabilities.
 
     Paper and code: beta is 0, 1 or 2 there, and 0 by default in the code; 1 is our default, the smallest of these that
     uses the other classes. The code adds 1e-8 in logarithms and denominators; here both are exact. Its command line
