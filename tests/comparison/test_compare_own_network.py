@@ -112,7 +112,7 @@ def test_what_cannot_be_pickled_runs_in_this_process(caplog: pytest.LogCaptureFi
 TASKS: list[tuple[dict[str, Any], set[str]]] = [
     ({"methods": "crt,sam"}, {"ce", "crt", "sam"}),
     ({"methods": "fixmatch", "labeled": 0.5}, {"ce", "fixmatch", "oracle"}),
-    ({"methods": "proden", "ambiguity": 0.3}, {"cc", "proden", "oracle"}),
+    ({"methods": "proden", "ambiguity": 0.3}, {"cc", "proden", "oracle", "oracle-la"}),
     ({"methods": "simclr", "task": "self-supervised"}, {"simclr", "random-encoder", "ce"}),
 ]
 
