@@ -65,6 +65,8 @@ class TestCandidateSets:
         assert found["mean"] == pytest.approx(float(np.mean(sizes)))
         assert (found["known"], found["full"], found["true_counts"]) == (sizes.count(1), sizes.count(3), None)
         assert document["counts_known"] is False
+        listed = ", ".join(f"{k}: {sizes.count(k)}" for k in (1, 2, 3) if k in sizes)
+        assert any(line.endswith(f"(rows by size: {listed})") for line in document["findings"])
         assert document["imbalance_ratio"] is document["gini"] is None
         assert document["class_counts"] == pytest.approx(data.train.class_counts.tolist())
         assert document["headline"].endswith("expected), imbalance ratio unknown")

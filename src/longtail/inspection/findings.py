@@ -10,6 +10,9 @@ from longtail.inspection.shape import FEW_TESTS
 from longtail.metrics import wilson
 from longtail.report.printable import listed, shown
 
+FEW_SIZES = 8
+"""Of at most so many sizes of candidate sets the rows are listed."""
+
 Document = dict[str, Any]
 """What `inspection` returns."""
 
@@ -137,9 +140,11 @@ def _hidden_labels(document: Document) -> list[str]:
         )
     if candidates is not None:
         sizes = candidates["sizes"]
+        by_size = ", ".join(f"{size}: {rows:,}" for size, rows in sizes.items())
         lines.append(
             f"the {sum(sizes.values()):,} training rows have {candidates['mean']:.2f} candidates on average, from "
             f"{min(map(int, sizes))} to {max(map(int, sizes))}; the class of {candidates['known']:,} is known"
+            + (f" (rows by size: {by_size})" if len(sizes) <= FEW_SIZES else "")
         )
         lines += _always_with(candidates["always_with"])
         if candidates["full"]:

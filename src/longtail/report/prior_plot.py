@@ -27,11 +27,14 @@ def svg(records: Sequence[Record], title: str) -> str | None:
         return None
 
     def paint(figure: Any) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         heading(figure, title)
         axes = figure.subplots()
         axes.plot(*zip(*having, strict=True), color=BLUE, marker="o" if len(having) == 1 else None)
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel("epoch")
         axes.set_ylabel("L2 distance of the estimated class prior\nto the true class shares")
 
