@@ -222,6 +222,7 @@ def test_methods_that_train_differently_have_different_texts() -> None:
         ["ce", "ce-threshold", "logit-adjusted-posthoc", "tau-norm"],
         ["crest", "fixmatch-crest"],
         ["crest-plus", "fixmatch-crest-plus"],
+        ["darp", "fixmatch-darp"],
         ["fixmatch-simpro", "simpro"],
         ["logistic", "logistic-posthoc"],
         ["proden-records", "records"],
