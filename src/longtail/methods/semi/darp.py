@@ -83,7 +83,7 @@ def darp(
 
     Breaks: Totals that are wrong: rare classes are given rows of others, or frequent ones lose theirs. With "em" that
     happens where the guesses are not calibrated, as those of MixMatch, which are sharpened, are not. A refinement costs
-    O(M K^2), one to two seconds for 50,000 rows of 100 classes on one core: raise `period` there.
+    O(M K^2) (`python -m benchmarks.projection`): raise `period` for many rows of many classes.
 
     Paper and code: The code solves for the multipliers loosely, which leaves classes up to 30 % from their totals where
     these are far from the guesses; here they meet them (relative difference 1e-9). Steps are counted from `start` on,
