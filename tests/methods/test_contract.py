@@ -47,18 +47,15 @@ def told(run: Run) -> list[tuple[str, int]]:
     return [(record["stage"], record["epoch"]) for record in run.records]
 
 
-def gone_on(key: str, folder: Path, cut: int) -> Run:
-    """Left alone after so many epochs, and asked for again."""
-    begun = Fit(key, data(key), folder=folder, recipe=RECIPE)
-    assert len([next(begun) for _ in range(cut)]) == cut
-    del begun
-    assert not (folder / "run.json").exists()
+def gone_on_after_every_epoch(key: str, folder: Path) -> Run:
+    """Left alone after each epoch, the last included, and asked for again."""
+    for record in epochs(key):
+        begun = Fit(key, data(key), folder=folder, recipe=RECIPE)
+        found = next(begun)
+        assert (found["stage"], found["epoch"]) == record
+        del begun
+        assert not (folder / "run.json").exists()
     return train(key, data(key), folder=folder, recipe=RECIPE)
-
-
-def last_but_one(key: str) -> int:
-    """The epoch before the last: inside the last stage, and after whatever a deferred method switches."""
-    return max(len(epochs(key)) - 1, min(len(epochs(key)), 1))
 
 
 def predictions(folder: Path) -> bytes:
@@ -108,15 +105,10 @@ class TestEveryMethod:
         same = predictions(tmp_path / "other") == predictions(runs[key].folder)
         assert same == (key in ESTIMATORS)
 
-    def test_interrupted_and_gone_on_it_ends_the_same(self, runs: dict[str, Run], key: str, tmp_path: Path) -> None:
-        self.ends_the_same(runs[key], gone_on(key, tmp_path, last_but_one(key)))
-
-    def test_wherever_it_is_interrupted_it_ends_the_same(self, runs: dict[str, Run], key: str, tmp_path: Path) -> None:
-        for cut in {*range(1, len(epochs(key)) + 1)} - {last_but_one(key)}:
-            self.ends_the_same(runs[key], gone_on(key, tmp_path / str(cut), cut))
-
-    @staticmethod
-    def ends_the_same(whole: Run, run: Run) -> None:
+    def test_interrupted_after_every_epoch_it_ends_the_same(
+        self, runs: dict[str, Run], key: str, tmp_path: Path
+    ) -> None:
+        whole, run = runs[key], gone_on_after_every_epoch(key, tmp_path)
         assert predictions(run.folder) == predictions(whole.folder)
         assert told(run) == told(whole)
         assert run.scores == whole.scores
