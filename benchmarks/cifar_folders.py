@@ -4,7 +4,8 @@ and, without labels, photos/train/unlabeled.
     python -m benchmarks.cifar_folders --data-dir cifar10 --out photos
 
 writes the rows of `longtail compare cifar10 --ratio 100 --labeled 500 --unlabeled-size 4000` as PNG: 1,236 labelled
-images, 9,922 without labels and 10,000 for testing. `--unlabeled-ratio 1` or `reversed` draws the ones without labels otherwise.
+images, 9,922 without labels and 10,000 for testing. `--unlabeled-ratio 1` or `reversed`
+draws the ones without labels otherwise.
 """
 
 from __future__ import annotations
@@ -46,16 +47,15 @@ def main() -> None:
         ratio = float(ratio)
 
     splits = load(
-        "cifar10", data_dir=given.data_dir, ratio=given.ratio, labeled=given.labeled, unlabeled_size=given.unlabeled_size,
-        unlabeled_ratio=ratio,
+        "cifar10", data_dir=given.data_dir, ratio=given.ratio, labeled=given.labeled,
+        unlabeled_size=given.unlabeled_size, unlabeled_ratio=ratio,
     )  # fmt: skip
     assert splits.unlabeled is not None
     for folder, part in (("train", splits.train), ("test", splits.test)):
         write(part, given.out / folder, [splits.classes[j] for j in part.targets.tolist()])
     write(splits.unlabeled, given.out / "train", ["unlabeled"] * len(splits.unlabeled))
-    print(
-        f"{given.out}: {splits.class_counts.tolist()} labelled, {len(splits.unlabeled)} without, {len(splits.test)} for testing"
-    )
+    counts = splits.class_counts.tolist()
+    print(f"{given.out}: {counts} labelled, {len(splits.unlabeled)} without, {len(splits.test)} for testing")
 
 
 if __name__ == "__main__":
