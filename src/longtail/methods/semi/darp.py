@@ -88,7 +88,8 @@ def darp(
     `estimation` times the steps of other methods. Methods with these arguments share it, CReST's generations too, and
     corrections over darp leave it as it is. The records of a run have its estimates and the totals that were used.
 
-    Kim et al. 2020, algorithm 1; sections 3 and 4. "confusion" is as in their code, with the matrix of Lipton et al. 2018.
+    Kim et al. 2020, algorithm 1; sections 3 and 4. "confusion" is as in their code, the matrix that of Lipton et al.
+    2018.
 
     Works: The class totals of the rows without labels are known, or those of the labelled rows are a good guess, and
     the network ranks the rows of a class well even where it is biased.
