@@ -51,11 +51,11 @@ class ConfusionTotals(Given):
 
     def epoch_record(self) -> Record:
         """Estimate the totals once more, and return this estimate and whether it is accepted."""
-        found = self.estimate()
-        if found.accepted:
-            self.sum += found.totals.to(self.sum.device)
+        totals, accepted, _ = self.estimate()
+        if accepted:
+            self.sum += totals.to(self.sum.device)
             self.accepted += 1
-        return {"totals": found.totals.tolist(), "accepted": found.accepted}
+        return {"totals": totals.tolist(), "accepted": accepted}
 
     def estimate(self) -> ConfusionEstimate:
         """Return the estimate of the network as it is; on the CPU, so that its bytes repeat."""

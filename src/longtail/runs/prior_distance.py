@@ -18,13 +18,13 @@ def distances(record: Record, splits: Splits) -> dict[str, float]:
     `prior_distance` is that of its `prior` to the shares of the training rows, `totals_distance` that of its `totals`
     to those of the rows without labels. One is left out where the record has no such shares, or the truth is unknown.
     """
-    found = {}
+    named = {}
     if "prior" in record and splits.clean_counts is not None:
-        found["prior_distance"] = _distance(record["prior"], splits.clean_counts)
+        named["prior_distance"] = _distance(record["prior"], splits.clean_counts)
     if "totals" in record and splits.unlabeled is not None and splits.truth is not None:
         hidden = torch.bincount(splits.truth[len(splits.train) :], minlength=len(splits.classes))
-        found["totals_distance"] = _distance([n / sum(record["totals"]) for n in record["totals"]], hidden)
-    return found
+        named["totals_distance"] = _distance([n / sum(record["totals"]) for n in record["totals"]], hidden)
+    return named
 
 
 def _distance(shares: Sequence[float], counts: Tensor) -> float:

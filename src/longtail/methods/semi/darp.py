@@ -96,9 +96,9 @@ def darp(
 
     Breaks: Totals that are wrong: rare classes are given rows of others, or frequent ones lose theirs. With "em" that
     happens where the guesses are not calibrated, as those of MixMatch, which are sharpened, are not; with "confusion"
-    where the withheld rows are too few for C, or unlike the others of their class: the estimates that the authors have
-    released are up to 46 times the true total of a class. A refinement costs O(M K^2) (`python -m
-    benchmarks.projection`): raise `period` for many rows of many classes.
+    where the withheld rows are too few for C, or unlike the others of their class: estimates are rejected then, or
+    wrong; those that the authors have released are up to 46 times the true total of a class. A refinement costs
+    O(M K^2) (`python -m benchmarks.projection`): raise `period` for many rows of many classes.
 
     Paper and code: The code solves for the multipliers loosely, which leaves classes up to 30 % from their totals where
     these are far from the guesses; here they meet them (relative difference 1e-9). Steps are counted from `start` on,
@@ -134,10 +134,10 @@ def darp(
             return f'totals must be given for data with a class without labelled rows, "{empty[0]}"; pass totals=(...)'
         return single_row(rows) if totals == "confusion" else None
 
-    found = corrected(base, "targets", change, check=check, eager=EAGER, reference=cited("kim2020distribution"))
+    refined = corrected(base, "targets", change, check=check, eager=EAGER, reference=cited("kim2020distribution"))
     if totals != "confusion":
-        return found
-    return replace(found, stages=after_estimate(found.stages, withheld, estimation))
+        return refined
+    return replace(refined, stages=after_estimate(refined.stages, withheld, estimation))
 
 
 def _estimated(counts: Tensor) -> Callable[[Tensor], Tensor]:
