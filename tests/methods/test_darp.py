@@ -139,7 +139,7 @@ def test_the_record_of_an_epoch_has_the_share_that_was_changed(tmp_path: Path) -
     [
         ("darp(totals=(1, -2, 3))", "totals must be >= 0"),
         ("darp(totals=(0, 0))", "totals must not be all 0"),
-        ("darp(totals='true')", 'totals must be "labels", "em" or numbers'),
+        ("darp(totals='true')", 'totals must be "labels", "em", "confusion" or numbers'),
         ("darp(keep=0)", "keep must be > 0"),
         ("darp(period=0)", "period must be an integer >= 1"),
         ("darp(base='ce')", "base must be a semi-supervised method .*, which is supervised"),

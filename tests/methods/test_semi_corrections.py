@@ -100,7 +100,7 @@ class TestEveryHost:
         assert scores(inside).equal(scores(outside))
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("totals", ["labels", "em"])
+    @pytest.mark.parametrize("totals", ["labels", "em", "confusion"])
     def test_crest_and_darp_are_one_training_in_either_order(self, host: str, totals: str) -> None:
         knobs = f"totals={totals!r}, start=0.0, period=2"
         inside = over("crest", over("darp", host, knobs), WITH["crest"])

@@ -127,7 +127,7 @@ def corrected(
 
 
 def changed_stages(base: Method, change: Change, rows: Rows | None = None, eager: str = "") -> MakeStages:
-    """Return the stages of `base`, each built on `rows` of the data and then changed."""
+    """Return the stages of `base`, each but preparatory ones built on `rows` of the data and then changed."""
 
     def of(stage: Stage) -> Stage:
         def build(data: TrainingSet, previous: Learner | None) -> Built:
@@ -135,7 +135,7 @@ def changed_stages(base: Method, change: Change, rows: Rows | None = None, eager
 
         return replace(stage, spec=f"{stage.spec} x {SELF}", build=build, eager=stage.eager or eager)
 
-    return lambda recipe: [of(stage) for stage in base.stages(recipe)]
+    return lambda recipe: [stage if stage.preparatory else of(stage) for stage in base.stages(recipe)]
 
 
 def with_weights(make: MakeWeights) -> Change:

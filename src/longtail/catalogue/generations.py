@@ -27,7 +27,8 @@ def in_generations(base: Method, count: int, root: float, spec: str, change: Cha
     (`sampling.self_training`). Each choice is made anew, and the rows without labels remain all.
 
     Args:
-        base: a method of one stage.
+        base: a method of one stage, besides preparatory ones, which are trained once, before the first generation. The
+            stage gets the learner of the stage before: in a later generation that of the one before.
         count: of generations; 1 is `base`.
         root: of the rates.
         spec: text of what decides the choice, besides what the base's stage says.
@@ -39,15 +40,16 @@ def in_generations(base: Method, count: int, root: float, spec: str, change: Cha
             return base.stages(recipe)
         each, over = divmod(recipe.epochs, count)
         lengths = [max(1, each + (number >= count - over)) for number in range(count)]
-        return [of(number, replace(recipe, epochs=epochs)) for number, epochs in enumerate(lengths)]
+        before = [stage for stage in base.stages(recipe) if stage.preparatory]
+        return [*before, *(of(number, replace(recipe, epochs=epochs)) for number, epochs in enumerate(lengths))]
 
     def of(number: int, recipe: Recipe) -> Stage:
-        (stage,) = base.stages(recipe)
+        (stage,) = (stage for stage in base.stages(recipe) if not stage.preparatory)
 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             check_alike(data.labeled, data.unlabeled)  # before the first generation, not after it
             rows = data if number == 0 else with_predictions(data, previous, root)
-            built = stage.build(rows, None)
+            built = stage.build(rows, previous)
             if number > 0 and isinstance(built.data, Together):  # steps of an epoch as before, whatever joined
                 steps = data.labeled.drawn(recipe.batch_size).steps()
                 built = built._replace(data=replace(built.data, count=steps))

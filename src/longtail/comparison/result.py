@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
+from longtail.comparison import pseudo_labels
 from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
 from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
@@ -17,7 +18,6 @@ from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task, corrects_plain
-from longtail.comparison.pseudo_labels import changed_notes, changed_share
 from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
 from longtail.comparison.tuned_rows import searched, verdict_on_tuned
 from longtail.facts.groups import groups
@@ -77,7 +77,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     # context rows are not ranked
     rows.sort(key=lambda row: (row["role"] == CONTEXT, -(row["mean"][plan.metric] or 0.0)))
     summary["rows"] = rows
-    summary["data"]["notes"] += changed_notes(rows)
+    summary["data"]["notes"] += pseudo_labels.notes(rows)
     summary["gain"] = _gain(summary)
     return summary
 
@@ -120,7 +120,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "varies": varies_by_seed(runs),
         **probe_statistics(runs),
         **({} if (found := searched(runs)) is None else {"search": found}),
-        **({} if (share := changed_share(plan, tasks.values())) is None else {"changed": share}),
+        **pseudo_labels.pseudo_labels(plan, tasks.values()),
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),

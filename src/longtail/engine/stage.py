@@ -48,6 +48,8 @@ class Stage:
             can: no operation waits for the device or depends on values on it, and progress and the learning rate may
             be 0-dim tensors.
         steps: of an epoch, in place of a pass over the data; None for such a pass.
+        preparatory: whether it only prepares what later stages train, such as by an estimate from the data; corrections
+            change those, and leave this one as it is.
         augmentation: of all rows, "usual" or "strong". As `steps` it acts on the data of the whole stage, after all
             corrections (`built`).
     """
@@ -61,6 +63,7 @@ class Stage:
     lr_per: str = "epoch"
     eager: str = ""
     steps: int | None = None
+    preparatory: bool = False
     augmentation: str = "usual"
 
     def start(self, learner: Learner) -> torch.optim.Optimizer:

@@ -31,7 +31,7 @@ from longtail.runs import manifest
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
-from longtail.runs.prior_distance import prior_distance
+from longtail.runs.prior_distance import distances
 from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
 from longtail.runs.search import Choice, choose
@@ -182,8 +182,8 @@ class Fit(Iterator[Record]):
         journal = self._journal
         with closing(training.events):  # inside of an epoch too, where a step failed
             for event in training.events:
-                if isinstance(event, dict) and (distance := prior_distance(event, self.splits)) is not None:
-                    event = {**event, "prior_distance": distance}
+                if isinstance(event, dict):
+                    event = {**event, **distances(event, self.splits)}
                 if isinstance(event, dict) and self._choice is not None:  # evaluated on validation rows
                     event = {k: v for k, v in event.items() if k not in ("scores", "evaluation_seconds")}
                 if not isinstance(event, dict) or journal is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from longtail.facts.types import Batch, Outputs, Progress
+from longtail.facts.types import Batch, Outputs, Progress, Record
 from longtail.functional import refine_pseudo_labels
 from longtail.targets.refinement import Refinement
 
@@ -78,6 +78,10 @@ class DARP(Refinement):
         )
         self.refined.copy_(found.labels)
         self.multipliers.copy_(found.multipliers)
+
+    def epoch_record(self) -> Record:
+        """Return the totals of the labels as they are now, in the scale of the N rows."""
+        return {"totals": (self.totals / self.totals.sum() * len(self.stored)).tolist()}
 
     def extra_repr(self) -> str:
         """Return the arguments for `repr`."""
