@@ -74,7 +74,7 @@ def data(setting: Setting) -> Splits:
 
 def recipe_of(setting: Setting, epochs: int, steps: int) -> Recipe:
     """Return USB's recipe at this length, of a smoke test with a small network."""
-    small = {"batch_size": 8, "model_args": {"depth": 10, "width": 1, "momentum": 0.1}, "precision": "float32"}
+    small = {"batch_size": 8, "model": "convnet", "model_args": {"width": 2}, "precision": "float32"}
     return replace(USB, epochs=epochs, steps=steps, **(small if setting.small else {}))
 
 
