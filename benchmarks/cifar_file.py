@@ -1,7 +1,8 @@
-"""Long-tailed CIFAR in one file of less than 40 MiB: the chosen training images and all test images, lossless.
+"""Long-tailed CIFAR in one file of less than 64 MiB: the chosen training images and all test images, lossless.
 
-An .npz of WebP bytes, one image after another, with their lengths and labels. It needs numpy and Pillow alone, so that
-a machine without the parquet files and their reader trains on the very rows that `longtail compare cifar10` takes.
+An .npz of WebP bytes, one image after another, with their lengths and what is known of their labels: a class, a set of
+candidates, or nothing. It needs numpy and Pillow alone, so that a machine without the parquet files and their reader
+trains on the very rows that `longtail compare cifar10` takes.
 """
 
 from __future__ import annotations
@@ -21,16 +22,20 @@ from longtail.data.read.cifar import SIZE
 from longtail.data.splits import Part
 from longtail.data.views import CropFlip
 
-PARTS = ("train", "test")
+PARTS = ("train", "test", "unlabeled")
 
 
 def write(splits: Splits, path: Path) -> None:
-    """Write both parts, in their order."""
-    arrays: dict[str, Any] = {"classes": np.array(splits.classes), "name": splits.name}
+    """Write all parts, in their order."""
+    arrays: dict[str, Any] = {"classes": np.array(splits.classes), "name": splits.name, "notes": np.array(splits.notes)}
+    if splits.truth is not None:
+        arrays["truth"] = splits.truth.numpy()
     for name, value in splits.facts.items():
         arrays[f"fact {name}"] = value
     for part in PARTS:
-        rows: Part = getattr(splits, part)
+        rows: Part | None = getattr(splits, part)
+        if rows is None:
+            continue
         images = [encoded(image) for chunk in rows.chunks(1024) for image in chunk]
         arrays[f"{part} images"] = np.frombuffer(b"".join(images), dtype=np.uint8)
         arrays[f"{part} lengths"] = np.array([len(image) for image in images])
@@ -40,7 +45,7 @@ def write(splits: Splits, path: Path) -> None:
 
 
 def read(path: Path) -> Splits:
-    """Return the same data: rows, order, facts and hash.
+    """Return the same data: rows, order, labels, facts and hash.
 
     Raises:
         OSError: no such file, or an image that Pillow cannot read.
@@ -49,14 +54,18 @@ def read(path: Path) -> Splits:
         arrays = dict(file)
     classes = tuple(map(str, arrays["classes"]))
     parts = {}
-    for part in PARTS:
+    for part in (part for part in PARTS if f"{part} images" in arrays):
         data, ends = arrays[f"{part} images"].tobytes(), np.cumsum(arrays[f"{part} lengths"])
         images = np.stack([decoded(data[first:last]) for first, last in pairwise([0, *ends.tolist()])])
         inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         parts[part] = (inputs, torch.from_numpy(arrays[f"{part} targets"]), classes)
     facts = {name.removeprefix("fact "): value.item() for name, value in arrays.items() if name.startswith("fact ")}
-    train, test = Examples(*parts["train"], augment=CropFlip()), Examples(*parts["test"])
-    return Splits(str(arrays["name"]), train, test, facts=facts, preparation=ImagePreparation(SIZE))
+    without = Examples(*parts["unlabeled"], augment=CropFlip()) if "unlabeled" in parts else None
+    return Splits(
+        str(arrays["name"]), Examples(*parts["train"], augment=CropFlip()), Examples(*parts["test"]), facts=facts,
+        notes=tuple(map(str, arrays["notes"])) if "notes" in arrays else (), preparation=ImagePreparation(SIZE),
+        unlabeled=without, truth=torch.from_numpy(arrays["truth"]) if "truth" in arrays else None,
+    )  # fmt: skip
 
 
 def encoded(image: torch.Tensor) -> bytes:

@@ -3,6 +3,8 @@
 `python -m benchmarks.export_cifar --data-dir D --out FOLDER --ratio 100` writes the 12,406 training images that the
 field's counts choose from CIFAR-10 (seed 0, as `longtail compare cifar10` takes them) and all 10,000 test images.
 With `--out FILE.npz` they are one file of 36 MiB, which `python -m benchmarks.gpu` reads (`benchmarks/cifar_file.py`).
+`--benchmark cifar10-lt-100-labeled-1500-unlabeled-3000` takes the data of `longtail reproduce` instead, for
+`python -m benchmarks.semi_file` and `python -m benchmarks.reproduce_file`.
 """
 
 from __future__ import annotations
@@ -10,27 +12,33 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from benchmarks import cifar_file
-from longtail.data.read.cifar import SOURCES, cifar
+from longtail.comparison.benchmarks import benchmark
+from longtail.data import load
+from longtail.data.read.cifar import SOURCES
 from longtail.data.splits import Part
 
 
-def export(name: str, data_dir: Path, out: Path, ratio: float) -> dict[str, int]:
-    """Write both parts, pixel for pixel; return how many images each has.
+def export(name: str, data_dir: Path, out: Path, **options: Any) -> dict[str, int]:
+    """Write all parts, pixel for pixel; return how many images each has. Options as of `data.load`.
 
     Raises:
-        ValueError: the folder exists and is not empty; or what `cifar` raises.
+        ValueError: the folder exists and is not empty, or labels are hidden; or what `load` raises.
     """
     if out.suffix == ".npz":
-        splits = cifar(name, data_dir=data_dir, ratio=ratio)
+        splits = load(name, data_dir=data_dir, **options)
         cifar_file.write(splits, out)
-        return {"train": len(splits.train), "test": len(splits.test)}
+        parts = {part: getattr(splits, part) for part in cifar_file.PARTS}
+        return {part: len(rows) for part, rows in parts.items() if rows is not None}
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {str(out)!r} must be a new or an empty folder; choose another")
-    splits = cifar(name, data_dir=data_dir, ratio=ratio)
+    splits = load(name, data_dir=data_dir, **options)
+    if splits.truth is not None:
+        raise ValueError("--out must be a file FILE.npz for hidden labels, got a folder; end its name in .npz")
     return {part: write(rows, out / part) for part, rows in (("train", splits.train), ("test", splits.test))}
 
 
@@ -55,9 +63,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with train-*.parquet and test-*.parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder, or FILE.npz")
     parser.add_argument("--ratio", type=float, default=100.0)
+    parser.add_argument("--benchmark", help="in place of --name and --ratio: as longtail reproduce has it")
     given = parser.parse_args(arguments)
     try:
-        counts = export(given.name, given.data_dir, given.out, given.ratio)
+        asked = None if given.benchmark is None else benchmark(given.benchmark)
+        name, options = (given.name, {"ratio": given.ratio}) if asked is None else (asked.data, asked.options)
+        counts = export(name, given.data_dir, given.out, **options)
     except ValueError as error:
         parser.error(str(error))
     print(f"{given.out}: " + ", ".join(f"{count} {part} images" for part, count in counts.items()))

@@ -18,7 +18,7 @@ from benchmarks.machine import facts
 from longtail.comparison.benchmarks import benchmark
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.preparation import prepare
-from longtail.comparison.reproduction import EPOCHS, METRIC, reproduce_prepared
+from longtail.comparison.reproduction import METRIC, reproduce_prepared
 from longtail.facts.files import write_json
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the file of benchmarks.export_cifar")
     parser.add_argument("--benchmark", default="cifar10-lt-100", help="what the file was made for")
     parser.add_argument("--methods", required=True)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--epochs", type=int, help="by default those of the published protocol")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--evaluations", type=int, default=10)
     parser.add_argument("--budget", type=float, help="seconds after which no further run is started")
@@ -46,13 +46,13 @@ def main() -> None:
     given = parser.parse_args()
     if given.out is None:
         parser.error("--out FOLDER is needed; the same command resumes there")
-    splits = replace(cifar_file.read(given.data), name=given.benchmark)
+    splits, asked = replace(cifar_file.read(given.data), name=given.benchmark), benchmark(given.benchmark)
     prepared = prepare(
-        splits, methods=given.methods, seeds=given.seeds, metric=METRIC, epochs=given.epochs, out=given.out,
-        device=given.device,
+        splits, methods=given.methods, seeds=given.seeds, metric=METRIC, out=given.out, device=given.device,
+        **asked.recipe_options(epochs=given.epochs),
     )  # fmt: skip
     result = reproduce_prepared(
-        benchmark(given.benchmark), prepared, evaluations=given.evaluations, budget=given.budget, jobs=given.jobs,
+        asked, prepared, evaluations=given.evaluations, budget=given.budget, jobs=given.jobs,
         on_result=say,
     )  # fmt: skip
     write_json(given.out / "machine.json", facts())

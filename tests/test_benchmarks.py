@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 import torch
 from benchmarks import all as benchmark
-from benchmarks import cifar_file, export_cifar
+from benchmarks import cifar_file, export_cifar, semi_file
 from benchmarks.gpu import isolated
 from benchmarks.gpu.__main__ import SECTIONS, file_name, main
 from benchmarks.gpu.setting import NotMeasuredError, Result, Setting
 from benchmarks.turns import Stepper, Variant, measure
 from tests import gpu_tables
 
+from longtail.comparison.benchmarks import BENCHMARKS
 from longtail.data import load
 from tiny_cifar import tiny_cifar
 
@@ -112,6 +113,57 @@ def test_cifar_in_one_file_is_the_same_data(tmp_path: Path, monkeypatch: pytest.
     assert (read.hash, read.facts, read.name) == (splits.hash, splits.facts, splits.name)
     assert read.preparation == splits.preparation
     assert read.train.augment == splits.train.augment
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("cifar10-lt-100-labeled-1500-unlabeled-3000", {"labeled": 8, "unlabeled_size": 10}),
+        ("cifar10-lt-50-ambiguity-0.3", {}),
+    ],
+)
+def test_cifar_with_hidden_labels_in_one_file_is_the_same_data(
+    name: str, hidden: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(BENCHMARKS[name], ratio=4.0, **hidden)  # the stand-in is small
+    monkeypatch.setitem(BENCHMARKS, name, asked)
+    data, file = tiny_cifar(tmp_path, monkeypatch), tmp_path / "cifar.npz"
+    export_cifar.main(["--data-dir", str(data), "--out", str(file), "--benchmark", name])
+    splits, read = load("cifar10", data_dir=data, **asked.options), cifar_file.read(file)
+    assert (read.hash, read.facts, read.notes) == (splits.hash, splits.facts, splits.notes)
+    assert splits.truth is not None
+    assert splits.truth.equal(read.truth)  # type: ignore[arg-type]
+    assert (read.unlabeled is None) == (splits.unlabeled is None) == (not hidden)
+    assert read.train.kind == splits.train.kind == ("given" if hidden else "candidates")
+    if read.unlabeled is not None and splits.unlabeled is not None:
+        assert read.unlabeled.augment == splits.unlabeled.augment
+    with pytest.raises(SystemExit):
+        export_cifar.main(["--data-dir", str(data), "--out", str(tmp_path / "folder"), "--benchmark", name])
+
+
+def test_few_labels_on_a_gpu_with_a_cpu_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, command = tmp_path / "semi.json", ["--device", "cpu", "--small", "--out", str(tmp_path)]
+    semi_file.main([*command, "--limit", "1"])  # seconds that are over when the runs begin
+    assert "0 of 3 finished; resume" in capsys.readouterr().out
+    result = json.loads(out.read_text())
+    assert result["plan"]["eager"]["fixmatch"] == result["plan"]["eager"]["fixmatch-abc"] == {}
+    assert result["plan"]["eager"]["fixmatch-darp"]
+    assert result["projection"]["cpu"]["residual"] <= 1e-9
+    for side_by_side in (True, False):
+        result["plan"]["side_by_side"] = side_by_side
+        out.write_text(json.dumps(result))
+        limit = 31.0 if side_by_side else 480.0  # each stops after an epoch, and goes on
+        monkeypatch.setattr(semi_file, "SPARE", 30.9 if side_by_side else 30.0)
+        semi_file.main([*command, "--limit", str(limit)])
+        result = json.loads(out.read_text())
+    runs = result["runs"]
+    assert list(runs) == list(semi_file.METHODS)
+    assert all(run["epochs"] == 2 and run["steps"] == 6 and 0 < run["gm"] <= 100 for run in runs.values())
+    assert runs["fixmatch"]["changed"] == [None, None]
+    assert runs["fixmatch-darp"]["changed"][1] > 0
+    assert runs["fixmatch-darp"]["published"]["Wang et al. 2022 (USB), repository ≠"] == 78.5
 
 
 def test_every_benchmark_of_the_list_exists_and_has_a_committed_result() -> None:

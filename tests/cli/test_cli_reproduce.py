@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.tiny_cifar import tiny_cifar
 
 from longtail.cli import run
+from longtail.comparison import reproduction
+from longtail.comparison.benchmarks import benchmark
+from longtail.engine import Recipe
+from longtail.engine.default_recipe import LDAM
 from longtail.facts import ledger
+from longtail.methods import methods
 
 Capture = pytest.CaptureFixture[str]
 SHORT = ["--methods", "ce", "--epochs", "1", "--evaluations", "3", "--jobs", "1", "--data-dir", "data"]
@@ -72,6 +80,33 @@ def test_a_dry_run_tells_time_and_memory_and_writes_nothing(here: Path, capsys: 
     assert run(["reproduce", "cifar10-lt-10", *SHORT, "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["memory"] > 0
     assert not (here / "runs").exists()
+
+
+COMMANDS = re.findall(r"^longtail (reproduce .*)$", (Path(__file__).parents[2] / "docs" / "cifar.md").read_text(), re.M)
+
+
+class Asked(Exception):
+    """What a reproduction would load and train."""
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_of_the_documents_ask_for_published_recipes(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(data: str, **options: Any) -> None:
+        raise Asked({"data": data, **{name: value for name, value in options.items() if value is not None}})
+
+    monkeypatch.setattr(reproduction, "prepare", prepare)
+    words = shlex.split(line.replace("--device cuda", ""))
+    monkeypatch.setenv("LONGTAIL_DEBUG", "1")  # errors of our own reach the test
+    with pytest.raises(Asked) as found:
+        run([*words, "--dry-run"])
+    (options,) = found.value.args
+    named = benchmark(words[1])
+    assert options.items() >= {name: value for name, value in named.options.items() if value is not None}.items()
+    given = {name: value for name, value in options.items() if name in {field.name for field in fields(Recipe)}}
+    recipe = replace(LDAM, **given)
+    assert recipe == (replace(LDAM, epochs=20) if words[1] == "cifar10-lt-100" else named.recipe)
+    task = {None: "supervised"}.get(named.labeled, "semi-supervised") if named.ambiguity is None else "partial"
+    assert {one.task for one in methods(options["methods"])} == {task}
 
 
 @pytest.mark.parametrize(

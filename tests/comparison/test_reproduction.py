@@ -17,8 +17,8 @@ from longtail.comparison import compare, prepare
 from longtail.comparison.benchmarks import BENCHMARKS, benchmark
 from longtail.comparison.estimate import estimate
 from longtail.comparison.plan import plan
-from longtail.comparison.reproduction import differences, prepare_benchmark, reproduce
-from longtail.engine.default_recipe import LDAM
+from longtail.comparison.reproduction import deviations, differences, prepare_benchmark, reproduce
+from longtail.engine.default_recipe import LDAM, USB
 from longtail.engine.protocol import protocol
 from longtail.facts import ledger
 from longtail.methods import catalogue
@@ -62,13 +62,20 @@ def stamps(out: Path) -> dict[Path, int]:
 
 class TestNames:
     def test_every_name_says_data_profile_and_ratio(self) -> None:
-        assert len(BENCHMARKS) == 32
+        assert len(BENCHMARKS) == 32 + 21
         found = benchmark("cifar100-step-50")
         assert (found.data, found.profile, found.ratio) == ("cifar100", "step", 50.0)
         assert benchmark("cifar10-lt-200").profile == "exp"
         sets = benchmark("cifar100-lt-50-ambiguity-0.03")
         assert (sets.data, sets.profile, sets.ratio, sets.ambiguity) == ("cifar100", "exp", 50.0, "0.03")
         assert found.ambiguity is None
+        few = benchmark("cifar10-lt-100-labeled-1500-unlabeled-3000-ratio-50")
+        assert (few.ratio, few.labeled, few.unlabeled_size, few.unlabeled_ratio) == (100.0, 1500, 3000, 50.0)
+        assert benchmark("cifar100-lt-10-labeled-150-unlabeled-300-reversed").unlabeled_ratio == "reversed"
+        assert benchmark("cifar10-lt-200-labeled-0.1").options == {
+            "ratio": 200.0, "profile": "exp", "ambiguity": None, "labeled": 0.1, "unlabeled_size": None,
+            "unlabeled_ratio": None,
+        }  # fmt: skip
 
     @pytest.mark.parametrize(
         ("name", "told"),
@@ -183,10 +190,8 @@ class TestLabels:
         assert all(row["deviations"] for row in done[0].rows)
 
     def test_the_published_protocol_is_what_nothing_asked_for_gives(self, data: Path) -> None:
-        from longtail.comparison.reproduction import deviations
-
-        _, prepared = prepare_benchmark("cifar10-lt-10", data_dir=data)
-        assert deviations(prepared) == []
+        asked_for, prepared = prepare_benchmark("cifar10-lt-10", data_dir=data)
+        assert deviations(asked_for, prepared) == []
         assert prepared.recipe.epochs == 200
         assert prepared.splits.facts["profile"] == "exp"
         published = {p.method for p in ledger.published() if p.benchmark == "cifar10-lt-10"}
@@ -212,6 +217,36 @@ class TestLabels:
         assert number["difference"]["last"] == pytest.approx(rows["proden"]["last"]["mean"] - 50.77)
         assert rows["proden"]["command"] is None
         assert "of the chosen training images" in repr(result)
+        changed = result.summary["deviations"]
+        assert changed == ["epochs 1 instead of 800", "model linear instead of resnet18"]
+
+    def test_few_labels_have_the_recipe_of_usb(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = "cifar10-lt-100-labeled-1500-unlabeled-3000"
+        tiny = replace(BENCHMARKS[name], ratio=4.0, labeled=8, unlabeled_size=10)  # the stand-in is too small
+        monkeypatch.setitem(BENCHMARKS, name, tiny)
+        _, prepared = prepare_benchmark(name, data_dir=data, out=tmp_path)
+        assert prepared.recipe == USB
+        assert deviations(tiny, prepared) == []
+        assert len(prepared.splits.unlabeled) < len(prepared.splits.train) * 2  # type: ignore[arg-type]
+        published = {p.method for p in ledger.published() if p.benchmark == name}
+        assert {m.spec for m in prepared.methods} == {p for p in published if p.partition("(")[0] in catalogue()}
+        options = {"methods": "fixmatch", "epochs": 1, "steps": 2, "model": "linear", "jobs": 1, "evaluations": 1}
+        result = reproduce(name, data_dir=data, out=tmp_path, **options)
+        row = next(row for row in result.rows if row["method"] == "fixmatch")
+        usb, theirs = (
+            next(number for number in row["published"] if number["protocol"]["key"] == key) for key in ("usb", "darp")
+        )
+        assert usb["difference"]["last"] == pytest.approx(row["last"]["mean"] - 23.3)
+        assert usb["not_comparable"] == [
+            "WRN-28-2", "crop of reflected padding", "262144 steps", "subset not said",
+        ]  # fmt: skip
+        assert "Adam" in theirs["not_comparable"]
+        assert row["deviations"] == [
+            "epochs 1 instead of 256", "model linear instead of wide_resnet",
+            "model_args {} instead of {'momentum': 0.001}", "steps 2 instead of 1024",
+        ]  # fmt: skip
 
     def test_both_selections_are_told_with_the_number_they_were_picked_from(self, done: tuple[Any, Path]) -> None:
         text = repr(done[0])

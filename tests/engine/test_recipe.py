@@ -12,7 +12,7 @@ from torch import nn
 
 from longtail.data import load
 from longtail.engine import Recipe
-from longtail.engine.default_recipe import LDAM, default_recipe
+from longtail.engine.default_recipe import LDAM, USB, default_recipe
 from longtail.methods import method
 
 
@@ -65,7 +65,7 @@ BAD = {
     "momentum": ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
     "weight decay": ({"weight_decay": -1e-4}, "weight_decay must be >= 0, got -0.0001"),
     "warm-up": ({"warmup": -1}, "warmup must be an integer >= 0, got -1"),
-    "optimizer": ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw, got 'adam'"),
+    "optimizer": ({"optimizer": "adam"}, "optimizer must be one of sgd, sgd-nesterov, adamw, got 'adam'"),
     "decay": ({"decay": "linear"}, "decay must be one of steps, cosine, got 'linear'"),
     "lr_per": ({"lr_per": "batch"}, "lr_per must be one of epoch, step, got 'batch'"),
     "model": ({"model": "resnet"}, r"model must be one of auto, linear, mlp, convnet.*, got 'resnet'"),
@@ -108,3 +108,28 @@ def test_small_data_have_a_cosine_and_asking_for_drops_gives_drops() -> None:
 
 def test_the_published_recipe_keeps_its_drops() -> None:
     assert (LDAM.decay, LDAM.drop, LDAM.epochs) == ("steps", 0.01, 200)
+
+
+def test_nesterov_is_torchs_and_the_recipe_of_usb() -> None:
+    def weights(optimizer: str, **more: float) -> torch.Tensor:
+        recipe = Recipe(optimizer=optimizer, lr=0.1, weight_decay=0.01, **more)  # type: ignore[arg-type]
+        x = torch.tensor([1.0, -2.0], requires_grad=True)
+        step = recipe.make_optimizer([x])
+        for _ in range(3):
+            step.zero_grad()
+            (x**2).sum().backward()
+            step.step()
+        return x.detach()
+
+    x, v = torch.tensor([1.0, -2.0]), torch.zeros(2)
+    for _ in range(3):
+        g = 2 * x + 0.01 * x
+        v = 0.9 * v + g
+        x = x - 0.1 * (g + 0.9 * v)
+    torch.testing.assert_close(weights("sgd-nesterov"), x)
+    assert not weights("sgd").equal(weights("sgd-nesterov"))
+    assert weights("sgd", momentum=0.0).equal(weights("sgd-nesterov", momentum=0.0))
+    own = method("fixmatch").under(Recipe(kind="own", decay="cosine", model="convnet"))
+    assert {own.learning_rate(e / 100) for e in range(100)} == {0.03}
+    assert (own.optimizer, own.batch_size, own.weight_decay, own.model) == ("sgd-nesterov", 64, 5e-4, "convnet")
+    assert (USB.epochs * (USB.steps or 0), USB.optimizer, USB.lr) == (2**18, "sgd-nesterov", 0.03)

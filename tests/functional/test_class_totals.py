@@ -267,11 +267,16 @@ def test_rescaled_totals_keep_their_shares() -> None:
     assert project_on_totals(P, [30, 20, 10], rescale=True).labels.sum(0).tolist() == pytest.approx([2, 4 / 3, 2 / 3])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: torch.cuda.is_available() is False")
+@pytest.mark.usefixtures("precision")
 def test_a_gpu_finds_the_same() -> None:
     p, w = problem(2000, 10, 3.0)
     totals = scaled(GEOMETRIC.flip(0), 2000)
-    there = project_on_totals(p.cuda(), totals, weights=w.cuda())
-    assert there.labels.is_cuda
-    assert there.residual <= 1e-9
-    torch.testing.assert_close(there.labels.cpu(), project_on_totals(p, totals, weights=w).labels, rtol=1e-6, atol=1e-9)
+    here = project_on_totals(p, totals, weights=w, tolerance=1e-11)
+    for given in (totals, totals.cuda()):
+        there = project_on_totals(p.cuda(), given, weights=w.cuda(), tolerance=1e-11, start=here.multipliers.cuda() / 2)
+        assert there.labels.is_cuda
+        assert there.multipliers.is_cuda
+        assert there.residual <= 1e-11
+        torch.testing.assert_close(there.labels.cpu(), here.labels, rtol=0, atol=1e-9)

@@ -90,3 +90,15 @@ def test_a_row_that_lost_all_its_classes_is_uniform_before_the_projection() -> N
 def test_bad_input_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         refine_pseudo_labels(**{"probs": labels(), "totals": TOTALS, **arguments})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: torch.cuda.is_available() is False")
+@pytest.mark.parametrize("weights", ["entropy", "uniform"])
+@pytest.mark.parametrize("totals", [TOTALS, TOTALS.flip(0)])
+def test_a_gpu_refines_to_the_same_labels(totals: Tensor, weights: str) -> None:
+    p = labels(2000)
+    here, there = (refine_pseudo_labels(given, totals.to(given.device), weights=weights) for given in (p, p.cuda()))
+    assert there.labels.is_cuda
+    assert there.residual <= 1e-9
+    torch.testing.assert_close(there.labels.cpu(), here.labels, rtol=0, atol=1e-9)

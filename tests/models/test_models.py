@@ -168,7 +168,7 @@ def test_a_network_is_compiled_and_exported_whole():
     [
         (
             {"name": "convnett"},
-            "name must be one of linear, mlp, convnet, resnet32, wide_resnet, tabular, got 'convnett'; did you mean",
+            "name must be one of linear, mlp, convnet, resnet18, resnet32, wide_resnet, tabular, got 'convnett'",
         ),
         ({"name": "resnet"}, "name must be one of"),
         (

@@ -23,13 +23,12 @@ def explain(
 
     Example: longtail explain ldam-drw
     """
-    from longtail.engine.default_recipe import LDAM
-    from longtail.engine.protocol import protocol
+    from longtail.comparison.benchmarks import usual_protocol
     from longtail.facts import ledger
     from longtail.methods import explained
 
     row = explained(method)
-    row |= ledger.known(row["spec"], protocol(LDAM))
+    row |= ledger.known(row["spec"], usual_protocol)
     if json:
         print_json(row)
         return 0

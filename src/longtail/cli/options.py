@@ -101,7 +101,8 @@ Epochs = Annotated[int | None, typer.Option(help="Passes over the training part 
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default) or wide_resnet."
+        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet18, resnet32 (cifar's default) or "
+        "wide_resnet."
     ),
 ]
 Numbers = Annotated[

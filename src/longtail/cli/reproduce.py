@@ -17,14 +17,16 @@ def reproduce(
         str,
         typer.Argument(
             help="As in cifar10-lt-100: cifar10 or cifar100, lt or step, the ratio; with candidate sets as in "
-            "cifar10-lt-100-ambiguity-0.5."
+            "cifar10-lt-100-ambiguity-0.5; with few labels as in cifar10-lt-100-labeled-1500-unlabeled-3000."
         ),
     ],
     methods: Annotated[
         str | None, typer.Option(help="A preset or specs (by default those with a published number for it).")
     ] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 1,
-    epochs: Annotated[int, typer.Option(help="Passes over the training part; 200 is the published protocol.")] = 200,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs (by default those of the published protocol: 200; 800 and 256).")
+    ] = None,
     data_dir: o.DataDir = None,
     recipe: o.Recipe = "common",
     precision: o.Precision = None,

@@ -1,36 +1,105 @@
-"""The field's benchmarks by name: long-tailed and step CIFAR at the ratios that papers report, and candidate sets."""
+"""The field's benchmarks by name: long-tailed and step CIFAR at the ratios that papers report, and with fewer labels.
+
+With candidate sets (`-ambiguity-0.5`) or rows without labels (`-labeled-1500-unlabeled-3000`) a benchmark has the
+recipe of the papers that report it.
+"""
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
+from typing import Any
 
-from longtail.facts.ledger import AMBIGUOUS, DATA, KINDS, RATIOS
+from longtail.data.simulate import parsed
+from longtail.engine import Recipe
+from longtail.engine.default_recipe import LDAM, RECORDS, USB
+from longtail.engine.protocol import protocol
+from longtail.facts.ledger import AMBIGUOUS, DATA, FEW_LABELS, KINDS, RATIOS, Protocol
 
 PROFILES = {"lt": "exp", "step": "step"}
+OPTIONS = ("ratio", "profile", "ambiguity", "labeled", "unlabeled_size", "unlabeled_ratio")
+_NAME = re.compile(
+    r"(?P<data>[a-z0-9]+)-(?P<kind>lt|step)-(?P<ratio>\d+)(-ambiguity-(?P<ambiguity>[\d.]+))?"
+    r"(-labeled-(?P<labeled>[\d.]+))?(-unlabeled-(?P<size>\d+))?(-ratio-(?P<other>\d+)|-(?P<reversed>reversed))?"
+)
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The data, profile and imbalance ratio of a benchmark, and `ambiguity` (see `data.load`) of candidate sets."""
+    """The data, profile and imbalance ratio of a benchmark, and the labels that are hidden (see `data.load`)."""
 
     name: str
     data: str
     profile: str
     ratio: float
     ambiguity: str | None = None
+    labeled: float | None = None
+    unlabeled_size: int | None = None
+    unlabeled_ratio: float | str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `data.load`."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that its numbers were published with."""
+        return usual_recipe(self.name)
+
+    def recipe_options(self, **given: Any) -> dict[str, Any]:
+        """Return these options of a training; what is None or missing is that of the published recipe."""
+        given = {name: value for name, value in given.items() if value is not None}
+        own = {field.name: getattr(self.recipe, field.name) for field in fields(Recipe)}
+        own = {name: value for name, value in own.items() if name != "own" and value != getattr(LDAM, name)}
+        if "model" in given:
+            own.pop("model_args", None)  # those of the recipe's network
+        if given.get("epochs") is None:
+            own["epochs"] = self.recipe.epochs
+        return {**own, **given}
+
+    def protocol(self, recipe: Recipe) -> Protocol:
+        """Return the protocol of a training on it under a recipe."""
+        return _protocol(self.name, recipe)
+
+
+def usual_recipe(name: str) -> Recipe:
+    """Return the recipe of the papers that report a benchmark, also one that `longtail reproduce` does not have."""
+    if "-labeled-" in name:
+        return USB
+    return RECORDS if name in AMBIGUOUS or name.endswith("-candidates") else LDAM
+
+
+def usual_protocol(name: str) -> Protocol:
+    """Return the protocol of `longtail reproduce` for a benchmark."""
+    return _protocol(name, usual_recipe(name))
+
+
+def _protocol(name: str, recipe: Recipe) -> Protocol:
+    if "-labeled-" in name:
+        return protocol(recipe, views="weak and strong", subset="by seeds 0, 1 and 2")
+    return protocol(recipe)
 
 
 def _named(name: str) -> Benchmark:
-    plain, _, ambiguity = name.partition("-ambiguity-")
-    data, kind, ratio = plain.split("-")
-    return Benchmark(name, data, PROFILES[kind], float(ratio), ambiguity or None)
+    match = _NAME.fullmatch(name)
+    assert match is not None, name
+    part = match.groupdict()
+    return Benchmark(
+        name, part["data"], PROFILES[part["kind"]], float(part["ratio"]), part["ambiguity"],
+        None if part["labeled"] is None else parsed("labeled", part["labeled"]),  # type: ignore[arg-type]
+        None if part["size"] is None else int(part["size"]),
+        part["reversed"] or (None if part["other"] is None else float(part["other"])),
+    )  # fmt: skip
 
 
 BENCHMARKS = {
     name: _named(name)
-    for name in (*(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in RATIOS), *AMBIGUOUS)
-}
+    for name in (
+        *(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in RATIOS), *AMBIGUOUS, *FEW_LABELS,
+    )
+}  # fmt: skip
 
 
 def benchmark(name: str) -> Benchmark:
@@ -43,8 +112,8 @@ def benchmark(name: str) -> Benchmark:
         near = difflib.get_close_matches(str(name), BENCHMARKS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "as in cifar10-lt-100"
         ratios = ", ".join(map(str, RATIOS))
-        sets = f"with candidate sets as in {AMBIGUOUS[0]}"
+        others = f"with candidate sets as in {AMBIGUOUS[0]}, with few labels as in {FEW_LABELS[-1]}"
         raise ValueError(
-            f"benchmark must be cifar10 or cifar100, lt or step, and {ratios}, {sets}, got {name!r}; {hint}"
+            f"benchmark must be cifar10 or cifar100, lt or step, and {ratios}, {others}, got {name!r}; {hint}"
         )
     return BENCHMARKS[name]

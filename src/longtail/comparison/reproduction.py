@@ -13,8 +13,6 @@ from longtail.comparison.comparison import compare_prepared
 from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits
 from longtail.comparison.ledger_rows import measured_rows
 from longtail.comparison.preparation import Prepared, prepare
-from longtail.engine.default_recipe import LDAM
-from longtail.engine.protocol import protocol
 from longtail.facts import ledger
 from longtail.facts.files import write_json, write_text
 from longtail.methods import catalogue
@@ -22,7 +20,6 @@ from longtail.report import reproduction as report
 
 SCHEMA = 1
 METRIC = "accuracy"
-EPOCHS = LDAM.epochs
 EVALUATIONS = 10
 FREE = ("kind", "precision", "compile", "capture", "deterministic")
 """Parts of a recipe that are no deviation from the published protocol; they are reported by themselves."""
@@ -68,7 +65,7 @@ def reproduce(
     """Run a benchmark and set the results beside the published ones; the same call resumes.
 
     Args:
-        name: `<cifar10|cifar100>-<lt|step>-<ratio>`, such as cifar10-lt-100.
+        name: such as cifar10-lt-100, see `benchmarks`.
         jobs, budget, on_plan, on_begin, on_result: as in `compare`.
         evaluations: number of evaluations on the test part, evenly over the epochs; "best-test" is the best of these.
         options: see `prepare_benchmark`.
@@ -97,7 +94,7 @@ def prepare_benchmark(
     *,
     methods: str | Iterable[str | Method] | None = None,
     seeds: int = 1,
-    epochs: int = EPOCHS,
+    epochs: int | None = None,
     out: str | Path | None = None,
     **options: Any,
 ) -> tuple[Benchmark, Prepared]:
@@ -106,19 +103,20 @@ def prepare_benchmark(
     Args:
         name: name of the benchmark.
         methods: specs; None takes those with a published number for this benchmark.
-        seeds, epochs: number of seeds and of epochs.
+        seeds, epochs: number of seeds and of epochs; None are those of the published protocol.
         out: output folder; None is runs/<name>.
-        options: data_dir, device, kind ("common", "own"), precision and the rest of `Recipe`.
+        options: data_dir, device, kind ("common", "own"), precision and the rest of `Recipe`, in place of the
+            published recipe's.
     """
     asked = benchmark(name)
     if methods is None:
         methods = _catalogue_order({row.method for row in ledger.published() if row.benchmark == name})
     if not methods:
         raise ValueError(f'no number is published for {name}; name the methods, as in --methods "ce,ldam-drw"')
+    options = asked.recipe_options(epochs=epochs, **options)
     return asked, prepare(
-        asked.data, methods=methods, seeds=seeds, metric=METRIC, epochs=epochs, ratio=asked.ratio,
-        profile=asked.profile, ambiguity=asked.ambiguity, name=name,
-        out=Path("runs") / name if out is None else out, **options,
+        asked.data, methods=methods, seeds=seeds, metric=METRIC, name=name,
+        out=Path("runs") / name if out is None else out, **asked.options, **options,
     )  # fmt: skip
 
 
@@ -139,12 +137,12 @@ def reproduce_prepared(benchmark: Benchmark, prepared: Prepared, **run: Unpack[R
 
 def summarise(benchmark: Benchmark, prepared: Prepared, summary: dict[str, Any]) -> dict[str, Any]:
     """Return the content of reproduction.json, from the summary of the comparison."""
-    deviating = deviations(prepared)
+    deviating = deviations(benchmark, prepared)
     rows = measured_rows(benchmark, summary, prepared.out, deviating)
     order = {key: i for i, key in enumerate(catalogue())}
     rows.sort(key=lambda row: order.get(row["key"], len(order)))
     for row in rows:
-        ours = protocol(replace(prepared.recipe, **row["recipe_changes"]))
+        ours = benchmark.protocol(replace(prepared.recipe, **row["recipe_changes"]))
         numbers = [p for p in ledger.published() if (p.benchmark, p.method) == (benchmark.name, row["method"])]
         row["published"] = [{**ledger.beside(p, ours), "difference": differences(row, p.error)} for p in numbers]
     return {
@@ -160,10 +158,11 @@ def summarise(benchmark: Benchmark, prepared: Prepared, summary: dict[str, Any])
     }
 
 
-def deviations(prepared: Prepared) -> list[str]:
+def deviations(benchmark: Benchmark, prepared: Prepared) -> list[str]:
     """Return how the training deviates from the published protocol, each as "epochs 20 instead of 200"."""
-    asked, usual = prepared.recipe.to_json(), LDAM.to_json()
-    return [f"{k} {asked[k]} instead of {usual[k]}" for k in asked if k not in FREE and asked[k] != usual[k]]
+    asked, usual = prepared.recipe.to_json(), benchmark.recipe.to_json()
+    names = [name for name in {**asked, **usual} if name not in FREE and asked.get(name) != usual.get(name)]
+    return [f"{name} {asked.get(name)} instead of {usual.get(name)}" for name in names]
 
 
 def differences(row: dict[str, Any], error: float) -> dict[str, float | None]:

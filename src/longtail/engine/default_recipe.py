@@ -26,6 +26,17 @@ STEPS_SMALL = 900
 LDAM = Recipe(model="resnet32", standardize=(MEAN, STD), precision="auto")
 """The LDAM recipe for CIFAR, shared by most of the field (its code): ResNet-32, 200 epochs, batch 128, SGD with
 momentum 0.9, learning rate 0.1, weight decay 2e-4 on everything, 5 epochs of warm-up, two drops of 100x."""
+USB = replace(
+    LDAM, epochs=256, steps=1024, batch_size=64, optimizer="sgd-nesterov", lr=0.03, weight_decay=5e-4, drop=1.0,
+    warmup=0, model="wide_resnet", model_args={"momentum": 0.001},
+)  # fmt: skip
+"""USB's recipe for long-tailed CIFAR with few labels (its code): WRN-28-2, 262,144 steps, batch 64, SGD with Nesterov
+momentum 0.9 at the constant learning rate 0.03, weight decay 5e-4 on everything."""
+RECORDS = replace(
+    LDAM, epochs=800, batch_size=256, lr=0.01, weight_decay=1e-3, decay="cosine", warmup=0, model="resnet18"
+)
+"""RECORDS' recipe for long-tailed CIFAR with candidate sets (its code): ResNet-18, 800 epochs, batch 256, SGD with
+momentum 0.9, learning rate 0.01 along a cosine, weight decay 1e-3."""
 
 
 def default_recipe(splits: Splits, network: Factory | None = None, **changes: Any) -> Recipe:

@@ -25,6 +25,7 @@ from longtail.models.own import OWN
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
 CHECKED = 2  # rows that a network of the user's is checked on
+SGD = ("sgd", "sgd-nesterov")
 USUAL, STRONG = "usual", "strong"
 """Augmentation: what supervised training does to rows of this kind, or the view "strong" (`data.views.policies`)."""
 MOST_EPOCHS = 1_000_000
@@ -49,7 +50,7 @@ class Recipe:
     Args:
         epochs: E, passes over the training part.
         batch_size: examples a step; the last partial batch is used.
-        optimizer: "sgd" (momentum 0.9, no Nesterov) or "adamw".
+        optimizer: "sgd", "sgd-nesterov" (both with `momentum`) or "adamw".
         lr: base learning rate.
         weight_decay: on all parameters, batch norm and bias included, as in the LDAM recipe.
         decay: "steps" (x `drop` at 80 %, x `drop`^2 at 90 %) or "cosine" (to 0).
@@ -103,7 +104,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check every value before anything is loaded."""
         for name, choices in (
-            ("optimizer", ("sgd", "adamw")),
+            ("optimizer", (*SGD, "adamw")),
             ("decay", ("steps", "cosine")),
             ("warmup_from", ("first", "zero")),
             ("lr_per", ("epoch", "step")),
@@ -138,11 +139,11 @@ class Recipe:
 
     def make_optimizer(self, parameters: Any) -> torch.optim.Optimizer:
         """Return the optimiser over parameter groups; the engine sets the learning rate."""
-        if self.optimizer == "sgd":
-            return torch.optim.SGD(
-                parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
-            )
-        return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay, foreach=True)
+        usual: Any = {"lr": self.lr, "weight_decay": self.weight_decay, "foreach": True}
+        if self.optimizer not in SGD:
+            return torch.optim.AdamW(parameters, **usual)
+        nesterov = self.optimizer == SGD[1] and self.momentum > 0  # without momentum they are one
+        return torch.optim.SGD(parameters, momentum=self.momentum, nesterov=nesterov, **usual)
 
     def network(self, data: Part, head: str = "linear", like: nn.Module | None = None, **head_args: Any) -> nn.Module:
         """Return a new network for these inputs, its standardisation fitted on these training rows.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from longtail.models.bodies.resnet import resnet32
+from longtail.models.bodies.resnet import resnet18, resnet32
 from longtail.models.bodies.small import SMALLEST, Body, convnet, linear, mlp
 from longtail.models.bodies.tabular import tabular
 from longtail.models.bodies.wide_resnet import wide_resnet
@@ -29,13 +29,14 @@ BUILDERS: dict[str, Callable[..., Body]] = {
     "linear": linear,
     "mlp": mlp,
     "convnet": convnet,
+    "resnet18": resnet18,
     "resnet32": resnet32,
     "wide_resnet": wide_resnet,
     "tabular": tabular,
 }
 """name -> builder of the body; `build` lists its further arguments."""
 
-RESIDUAL = ("resnet32", "wide_resnet")
+RESIDUAL = ("resnet18", "resnet32", "wide_resnet")
 """Deep networks for images: all CPU threads and, in precision "auto", bfloat16 pay for them."""
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
@@ -65,7 +66,7 @@ def build(
     """Build a network, initialised from torch's global generator.
 
     Args:
-        name: "linear", "mlp", "convnet", "resnet32", "wide_resnet" or "tabular".
+        name: "linear", "mlp", "convnet", "resnet18", "resnet32", "wide_resnet" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
         head: "linear", "cosine" for margin losses, "experts", "frame" (fixed vectors), "meta-embedding" (OLTR's),

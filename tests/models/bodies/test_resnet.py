@@ -13,6 +13,7 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import LDAM, default_recipe
 from longtail.engine.precision import has_bfloat16, resolved
 from longtail.methods import method
+from longtail.models.bodies.resnet import BasicBlock
 
 
 def images(n: int = 4, size: int = 32) -> torch.Tensor:
@@ -40,6 +41,21 @@ def test_a_block_is_two_convolutions_and_an_option_a_shortcut() -> None:
     h = normalised(F.conv2d(h, block.conv2.weight, padding=1))
     shortcut = torch.zeros(2, 32, 4, 4, dtype=torch.float64)
     shortcut[:, 8:24] = x[:, :, ::2, ::2]
+    torch.testing.assert_close(block(x), F.relu(h + shortcut))
+
+
+def test_resnet18_has_projected_shortcuts_and_the_usual_size() -> None:
+    network = models.build("resnet18", input_shape=(3, 32, 32), num_classes=10).eval()
+    assert sum(p.numel() for p in network.parameters()) == 11_173_962
+    assert network(images()).features.shape == (4, 512)
+    blocks = [m for m in network.body if isinstance(m, BasicBlock)]
+    assert [b.shortcut is not None for b in blocks] == [False, False, True, False, True, False, True, False]
+    block = blocks[2].double()
+    x = torch.randn(2, 64, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    scale = 1 / math.sqrt(1 + 1e-5)  # fresh batch norm in eval mode
+    h = F.relu(scale * F.conv2d(x, block.conv1.weight, stride=2, padding=1))
+    h = scale * F.conv2d(h, block.conv2.weight, padding=1)
+    shortcut = scale * F.conv2d(x, block.shortcut[0].weight, stride=2)  # type: ignore[index,arg-type]
     torch.testing.assert_close(block(x), F.relu(h + shortcut))
 
 

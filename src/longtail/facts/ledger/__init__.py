@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,7 @@ from longtail.facts.ledger.protocol import NOT_SAID, Protocol, mark, reasons
 from longtail.facts.ledger.reading import (
     AMBIGUOUS,
     DATA,
+    FEW_LABELS,
     KINDS,
     NAMES,
     RATIOS,
@@ -26,8 +28,8 @@ from longtail.facts.ledger.reading import (
 )
 
 __all__ = [
-    "AMBIGUOUS", "DATA", "KINDS", "NAMES", "NOT_SAID", "RATIOS", "Protocol", "Published", "beside", "known", "mark",
-    "measured", "protocols", "published", "reasons",
+    "AMBIGUOUS", "DATA", "FEW_LABELS", "KINDS", "NAMES", "NOT_SAID", "RATIOS", "Protocol", "Published", "beside",
+    "known", "mark", "measured", "protocols", "published", "reasons",
 ]  # fmt: skip
 
 
@@ -60,10 +62,15 @@ def beside(row: Published, ours: Protocol) -> dict[str, Any]:
     return {**asdict(row), "select": row.protocol.select or NOT_SAID, "not_comparable": row.not_comparable(ours)}
 
 
-def known(method: str, ours: Protocol) -> dict[str, list[dict[str, Any]]]:
-    """Return all numbers of one method, by its canonical spec: `published` by others and `measured` by us."""
+def known(method: str, ours: Callable[[str], Protocol]) -> dict[str, list[dict[str, Any]]]:
+    """Return all numbers of one method, by its canonical spec: `published` by others and `measured` by us.
+
+    Args:
+        method: the spec.
+        ours: benchmark -> the protocol of `longtail reproduce` for it.
+    """
     return {
-        "published": [beside(row, ours) for row in published() if row.method == method],
+        "published": [beside(row, ours(row.benchmark)) for row in published() if row.method == method],
         "measured": [row for row in measured() if row["method"] == method],
     }
 

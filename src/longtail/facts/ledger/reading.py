@@ -21,7 +21,28 @@ AMBIGUOUS = tuple(
     for chance in chances
 )
 """Benchmarks with candidate sets, as in cifar10-lt-100-ambiguity-0.5."""
-NAMES = (*(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in (1, *RATIOS)), *AMBIGUOUS)
+FEW_LABELS = (
+    *(f"cifar10-lt-{ratio}-labeled-0.1" for ratio in (50, 100, 200)),
+    *(f"cifar10-lt-{ratio}-labeled-500-unlabeled-4000{others}" for ratio, others in (
+        (100, ""), (100, "-reversed"), (150, ""),
+    )),
+    "cifar10-lt-100-labeled-1000-unlabeled-4000",
+    *(f"cifar10-lt-{ratio}-labeled-1500-unlabeled-3000{others}" for ratio, others in (
+        (50, ""), (100, ""), (100, "-ratio-1"), (100, "-ratio-50"), (100, "-ratio-150"), (100, "-reversed"), (150, ""),
+    )),
+    *(f"cifar100-lt-{ratio}-labeled-150-unlabeled-300{others}" for ratio, others in (
+        (10, ""), (10, "-reversed"), (15, ""), (20, ""), (50, ""), (100, ""),
+    )),
+    "cifar100-lt-20-labeled-200-unlabeled-300",
+)  # fmt: skip
+"""Benchmarks with rows without labels, as in cifar10-lt-100-labeled-1500-unlabeled-3000: so many rows of the largest
+class with labels, and so many without, whose imbalance ratio is that of the labelled rows, another, or reversed."""
+OTHERS = ("pascal-voc-candidates",)
+"""Data of which numbers are published, and which `longtail reproduce` does not have."""
+NAMES = (
+    *(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in (1, *RATIOS)),
+    *AMBIGUOUS, *FEW_LABELS, *OTHERS,
+)  # fmt: skip
 PROTOCOL = tuple(field.name for field in fields(Protocol))
 COLUMNS = ("benchmark", "method", "variant", "source", "protocol", "changes", "error", "std", "note")
 REQUIRED = ("method", "source", "protocol", "error")
@@ -32,7 +53,7 @@ class Published:
     """One published number.
 
     Args:
-        benchmark: as in cifar10-lt-100, or cifar10-lt-100-ambiguity-0.5 with candidate sets.
+        benchmark: as in cifar10-lt-100; with candidate sets or few labels as in `AMBIGUOUS` and `FEW_LABELS`.
         method: canonical spec of the method; it need not be one of the catalogue.
         variant: knobs that are not the method's defaults, as in "gamma 0.5"; empty where they are, or are unknown.
         source: paper and table, README or logs.

@@ -16,6 +16,7 @@ from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import Part, TrainingSet, together
 from longtail.data.views import Mixing
 from longtail.engine import Built, Recipe, Stage
+from longtail.engine.default_recipe import USB
 from longtail.facts.knobs import Range
 from longtail.facts.learner import Learner
 from longtail.learners import SemiSupervisedLearner
@@ -28,8 +29,9 @@ SLOTS = frozenset({"update", "criterion", "targets", "auxiliary", "generations",
 HOSTS = ("fixmatch", "mixmatch", "remixmatch")
 FIXMATCH: Any = "fixmatch"
 """The default of a base."""
-USB = {"lr": 0.03, "batch_size": 64, "weight_decay": 5e-4, "drop": 1.0, "warmup": 0}
-"""USB's long-tailed recipe: constant learning rate, no warm-up; its SGD has Nesterov momentum, ours has not."""
+CHANGED = ("optimizer", "lr", "batch_size", "weight_decay", "decay", "drop", "warmup")
+OWN = {name: getattr(USB, name) for name in CHANGED}
+"""USB's long-tailed recipe, without its network and its length."""
 
 
 def host(
@@ -73,4 +75,4 @@ def host(
 
         return [stage_under(recipe, "train", SELF, build)]
 
-    return Method(stages, cited(reference), task=SEMI_SUPERVISED, slots=SLOTS, own=USB, **more)
+    return Method(stages, cited(reference), task=SEMI_SUPERVISED, slots=SLOTS, own=OWN, **more)

@@ -1,8 +1,9 @@
-"""ResNet-32 for 32x32 images, as long-tailed CIFAR is reported with."""
+"""ResNet-32 and ResNet-18 for 32x32 images, as long-tailed CIFAR is reported with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise, starmap
 
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from longtail.models.bodies.small import Body, Shape
 from longtail.models.bodies.stages import starts_stage
 
 WIDTHS = (16, 32, 64)
+WIDTHS_18 = (64, 128, 256, 512)
 BLOCKS = 5
 
 
@@ -26,6 +28,7 @@ def resnet32(
     narrow: float = 1.0,
     attention: bool = False,
     late: bool = False,
+    projected: bool = False,
 ) -> Body:
     """6 blocks + 2 layers deep: 3x3 stem, three stages of `blocks` basic blocks, average over the image; D = 64.
 
@@ -35,7 +38,8 @@ def resnet32(
 
     With `branches` the stem and the first stage are shared and each branch has the other two, at the share `narrow` of
     their widths (24 and 48 at 0.75, as in RIDE's code), or only the last block, if `late` (BBN's code); D is that of
-    all branches. With `attention` the last map passes `ModulatedAttention`.
+    all branches. With `attention` the last map passes `ModulatedAttention`. With `projected` shortcuts that change the
+    size are option B: a 1x1 convolution and batch norm.
 
     He et al., Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2; initialised as in the code of
     Cao et al. 2019.
@@ -51,15 +55,25 @@ def resnet32(
         for j in range(blocks)
     ]
     shared = len(kinds) - 1 if late else blocks
+    block = partial(_block, projected=projected)
 
     def own() -> list[nn.Module]:
         attended = [ModulatedAttention(widths[-1], quartered(shape))] if attention else []
-        return [*starmap(_block, kinds[shared:]), *attended, GlobalMean()]
+        return [*starmap(block, kinds[shared:]), *attended, GlobalMean()]
 
     # the stem's weights are drawn last
-    stages = [*starmap(_block, kinds[:shared]), *branched(branches, own)]
+    stages = [*starmap(block, kinds[:shared]), *branched(branches, own)]
     body = nn.Sequential(_convolution(shape[0], widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(), *stages)
     return body, branches * widths[-1]
+
+
+def resnet18(shape: Shape, *, branches: int = 1, narrow: float = 1.0, late: bool = False) -> Body:
+    """ResNet-18 with a stem for 32x32 images: four stages of two basic blocks, 64 to 512 channels; D = 512.
+
+    Option-B shortcuts, and everything else as in `resnet32`; the stem is a 3x3 convolution without pooling. With a
+    linear head on 10 classes it has 11,173,962 parameters.
+    """
+    return resnet32(shape, widths=WIDTHS_18, blocks=2, branches=branches, narrow=narrow, late=late, projected=True)
 
 
 def quartered(shape: Shape) -> tuple[int, int]:
@@ -67,15 +81,15 @@ def quartered(shape: Shape) -> tuple[int, int]:
     return -(-shape[-2] // 4), -(-shape[-1] // 4)
 
 
-def _block(before: int, after: int, stride: int) -> nn.Module:
-    block = BasicBlock(before, after, stride)
+def _block(before: int, after: int, stride: int, projected: bool) -> nn.Module:
+    block = BasicBlock(before, after, stride, projected)
     return block if stride == 1 else starts_stage(block)
 
 
 class BasicBlock(nn.Module):
     """relu(bn(conv(relu(bn(conv(x))))) + shortcut(x))."""
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, before: int, after: int, stride: int, projected: bool = False) -> None:
         super().__init__()
         self.conv1 = _convolution(before, after, stride)
         self.bn1 = nn.BatchNorm2d(after)
@@ -83,11 +97,18 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(after)
         self.stride = stride
         self.pad = (after - before) // 2
+        self.shortcut: nn.Module | None = None
+        if projected and (stride > 1 or self.pad):
+            projection = nn.Conv2d(before, after, 1, stride=stride, bias=False)
+            nn.init.kaiming_normal_(projection.weight)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(after))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, before, H, W) -> (N, after, H / stride, W / stride)."""
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if self.shortcut is not None:
+            return F.relu(out + self.shortcut(x))
         if self.stride > 1 or self.pad:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad))
         return F.relu(out + x)
