@@ -3,7 +3,7 @@
     PYTHONPATH=src python -m benchmarks.reproduce_file --data cifar10-lt-100.npz --methods ce,vs --out DIR --device cuda
 
 The rows, the recipe, the table beside the published numbers and the folder that it resumes from are those of
-`longtail reproduce cifar10-lt-100`.
+`longtail reproduce cifar10-lt-100`, or of another benchmark with --benchmark, for which the file must have been made.
 """
 
 from __future__ import annotations
