@@ -5,7 +5,7 @@ from __future__ import annotations
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import PARTIAL
-from longtail.facts.knobs import UnitFloat
+from longtail.facts.knobs import UnitStart
 from longtail.losses import CrossEntropyLoss
 from longtail.targets import Confidences
 
@@ -13,7 +13,7 @@ PRODEN_SLOTS = frozenset({"update", "targets"})
 """What a correction can change: the kind of step, and how the confidences are made."""
 
 
-def proden(*, start: UnitFloat = 0.0) -> Method:
+def proden(*, start: UnitStart = 0.0) -> Method:
     """PRODEN: progressive identification of the true label among the candidates.
 
     loss = -sum_k q_k log softmax(z)_k, then q_k <- softmax(z)_k [k in S] / sum_{j in S} softmax(z)_j.

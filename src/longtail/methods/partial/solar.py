@@ -16,6 +16,7 @@ from longtail.data import TrainingSet
 from longtail.data.views import Mixing
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import PositiveFloat, Range, UnitFloat
+from longtail.facts.late import Late
 from longtail.facts.learner import Learner
 from longtail.learners import SolarLearner
 from longtail.methods.partial.corr import own_views
@@ -74,6 +75,8 @@ def solar(
     two passes, ours one. Their last partial batch is dropped, ours is not.
     """
 
+    assigned = Late("its labels", lambda p: eta * min(p / ramp, 1.0) if ramp else eta, "set ramp=0")
+
     def stages(recipe: Recipe) -> Sequence[Stage]:
         def made(data: TrainingSet, shares: Tensor | None, weight: float) -> Built:
             targets = Assigned(data.labeled.targets, queue * recipe.batch_size, sharpness=sharpness, shares=shares)
@@ -101,7 +104,8 @@ def solar(
 
         epochs = round(estimation * recipe.epochs)
         before = [stage_under(recipe, "estimate", f"{SELF} estimate", first, epochs)] if epochs else []
-        return [replace(stage, eager=WAITS) for stage in (*before, stage_under(recipe, "train", SELF, second))]
+        last = replace(stage_under(recipe, "train", SELF, second), late=(assigned,))
+        return [replace(stage, eager=WAITS) for stage in (*before, last)]
 
     return Method(stages, cited("wang2022solar"), task=PARTIAL, slots=frozenset({"update"}), checks=(own_views,))
 

@@ -13,6 +13,8 @@ from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat
+from longtail.facts.late import Late
+from longtail.facts.schedules import linear
 from longtail.learners.balanced_head import BalancedHead
 from longtail.methods.semi.hosts import FIXMATCH, HOSTS
 from longtail.models.heads import find_head
@@ -56,4 +58,5 @@ def abc(*, base: Base = FIXMATCH, weight: NonNegativeFloat = 1.0, confidence: No
 
     if weight == 0:
         return corrected(base, "auxiliary", lambda built, data: built)
-    return corrected(base, "auxiliary", change, prior=uniform, reference=cited("lee2021abc"))
+    equal = Late("its move to equal classes", linear(0.0, 1.0))
+    return corrected(base, "auxiliary", change, prior=uniform, reference=cited("lee2021abc"), late=(equal,))

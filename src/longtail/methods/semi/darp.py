@@ -17,7 +17,7 @@ from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe
 from longtail.facts.counts import priors
-from longtail.facts.knobs import Choice, Numbers, Range, UnitLength
+from longtail.facts.knobs import Choice, Numbers, Range, UnitStart
 from longtail.functional.distribution_refinery import WEIGHTS
 from longtail.methods.semi.hosts import FIXMATCH, HOSTS, Count
 from longtail.posthoc import estimate_prior
@@ -58,7 +58,7 @@ def darp(
     keep: Keep = 2.0,
     weights: Weights = "entropy",
     period: Count = 10,
-    start: UnitLength = 0.4,
+    start: UnitStart = 0.4,
     totals: ClassTotals = "labels",
 ) -> Method:
     """DARP: the pseudo-labels of all rows without labels are refined until their class totals are the expected ones.

@@ -12,6 +12,8 @@ from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat, Range
+from longtail.facts.late import Late
+from longtail.facts.schedules import linear
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.methods.semi.hosts import FIXMATCH, HOSTS
 from longtail.targets import Confident
@@ -58,4 +60,5 @@ def simpro(*, base: Base = FIXMATCH, tau: NonNegativeFloat = 1.0, momentum: Mome
     if tau == 0:
         return corrected(base, TAKEN, lambda built, data: built)
     prior = uniform if tau == 1 else power(1 - tau)
-    return corrected(base, TAKEN, change, prior=prior, reference=cited("du2024simpro"))
+    moved = Late("its estimate of the priors", linear(0.0, 1.0))
+    return corrected(base, TAKEN, change, prior=prior, reference=cited("du2024simpro"), late=(moved,))
