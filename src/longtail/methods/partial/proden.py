@@ -21,8 +21,8 @@ def proden(*, start: UnitStart = 0.0) -> Method:
     z: logits (N, C); S: candidates (N, C) bool; q: confidences (N, C), uniform on S at first and constant in the
     gradient. After each step its rows get confidences from the step's own outputs, used when the row is next drawn.
     `start` is the share of the epochs before the first update: 0 is the paper's, 1 leaves q uniform (the average over
-    candidates), and 1 / epochs begins after the first epoch, as the code of RECORDS does. With one candidate a row it
-    is ce.
+    candidates), and 1 / epochs begins after the first epoch, as the code of RECORDS does; another that no epoch reaches
+    is refused. With one candidate a row it is ce.
 
     Lv et al. 2020, eq. 7 to 9 and algorithm 1.
 

@@ -49,10 +49,11 @@ def solar(
 
     y minimise sum_i KL(y_i || q_i^sharpness) over the batch and the rows of the last `queue` batches, with rows on the
     simplex and class totals r_k times the rows; q: softmax(z_w) on the candidates, renormalised, for the other rows
-    that of their last step; w and s: the weak and the strong view. Selected are, of the rows labelled j, the
-    ceil(B r_j rho) of smallest loss, one at least, and all with <y, softmax(z_w)> > tau. e grows from 0 to `eta`, and
-    rho from `rho_start` to `rho`, until the share `ramp` of the epochs; while e = 0 all rows learn q. Blends are of the
-    selected rows' weak views with each other, in a share of Beta(alpha, alpha) or 1 less it, whichever is larger.
+    that of their last step; w and s: the weak and the strong view. Selected are, of the rows labelled j, the ceil(B r_j
+    rho) of smallest loss, one at least, and all with <y, softmax(z_w)> > tau. e grows from 0 to `eta`, and rho from
+    `rho_start` to `rho`, until the share `ramp` of the epochs; while e = 0 all rows learn q, and a training in which e
+    would never grow is refused. Blends are of the selected rows' weak views with each other, in a share of Beta(alpha,
+    alpha) or 1 less it, whichever is larger.
 
     r: uniform at first; after each epoch r <- (1 - gamma) r + gamma (shares of the likeliest candidates of all training
     rows). It is estimated in a first training of the share `estimation` of the epochs, with `gamma_estimation`, and

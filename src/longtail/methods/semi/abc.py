@@ -33,7 +33,7 @@ def abc(*, base: Base = FIXMATCH, weight: NonNegativeFloat = 1.0, confidence: No
     drawn anew in every step, and all rows divide. The views v are those that `base` compares with the weak one: the
     strong view of fixmatch, both of remixmatch, the second weak one of mixmatch. Where `base` mixes rows, they pass
     through the network as they are once more. The gradient reaches the features; `base` itself is as before. The moving
-    average under the second classifier predicts. weight=0 is `base`.
+    average under the second classifier predicts. weight=0 is `base`. A single epoch, in which p is 0, is refused.
 
     Lee et al. 2021, section 3.
 

@@ -69,7 +69,8 @@ def darp(
     A (M, K) are the latest soft labels that `base` guessed for each of the M rows, of each class the keep M_k most
     likely ones alone ("noise removal"; inf keeps all), scaled to the class totals M_k. From the share `start` of the
     training on, they are refined every `period` steps, and y takes the place of the guess: in FixMatch it decides the
-    class and whether the row counts. The table notes the share of rows whose class it has changed.
+    class and whether the row counts. start=1 is `base`; another `start` that no epoch reaches is refused. The table
+    notes the share of rows whose class it has changed.
 
     totals="labels" are those of the labelled rows, without any that CReST has added, scaled to M; numbers, one per
     class, those that are known; "em" are estimated from the stored labels by expectation maximisation (Saerens et al.

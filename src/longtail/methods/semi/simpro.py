@@ -40,7 +40,8 @@ def simpro(*, base: Base = FIXMATCH, tau: NonNegativeFloat = 1.0, momentum: Mome
     scores are those for balanced classes.
 
     Breaks: The estimate comes from the rows above the threshold: where few reach it, or those of some classes never
-    do, it is wrong, and it confirms itself. A training of few epochs ends near the first priors.
+    do, it is wrong, and it confirms itself. A training of few epochs ends near the first priors; one of a single epoch,
+    in which these do not move, is refused.
 
     Paper and code: Defined on FixMatch with two strong views and a strong view of the labelled rows; here the views are
     those of `base`, and for mixmatch and remixmatch mixed labels meet the adjusted softmax, which is ours. Their code
