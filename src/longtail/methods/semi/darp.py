@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Totals(Choice):
         GIVEN.check(name, value)
         if not sum(value) > 0:
             raise ValueError(f"{name} must not be all 0, got {value!r}; give the classes that occur a number")
+        if sum(value) == math.inf:
+            raise ValueError(f"{name} must have a finite sum, got {value!r}; any scale will do, take smaller numbers")
         return None
 
 
