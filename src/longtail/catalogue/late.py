@@ -26,7 +26,7 @@ def too_short(stages: MakeStages, recipe: Recipe, *, needed: bool) -> str | None
     where = "" if stage.epochs == recipe.epochs else f" in {stage.name}, which has {stage.epochs} of them"
     others = f", or {late.otherwise}" if late.otherwise else ""
     return (
-        f"epochs must be at least {_enough(stages, recipe)} for {late.what} to take effect{where}, got "
+        f"epochs must be at least {enough(stages, recipe)} for {late.what} to take effect{where}, got "
         f"{recipe.epochs}; raise --epochs (epochs=){others}"
     )
 
@@ -37,15 +37,15 @@ def without_effect(stages: MakeStages, recipe: Recipe) -> str | None:
     if not parts:
         return None
     epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}"
-    return f"{' and '.join(parts)} without effect in {epochs}; raise --epochs to at least {_enough(stages, recipe)}"
+    return f"{' and '.join(parts)} without effect in {epochs}; raise --epochs to at least {enough(stages, recipe)}"
 
 
 def _missing(stages: MakeStages, recipe: Recipe) -> list[tuple[Stage, Late]]:
     return [(stage, late) for stage in stages(recipe) for late in stage.missing()]
 
 
-def _enough(stages: MakeStages, recipe: Recipe) -> int:
-    """Return how many epochs, more than the recipe's, have an effect of everything."""
+def enough(stages: MakeStages, recipe: Recipe) -> int:
+    """Return how many epochs, the recipe's or more, have an effect of everything."""
 
     def all_act(epochs: int) -> bool:
         return not _missing(stages, replace(recipe, epochs=epochs))

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
-from longtail.catalogue.late import too_short, without_effect
+from longtail.catalogue.late import enough, too_short, without_effect
 from longtail.catalogue.one_stage import SELF, MakeDraw, MakeLoss, MakeStages, one_stage
 from longtail.catalogue.references import Reference
 from longtail.catalogue.search import Search
@@ -197,6 +197,14 @@ class Method:
         and the table notes it (`without_effect`).
         """
         return too_short(self.stages, self.under(recipe), needed=self.task == SUPERVISED)
+
+    def long_enough(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with as many epochs as it takes that is not too short."""
+        return (
+            recipe
+            if self.too_short(recipe) is None
+            else replace(recipe, epochs=enough(self.stages, self.under(recipe)))
+        )
 
     def without_effect(self, recipe: Recipe) -> str | None:
         """Return a note on what never takes effect in a training of so few epochs; None where everything does."""
