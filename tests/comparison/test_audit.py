@@ -21,7 +21,7 @@ from resealing import resealed, unsealed
 generator = np.random.default_rng(0)
 Y = np.repeat(np.arange(3), (60, 24, 8))
 X = generator.normal(size=(len(Y), 3)) + Y[:, None]
-ASKED: dict[str, Any] = {"methods": "ldam-drw,logit-adjusted-posthoc", "seeds": 2, "epochs": 2, "model": "linear"}
+ASKED: dict[str, Any] = {"methods": "ldam,logit-adjusted-posthoc", "seeds": 2, "epochs": 2, "model": "linear"}
 
 
 def told_of_runs(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -80,25 +80,25 @@ def swap(a: Path, b: Path) -> None:
 PREDICTED = "predictions.safetensors"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a digit of the scores": (
-        lambda out: edit(of(out, "ldam-drw") / "run.json", better), "run.json was changed since it was written",
+        lambda out: edit(of(out, "ldam") / "run.json", better), "run.json was changed since it was written",
     ),
     "a digit of the scores, sealed again": (
-        lambda out: resealed(of(out, "ldam-drw") / "run.json", better), "says balanced_accuracy 5.236, its predictions",
+        lambda out: resealed(of(out, "ldam") / "run.json", better), "says balanced_accuracy 5.236, its predictions",
     ),
     "columns of the predictions": (
-        lambda out: swapped_columns(of(out, "ldam-drw") / PREDICTED), f"{PREDICTED} was changed since the run was",
+        lambda out: swapped_columns(of(out, "ldam") / PREDICTED), f"{PREDICTED} was changed since the run was",
     ),
     "predictions of two seeds": (
         lambda out: swap(of(out, "ce") / PREDICTED, of(out, "ce", 1) / PREDICTED), f"{PREDICTED} was changed",
     ),
     "predictions of two methods": (
-        lambda out: swap(of(out, "ce") / PREDICTED, of(out, "ldam-drw") / PREDICTED), f"{PREDICTED} was changed",
+        lambda out: swap(of(out, "ce") / PREDICTED, of(out, "ldam") / PREDICTED), f"{PREDICTED} was changed",
     ),
     "no predictions": (lambda out: (of(out, "ce") / PREDICTED).unlink(), f"{PREDICTED} is missing"),
     "no model": (lambda out: (of(out, "ce") / "model.safetensors").unlink(), "model.safetensors is missing"),
     "no configuration": (lambda out: (of(out, "ce") / "config.json").unlink(), "config.json is missing"),
     "the result of another method": (
-        lambda out: shutil.copy(of(out, "ce") / "run.json", of(out, "ldam-drw") / "run.json"), "config.json was",
+        lambda out: shutil.copy(of(out, "ce") / "run.json", of(out, "ldam") / "run.json"), "config.json was",
     ),
     "a result that vouches for less": (
         lambda out: resealed(of(out, "ce") / "run.json", lambda r: r.update(files={})), "does not vouch for",
@@ -136,14 +136,14 @@ def test_a_dry_run_counts_it_as_to_do_and_changes_nothing(out: Path) -> None:
         return plan["finished"], plan["trainings"]
 
     assert finished_and_missing() == (6, 0)
-    edit(of(out, "ldam-drw") / "run.json", better)
+    edit(of(out, "ldam") / "run.json", better)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert finished_and_missing() == (5, 1)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_where_nothing_is_run_it_is_refused_with_the_way_out(out: Path) -> None:
-    folder = of(out, "ldam-drw")
+    folder = of(out, "ldam")
     assert Run.load(folder).scores == json.loads((folder / "run.json").read_text())["scores"]
     edit(folder / "run.json", better)
     with pytest.raises(ValueError, match=r"run.json was changed .* run the same command again, which does") as found:
@@ -195,7 +195,7 @@ class TestTheComparisonsOwnConfiguration:
         assert line.startswith(f"{path} ")
         assert line.endswith("; going on with the methods and seeds that were asked for")
 
-    @pytest.mark.parametrize("changes", [{"methods": "ldam-drw"}, {"seeds": 1}])
+    @pytest.mark.parametrize("changes", [{"methods": "ldam"}, {"seeds": 1}])
     def test_gone_never_shortens_the_table(self, out: Path, changes: dict[str, Any]) -> None:
         (out / "config.json").unlink()
         with pytest.raises(

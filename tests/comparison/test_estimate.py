@@ -128,3 +128,18 @@ def test_the_estimate_is_within_a_factor_of_what_it_takes(tmp_path: Path, monkey
     start = time.perf_counter()
     compare(X, Y, out=tmp_path / "out", jobs=1, **options)
     assert 1 / 1.5 < result["seconds"] / (time.perf_counter() - start) < 1.5
+
+
+def test_what_is_measured_beside_rows_without_labels_is_refused_no_more_than_the_whole() -> None:
+    """Rows of every class, however few it has, and epochs in which every part of the method takes effect."""
+    y = np.zeros(3000, dtype=np.int64)
+    y[::7], y[[1, 501]] = 1, 2
+    x = np.random.default_rng(0).normal(size=(len(y), 2))
+    made = prepare(x, y, unlabeled=x[:1000], methods="darp", epochs=30, batch_size=16, model="linear")
+    for spec, epochs in (("darp", 3), ("darp(start=0.9)", 10), ("crest(base='mixmatch')", 12), ("fixmatch", 3)):
+        one = method(spec)
+        short = ShortRun.of(one, made.splits, made.recipe, "cpu", 3, 1)
+        assert short.epochs == epochs
+        recipe = replace(short.recipe, epochs=short.epochs)
+        assert len(short.splits.train) < 140
+        assert one.refuses_recipe(recipe, short.splits.train) is None

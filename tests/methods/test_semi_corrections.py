@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from tests.methods.test_semi_hosts import HOSTS, ROWS
 from torch import Tensor
 
+from longtail.data import Examples, TrainingSet
+from longtail.data.label_kinds import unlabeled
 from longtail.engine import Recipe, Training
 from longtail.methods import method
 
@@ -125,6 +128,33 @@ class TestEveryHost:
             assert value.equal(base.average.body.state_dict()[name])
         assert not built.learner.network.body.state_dict()["0.weight"].equal(base.network.body.state_dict()["0.weight"])
         assert built.data.targets.equal(ROWS.labeled.targets)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("correction", ["darp", "abc", "simpro"])
+@pytest.mark.parametrize("copies", [1, 20])
+def test_one_row_without_a_label_or_copies_of_it_and_a_class_of_one_row(
+    host: str, correction: str, copies: int
+) -> None:
+    """Fewer rows than a batch has, and no rate, prior or total that is not finite."""
+    y = torch.tensor([0] * 12 + [1] * 5 + [2])
+    x = torch.randn(19, 3, generator=torch.Generator().manual_seed(0))
+    labeled = Examples(x[:18], y, ("a", "b", "c"))
+    data = TrainingSet(labeled, Examples(x[18:].repeat(copies, 1), unlabeled(copies), labeled.classes))
+    recipe = Recipe(epochs=2, batch_size=8, lr=0.05, model="mlp", model_args={"hidden": (4,)})
+    assert method(over(correction, host)).refuses_recipe(recipe, labeled) is None
+    training = Training(method(over(correction, host)).stages(recipe), data)
+    assert all(math.isfinite(record["loss"]) for record in training)
+    state: Any = training.learner.state_dict()
+    assert all(value.isfinite().all() for value in state.values())
+    if correction == "abc":
+        assert state["auxiliary.rates"].tolist() == pytest.approx([1 / 12, 1 / 5, 1])
+    if correction == "simpro":
+        assert float(state["targets.unlabeled"].sum()) == pytest.approx(1)
+    if correction == "darp":  # the totals are those of the labels, whatever the rows
+        assert state["targets.refined"].sum(0).tolist() == pytest.approx(
+            [copies * n / 18 for n in (12, 5, 1)], rel=1e-4
+        )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from longtail.catalogue import spec as specs
 from longtail.catalogue.method import Builder, Builders, Method
 from longtail.facts import knobs
+from longtail.facts.late import late_knobs
 
 BASE = "base"
 
@@ -50,9 +51,11 @@ def alias(key: str, correction: str, base: str, builders: Builders) -> Builder:
 
 def _named(key: str, builder: Builder, values: dict[str, Any], **more: Method) -> Method:
     """Return the method with the text of its training, as `resolve` names it."""
-    declared = {name: knob.default for name, knob in knobs.declared(builder).items() if name != BASE}
-    full = {**declared, **values}
-    return builder(**values, **more).named(key, specs.canonical(key, full, declared), specs.full(key, full))
+    declared = {name: knob for name, knob in knobs.declared(builder).items() if name != BASE}
+    defaults = {name: knob.default for name, knob in declared.items()}
+    full = {**defaults, **values}
+    text = specs.full(key, full)
+    return builder(**values, **more).named(key, specs.canonical(key, full, defaults), text, late_knobs(declared, full))
 
 
 def _hints(builder: Builder) -> dict[str, Any]:

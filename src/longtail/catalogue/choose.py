@@ -92,6 +92,15 @@ def choose(
     return list(chosen.values())
 
 
+def without_effect(methods: Iterable[Method], recipe: Recipe) -> list[str]:
+    """Return a sentence for all methods alike of which a part never takes effect in so few epochs."""
+    alike: dict[str, list[str]] = {}
+    for one in methods:
+        if (note := one.without_effect(recipe)) is not None:
+            alike.setdefault(note, []).append(one.spec)
+    return [f"{', '.join(specs)}: {note}" for note, specs in alike.items()]
+
+
 def _misfit(
     one: Method,
     val: bool,

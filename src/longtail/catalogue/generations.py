@@ -56,7 +56,8 @@ def in_generations(base: Method, count: int, root: float, spec: str, change: Cha
             return built if change is None else change(number, built, data)
 
         text = stage.spec if number == 0 and change is None else f"{stage.spec} in {spec}"
-        return replace(stage, name=f"generation-{number + 1}", spec=text, build=build)
+        late = tuple(replace(part, otherwise=f"lower generations ({count})") for part in stage.late)
+        return replace(stage, name=f"generation-{number + 1}", spec=text, build=build, late=late)
 
     return stages
 

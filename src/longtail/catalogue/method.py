@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from longtail.catalogue.implied import Implied
+from longtail.catalogue.late import enough, too_short, without_effect
 from longtail.catalogue.one_stage import SELF, MakeDraw, MakeLoss, MakeStages, one_stage
 from longtail.catalogue.references import Reference
 from longtail.catalogue.search import Search
@@ -18,6 +19,7 @@ from longtail.data import Part
 from longtail.engine import Recipe, Stage
 from longtail.engine.recipe import USUAL
 from longtail.facts.knobs import Declared
+from longtail.facts.late import Late
 from longtail.models import body_arguments
 
 MakeRule = Callable[[Tensor], nn.Module]
@@ -66,6 +68,8 @@ class Method:
         checks: further conditions, on the recipe and the training part together, such as a batch that is large enough;
             a correction adds its own to those of its base.
         notes: what a table says of it and of these training rows, such as a row that is used twice.
+        late: what has no effect at the start of its training, besides what its knobs say of that (`facts.late`);
+            `named` puts it into the stages, for their epochs.
         slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused before
             training.
         taken: the slots that it has filled, itself or a base below it.
@@ -93,6 +97,7 @@ class Method:
     misfit: Misfit | None = None
     checks: tuple[Check, ...] = ()
     notes: tuple[Note, ...] = ()
+    late: tuple[Late, ...] = ()
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
     body_args: Mapping[str, Any] = field(default_factory=dict)
@@ -109,22 +114,30 @@ class Method:
         if self.task not in TASKS:
             raise ValueError(f"task must be one of {', '.join(TASKS)}, got {self.task!r}; choose the nearest of these")
 
-    def named(self, key: str, spec: str, text: str = "") -> Method:
+    def named(self, key: str, spec: str, text: str = "", late: tuple[Late, ...] = ()) -> Method:
         """Return the same method under its resolved name.
 
         Args:
             key, spec: as in the class.
             text: name and all knobs, put into its stages' texts where these are not written by hand.
+            late: what its knobs make begin late, in the stages with that text.
         """
+        own = (*self.late, *late)
 
         def stages(recipe: Recipe) -> Sequence[Stage]:
             steps = recipe.steps if self.slots else None  # a method without slots makes no optimiser steps
             common: dict[str, Any] = {"steps": steps, "augmentation": recipe.augmentation}
             return [
-                replace(stage, spec=stage.spec.replace(SELF, text or spec), **common) for stage in self.stages(recipe)
+                replace(
+                    stage,
+                    spec=stage.spec.replace(SELF, text or spec),
+                    late=(*stage.late, *own) if SELF in stage.spec else stage.late,
+                    **common,
+                )
+                for stage in self.stages(recipe)
             ]
 
-        return replace(self, key=key, spec=spec, stages=stages)
+        return replace(self, key=key, spec=spec, stages=stages, late=())
 
     def refuses_slots(self, *slots: str) -> str | None:
         """Return why a correction cannot fill these slots, or None where it can."""
@@ -174,7 +187,28 @@ class Method:
             return f"method {self.spec!r} needs a network {why}"
         recipe = replace(recipe, model_args={**recipe.model_args, **self.body_args})
         why = next((why for check in self.checks if (why := check(recipe, rows)) is not None), None)
+        why = why or self.too_short(recipe)
         return None if why is None else f"method {self.spec!r}: {why}"
+
+    def too_short(self, recipe: Recipe) -> str | None:
+        """Return what never takes effect in a training of so few epochs, with the way out; None where everything does.
+
+        Of a supervised method, only a part without which nothing is learnt: a quick trial trains the rest nevertheless,
+        and the table notes it (`without_effect`).
+        """
+        return too_short(self.stages, self.under(recipe), needed=self.task == SUPERVISED)
+
+    def long_enough(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with as many epochs as it takes that is not too short."""
+        return (
+            recipe
+            if self.too_short(recipe) is None
+            else replace(recipe, epochs=enough(self.stages, self.under(recipe)))
+        )
+
+    def without_effect(self, recipe: Recipe) -> str | None:
+        """Return a note on what never takes effect in a training of so few epochs; None where everything does."""
+        return without_effect(self.stages, self.under(recipe))
 
     def _cannot_augment(self) -> str | None:
         if not self.slots:

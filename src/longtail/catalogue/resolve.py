@@ -13,6 +13,7 @@ from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.method import Builder, Builders, Knobs, Method
 from longtail.catalogue.tasks import METHOD, REFERENCE, TASKS, role
 from longtail.facts import knobs
+from longtail.facts.late import late_knobs
 from longtail.facts.messages import quoted
 
 
@@ -58,7 +59,8 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
     full = {**defaults, **values, **{knob: base.spec for knob, base in bases.items()}}
     canonical = specs.canonical(name, full, defaults)
     own = {knob: value for knob, value in full.items() if knob not in bases}
-    made = builder(**{**values, **bases}).named(name, canonical, specs.full(name, own))
+    late = late_knobs(declared, own)
+    made = builder(**{**values, **bases}).named(name, canonical, specs.full(name, own), late)
 
     def varied(changed: Mapping[str, Any]) -> Method:
         return resolve(specs.canonical(name, {**full, **changed}, defaults), builders)

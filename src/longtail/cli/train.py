@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ from longtail.cli.terminal import print_json, print_lines
 if TYPE_CHECKING:
     from longtail.cli.progress import Display
     from longtail.runs.train import Fit
+
+log = logging.getLogger(__name__)
 
 
 @with_options(reading=DATA, training=TRAINING)
@@ -36,6 +39,7 @@ def train(
 
     Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
     """
+    from longtail.catalogue.choose import without_effect
     from longtail.catalogue.search import most_trainings
     from longtail.cli import progress
     from longtail.comparison.execute import check_limits
@@ -67,6 +71,8 @@ def train(
         shared.check(splits.train)
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
         fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
+        for note in without_effect([chosen], fit.recipe):
+            log.warning("%s", note)
         if not dry_run:
             make_output_folder(folder)
             _show_progress(fit, display)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from longtail.catalogue.method import Method
@@ -70,17 +71,24 @@ class ShortRun:
         if recipe.steps is not None and not is_estimator(method):
             steps = min(STEPS, recipe.steps)
             step_ratio, recipe = recipe.steps / steps, replace(recipe, steps=steps)
+        length = method.long_enough(replace(recipe, epochs=min(epochs, recipe.epochs))).epochs
         return cls(
-            method.spec, short, recipe, device, min(epochs, recipe.epochs), evaluations, folds > 0,
+            method.spec, short, recipe, device, min(length, recipe.epochs), evaluations, folds > 0,
             folds if folds and is_small(splits.train) and not alone else 1,
             step_ratio, len(splits.test) / len(short.test),
         )  # fmt: skip
 
 
 def _some_rows(splits: Splits, rows: int, size: int) -> Splits:
-    """Return at most `rows` labelled training rows, and `size` rows of the other parts."""
+    """Return at most `rows` labelled training rows, and `size` rows of the other parts.
+
+    Beside rows without labels every class has a labelled one, as whole data have: methods refuse others.
+    """
     train, test = _even_rows(len(splits.train), rows), _even_rows(len(splits.test), size)
     unlabeled, truth = splits.unlabeled, splits.truth
+    if unlabeled is not None:
+        first = np.unique(splits.train.targets.cpu().numpy(), return_index=True)[1]
+        train = torch.from_numpy(np.union1d(train.numpy(), first))
     rest = torch.arange(0) if unlabeled is None else _even_rows(len(unlabeled), size)
     return replace(
         splits, train=splits.train.take(train), test=splits.test.take(test), origin=None, test_rows=None,

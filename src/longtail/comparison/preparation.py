@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
 from longtail.catalogue.resolve import split_specs
 from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
@@ -28,6 +30,8 @@ from longtail.methods import methods as resolve
 from longtail.methods.entries import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
+
+log = logging.getLogger(__name__)
 
 MOST_SEEDS = 1000
 """Every seed is a training of every method; intervals stop narrowing long before."""
@@ -107,6 +111,8 @@ def prepare(
         truth=splits.truth is not None,
         recipe=recipe,
     )
+    for note in without_effect(resolved, recipe):
+        log.warning("%s", note)
     recipe.check(splits.train)
     check_used(recipe.probe, task)
     return Prepared(

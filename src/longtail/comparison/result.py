@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from longtail.catalogue.choose import without_effect
 from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
 from longtail.comparison import pseudo_labels
 from longtail.comparison.evidence.decisions import load_decisions
@@ -86,7 +87,10 @@ def _notes(plan: Plan) -> list[str]:
     """Return what the data, their preparation and the methods have to say, each once."""
     of_methods = (note(plan.splits.train) for method in plan.methods for note in method.notes)
     # of a table in folds: the column decisions of the first fold
-    notes = (*plan.data.notes, *getattr(plan.splits.preparation, "notes", ()), *of_methods)
+    notes = (
+        *plan.data.notes, *getattr(plan.splits.preparation, "notes", ()), *of_methods,
+        *without_effect(plan.methods, plan.recipe),
+    )  # fmt: skip
     return list(dict.fromkeys(note for note in notes if note is not None))
 
 

@@ -33,7 +33,8 @@ class MappedExamples(BatchedRows):
         dataset: row -> (uint8 or float tensor of one shape for all, class index in [0, C)). It must give the same
             for the same row every time: random changes belong in `augment`, which gets the epoch's generator, so that
             neither the number of workers nor an interruption changes a batch. With workers it is pickled or forked.
-        targets: (N,) int64, known without reading an image; compared with the data set's own when a row is read.
+        targets: (N,) int64, known without reading an image; compared with the data set's own, unless that is -1, when a
+            row is read.
             Candidate sets (N, C) bool and (N, 0), as in `Examples`, replace the data set's own.
         classes: the names of the C classes.
         identity: names the content, for instance a hash of the files' names, sizes and times. Pixels are not read
@@ -186,7 +187,7 @@ class _RowReader(Dataset[Any]):
             inputs = inputs.to(torch.float32)
             if not bool(torch.isfinite(inputs).all()):
                 return f"row {behind} must be finite, got NaN or infinity; impute or leave out this row"
-        if self.targets is not None and int(label) != int(self.targets[row]):
+        if self.targets is not None and int(label) not in (int(self.targets[row]), -1):  # -1: it does not say
             return f"row {behind} has label {int(label)}, targets say {int(self.targets[row])}; pass the data set's own"
         like = inputs if self.like is None else self.like
         if (inputs.shape, inputs.dtype) != (like.shape, like.dtype):

@@ -19,6 +19,7 @@ from longtail.data.rows import Examples
 from longtail.data.split.grouping import GroupTable, held_out_groups
 from longtail.data.split.limits import Limit, check_share, held_out_size, validation_limits
 from longtail.facts import checks
+from longtail.facts.messages import quoted
 
 __all__ = ["DATA_SEED", "Limit", "Part", "Splits", "held_out", "validation_limits"]
 
@@ -28,6 +29,8 @@ NO_VALIDATION = (
     "a search needs validation rows, got none; add --val 0.2 (val=0.2), which takes them from the training rows, or "
     "validate each of these once with --inner-folds 5 (inner_folds=5)"
 )
+
+UNLABELLED = "unlabelled"
 
 Part = Examples | MappedExamples
 """Examples in memory, or read row by row; both have the same methods."""
@@ -117,9 +120,10 @@ class Splits:
 
         Raises:
             ValueError: fewer than two classes, a class without training examples, NaN features, no test examples, a
-                part with labels of another kind than it must have.
+                part with labels of another kind than it must have, or with other classes or features than the others.
         """
         check_classes(self.classes)
+        self._check_kinds()
         counts = count_classes(self.train.targets, len(self.classes), None)
         empty = [self.classes[int(j)] for j in torch.nonzero(counts == 0).flatten()]
         if empty:
@@ -127,12 +131,12 @@ class Splits:
                 f"every class must have a training example, got none of class {', '.join(map(repr, empty[:5]))}; "
                 "drop the class from the labels or add an example of it"
             )
-        self._check_kinds()
         parts = (self.train, self.val, self.test, self.unlabeled)
-        for name, part in zip(("training", "validation", "test", "unlabelled"), parts, strict=True):
+        for name, part in zip(("training", "validation", "test", UNLABELLED), parts, strict=True):
             if part is not None:
                 if len(part) == 0:
                     raise ValueError(f"the {name} part must not be empty, got 0 examples; hold out a larger share")
+                self._check_alike(name, part)
                 # rows of a map-style data set are checked when they are read
                 if isinstance(part, Examples) and part.inputs.is_floating_point():
                     checks.finite(part.inputs, f"features of the {name} part")
@@ -147,6 +151,26 @@ class Splits:
         # a note appears once, however often the splits are checked
         return replace(self, notes=tuple(dict.fromkeys((*self.notes, *self._unmeasured()))))
 
+    def _check_alike(self, name: str, part: Part) -> None:
+        """Raise ValueError where a part has other classes or features than the training part."""
+        if part.classes != self.classes:
+            other = next((c for c in part.classes if c not in self.classes), f"{len(part.classes)} classes")
+            raise ValueError(
+                f"the {name} part must have the {len(self.classes)} classes of the training part in their order, got "
+                f"{quoted(other)}; give all parts the same classes"
+            )
+        if part.input_shape != self.train.input_shape:
+            raise ValueError(
+                f"the {name} part must have the features of the training part, got {part.input_shape} against "
+                f"{self.train.input_shape}; give all parts the same columns, or images of the same size"
+            )
+        types = [one.inputs.dtype for one in (part, self.train) if isinstance(one, Examples)]
+        if name == UNLABELLED and torch.uint8 in types and len(set(types)) > 1:
+            raise ValueError(
+                f"the {name} part must have numbers of the type of the training part, got {types[0]} against "
+                f"{types[1]}; convert both in the same way"
+            )
+
     def _check_kinds(self) -> None:
         """Raise ValueError where a part has labels of another kind than it must."""
         if self.train.kind == CANDIDATES and bool((none := ~self.train.targets.any(1)).any()):
@@ -159,8 +183,14 @@ class Splits:
                 f"unlabeled must be rows without labels, got rows whose labels are {self.unlabeled.kind}; "
                 "give them the targets of data.label_kinds.unlabeled"
             )
-        for name, part in (("validation", self.val), ("test", self.test)):
-            if part is not None and part.kind != GIVEN:
+        for name, part in (("training", self.train), ("validation", self.val), ("test", self.test)):
+            labels = part.targets if part is not None and part.kind == GIVEN else torch.empty(0)
+            if bool((wrong := (labels < 0) | (labels >= len(self.classes))).any()):
+                raise ValueError(
+                    f"labels of the {name} part must be in 0 to {len(self.classes) - 1}, one number per class, got "
+                    f"{int(labels[wrong][0])}; correct them, or name every class"
+                )
+            if name != "training" and part is not None and part.kind != GIVEN:
                 raise ValueError(
                     f"the {name} part must have one label a row, got labels that are {part.kind}; "
                     "hold out rows whose class is known"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from longtail.data.rows import BatchedRows
 from longtail.data.together import Together
 from longtail.data.turned import Turned
 from longtail.engine.gradient_scaler import GradientScaler
+from longtail.facts.late import Late
 from longtail.facts.learner import Learner
 from longtail.facts.types import Progress, TrainingData, Update
 from longtail.updates import Descend
@@ -52,6 +53,8 @@ class Stage:
             change those, and leave this one as it is.
         augmentation: of all rows, "usual" or "strong". As `steps` it acts on the data of the whole stage, after all
             corrections (`built`).
+        late: what has no effect at its start; where it would never have one, the method is refused or the table notes
+            it (`Method.without_effect`).
     """
 
     name: str
@@ -65,12 +68,19 @@ class Stage:
     steps: int | None = None
     preparatory: bool = False
     augmentation: str = "usual"
+    late: tuple[Late, ...] = ()
 
     def start(self, learner: Learner) -> torch.optim.Optimizer:
         """Return the optimiser of this stage, which scales the gradients of float16 networks by itself."""
         optimizer = self.optimizer(learner.trainable())
         GradientScaler.attach(learner, optimizer)
         return optimizer
+
+    def missing(self) -> Iterator[Late]:
+        """Yield what has no effect in any of its epochs."""
+        rate = Late("the learning rate", self.lr, "warm up from another rate than 0", needed=True)
+        parts = (*self.late, rate) if self.lr_per == "epoch" else self.late
+        yield from (late for late in parts if late.missing(self.epochs))
 
     def built(self, data: TrainingSet, previous: Learner | None) -> Built:
         """Build it, with epochs of `steps` and rows in the view `augmentation`.

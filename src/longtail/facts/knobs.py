@@ -59,6 +59,10 @@ class Length(Range):
     """How long a part of a training lasts, as a share of the recipe's epochs; a search does not vary it."""
 
 
+class Start(Range):
+    """The share of a stage's epochs from which on a part of it takes effect; 1 is never (`late.Late`)."""
+
+
 def _float(value: Real) -> float:
     """The number as a float; an integer of a thousand digits is infinite."""
     try:
@@ -132,6 +136,7 @@ PositiveFloat = Annotated[float, Range(0, open_low=True, open_high=True)]
 NonNegativeFloat = Annotated[float, Range(0, open_high=True)]
 UnitFloat = Annotated[float, Range(0, 1)]
 UnitLength = Annotated[float, Length(0, 1)]
+UnitStart = Annotated[float, Start(0, 1)]
 
 
 def declared(function: Callable[..., Any]) -> dict[str, Declared]:

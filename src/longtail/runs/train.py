@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
 from longtail.data import Splits, load
 from longtail.facts.types import Record
@@ -14,6 +16,8 @@ from longtail.methods.registry import method as resolve
 from longtail.models.own import check_factory
 from longtail.runs.fit import Fit
 from longtail.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Fit", "OnEpoch", "fit", "train"]
 
@@ -61,4 +65,7 @@ def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, *
     if options.get("network") is not None:
         check_factory(options["network"])
     training = {name: options.pop(name) for name in signature(Fit).parameters if name in options}
-    return Fit(resolved, load(data, labels, **options), seed=seed, **training)
+    made = Fit(resolved, load(data, labels, **options), seed=seed, **training)
+    for note in without_effect([resolved], made.recipe):
+        log.warning("%s", note)
+    return made

@@ -64,7 +64,7 @@ class TestSame:
             pool(np.eye(8), y)
 
     def test_other_negative_labels_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="needs rows without a label, got none"):
+        with pytest.raises(ValueError, match="labels must be >= 0, got -2"):
             pool(X, Y - 2, unlabeled="same")
 
     def test_none_without_a_label_is_refused(self) -> None:

@@ -88,6 +88,8 @@ def read_labels(labels: Any, classes: Sequence[str] | None, unlabeled: Any) -> A
             )
         indices, names = encode(labels, classes)
         return ArrayLabels(torch.from_numpy(indices), tuple(names), np.zeros(len(indices), dtype=bool))
+    if not missing.any():
+        encode(labels, classes)  # a label of no class, such as -2, is named first
     check_some(missing, "labels")
     array = _array(labels)
     indices, names = encode(np.array(array[~missing].tolist()), classes)
@@ -142,10 +144,23 @@ def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:
         ValueError: a file that has labels, too, or inputs of another shape or type.
         TypeError: a data set without tensors.
     """
-    name = "unlabeled"
+    try:
+        inputs, name = _inputs_alone(unlabeled)
+    except (ValueError, TypeError) as error:
+        message = str(error) if str(error).startswith("unlabeled") else f"unlabeled (--unlabeled): {error}"
+        raise type(error)(message) from None
+    if inputs.shape[1:] != like.shape[1:] or inputs.dtype != like.dtype:
+        raise ValueError(
+            f"unlabeled rows (--unlabeled) must be like the labelled ones, {tuple(like.shape[1:])} of {like.dtype}, "
+            f"got {tuple(inputs.shape[1:])} of {inputs.dtype}; save the same columns, or images of the same size"
+        )
+    return inputs, name
+
+
+def _inputs_alone(unlabeled: Any) -> tuple[Tensor, str]:
+    """Return inputs without labels, and the name of their source."""
     if isinstance(unlabeled, str | Path):
         path = Path(unlabeled)
-        name = path.name
         if not path.is_file():
             raise ValueError(
                 f"unlabeled (--unlabeled) must be an .npz with X alone or an .npy, got {str(path)!r}, which "
@@ -157,19 +172,13 @@ def unlabelled_inputs(unlabeled: Any, like: Tensor) -> tuple[Tensor, str]:
                 f"unlabeled (--unlabeled) must hold X alone, got {path.name} with labels {label!r}; save it without, "
                 'or put all rows in one file with -1 for missing labels and pass "same"'
             )
-    elif isinstance(unlabeled, Dataset) and not isinstance(unlabeled, TensorDataset):
+        return inputs, path.name
+    if isinstance(unlabeled, Dataset) and not isinstance(unlabeled, TensorDataset):
         raise TypeError(
             f"unlabeled must be an array, frame or TensorDataset beside arrays, got a {type(unlabeled).__name__}"
             "; stack its inputs, or pass the labelled rows as a data set, too"
         )
-    else:
-        inputs = as_inputs(unlabeled.tensors[0] if isinstance(unlabeled, TensorDataset) else unlabeled)
-    if inputs.shape[1:] != like.shape[1:] or inputs.dtype != like.dtype:
-        raise ValueError(
-            f"unlabeled rows (--unlabeled) must be like the labelled ones, {tuple(like.shape[1:])} of {like.dtype}, "
-            f"got {tuple(inputs.shape[1:])} of {inputs.dtype}; save the same columns, or images of the same size"
-        )
-    return inputs, name
+    return as_inputs(unlabeled.tensors[0] if isinstance(unlabeled, TensorDataset) else unlabeled), "unlabeled"
 
 
 def _array(labels: Any) -> np.ndarray:

@@ -45,7 +45,8 @@ def array_file_pool(
     try:
         return _file_pool(path, arrays, classes, name or path.stem, unlabeled)
     except (ValueError, TypeError) as error:  # about arrays, whatever file they come from
-        message = str(error) if path.name in str(error) else f"{path.name}: {error}"
+        named = path.name in str(error) or str(error).startswith("unlabeled")
+        message = str(error) if named else f"{path.name}: {error}"
         raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
 
 

@@ -154,7 +154,10 @@ def _first_inputs(dataset: Any) -> Any:
 def _further(unlabeled: Any, own: DatasetRows, images: bool) -> tuple[Any, str]:
     """Return a data set of rows without labels, and its name."""
     if isinstance(unlabeled, Dataset):
-        check_map_style(unlabeled)
+        if check_map_style(unlabeled) == 0:
+            raise ValueError(
+                f"unlabeled must have a row, got a {type(unlabeled).__name__} of none; leave it out, or add rows"
+            )
         return unlabeled, type(unlabeled).__name__
     if images:
         raise TypeError(

@@ -14,6 +14,7 @@ from longtail.data import TrainingSet, together
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts import schedules
 from longtail.facts.knobs import Fraction
+from longtail.facts.late import Late
 from longtail.facts.learner import Learner
 from longtail.learners import SupervisedLearner
 from longtail.learners.bilateral import Bilateral
@@ -68,5 +69,6 @@ def bbn(*, alpha: Fraction = DECAY) -> Method:
         prior=uniform,
         taken=frozenset({"mixing"}),
         body_args=LAYERS,
+        late=(Late("the reversed draws", lambda p: 1 - schedules.at(alpha, p)),),
         slots=SLOTS - {"start"},  # its body is its own
     )

@@ -17,7 +17,7 @@ from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts import schedules
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range, UnitStart
 from longtail.facts.learner import Learner
 from longtail.facts.types import Outputs, Progress
 from longtail.learners import SupervisedLearner
@@ -39,7 +39,7 @@ def ride(
     width: Width = 0.75,
     max_margin: NonNegativeFloat = 0.5,
     scale: PositiveFloat = 30.0,
-    at: UnitFloat = START,
+    at: UnitStart = START,
 ) -> Method:
     """RIDE without routing: experts on shared first layers, each with its own LDAM-DRW loss, rewarded for differing.
 

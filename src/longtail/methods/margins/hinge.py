@@ -5,7 +5,7 @@ from __future__ import annotations
 from longtail import losses
 from longtail.catalogue.method import COSINE, MakeStages, Method, one_stage
 from longtail.catalogue.references import cited
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitStart
 from longtail.methods.supervised.deferred import START, balanced_from, drawn_prior
 
 SCALE = 1.0
@@ -30,7 +30,7 @@ def ldam_hg(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE)
     return Method(_stages(max_margin, scale), cited("cao2019learning"), slots=COSINE)
 
 
-def ldam_hg_drs(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: UnitFloat = START) -> Method:
+def ldam_hg_drs(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: UnitStart = START) -> Method:
     """LDAM-HG with deferred re-sampling: class-balanced draws from progress `at` on.
 
     loss = s max(max_{j != y} z_j - z_y + Delta_y, 0), Delta of ldam; P(class j) = n_j / N until `at`, then 1 / C.
@@ -47,7 +47,7 @@ def ldam_hg_drs(*, max_margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SC
     return Method(_stages(max_margin, scale, at=at), cited("cao2019learning"), slots=COSINE, prior=drawn_prior(at))
 
 
-def hg_drs(*, margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: UnitFloat = START) -> Method:
+def hg_drs(*, margin: NonNegativeFloat = 0.5, scale: PositiveFloat = SCALE, at: UnitStart = START) -> Method:
     """HG-DRS: the hinge with one margin for all classes, with deferred re-sampling.
 
     loss = s max(max_{j != y} z_j - z_y + m, 0), z cosines; P(class j) = n_j / N until progress `at`, then 1 / C.

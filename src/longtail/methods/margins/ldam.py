@@ -14,7 +14,7 @@ from longtail.catalogue.method import COSINE, Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.data import Part
 from longtail.facts.class_weights import named
-from longtail.facts.knobs import NonNegativeFloat, Numbers, PositiveFloat, Range, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, Numbers, PositiveFloat, Range, UnitStart
 from longtail.facts.schedules import switch
 from longtail.methods.supervised.deferred import START, ClassWeight, weights_from
 
@@ -60,7 +60,7 @@ def ldam_drw(
     *,
     max_margin: NonNegativeFloat = 0.5,
     scale: PositiveFloat = 30.0,
-    at: UnitFloat = START,
+    at: UnitStart = START,
     class_weight: ClassWeight = "effective",
     exponent: NonNegativeFloat = 0.25,
     test_prior: TestPrior = None,
@@ -103,7 +103,7 @@ def m_drw(
     *,
     margin: NonNegativeFloat = 0.5,
     scale: PositiveFloat = 30.0,
-    at: UnitFloat = START,
+    at: UnitStart = START,
     class_weight: ClassWeight = "effective",
 ) -> Method:
     """One margin for all classes, with deferred re-weighting: ldam-drw without margins that differ.

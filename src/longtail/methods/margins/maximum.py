@@ -8,7 +8,7 @@ from longtail import losses
 from longtail.catalogue.implied import weighted
 from longtail.catalogue.method import COSINE, MakeStages, Method, one_stage
 from longtail.catalogue.references import cited
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitStart
 from longtail.facts.schedules import switch
 from longtail.methods.supervised.deferred import START, ClassWeight
 
@@ -38,7 +38,7 @@ def mm_drw(
     delta_minus: NonNegativeFloat = 0.6,
     beta: NonNegativeFloat = 1.5,
     scale: PositiveFloat = 30.0,
-    at: UnitFloat = START,
+    at: UnitStart = START,
     class_weight: ClassWeight = "effective",
 ) -> Method:
     """MM with deferred re-weighting.
@@ -70,7 +70,7 @@ def mm_ldam_drw(
     delta_minus: NonNegativeFloat = 0.6,
     beta: NonNegativeFloat = 1.5,
     scale: PositiveFloat = 30.0,
-    at: UnitFloat = START,
+    at: UnitStart = START,
     class_weight: ClassWeight = "effective",
 ) -> Method:
     """MM-LDAM with deferred re-weighting: the margin of an example grows with its rarity and with its nearness.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import PARTIAL
-from longtail.facts.knobs import UnitFloat
+from longtail.facts.knobs import UnitStart
 from longtail.functional import candidate_activation
 from longtail.losses import CrossEntropyLoss
 from longtail.methods.partial.proden import PRODEN_SLOTS
 from longtail.targets import Confidences
 
 
-def cavl(*, start: UnitFloat = 0.0, second_pass: bool = True) -> Method:
+def cavl(*, start: UnitStart = 0.0, second_pass: bool = True) -> Method:
     """CAVL: the candidate with the largest class activation value becomes the row's label.
 
     loss = -sum_k q_k log softmax(z)_k, then q <- onehot(argmax_{k in S} v_k), v_k = |z'_k - 1| z'_k.

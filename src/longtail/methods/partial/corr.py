@@ -15,7 +15,7 @@ from longtail.data import Part, TrainingSet
 from longtail.data.views import Mixing
 from longtail.engine import Built, Recipe, Stage
 from longtail.engine.recipe import USUAL
-from longtail.facts.knobs import NonNegative, NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import NonNegative, NonNegativeFloat, PositiveFloat, UnitStart
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import at
 from longtail.facts.types import Progress
@@ -30,7 +30,7 @@ def corr(
     consistency: NonNegative = 1.0,
     mixup: NonNegativeFloat = 0.0,
     alpha: PositiveFloat = 4.0,
-    start: UnitFloat = 0.0,
+    start: UnitStart = 0.0,
 ) -> Method:
     """CORR: a weak and a strong view agree with one confidence per candidate, and other classes are lowered in both.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import PARTIAL
-from longtail.facts.knobs import Choice, NonNegativeFloat, UnitFloat
+from longtail.facts.knobs import Choice, NonNegativeFloat, UnitStart
 from longtail.facts.types import Outputs, Progress
 from longtail.functional import leverage_weights, leveraged_loss
 from longtail.learners.supervised import Criterion
@@ -22,7 +22,7 @@ Form = Annotated[str, Choice(("sigmoid", "cross-entropy"))]
 
 
 def lw(
-    *, beta: NonNegativeFloat = 1.0, form: Form = "sigmoid", start: UnitFloat = 0.0, second_pass: bool = True
+    *, beta: NonNegativeFloat = 1.0, form: Form = "sigmoid", start: UnitStart = 0.0, second_pass: bool = True
 ) -> Method:
     """LW: the leveraged weighted loss: candidates are raised, other classes lowered, beta between the two.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import PARTIAL
-from longtail.facts.knobs import UnitFloat
+from longtail.facts.knobs import UnitStart
 from longtail.losses import CrossEntropyLoss
 from longtail.targets import Confidences
 
@@ -13,7 +13,7 @@ PRODEN_SLOTS = frozenset({"update", "targets"})
 """What a correction can change: the kind of step, and how the confidences are made."""
 
 
-def proden(*, start: UnitFloat = 0.0) -> Method:
+def proden(*, start: UnitStart = 0.0) -> Method:
     """PRODEN: progressive identification of the true label among the candidates.
 
     loss = -sum_k q_k log softmax(z)_k, then q_k <- softmax(z)_k [k in S] / sum_{j in S} softmax(z)_j.
@@ -21,8 +21,8 @@ def proden(*, start: UnitFloat = 0.0) -> Method:
     z: logits (N, C); S: candidates (N, C) bool; q: confidences (N, C), uniform on S at first and constant in the
     gradient. After each step its rows get confidences from the step's own outputs, used when the row is next drawn.
     `start` is the share of the epochs before the first update: 0 is the paper's, 1 leaves q uniform (the average over
-    candidates), and 1 / epochs begins after the first epoch, as the code of RECORDS does. With one candidate a row it
-    is ce.
+    candidates), and 1 / epochs begins after the first epoch, as the code of RECORDS does; another that no epoch reaches
+    is refused. With one candidate a row it is ce.
 
     Lv et al. 2020, eq. 7 to 9 and algorithm 1.
 

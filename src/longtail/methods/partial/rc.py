@@ -5,13 +5,13 @@ from __future__ import annotations
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import PARTIAL
-from longtail.facts.knobs import UnitFloat
+from longtail.facts.knobs import UnitStart
 from longtail.losses import CrossEntropyLoss
 from longtail.methods.partial.proden import PRODEN_SLOTS
 from longtail.targets import Confidences
 
 
-def rc(*, start: UnitFloat = 0.0) -> Method:
+def rc(*, start: UnitStart = 0.0) -> Method:
     """RC: the risk-consistent method: cross-entropies of the candidates, weighted by renormalised confidences.
 
     loss = -sum_k q_k log softmax(z)_k, then q_k <- softmax(z')_k [k in S] / sum_{j in S} softmax(z')_j.

@@ -16,6 +16,7 @@ from longtail.data import TrainingSet
 from longtail.data.views import Mixing
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import PositiveFloat, Range, UnitFloat
+from longtail.facts.late import Late
 from longtail.facts.learner import Learner
 from longtail.learners import SolarLearner
 from longtail.methods.partial.corr import own_views
@@ -48,10 +49,11 @@ def solar(
 
     y minimise sum_i KL(y_i || q_i^sharpness) over the batch and the rows of the last `queue` batches, with rows on the
     simplex and class totals r_k times the rows; q: softmax(z_w) on the candidates, renormalised, for the other rows
-    that of their last step; w and s: the weak and the strong view. Selected are, of the rows labelled j, the
-    ceil(B r_j rho) of smallest loss, one at least, and all with <y, softmax(z_w)> > tau. e grows from 0 to `eta`, and
-    rho from `rho_start` to `rho`, until the share `ramp` of the epochs; while e = 0 all rows learn q. Blends are of the
-    selected rows' weak views with each other, in a share of Beta(alpha, alpha) or 1 less it, whichever is larger.
+    that of their last step; w and s: the weak and the strong view. Selected are, of the rows labelled j, the ceil(B r_j
+    rho) of smallest loss, one at least, and all with <y, softmax(z_w)> > tau. e grows from 0 to `eta`, and rho from
+    `rho_start` to `rho`, until the share `ramp` of the epochs; while e = 0 all rows learn q, and a training in which e
+    would never grow is refused. Blends are of the selected rows' weak views with each other, in a share of Beta(alpha,
+    alpha) or 1 less it, whichever is larger.
 
     r: uniform at first; after each epoch r <- (1 - gamma) r + gamma (shares of the likeliest candidates of all training
     rows). It is estimated in a first training of the share `estimation` of the epochs, with `gamma_estimation`, and
@@ -73,6 +75,8 @@ def solar(
     allow other classes with probability 1e-5 and take them off again; here rows are then renormalised. Its views are
     two passes, ours one. Their last partial batch is dropped, ours is not.
     """
+
+    assigned = Late("its labels", lambda p: eta * min(p / ramp, 1.0) if ramp else eta, "set ramp=0")
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         def made(data: TrainingSet, shares: Tensor | None, weight: float) -> Built:
@@ -101,7 +105,8 @@ def solar(
 
         epochs = round(estimation * recipe.epochs)
         before = [stage_under(recipe, "estimate", f"{SELF} estimate", first, epochs)] if epochs else []
-        return [replace(stage, eager=WAITS) for stage in (*before, stage_under(recipe, "train", SELF, second))]
+        last = replace(stage_under(recipe, "train", SELF, second), late=(assigned,))
+        return [replace(stage, eager=WAITS) for stage in (*before, last)]
 
     return Method(stages, cited("wang2022solar"), task=PARTIAL, slots=frozenset({"update"}), checks=(own_views,))
 

@@ -13,6 +13,8 @@ from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat
+from longtail.facts.late import Late
+from longtail.facts.schedules import linear
 from longtail.learners.balanced_head import BalancedHead
 from longtail.methods.semi.hosts import FIXMATCH, HOSTS
 from longtail.models.heads import find_head
@@ -31,7 +33,7 @@ def abc(*, base: Base = FIXMATCH, weight: NonNegativeFloat = 1.0, confidence: No
     drawn anew in every step, and all rows divide. The views v are those that `base` compares with the weak one: the
     strong view of fixmatch, both of remixmatch, the second weak one of mixmatch. Where `base` mixes rows, they pass
     through the network as they are once more. The gradient reaches the features; `base` itself is as before. The moving
-    average under the second classifier predicts. weight=0 is `base`.
+    average under the second classifier predicts. weight=0 is `base`. A single epoch, in which p is 0, is refused.
 
     Lee et al. 2021, section 3.
 
@@ -56,4 +58,5 @@ def abc(*, base: Base = FIXMATCH, weight: NonNegativeFloat = 1.0, confidence: No
 
     if weight == 0:
         return corrected(base, "auxiliary", lambda built, data: built)
-    return corrected(base, "auxiliary", change, prior=uniform, reference=cited("lee2021abc"))
+    equal = Late("its move to equal classes", linear(0.0, 1.0))
+    return corrected(base, "auxiliary", change, prior=uniform, reference=cited("lee2021abc"), late=(equal,))

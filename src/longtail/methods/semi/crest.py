@@ -41,10 +41,10 @@ def crest(*, base: Base = FIXMATCH, generations: Generations = 6, root: Root = 3
     Works: The network's predictions of rare classes are few and mostly right, though it misses many rows of these
     classes (precision is high where recall is low), and rows without labels have the labels' class shares.
 
-    Breaks: Each generation has a part of the epochs, so that a short training is short of steps in all of them; in one
-    of a single epoch, what begins later in a training does not act: DARP, the consistency of mixmatch and remixmatch.
-    Wrong labels that were adopted are taught as if they were given. With other class shares of the rows without labels
-    the rates are those of the wrong classes.
+    Breaks: Each generation has a part of the epochs, so that a short training is short of steps in all of them. Over a
+    base with parts that begin late (darp, abc, simpro, mixmatch, remixmatch) generations too short for these, of one
+    epoch say, are refused before training. Wrong labels that were adopted are taught as if they were given. With other
+    class shares of the rows without labels the rates are those of the wrong classes.
 
     Paper and code: The paper has the exponent 1/3, their code root = 3. Rates by the counts of the labelled rows, as in
     the paper; the code computes them from the ratio by which its data were made, and takes the index of a class for its

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe
 from longtail.facts.counts import priors
-from longtail.facts.knobs import Choice, Length, Numbers, Range, UnitLength
+from longtail.facts.knobs import Choice, Length, Numbers, Range, UnitStart
 from longtail.functional.distribution_refinery import WEIGHTS
 from longtail.methods.semi.class_totals import after_estimate, single_row
 from longtail.methods.semi.hosts import FIXMATCH, HOSTS, Count
@@ -44,6 +45,8 @@ class Totals(Choice):
         GIVEN.check(name, value)
         if not sum(value) > 0:
             raise ValueError(f"{name} must not be all 0, got {value!r}; give the classes that occur a number")
+        if sum(value) == math.inf:
+            raise ValueError(f"{name} must have a finite sum, got {value!r}; any scale will do, take smaller numbers")
         return None
 
 
@@ -60,7 +63,7 @@ def darp(
     keep: Keep = 2.0,
     weights: Weights = "entropy",
     period: Count = 10,
-    start: UnitLength = 0.4,
+    start: UnitStart = 0.4,
     totals: ClassTotals = "labels",
     withheld: Count = 10,
     estimation: Share = 0.16,
@@ -73,7 +76,8 @@ def darp(
     A (M, K) are the latest soft labels that `base` guessed for each of the M rows, of each class the keep M_k most
     likely ones alone ("noise removal"; inf keeps all), scaled to the class totals M_k. From the share `start` of the
     training on, they are refined every `period` steps, and y takes the place of the guess: in FixMatch it decides the
-    class and whether the row counts. The table notes the share of rows whose class it has changed.
+    class and whether the row counts. start=1 is `base`; another `start` that no epoch reaches is refused. The table
+    notes the share of rows whose class it has changed.
 
     totals="labels" are those of the labelled rows, without any that CReST has added, scaled to M; numbers, one per
     class, those that are known; "em" are estimated from the stored labels by expectation maximisation (Saerens et al.

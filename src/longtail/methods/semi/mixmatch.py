@@ -37,8 +37,9 @@ def mixmatch(
 
     B labelled rows and mu B rows without labels a step. The pool that a row's partner x' comes from, by a random
     permutation, are the labelled rows and both views of the others. The weight `consistency` rises from 0 to 75 in
-    proportion to progress. A moving average of the parameters predicts. The pool is one pass through the network, with
-    the batch norms' statistics of all; the pass that guesses has its own, which are not recorded.
+    proportion to progress, so that in a single epoch it would be 0, which is refused. A moving average of the
+    parameters predicts. The pool is one pass through the network, with the batch norms' statistics of all; the pass
+    that guesses has its own, which are not recorded.
 
     Images: both views are what supervised training does. Rows of a table and features have no such augmentation: both
     views are the strong one of fixmatch, 30 % of the columns from other rows, or noise; this is ours.
@@ -90,9 +91,9 @@ def remixmatch(
     `window` batches, e = 1e-6. The pool are the labelled rows, in their strong view, and a weak and two strong views of
     the others; z' is the first strong view, not mixed. It is turned by 0, 90, 180 or 270 degrees, equally often (0 or
     180 where images are not square), and r is a classifier of its own on the features. `consistency` rises from 0 to
-    1.5 and `anchor` to 0.5 in proportion to progress. A moving average of the parameters predicts. Batch norms: the
-    pool is one pass, whose statistics are recorded; the guess, and z' with its turned copy, are passes with their own,
-    which are not.
+    1.5 and `anchor` to 0.5 in proportion to progress; a single epoch, in which they would be 0, is refused. A moving
+    average of the parameters predicts. Batch norms: the pool is one pass, whose statistics are recorded; the guess, and
+    z' with its turned copy, are passes with their own, which are not.
 
     Views are those of fixmatch. Rows of a table and features cannot be turned: they have no rotation part.
 

@@ -12,6 +12,8 @@ from longtail.catalogue.tasks import SEMI_SUPERVISED
 from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import NonNegativeFloat, Range
+from longtail.facts.late import Late
+from longtail.facts.schedules import linear
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.methods.semi.hosts import FIXMATCH, HOSTS
 from longtail.targets import Confident
@@ -38,7 +40,8 @@ def simpro(*, base: Base = FIXMATCH, tau: NonNegativeFloat = 1.0, momentum: Mome
     scores are those for balanced classes.
 
     Breaks: The estimate comes from the rows above the threshold: where few reach it, or those of some classes never
-    do, it is wrong, and it confirms itself. A training of few epochs ends near the first priors.
+    do, it is wrong, and it confirms itself. A training of few epochs ends near the first priors; one of a single epoch,
+    in which these do not move, is refused.
 
     Paper and code: Defined on FixMatch with two strong views and a strong view of the labelled rows; here the views are
     those of `base`, and for mixmatch and remixmatch mixed labels meet the adjusted softmax, which is ours. Their code
@@ -58,4 +61,5 @@ def simpro(*, base: Base = FIXMATCH, tau: NonNegativeFloat = 1.0, momentum: Mome
     if tau == 0:
         return corrected(base, TAKEN, lambda built, data: built)
     prior = uniform if tau == 1 else power(1 - tau)
-    return corrected(base, TAKEN, change, prior=prior, reference=cited("du2024simpro"))
+    moved = Late("its estimate of the priors", linear(0.0, 1.0))
+    return corrected(base, TAKEN, change, prior=prior, reference=cited("du2024simpro"), late=(moved,))

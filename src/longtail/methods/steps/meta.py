@@ -10,7 +10,7 @@ from longtail.catalogue.meta_set import HEAD, Base, Every, MetaBatch, PerClass, 
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.facts.class_weights import BETA, Beta, effective_number
-from longtail.facts.knobs import PositiveFloat, UnitFloat
+from longtail.facts.knobs import PositiveFloat, UnitStart
 from longtail.updates import MetaResidual
 
 START = 0.8
@@ -23,7 +23,7 @@ def meta(
     base: Base = PLAIN,
     beta: Beta = BETA,
     step: PositiveFloat = 0.01,
-    start: UnitFloat = START,
+    start: UnitStart = START,
     per_class: PerClass = 10,
     meta_batch: MetaBatch = 100,
     every: Every = 1,

@@ -13,7 +13,7 @@ from longtail.catalogue.references import cited
 from longtail.data import Part, TrainingSet
 from longtail.data.rows import BatchedRows
 from longtail.engine import Built, Recipe
-from longtail.facts.knobs import Choice, Range, UnitFloat
+from longtail.facts.knobs import Choice, Range, UnitStart
 from longtail.facts.schedules import switch
 from longtail.learners import SupervisedLearner
 from longtail.methods.supervised.deferred import START, ClassWeight
@@ -28,7 +28,7 @@ Sampler = Annotated[str, Choice(tuple(SAMPLERS))]
 Rows = Annotated[int, Range(0, integer=True)]
 
 
-def drw(*, base: Weighed = PLAIN, at: UnitFloat = START, class_weight: ClassWeight = "effective") -> Method:
+def drw(*, base: Weighed = PLAIN, at: UnitStart = START, class_weight: ClassWeight = "effective") -> Method:
     """Deferred re-weighting of any base: its loss gets class weights from progress `at` on.
 
     loss = w_y (that of base), w = 1 until progress `at`, then class weights that sum to C; divided as the base divides.
@@ -57,7 +57,7 @@ def drw(*, base: Weighed = PLAIN, at: UnitFloat = START, class_weight: ClassWeig
     return corrected(base, WEIGHTS, change, reference=reference, prior=times(base.prior, weighted(class_weight, at)))
 
 
-def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitFloat = START, at_least: Rows = 0) -> Method:
+def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitStart = START, at_least: Rows = 0) -> Method:
     """Deferred re-sampling of any base: each example once an epoch until progress `at`, then draws by a sampler.
 
     P(class j) = n_j / N until progress `at`, then that of the sampler: balanced 1 / C; sqrt proportional to sqrt(n_j);
@@ -100,7 +100,7 @@ def drs(*, base: Drawn = PLAIN, sampler: Sampler = "balanced", at: UnitFloat = S
     return corrected(base, "shares", change, check=check, reference=cited("cao2019learning"), prior=prior)
 
 
-def sqrt_drs(*, at: UnitFloat = START) -> Method:
+def sqrt_drs(*, at: UnitStart = START) -> Method:
     """Square-root re-sampling, deferred: each example once an epoch until progress `at`, then sqrt-rs.
 
     P(class j) = n_j / N until progress `at`, then sqrt(n_j) / sum_k sqrt(n_k).
@@ -117,7 +117,7 @@ def sqrt_drs(*, at: UnitFloat = START) -> Method:
     return _over_ce("sqrt", at)
 
 
-def progressive_drs(*, at: UnitFloat = START) -> Method:
+def progressive_drs(*, at: UnitStart = START) -> Method:
     """Progressively balanced re-sampling, deferred: each example once an epoch until `at`, then progressive-rs.
 
     P(class j) = n_j / N until progress `at`, then (1 - p) n_j / N + p / C at progress p.

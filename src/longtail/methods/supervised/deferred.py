@@ -8,7 +8,7 @@ from longtail import losses, sampling
 from longtail.catalogue.implied import Implied, uniform, weighted
 from longtail.catalogue.method import MakeDraw, Method, one_stage
 from longtail.catalogue.references import cited
-from longtail.facts.knobs import Choice, NonNegativeFloat, UnitFloat
+from longtail.facts.knobs import Choice, NonNegativeFloat, UnitStart
 from longtail.facts.schedules import switch
 from longtail.losses.signature import Common
 
@@ -32,7 +32,7 @@ def drawn_prior(at: float) -> Implied | None:
     return uniform if at < 1 else None
 
 
-def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") -> Method:
+def ce_drw(*, at: UnitStart = START, class_weight: ClassWeight = "effective") -> Method:
     """Cross-entropy with deferred re-weighting.
 
     loss = -w_y log softmax(z)_y, w = 1 until progress `at`, then effective-number weights (beta 0.9999); sum /
@@ -56,7 +56,7 @@ def ce_drw(*, at: UnitFloat = START, class_weight: ClassWeight = "effective") ->
     return Method(stages, cited("cao2019learning"), prior=weighted(class_weight, at))
 
 
-def ce_drs(*, at: UnitFloat = START) -> Method:
+def ce_drs(*, at: UnitStart = START) -> Method:
     """Cross-entropy with deferred re-sampling: each example once an epoch until `at`, then class-balanced draws.
 
     P(class j) = n_j / N until progress `at`, 1 / C from then on.
@@ -79,7 +79,7 @@ def ce_drs(*, at: UnitFloat = START) -> Method:
 def focal_drw(
     *,
     gamma: NonNegativeFloat = 2.0,
-    at: UnitFloat = START,
+    at: UnitStart = START,
     class_weight: ClassWeight = "effective",
     weight_in_modulator: bool = False,
 ) -> Method:

@@ -8,7 +8,7 @@ from longtail import losses, posthoc
 from longtail.catalogue.implied import power, uniform
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
-from longtail.facts.knobs import NonNegativeFloat, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, UnitStart
 from longtail.facts.schedules import switch
 from longtail.methods.supervised.deferred import START
 from longtail.methods.supervised.plain import PLAIN
@@ -101,7 +101,7 @@ def balanced_softmax() -> Method:
     return Method(logit_adjusted(tau=1.0).stages, cited("ren2020balanced"), prior=uniform)
 
 
-def balanced_softmax_drw(*, at: UnitFloat = START) -> Method:
+def balanced_softmax_drw(*, at: UnitStart = START) -> Method:
     """Balanced softmax, deferred: plain cross-entropy until progress `at`, then log counts in the logits.
 
     loss = -log softmax(z + r log pi)_y, r = 0 until progress `at`, then 1; predict argmax z. No class weights.

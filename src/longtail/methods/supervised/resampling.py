@@ -16,7 +16,9 @@ from longtail.data import Part
 from longtail.engine import Recipe
 from longtail.engine.recipe import USUAL
 from longtail.facts.class_weights import BETA
-from longtail.facts.knobs import Choice, UnitFloat
+from longtail.facts.knobs import Choice, UnitStart
+from longtail.facts.late import Late
+from longtail.facts.schedules import linear
 from longtail.sampling.classes import ClassSampler
 from longtail.sampling.without_replacement import PER_CLASS, RATIO
 
@@ -89,7 +91,8 @@ def progressive_rs() -> Method:
     Paper and code: Their code has e / (E - 1) for the progress of epoch e of E, so that the last epoch is balanced;
     ours is e / E.
     """
-    return drawn_by(*SAMPLERS["progressive"], cited("kang2020decoupling"))
+    method = drawn_by(*SAMPLERS["progressive"], cited("kang2020decoupling"))
+    return replace(method, late=(Late("its balanced draws", linear(0.0, 1.0)),))
 
 
 def class_aware_rs(*, per_class: PerClass = PER_VISIT) -> Method:
@@ -152,7 +155,7 @@ def under_rs(*, ratio: Ratio = 1.0) -> Method:
     )
 
 
-def over_rs(*, at: UnitFloat = 0.0) -> Method:
+def over_rs(*, at: UnitStart = 0.0) -> Method:
     """Over-sampling with stronger augmentation for the rare classes, whose rows are repeated most.
 
     P(class j) = 1 / C; rows of classes with n_j < N / C get the view "strong", others the common augmentation. With

@@ -7,7 +7,7 @@ from longtail.catalogue.implied import effective, weighted
 from longtail.catalogue.method import Method, one_stage
 from longtail.catalogue.references import cited
 from longtail.facts.class_weights import BETA, Beta
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitStart
 from longtail.facts.schedules import switch
 from longtail.methods.supervised.deferred import START
 from longtail.models import heads
@@ -96,7 +96,7 @@ def sqrt_ce() -> Method:
 
 
 def influence_balanced(
-    *, alpha: PositiveFloat = 1000.0, gamma: NonNegativeFloat = 0.0, at: UnitFloat = START, detach: bool = True
+    *, alpha: PositiveFloat = 1000.0, gamma: NonNegativeFloat = 0.0, at: UnitStart = START, detach: bool = True
 ) -> Method:
     """Influence-balanced loss: plain training, then examples weigh the inverse of their influence on the classifier.
 

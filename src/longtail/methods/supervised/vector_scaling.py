@@ -12,7 +12,7 @@ from longtail.catalogue.method import MakeLoss, Method, Misfit, one_stage
 from longtail.catalogue.references import cited
 from longtail.data import Part
 from longtail.facts import class_weights
-from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitFloat
+from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, UnitStart
 from longtail.facts.schedules import switch
 from longtail.methods.supervised.deferred import START
 
@@ -39,7 +39,7 @@ def cdt(*, gamma: NonNegativeFloat = 0.2) -> Method:
     return Method(one_stage(make), cited("ye2020identifying"), misfit=_unfit(make))
 
 
-def cdt_drw(*, gamma: NonNegativeFloat = 0.2, at: UnitFloat = START) -> Method:
+def cdt_drw(*, gamma: NonNegativeFloat = 0.2, at: UnitStart = START) -> Method:
     """CDT, deferred: plain cross-entropy until progress `at`, class-dependent temperatures from then on.
 
     loss = -log softmax(b z)_y, b = 1 until progress `at`, then b_j = (n_j / n_max)^gamma; predict argmax z. No class
@@ -91,7 +91,7 @@ def vs_tla_adrw(
     gamma: NonNegativeFloat = GAMMA,
     tau: NonNegativeFloat = 1.0,
     nu: PositiveFloat = 0.15,
-    at: UnitFloat = START,
+    at: UnitStart = START,
 ) -> Method:
     """VS, then truncated logit adjustment with aligned deferred re-weighting (TLA + ADRW).
 

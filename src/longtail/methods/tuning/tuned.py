@@ -162,17 +162,20 @@ def settings(base: Method, recipe: Recipe, trials: int) -> list[Candidate]:
     for i in range(max(len(shared), len(own))):
         changes = {name: float(text) for name, text in (shared[i] if shared else {}).items()}
         drawn = {name: ast.literal_eval(text) for name, text in (own[i % len(own)] if own else {}).items()}
-        made.append(_varied(base.knobs, drawn, changes))
+        made.append(_varied(base.knobs, drawn, changes, recipe))
     return list({one.text: one for one in made if one is not None}.values())
 
 
-def _varied(knobs: Knobs, drawn: Mapping[str, Any], changes: Mapping[str, float]) -> Candidate | None:
-    """Return the method with these knobs; None where they do not go together, or need the search's validation rows."""
+def _varied(knobs: Knobs, drawn: Mapping[str, Any], changes: Mapping[str, float], recipe: Recipe) -> Candidate | None:
+    """Return the method with these knobs.
+
+    None where they do not go together, need the search's validation rows, or would never take effect.
+    """
     try:
         found = knobs.varied(drawn)
     except ValueError:
         return None
-    return None if found.needs_val else Candidate(found.spec, changes)
+    return None if found.needs_val or found.too_short(recipe) else Candidate(found.spec, changes)
 
 
 def _searched(knob: Declared, value: Any) -> Values | None:

@@ -178,3 +178,4 @@ def test_candidate_sets_from_folder_names(photos: Path, monkeypatch: pytest.Monk
     splits = load(photos, candidates="+", **READING)
     assert splits.train.batch(torch.arange(2))["targets"].dtype == torch.bool
     assert set(splits.test.targets.tolist()) <= {0, 1, 2}
+    assert splits.test.batch(torch.arange(len(splits.test)))["targets"].equal(splits.test.targets)
