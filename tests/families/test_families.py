@@ -63,7 +63,7 @@ class TestEveryTrial:
         for node in ast.walk(ast.parse(Path(inspect.getfile(TRIALS[key])).read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            known = {"longtail", "torch", "collections", "dataclasses", "typing", "warnings", "__future__"}
+            known = {"longtail", "torch", "collections", "dataclasses", "math", "typing", "warnings", "__future__"}
             assert {name.partition(".")[0] for name in names} <= known
 
     def test_every_knob_moves_the_text_of_its_training(self, key: str) -> None:
