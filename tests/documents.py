@@ -134,6 +134,21 @@ def comparing_a_table() -> str:
     return "\n".join(lines)
 
 
+def unlabelled_memory() -> str:
+    """Peak memory with many rows without labels, as committed."""
+    found = json.loads((RESULTS / "unlabelled-memory.json").read_text())
+    few, many = (f"{size:,}" for size in found["sizes"])
+    lines = [
+        f"| | classes | peak MiB, {few} rows | peak MiB, {many} rows | bytes for each further row |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in found["rows"]:
+        name = "the data, nothing trained" if row["method"] == "data" else f"`{row['method']}`"
+        peaks = " | ".join(f"{peak:.0f}" for peak in row["peak_mib"])
+        lines.append(f"| {name} | {row['classes']} | {peaks} | {row['bytes_per_row']:,} |")
+    return "\n".join(lines)
+
+
 def precision() -> str:
     """Scores in half precision beside float32's, as committed."""
     found = json.loads((RESULTS / "precision-digits.json").read_text())
@@ -176,6 +191,7 @@ GENERATED = {
     ("docs/performance.md", "train-step"): train_step,
     ("docs/performance.md", "updates"): updates,
     ("docs/performance.md", "small-data"): small_data,
+    ("docs/performance.md", "unlabelled-memory"): unlabelled_memory,
     ("docs/performance.md", "precision"): precision,
     ("docs/performance.md", "gpu"): gpu_tables.measured,
     ("docs/performance.md", "reading-images"): reading_images,

@@ -19,6 +19,13 @@ FailOn = Annotated[
         "constant, leaking-columns, identifiers, singletons (or as in duplicates>10), ratio>100, gini>0.8, min-count<5."
     ),
 ]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of a model (the --out of longtail train) that predicts the rows without labels: how far their "
+        "class shares are from the labels'."
+    ),
+]
 SVG = Annotated[Path | None, typer.Option("--svg", help="Write the class sizes as a picture to this file.")]
 
 
@@ -26,6 +33,7 @@ SVG = Annotated[Path | None, typer.Option("--svg", help="Write the class sizes a
 def inspect(
     data: o.Data = "digits",
     reading: Any = None,
+    model: Model = None,
     fail_on: FailOn = None,
     svg: SVG = None,
     json: o.Json = False,
@@ -35,13 +43,16 @@ def inspect(
     Images that cannot be decoded are skipped and reported, whether --skip-bad is given or not.
 
     Example: longtail inspect photos/ --fail-on "duplicates,leaks,min-count<5"
+
+    Example: longtail inspect photos/ --unlabeled more_photos/ --model runs/model
     """
     from longtail.inspection import rules
+    from longtail.runs.predictor import Predictor
 
     broken_if = rules.parse_rules(fail_on)
     if svg is not None:
         _check_can_draw(svg, data)
-    result = _inspect(data, reading)
+    result = _inspect(data, reading, None if model is None else Predictor.load(model))
     result["broken_rules"] = rules.broken_rules(broken_if, result)
     if svg is not None:
         _draw(svg, result)
@@ -54,7 +65,7 @@ def inspect(
     return 1 if result["broken_rules"] else 0
 
 
-def _inspect(data: str, reading: dict[str, Any]) -> dict[str, Any]:
+def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     from longtail.data import load, pool
     from longtail.data.read.dispatch import HUB, NAMES
     from longtail.data.read.tables.sources import is_table
@@ -65,20 +76,20 @@ def _inspect(data: str, reading: dict[str, Any]) -> dict[str, Any]:
     named = data_words(data, reading)
     reading = data_options(reading)
     if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
-        return inspection(load(data, **reading), data=named)  # which refuses bad options before reading
+        return inspection(load(data, **reading), data=named, model=model)  # which refuses bad options before reading
     shaping = {key: reading[key] for key in ("ratio", "profile", "val", *SIMULATIONS)}
     options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
     if data.startswith(HUB) or (Path(data).is_dir() and not is_table(Path(data))):
         options["skip_bad"] = True
     rows = pool(data, **options)
-    return inspection(rows, load(rows, **shaping), data=named)
+    return inspection(rows, load(rows, **shaping), data=named, model=model)
 
 
 def _show(result: dict[str, Any]) -> None:
     from rich.text import Text
 
     from longtail.cli import comparison_output
-    from longtail.report import class_size_plot, tables
+    from longtail.report import class_shares, class_size_plot, tables
 
     out, blocks = comparison_output.console(), comparison_output.draws_blocks()
 
@@ -95,6 +106,12 @@ def _show(result: dict[str, Any]) -> None:
     line(f"Gini coefficient {gini}; {sizes + ': ' if sizes else ''}{rule}", "dim")
     for note in result["notes"]:
         line(note, "dim")
+    if (shares := result["class_shares"]) is not None:
+        line(f"Class shares of the {shares['rows']:,} rows without labels, by the model", "bold")
+        for text in class_shares.table(shares, result["classes"], ascii_only=not blocks):
+            out.print(Text(text), soft_wrap=True)
+        for text in class_shares.sentences(shares, result["classes"]):
+            line(text, "dim")
     if result["findings"]:
         line("Found", "bold")
     for text in result["findings"]:

@@ -125,10 +125,8 @@ class Training(Iterator[Record]):
         for index, stage in enumerate(self.stages):
             self._stage, self._epoch, self._steps, self._records = index, 0, None, []
             built = self._built = self._build(index, stage)
-            resume = self._resume
-            if resume is not None and index < resume["stage"]:
-                # restored at once: the next stage may be built from it
-                built.learner.load_state_dict(resume["before"][index])
+            if self._resume is not None and index < self._resume["stage"]:  # restored: the next is built from it
+                built.learner.load_state_dict(self._resume["before"][index])
             elif (stored := self._load_stored(index)) is not None:
                 yield from self._restore(stage, stored)
             else:
@@ -136,6 +134,8 @@ class Training(Iterator[Record]):
             self._previous = built.learner
             if index < len(self.stages) - 1:
                 self._before.append(state_files.cloned(built.learner.state_dict()))
+                self._built = None  # with its rows, before the next stage makes its own
+                del built
 
     def _build(self, index: int, stage: Stage) -> Built:
         with seeded(self.seed, index, 0, "build", self.device):

@@ -16,12 +16,12 @@ from longtail.facts import files
 def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
     """Split a tree of dicts, lists, tensors and plain values into its tensors and a JSON skeleton."""
     tensors: dict[str, Tensor] = {}
+    used: set[int] = set()
 
     def walk(node: Any, path: str) -> Any:
         if isinstance(node, Tensor):
             name = f"{len(tensors)}{path}"  # numbered: the keys "a.b" and "a" -> "b" have one path
-            # a copy of its own: safetensors refuses tensors that share memory
-            tensors[name] = node.detach().cpu().contiguous().clone()
+            tensors[name] = _alone(node.detach().cpu().contiguous(), used)
             return {"tensor": name}
         if isinstance(node, dict):
             items = [[key, walk(value, f"{path}.{key}")] for key, value in node.items()]
@@ -34,6 +34,15 @@ def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
         raise TypeError(f"state at {path} must be tensors and plain values, got {type(node).__name__}")
 
     return tensors, walk(tree, "")
+
+
+def _alone(tensor: Tensor, used: set[int]) -> Tensor:
+    """Return the tensor, a copy where it shares memory: safetensors refuses such, and a store of labels is large."""
+    memory = tensor.untyped_storage()
+    if memory.nbytes() != tensor.nbytes or memory.data_ptr() in used:
+        tensor = tensor.clone()
+    used.add(memory.data_ptr())
+    return tensor
 
 
 def unpack(tensors: dict[str, Tensor], skeleton: Any) -> Any:

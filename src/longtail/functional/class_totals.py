@@ -90,7 +90,10 @@ def project_on_totals(
             stacklevel=2,
         )
     labels = torch.zeros(size, classes, dtype=probs.dtype, device=probs.device)
-    labels[:, columns] = dual.labels(found.multipliers).to(probs.dtype)
+    row = 0
+    for some in dual.labels(found.multipliers):  # into place: a large problem has no room for a copy
+        labels[row : row + len(some), columns] = some.to(probs.dtype)
+        row += len(some)
     multipliers = torch.full((classes,), -math.inf, dtype=torch.float64)
     multipliers[used] = found.multipliers - found.multipliers.mean()
     return Projection(labels, multipliers.to(probs.device), found.residual, found.iterations)

@@ -83,9 +83,9 @@ class Dual:
         error = ROUNDING[self.logs.dtype] * (float(size) + abs(linear))
         return Point(float(value) - linear, error, columns.cpu(), products.sum(1).diag() - products)
 
-    def labels(self, b: Tensor) -> Tensor:
-        """Return y (M, K)."""
-        return torch.cat([y for y, _, _ in self._blocks(b)])
+    def labels(self, b: Tensor) -> Iterator[Tensor]:
+        """Yield y of some rows, (.., K), then of the next ones."""
+        yield from (y for y, _, _ in self._blocks(b))
 
     def slope(self, point: Point) -> Tensor:
         """Return the gradient (K,), whose sum is 0: rounding of the largest class would drown that of small ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from longtail.data import Splits
 from longtail.data.pool import Pool
 from longtail.inspection import class_names, columns, duplicates, leakage
 from longtail.inspection.advice import advice
+from longtail.inspection.class_shares import class_shares
 from longtail.inspection.findings import findings
 from longtail.inspection.hidden_labels import hidden_labels
 from longtail.inspection.shape import gini, shape
 from longtail.inspection.subject import Subject, subject_of_pool, subject_of_splits
+from longtail.runs.predictor import Predictor
 
 __all__ = ["SCHEMA", "gini", "inspection"]
 
@@ -22,23 +25,33 @@ SCHEMA = 1
 """Raised when a key of the document changes its meaning; new keys do not change it."""
 
 
-def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str = "DATA") -> dict[str, Any]:
+def inspection(
+    pool: Pool | Splits,
+    splits: Splits | None = None,
+    *,
+    data: str = "DATA",
+    model: str | Path | Predictor | None = None,
+) -> dict[str, Any]:
     """Return everything that `longtail inspect` prints, as plain JSON; docs/guide/own-data.md explains the keys.
 
     Args:
         pool: all rows as they were read; or the splits alone, as in `inspection(splits)`.
         splits: the parts that a comparison would train and test on.
         data: the data and their options as given on the command line, for the commands of the advice.
+        model: the folder of a run, or its predictor, for the class shares of the rows without labels.
 
     Raises:
         TypeError: a pool without its splits.
+        ValueError: a model that does not fit the data, or data without such rows; see `class_shares`.
     """
     if isinstance(pool, Splits):
-        splits, subject = pool, subject_of_splits(pool)
+        whole, splits = None, pool
     elif splits is not None:
-        subject = subject_of_pool(pool, splits)
+        whole = pool
     else:
         raise TypeError("splits are missing; pass split(pool) beside the pool, or the splits alone")
+    shares = None if model is None else class_shares(model, splits, whole)
+    subject = subject_of_splits(splits) if whole is None else subject_of_pool(whole, splits)
     document = {
         "schema": SCHEMA,
         "name": splits.name,
@@ -46,6 +59,7 @@ def inspection(pool: Pool | Splits, splits: Splits | None = None, *, data: str =
         "kind": subject.kind,
         **shape(splits),
         **hidden_labels(splits, subject),
+        "class_shares": shares,
         "declared_split": subject.declared,
         "foldable": subject.foldable,
         **_contents(subject),

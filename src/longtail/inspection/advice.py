@@ -16,6 +16,25 @@ VALIDATION = 0.2
 RARE = 0.1
 """Of two classes the smaller counts as rare positives where it has at most this share."""
 
+ESTIMATED = 'fixmatch-darp(totals="em")'
+TOTALS = {
+    "agree": (
+        False, "by the model the rows without labels have about the class shares of the labels, so it is reasonable "
+        'that fixmatch-darp takes these for theirs (totals="labels")',
+    ),
+    "differ": (
+        True, "by the model the rows without labels have other class shares than the labels, so fixmatch-darp "
+        'would have the wrong ones; totals="em" and fixmatch-simpro estimate them, and numbers that you know are '
+        "better: totals=(...)",
+    ),
+    "unclear": (
+        True, "the model is not good enough, or the rows are too few, to say whether the rows without labels have the "
+        'class shares of the labels, which fixmatch-darp takes for theirs; totals="em" and fixmatch-simpro estimate '
+        "them, and numbers that you know are better: totals=(...)",
+    ),
+}  # fmt: skip
+"""Verdict on the class shares by a model -> whether to compare estimated totals, and the reason."""
+
 
 def advice(document: Document, data: str = "DATA") -> list[dict[str, str | None]]:
     """Return what to do, in order: `about` is a stable key, `try` what to do, `why` the reason, `command` or None.
@@ -81,6 +100,10 @@ def _task_comparison(document: Document, data: str) -> Step:
         do, methods = "compare methods that learn from the rows without labels with plain training", ["quick"]
         why = "the reference ce learns from the labelled rows alone; logit-adjusted corrects their imbalance"
         methods.append("logit-adjusted")
+        if (shares := document["class_shares"]) is not None:
+            estimated, reason = TOTALS[shares["verdict"]]
+            methods += [ESTIMATED] * estimated
+            why += f"; {reason}"
     return Step("compare", do, "; ".join([why, *whys]), _compare(data, methods, options))
 
 
@@ -117,4 +140,4 @@ def _validation(document: Document, data: str, methods: list[str], options: list
 
 
 def _compare(data: str, methods: list[str], options: list[str]) -> str:
-    return " ".join([f"longtail compare {data}", f"--methods {','.join(methods)}", *options])
+    return " ".join([f"longtail compare {data}", f"--methods {shlex.quote(','.join(methods))}", *options])

@@ -13,6 +13,9 @@ from longtail.report.printable import listed, shown
 FEW_SIZES = 8
 """Of at most so many sizes of candidate sets the rows are listed."""
 
+READINGS = {"em": "EM", "mean_probability": "mean probability", "argmax": "arg-max"}
+"""Key of a model's class shares -> its name."""
+
 Document = dict[str, Any]
 """What `inspection` returns."""
 
@@ -137,6 +140,12 @@ def _hidden_labels(document: Document) -> list[str]:
         lines.append(
             f"{plural(tested, 'test row is', 'test rows are')} among the rows without labels too "
             f"({_share(tested, sum(document['test_rows_by_class']))} of the test part), so training sees these inputs"
+        )
+    if (shares := document["class_shares"]) is not None and shares["verdict"] == "differ":
+        lines.append(
+            f"by the model, the {shares['rows']:,} rows without labels have other class shares than the labels: "
+            + "total variation distance "
+            + ", ".join(f"{shares['distances'][key]:.2f} ({name})" for key, name in READINGS.items())
         )
     if candidates is not None:
         sizes = candidates["sizes"]

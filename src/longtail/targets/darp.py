@@ -18,7 +18,7 @@ class DARP(Refinement):
     y = refine_pseudo_labels(stored guesses, totals); a batch is taught its rows of y, which may be `period` - 1 steps
     old. Before `start` the guesses are stored and returned as they are. Rows that were not visited have uniform labels.
 
-    Memory: two (N, C) in float32, and while they are refined four in float64.
+    Memory: two (N, C) in float32, and while they are refined three in float64.
 
     Args:
         size: N, the rows without labels.
