@@ -48,7 +48,7 @@ SPEED = {
     "weighting-cpu.json": Benchmark("weighting", 6),
     "updates-cpu.json": Benchmark("updates --rounds 10 --steps 5", 10),
     "projection.json": Benchmark("projection", 6),
-    "unlabelled-memory.json": Benchmark("unlabelled_memory", 6),
+    "unlabelled-memory.json": Benchmark("unlabelled_memory", 4),
     "data-images.json": Benchmark("data images", 3),
     "data-table.json": Benchmark("data table", 4),
     "dry-run.json": Benchmark("dry_run --tables {tables} --repeats 2", 12, ("tables",)),
