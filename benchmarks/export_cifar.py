@@ -4,7 +4,8 @@
 field's counts choose from CIFAR-10 (seed 0, as `longtail compare cifar10` takes them) and all 10,000 test images.
 With `--out FILE.npz` they are one file of 36 MiB, which `python -m benchmarks.gpu` reads (`benchmarks/cifar_file.py`).
 `--benchmark cifar10-lt-100-labeled-1500-unlabeled-3000` takes the data of `longtail reproduce` instead, for
-`python -m benchmarks.semi_file` and `python -m benchmarks.reproduce_file`.
+`python -m benchmarks.semi_file` and `python -m benchmarks.reproduce_file`; in a folder, images without labels are
+train/unlabeled.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from PIL import Image
 from benchmarks import cifar_file
 from longtail.comparison.benchmarks import benchmark
 from longtail.data import load
+from longtail.data.label_kinds import CANDIDATES
 from longtail.data.read.cifar import SOURCES
 from longtail.data.splits import Part
 
@@ -27,7 +29,7 @@ def export(name: str, data_dir: Path, out: Path, **options: Any) -> dict[str, in
     """Write all parts, pixel for pixel; return how many images each has. Options as of `data.load`.
 
     Raises:
-        ValueError: the folder exists and is not empty, or labels are hidden; or what `load` raises.
+        ValueError: the folder exists and is not empty, or images have candidate sets; or what `load` raises.
     """
     if out.suffix == ".npz":
         splits = load(name, data_dir=data_dir, **options)
@@ -37,22 +39,25 @@ def export(name: str, data_dir: Path, out: Path, **options: Any) -> dict[str, in
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {str(out)!r} must be a new or an empty folder; choose another")
     splits = load(name, data_dir=data_dir, **options)
-    if splits.truth is not None:
-        raise ValueError("--out must be a file FILE.npz for hidden labels, got a folder; end its name in .npz")
-    return {part: write(rows, out / part) for part, rows in (("train", splits.train), ("test", splits.test))}
+    if splits.train.kind == CANDIDATES:
+        raise ValueError("--out must be a file FILE.npz for candidate sets, got a folder; end its name in .npz")
+    counts = {part: write(rows, out / part) for part, rows in (("train", splits.train), ("test", splits.test))}
+    if splits.unlabeled is not None:
+        counts["unlabeled"] = write(splits.unlabeled, out / "train", "unlabeled")
+    return counts
 
 
-def write(rows: Part, folder: Path) -> int:
-    """One file per row, numbered in the rows' order."""
+def write(rows: Part, folder: Path, label: str | None = None) -> int:
+    """One file per row, numbered in the rows' order, in a folder per class, or all in that of one label."""
     written: Counter[str] = Counter()
     first = 0
     for images in rows.chunks(1024):
         for row, image in enumerate(images, first):
-            label = rows.classes[int(rows.targets[row])]
-            if not written[label]:
-                (folder / label).mkdir(parents=True)
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / label / f"{row:05d}.png")
-            written[label] += 1
+            name = rows.classes[int(rows.targets[row])] if label is None else label
+            if not written[name]:
+                (folder / name).mkdir(parents=True)
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / name / f"{row:05d}.png")
+            written[name] += 1
         first += len(images)
     return written.total()
 

@@ -137,8 +137,15 @@ def test_cifar_with_hidden_labels_in_one_file_is_the_same_data(
     assert read.train.kind == splits.train.kind == ("given" if hidden else "candidates")
     if read.unlabeled is not None and splits.unlabeled is not None:
         assert read.unlabeled.augment == splits.unlabeled.augment
-    with pytest.raises(SystemExit):
-        export_cifar.main(["--data-dir", str(data), "--out", str(tmp_path / "folder"), "--benchmark", name])
+    folder = ["--data-dir", str(data), "--out", str(tmp_path / "folder"), "--benchmark", name]
+    if read.unlabeled is None:
+        with pytest.raises(SystemExit):
+            export_cifar.main(folder)
+        return
+    export_cifar.main(folder)
+    photos = load(tmp_path / "folder", unlabeled="same", size=32)
+    assert torch.equal(photos.class_counts, splits.class_counts)
+    assert len(photos.unlabeled or ()) == len(read.unlabeled)
 
 
 def test_few_labels_on_a_gpu_with_a_cpu_in_its_place(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from longtail.cli.plan_output import show_estimate
 from longtail.comparison import compare, costs, estimate, prepare
-from longtail.comparison.costs import Cost, ShortRun
+from longtail.comparison.costs import Cost, ShortRun, measure
 from longtail.learners import SupervisedLearner
 from longtail.methods import method
+from longtail.runs.train import Fit
 
 DRAW = np.random.default_rng(0)
 Y = np.arange(90) % 3 // 2
@@ -143,3 +145,17 @@ def test_what_is_measured_beside_rows_without_labels_is_refused_no_more_than_the
         recipe = replace(short.recipe, epochs=short.epochs)
         assert len(short.splits.train) < 140
         assert one.refuses_recipe(recipe, short.splits.train) is None
+
+
+def test_what_is_measured_does_not_warn_of_its_own_shortness(caplog: pytest.LogCaptureFixture) -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(200, 2)), np.repeat((0, 1, 2), (160, 30, 10))
+    spec, options = "fixmatch-darp(totals='confusion')", {"epochs": 30, "batch_size": 16, "model": "linear"}
+    made = prepare(x, y, unlabeled=x[:50], methods=spec, **options)
+    short = ShortRun.of(method(spec), made.splits, made.recipe, "cpu", 3, 1)
+    list(Fit(spec, short.splits, recipe=replace(short.recipe, epochs=3)))
+    assert "no estimate of the class totals was accepted" in caplog.text
+    caplog.clear()
+    measure(short)
+    assert caplog.text == ""
+    assert logging.getLogger("longtail").getEffectiveLevel() <= logging.WARNING

@@ -102,6 +102,13 @@ class TestNumbers:
         assert found["tested"] > 0.1
         assert found["verdict"] == "unclear"
 
+    @pytest.mark.parametrize("without", [LABELS, OTHERS])
+    def test_a_model_that_cannot_tell_the_classes_apart_says_nothing(self, without: tuple[float, ...]) -> None:
+        found = inspection(gaussians(without), model=bayes(LABELS, spread=0.0))["class_shares"]
+        assert found["distances"]["em"] == pytest.approx(0, abs=1e-6)  # the shares of its training, of any rows
+        assert found["tested"] == pytest.approx(np.abs(np.subtract((1 / 6, 2 / 6, 3 / 6), LABELS)).sum() / 2, abs=2e-3)
+        assert found["verdict"] == "unclear"
+
     def test_few_rows_are_unclear_by_chance(self) -> None:
         data = gaussians(LABELS)
         few = replace(data.unlabeled, inputs=data.unlabeled.inputs[-5:], targets=unlabeled(5))  # type: ignore
@@ -128,7 +135,8 @@ class TestNumbers:
     def test_a_model_of_other_training_rows_is_not_tested(self) -> None:
         model = bayes(LABELS)
         model.class_counts += 1
-        assert inspection(gaussians(OTHERS), model=model)["class_shares"]["tested"] is None
+        found = inspection(gaussians(OTHERS), model=model)["class_shares"]
+        assert (found["tested"], found["verdict"]) == (None, "unclear")
 
     def test_without_a_model_there_are_none(self) -> None:
         assert inspection(gaussians(OTHERS))["class_shares"] is None

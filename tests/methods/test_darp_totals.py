@@ -227,7 +227,8 @@ def test_the_truth_is_in_the_records_and_nowhere_in_training(tmp_path: Path) -> 
     ("spec", "message"),
     [
         ("darp(totals='confusion', withheld=0)", "withheld must be an integer >= 1"),
-        ("darp(totals='confusion', estimation=0)", "estimation must be > 0"),
+        ("darp(totals='confusion', estimation=0)", r"estimation must be in \(0, 1\], got 0"),
+        ("darp(totals='confusion', estimation=1e999)", r"estimation must be in \(0, 1\], got inf"),
     ],
 )
 def test_bad_knobs_are_refused(spec: str, message: str) -> None:

@@ -99,8 +99,8 @@ SPLITS: dict[str, tuple[dict[str, Any], str]] = {
     "type": ({"unlabeled": rest(MORE.astype(np.uint8))}, "the unlabelled part must have numbers of the type of the"),
     "other classes": ({"unlabeled": rest(classes="abx")}, "the unlabelled part must have the 3 classes of the training "
                       "part in their order, got 'x'"),
-    "fewer classes": ({"unlabeled": rest(classes="ab")}, "in their order, got '2 classes'"),
-    "another order": ({"test": part(classes="acb")}, "in their order, got '3 classes'"),
+    "fewer classes": ({"unlabeled": rest(classes="ab")}, "in their order, got 2 classes"),
+    "another order": ({"test": part(classes="acb")}, "in their order, got another order"),
     "a label of no class": ({"train": part(targets=with_value(3))}, "labels of the training part must be in 0 to 2"),
     "a missing label": ({"train": part(targets=with_value(-1))}, "labels of the training part must be in 0 to 2, one "
                         "number per class, got -1"),

@@ -45,7 +45,7 @@ def _missing(stages: MakeStages, recipe: Recipe) -> list[tuple[Stage, Late]]:
 
 
 def enough(stages: MakeStages, recipe: Recipe) -> int:
-    """Return how many epochs, the recipe's or more, have an effect of everything."""
+    """Return the smallest number of epochs, the recipe's or more, in which every part takes effect."""
 
     def all_act(epochs: int) -> bool:
         return not _missing(stages, replace(recipe, epochs=epochs))

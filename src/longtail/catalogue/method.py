@@ -199,7 +199,7 @@ class Method:
         return too_short(self.stages, self.under(recipe), needed=self.task == SUPERVISED)
 
     def long_enough(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with as many epochs as it takes that is not too short."""
+        """Return the recipe, with the fewest epochs that are not too short in place of its own where these are."""
         return (
             recipe
             if self.too_short(recipe) is None

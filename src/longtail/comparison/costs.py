@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import resource
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,7 +127,7 @@ def measure(short: ShortRun) -> Cost:
     threads, start = torch.get_num_threads(), time.perf_counter()
     epochs: list[tuple[Record, float]] = []
     try:
-        with _PeakMemory(short.device) as peak, tempfile.TemporaryDirectory(prefix="longtail-") as name:
+        with _unlogged(), _PeakMemory(short.device) as peak, tempfile.TemporaryDirectory(prefix="longtail-") as name:
             folder, recipe = Path(name), replace(short.recipe, epochs=short.epochs)
             fits = [
                 Fit(
@@ -145,6 +147,18 @@ def measure(short: ShortRun) -> Cost:
     total = time.perf_counter() - start
     training, rest, fixed = _scaled(short, epochs, total / short.together)
     return Cost(training, rest + fixed, fixed, total, peak.process, peak.device_bytes)
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Log no warnings of the package: those of so short a training are not those of the whole one."""
+    log = logging.getLogger(__package__.partition(".")[0])
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _timed(events: Events, epochs: list[tuple[Record, float]], together: int) -> Events:

@@ -153,11 +153,14 @@ class Splits:
 
     def _check_alike(self, name: str, part: Part) -> None:
         """Raise ValueError where a part has other classes or features than the training part."""
-        if part.classes != self.classes:
-            other = next((c for c in part.classes if c not in self.classes), f"{len(part.classes)} classes")
+        if tuple(part.classes) != tuple(self.classes):
+            others = [quoted(c) for c in part.classes if c not in self.classes]
+            other = others[0] if others else "another order"
+            if len(part.classes) != len(self.classes):
+                other = f"{len(part.classes)} classes"
             raise ValueError(
                 f"the {name} part must have the {len(self.classes)} classes of the training part in their order, got "
-                f"{quoted(other)}; give all parts the same classes"
+                f"{other}; give all parts the same classes"
             )
         if part.input_shape != self.train.input_shape:
             raise ValueError(

@@ -37,7 +37,7 @@ def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:
 
 
 def _alone(tensor: Tensor, used: set[int]) -> Tensor:
-    """Return the tensor, a copy where it shares memory: safetensors refuses such, and a store of labels is large."""
+    """Return the tensor, copied only where it shares memory, which safetensors refuses: a store of labels is large."""
     memory = tensor.untyped_storage()
     if memory.nbytes() != tensor.nbytes or memory.data_ptr() in used:
         tensor = tensor.clone()

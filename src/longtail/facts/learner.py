@@ -68,7 +68,7 @@ class Learner(nn.Module, ABC):
         """Update moving averages and memories after a step."""
 
     def epoch_record(self) -> Record:
-        """Return what belongs into the record of an epoch, where the targets have some; once, after its last step."""
+        """Return what the targets add to the record of an epoch; called once, after its last step."""
         record: Record = getattr(getattr(self, "targets", None), "epoch_record", dict)()
         return record
 

@@ -28,9 +28,9 @@ TOTALS = {
         "better: totals=(...)",
     ),
     "unclear": (
-        True, "the model is not good enough, or the rows are too few, to say whether the rows without labels have the "
-        'class shares of the labels, which fixmatch-darp takes for theirs; totals="em" and fixmatch-simpro estimate '
-        "them, and numbers that you know are better: totals=(...)",
+        True, "the model is not known to be good enough, or the rows are too few, to say whether the rows without "
+        'labels have the class shares of the labels, which fixmatch-darp takes for theirs; totals="em" and '
+        "fixmatch-simpro estimate them, and numbers that you know are better: totals=(...)",
     ),
 }  # fmt: skip
 """Verdict on the class shares by a model -> whether to compare estimated totals, and the reason."""

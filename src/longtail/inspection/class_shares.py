@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,9 +34,10 @@ def class_shares(model: str | Path | Predictor, splits: Splits, pool: Pool | Non
     `mean_probability` and `argmax` under the training prior, by `em` (`posthoc.estimate_prior`, under the prior that
     the model's probabilities refer to), and the `truth` where labels were only hidden, else None. `distances`: total
     variation distance to the labels, sum_k |a_k - b_k| / 2. `by_chance`: below which 95 % of such distances are between
-    samples of these sizes with the labels' shares. `tested`: how far `em` is from the labels on the test rows, None
-    where the model's training rows were others. `verdict`: "differ" where the distance by EM less
-    `tested` is above 0.1 and `by_chance`; "agree" where each of the two is at most 0.1; else "unclear".
+    samples of these sizes with the labels' shares. `tested`: how far EM is from the known shares of the test rows, None
+    where the model's training rows were others; the larger distance of these rows as they are and with rare classes in
+    the majority (`_reversed`). `verdict`: "differ" where the distance by EM less `tested` is above 0.1 and `by_chance`;
+    "agree" where each of the two is at most 0.1; else, and where `tested` is None, "unclear".
 
     Args:
         model: the folder of a run, or its predictor.
@@ -63,14 +65,14 @@ def class_shares(model: str | Path | Predictor, splits: Splits, pool: Pool | Non
     truth = None if splits.truth is None else _shares(_counted(splits.truth[len(splits.train) :], len(labels)))
     tested = None
     if alike and torch.equal(model.class_counts.cpu()[order].double(), splits.class_counts.cpu().double()):
-        known = _shares(_counted(splits.test.targets, len(labels)))
-        test_scores = _scores(model, splits.test, splits.preparation, alike)
-        tested = _distance(_predicted(model, test_scores, order)[0]["em"], known)
+        targets, test_scores = splits.test.targets.cpu(), _scores(model, splits.test, splits.preparation, alike)
+        tested = max(
+            _distance(
+                _predicted(model, test_scores[some], order)[0]["em"], _shares(_counted(targets[some], len(labels)))
+            )
+            for some in (torch.arange(len(targets)), _reversed(targets, labels))
+        )
     chance = _by_chance(labels, len(splits.train), len(scores))
-    error = tested or 0.0
-    verdict = "differ" if distances["em"] - error > max(CLEAR, chance) else "unclear"
-    if max(distances["em"], error) <= CLEAR:
-        verdict = "agree"
     return {
         "rows": len(scores),
         "shares": {
@@ -82,7 +84,7 @@ def class_shares(model: str | Path | Predictor, splits: Splits, pool: Pool | Non
         "by_chance": chance,
         "tested": tested,
         "converged": converged,
-        "verdict": verdict,
+        "verdict": _verdict(distances["em"], tested, chance),
         "notes": _unfamiliar(model.preparation, pool),
     }
 
@@ -170,6 +172,26 @@ def _counted(targets: Tensor, size: int) -> Tensor:
 def _distance(a: Tensor, b: Tensor) -> float:
     """Return the total variation distance of two distributions."""
     return float((a - b).abs().sum() / 2)
+
+
+def _reversed(targets: Tensor, labels: Tensor) -> Tensor:
+    """Return as many test rows, some repeatedly, whose class shares rise from the most to the least frequent label.
+
+    Test rows often have the shares of the labels, which a model that cannot tell the classes apart gives of any rows.
+    """
+    ranks = labels.argsort(descending=True).argsort() + 1
+    known = torch.bincount(targets, minlength=len(labels)) > 0
+    sizes = len(targets) * ranks * known / (ranks * known).sum()
+    rows = [(torch.nonzero(targets == j).flatten(), math.ceil(size)) for j, size in enumerate(sizes.tolist()) if size]
+    return torch.cat([own[torch.arange(size) % len(own)] for own, size in rows])
+
+
+def _verdict(distance: float, tested: float | None, chance: float) -> str:
+    if tested is None:
+        return "unclear"
+    if max(distance, tested) <= CLEAR:
+        return "agree"
+    return "differ" if distance - tested > max(CLEAR, chance) else "unclear"
 
 
 def _by_chance(shares: Tensor, labelled: int, without: int) -> float:

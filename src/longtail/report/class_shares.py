@@ -51,7 +51,8 @@ def sentences(found: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
     off = (
         "how far off EM is on the test rows is not known, as the model was trained on other rows than these"
         if found["tested"] is None
-        else f"on the test rows, whose classes are known, EM is off by {found['tested']:.3f}"
+        else f"on the test rows, whose classes are known, EM is off by {found['tested']:.3f} (the larger distance of "
+        "these as they are and with the rare classes in the majority)"
     )
     lines = [
         f"distance: total variation, half the sum of the absolute differences, 0 (equal) to 1{few}. Two samples of "

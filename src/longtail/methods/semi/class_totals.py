@@ -72,7 +72,7 @@ def after_estimate(stages: MakeStages, withheld: int, estimation: float) -> Make
 def single_row(rows: Part) -> str | None:
     """Return why no rows can be withheld, with the way out: a class with one row (of weight > 0); None where they can.
 
-    A class without rows is not looked for.
+    Classes without rows do not count.
     """
     counted = rows.targets if rows.sample_weight is None else rows.targets[rows.sample_weight > 0]
     single = torch.nonzero(torch.bincount(counted.cpu(), minlength=len(rows.classes)) == 1).flatten().tolist()

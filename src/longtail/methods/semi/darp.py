@@ -54,7 +54,7 @@ Base = Annotated[Method, BaseMethod(HOSTS, slots=("targets",), task=SEMI_SUPERVI
 Keep = Annotated[float, Range(0, open_low=True)]
 Weights = Annotated[str, Choice(WEIGHTS)]
 ClassTotals = Annotated[str | tuple[float, ...], Totals()]
-Share = Annotated[float, Length(0, open_low=True)]
+Share = Annotated[float, Length(0, 1, open_low=True)]
 
 
 def darp(
