@@ -13,6 +13,7 @@ from tests.methods import task_data
 from longtail.engine import Recipe
 from longtail.facts.types import Batch, Mixed, Outputs
 from longtail.learners import SolarLearner
+from longtail.methods import method
 from longtail.models import Network, Standardize
 from longtail.runs.train import train
 from longtail.targets import Assigned
@@ -168,3 +169,13 @@ def test_without_strength_it_is_proden_and_each_part_counts(tmp_path: Any) -> No
         *map(of, ["solar", "solar(estimation=0.4)", "solar(mixup=False)", "solar(queue=2)", "solar(tau=0.5)"]),
     ]
     assert not any(torch.allclose(one, other, rtol=1e-3) for i, one in enumerate(found) for other in found[:i])
+
+
+@pytest.mark.parametrize(("epochs", "estimated"), [(1, 1), (5, 1), (20, 2)])
+def test_the_estimate_lasts_an_epoch_at_least_unless_it_is_left_out(epochs: int, estimated: int) -> None:
+    recipe = Recipe(epochs=epochs)
+    stages = {
+        spec: [(s.name, s.epochs) for s in method(spec).stages(recipe)] for spec in ("solar", "solar(estimation=0)")
+    }
+    assert stages["solar"] == [("estimate", estimated), ("train", epochs)]
+    assert stages["solar(estimation=0)"] == [("train", epochs)]

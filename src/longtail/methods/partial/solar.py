@@ -56,9 +56,10 @@ def solar(
     alpha) or 1 less it, whichever is larger.
 
     r: uniform at first; after each epoch r <- (1 - gamma) r + gamma (shares of the likeliest candidates of all training
-    rows). It is estimated in a first training of the share `estimation` of the epochs, with `gamma_estimation`, and
-    goes on from there in the second one, of a new network. The shares of each epoch are in the records of a run and,
-    where the true labels are known, their distance to the true ones is drawn as prior.svg. eta = 0 teaches q alone.
+    rows). It is estimated in a first training of the share `estimation` of the epochs (one at least; 0 leaves it out),
+    with `gamma_estimation`, and goes on from there in the second one, of a new network. The shares of each epoch are in
+    the records of a run and, where the true labels are known, their distance to the true ones is drawn as prior.svg.
+    eta = 0 teaches q alone.
 
     Wang et al. 2022.
 
@@ -103,7 +104,7 @@ def solar(
             previous.estimate(data.labeled)
             return made(data, previous.targets.prior, gamma)
 
-        epochs = round(estimation * recipe.epochs)
+        epochs = max(1, round(estimation * recipe.epochs)) if estimation else 0
         before = [stage_under(recipe, "estimate", f"{SELF} estimate", first, epochs)] if epochs else []
         last = replace(stage_under(recipe, "train", SELF, second), late=(assigned,))
         return [replace(stage, eager=WAITS) for stage in (*before, last)]
