@@ -48,13 +48,15 @@ def told(run: Run) -> list[tuple[str, int]]:
 
 
 def gone_on_after_every_epoch(key: str, folder: Path) -> Run:
-    """Left alone after each epoch, the last included, and asked for again."""
-    for record in epochs(key):
+    """Left alone after each epoch, the last included, and asked for again; of a search, after the first ones."""
+    found: list[tuple[str, int]] = []
+    for _ in epochs(key):
         begun = Fit(key, data(key), folder=folder, recipe=RECIPE)
-        found = next(begun)
-        assert (found["stage"], found["epoch"]) == record
+        record = next(begun)
+        found.append((record["stage"], record["epoch"]))
         del begun
         assert not (folder / "run.json").exists()
+    assert len(set(found)) == len(found)  # none was trained again
     return train(key, data(key), folder=folder, recipe=RECIPE)
 
 
