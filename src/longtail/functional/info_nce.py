@@ -9,8 +9,6 @@ from torch import Tensor
 from longtail.functional.mixtures import Value
 from longtail.functional.similarity import check_ids, check_pair, check_temperature, check_width, similarities, unit
 
-EMPTY = -1
-"""The training row of a place of a queue that nothing has been put in."""
 Keys = tuple[Tensor, Tensor]
 """Of other processes: their keys (M, D) and the training row of each (M,)."""
 
