@@ -7,7 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.functional.mixtures import Value
-from longtail.functional.similarity import check_ids, check_pair, check_temperature, check_width, similarities, unit
+from longtail.functional.similarity import (
+    check_ids,
+    check_pair,
+    check_temperature,
+    check_width,
+    full_precision,
+    similarities,
+    unit,
+)
 
 Keys = tuple[Tensor, Tensor]
 """Of other processes: their keys (M, D) and the training row of each (M,)."""
@@ -54,14 +62,15 @@ def info_nce(
     check_temperature(t)
     if index is not None:
         check_ids("index", index, queries)
-    q, k = unit(queries), unit(keys)
-    if queue is not None:
-        if gathered is not None:
-            raise ValueError("gathered must be None with a queue, got both; put the gathered keys into the queue")
-        return _against_queue(q, k, t, queue, index, queue_index)
-    if queue_index is not None:
+    if queue is not None and gathered is not None:
+        raise ValueError("gathered must be None with a queue, got both; put the gathered keys into the queue")
+    if queue is None and queue_index is not None:
         raise ValueError("queue_index needs queue, got None; pass the keys (M, D) that it describes")
-    return _against_batch(q, k, t, index, gathered)
+    with full_precision(queries):
+        q, k = unit(queries), unit(keys)
+        if queue is not None:
+            return _against_queue(q, k, t, queue, index, queue_index)
+        return _against_batch(q, k, t, index, gathered)
 
 
 def _against_batch(q: Tensor, k: Tensor, t: Value, index: Tensor | None, gathered: Keys | None) -> Tensor:
@@ -147,4 +156,5 @@ def negative_cosine(predicted: Tensor, target: Tensor) -> Tensor:
     Your Own Latent, NeurIPS 2020, eq. 2.
     """
     check_pair(predicted, target, ("predicted", "target"))
-    return -(unit(predicted) * unit(target)).sum(1)
+    with full_precision(predicted):
+        return -(unit(predicted) * unit(target)).sum(1)
