@@ -114,6 +114,13 @@ class TestContract:
             assert found.dtype == torch.float32
             assert found.equal(wide)
 
+    def test_knows_its_shape_without_values(self, name: str) -> None:
+        case = CASES[name]
+        there = {key: torch.utils._pytree.tree_map(lambda x: x.to("meta"), value) for key, value in case.named.items()}
+        third = [tensor.to("meta") for tensor in case.third]
+        found = case.build().per_example(rows().to("meta"), rows().to("meta"), *third, **there)
+        assert (found.shape, found.device.type) == ((N,), "meta")
+
     def test_has_the_gradient_of_its_value(self, name: str) -> None:
         case, loss = CASES[name], CASES[name].build()
         views = rows().requires_grad_(), rows(seed=1).requires_grad_()

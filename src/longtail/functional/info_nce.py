@@ -56,7 +56,7 @@ def info_nce(
         ValueError: shapes that do not fit, a temperature <= 0, or an argument without the one it needs.
 
     Reference: van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, eq. 4; He et al.,
-    Momentum Contrast, CVPR 2020, eq. 1 (queue); Tian et al., Divide and Contrast, ICCV 2021, section 3.1 (batch).
+    Momentum Contrast, CVPR 2020, eq. 1 (queue); Tian et al., Divide and Contrast, ICCV 2021 (batch).
     """
     check_pair(queries, keys, ("queries", "keys"))
     check_temperature(t)
@@ -126,7 +126,7 @@ def moclr(
     Returns:
         (N,), float32 or wider.
 
-    Reference: Tian et al., Divide and Contrast, ICCV 2021, section 3.1. The text read states no temperature; 0.2 is our
+    Reference: Tian et al., Divide and Contrast, ICCV 2021. The text read states no temperature; 0.2 is our
     choice.
     """
     (q1, q2), (k1, k2) = online, momentum

@@ -6,6 +6,7 @@ Values are never read, shapes always: a step stays capturable.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,9 @@ from torch import Tensor
 from longtail.functional.mixtures import Value, widen
 
 
-def full_precision(like: Tensor) -> torch.autocast:
-    """Return a context in which autocast neither narrows what is computed nor refuses to join dtypes."""
-    return torch.autocast(like.device.type, enabled=False)
+def full_precision(like: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which autocast, which the meta device lacks, neither narrows nor refuses to join dtypes."""
+    return nullcontext() if like.is_meta else torch.autocast(like.device.type, enabled=False)
 
 
 def unit(rows: Tensor) -> Tensor:
