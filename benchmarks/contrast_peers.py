@@ -111,8 +111,8 @@ def differences() -> dict[str, float]:
 def main() -> None:
     parser = argument_parser(__doc__, "contrast-peers.json")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=10, help="of a turn")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=1, help="of a turn")
     given = parser.parse_args()
     if find_spec("lightly") is None:
         print("lightly is not installed, nothing is measured; pip install --no-deps lightly lightly-utils")
