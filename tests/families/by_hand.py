@@ -28,10 +28,10 @@ from longtail.engine.recipe import build as build_network
 from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
-from longtail.functional import nt_xent
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
+from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
@@ -293,7 +293,7 @@ def from_the_body_of(make: Callable[[Recipe, TrainingSet], Built]) -> Hand:
 
 def contrast(recipe: Recipe, data: TrainingSet) -> Built:
     network = recipe.network(data.labeled, "projection", dim=128)
-    learner = PairLearner(network, lambda z1, z2, progress: nt_xent(z1, z2, 0.2))
+    learner = PairLearner(network, NTXent(0.2))
     return Built(learner, data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast")))
 
 

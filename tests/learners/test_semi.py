@@ -12,7 +12,7 @@ from tests.cases import cases
 from torch import Tensor, nn
 
 from longtail.facts.types import Batch, Outputs
-from longtail.learners import PairLearner, SemiSupervisedLearner
+from longtail.learners import SemiSupervisedLearner
 from longtail.learners.fixmatch import FixMatch
 from longtail.learners.semi import Views
 from longtail.losses import CrossEntropyLoss, LDAMLoss
@@ -193,17 +193,3 @@ def test_another_target_leaves_everything_else(  # a slot that is forgotten is d
     assert other.targets is not learner.targets
     for slot in ("network", "loss", "host", "guess", "use", "auxiliary", "decay", "average", "no_decay"):
         assert getattr(other, slot) is getattr(learner, slot)
-
-
-def test_a_pair_is_compared_in_one_pass() -> None:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
-    learner = PairLearner(network, lambda z1, z2, progress: (z1 - z2).square().sum(1) * progress)
-    first, second = torch.randn(2, 6, 4).unbind()
-    step = learner.training_step(Batch(inputs=(first, second), index=torch.arange(6)), 0.5)
-    z1, z2 = copy.deepcopy(network)(torch.cat([first, second])).chunk(2)  # of the statistics of both
-    assert step.losses is not None
-    torch.testing.assert_close(step.losses, 0.5 * (z1 - z2).square().sum(1))
-    assert step.loss.item() == pytest.approx(step.losses.mean().item())
-    assert int(network[1].num_batches_tracked) == 1
-    assert learner.inference().network is network

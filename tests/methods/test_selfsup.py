@@ -20,7 +20,7 @@ from longtail.comparison import Comparison
 from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe, Training
 from longtail.facts import json_documents
-from longtail.learners import PairLearner
+from longtail.learners.branches import Shared
 from longtail.learners.probes import PROBES
 from longtail.methods import method
 from longtail.metrics import evaluate
@@ -73,7 +73,7 @@ class TestTheEncoder:
         learner.training_step({"inputs": tuple(v[:1] for v in views), "index": torch.arange(1)}, 0.0)
         assert int(norm.num_batches_tracked) == 3
         with pytest.raises(ValueError, match=r'^passes must be "joint" or "split", got \'both\''):
-            PairLearner(learner.network, learner.criterion, passes="both")
+            Shared("both")
 
     def test_never_sees_a_label(self) -> None:
         shuffled = DATA.train.targets[torch.randperm(len(DATA.train), generator=torch.Generator().manual_seed(0))]

@@ -2,46 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
+
+from longtail.catalogue.compose import BaseMethod, Change, corrected
 from longtail.catalogue.features import row_features
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
+from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Part, TrainingSet
 from longtail.data.training_set import joined
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.learners import PairLearner, SupervisedLearner
-from longtail.learners.pair import PairCriterion
+from longtail.learners.branches import Shared
 from longtail.learners.probes import PROBES
 from longtail.losses import CrossEntropyLoss
 from longtail.models import copy_body
 
 VIEWS = ("contrast", "contrast")
+MakeHost = Callable[[Any, Part], nn.Module]
+"""Network and rows -> host."""
+ENCODER_SLOTS = frozenset({"update", "branch", "temperature", "views", "surrogate", "experts"})
+"""What corrections can change in the training of an encoder."""
+
+
+def encoder_base(*slots: str) -> BaseMethod:
+    """Return the rule of a knob that names a self-supervised method with these slots free."""
+    return BaseMethod(
+        words=("simclr", "moco", "byol"), slots=slots, task=SELF_SUPERVISED, such=("simclr", "simclr(t=0.5)")
+    )
 
 
 def encoder_stage(
-    recipe: Recipe, spec: str, criterion: PairCriterion, *, passes: str = "joint", projection: Mapping[str, Any] = {}
+    recipe: Recipe,
+    spec: str,
+    host: MakeHost,
+    *,
+    passes: str = "joint",
+    projection: Mapping[str, Any] = {},
+    views: Sequence[str] = VIEWS,
+    labelled: bool = False,
 ) -> Stage:
     """Return the stage that trains an encoder by comparing two views of all rows, with labels or without.
 
     Args:
         recipe: of the training.
         spec: text of everything that decides what the encoder learns, so that methods share one training.
-        criterion: compares the projections of the two views.
-        passes: see `PairLearner`.
+        host: network and rows -> what compares the projections of the two views (`learners.pair.Host`).
+        passes: see `learners.branches.Shared`.
         projection: further arguments of the head that projects.
+        views: names of the two views.
+        labelled: whether the host reads labels, so that rows without one do not take part.
     """
 
     def build(data: TrainingSet, previous: Learner | None) -> Built:
-        rows = all_rows(data)
+        rows = data.labeled if labelled else all_rows(data)
         network = recipe.network(rows, "projection", **projection)
-        learner = PairLearner(network, criterion, passes=passes)
-        return Built(learner, rows.drawn(recipe.batch_size, views=VIEWS))
+        learner = PairLearner(network, host(network, rows), branch=Shared(passes))
+        return Built(learner, rows.drawn(recipe.batch_size, views=views))
 
     return stage_under(recipe, "encoder", spec, build)
+
+
+def over_encoders(base: Method, slots: str | Collection[str], change: Change, **more: Any) -> Method:
+    """Return the base with `change` made to what trains its encoder; its probe stays as it is.
+
+    Args:
+        base: the method underneath.
+        slots: those that the change fills.
+        change: what a stage has built, with a `PairLearner` -> what is trained instead.
+        more: further arguments of `compose.corrected`.
+    """
+
+    def encoders(built: Built, data: TrainingSet) -> Built:
+        return change(built, data) if isinstance(built.learner, PairLearner) else built
+
+    return corrected(base, slots, encoders, **more)
 
 
 def probe_stage(recipe: Recipe) -> Stage:
@@ -52,8 +92,8 @@ def probe_stage(recipe: Recipe) -> Stage:
     probe = PROBES[recipe.probe]
 
     def build(data: TrainingSet, previous: Learner | None) -> Built:
-        assert isinstance(previous, PairLearner)
-        rows, encoder = data.labeled, previous.network
+        assert previous is not None
+        rows, encoder = data.labeled, previous.inference().network
         name, arguments = probe.head(len(rows))
         network: Any = recipe.network(rows, name, like=encoder, **arguments)
         network.body.load_state_dict(encoder.body.state_dict())  # type: ignore[union-attr]

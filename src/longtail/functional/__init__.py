@@ -18,7 +18,7 @@ from longtail.functional.candidates import (
 )
 from longtail.functional.centroids import discriminative_centroids
 from longtail.functional.class_totals import Projection, project_on_totals
-from longtail.functional.contrast import nt_xent
+from longtail.functional.contrast import focal_nt_xent, nt_xent
 from longtail.functional.distribution_refinery import refine_pseudo_labels
 from longtail.functional.dot_regression import balancing_factors, dot_regression
 from longtail.functional.equalised import equalised
@@ -26,6 +26,7 @@ from longtail.functional.experts import expert_diversity, tail_temperature
 from longtail.functional.frames import simplex_frame, tight_frame
 from longtail.functional.hinge import hinge, lead
 from longtail.functional.influence import influence_balanced
+from longtail.functional.info_nce import info_nce, moclr, negative_cosine
 from longtail.functional.margin import ldam, ldam_margins
 from longtail.functional.maximum_margin import example_margin, maximum_margins
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
@@ -35,6 +36,7 @@ from longtail.functional.remix import remix_share
 from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
 from longtail.functional.smoothing import SHAPES, class_smoothed, smoothing_strengths
 from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_adjusted, modulated
+from longtail.functional.supervised_contrast import supervised_contrast
 
 __all__ = [
     "SHAPES",
@@ -59,8 +61,10 @@ __all__ = [
     "example_margin",
     "expert_diversity",
     "focal",
+    "focal_nt_xent",
     "hinge",
     "influence_balanced",
+    "info_nce",
     "is_soft",
     "ldam",
     "ldam_margins",
@@ -72,7 +76,9 @@ __all__ = [
     "logit_adjusted",
     "maximum_margins",
     "mixture",
+    "moclr",
     "modulated",
+    "negative_cosine",
     "nt_xent",
     "of_target",
     "pairwise",
@@ -85,6 +91,7 @@ __all__ = [
     "simplex_frame",
     "smoothed",
     "smoothing_strengths",
+    "supervised_contrast",
     "tail_temperature",
     "tight_frame",
     "vector_scaled",

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from longtail.catalogue.encoders import encoder_stage, probe_stage
+from longtail.catalogue.encoders import ENCODER_SLOTS, encoder_stage, probe_stage
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.engine import Recipe, Stage
 from longtail.facts.knobs import Knob, Positive, Range
-from longtail.facts.schedules import at
-from longtail.functional import nt_xent
-from longtail.learners.pair import PASSES
+from longtail.learners.branches import PASSES
+from longtail.learners.hosts import NTXent
 
 Width = Annotated[int, Range(1, integer=True)]
 Passes = Annotated[str, PASSES]
@@ -52,7 +51,7 @@ def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> 
         lambda recipe: simclr_stages(recipe, t, dim, passes),
         cited("chen2020simple"),
         task=SELF_SUPERVISED,
-        slots=frozenset({"update"}),
+        slots=ENCODER_SLOTS,
         own=SDCLR_RECIPE,
         trains="an encoder",
     )
@@ -63,7 +62,7 @@ def simclr_stages(recipe: Recipe, t: Knob, dim: int = 128, passes: str = "joint"
     encoder = encoder_stage(
         recipe,
         f"simclr(t={t!r}, dim={dim}, passes={passes!r})",
-        lambda z1, z2, progress: nt_xent(z1, z2, at(t, progress, "t")),
+        lambda network, rows: NTXent(t),
         passes=passes,
         projection={"dim": dim},
     )
