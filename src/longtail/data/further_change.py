@@ -43,7 +43,7 @@ class FurtherChange(RandomNumbers):
     Raises:
         ValueError: an argument out of range.
 
-    Reference: Zhou et al. 2022, "Contrastive learning with boosted memorization", section 3.3.
+    Reference: Zhou et al. 2022, "Contrastive learning with boosted memorization".
     """
 
     rows: BatchedRows
