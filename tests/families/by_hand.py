@@ -20,6 +20,7 @@ from tests.wrapped_rows import WrappedRows
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.further_change import FurtherChange
 from longtail.data.generators import derived
 from longtail.data.true_labels import TrueCounts
 from longtail.data.views.mixing import Mixing
@@ -33,6 +34,7 @@ from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
+from longtail.learners.momentum_losses import MomentumLosses
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
@@ -167,6 +169,26 @@ def semi(learner: Learner, **slots: Any) -> SemiSupervisedLearner:
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SemiSupervisedLearner).parameters), "a new slot: name it here"
     return SemiSupervisedLearner(**{**kept, **slots})
+
+
+def pair(learner: Learner, **slots: Any) -> PairLearner:
+    """The learner made anew with other parts in some slots."""
+    kept = {
+        "network": learner.network, "host": learner.host, "branch": learner.branch, "temperature": learner.temperature,
+        "auxiliary": learner.auxiliary, "memories": learner.memories, "average": learner.average,
+        "no_decay": learner.no_decay,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
+    return PairLearner(**{**kept, **slots})
+
+
+def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    memory = MomentumLosses(len(rows), 0.97)
+    further = FurtherChange(rows, lambda: memory.scores, operations=1, floor=10.0, random=False)
+    return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
 
 
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -443,6 +465,7 @@ HAND: dict[str, Hand] = {
     "darp": each_stage(darp),
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
+    "bcl": each_stage(bcl),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),

@@ -9,8 +9,8 @@ from torch import Tensor
 def memorisation_scores(losses: Tensor, known: Tensor | None = None) -> Tensor:
     """Return M_i = ((m_i - mean m) / max_j |m_j - mean m| + 1) / 2 in [0, 1]: large where a row is learnt badly.
 
-    The mean is 1/2; the row that is farthest from it has 0 or 1. Where all losses are equal, as that of a single row is, there is
-    nothing to tell apart, and the scores are 0 (the formula has 0 / 0).
+    The mean is 1/2; the row that is farthest from it has 0 or 1. Where all losses are equal, as that of a single row
+    is, there is nothing to tell apart, and the scores are 0 (the formula has 0 / 0).
 
     Args:
         losses: m (N,), any floating dtype.

@@ -66,9 +66,9 @@ def bcl(
     def change(built: Built, data: TrainingSet) -> Built:
         rows, learner = built.data, built.learner
         if not isinstance(rows, BatchedRows) or len(rows.views) != 2:
+            got = f"{len(rows.views)} of them" if isinstance(rows, BatchedRows) else type(rows).__name__
             raise ValueError(
-                "base must compare two views of rows that are drawn by themselves, got "
-                f"{type(rows).__name__}; choose another base"
+                f"base must compare two views of rows that are drawn alone, got {got}; choose another base"
             )
         memory = MomentumLosses(len(rows), beta)
         further = FurtherChange(rows, memory.strength, operations=k, floor=least, random=drawn)
