@@ -108,6 +108,8 @@ def test_views_of_rows_with_a_strength_change_and_those_of_the_others_do_not() -
     ("bcl(ops=3, floor=0)", False, (3, 0, False)),
     ("bcl(floor=0, magnitudes='strength')", True, (2, 0, False)),
     ("bcl(magnitudes='drawn')", False, (1, 10.0, True)),
+    ("bcl(ops='bcl-d', floor='bcl-d', magnitudes='drawn')", False, (2, 5.0, True)),
+    ("bcl(ops='bcl-i', floor='bcl-i', magnitudes='strength')", True, (1, 10.0, False)),
 ])  # fmt: skip
 def test_what_is_left_out_follows_from_the_base(spec: str, dual: bool, expected: tuple[Any, ...]) -> None:
     """A base with a pruned branch stands for sdclr."""
@@ -144,7 +146,8 @@ def test_an_interrupted_training_goes_on_to_the_byte_with_its_memory() -> None:
     ("bcl(beta=1)", r"beta must be in \[0, 1\), got 1"),
     ("bcl(ops=0)", "ops must be an integer >= 1, got 0"),
     ("bcl(floor=31)", r"floor must be in \[0, 30\], got 31"),
-    ("bcl(magnitudes='large')", "magnitudes must be \"strength\" or \"drawn\", got 'large'"),
+    ("bcl(floor='bcl')", r'floor must be "auto" or "bcl-i" or "bcl-d" or a number in \[0, 30\], got'),
+    ("bcl(magnitudes='large')", "magnitudes must be \"auto\" or \"strength\" or \"drawn\", got 'large'"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(spec: str, line: str) -> None:
     with pytest.raises(ValueError, match=line):

@@ -2,46 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from longtail.catalogue.encoders import encoder_base, over_encoders
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
-from longtail.data.further_change import FurtherChange
+from longtail.data.further_change import LARGEST, FurtherChange
 from longtail.data.rows import BatchedRows
 from longtail.engine import Built
 from longtail.facts.knobs import Choice, Range
 from longtail.facts.late import Late
 from longtail.learners.momentum_losses import MomentumLosses
 
+AUTO, DRAWN = "auto", "drawn"
+PUBLISHED: dict[str, tuple[int, float, bool]] = {"bcl-i": (1, 10.0, False), "bcl-d": (2, 5.0, True)}
+"""Variant -> operations, floor, and whether magnitudes are drawn."""
+
+
+@dataclass(frozen=True)
+class Published(Choice):
+    """That of a published variant, by name or by the base, or a number."""
+
+    words: tuple[str, ...] = (AUTO, *PUBLISHED)
+    number: Range = field(default_factory=Range)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} or {'' if self.number.integer else 'a number '}{self.number}"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError or TypeError, naming the knob, where the value breaks the rule."""
+        if isinstance(value, str):
+            super().check(name, value)
+        else:
+            self.number.check(name, value)
+
+
 Base = Annotated[Method, encoder_base("views")]
+Operations = Annotated[str | int, Published(number=Range(1, integer=True))]
+Floor = Annotated[str | float, Published(number=Range(0, LARGEST))]
+Magnitudes = Annotated[str, Choice((AUTO, "strength", DRAWN))]
 SIMCLR: Any = "simclr"
-DRAWN = "drawn"
-MAGNITUDES = Choice(("strength", DRAWN))
-"""strength: magnitudes follow from the strength alone; drawn: from its product with a random number."""
 
 
 def bcl(
     *,
     base: Base = SIMCLR,
     beta: Annotated[float, Range(0, 1, open_high=True)] = 0.97,
-    ops: Annotated[int, Range(1, integer=True)] | None = None,
-    floor: Annotated[float, Range(0, 30)] | None = None,
-    magnitudes: Annotated[str, MAGNITUDES] | None = None,
+    ops: Operations = AUTO,
+    floor: Floor = AUTO,
+    magnitudes: Magnitudes = AUTO,
 ) -> Method:
-    """BCL: views are changed the more, the worse a row is learnt; the loss is that of `base`.
+    """BCL: the views of a row are changed the more, the worse `base` has learnt it.
 
-    m_i = beta m_i + (1 - beta) l_i each epoch, M_i = ((m_i - mean m) / max_j |m_j - mean m| + 1) / 2
+    loss = that of `base`; m_i = beta m_i + (1 - beta) l_i in each epoch
+
+    M_i = ((m_i - mean m) / max_j |m_j - mean m| + 1) / 2
 
     l_i is the loss of row i under `base`, m_i = l_i in the first epoch. Every view of row i is then changed by `ops`
     operations, each drawn from fifteen and applied with probability M_i, of magnitude floor + (30 - floor) M_i u of 30:
     u = 1 for magnitudes="strength", U(0, 1) for "drawn", one number a row and step. M is computed before each epoch:
     its mean is 1/2, but it is 0 in the first epoch, and where all m are equal. A single epoch is refused.
 
-    Left out, ops, floor and magnitudes are those of BCL-I: 1, 10, "strength"; over a base that prunes a branch (sdclr)
-    those of BCL-D: 2, 5, "drawn". The operations and their ranges are in `data.views.magnitudes`. They are for images;
-    for a table the share of masked columns grows with the magnitude up to 0.6, for features the noise up to one
+    "auto" is BCL-I ("bcl-i": ops 1, floor 10, "strength"), and over a base that prunes a branch, such as sdclr, BCL-D
+    ("bcl-d": ops 2, floor 5, "drawn"). The operations and their ranges are in `data.views.magnitudes`. They are for
+    images; for a table the share of masked columns grows with the magnitude up to 0.6, for features the noise up to one
     standard deviation, which is ours.
 
     Zhou et al. 2022.
@@ -59,9 +85,10 @@ def bcl(
     decay 5e-4, in the recipe of the method's own.
     """
     dual = "branch" in base.taken
-    k = (2 if dual else 1) if ops is None else ops
-    least = (5.0 if dual else 10.0) if floor is None else floor
-    drawn = dual if magnitudes is None else magnitudes == DRAWN
+    variant = "bcl-d" if dual else "bcl-i"
+    k = PUBLISHED[variant if ops == AUTO else ops][0] if isinstance(ops, str) else ops
+    least = PUBLISHED[variant if floor == AUTO else floor][1] if isinstance(floor, str) else floor
+    drawn = PUBLISHED[variant][2] if magnitudes == AUTO else magnitudes == DRAWN
 
     def change(built: Built, data: TrainingSet) -> Built:
         rows, learner = built.data, built.learner
