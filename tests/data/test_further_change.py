@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.cases import cases
+from tests.methods.recorded_step import copied, recording, written
 from torch import Tensor
 
 from longtail.data import Examples, MappedExamples
 from longtail.data.further_change import FurtherChange
-from longtail.data.views import Masking
+from longtail.data.views import Masking, by_row
 from longtail.data.views.magnitudes import GradedMasking, GradedNoise, OneOperation
 
 COUNT = 43
@@ -106,6 +107,26 @@ def test_one_view_and_rows_without_views_are_changed_too() -> None:
     none = replace(one, views=())
     (batch, *_) = FurtherChange(none, lambda: torch.ones(COUNT)).batches(0.0, generator())
     assert isinstance(batch["inputs"], Tensor)
+
+
+@cases("kind", KINDS)
+def test_a_recorded_batch_reads_the_strength_of_its_time(kind: str) -> None:
+    """What a CUDA graph does: the operations of one batch again, on other numbers and strengths in the same memory."""
+    strength = torch.zeros(COUNT, dtype=torch.float64)
+    further = FurtherChange(rows(kind), lambda: strength, operations=2, random=True)
+    first, second, _ = further.draws(0.0, generator(2))
+    static = copied(first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(by_row, "grouped", by_row.selected)  # the way of other devices
+        with recording() as recorded:
+            batch = further.batch_of(static)
+        assert recorded.waits == []
+        written(static, second)
+        strength.copy_(torch.linspace(0, 1, COUNT))
+        recorded.replay()
+        expected = further.batch_of(second)
+    assert batch["index"].equal(second["index"])
+    assert all(a.equal(b) for a, b in zip(batch["inputs"], expected["inputs"], strict=True))
 
 
 def test_what_it_says_of_itself_is_that_of_the_rows() -> None:
