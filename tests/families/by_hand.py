@@ -31,6 +31,7 @@ from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
+from longtail.learners.branches import Shared
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
@@ -187,7 +188,9 @@ def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     if not isinstance(learner, PairLearner):
         return Built(learner, rows, update)
     memory = MomentumLosses(len(rows), 0.97)
-    further = FurtherChange(rows, lambda: memory.scores, operations=1, floor=10.0, random=False)
+    pruned = not isinstance(learner.branch, Shared)
+    k, floor = (2, 5.0) if pruned else (1, 10.0)
+    further = FurtherChange(rows, lambda: memory.scores, operations=k, floor=floor, random=pruned)
     return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
 
 
