@@ -10,7 +10,7 @@ from tests.cases import cases
 from tests.methods.recorded_step import copied, recording, written
 from torch import Tensor
 
-from longtail.data import Examples, MappedExamples
+from longtail.data import Examples, MappedExamples, together
 from longtail.data.further_change import FurtherChange
 from longtail.data.views import Masking, by_row
 from longtail.data.views.magnitudes import GradedMasking, GradedNoise, OneOperation
@@ -88,6 +88,13 @@ def test_views_and_operations_have_draws_of_their_own_but_share_u() -> None:
     chances = torch.stack([chance for view in views for chance, _ in view])
     assert chances.shape == (4, 16)
     assert chances.unique().numel() == 64
+
+
+def test_every_pass_of_an_epoch_of_several_has_draws_of_its_own() -> None:
+    further = FurtherChange(rows("images"), lambda: torch.ones(COUNT))
+    chances = [drawn["further"][1][0][0][0] for drawn in together(further, steps=4).draws(0.0, generator())]
+    assert [len(chance) for chance in chances] == [16] * 4
+    assert torch.cat(chances).unique().numel() == 64
 
 
 def test_images_that_are_read_row_by_row_are_changed_alike_and_an_epoch_repeats() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -96,9 +97,12 @@ class FurtherChange(RandomNumbers):
         rows = self.rows
         most = rows.steps() * rows.batch_size  # the last batch may be smaller
         shape, device = rows.input_shape, rows.targets.device
-        numbers = numbers_by_batch([self], most, rows.batch_size, shape, derived(generator, "further"), device)
-        for drawn, (own,) in zip(rows.draws(progress, generator), numbers, strict=False):
-            yield Drawn(**drawn, further=_first(own, len(drawn["index"])))
+        # of its own, and another in each pass of an epoch of several, which leaves that of the rows as it is
+        here = hashlib.sha256(generator.get_state().numpy().tobytes()).hexdigest()
+        own = derived(generator, f"further {here}")
+        numbers = numbers_by_batch([self], most, rows.batch_size, shape, own, device)
+        for drawn, (further,) in zip(rows.draws(progress, generator), numbers, strict=False):
+            yield Drawn(**drawn, further=_first(further, len(drawn["index"])))
 
     def batch_of(self, drawn: Drawn) -> Batch:
         """Return the batch that was drawn, its views changed by the present strengths of its rows."""
