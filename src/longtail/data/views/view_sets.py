@@ -18,8 +18,8 @@ VIEW_SETS: dict[str, tuple[str, str]] = {
 }
 """Name -> the names of the two views, which `contrastive_policy` makes for images; other inputs have "cifar" alone.
 
-cifar: SDCLR, BCL, GH and TS on CIFAR. imagenet: SDCLR and TS on ImageNet-100-LT, with the jitter of CIFAR. moco:
-MoCo v2 and SimSiam. simclr: SimCLR on ImageNet, appendix A at strength 1. byol: BYOL, appendix B, whose two views differ.
+cifar: SDCLR, BCL, GH and TS on CIFAR. imagenet: SDCLR and TS on ImageNet-100-LT, with the jitter of CIFAR. moco: MoCo
+v2 and SimSiam. simclr: SimCLR on ImageNet, appendix A at strength 1. byol: BYOL, appendix B; its two views differ.
 """
 
 
