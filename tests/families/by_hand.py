@@ -20,6 +20,7 @@ from tests.wrapped_rows import WrappedRows
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.further_change import FurtherChange
 from longtail.data.generators import derived
 from longtail.data.true_labels import TrueCounts
 from longtail.data.views.mixing import Mixing
@@ -30,9 +31,11 @@ from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
+from longtail.learners.branches import Shared
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
+from longtail.learners.momentum_losses import MomentumLosses
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
@@ -167,6 +170,28 @@ def semi(learner: Learner, **slots: Any) -> SemiSupervisedLearner:
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SemiSupervisedLearner).parameters), "a new slot: name it here"
     return SemiSupervisedLearner(**{**kept, **slots})
+
+
+def pair(learner: Learner, **slots: Any) -> PairLearner:
+    """The learner made anew with other parts in some slots."""
+    kept = {
+        "network": learner.network, "host": learner.host, "branch": learner.branch, "temperature": learner.temperature,
+        "auxiliary": learner.auxiliary, "memories": learner.memories, "average": learner.average,
+        "no_decay": learner.no_decay,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
+    return PairLearner(**{**kept, **slots})
+
+
+def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    memory = MomentumLosses(len(rows), 0.97)
+    pruned = not isinstance(learner.branch, Shared)
+    k, floor = (2, 5.0) if pruned else (1, 10.0)
+    further = FurtherChange(rows, lambda: memory.scores, operations=k, floor=floor, random=pruned)
+    return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
 
 
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -443,6 +468,7 @@ HAND: dict[str, Hand] = {
     "darp": each_stage(darp),
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
+    "bcl": each_stage(bcl),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),

@@ -55,7 +55,7 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
-ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
+ENCODERS = {"simclr", "simclr-ts", "random-encoder", "bcl"}
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
     "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
@@ -91,6 +91,7 @@ LEGAL = {
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
     "crest-plus": SEMI - GENERATIONS - REFINED,
+    "bcl": ENCODERS - {"random-encoder", "bcl"},
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
@@ -107,7 +108,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "bcl", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
@@ -210,6 +211,7 @@ def test_a_pair_is_equal_to_by_hand(correction: str, base: str) -> None:
         ("sam(base=\"absgd(base='ride', lam=5)\")", "absgd(base=\"sam(base='ride')\", lam=5)"),
         ("sam(base=\"eg(base='ldam-drw')\")", "eg(base=\"sam(base='ldam-drw')\")"),
         ("sam(base=\"darp(base='fixmatch')\")", "darp(base=\"sam(base='fixmatch')\")"),
+        ("sam(base=\"bcl(base='simclr(t=0.5)')\")", "bcl(base=\"sam(base='simclr(t=0.5)')\")"),
         ("sam(base=\"records(base='proden')\")", "records(base=\"sam(base='proden')\")"),
         ("crt(base=\"ssp(base='ldam-drw')\")", "ssp(base=\"crt(base='ldam-drw')\")"),
         ("mixup(base=\"drw(base='absgd(lam=5)')\")", "drw(base=\"absgd(base='mixup', lam=5)\")"),

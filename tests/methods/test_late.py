@@ -28,6 +28,7 @@ TOO_SHORT: dict[str, tuple[str, int, int, str, str]] = {
     "darp that starts late": ("darp(start=0.8)", 4, 5, "start=0.8", "lower start"),
     "an alias": ("remixmatch-darp(start=0.8, consistency=1, anchor=1)", 3, 5, "start=0.8", "lower start"),
     "abc": ("abc", 1, 2, "its move to equal classes", ""),
+    "bcl": ("bcl", 1, 2, "its stronger views", ""),
     "simpro": ("simpro", 1, 2, "its estimate of the priors", ""),
     "generations": ("crest(base='mixmatch')", 6, 12, RAMP, "lower generations (6)"),
     "generations, one of them longer": ("crest(base='mixmatch')", 11, 12, RAMP, "lower generations (6)"),

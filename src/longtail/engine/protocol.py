@@ -12,6 +12,7 @@ from longtail.models.bodies.resnet import WIDTHS, WIDTHS_18
 RESNET32 = "resnet32"
 NAMED = {
     RESNET32: "ResNet-32", "resnet18": "ResNet-18", "sgd": "SGD", "sgd-nesterov": "SGD Nesterov", "adamw": "AdamW",
+    "lars": "LARS",
 }  # fmt: skip
 """Names of a recipe -> those that the ledger's protocols use."""
 CHANNELS = {RESNET32: WIDTHS, "resnet18": WIDTHS_18}
