@@ -94,12 +94,12 @@ def our_view(dtype: torch.dtype, device: str) -> Stepper:
     return lambda: done(contrast(images, generator))
 
 
-def kornia_view(device: str) -> Stepper:
+def kornia_view(device: str, *, cropping: str) -> Stepper:
     from kornia import augmentation
 
     images = pictures(torch.float32)
     change = augmentation.AugmentationSequential(
-        augmentation.RandomResizedCrop((32, 32), scale=(0.1, 1.0), ratio=(3 / 4, 4 / 3)),
+        augmentation.RandomResizedCrop((32, 32), scale=(0.1, 1.0), ratio=(3 / 4, 4 / 3), cropping_mode=cropping),
         augmentation.RandomHorizontalFlip(p=0.5),
         augmentation.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
         augmentation.RandomGrayscale(p=0.2),
@@ -169,7 +169,8 @@ def main() -> None:
         import kornia
 
         result["machine"]["kornia"] = kornia.__version__
-        ways["kornia, float32"] = Variant(kornia_view)
+        for cropping in ("slice", "resample"):
+            ways[f"kornia, {cropping}, float32"] = Variant(partial(kornia_view, cropping=cropping))
     result["view"] = timed_rows(ways, "Contrast, float32", 2 * given.rounds, 3, given.threads)
     save(given.out, result)
 
