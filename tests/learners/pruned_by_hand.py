@@ -50,7 +50,7 @@ def learner_of(network: nn.Module, fraction: float = 0.5, **options: Any) -> Pai
 
 
 def masks_by_loops(network: nn.Module, fraction: float) -> list[list[bool]]:
-    layers = [network.get_submodule(name).weight.flatten().tolist() for name in CONVOLUTIONS]  # type: ignore[operator,union-attr]
+    layers = [network.get_submodule(name).weight.flatten().tolist() for name in CONVOLUTIONS]
     sizes = sorted(abs(w) for layer in layers for w in layer)
     threshold = sizes[min(math.ceil(fraction * len(sizes)), len(sizes) - 1)]
     return [[abs(w) >= threshold for w in layer] for layer in layers]

@@ -34,7 +34,7 @@ class TestTheMask:
             network[0].weight.mul_(100)
         assert all(mask.equal(old) for mask, old in zip(learner.branch.masks, first, strict=True))
         storage = [mask.data_ptr() for mask in learner.branch.masks]
-        learner.start_epoch(None, 0.5)  # type: ignore[arg-type]
+        learner.start_epoch(None, 0.5)
         assert [mask.flatten().tolist() for mask in learner.branch.masks] == masks_by_loops(network, 0.5)
         assert bool(learner.branch.masks[0].all())  # also where it was pruned
         assert not first[0].all()

@@ -74,7 +74,7 @@ class TestBatchNorms:
         learner = learner_of(network, norms="one")
         learner.training_step(batch(), 0.0)
         assert len(learner.branch.norms) == 0
-        assert [network.get_submodule(name).num_batches_tracked.item() for name in NORMS] == [2] * 4  # type: ignore[operator,union-attr]
+        assert [network.get_submodule(name).num_batches_tracked.item() for name in NORMS] == [2] * 4
 
     def test_are_held_in_a_second_pass(self) -> None:
         network = small()
@@ -119,18 +119,18 @@ def test_a_moving_average_is_pruned_too_and_has_norms_of_its_own(symmetric: bool
     learner = PairLearner(network, Averaged(symmetric), branch=branch)
     differing(network, branch)
     with torch.no_grad():
-        for parameter in learner.average.parameters():  # type: ignore[union-attr]
+        for parameter in learner.average.parameters():
             parameter.mul_(1.25)
     key = copy.deepcopy(learner.average)
-    competitor = pruned_copy(key, branch)  # type: ignore[arg-type]
+    competitor = pruned_copy(key, branch)
     for name, norm in zip(NORMS, branch.average_norms, strict=True):
         competitor.get_submodule(name).load_state_dict(norm.state_dict())
     step = learner.training_step(data, 0.0)
     seen = learner.host.seen
     torch.testing.assert_close(seen.second_key.logits, competitor(data["inputs"][1]), rtol=0, atol=1e-12)
     if symmetric:
-        torch.testing.assert_close(seen.first_key.logits, key(data["inputs"][0]), rtol=0, atol=1e-12)  # type: ignore[misc]
-    step.loss.backward()  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(seen.first_key.logits, key(data["inputs"][0]), rtol=0, atol=1e-12)
+    step.loss.backward()
     assert not any(p.requires_grad for p in branch.average_norms.parameters())
     assert all((p.grad is not None) == symmetric for p in branch.norms.parameters())
     counts = [norm.num_batches_tracked.item() for norm in (*branch.norms, *branch.average_norms)]
@@ -147,7 +147,7 @@ def test_without_pruning_and_with_one_set_of_norms_it_is_two_passes_bit_for_bit(
     pruned, split = learner_of(network, 0.0, norms="one"), PairLearner(other, NTXent(0.5), branch=Shared("split"))
     for learner in (pruned, split):
         learner.training_step(batch(), 0.0).loss.backward()
-    assert all(a.grad.equal(b.grad) for a, b in zip(network.parameters(), other.parameters(), strict=True))  # type: ignore[union-attr,arg-type]
+    assert all(a.grad.equal(b.grad) for a, b in zip(network.parameters(), other.parameters(), strict=True))
     assert all(a.equal(b) for a, b in zip(network.buffers(), other.buffers(), strict=True))
 
 
@@ -162,12 +162,12 @@ def test_in_half_precision_and_channels_last_it_is_about_the_same() -> None:
     network = small().float()
     data = Batch(inputs=tuple(view.float() for view in batch()["inputs"]), index=torch.arange(6))
     plain = learner_of(network).training_step(data, 0.0).loss
-    last = learner_of(copy.deepcopy(network)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    last = learner_of(copy.deepcopy(network)).to(memory_format=torch.channels_last)
     torch.testing.assert_close(last.training_step(data, 0.0).loss, plain, rtol=1e-4, atol=1e-4)
     assert last.branch.masks[1].is_contiguous(memory_format=torch.channels_last)
     half = learner_of(copy.deepcopy(network))
     with torch.autocast("cpu", torch.bfloat16):
         loss = half.training_step(data, 0.0).loss
     torch.testing.assert_close(loss.float(), plain, rtol=0.1, atol=0.1)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert all(p.grad.dtype == torch.float32 for p in half.parameters() if p.grad is not None)

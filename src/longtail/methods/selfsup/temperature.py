@@ -26,7 +26,7 @@ def ts(
 
     loss = that of `base` at temperature t(p) = low + (high - low)(1 + cos(2 pi cycles p)) / 2.
 
-    p = e / E after e of the E epochs: it begins at `high` and is constant within an epoch. The temperature of the base is
+    p = e / E after e of E epochs: it begins at `high` and is constant within an epoch. The temperature of the base is
     not used; a base without one is refused. A cycle takes E / cycles epochs and must have two at least. low = high is
     the base at that temperature.
 
