@@ -27,12 +27,13 @@ from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
 from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
-from longtail.facts.schedules import switch
+from longtail.facts.schedules import Cycle, switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
+from longtail.learners.pruned import Pruned
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
@@ -167,6 +168,32 @@ def semi(learner: Learner, **slots: Any) -> SemiSupervisedLearner:
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SemiSupervisedLearner).parameters), "a new slot: name it here"
     return SemiSupervisedLearner(**{**kept, **slots})
+
+
+def pair(learner: Learner, **slots: Any) -> PairLearner:
+    """The learner made anew with other parts in some slots."""
+    kept = {
+        "network": learner.network, "host": learner.host, "branch": learner.branch, "temperature": learner.temperature,
+        "auxiliary": learner.auxiliary, "memories": learner.memories, "average": learner.average,
+        "no_decay": learner.no_decay,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
+    return PairLearner(**{**kept, **slots})
+
+
+def sdclr(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    branch = Pruned(learner.network, 0.9, average=learner.average is not None)
+    return Built(pair(learner, branch=branch), rows, update)
+
+
+def ts(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    return Built(pair(learner, temperature=Cycle(0.1, 1.0, 5.0)), rows, update)
 
 
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -443,6 +470,8 @@ HAND: dict[str, Hand] = {
     "darp": each_stage(darp),
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
+    "sdclr": each_stage(sdclr),
+    "ts": each_stage(ts),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),

@@ -55,7 +55,7 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
-ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
+ENCODERS = {"simclr", "random-encoder", "sdclr", "ts"}
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
     "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
@@ -91,6 +91,8 @@ LEGAL = {
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
     "crest-plus": SEMI - GENERATIONS - REFINED,
+    "sdclr": ENCODERS - {"random-encoder", "sdclr"},
+    "ts": ENCODERS - {"random-encoder", "ts"},
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
@@ -108,6 +110,7 @@ TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
     "proden", "records", "corr", "simclr", "abc", "crest", "crest-plus", "simpro",
+    "sdclr", "ts",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
