@@ -86,24 +86,10 @@ class TestEveryTrial:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "key",
-    [
-        *TOYS,
-        "mwn",
-        "cc",
-        "proden",
-        "simclr",
-        "recover",
-        "mixmatch",
-        "remixmatch",
-        "abc",
-        "simpro",
-        ESTIMATING,
-        "sdclr",
-        "ts(cycles=2)",
-    ],
-)
+@pytest.mark.parametrize("key", [
+    *TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING,
+    "sdclr", "ts(cycles=2)",
+])  # fmt: skip
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     toys.kill(toys.run, key, out, PAUSES.get(key, ("train", 3)))
