@@ -28,7 +28,7 @@ from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
 from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
-from longtail.facts.schedules import switch
+from longtail.facts.schedules import Cycle, switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.branches import Shared
@@ -36,6 +36,7 @@ from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
 from longtail.learners.momentum_losses import MomentumLosses
+from longtail.learners.pruned import Pruned
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
@@ -192,6 +193,19 @@ def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     k, floor = (2, 5.0) if pruned else (1, 10.0)
     further = FurtherChange(rows, lambda: memory.scores, operations=k, floor=floor, random=pruned)
     return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
+def sdclr(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    branch = Pruned(learner.network, 0.9, average=learner.average is not None)
+    return Built(pair(learner, branch=branch), rows, update)
+
+
+def ts(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    return Built(pair(learner, temperature=Cycle(0.1, 1.0, 5.0)), rows, update)
 
 
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -469,6 +483,8 @@ HAND: dict[str, Hand] = {
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
     "bcl": each_stage(bcl),
+    "sdclr": each_stage(sdclr),
+    "ts": each_stage(ts),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),

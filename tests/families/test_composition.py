@@ -55,7 +55,10 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
-ENCODERS = {"simclr", "simclr-ts", "random-encoder", "bcl"}
+ENCODERS = {
+    "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
+    "sdclr", "ts", "bcl",
+}  # fmt: skip
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
     "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
@@ -84,14 +87,16 @@ LEGAL = {
     "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
     **dict.fromkeys(
-        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
+        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"}
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
     "crest-plus": SEMI - GENERATIONS - REFINED,
-    "bcl": ENCODERS - {"random-encoder", "bcl"},
+    "bcl": ENCODERS - {"random-encoder", "supcon", "bcl"},
+    "sdclr": ENCODERS - {"random-encoder", "supcon", "sdclr"},
+    "ts": ENCODERS - {"random-encoder", "supcon", "byol", "simsiam", "ts"},
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
@@ -108,7 +113,8 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "bcl", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
+    "sdclr", "ts", "bcl",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -39,12 +39,15 @@ TOO_SHORT: dict[str, tuple[str, int, int, str, str]] = {
     "under a correction": ("corr-records(start=0.5)", 1, 2, "start=0.5", "lower start"),
     "a user's schedule": ("fixmatch-darp(start=0.99999)", 200, 100_000, "start=0.99999", "lower start"),
     "solar": ("solar", 1, 2, "its labels", "set ramp=0"),
+    "cycles": ("ts", 5, 10, "its 5 cycles", "lower cycles"),
+    "cycles of fewer than two epochs": ("sdclr(base='ts(cycles=2.5)')", 4, 5, "its 2.5 cycles", "lower cycles"),
     "a pulse": ("mixmatch(consistency=steps((0.5, 0.6), (0, 1, 0)))", 3, 4, "consistency=steps", "change consistency"),
 }
 ON_PURPOSE = (
     "darp(start=1)", "darp(start=0)", "mixmatch(consistency=0)", "mixmatch(consistency=75)", "abc(weight=0)",
     "simpro(tau=0)", "remixmatch(consistency=0, anchor=1)", "crest(base='darp(start=1)')", "crest", "proden(start=1)",
     "proden", "solar(eta=0)", "solar(ramp=0)", "mixmatch(consistency=linear(1, 0))", "ce-drw(at=0)", "bbn(alpha=1)",
+    "ts(low=0.5, high=0.5)",
 )  # fmt: skip
 
 
