@@ -55,7 +55,8 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
-ENCODERS = {"simclr", "simclr-ts", "random-encoder"}
+HARMONIZED = {"gh", "simclr-gh"}
+ENCODERS = {"simclr", "simclr-ts", "random-encoder", *HARMONIZED}
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
     "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
@@ -93,6 +94,7 @@ LEGAL = {
     "crest-plus": SEMI - GENERATIONS - REFINED,
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
+    "gh": ENCODERS - HARMONIZED - {"random-encoder"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
@@ -107,7 +109,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "gh", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -24,7 +24,7 @@ from longtail.runs.run import Run
 
 ESTIMATING = "darp(totals='confusion', estimation=0.6)"
 PAUSES = {
-    "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "simclr-first": ("train", 3),
+    "crt": ("train", 5), "gh": ("encoder", 4), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "simclr-first": ("train", 3),
     "crest": ("generation-2", 1), "crest-plus": ("generation-1", 2), ESTIMATING: ("totals", 2),
 }  # fmt: skip
 """Where a training is killed; in its one stage's third epoch, where no other place is named."""
@@ -85,7 +85,8 @@ class TestEveryTrial:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "key", [*TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING]
+    "key",
+    [*TOYS, "mwn", "cc", "proden", "simclr", "gh", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING],
 )
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
