@@ -160,7 +160,7 @@ class TestSwappedPrediction:
         closed = 2 * math.log(1 + (classes - 1) * math.exp(-10 * math.sqrt(classes / (classes - 1))))
         assert float(swapped_prediction(q, q, sure, sure)[0]) == pytest.approx(closed, rel=1e-10)
         labels = surrogate_labels(q, torch.ones(classes))
-        assert swapped_prediction(q, q, labels, labels).tolist() == pytest.approx([both] * len(q), rel=1e-4)
+        assert swapped_prediction(q, q, labels, labels).tolist() == pytest.approx([both] * len(q), rel=4e-4)
         flat = torch.zeros_like(q)
         expected = 2 * math.log(classes)
         assert swapped_prediction(flat, flat, labels, labels).tolist() == pytest.approx([expected] * len(q))
