@@ -71,13 +71,8 @@ class TestEveryTrial:
         plain = [stage.spec for stage in method(key).stages(RECIPE)]
         for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
-                fitting = {
-                    "fixmatch": "sam(base='fixmatch')",
-                    "proden": "sam(base='proden')",
-                    "ce": "focal",
-                    "simclr": "sam(base='simclr')",
-                }
-                fitting |= {"first": "both", "entropy": "uniform", "labels": "em"}
+                fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
+                fitting |= {"first": "both", "entropy": "uniform", "labels": "em", "simclr": "sam(base='simclr')"}
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default

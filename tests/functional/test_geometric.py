@@ -115,6 +115,18 @@ class TestLabels:
         torch.testing.assert_close(surrogate_labels(q.float(), prior, iterations=30).double(), exact, rtol=0, atol=2e-6)
         assert (exact.mean(0) / prior - 1).abs().max() < 1e-7
 
+    def test_of_clusters_whose_shares_are_not_the_prior_are_slow(self) -> None:
+        """As in a trained encoder: what the documentation of the number of iterations says."""
+        frame, prior = simplex_frame(100, 128, torch.Generator().manual_seed(0)), long_tail(100)
+        generator = torch.Generator().manual_seed(0)
+        z = frame[torch.multinomial(prior, 512, True, generator=generator)] + 0.02 * drawn(512, 128)
+        off = [
+            float((surrogate_labels(surrogate_logits(z, frame), prior, iterations=n).mean(0) - prior).abs().max())
+            for n in (100, 300)
+        ]
+        assert 5e-4 < off[0] < 5e-3
+        assert 5e-5 < off[1] < 5e-4
+
     @cases(
         "arguments, why",
         [

@@ -49,10 +49,11 @@ def surrogate_labels(logits: Tensor, prior: Tensor, *, eps: float = 0.05, iterat
     q^_bk = r_b exp(q_bk / eps) c_k;   c_k = B pi_k / sum_b r_b exp(q_bk / eps), r_b = 1 / sum_k exp(q_bk / eps) c_k
 
     From r = 1, c and r are computed in turn `iterations` times, as logarithms, and between these as factors of a kernel
-    that has r and c already, which is three times faster: finite for logits of any size. Rows sum to 1, and means over the batch approach pi; the limit is that of `project_on_totals(q / eps, B pi, log=True)`. How
-    fast depends on the logits: where these are clustered and the clusters' shares are not the prior, means are off by
-    up to 2e-4 after 300 iterations and by 2e-3 after 100 (B = 512, K = 100, eps = 0.05), else by less than 1e-7 after
-    30. The number of iterations never depends on values, so that a step can be captured.
+    that has r and c already, which is three times faster: finite for logits of any size. Rows sum to 1, and means over
+    the batch approach pi; the limit is that of `project_on_totals(q / eps, B pi, log=True)`. How fast depends on the
+    logits: where these are clustered and the clusters' shares are not the prior, means are off by up to 2e-4 after 300
+    iterations and by 2e-3 after 100 (B = 512, K = 100, eps = 0.05), else by less than 1e-7 after 30. The number of
+    iterations never depends on values, so that a step can be captured.
 
     Args:
         logits: q (..., B, K); each (B, K) is a batch of its own.
