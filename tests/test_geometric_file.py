@@ -21,7 +21,6 @@ def test_it_stops_in_time_goes_on_and_shows_ours_beside_the_published(
     assert "0 of 2 finished; resume" in capsys.readouterr().out
     plan = json.loads(out.read_text())["plan"]
     assert plan["eager"] == {"SimCLR": {}, "SimCLR+GH": {}}
-    assert plan["milliseconds_alone"]["SimCLR+GH"] > plan["milliseconds_alone"]["SimCLR"]
     geometric_file.main(command)
     said = capsys.readouterr().out
     assert "2 of 2 finished" in said

@@ -55,8 +55,11 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
-HARMONIZED = {"gh", "simclr-gh"}
-ENCODERS = {"simclr", "simclr-ts", "random-encoder", *HARMONIZED}
+HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh"}
+ENCODERS = {
+    "simclr", "simclr-ts", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
+    *HARMONIZED,
+}  # fmt: skip
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
     "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
@@ -85,7 +88,7 @@ LEGAL = {
     "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
     **dict.fromkeys(
-        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
+        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"}
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
@@ -94,7 +97,7 @@ LEGAL = {
     "crest-plus": SEMI - GENERATIONS - REFINED,
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
-    "gh": ENCODERS - HARMONIZED - {"random-encoder"},
+    "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
@@ -109,7 +112,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "gh", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "byol", "gh", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

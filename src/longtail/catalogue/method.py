@@ -75,7 +75,8 @@ class Method:
         taken: the slots that it has filled, itself or a base below it.
         body_args: arguments of the network's body that it sets, such as `branches`, and their values; a network that
             does not take them is refused before training.
-        projects: width of the projections that its encoder compares, as far as it is known before it is built.
+        projects: width of the projections that its encoder compares, 0 for that of the features; None where nothing is
+            known of it before it is built.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.

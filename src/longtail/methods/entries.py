@@ -14,7 +14,17 @@ from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, so
 from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
-from longtail.methods.selfsup import geometric, random_encoder, simclr
+from longtail.methods.selfsup import (
+    byol,
+    focal_simclr,
+    geometric,
+    moclr,
+    moco,
+    random_encoder,
+    simclr,
+    simsiam,
+    supcon,
+)
 from longtail.methods.semi import abc, crest, darp, fixmatch, mixmatch, simpro
 from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
 from longtail.methods.supervised import (
@@ -135,6 +145,12 @@ CATALOG: dict[str, Builder] = {
     "records": records.records,
     "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
+    "focal-simclr": focal_simclr.focal_simclr,
+    "moco": moco.moco,
+    "moclr": moclr.moclr,
+    "byol": byol.byol,
+    "simsiam": simsiam.simsiam,
+    "supcon": supcon.supcon,
     "gh": geometric.gh,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
@@ -151,7 +167,7 @@ BASES = {
     "crest-plus": ("fixmatch",),
     "simpro": ("fixmatch",),
     "records": ("proden", "corr", "lw", "cavl"),
-    "gh": ("simclr",),
+    "gh": ("simclr", "focal-simclr"),
 }
 """Correction -> the bases over which it has a name of its own."""
 for _key, _bases in BASES.items():
@@ -165,7 +181,7 @@ QUICK = {
     ),
     SEMI_SUPERVISED: ("fixmatch", "fixmatch-darp", "fixmatch-abc", "fixmatch-simpro"),
     PARTIAL: ("cc", "proden", "proden-records"),
-    SELF_SUPERVISED: ("simclr",),
+    SELF_SUPERVISED: ("simclr", "moco", "byol"),
 }  # fmt: skip
 """Task -> its methods in the preset quick; a comparison takes those of its own task."""
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")

@@ -8,11 +8,12 @@ from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.encoders import encoder_base, over_encoders
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
-from longtail.data import TrainingSet
-from longtail.engine import Built
+from longtail.data import Part, TrainingSet
+from longtail.engine import Built, Recipe
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range, UnitFloat, UnitStart
 from longtail.functional import simplex_frame
 from longtail.learners.geometric import GeometricHarmonization
+from longtail.methods.selfsup.focal_simclr import GH_RECIPE
 
 RULE: BaseMethod = encoder_base("surrogate")
 Base = Annotated[Method, RULE]
@@ -69,12 +70,13 @@ def gh(
     and its script for the test of CIFAR does not run; SDCLR + GH begins its ramp an epoch late on ImageNet. For
     ImageNet-LT and Places-LT it has floor = 100, start = 0.8, a ramp of 30 of 500 epochs, and means that begin at epoch
     10. Sinkhorn's algorithm is on logarithms here. The baselines of the paper have one cosine from 0.5; GH has another
-    schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe` has not: here `base` and gh have the same.
+    schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe own` has not: here `base` and gh have the same.
     """
-    if base.projects is not None and (why := _no_room(classes, base.projects, repr(base.spec))) is not None:
+    if base.projects and (why := _no_room(classes, base.projects, repr(base.spec))) is not None:
         raise ValueError(why)
+    paper: dict[str, Any] = {"reference": cited("zhou2023combating"), "own": GH_RECIPE}
     if weight == 0:
-        return over_encoders(base, "surrogate", lambda built, data: built, reference=cited("zhou2023combating"))
+        return over_encoders(base, "surrogate", lambda built, data: built, **paper)
 
     def change(built: Built, data: TrainingSet) -> Built:
         learner: Any = built.learner
@@ -96,7 +98,13 @@ def gh(
         )
         return built._replace(learner=learner.varied(auxiliary=part))
 
-    return over_encoders(base, "surrogate", change, reference=cited("zhou2023combating"))
+    def check(recipe: Recipe, rows: Part) -> str | None:
+        if base.projects != 0 or recipe.own is not None:
+            return None
+        network: Any = recipe.sketch(rows)
+        return _no_room(classes, network.head.in_features, repr(base.spec))
+
+    return over_encoders(base, "surrogate", change, check=check, **paper)
 
 
 def _no_room(classes: int, dim: int, where: str) -> str | None:
