@@ -33,6 +33,7 @@ from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLear
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.branches import Shared
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
+from longtail.learners.geometric import GeometricHarmonization
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
 from longtail.learners.momentum_losses import MomentumLosses
@@ -193,6 +194,8 @@ def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     k, floor = (2, 5.0) if pruned else (1, 10.0)
     further = FurtherChange(rows, lambda: memory.scores, operations=k, floor=floor, random=pruned)
     return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
+
+
 def sdclr(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     if not isinstance(learner, PairLearner):
@@ -272,6 +275,25 @@ def oracle_la(stage: Stage, data: TrainingSet, previous: Learner | None) -> Buil
     return Built(
         with_targets(learner, Debiased(learner.targets, data.clean_counts / data.clean_counts.sum())), rows, update
     )
+
+
+def pair(learner: Learner, **slots: Any) -> PairLearner:
+    """The learner of two views made anew with other parts in some slots."""
+    kept = {
+        "network": learner.network, "host": learner.host, "branch": learner.branch,
+        "temperature": learner.temperature, "auxiliary": learner.auxiliary, "memories": learner.memories,
+        "average": learner.average, "no_decay": learner.no_decay,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
+    return PairLearner(**{**kept, **slots})
+
+
+def gh(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    frame = functional.simplex_frame(100, learner.network.head.out_features)
+    return Built(pair(learner, auxiliary=GeometricHarmonization(frame, len(rows))), rows, update)
 
 
 def with_targets(learner: Any, targets: torch.nn.Module) -> Learner:
@@ -488,6 +510,7 @@ HAND: dict[str, Hand] = {
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),
+    "gh": each_stage(gh),
     "oracle-la": each_stage(oracle_la),
     "drw": each_stage(drw),
     "drs": each_stage(drs),

@@ -55,9 +55,11 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
+HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh"}
 ENCODERS = {
     "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
     "sdclr", "ts", "bcl",
+    *HARMONIZED,
 }  # fmt: skip
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
@@ -99,6 +101,7 @@ LEGAL = {
     "ts": ENCODERS - {"random-encoder", "supcon", "byol", "simsiam", "ts"},
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
+    "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
@@ -114,7 +117,7 @@ TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
     "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
-    "sdclr", "ts", "bcl",
+    "sdclr", "ts", "bcl", "gh",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -24,6 +24,7 @@ from longtail.functional.dot_regression import balancing_factors, dot_regression
 from longtail.functional.equalised import equalised
 from longtail.functional.experts import expert_diversity, tail_temperature
 from longtail.functional.frames import simplex_frame, tight_frame
+from longtail.functional.geometric import surrogate_labels, surrogate_logits, swapped_prediction
 from longtail.functional.hinge import hinge, lead
 from longtail.functional.influence import influence_balanced
 from longtail.functional.info_nce import info_nce, moclr, negative_cosine
@@ -94,6 +95,9 @@ __all__ = [
     "smoothed",
     "smoothing_strengths",
     "supervised_contrast",
+    "surrogate_labels",
+    "surrogate_logits",
+    "swapped_prediction",
     "tail_temperature",
     "tight_frame",
     "vector_scaled",

@@ -18,6 +18,7 @@ from longtail.methods.selfsup import (
     bcl,
     byol,
     focal_simclr,
+    geometric,
     moclr,
     moco,
     random_encoder,
@@ -156,6 +157,7 @@ CATALOG: dict[str, Builder] = {
     "supcon": supcon.supcon,
     "sdclr": sdclr.sdclr,
     "ts": temperature.ts,
+    "gh": geometric.gh,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
@@ -171,6 +173,7 @@ BASES = {
     "crest-plus": ("fixmatch",),
     "simpro": ("fixmatch",),
     "records": ("proden", "corr", "lw", "cavl"),
+    "gh": ("simclr", "focal-simclr"),
 }
 """Correction -> the bases over which it has a name of its own."""
 for _key, _bases in BASES.items():
