@@ -101,8 +101,8 @@ Epochs = Annotated[int | None, typer.Option(help="Passes over the training part 
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet18, resnet32 (cifar's default) or "
-        "wide_resnet."
+        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default), resnet18, -34, "
+        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet or wide_resnet."
     ),
 ]
 Numbers = Annotated[
