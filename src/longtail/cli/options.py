@@ -80,6 +80,15 @@ Size = Annotated[int | None, typer.Option(help="Height and width that images are
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
 ]
+TrainList = Annotated[
+    Path | None,
+    typer.Option(
+        help='Training images by a list, "relative/path.jpg 17" a line: paths in DATA, class indices from 0, as '
+        "ImageNet-LT, Places-LT and iNaturalist have them."
+    ),
+]
+ValList = Annotated[Path | None, typer.Option(help="Validation images by a list; needs --train-list.")]
+TestList = Annotated[Path | None, typer.Option(help="Test images by a list; needs --train-list.")]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded, counted and named.")
 ]
