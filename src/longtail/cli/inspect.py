@@ -77,7 +77,7 @@ def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     reading = data_options(reading)
     if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
         return inspection(load(data, **reading), data=named, model=model)  # which refuses bad options before reading
-    shaping = {key: reading[key] for key in ("ratio", "profile", "val", *SIMULATIONS)}
+    shaping = {key: reading[key] for key in ("ratio", "profile", "largest", "val", *SIMULATIONS)}
     options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
     if data.startswith(HUB) or (Path(data).is_dir() and not is_table(Path(data))):
         options["skip_bad"] = True

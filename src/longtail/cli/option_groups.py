@@ -33,6 +33,7 @@ DATA: Group = {
     "data_dir": (o.DataDir, None),
     "ratio": (o.Ratio, None),
     "profile": (o.Profile, "exp"),
+    "largest": (o.Largest, None),
     "val": (o.Val, None),
     "labeled": (o.Labeled, None),
     "unlabeled_size": (o.UnlabeledSize, None),

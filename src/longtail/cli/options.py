@@ -23,6 +23,10 @@ Ratio = Annotated[
     typer.Option(help="Make the training part long-tailed: largest class / smallest class (digits: 50, cifar: 100)."),
 ]
 Profile = Annotated[str, typer.Option(help="Shape of the tail that --ratio makes: exp or step.")]
+Largest = Annotated[
+    int | None,
+    typer.Option(help="Training rows of the largest class after the cut of --ratio (by default as many as there are)."),
+]
 Val = Annotated[float | None, typer.Option(help="Share of the training part withheld for validation, as in 0.2.")]
 Label = Annotated[
     str | None,

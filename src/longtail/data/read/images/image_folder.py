@@ -67,9 +67,9 @@ def image_pool(
     """
     lists = {"train_list": train_list, "val_list": val_list, "test_list": test_list}
     if any(path is not None for path in lists.values()):
-        other = {"label": label, "split": split, "group": group, "weight": weight, "features": features}
-        other |= {"unlabeled": unlabeled, "candidates": candidates}
-        return listed_pool(folder, lists, name=name, other=other, **reading)
+        given = {"label": label, "split": split, "group": group, "weight": weight, "features": features}
+        given |= {"unlabeled": unlabeled, "candidates": candidates}
+        return listed_pool(folder, lists, name=name, other=given, **reading)
     reader = ImageReader(**reading)
     tree = scan(folder)
     if not tree.images:

@@ -147,6 +147,6 @@ def _check_classes(lines: Sequence[_Line], training: Sequence[_Line], size: int,
 def _class_names(training: Sequence[_Line], size: int) -> tuple[str, ...]:
     """Return the C names: those of the folders right above the images where they are one to one with the indices."""
     pairs = {(posixpath.basename(posixpath.dirname(line.path)), line.index) for line in training}
-    names = dict(map(reversed, pairs))  # type: ignore[arg-type]
+    names = {index: folder for folder, index in pairs}
     one_to_one = len(pairs) == size == len(set(names.values())) and "" not in names.values()
-    return tuple(str(names[j]) if one_to_one else str(j) for j in range(size))
+    return tuple(names[j] if one_to_one else str(j) for j in range(size))
