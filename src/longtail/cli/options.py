@@ -11,8 +11,8 @@ import typer
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of images, a .csv, .tsv, .parquet, .npz (X and y) or .npy (with --label), hub:owner/name, "
-        "or digits, cifar10, cifar100."
+        help="A folder of images, a .csv, .tsv, .parquet (of images, too), .npz (X and y) or .npy (with --label), "
+        "hub:owner/name, hub:owner/name/config, or digits, cifar10, cifar100."
     ),
 ]
 DataDir = Annotated[
