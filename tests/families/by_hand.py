@@ -277,17 +277,6 @@ def oracle_la(stage: Stage, data: TrainingSet, previous: Learner | None) -> Buil
     )
 
 
-def pair(learner: Learner, **slots: Any) -> PairLearner:
-    """The learner of two views made anew with other parts in some slots."""
-    kept = {
-        "network": learner.network, "host": learner.host, "branch": learner.branch,
-        "temperature": learner.temperature, "auxiliary": learner.auxiliary, "memories": learner.memories,
-        "average": learner.average, "no_decay": learner.no_decay,
-    }  # fmt: skip
-    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
-    return PairLearner(**{**kept, **slots})
-
-
 def gh(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     if not isinstance(learner, PairLearner):
