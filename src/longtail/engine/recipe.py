@@ -18,7 +18,8 @@ from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
 from longtail.learners import FittedEstimator
-from longtail.learners.probes import DEFAULT_PROBE, PROBES
+from longtail.learners.probe_protocols import OURS, check_protocol, shown_probes
+from longtail.learners.probes import DEFAULT_PROBE, Probe, verdict_probe
 from longtail.models.compiled import compile_body
 from longtail.models.own import OWN
 
@@ -71,8 +72,9 @@ class Recipe:
         steps: optimiser steps of an epoch, for every method alike; None means a pass over the rows that it trains on.
         augmentation: of training rows: "usual", or "strong": RandAugment and cutout after crop and flip for images,
             masked columns for tables, noise for features.
-        probe: the classifier on frozen features by which self-supervised methods are compared, one of
-            `learners.probes.PROBES`.
+        probe: the classifier on frozen features by which self-supervised methods are compared, as `learners.probes.probe`
+            names it.
+        protocol: whose probes a table shows, one of `learners.probe_protocols.PROTOCOLS`.
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
         own: a network of the user's in place of `model`; `with_network` sets it.
     """
@@ -98,6 +100,7 @@ class Recipe:
     steps: int | None = None
     augmentation: str = USUAL
     probe: str = DEFAULT_PROBE
+    protocol: str = OURS
     kind: str = "common"
     own: models.OwnNetwork | None = None
 
@@ -112,12 +115,13 @@ class Recipe:
             ("kind", ("common", "own")),
             ("augmentation", (USUAL, STRONG)),
             ("model", ("auto", *models.BUILDERS)),
-            ("probe", tuple(PROBES)),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}; choose one of these"
                 )
+        object.__setattr__(self, "probe", verdict_probe(self.probe).name)
+        check_protocol(self.protocol)
         for name, rule in RANGES.items():
             if not (name in ("warmup", "steps") and getattr(self, name) is None):
                 rule.check(name, getattr(self, name))
@@ -126,6 +130,11 @@ class Recipe:
         for name in ("compile", "capture", "deterministic"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The probes of a table of self-supervised methods."""
+        return shown_probes(self.probe, self.protocol)
 
     def learning_rate(self, progress: float) -> float:
         """Return lr x warm-up x decay at this progress."""
@@ -208,7 +217,7 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""
         default = {"steps": None, "probe": DEFAULT_PROBE, "own": None, "capture": True, "deterministic": False}
-        default["augmentation"] = USUAL
+        default |= {"augmentation": USUAL, "protocol": OURS}
         values = asdict(replace(self, own=None))
         fields = {name: value for name, value in values.items() if name not in default or value != default[name]}
         return fields if self.own is None else {**fields, "network": self.own.identity()}

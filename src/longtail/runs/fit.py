@@ -23,6 +23,7 @@ from longtail.engine.determinism import deterministic
 from longtail.engine.due_step import Events, next_record
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
+from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
 from longtail.models import Factory
@@ -81,6 +82,8 @@ class Fit(Iterator[Record]):
         self.recipe = self.method.under(recipe or default_recipe(splits))
         if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
             raise ValueError(reason)
+        if self.method.task == SELF_SUPERVISED:
+            check_rows(self.recipe.probes, splits.cut_rows is not None)
         self.splits = splits
         replaced = self.method.needs_truth and not self.method.keeps_labels
         self._trained_on = with_true_labels(splits) if replaced else splits
@@ -218,7 +221,7 @@ class Fit(Iterator[Record]):
         predictor = predictor_of(self._chosen, self._trained_on, training.learner, self.device)
         arrays = predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED:
-            arrays |= probe_arrays(predictor, self.splits)
+            arrays |= probe_arrays(predictor, self.splits, self.recipe.probes)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
         names = (manifest.LINES, *predictor.save(self.folder))
