@@ -49,6 +49,7 @@ TRAINING: Group = {
     "capture": (o.Capture, True),
     "deterministic": (o.Deterministic, False),
     "probe": (o.Probe, None),
+    "protocol": (o.Protocol, None),
 }
 """Training every method."""
 

@@ -49,7 +49,7 @@ def train(
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
     from longtail.facts.paths import check_not_data, named_path
-    from longtail.learners.probes import check_used
+    from longtail.learners.probe_protocols import check_used, chosen_probes
     from longtail.methods import method as resolve
     from longtail.report import run_plots
     from longtail.report.printable import shown
@@ -64,9 +64,11 @@ def train(
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(method), o.device(device), recipe_options(training)
-    check_used(Recipe(**{k: v for k, v in changes.items() if v is not None}).probe, chosen.task)
+    probed = Recipe(**{k: v for k, v in changes.items() if v is not None})
+    check_used(probed.probe, probed.protocol, chosen.task)
+    full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
-        splits = load(data, **data_options(reading))
+        splits = load(data, keep_cut=full, **data_options(reading))
         shared = default_recipe(splits, **changes)
         shared.check(splits.train)
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"

@@ -19,7 +19,7 @@ from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.plan import Plan, Task, corrects_plain
-from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
+from longtail.comparison.seed_statistics import encoder_statistics, mean, numbers, probe_protocols, std
 from longtail.comparison.tuned_rows import searched, verdict_on_tuned
 from longtail.facts.groups import groups
 from longtail.runs.outputs import group_counts
@@ -122,7 +122,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "mean": {name: mean(values) for name, values in table.items()},
         "std": {name: std(values) for name, values in table.items()},
         "varies": varies_by_seed(runs),
-        **probe_statistics(runs),
+        **encoder_statistics(runs),
         **({} if (found := searched(runs)) is None else {"search": found}),
         **pseudo_labels.pseudo_labels(plan, tasks.values()),
         "recall": means,

@@ -10,6 +10,7 @@ import torch
 from longtail.data import Splits
 from longtail.data.read.cifar import MEAN, SOURCES, STD
 from longtail.engine import Recipe
+from longtail.learners.probe_protocols import chosen_probes
 from longtail.models import RESIDUAL, Factory
 
 SMALL_BATCH, LARGE_BATCH = 32, 128
@@ -52,6 +53,8 @@ def default_recipe(splits: Splits, network: Factory | None = None, **changes: An
     given = {k: v for k, v in changes.items() if v is not None}
     if network is not None:
         _check_own(splits, given)
+    if "protocol" in given:
+        given.setdefault("probe", chosen_probes(None, given["protocol"])[0].name)
     if "drop" in given:
         given.setdefault("decay", "steps")  # a cosine has no drops
     size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longtail.facts.messages import quoted
-from longtail.learners.probes import PROBES, Probe, probe
+from longtail.learners.probes import DEFAULT_PROBE, PROBES, Probe, probe
 
 OURS = "ours"
 ASPECTS = ("trained on", "labels", "few labels", "classifier", "features", "neighbours", "std of groups")
@@ -128,6 +128,28 @@ def shown_probes(verdict: str, protocol: str) -> tuple[Probe, ...]:
     """Return the probes of a table: those of the protocol, and before them that of the verdict where it is another."""
     names = PROTOCOLS[protocol].probes
     return tuple(map(probe, names if verdict in names else (verdict, *names)))
+
+
+def chosen_probes(verdict: str | None, protocol: str | None) -> tuple[Probe, ...]:
+    """Return the probes of a table by what was asked for, the verdict's among them; None means the default.
+
+    Raises:
+        ValueError: no such probe or protocol.
+    """
+    check_protocol(protocol := protocol or OURS)
+    return shown_probes(PROTOCOLS[protocol].probes[0] if verdict is None else probe(verdict).name, protocol)
+
+
+def check_used(verdict: str, protocol: str, task: str) -> None:
+    """Raise ValueError where a probe or a protocol is named and the task has none."""
+    if task == "self-supervised":
+        return
+    for option, value, default in (("probe", verdict, DEFAULT_PROBE), ("protocol", protocol, OURS)):
+        if value != default:
+            raise ValueError(
+                f"{option} (--{option}) must be left out where methods classify themselves, got {value!r} for a {task} "
+                "task; probes are for self-supervised methods"
+            )
 
 
 def protocol_table() -> list[list[str]]:

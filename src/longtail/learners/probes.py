@@ -24,7 +24,9 @@ _NAME = re.compile(
     r"(?P<full>full-)?(?P<few>few-shot(?:-(?P<shots>[1-9]\d{0,5})(?:x(?P<draws>[2-9]|[1-9]\d))?)?)?"
     r"(?:(?(few)-)(?:(?P<kind>linear|svm|sgd|adam)|knn-(?P<k>[1-9]\d{0,5})(?P<raw>-raw)?))?(?:@(?P<views>once|live))?"
 )
-GRAMMAR = "[full-][few-shot[-K[xDRAWS]]-]CLASSIFIER[@once|@live] with CLASSIFIER linear, svm, sgd, adam, knn-K or knn-K-raw"
+GRAMMAR = (
+    "[full-][few-shot[-K[xDRAWS]]-]CLASSIFIER[@once|@live] with CLASSIFIER linear, svm, sgd, adam, knn-K or knn-K-raw"
+)
 
 
 @dataclass(frozen=True)
@@ -173,15 +175,6 @@ def verdict_probe(name: str) -> Probe:
             f"out x{one.draws}"
         )
     return one
-
-
-def check_used(name: str, task: str) -> None:
-    """Raise ValueError where a probe is named and the task has none."""
-    if name != DEFAULT_PROBE and task != "self-supervised":
-        raise ValueError(
-            f"probe (--probe) must be left out where methods classify themselves, got {name!r} for a {task} task; "
-            "probes are for self-supervised methods"
-        )
 
 
 def few_shot_rows(targets: Tensor, num_classes: int, seed: int = SEED, shots: int | None = None) -> Tensor:

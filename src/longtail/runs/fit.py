@@ -29,6 +29,7 @@ from longtail.metrics import evaluate
 from longtail.models import Factory
 from longtail.models.conv_bn_fusion import merged_batch_norms
 from longtail.runs import manifest
+from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
@@ -221,7 +222,8 @@ class Fit(Iterator[Record]):
         predictor = predictor_of(self._chosen, self._trained_on, training.learner, self.device)
         arrays = predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED:
-            arrays |= probe_arrays(predictor, self.splits, self.recipe.probes)
+            arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})
+            arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
         names = (manifest.LINES, *predictor.save(self.folder))

@@ -17,13 +17,16 @@ from longtail.runs.probe_scores import DRAW, PREFIX
 
 
 @torch.no_grad()
-def probe_arrays(predictor: Predictor, splits: Splits, probes: Iterable[Probe]) -> dict[str, Tensor]:
+def probe_arrays(
+    predictor: Predictor, splits: Splits, probes: Iterable[Probe], known: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Return the scores of every probe, fitted on the features of its rows, on the test part.
 
     Args:
         predictor: of the encoder, whatever its own probe is.
         splits: the data.
         probes: what to fit; a probe of several draws has scores for each.
+        known: name of a probe -> its scores, where they need not be computed: that of the predictor.
     """
     network, size = predictor.evaluated(), len(splits.classes)
     test = plain_features(network, splits.test)
@@ -37,7 +40,9 @@ def probe_arrays(predictor: Predictor, splits: Splits, probes: Iterable[Probe]) 
     arrays = {}
     for probe in probes:
         for draw in range(probe.draws):
-            head = sources[probe.full].fitted(probe, make_head, draw)
+            if probe.name in known:
+                arrays[PREFIX + probe.name] = known[probe.name].clone()
+                continue
             name = PREFIX + probe.name + (f"{DRAW}{draw}" if probe.draws > 1 else "")
-            arrays[name] = head(test).cpu().contiguous()
+            arrays[name] = sources[probe.full].fitted(probe, make_head, draw)(test).cpu().contiguous()
     return arrays
