@@ -77,9 +77,11 @@ def augmented_features(network: Any, part: Part, seed: int = SEED) -> Tensor:
     Images are cropped and flipped; tables and features have no such augmentation.
     """
     network.eval()
-    device, values = next(iter(network.state_dict().values())).device, None
+    device = next(iter(network.state_dict().values())).device
+    values: Tensor | None = None
     for batch in part.drawn(CHUNK).batches(0.0, torch.Generator().manual_seed(seed)):
-        h = network.features(batch["inputs"].to(device))
+        inputs: Any = batch["inputs"]
+        h: Tensor = network.features(inputs.to(device))
         h = h if h.dtype == torch.float64 else h.float()
         values = h.new_empty(len(part), h.shape[1]) if values is None else values
         values[batch["index"].to(device)] = h

@@ -50,6 +50,7 @@ TRAINING: Group = {
     "deterministic": (o.Deterministic, False),
     "probe": (o.Probe, None),
     "protocol": (o.Protocol, None),
+    "pretrained": (o.Pretrained, None),
 }
 """Training every method."""
 

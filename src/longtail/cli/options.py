@@ -121,9 +121,13 @@ Precision = Annotated[
 Probe = Annotated[
     str | None,
     typer.Option(
-        help="Self-supervised: the probe of the verdict, linear by default: [full-][few-shot[-K]-]CLASSIFIER[@once|@live], "
-        "CLASSIFIER one of linear, svm, sgd, adam, knn-K, knn-K-raw. full-: on all rows before --ratio's cut."
+        help="Self-supervised: the probe of the verdict, linear by default: [full-][few-shot[-K]-]CLASSIFIER"
+        "[@once|@live], CLASSIFIER one of linear, svm, sgd, adam, knn-K, knn-K-raw; full-: all rows before the cut."
     ),
+]
+Pretrained = Annotated[
+    Path | None,
+    typer.Option(help="A run folder: every network starts from the layers of its encoder, under a new head."),
 ]
 Protocol = Annotated[
     str | None,

@@ -55,6 +55,7 @@ def train(
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
+    from longtail.runs.pretrained import pretrained_body
     from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
@@ -64,6 +65,8 @@ def train(
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(method), o.device(device), recipe_options(training)
+    if changes["pretrained"] is not None:
+        changes["pretrained"] = pretrained_body(changes["pretrained"])
     probed = Recipe(**{k: v for k, v in changes.items() if v is not None})
     check_used(probed.probe, probed.protocol, chosen.task)
     full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))

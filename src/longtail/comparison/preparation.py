@@ -30,6 +30,7 @@ from longtail.methods import methods as resolve
 from longtail.methods.entries import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
+from longtail.runs.pretrained import check_start, pretrained_body
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ MOST_SEEDS = 1000
 FEATURES_LR = 0.01
 """Learning rate of linear models on embeddings: that of LIFT."""
 RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe) if field.name != "own")
+"""`pretrained` is a run folder there."""
 _COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
 _LOAD_OPTIONS = [name for name in tuple(inspect.signature(load).parameters)[2:] if name != "columns"]
 DATA_OPTIONS = tuple(dict.fromkeys((*_LOAD_OPTIONS, *_COLUMN_OPTIONS)))
@@ -86,6 +88,8 @@ def prepare(
     """
     if network is not None:
         check_factory(network)
+    if options.get("pretrained") is not None:
+        options["pretrained"] = pretrained_body(options["pretrained"])
     recipe_options = _check_arguments(data, methods, seeds, metric, out, folds, options)
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
@@ -101,6 +105,7 @@ def prepare(
     if asks_for_features(methods) and network is None:
         recipe_options = on_features(splits, recipe_options)
     recipe = default_recipe(splits, network, **recipe_options)
+    check_start(recipe, splits)
     if reference is not None:
         _check_baseline(reference, task, splits, recipe)
     added(task, reference, truth=splits.truth is not None)  # refuses a task without its reference

@@ -55,8 +55,8 @@ class Stage:
             corrections (`built`).
         late: what has no effect at its start; where it would never have one, the method is refused or the table notes
             it (`Method.without_effect`).
-        reads_cut: whether it is given the labelled rows that a long-tailed cut left out (`TrainingSet.cut`), as only the
-            fit of a probe may be.
+        reads_cut: whether it is given the labelled rows that a long-tailed cut left out (`TrainingSet.cut`), as
+            only the fit of a probe may be.
     """
 
     name: str

@@ -40,7 +40,7 @@ def uniformity_terms(features: Tensor, partners: Tensor | None = None) -> Tensor
     rows = torch.arange(len(f), device=f.device)
     partners = rows if partners is None else partners
     terms = []
-    for some in rows.split(CHUNK):
+    for some in torch.split(rows, CHUNK):
         kernel = (-T * (2 - 2 * f[some] @ f[partners].T).clamp(min=0)).exp()
         other = some[:, None] != partners[None]
         terms.append((kernel * other).sum(1) / other.sum(1))

@@ -106,11 +106,11 @@ class Descent:
             for group in optimizer.param_groups:
                 group["lr"] = self.rate(epoch)
             order = torch.randperm(len(x), generator=generator).to(x.device)
-            for rows in order.split(self.batch_size):
+            for rows in torch.split(order, self.batch_size):
                 losses = F.cross_entropy(head(x[rows]), targets[rows], reduction="none")
                 s = torch.ones_like(losses) if sample_weight is None else sample_weight[rows].to(losses)
                 optimizer.zero_grad()
-                ((s * losses).sum() / s.sum().clamp(min=1e-12)).backward()
+                ((s * losses).sum() / s.sum().clamp(min=1e-12)).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
         head.requires_grad_(True).zero_grad()
 

@@ -1,4 +1,4 @@
-"""Probes: classifiers on the features of a frozen encoder, by which encoders are compared. Their names are a grammar."""
+"""Probes: classifiers on the features of a frozen encoder, by which encoders are compared."""
 
 from __future__ import annotations
 
@@ -121,9 +121,9 @@ class Probe:
         """
         if self.kind in DESCENTS:
             descent = sdclr_descent(self.few) if self.kind == "sgd" else bcl_descent()
-            values = (lambda _: features) if isinstance(features, Tensor) else features
             assert isinstance(head, nn.Linear)
-            descent.fit(head, values, targets, None if self.few else sample_weight, SEED + draw)
+            by_epoch = (lambda _: features) if isinstance(features, Tensor) else features
+            descent.fit(head, by_epoch, targets, None if self.few else sample_weight, SEED + draw)
             return
         values = features if isinstance(features, Tensor) else features(0)
         if isinstance(head, Neighbours):

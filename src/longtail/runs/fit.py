@@ -33,6 +33,7 @@ from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
+from longtail.runs.pretrained import check_start
 from longtail.runs.prior_distance import distances
 from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
@@ -81,6 +82,7 @@ class Fit(Iterator[Record]):
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
         self.recipe = self.method.under(recipe or default_recipe(splits))
+        check_start(self.recipe, splits)
         if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
             raise ValueError(reason)
         if self.method.task == SELF_SUPERVISED:
