@@ -27,7 +27,7 @@ class PretrainedBody:
         method: what trained it, for messages.
         builder: how its network was built, as in meta.json.
         state: name -> tensor, of the modules `PARTS`.
-        preparation: of a table's columns, as in meta.json; None for other data.
+        preparation: what the preparation of a table's columns is known by; None for other data.
     """
 
     folder: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from longtail.data import Splits
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
+from longtail.facts import files
 from longtail.facts.json_documents import DamagedError
 from longtail.models import Factory
 from longtail.models.pretrained import PARTS, PretrainedBody
@@ -27,7 +30,7 @@ def pretrained_body(run: str | Path | PretrainedBody) -> PretrainedBody:
         return run
     folder = Path(run)
     try:
-        meta, state, _ = model_files.read(folder)
+        meta, state, blobs = model_files.read(folder)
     except ValueError as error:
         raise ValueError(f"pretrained (--pretrained): {error}") from None
     parts = {name.removeprefix(PREFIX): tensor for name, tensor in state.items() if name.startswith(PREFIX)}
@@ -37,8 +40,9 @@ def pretrained_body(run: str | Path | PretrainedBody) -> PretrainedBody:
             f"pretrained (--pretrained) must be a run that trained a network, got {folder}, whose model is "
             f"{(meta['network'] or {}).get('name', 'not of longtail')}; name the run of an encoder"
         )
-    preparation = meta.get("preparation")
-    table = preparation if (preparation or {}).get("kind") == "table" else None
+    table = None
+    if (meta.get("preparation") or {}).get("kind") == "table":
+        table = _fitted(meta["preparation"], blobs)
     return PretrainedBody(str(run), _method(folder), meta["network"], parts, table)
 
 
@@ -59,13 +63,20 @@ def check_start(recipe: Recipe, splits: Splits) -> None:
     if body is None:
         return
     body.check_inputs(splits.train.input_shape)
-    table = splits.preparation is not None and splits.preparation.kind == "table"
-    mine: Any = splits.preparation.to_json() if table and splits.preparation is not None else None
+    mine, prepared = None, splits.preparation
+    if prepared is not None and prepared.kind == "table":
+        mine = _fitted(prepared.to_json(), prepared.blobs())
     if mine != body.preparation:
         raise ValueError(
             "pretrained (--pretrained) must have been trained on the same table, split in the same way, got "
             f"{body.words}, whose columns were prepared otherwise; embed rows instead (longtail predict --out x.npz)"
         )
+
+
+def _fitted(description: Mapping[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return what a preparation is known by: its description and what was fitted."""
+    columns = json.loads(json.dumps(description))
+    return {"columns": columns, "fitted": {name: files.checksum(data) for name, data in blobs.items()}}
 
 
 def _method(folder: Path) -> str:
