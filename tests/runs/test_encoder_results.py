@@ -14,6 +14,7 @@ import torch
 
 import longtail as lt
 from longtail.catalogue.probing import RowFeatures, augmented_features, plain_features
+from longtail.cli import run as command
 from longtail.data import Splits, load
 from longtail.data.views import CropFlip
 from longtail.engine import Recipe
@@ -23,6 +24,7 @@ from longtail.models.build import build
 from longtail.report import tables
 from longtail.runs.embeddings import embed
 from longtail.runs.feature_terms import feature_measures
+from longtail.runs.predictor import Predictor
 from longtail.runs.probe_scores import deviations
 from longtail.runs.run import Run
 from longtail.runs.train import train
@@ -139,6 +141,32 @@ class TestEmbeddings:
         assert not found.requires_grad
         assert model.embed(IMAGES).equal(found)
         assert embed(model, IMAGES).X.equal(found)
+
+    def test_of_files_are_those_of_their_folder_and_of_predict(self, tmp_path: Path, capsys: Any) -> None:
+        pictures = pytest.importorskip("tests.pictures")
+        root = pictures.folder(tmp_path / "photos", {"a": 8, "b": 8})
+        words = ["train", str(root), "--task", "self-supervised", "--epochs", "1", "--size", "8"]
+        assert command([*words, "--out", str(tmp_path / "run")]) == 0
+        assert "simclr on photos" in capsys.readouterr().out
+        assert command(["predict", str(tmp_path / "run"), str(root), "--out", str(tmp_path / "x.npz")]) == 0
+        stored, model = np.load(tmp_path / "x.npz"), lt.load(tmp_path / "run")
+        paths = [str(root / name) for name in stored["files"]]
+        assert model.embed(paths).equal(torch.from_numpy(stored["X"]))
+        assert model.embed(root).equal(torch.from_numpy(stored["X"]))
+        torch.testing.assert_close(model.embed(paths[3]), torch.from_numpy(stored["X"][3:4]))
+        found = load(root, features=tmp_path / "x.npz", size=None)
+        assert found.train.input_shape == (stored["X"].shape[1],)
+
+    def test_a_task_must_be_the_methods(self, tmp_path: Path, capsys: Any) -> None:
+        out = str(tmp_path / "run")
+        assert command(["train", "digits", "--task", "self-supervised", "--method", "ce", "--out", out]) == 2
+        said = "task (--task) must be that of the method, supervised for ce, got 'self-supervised'; leave it out"
+        assert said in capsys.readouterr().err
+
+    def test_of_a_model_without_features_there_are_none(self) -> None:
+        model = Predictor(torch.nn.Linear(4, 3), ("a", "b", "c"), DATA.class_counts)
+        with pytest.raises(ValueError, match=r"^the model has no features to embed by"):
+            model.embed(torch.zeros(2, 4))
 
 
 class TestMeasures:
