@@ -70,7 +70,7 @@ def _protocols(row: dict[str, Any]) -> list[str]:
     head, *aspects = protocol_table()
     lines = ["", "How encoders are judged, by --protocol:"]
     for aspect, *said in aspects:
-        lines += [f"  {aspect}", *(f"    {name:<23} {text}" for name, text in zip(head[1:], said, strict=True))]
+        lines += [f"  {aspect}", *(f"    {name:<26} {text}" for name, text in zip(head[1:], said, strict=True))]
     lines.append("Otherwise than in the paper:")
     return lines + [f"  {name}: {sentence}" for name, one in PROTOCOLS.items() for sentence in one.otherwise]
 
