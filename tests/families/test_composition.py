@@ -218,6 +218,8 @@ def test_a_pair_is_equal_to_by_hand(correction: str, base: str) -> None:
         ("sam(base=\"darp(base='fixmatch')\")", "darp(base=\"sam(base='fixmatch')\")"),
         ("sam(base=\"records(base='proden')\")", "records(base=\"sam(base='proden')\")"),
         ("crt(base=\"ssp(base='ldam-drw')\")", "ssp(base=\"crt(base='ldam-drw')\")"),
+        ("sdclr(base='ts')", "ts(base='sdclr')"),
+        ("sam(base=\"sdclr(base='byol')\")", "sdclr(base=\"sam(base='byol')\")"),
         ("mixup(base=\"drw(base='absgd(lam=5)')\")", "drw(base=\"absgd(base='mixup', lam=5)\")"),
     ],
 )
