@@ -223,6 +223,8 @@ def test_a_pair_is_equal_to_by_hand(correction: str, base: str) -> None:
         ("sam(base=\"bcl(base='simclr(t=0.5)')\")", "bcl(base=\"sam(base='simclr(t=0.5)')\")"),
         ("sam(base=\"records(base='proden')\")", "records(base=\"sam(base='proden')\")"),
         ("crt(base=\"ssp(base='ldam-drw')\")", "ssp(base=\"crt(base='ldam-drw')\")"),
+        ("sdclr(base='ts')", "ts(base='sdclr')"),
+        ("sam(base=\"sdclr(base='byol')\")", "sdclr(base=\"sam(base='byol')\")"),
         ("mixup(base=\"drw(base='absgd(lam=5)')\")", "drw(base=\"absgd(base='mixup', lam=5)\")"),
     ],
 )

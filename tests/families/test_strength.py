@@ -52,6 +52,7 @@ from longtail.runs.run import Run
         ("oracle-la(base='corr', tau=0)", "corr", "oracle-la(base='corr')"),
         ("ts(low=0.2, high=0.2)", "simclr", "ts(cycles=2)"),
         ("ts(base='simclr(t=0.5, passes=\"split\")', low=0.2, high=0.2)", "simclr(passes='split')", "ts(cycles=2)"),
+        ("ts(base='simclr', cycles=2)", "simclr(t=cycle(0.1, 1.0, 2))", "ts(cycles=2.5)"),
         ("sdclr(fraction=0, norms='one')", "simclr(passes='split')", "sdclr(norms='one')"),
         ("sam(base='sdclr', rho=0)", "sdclr", "sam(base='sdclr')"),
         ("gh(weight=0)", "simclr", "gh"),
