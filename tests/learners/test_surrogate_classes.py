@@ -126,8 +126,8 @@ class TestWhatIsStored:
                 when.append(epoch)
         assert when == list(range(500, 1000, 20))
 
-    def test_a_floor_is_added_to_every_count(self) -> None:
-        gh = part(floor=2.0)
+    def test_a_pseudo_count_is_added_to_every_count(self) -> None:
+        gh = part(pseudo_count=2.0)
         note(gh, FRAME[[0, 0]], [0, 1])
         gh.start_epoch(None, None, 0.5)  # type: ignore[arg-type]
         assert gh.prior.tolist() == pytest.approx([0.4, 0.2, 0.2, 0.2])

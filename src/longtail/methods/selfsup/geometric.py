@@ -32,7 +32,7 @@ def gh(
     refresh: UnitFloat = 0.02,
     early: UnitFloat = 0.9,
     late: UnitFloat = 0.999,
-    floor: NonNegativeFloat = 0.0,
+    pseudo_count: NonNegativeFloat = 0.0,
     eps: PositiveFloat = 0.05,
     tau: PositiveFloat = 0.1,
     iterations: Count = 300,
@@ -49,9 +49,9 @@ def gh(
     passes, up to 1. A training of too few epochs to reach `start` is refused. weight = 0 is `base`, bit for bit.
 
     pi: the histogram of the largest of each row's stored logits, at `start` and then after each share `refresh` of the
-    training, with `floor` added to each count. Stored are means of x over epochs, of which the share `early` stays
-    before `start` and `late` from there on; they take N x K numbers. Entropy and largest entry of pi are in the records
-    of every epoch. Of a base that compares with a moving average alone (moco), one direction has a gradient.
+    training, with `pseudo_count` added to each count. Stored are means of x over epochs, of which the share `early`
+    stays before `start` and `late` from there on; they take N x K numbers. Entropy and largest entry of pi are in the
+    records of every epoch. Of a base that compares with a moving average alone (moco), one direction has a gradient.
 
     Zhou et al. 2023; on CIFAR 500 of 1000 epochs before it begins, a ramp of 10, and pi every 20.
 
@@ -68,9 +68,10 @@ def gh(
     the first epoch adds; ours begin with the row's first logits. Between processes the same memory is summed, and
     padded rows count twice. It computes pi again in every batch of an epoch in which it is due, seeds nothing on CIFAR,
     and its script for the test of CIFAR does not run; SDCLR + GH begins its ramp an epoch late on ImageNet. For
-    ImageNet-LT and Places-LT it has floor = 100, start = 0.8, a ramp of 30 of 500 epochs, and means that begin at epoch
-    10. Sinkhorn's algorithm is on logarithms here. The baselines of the paper have one cosine from 0.5; GH has another
-    schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe own` has not: here `base` and gh have the same.
+    ImageNet-LT and Places-LT it has pseudo_count = 100, start = 0.8, a ramp of 30 of 500 epochs, and means that begin
+    at epoch 10. Sinkhorn's algorithm is on logarithms here. The baselines of the paper have one cosine from 0.5; GH has
+    another schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe own` has not: here `base` and gh have
+    the same.
     """
     if base.projects and (why := _no_room(classes, base.projects, repr(base.spec))) is not None:
         raise ValueError(why)
@@ -91,7 +92,7 @@ def gh(
             ramp=ramp,
             refresh=refresh,
             stay=(early, late),
-            floor=floor,
+            pseudo_count=pseudo_count,
             eps=eps,
             tau=tau,
             iterations=iterations,
