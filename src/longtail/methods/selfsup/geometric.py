@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.encoders import encoder_base, over_encoders
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
@@ -15,8 +14,7 @@ from longtail.functional import simplex_frame
 from longtail.learners.geometric import GeometricHarmonization
 from longtail.methods.selfsup.focal_simclr import GH_RECIPE
 
-RULE: BaseMethod = encoder_base("surrogate")
-Base = Annotated[Method, RULE]
+Base = Annotated[Method, encoder_base("surrogate")]
 Classes = Annotated[int, Range(2, integer=True)]
 Count = Annotated[int, Range(1, integer=True)]
 DEFAULT: Any = "simclr"
@@ -45,8 +43,8 @@ def gh(
     M (K, D): K = `classes` unit vectors with inner products -1 / (K - 1) in the space of the projections z, drawn with
     the seed and fixed, for any K <= D + 1; x and y are the logits of the two views, x^ and y^ their surrogate labels,
     by `iterations` of Sinkhorn's algorithm on each batch and without a gradient. K need not be the number of classes.
-    ramp(p) is 0 before the share `start` of the training, then 1/10 and 1/`ramp` more for all of the training that
-    passes, up to 1. A training of too few epochs to reach `start` is refused. weight = 0 is `base`, bit for bit.
+    ramp(p) = 0 while p < `start`, p the share of the training that is over; then min(1, 1/10 + (p - start) / `ramp`). A
+    training of too few epochs to reach `start` is refused. weight = 0 is `base`, bit for bit.
 
     pi: the histogram of the largest of each row's stored logits, at `start` and then after each share `refresh` of the
     training, with `pseudo_count` added to each count. Stored are means of x over epochs, of which the share `early`
@@ -59,8 +57,8 @@ def gh(
     nearest surrogate classes to follow the true ones: so it begins late.
 
     Breaks: pi is estimated from the encoder: what that has mixed up stays together. Few rows per batch and surrogate
-    class (512 for 100 in the paper) make its labels follow the batch. `base` of another length than the paper's begins
-    earlier in epochs.
+    class (512 for 100 in the paper) make its labels follow the batch. A shorter training begins with it after fewer
+    epochs, from a worse encoder.
 
     Paper and code: The paper's value of the loss at its optimum counts one direction; the code has the sum of both, as
     here. eps is 1 / lambda, lambda = 20. The code's frame generator has a syntax error and a rule that admits K = D +
