@@ -20,6 +20,7 @@ from tests.wrapped_rows import WrappedRows
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.further_change import FurtherChange
 from longtail.data.generators import derived
 from longtail.data.true_labels import TrueCounts
 from longtail.data.views.mixing import Mixing
@@ -27,13 +28,16 @@ from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
 from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
-from longtail.facts.schedules import switch
+from longtail.facts.schedules import Cycle, switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
+from longtail.learners.branches import Shared
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.geometric import GeometricHarmonization
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
+from longtail.learners.momentum_losses import MomentumLosses
+from longtail.learners.pruned import Pruned
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
@@ -170,6 +174,43 @@ def semi(learner: Learner, **slots: Any) -> SemiSupervisedLearner:
     return SemiSupervisedLearner(**{**kept, **slots})
 
 
+def pair(learner: Learner, **slots: Any) -> PairLearner:
+    """The learner made anew with other parts in some slots."""
+    kept = {
+        "network": learner.network, "host": learner.host, "branch": learner.branch, "temperature": learner.temperature,
+        "auxiliary": learner.auxiliary, "memories": learner.memories, "average": learner.average,
+        "no_decay": learner.no_decay,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
+    return PairLearner(**{**kept, **slots})
+
+
+def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    memory = MomentumLosses(len(rows), 0.97)
+    pruned = not isinstance(learner.branch, Shared)
+    k, floor = (2, 5.0) if pruned else (1, 10.0)
+    further = FurtherChange(rows, lambda: memory.scores, operations=k, floor=floor, random=pruned)
+    return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
+
+
+def sdclr(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    branch = Pruned(learner.network, 0.9, average=learner.average is not None)
+    return Built(pair(learner, branch=branch), rows, update)
+
+
+def ts(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    return Built(pair(learner, temperature=Cycle(0.1, 1.0, 5.0)), rows, update)
+
+
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     head = torch.nn.Linear(8, len(data.classes))
@@ -234,17 +275,6 @@ def oracle_la(stage: Stage, data: TrainingSet, previous: Learner | None) -> Buil
     return Built(
         with_targets(learner, Debiased(learner.targets, data.clean_counts / data.clean_counts.sum())), rows, update
     )
-
-
-def pair(learner: Learner, **slots: Any) -> PairLearner:
-    """The learner of two views made anew with other parts in some slots."""
-    kept = {
-        "network": learner.network, "host": learner.host, "branch": learner.branch,
-        "temperature": learner.temperature, "auxiliary": learner.auxiliary, "memories": learner.memories,
-        "average": learner.average, "no_decay": learner.no_decay,
-    }  # fmt: skip
-    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
-    return PairLearner(**{**kept, **slots})
 
 
 def gh(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -463,6 +493,9 @@ HAND: dict[str, Hand] = {
     "darp": each_stage(darp),
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
+    "bcl": each_stage(bcl),
+    "sdclr": each_stage(sdclr),
+    "ts": each_stage(ts),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),

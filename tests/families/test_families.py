@@ -24,7 +24,8 @@ from longtail.runs.run import Run
 
 ESTIMATING = "darp(totals='confusion', estimation=0.6)"
 PAUSES = {
-    "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "simclr-first": ("train", 3),
+    "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-first": ("train", 3),
+    "bcl": ("encoder", 3), "sdclr": ("encoder", 3), "ts(cycles=2)": ("encoder", 4),
     "gh": ("encoder", 4),
     "crest": ("generation-2", 1), "crest-plus": ("generation-1", 2), ESTIMATING: ("totals", 2),
 }  # fmt: skip
@@ -72,7 +73,8 @@ class TestEveryTrial:
         for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
-                fitting |= {"first": "both", "entropy": "uniform", "labels": "em", "simclr": "sam(base='simclr')"}
+                fitting |= {"first": "both", "entropy": "uniform", "labels": "em"}
+                fitting |= {"simclr": "sam(base='simclr')", "two": "one"}
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default
@@ -85,10 +87,10 @@ class TestEveryTrial:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "key",
-    [*TOYS, "mwn", "cc", "proden", "simclr", "gh", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING],
-)
+@pytest.mark.parametrize("key", [
+    *TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING,
+    "sdclr", "bcl", "gh", "ts(cycles=2)",
+])  # fmt: skip
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     toys.kill(toys.run, key, out, PAUSES.get(key, ("train", 3)))

@@ -226,8 +226,8 @@ class TestAComparison:
         out = str(tmp_path / "out")
         assert command(["train", "digits", "--method", "ce", "--probe", "knn-1", "--out", out]) == 2
         assert "must be left out" in capsys.readouterr().err
-        assert command(["train", "digits", "--method", "simclr", "--probe", "svm", "--out", out]) == 2
-        assert "probe must be one of linear, few-shot, knn-10, knn-1, got 'svm'" in capsys.readouterr().err
+        assert command(["train", "digits", "--method", "simclr", "--probe", "lda", "--out", out]) == 2
+        assert "knn-K or knn-K-raw, got 'lda'; linear is usual" in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
 
     def test_the_command_line_names_the_probe(self, tmp_path: Path, capsys: Any) -> None:
@@ -244,3 +244,9 @@ def test_views_of_every_kind_of_data_train_an_encoder(tmp_path: Path) -> None:
     for name, inputs in (("features", x), ("images", np.abs(np.tile(x[:, :1, None], (1, 8, 8))))):
         run = train("simclr", load(inputs, y), folder=tmp_path / name, recipe=Recipe(epochs=1, batch_size=16))
         assert all(np.isfinite(record["loss"]) for record in run.records)
+
+
+def test_a_shortened_recipe_of_its_own_keeps_the_share_of_its_warm_up() -> None:
+    under = {epochs: method("simclr").under(Recipe(epochs=epochs, kind="own")) for epochs in (12, 2000)}
+    assert {epochs: recipe.warmup for epochs, recipe in under.items()} == {12: 2, 2000: 10}
+    assert method("simclr").under(Recipe(epochs=12)).warmup is None

@@ -14,6 +14,7 @@ from longtail.catalogue.one_stage import SELF, MakeDraw, MakeLoss, MakeStages, o
 from longtail.catalogue.references import Reference
 from longtail.catalogue.search import Search
 from longtail.catalogue.slots import ALREADY, COSINE, SLOTS
+from longtail.catalogue.start import refuses_start
 from longtail.catalogue.tasks import PARTIAL, SUPERVISED, TASKS, unmet_needs
 from longtail.data import Part
 from longtail.engine import Recipe, Stage
@@ -75,9 +76,10 @@ class Method:
         taken: the slots that it has filled, itself or a base below it.
         body_args: arguments of the network's body that it sets, such as `branches`, and their values; a network that
             does not take them is refused before training.
+        own: what its paper changes in the common recipe, used where the recipe's kind is "own"; a value may be a
+            function of the number of epochs.
         projects: width of the projections that its encoder compares, 0 for that of the features; None where nothing is
             known of it before it is built.
-        own: what its paper changes in the common recipe, used where the recipe's kind is "own".
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
@@ -159,7 +161,9 @@ class Method:
 
     def under(self, recipe: Recipe) -> Recipe:
         """Return the recipe it is trained with: the common one, or with its own paper's changes."""
-        return replace(recipe, **self.own) if recipe.kind == "own" else recipe
+        if recipe.kind != "own":
+            return recipe
+        return replace(recipe, **{name: v(recipe.epochs) if callable(v) else v for name, v in self.own.items()})
 
     def refuses(self, rows: Part, unlabeled: Part | None = None) -> str | None:
         """Return why it cannot learn from these training rows, in one line with the way out; None where it can.
@@ -189,6 +193,9 @@ class Method:
         if (why := self._lacks(recipe, rows)) is not None:
             return f"method {self.spec!r} needs a network {why}"
         recipe = replace(recipe, model_args={**recipe.model_args, **self.body_args})
+        instead = None if self.slots or self.task != SUPERVISED else self.trains
+        if (why := refuses_start(recipe, rows, taken=self.taken, instead=instead)) is not None:
+            return f"method {self.spec!r} {why}"
         why = next((why for check in self.checks if (why := check(recipe, rows)) is not None), None)
         why = why or self.too_short(recipe)
         return None if why is None else f"method {self.spec!r}: {why}"

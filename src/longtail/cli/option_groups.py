@@ -25,11 +25,15 @@ DATA: Group = {
     "header": (o.Header, None),
     "size": (o.Size, None),
     "features": (o.Features, None),
+    "train_list": (o.TrainList, None),
+    "val_list": (o.ValList, None),
+    "test_list": (o.TestList, None),
     "skip_bad": (o.SkipBad, False),
     "mirror": (o.Mirror, True),
     "data_dir": (o.DataDir, None),
     "ratio": (o.Ratio, None),
     "profile": (o.Profile, "exp"),
+    "largest": (o.Largest, None),
     "val": (o.Val, None),
     "labeled": (o.Labeled, None),
     "unlabeled_size": (o.UnlabeledSize, None),
@@ -49,6 +53,8 @@ TRAINING: Group = {
     "capture": (o.Capture, True),
     "deterministic": (o.Deterministic, False),
     "probe": (o.Probe, None),
+    "protocol": (o.Protocol, None),
+    "pretrained": (o.Pretrained, None),
 }
 """Training every method."""
 

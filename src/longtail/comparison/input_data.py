@@ -12,9 +12,10 @@ from longtail.data.read.dispatch import NAMES, pool
 from longtail.data.simulate import SIMULATIONS, simulation
 from longtail.data.split.folds import Folds
 from longtail.data.split.search import pool_of_training_part, search_splits, training_pool, without_test_part
+from longtail.data.split.thinning import check_largest
 
-UNFOLDED = ("test", "ratio")
-SHAPING = ("ratio", "profile", "val", "test", *SIMULATIONS)
+UNFOLDED = ("test", "ratio", "largest")
+SHAPING = ("ratio", "profile", "largest", "val", "test", "keep_cut", *SIMULATIONS)
 
 
 def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
@@ -61,6 +62,7 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
         return without_test_part(splits) if inner_folds is None else Folds(pool_of_training_part(splits), inner_folds)
     rows, shaping = _read(data, y, options)
     hidden = simulation(**{name: shaping.pop(name, None) for name in SIMULATIONS})
+    shaping.pop("keep_cut", None)  # of probes, and there are none in a search
     if inner_folds is None:
         return search_splits(rows, simulation=hidden, **shaping)
     return Folds(training_pool(rows, **{k: v for k, v in shaping.items() if k != "val"}), inner_folds, None, hidden)
@@ -76,6 +78,7 @@ def _read(data: Any, y: Any, options: dict[str, Any]) -> tuple[Pool, dict[str, A
     """Return the rows as they were read, and the checked options that shape them."""
     shaping = {name: options[name] for name in SHAPING if name in options}
     check_shaping(shaping.get("profile", "exp"), shaping.get("val"))
+    check_largest(shaping.get("largest"), shaping.get("ratio"))
     simulation(**{name: options.get(name) for name in SIMULATIONS})
     reading = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
     return warn_of_identifiers(pool(data, y, **reading)), shaping

@@ -22,7 +22,8 @@ from longtail.data.simulate.parts import hide
 from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.holdout import TEST_SHARE, check_shares, split
 from longtail.data.split.limits import check_share
-from longtail.data.splits import DATA_SEED, Splits, held_out
+from longtail.data.split.thinning import check_largest
+from longtail.data.splits import DATA_SEED, Splits, held_out, left_out
 from longtail.facts import profiles
 
 DIGITS_LARGEST = 100
@@ -39,6 +40,7 @@ def load(
     sample_weight: Any = None,
     ratio: float | None = None,
     profile: str = "exp",
+    largest: int | None = None,
     val: float | None = None,
     test: float = TEST_SHARE,
     name: str | None = None,
@@ -46,6 +48,7 @@ def load(
     unlabeled_size: int | None = None,
     unlabeled_ratio: float | str | None = None,
     ambiguity: float | str | None = None,
+    keep_cut: bool = False,
     **columns: Any,
 ) -> Splits:
     """Return data ready for training and testing, checked.
@@ -57,23 +60,32 @@ def load(
         data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.
         ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100).
         profile: "exp" or "step".
+        largest: training rows of the largest class after that cut; None takes as many as there are (digits: 100).
         val: share of the training part to hold out for validation; a split that the data declare wins.
         test: share to hold out for testing where the data declare no test part.
         labeled, unlabeled_size, unlabeled_ratio, ambiguity: hide labels of clean data (see `simulation`); the `truth`
             of the result has them.
+        keep_cut: keep the rows that `ratio` cuts off, as `cut_rows`, for probes on all rows (`full-linear`).
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
+    built_in = isinstance(source, str) and source in NAMES
     check_shaping(profile, val)
+    check_largest(largest, 1.0 if built_in else ratio)  # those have a ratio of their own
     hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity)
+    if keep_cut and hidden is not None:
+        raise ValueError(
+            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, which may make rows without labels of "
+            "those cut off; leave one of them out"
+        )
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
-    if isinstance(source, str) and source in NAMES:
+    if built_in:
         refuse_columns(source, {"label": label, **columns})
-        splits = _built_in(source, data_dir, ratio, profile, hidden)
+        splits = _built_in(source, data_dir, ratio, profile, largest, hidden, keep_cut)
     elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
@@ -84,7 +96,8 @@ def load(
         rows = pool(
             source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
         )  # fmt: skip
-        return split(rows, test=test, val=val, ratio=ratio, profile=profile, simulation=hidden)
+        shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
+        return split(rows, test=test, val=val, simulation=hidden, keep_cut=keep_cut, **shape)
     splits = splits if name is None else replace(splits, name=name)
     if val is not None and splits.val is None:
         splits = _validated(splits, val)
@@ -107,37 +120,59 @@ def refuse_columns(source: str, given: dict[str, Any]) -> None:
 
 
 def _built_in(
-    source: str, data_dir: str | Path | None, ratio: float | None, profile: str, hidden: Simulation | None
+    source: str,
+    data_dir: str | Path | None,
+    ratio: float | None,
+    profile: str,
+    largest: int | None,
+    hidden: Simulation | None,
+    keep_cut: bool,
 ) -> Splits:
     if source == "digits":
-        return digits(50.0 if ratio is None else ratio, profile, hidden)
-    return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile, simulation=hidden)
+        return digits(50.0 if ratio is None else ratio, profile, hidden, largest, keep_cut=keep_cut)
+    ratio = 100.0 if ratio is None else ratio
+    shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
+    return cifar(source, data_dir=data_dir, simulation=hidden, keep_cut=keep_cut, **shape)
 
 
-def digits(ratio: float = 50.0, profile: str = "exp", simulation: Simulation | None = None) -> Splits:
+def digits(
+    ratio: float = 50.0,
+    profile: str = "exp",
+    simulation: Simulation | None = None,
+    largest: int | None = None,
+    *,
+    keep_cut: bool = False,
+) -> Splits:
     """Return scikit-learn's 8 x 8 handwritten digits (1,797 real images) with a long-tailed training part.
 
-    The training part follows the profile with 100 images in the largest class; of the others, an equal number of
-    every class is the test part. A simulation may draw rows without labels from all rows that are not for testing.
+    The training part follows the profile with 100 images in the largest class, or `largest`, which may be fewer; of
+    the others, an equal number of every class is the test part. A simulation may draw rows without labels from all
+    rows that are not for testing.
     """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     pool = examples(bunch.images.astype(np.float32) / 16.0, bunch.target)
     size = int(pool.class_counts.min()) - DIGITS_LARGEST
-    counts = profiles.profile(profile, DIGITS_LARGEST, 10, ratio)
+    if largest is not None and largest > DIGITS_LARGEST:
+        raise ValueError(
+            f"largest (--largest) must be at most {DIGITS_LARGEST} for digits, so that enough remain for testing, got "
+            f"{largest}; lower it"
+        )
+    counts = profiles.profile(profile, DIGITS_LARGEST if largest is None else largest, 10, ratio)
     rows = profiles.subset(pool.targets, counts, DATA_SEED)
     rest = np.setdiff1d(np.arange(len(pool)), rows)
     test = rest[profiles.subset(pool.targets[torch.from_numpy(rest)], [size] * 10, DATA_SEED)]
-    facts = {"source": "digits", "ratio": float(ratio), "profile": profile}
+    facts: dict[str, Any] = {"source": "digits", "ratio": float(ratio), "profile": profile}
+    facts |= {} if largest is None else {"largest": int(largest)}
     train_part, test_part = (pool.take(torch.from_numpy(part)) for part in (rows, test))
     splits = Splits(
         "digits", train_part, test_part, facts=facts, preparation=FeaturePreparation(train_part.input_shape, "float32"),
         origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
     )  # fmt: skip
-    if simulation is None:
-        return splits
     before = torch.from_numpy(np.setdiff1d(np.arange(len(pool)), test))
+    if simulation is None:
+        return replace(splits, cut_rows=left_out(pool, before, torch.from_numpy(rows))) if keep_cut else splits
     return hide(splits, simulation, pool, torch.from_numpy(rows), before, Cut(float(ratio), profile))
 
 

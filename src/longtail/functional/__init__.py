@@ -30,6 +30,7 @@ from longtail.functional.influence import influence_balanced
 from longtail.functional.info_nce import info_nce, moclr, negative_cosine
 from longtail.functional.margin import ldam, ldam_margins
 from longtail.functional.maximum_margin import example_margin, maximum_margins
+from longtail.functional.memorisation import memorisation_scores
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
 from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
@@ -76,6 +77,7 @@ __all__ = [
     "log_prior",
     "logit_adjusted",
     "maximum_margins",
+    "memorisation_scores",
     "mixture",
     "moclr",
     "modulated",

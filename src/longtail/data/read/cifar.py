@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from longtail.data.rows import Examples
 from longtail.data.simulate import Simulation
 from longtail.data.simulate.parts import hide
 from longtail.data.simulate.removed_labels import Cut
-from longtail.data.splits import DATA_SEED, Splits
+from longtail.data.splits import DATA_SEED, Splits, left_out
 from longtail.data.views import CropFlip
 from longtail.facts import profiles
 from longtail.facts.paths import regular
@@ -53,6 +53,8 @@ def cifar(
     ratio: float = 100.0,
     profile: str = "exp",
     simulation: Simulation | None = None,
+    largest: int | None = None,
+    keep_cut: bool = False,
 ) -> Splits:
     """Return long-tailed CIFAR: the training part follows the profile, the test part is the whole balanced test set.
 
@@ -65,7 +67,10 @@ def cifar(
         name: "cifar10" or "cifar100".
         data_dir: folder with train-*.parquet and test-*.parquet; None asks the hub, by name, through `datasets`.
         ratio, profile: of the training part; ratio 1 keeps every image.
+        largest: images of the largest class, n_max; None takes all of them (5000 and 500). SDCLR's counts are those of
+            4500 and 450.
         simulation: what to hide of the labels; rows without labels may be drawn from all training images.
+        keep_cut: keep the other training images as `cut_rows`.
 
     Raises:
         ValueError: no such files, another data set, images of another size, an image that does not decode.
@@ -76,25 +81,31 @@ def cifar(
     test_images, test_targets, test_classes = _part(name, source, "test", data_dir)
     if classes != test_classes:
         raise ValueError(f"the test files in {data_dir} must have the classes of the training files; check --data-dir")
-    counts = profiles.profile(profile, source.largest, source.classes, ratio)
+    if largest is not None and largest > source.largest:
+        raise ValueError(
+            f"largest (--largest) must be at most {source.largest} for {name}, the training images of a class, got "
+            f"{largest}; lower it"
+        )
+    counts = profiles.profile(profile, source.largest if largest is None else largest, source.classes, ratio)
     rows = torch.from_numpy(profiles.subset(targets, counts, DATA_SEED, classes))
     names = tuple(classes)
     train = Examples(images[rows], targets[rows], names, augment=CropFlip())
-    facts = {
+    facts: dict[str, Any] = {
         "source": name,
         "ratio": float(ratio),
         "profile": profile,
         "images": images_hash(train.inputs, train.targets),
     }
+    facts |= {} if largest is None else {"largest": int(largest)}
     test = Examples(test_images, test_targets, names)
     splits = Splits(
         name, train, test, facts=facts, preparation=ImagePreparation(SIZE),
         origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)),
     )  # fmt: skip
+    every, numbers = Examples(images, targets, names, augment=CropFlip()), torch.arange(len(images))
     if simulation is None:
-        return splits
-    every = Examples(images, targets, names, augment=CropFlip())
-    return hide(splits, simulation, every, rows, torch.arange(len(every)), Cut(float(ratio), profile))
+        return replace(splits, cut_rows=left_out(every, numbers, rows)) if keep_cut else splits
+    return hide(splits, simulation, every, rows, numbers, Cut(float(ratio), profile))
 
 
 def _part(name: str, source: Source, part: str, data_dir: str | Path | None) -> Decoded:
