@@ -55,7 +55,7 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "simclr-first"}
-HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh"}
+HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh", "sdclr-gh", "bcl-gh"}
 ENCODERS = {
     "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
     "sdclr", "ts", "bcl",
@@ -96,8 +96,8 @@ LEGAL = {
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
     "crest-plus": SEMI - GENERATIONS - REFINED,
-    "bcl": ENCODERS - {"random-encoder", "supcon", "bcl"},
-    "sdclr": ENCODERS - {"random-encoder", "supcon", "sdclr"},
+    "bcl": ENCODERS - {"random-encoder", "supcon", "bcl", "bcl-gh"},
+    "sdclr": ENCODERS - {"random-encoder", "supcon", "sdclr", "sdclr-gh"},
     "ts": ENCODERS - {"random-encoder", "supcon", "byol", "simsiam", "ts"},
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
@@ -117,7 +117,7 @@ TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
     "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
-    "sdclr", "ts", "bcl", "gh",
+    "sdclr", "ts", "bcl", "gh", "sdclr-gh", "bcl-gh",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -177,7 +177,7 @@ def changed(knob: knobs.Declared) -> Any:
     if isinstance(knob.default, Schedule):
         return 0.5
     if knob.name == "dim":  # in fewer dimensions than its default there is no room for GH's classes
-        return 2 * knob.default
+        return 2 * knob.default or 8
     smaller = knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
     inside = not isinstance(knob.rule, knobs.Range) or (smaller != knob.default and knob.rule.contains(float(smaller)))
     return smaller if inside else knob.default + 1
