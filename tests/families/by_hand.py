@@ -30,6 +30,7 @@ from longtail.facts.learner import Learner
 from longtail.facts.schedules import switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
+from longtail.learners.density import Densities
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
@@ -40,6 +41,7 @@ from longtail.updates import (
     RECOVER,
     SAM,
     ByClass,
+    ByRow,
     ImbSAM,
     LearningToReweight,
     MetaResidual,
@@ -126,6 +128,14 @@ def sam_a(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     return Built(learner, rows, plain if stage.name == "rotation" else climb)
 
 
+def rwsam(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, plain = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, plain)
+    densities = Densities(len(data.labeled), 0.5, "median", 0.1)
+    return Built(pair(learner, memories=[*learner.memories, densities]), rows, SAM(0.05, ascent=ByRow(densities)))
+
+
 def recover(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, _ = stage.build(data, previous)
     return Built(learner, rows, RECOVER(switch(0.8, 200.0, 5.0), 0.9))
@@ -167,6 +177,17 @@ def semi(learner: Learner, **slots: Any) -> SemiSupervisedLearner:
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(SemiSupervisedLearner).parameters), "a new slot: name it here"
     return SemiSupervisedLearner(**{**kept, **slots})
+
+
+def pair(learner: Any, **slots: Any) -> PairLearner:
+    """The learner made anew with other parts in some slots."""
+    kept = {
+        "network": learner.network, "host": learner.host, "branch": learner.branch, "temperature": learner.temperature,
+        "auxiliary": learner.auxiliary, "memories": learner.memories, "average": learner.average,
+        "no_decay": learner.no_decay,
+    }  # fmt: skip
+    assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
+    return PairLearner(**{**kept, **slots})
 
 
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -437,6 +458,7 @@ HAND: dict[str, Hand] = {
     "asam": each_stage(asam),
     "imbsam": each_stage(imbsam),
     "sam-a": each_stage(sam_a),
+    "rwsam": each_stage(rwsam),
     "l2rw": by_meta_set(lambda base, counts: LearningToReweight()),
     "mwn": by_meta_set(lambda base, counts: MetaWeightNet()),
     "meta": by_meta_set(residual),
@@ -452,7 +474,7 @@ HAND: dict[str, Hand] = {
     "mixup": mixed(0),
     "manifold-mixup": mixed(None),
     "remix": mixed(0, kappa=3.0, tau=0.5),
-    "simclr-first": from_the_body_of(contrast),
+    "ssp-contrast": from_the_body_of(contrast),
     "ssp": from_the_body_of(rotate),
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),

@@ -24,7 +24,8 @@ from longtail.runs.run import Run
 
 ESTIMATING = "darp(totals='confusion', estimation=0.6)"
 PAUSES = {
-    "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "simclr-first": ("train", 3),
+    "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "ssp-contrast": ("train", 3),
+    "rwsam": ("encoder", 3),
     "crest": ("generation-2", 1), "crest-plus": ("generation-1", 2), ESTIMATING: ("totals", 2),
 }  # fmt: skip
 """Where a training is killed; in its one stage's third epoch, where no other place is named."""
@@ -71,7 +72,7 @@ class TestEveryTrial:
         for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
-                fitting |= {"first": "both", "entropy": "uniform", "labels": "em"}
+                fitting |= {"first": "both", "entropy": "uniform", "labels": "em", "simclr": "simclr(t=0.5)", "median": 0.3}
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default

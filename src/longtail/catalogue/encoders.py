@@ -24,6 +24,8 @@ from longtail.losses import CrossEntropyLoss
 from longtail.models import copy_body
 
 VIEWS = ("contrast", "contrast")
+PROBE = "probe"
+"""Name of the stage that classifies."""
 MakeHost = Callable[[Any, Part], nn.Module]
 """Network and rows -> host."""
 ENCODER_SLOTS = frozenset({"update", "branch", "temperature", "views", "surrogate", "experts"})
@@ -102,10 +104,17 @@ def probe_stage(recipe: Recipe) -> Stage:
         learner = SupervisedLearner(network, CrossEntropyLoss(), frozen=["body"])
         return Built(learner, rows.drawn(recipe.batch_size))
 
-    return stage_under(recipe, "probe", f"probe({recipe.probe})", build, 0)
+    return stage_under(recipe, PROBE, f"probe({recipe.probe})", build, 0)
 
 
-def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) -> Method:
+def encoder_stages(method: Method, recipe: Recipe) -> Sequence[Stage]:
+    """Return the stages of a self-supervised method, without the probe that is its last one."""
+    *encoder, probe = method.stages(recipe)
+    assert probe.name == PROBE, f"{method.spec} must end with a probe"
+    return encoder
+
+
+def pretrained(base: Method, encoder: Callable[[Recipe], Sequence[Stage]], **fields: Any) -> Method:
     """Return the base, which starts from the body of an encoder trained before, and from its standardisation.
 
     The classifier is that of the base, new. Weights, mixing and class balance belong below, as in ssp(base="absgd"):
@@ -113,7 +122,7 @@ def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) 
 
     Args:
         base: with the slot "start" free.
-        encoder: recipe -> the stage that trains it; its text is shared by all methods that begin with it.
+        encoder: recipe -> the stages that train it; their texts are shared by all methods that begin with them.
         fields: of the method to replace, such as `reference`.
     """
 
@@ -123,10 +132,10 @@ def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             assert previous is not None
             built = first.build(data, previous)
-            copy_body(previous.get_submodule("network"), built.learner.get_submodule("network"))
+            copy_body(previous.inference().network, built.learner.get_submodule("network"))
             return built
 
-        return [encoder(recipe), replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]
+        return [*encoder(recipe), replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]
 
     slots = base.slots & {"update", "classifier", "linear head"}
     return replace(base, stages=stages, taken=base.taken | {"start"}, slots=slots, **fields)

@@ -11,7 +11,7 @@ from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
-from longtail.methods.pretrained import rotation
+from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import density, random_encoder, simclr
@@ -107,6 +107,7 @@ CATALOG: dict[str, Builder] = {
     "oltr": oltr.oltr,
     "tuned": tuned.tuned,
     "ssp": rotation.ssp,
+    "ssp-contrast": contrast.ssp_contrast,
     "recover": recover.recover,
     "sam": sam.sam,
     "asam": sam.asam,
