@@ -72,7 +72,13 @@ class TestEveryTrial:
         for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
-                fitting |= {"first": "both", "entropy": "uniform", "labels": "em", "simclr": "simclr(t=0.5)", "median": 0.3}
+                fitting |= {
+                    "first": "both",
+                    "entropy": "uniform",
+                    "labels": "em",
+                    "simclr": "simclr(t=0.5)",
+                    "median": 0.3,
+                }
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default
