@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from longtail.catalogue.compose import BaseMethod, Change, corrected
+from longtail.catalogue.experts import each_expert
 from longtail.catalogue.features import row_features
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
@@ -19,6 +20,7 @@ from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.learners import PairLearner, SupervisedLearner
 from longtail.learners.branches import Shared
+from longtail.learners.divided import DividedLearner
 from longtail.learners.probes import PROBES
 from longtail.losses import CrossEntropyLoss
 from longtail.models import copy_body
@@ -73,14 +75,19 @@ def encoder_stage(
 def over_encoders(base: Method, slots: str | Collection[str], change: Change, **more: Any) -> Method:
     """Return the base with `change` made to what trains its encoder; its probe stays as it is.
 
+    Of experts on clusters of the rows (dnc) each is changed by itself, as a training on its own rows; what learns from
+    other networks stays as it is.
+
     Args:
         base: the method underneath.
         slots: those that the change fills.
-        change: what a stage has built, with a `PairLearner` -> what is trained instead.
+        change: what a stage has built, with a `PairLearner`, and its rows -> what is trained instead.
         more: further arguments of `compose.corrected`.
     """
 
     def encoders(built: Built, data: TrainingSet) -> Built:
+        if isinstance(built.learner, DividedLearner):
+            return each_expert(built, data, change)
         return change(built, data) if isinstance(built.learner, PairLearner) else built
 
     return corrected(base, slots, encoders, **more)

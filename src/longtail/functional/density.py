@@ -36,7 +36,7 @@ def log_density(features: Tensor, h: float, *, leave_one_out: bool = True, centr
     f = _matrix(features)
     chosen = _spaced(len(f), centres, f.device)
     found = []
-    for rows in torch.arange(len(f), device=f.device).split(CHUNK):
+    for rows in torch.split(torch.arange(len(f), device=f.device), CHUNK):
         exponents = similarities(f[rows], f[chosen], 1.0).sub(1).clamp(max=0).div(h * h)  # ||a - b||^2 = 2 - 2 ab
         number = torch.full((len(rows),), float(len(chosen)), dtype=f.dtype, device=f.device)
         if leave_one_out:

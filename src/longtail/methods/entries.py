@@ -14,7 +14,7 @@ from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, so
 from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
-from longtail.methods.selfsup import density, random_encoder, simclr
+from longtail.methods.selfsup import density, divided, random_encoder, simclr
 from longtail.methods.semi import abc, crest, darp, fixmatch, mixmatch, simpro
 from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
 from longtail.methods.supervised import (
@@ -136,6 +136,7 @@ CATALOG: dict[str, Builder] = {
     "records": records.records,
     "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
+    "dnc": divided.dnc,
     "rwsam": density.rwsam,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
