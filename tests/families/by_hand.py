@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from dnc_by_hand import dnc
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
@@ -31,6 +32,7 @@ from longtail.facts.schedules import switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.density import Densities
+from longtail.learners.divided import DividedLearner
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
@@ -49,6 +51,7 @@ from longtail.updates import (
     MetaWeights,
     Reweight,
 )
+from longtail.updates.divided import EachExpert
 
 Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
 
@@ -130,6 +133,11 @@ def sam_a(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
 
 def rwsam(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, plain = stage.build(data, previous)
+    if isinstance(learner, DividedLearner) and stage.epochs:
+        memories = [Densities(int((learner.assignment == k).sum()), 0.5, "median", 0.1) for k in range(len(rows.parts))]
+        own = [pair(one, memories=[*one.memories, m]) for one, m in zip(learner.experts, memories, strict=True)]
+        steps = EachExpert([SAM(0.05, ascent=ByRow(memory)) for memory in memories])
+        return Built(DividedLearner(learner.network, learner.assignment, own), rows, steps)
     if not isinstance(learner, PairLearner):
         return Built(learner, rows, plain)
     densities = Densities(len(data.labeled), 0.5, "median", 0.1)
@@ -459,6 +467,7 @@ HAND: dict[str, Hand] = {
     "imbsam": each_stage(imbsam),
     "sam-a": each_stage(sam_a),
     "rwsam": each_stage(rwsam),
+    "dnc": dnc,
     "l2rw": by_meta_set(lambda base, counts: LearningToReweight()),
     "mwn": by_meta_set(lambda base, counts: MetaWeightNet()),
     "meta": by_meta_set(residual),

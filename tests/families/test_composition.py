@@ -55,7 +55,7 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "ssp-contrast"}
-ENCODERS = {"simclr", "simclr-ts", "rwsam", "random-encoder"}
+ENCODERS = {"simclr", "simclr-ts", "dnc", "rwsam", "random-encoder"}
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
     "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
@@ -88,6 +88,7 @@ LEGAL = {
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder"},
+    "dnc": ENCODERS - {"dnc", "random-encoder"},
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
@@ -108,7 +109,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "rwsam", "dnc", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -25,7 +25,7 @@ from longtail.runs.run import Run
 ESTIMATING = "darp(totals='confusion', estimation=0.6)"
 PAUSES = {
     "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-ts": ("encoder", 4), "ssp-contrast": ("train", 3),
-    "rwsam": ("encoder", 3),
+    "rwsam": ("encoder", 3), "dnc": ("experts", 2),
     "crest": ("generation-2", 1), "crest-plus": ("generation-1", 2), ESTIMATING: ("totals", 2),
 }  # fmt: skip
 """Where a training is killed; in its one stage's third epoch, where no other place is named."""

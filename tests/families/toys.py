@@ -24,7 +24,7 @@ LEAVES = (semi_trials, simclr_ts_probe_first)
 TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
 OURS = {
     key: registry.CATALOG[key]
-    for key in ("crt", "ncm", "recover", "sam", "ride", "records", "darp", "rwsam", "ssp-contrast")
+    for key in ("crt", "ncm", "recover", "sam", "ride", "records", "darp", "rwsam", "dnc", "ssp-contrast")
 }
 """Methods of the catalogue that are tried like the trial methods."""
 TRIALS = {**OURS, **TOYS}
