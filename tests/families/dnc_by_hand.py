@@ -36,7 +36,8 @@ def dnc(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
 
     def distilled(data: TrainingSet, previous: Any) -> Built:
         rows = data.labeled.drawn(recipe.batch_size, views=("contrast", "contrast"))
-        return Built(learning_from(recipe.network(data.labeled, "projection", dim=128), previous), rows)
+        network = recipe.network(data.labeled, "projection", **previous.network.builder["head_args"])
+        return Built(learning_from(network, previous), rows)
 
     return [
         encoder,
@@ -73,8 +74,9 @@ def trained(expert: Stage, data: TrainingSet, previous: Any) -> Built:
             TrainingSet(data.labeled.take(torch.tensor([i for i in range(len(of)) if of[i] == k]))), None
         )
         own: Any = built.learner
-        own.network.standardize.mean.copy_(network.standardize.mean)
-        own.network.standardize.std.copy_(network.standardize.std)
+        for one in [own.network] if own.average is None else [own.network, own.average]:
+            one.standardize.mean.copy_(network.standardize.mean)
+            one.standardize.std.copy_(network.standardize.std)
         parts.append(built)
     learner = DividedLearner(network, of, [part.learner for part in parts])
     return Built(learner, Divided(tuple(part.data for part in parts)), EachExpert([part.update for part in parts]))
@@ -82,9 +84,9 @@ def trained(expert: Stage, data: TrainingSet, previous: Any) -> Built:
 
 def learning_from(network: Any, previous: Any) -> Learner:
     """The network that learns from all, with heads of a hidden layer as wide as its own and no last norm."""
-    width = network.head.layers[0].out_features
+    dim, width = network.head.out_features, network.head.layers[0].out_features
     heads = [
-        nn.Sequential(nn.Linear(128, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 128))
+        nn.Sequential(nn.Linear(dim, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, dim))
         for _ in range(len(previous.experts) + 1)
     ]
     teachers = [copy.deepcopy(expert.network) for expert in previous.experts]

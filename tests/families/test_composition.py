@@ -55,7 +55,10 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "ssp-contrast"}
-ENCODERS = {"simclr", "simclr-ts", "dnc", "rwsam", "random-encoder"}
+ENCODERS = {
+    "simclr", "simclr-ts", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "dnc", "rwsam",
+    "random-encoder",
+}  # fmt: skip
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
     "cc", "solar", "records", "oracle-la", *CONFIDENT, "proden-records", "corr-records", "lw-records", "cavl-records",
@@ -84,11 +87,11 @@ LEGAL = {
     "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
     **dict.fromkeys(
-        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder"}
+        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"}
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
-    "rwsam": ENCODERS - STEPPING - {"random-encoder"},
-    "dnc": ENCODERS - {"dnc", "random-encoder"},
+    "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
+    "dnc": ENCODERS - {"dnc", "random-encoder", "supcon"},
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
@@ -109,7 +112,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "rwsam", "dnc", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "byol", "rwsam", "dnc", "abc", "crest", "crest-plus", "simpro",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -137,7 +137,7 @@ def test_a_correction_reaches_the_first_encoder_and_every_expert_with_its_own_ro
 
 
 @cases(("one", "other"), [
-    ("rwsam(base='dnc')", "dnc(base='rwsam')"),
+    ("rwsam(base='dnc')", "dnc(base=\"rwsam(base='moclr')\")"),
     ("rwsam(base='dnc', rho=0)", "dnc"),
 ])  # fmt: skip
 def test_a_correction_over_it_is_it_over_the_correction(one: str, other: str) -> None:

@@ -155,7 +155,7 @@ class PairLearner(Learner):
         return Step(losses.mean(), losses, log, outputs, rows=batch["index"])
 
     def _compared(self, batch: Batch) -> Compared:
-        first, second = batch["inputs"]
+        first, second = _two_views(batch["inputs"])
         shown = (first, second if self.host.symmetric else None)
         online: tuple[Any, Any] = self.branch(self.network, shown)
         if self.average is None:
@@ -200,6 +200,13 @@ class PairLearner(Learner):
 
     def _parts(self) -> list[Any]:
         return [*([] if self.auxiliary is None else [self.auxiliary]), *self.memories]
+
+
+def _two_views(inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    if isinstance(inputs, Tensor) or len(inputs) != 2:
+        got = "one" if isinstance(inputs, Tensor) else str(len(inputs))
+        raise ValueError(f"inputs must be two views of the same rows, got {got}; draw them with two views=")
+    return inputs[0], inputs[1]
 
 
 def _detached(outputs: Outputs, **extra: Tensor) -> Outputs:

@@ -14,7 +14,18 @@ from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, so
 from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
-from longtail.methods.selfsup import density, divided, random_encoder, simclr
+from longtail.methods.selfsup import (
+    byol,
+    density,
+    divided,
+    focal_simclr,
+    moclr,
+    moco,
+    random_encoder,
+    simclr,
+    simsiam,
+    supcon,
+)
 from longtail.methods.semi import abc, crest, darp, fixmatch, mixmatch, simpro
 from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
 from longtail.methods.supervised import (
@@ -136,6 +147,12 @@ CATALOG: dict[str, Builder] = {
     "records": records.records,
     "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
+    "focal-simclr": focal_simclr.focal_simclr,
+    "moco": moco.moco,
+    "moclr": moclr.moclr,
+    "byol": byol.byol,
+    "simsiam": simsiam.simsiam,
+    "supcon": supcon.supcon,
     "dnc": divided.dnc,
     "rwsam": density.rwsam,
     "random-encoder": random_encoder.random_encoder,
@@ -166,7 +183,7 @@ QUICK = {
     ),
     SEMI_SUPERVISED: ("fixmatch", "fixmatch-darp", "fixmatch-abc", "fixmatch-simpro"),
     PARTIAL: ("cc", "proden", "proden-records"),
-    SELF_SUPERVISED: ("simclr",),
+    SELF_SUPERVISED: ("simclr", "moco", "byol"),
 }  # fmt: skip
 """Task -> its methods in the preset quick; a comparison takes those of its own task."""
 ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
