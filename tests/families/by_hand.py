@@ -20,6 +20,7 @@ from tests.wrapped_rows import WrappedRows
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.further_change import FurtherChange
 from longtail.data.generators import derived
 from longtail.data.true_labels import TrueCounts
 from longtail.data.views.mixing import Mixing
@@ -30,9 +31,12 @@ from longtail.facts.learner import Learner
 from longtail.facts.schedules import Cycle, switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
+from longtail.learners.branches import Shared
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
+from longtail.learners.geometric import GeometricHarmonization
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
+from longtail.learners.momentum_losses import MomentumLosses
 from longtail.learners.pruned import Pruned
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
@@ -181,6 +185,17 @@ def pair(learner: Learner, **slots: Any) -> PairLearner:
     return PairLearner(**{**kept, **slots})
 
 
+def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    memory = MomentumLosses(len(rows), 0.97)
+    pruned = not isinstance(learner.branch, Shared)
+    k, floor = (2, 5.0) if pruned else (1, 10.0)
+    further = FurtherChange(rows, lambda: memory.scores, operations=k, floor=floor, random=pruned)
+    return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
+
+
 def sdclr(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     if not isinstance(learner, PairLearner):
@@ -260,6 +275,14 @@ def oracle_la(stage: Stage, data: TrainingSet, previous: Learner | None) -> Buil
     return Built(
         with_targets(learner, Debiased(learner.targets, data.clean_counts / data.clean_counts.sum())), rows, update
     )
+
+
+def gh(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    if not isinstance(learner, PairLearner):
+        return Built(learner, rows, update)
+    frame = functional.simplex_frame(100, learner.network.head.out_features)
+    return Built(pair(learner, auxiliary=GeometricHarmonization(frame, len(rows))), rows, update)
 
 
 def with_targets(learner: Any, targets: torch.nn.Module) -> Learner:
@@ -470,11 +493,13 @@ HAND: dict[str, Hand] = {
     "darp": each_stage(darp),
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
+    "bcl": each_stage(bcl),
     "sdclr": each_stage(sdclr),
     "ts": each_stage(ts),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),
+    "gh": each_stage(gh),
     "oracle-la": each_stage(oracle_la),
     "drw": each_stage(drw),
     "drs": each_stage(drs),

@@ -25,7 +25,8 @@ from longtail.runs.run import Run
 ESTIMATING = "darp(totals='confusion', estimation=0.6)"
 PAUSES = {
     "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-first": ("train", 3),
-    "sdclr": ("encoder", 3), "ts(cycles=2)": ("encoder", 4),
+    "bcl": ("encoder", 3), "sdclr": ("encoder", 3), "ts(cycles=2)": ("encoder", 4),
+    "gh": ("encoder", 4),
     "crest": ("generation-2", 1), "crest-plus": ("generation-1", 2), ESTIMATING: ("totals", 2),
 }  # fmt: skip
 """Where a training is killed; in its one stage's third epoch, where no other place is named."""
@@ -88,7 +89,7 @@ class TestEveryTrial:
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [
     *TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING,
-    "sdclr", "ts(cycles=2)",
+    "sdclr", "bcl", "gh", "ts(cycles=2)",
 ])  # fmt: skip
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"

@@ -176,6 +176,8 @@ def changed(knob: knobs.Declared) -> Any:
         return (3, 2, 1) if knob.rule.each.contains(3.0) else (0.3, 0.2, 0.1)
     if isinstance(knob.default, Schedule):
         return 0.5
+    if knob.name == "dim":  # in fewer dimensions than its default there is no room for GH's classes
+        return 2 * knob.default
     smaller = knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
     inside = not isinstance(knob.rule, knobs.Range) or (smaller != knob.default and knob.rule.contains(float(smaller)))
     return smaller if inside else knob.default + 1

@@ -77,6 +77,8 @@ class Method:
             does not take them is refused before training.
         own: what its paper changes in the common recipe, used where the recipe's kind is "own"; a value may be a
             function of the number of epochs.
+        projects: width of the projections that its encoder compares, 0 for that of the features; None where nothing is
+            known of it before it is built.
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
@@ -102,6 +104,7 @@ class Method:
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
     body_args: Mapping[str, Any] = field(default_factory=dict)
+    projects: int | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
     twin: str | None = None
     trains: str = "a network"

@@ -15,8 +15,10 @@ from longtail.methods.pretrained import rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import (
+    bcl,
     byol,
     focal_simclr,
+    geometric,
     moclr,
     moco,
     random_encoder,
@@ -146,6 +148,7 @@ CATALOG: dict[str, Builder] = {
     "records": records.records,
     "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
+    "bcl": bcl.bcl,
     "focal-simclr": focal_simclr.focal_simclr,
     "moco": moco.moco,
     "moclr": moclr.moclr,
@@ -154,6 +157,7 @@ CATALOG: dict[str, Builder] = {
     "supcon": supcon.supcon,
     "sdclr": sdclr.sdclr,
     "ts": temperature.ts,
+    "gh": geometric.gh,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
@@ -169,6 +173,7 @@ BASES = {
     "crest-plus": ("fixmatch",),
     "simpro": ("fixmatch",),
     "records": ("proden", "corr", "lw", "cavl"),
+    "gh": ("simclr", "focal-simclr", "sdclr", "bcl"),
 }
 """Correction -> the bases over which it has a name of its own."""
 for _key, _bases in BASES.items():

@@ -52,6 +52,7 @@ def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> 
         cited("chen2020simple"),
         task=SELF_SUPERVISED,
         slots=ENCODER_SLOTS,
+        projects=dim,
         own=SDCLR_RECIPE,
         trains="an encoder",
     )
