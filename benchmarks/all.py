@@ -45,6 +45,7 @@ SPEED = {
     "losses-cpu.json": Benchmark("losses --rounds 30", 3),
     "sampling.json": Benchmark("sampling --repeats 3", 4),
     "train-step-cpu.json": Benchmark("train_step --compile --rounds 6 --steps 3", 4),
+    "contrast.json": Benchmark("contrast", 3),
     "weighting-cpu.json": Benchmark("weighting", 6),
     "updates-cpu.json": Benchmark("updates --rounds 10 --steps 5", 10),
     "projection.json": Benchmark("projection", 6),

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.updates import PLAIN, THEORY
-from tests import gpu_tables, published_page
+from tests import encoder_tables, gpu_tables, published_page
 from tests.losses.contract import support_tables
 
 from longtail.catalogue.describe import table
@@ -189,6 +189,9 @@ GENERATED = {
     ("docs/performance.md", "loss-python"): loss_python,
     ("docs/performance.md", "samplers"): samplers,
     ("docs/performance.md", "train-step"): train_step,
+    ("docs/performance.md", "encoder-step"): encoder_tables.step,
+    ("docs/performance.md", "encoder-view"): encoder_tables.view,
+    ("docs/performance.md", "encoder-peers"): encoder_tables.peers,
     ("docs/performance.md", "updates"): updates,
     ("docs/performance.md", "small-data"): small_data,
     ("docs/performance.md", "unlabelled-memory"): unlabelled_memory,

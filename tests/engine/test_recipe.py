@@ -14,6 +14,7 @@ from longtail.data import load
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import LDAM, USB, default_recipe
 from longtail.methods import method
+from longtail.optim import LARS
 
 
 def test_the_ldam_recipe_epoch_by_epoch() -> None:
@@ -53,6 +54,9 @@ def test_optimisers_are_as_said() -> None:
     adamw = Recipe(optimizer="adamw", lr=1e-3).make_optimizer([weight])
     assert isinstance(adamw, torch.optim.AdamW)
     assert adamw.defaults["weight_decay"] == 2e-4
+    lars = Recipe(optimizer="lars", lr=0.3, momentum=0.8).make_optimizer([weight])
+    assert isinstance(lars, LARS)
+    assert lars.defaults == {"lr": 0.3, "momentum": 0.8, "weight_decay": 2e-4, "eta": 0.001, "vectors": False}
 
 
 BAD = {
@@ -65,7 +69,7 @@ BAD = {
     "momentum": ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
     "weight decay": ({"weight_decay": -1e-4}, "weight_decay must be >= 0, got -0.0001"),
     "warm-up": ({"warmup": -1}, "warmup must be an integer >= 0, got -1"),
-    "optimizer": ({"optimizer": "adam"}, "optimizer must be one of sgd, sgd-nesterov, adamw, got 'adam'"),
+    "optimizer": ({"optimizer": "adam"}, "optimizer must be one of sgd, sgd-nesterov, lars, adamw, got 'adam'"),
     "decay": ({"decay": "linear"}, "decay must be one of steps, cosine, got 'linear'"),
     "lr_per": ({"lr_per": "batch"}, "lr_per must be one of epoch, step, got 'batch'"),
     "model": ({"model": "resnet"}, r"model must be one of auto, linear, mlp, convnet.*, got 'resnet'"),

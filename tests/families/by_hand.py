@@ -21,6 +21,8 @@ from tests.wrapped_rows import WrappedRows
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.divided import Divided
+from longtail.data.further_change import FurtherChange
 from longtail.data.generators import derived
 from longtail.data.true_labels import TrueCounts
 from longtail.data.views.mixing import Mixing
@@ -28,14 +30,18 @@ from longtail.engine import Built, Recipe, Stage, Training
 from longtail.engine.recipe import build as build_network
 from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
-from longtail.facts.schedules import switch
+from longtail.facts.schedules import Cycle, switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
+from longtail.learners.branches import Shared
 from longtail.learners.density import Densities
 from longtail.learners.divided import DividedLearner
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
+from longtail.learners.geometric import GeometricHarmonization
 from longtail.learners.hosts import NTXent
 from longtail.learners.mixing import Mixer
+from longtail.learners.momentum_losses import MomentumLosses
+from longtail.learners.pruned import Pruned
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
@@ -131,19 +137,6 @@ def sam_a(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     return Built(learner, rows, plain if stage.name == "rotation" else climb)
 
 
-def rwsam(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
-    learner, rows, plain = stage.build(data, previous)
-    if isinstance(learner, DividedLearner) and stage.epochs:
-        memories = [Densities(int((learner.assignment == k).sum()), 0.5, "median", 0.1) for k in range(len(rows.parts))]
-        own = [pair(one, memories=[*one.memories, m]) for one, m in zip(learner.experts, memories, strict=True)]
-        steps = EachExpert([SAM(0.05, ascent=ByRow(memory)) for memory in memories])
-        return Built(DividedLearner(learner.network, learner.assignment, own), rows, steps)
-    if not isinstance(learner, PairLearner):
-        return Built(learner, rows, plain)
-    densities = Densities(len(data.labeled), 0.5, "median", 0.1)
-    return Built(pair(learner, memories=[*learner.memories, densities]), rows, SAM(0.05, ascent=ByRow(densities)))
-
-
 def recover(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, _ = stage.build(data, previous)
     return Built(learner, rows, RECOVER(switch(0.8, 200.0, 5.0), 0.9))
@@ -196,6 +189,48 @@ def pair(learner: Any, **slots: Any) -> PairLearner:
     }  # fmt: skip
     assert set(kept) == set(inspect.signature(PairLearner).parameters), "a new slot: name it here"
     return PairLearner(**{**kept, **slots})
+
+
+def each_encoder(change: Callable[[Any, Any, Any], Built]) -> Hand:
+    """Change what trains the encoder, and each of several that are trained on parts of the rows."""
+
+    def of(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+        learner, rows, update = stage.build(data, previous)
+        if isinstance(learner, DividedLearner) and stage.epochs:
+            both = zip(learner.experts, rows.parts, getattr(update, "updates", [update] * 99), strict=False)
+            parts = [change(*one) for one in both]
+            divided = DividedLearner(learner.network, learner.assignment, [part.learner for part in parts])
+            return Built(divided, Divided(tuple(part.data for part in parts)), EachExpert([p.update for p in parts]))
+        return change(learner, rows, update) if isinstance(learner, PairLearner) else Built(learner, rows, update)
+
+    return each_stage(of)
+
+
+def rwsam(learner: Any, rows: Any, update: Any) -> Built:
+    densities = Densities(len(rows), 0.5, "median", 0.1)
+    return Built(pair(learner, memories=[*learner.memories, densities]), rows, SAM(0.05, ascent=ByRow(densities)))
+
+
+def bcl(learner: Any, rows: Any, update: Any) -> Built:
+    memory = MomentumLosses(len(rows), 0.97)
+    pruned = not isinstance(learner.branch, Shared)
+    k, floor = (2, 5.0) if pruned else (1, 10.0)
+    further = FurtherChange(rows, lambda: memory.scores, operations=k, floor=floor, random=pruned)
+    return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
+
+
+def sdclr(learner: Any, rows: Any, update: Any) -> Built:
+    branch = Pruned(learner.network, 0.9, average=learner.average is not None)
+    return Built(pair(learner, branch=branch), rows, update)
+
+
+def ts(learner: Any, rows: Any, update: Any) -> Built:
+    return Built(pair(learner, temperature=Cycle(0.1, 1.0, 5.0)), rows, update)
+
+
+def gh(learner: Any, rows: Any, update: Any) -> Built:
+    frame = functional.simplex_frame(100, learner.network.head.out_features)
+    return Built(pair(learner, auxiliary=GeometricHarmonization(frame, len(rows))), rows, update)
 
 
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -466,7 +501,7 @@ HAND: dict[str, Hand] = {
     "asam": each_stage(asam),
     "imbsam": each_stage(imbsam),
     "sam-a": each_stage(sam_a),
-    "rwsam": each_stage(rwsam),
+    "rwsam": each_encoder(rwsam),
     "dnc": dnc,
     "l2rw": by_meta_set(lambda base, counts: LearningToReweight()),
     "mwn": by_meta_set(lambda base, counts: MetaWeightNet()),
@@ -474,9 +509,13 @@ HAND: dict[str, Hand] = {
     "darp": each_stage(darp),
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
+    "bcl": each_encoder(bcl),
+    "sdclr": each_encoder(sdclr),
+    "ts": each_encoder(ts),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),
+    "gh": each_encoder(gh),
     "oracle-la": each_stage(oracle_la),
     "drw": each_stage(drw),
     "drs": each_stage(drs),

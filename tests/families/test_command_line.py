@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 ASKED: dict[str, tuple[str, str, Words]] = {
     "digits, few labels": ("semi-supervised", "fixmatch", ["digits", "--labeled", "0.2"]),
     "digits, candidates": ("partial", "proden", ["digits", "--ambiguity", "0.3"]),
-    "digits, no labels": ("self-supervised", "simclr-ts", ["digits", "--task", "self-supervised"]),
+    "digits, no labels": ("self-supervised", "ts(cycles=1)", ["digits", "--task", "self-supervised"]),
     "table with blanks": ("semi-supervised", "fixmatch", ["blanks.csv", "--label", "species", "--unlabeled", "same"]),
     "table of votes": ("partial", "proden", ["votes.csv", "--label", "species", "--candidates", "|"]),
     "folder and another": ("semi-supervised", "fixmatch", ["photos", "--unlabeled", "more", "--size", "8"]),

@@ -29,7 +29,7 @@ ASKED = {
     "supervised": "ce-drw,sam",
     "semi-supervised": "focal,fixmatch",
     "partial": "proden,records",
-    "self-supervised": "simclr-ts",
+    "self-supervised": "sdclr",
 }
 TINY: dict[str, Any] = {"epochs": 2, "batch_size": 16, "lr": 0.2, "model_args": {"hidden": (8,)}}
 
@@ -81,9 +81,9 @@ class TestAnotherBaseline:
         assert "random-encoder" in summary["verdict"]["sentence"]
 
     def test_is_the_reference_of_its_task(self) -> None:
-        summary = compared("self-supervised", baseline="simclr-ts", methods="simclr").summary
+        summary = compared("self-supervised", baseline="sdclr", methods="simclr").summary
         roles = {row["method"]: row["role"] for row in summary["rows"]}
-        assert roles == {"simclr-ts": "reference", "simclr": "method", "ce": "context", "random-encoder": "context"}
+        assert roles == {"sdclr": "reference", "simclr": "method", "ce": "context", "random-encoder": "context"}
 
 
 class TestTheReference:
@@ -161,19 +161,19 @@ class TestContext:
         assert [line for line in tables.about(summary) if line.startswith("§ context") and ", ".join(beside) in line]
         assert list(csv.DictReader(io.StringIO(tables.comma_separated(summary))))[-1]["role"] == "context"
         assert "| ce § |" in tables.markdown(summary)
-        assert list(recall_plot.recalls(summary)) == ["simclr", "simclr-ts", *beside]
+        assert list(recall_plot.recalls(summary)) == ["simclr", "sdclr", *beside]
         assert " ce " in recall_plot.text(summary)
 
     def test_has_no_part_in_verdict_gain_or_simultaneous_family(self, found: dict[str, comparisons.Comparison]) -> None:
         summary = found["self-supervised"].summary
         verdict = summary["verdict"]
-        assert [*verdict["winners"], *verdict["losers"], *verdict["undecided"]] == ["simclr-ts"]
-        assert summary["gain"]["method"] == "simclr-ts"
+        assert [*verdict["winners"], *verdict["losers"], *verdict["undecided"]] == ["sdclr"]
+        assert summary["gain"]["method"] == "sdclr"
         assert summary["retraining"] is None
         (ce,) = [row for row in summary["rows"] if row["method"] == "ce"]
         assert ce["difference"] is None
         # one more row beside them leaves the intervals as they are
-        more = compared("self-supervised", methods="simclr-ts,focal").summary
+        more = compared("self-supervised", methods="sdclr,focal").summary
         assert {row["method"] for row in more["rows"] if row["role"] == "context"} == {"ce", "focal", "random-encoder"}
         assert more["verdict"] == verdict
 

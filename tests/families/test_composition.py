@@ -55,9 +55,11 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "ssp-contrast"}
+HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh"}
 ENCODERS = {
-    "simclr", "simclr-ts", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "dnc", "rwsam",
-    "random-encoder",
+    "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
+    "sdclr", "ts", "bcl", "dnc", "rwsam",
+    *HARMONIZED,
 }  # fmt: skip
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
 PARTIAL = {
@@ -96,8 +98,12 @@ LEGAL = {
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
     "crest-plus": SEMI - GENERATIONS - REFINED,
+    "bcl": ENCODERS - {"random-encoder", "supcon", "bcl"},
+    "sdclr": ENCODERS - {"random-encoder", "supcon", "sdclr"},
+    "ts": ENCODERS - {"random-encoder", "supcon", "byol", "simsiam", "ts"},
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
+    "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
@@ -112,7 +118,8 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "byol", "rwsam", "dnc", "abc", "crest", "crest-plus", "simpro",
+    "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
+    "sdclr", "ts", "bcl", "gh", "rwsam", "dnc",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
@@ -216,8 +223,11 @@ def test_a_pair_is_equal_to_by_hand(correction: str, base: str) -> None:
         ("sam(base=\"absgd(base='ride', lam=5)\")", "absgd(base=\"sam(base='ride')\", lam=5)"),
         ("sam(base=\"eg(base='ldam-drw')\")", "eg(base=\"sam(base='ldam-drw')\")"),
         ("sam(base=\"darp(base='fixmatch')\")", "darp(base=\"sam(base='fixmatch')\")"),
+        ("sam(base=\"bcl(base='simclr(t=0.5)')\")", "bcl(base=\"sam(base='simclr(t=0.5)')\")"),
         ("sam(base=\"records(base='proden')\")", "records(base=\"sam(base='proden')\")"),
         ("crt(base=\"ssp(base='ldam-drw')\")", "ssp(base=\"crt(base='ldam-drw')\")"),
+        ("sdclr(base='ts')", "ts(base='sdclr')"),
+        ("sam(base=\"sdclr(base='byol')\")", "sdclr(base=\"sam(base='byol')\")"),
         ("mixup(base=\"drw(base='absgd(lam=5)')\")", "drw(base=\"absgd(base='mixup', lam=5)\")"),
     ],
 )

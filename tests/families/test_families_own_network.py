@@ -35,7 +35,7 @@ SPECS = {
     "ncm": "ncm",
     "darp": "linear",
     "records": "linear",
-    "simclr-ts": "linear",
+    "ts(cycles=1)": "linear",
 }
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import semi_trials
-import simclr_ts_probe_first
 import torch
 from tests.forked import SERVER
 from tests.methods.task_data import KNOWN, noisy, splits
@@ -20,11 +19,24 @@ from longtail.methods import method, registry
 from longtail.runs.run import Run
 from longtail.runs.train import train
 
-LEAVES = (semi_trials, simclr_ts_probe_first)
+LEAVES = (semi_trials,)
 TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
 OURS = {
     key: registry.CATALOG[key]
-    for key in ("crt", "ncm", "recover", "sam", "ride", "records", "darp", "rwsam", "dnc", "ssp-contrast")
+    for key in (
+        "crt",
+        "ncm",
+        "recover",
+        "sam",
+        "ride",
+        "records",
+        "darp",
+        "sdclr",
+        "gh",
+        "rwsam",
+        "dnc",
+        "ssp-contrast",
+    )  # fmt: skip
 }
 """Methods of the catalogue that are tried like the trial methods."""
 TRIALS = {**OURS, **TOYS}

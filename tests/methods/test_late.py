@@ -27,7 +27,10 @@ TOO_SHORT: dict[str, tuple[str, int, int, str, str]] = {
     "darp": ("darp", 1, 2, "start=0.4", "lower start"),
     "darp that starts late": ("darp(start=0.8)", 4, 5, "start=0.8", "lower start"),
     "an alias": ("remixmatch-darp(start=0.8, consistency=1, anchor=1)", 3, 5, "start=0.8", "lower start"),
+    "gh": ("gh", 1, 2, "start=0.5", "lower start"),
+    "gh that starts late": ("simclr-gh(start=0.8)", 4, 5, "start=0.8", "lower start"),
     "abc": ("abc", 1, 2, "its move to equal classes", ""),
+    "bcl": ("bcl", 1, 2, "its stronger views", ""),
     "simpro": ("simpro", 1, 2, "its estimate of the priors", ""),
     "generations": ("crest(base='mixmatch')", 6, 12, RAMP, "lower generations (6)"),
     "generations, one of them longer": ("crest(base='mixmatch')", 11, 12, RAMP, "lower generations (6)"),
@@ -38,12 +41,16 @@ TOO_SHORT: dict[str, tuple[str, int, int, str, str]] = {
     "under a correction": ("corr-records(start=0.5)", 1, 2, "start=0.5", "lower start"),
     "a user's schedule": ("fixmatch-darp(start=0.99999)", 200, 100_000, "start=0.99999", "lower start"),
     "solar": ("solar", 1, 2, "its labels", "set ramp=0"),
+    "cycles": ("ts", 5, 10, "its 5 cycles", "lower cycles"),
+    "cycles of fewer than two epochs": ("sdclr(base='ts(cycles=2.5)')", 4, 5, "its 2.5 cycles", "lower cycles"),
     "a pulse": ("mixmatch(consistency=steps((0.5, 0.6), (0, 1, 0)))", 3, 4, "consistency=steps", "change consistency"),
 }
 ON_PURPOSE = (
     "darp(start=1)", "darp(start=0)", "mixmatch(consistency=0)", "mixmatch(consistency=75)", "abc(weight=0)",
     "simpro(tau=0)", "remixmatch(consistency=0, anchor=1)", "crest(base='darp(start=1)')", "crest", "proden(start=1)",
     "proden", "solar(eta=0)", "solar(ramp=0)", "mixmatch(consistency=linear(1, 0))", "ce-drw(at=0)", "bbn(alpha=1)",
+    "ts(low=0.5, high=0.5)",
+    "gh(start=1)", "gh(start=0)",
 )  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def splits(key: str) -> Splits:
 @cases("key", [key for key in CATALOG if key not in OURS_ALONE])
 def test_every_other_method_trains_saves_and_loads_it(key: str, tmp_path: Path) -> None:
     data = splits(key)
-    run = train(key, data, folder=tmp_path / key, network=own, recipe=RECIPE, threads=1)
+    recipe = method(key).long_enough(RECIPE)
+    run = train(key, data, folder=tmp_path / key, network=own, recipe=recipe, threads=1)
     assert isinstance(data.test, Examples)
     loaded = Run.load(run.folder, own).predictor
     assert loaded.network.builder["name"] in ("own", "estimator")  # type: ignore[union-attr,index]

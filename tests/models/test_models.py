@@ -136,8 +136,17 @@ def test_choose_takes_the_convnet_for_images_it_can_see(shape, name):
     models.build(models.choose(shape), input_shape=shape, num_classes=2)(torch.zeros(2, *shape))
 
 
+DEEP = ("resnet50", "resnet101", "resnet152", "densenet")
+"""Their blocks are tested in tests/models/bodies; to train all layers takes minutes."""
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in models.RESIDUAL else ()) for name in models.BUILDERS]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in models.RESIDUAL else ())
+        for name in models.BUILDERS
+        if name not in DEEP
+    ],
 )
 def test_every_network_learns(name):
     torch.manual_seed(0)
@@ -168,7 +177,8 @@ def test_a_network_is_compiled_and_exported_whole():
     [
         (
             {"name": "convnett"},
-            "name must be one of linear, mlp, convnet, resnet18, resnet32, wide_resnet, tabular, got 'convnett'",
+            "name must be one of linear, mlp, convnet, resnet18, resnet32, resnet34, resnet50, resnet101, "
+            "resnet152, densenet, wide_resnet, tabular, got 'convnett'",
         ),
         ({"name": "resnet"}, "name must be one of"),
         (

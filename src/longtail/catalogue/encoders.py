@@ -16,6 +16,7 @@ from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Part, TrainingSet
 from longtail.data.training_set import joined
+from longtail.data.views.view_sets import check_pair
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.learners import PairLearner, SupervisedLearner
@@ -67,7 +68,7 @@ def encoder_stage(
         rows = data.labeled if labelled else all_rows(data)
         network = recipe.network(rows, "projection", **projection)
         learner = PairLearner(network, host(network, rows), branch=Shared(passes))
-        return Built(learner, rows.drawn(recipe.batch_size, views=views))
+        return Built(learner, rows.drawn(recipe.batch_size, views=check_pair(views)))
 
     return stage_under(recipe, "encoder", spec, build)
 

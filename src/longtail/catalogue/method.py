@@ -75,7 +75,10 @@ class Method:
         taken: the slots that it has filled, itself or a base below it.
         body_args: arguments of the network's body that it sets, such as `branches`, and their values; a network that
             does not take them is refused before training.
-        own: what its paper changes in the common recipe, used where the recipe's kind is "own".
+        own: what its paper changes in the common recipe, used where the recipe's kind is "own"; a value may be a
+            function of the number of epochs.
+        projects: width of the projections that its encoder compares, 0 for that of the features; None where nothing is
+            known of it before it is built.
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
@@ -101,6 +104,7 @@ class Method:
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
     body_args: Mapping[str, Any] = field(default_factory=dict)
+    projects: int | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
     twin: str | None = None
     trains: str = "a network"
@@ -156,7 +160,9 @@ class Method:
 
     def under(self, recipe: Recipe) -> Recipe:
         """Return the recipe it is trained with: the common one, or with its own paper's changes."""
-        return replace(recipe, **self.own) if recipe.kind == "own" else recipe
+        if recipe.kind != "own":
+            return recipe
+        return replace(recipe, **{name: v(recipe.epochs) if callable(v) else v for name, v in self.own.items()})
 
     def refuses(self, rows: Part, unlabeled: Part | None = None) -> str | None:
         """Return why it cannot learn from these training rows, in one line with the way out; None where it can.

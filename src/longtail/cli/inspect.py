@@ -67,8 +67,8 @@ def inspect(
 
 def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     from longtail.data import load, pool
-    from longtail.data.read.dispatch import HUB, NAMES
-    from longtail.data.read.tables.sources import is_table
+    from longtail.data.read.dispatch import NAMES, kind_of
+    from longtail.data.read.options import ALLOWED
     from longtail.data.simulate import SIMULATIONS
     from longtail.facts import profiles
     from longtail.inspection import inspection
@@ -77,9 +77,9 @@ def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     reading = data_options(reading)
     if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
         return inspection(load(data, **reading), data=named, model=model)  # which refuses bad options before reading
-    shaping = {key: reading[key] for key in ("ratio", "profile", "val", *SIMULATIONS)}
+    shaping = {key: reading[key] for key in ("ratio", "profile", "largest", "val", *SIMULATIONS)}
     options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
-    if data.startswith(HUB) or (Path(data).is_dir() and not is_table(Path(data))):
+    if "skip_bad" in ALLOWED[kind_of(data)]:
         options["skip_bad"] = True
     rows = pool(data, **options)
     return inspection(rows, load(rows, **shaping), data=named, model=model)

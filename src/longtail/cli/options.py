@@ -11,8 +11,8 @@ import typer
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of images, a .csv, .tsv, .parquet, .npz (X and y) or .npy (with --label), hub:owner/name, "
-        "or digits, cifar10, cifar100."
+        help="A folder of images, a .csv, .tsv, .parquet (of images, too), .npz (X and y) or .npy (with --label), "
+        "hub:owner/name, hub:owner/name/config, or digits, cifar10, cifar100."
     ),
 ]
 DataDir = Annotated[
@@ -23,6 +23,10 @@ Ratio = Annotated[
     typer.Option(help="Make the training part long-tailed: largest class / smallest class (digits: 50, cifar: 100)."),
 ]
 Profile = Annotated[str, typer.Option(help="Shape of the tail that --ratio makes: exp or step.")]
+Largest = Annotated[
+    int | None,
+    typer.Option(help="Training rows of the largest class after the cut of --ratio (by default as many as there are)."),
+]
 Val = Annotated[float | None, typer.Option(help="Share of the training part withheld for validation, as in 0.2.")]
 Label = Annotated[
     str | None,
@@ -80,6 +84,15 @@ Size = Annotated[int | None, typer.Option(help="Height and width that images are
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
 ]
+TrainList = Annotated[
+    Path | None,
+    typer.Option(
+        help='Training images by a list, "relative/path.jpg 17" a line: paths in DATA, class indices from 0, as '
+        "ImageNet-LT, Places-LT and iNaturalist have them."
+    ),
+]
+ValList = Annotated[Path | None, typer.Option(help="Validation images by a list; needs --train-list.")]
+TestList = Annotated[Path | None, typer.Option(help="Test images by a list; needs --train-list.")]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded, counted and named.")
 ]
@@ -101,8 +114,8 @@ Epochs = Annotated[int | None, typer.Option(help="Passes over the training part 
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet18, resnet32 (cifar's default) or "
-        "wide_resnet."
+        help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default), resnet18, -34, "
+        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet or wide_resnet."
     ),
 ]
 Numbers = Annotated[

@@ -105,9 +105,9 @@ def compare(
         budget: seconds after which no further run begins.
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
-        options: label, classes, data_dir, sample_weight, ratio, profile, val, test, name, unlabeled, candidates,
-            labeled, unlabeled_size, unlabeled_ratio, ambiguity (see `data.load`), epochs, batch_size, lr, optimizer,
-            model, precision, kind, ... (see `Recipe`), and device.
+        options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
+            candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity (see
+            `data.load`), epochs, batch_size, lr, optimizer, model, precision, kind, ... (see `Recipe`), and device.
 
     Raises:
         ValueError, TypeError: one line naming the argument, the rule, the value and the way out.

@@ -12,9 +12,10 @@ from longtail.data.read.dispatch import NAMES, pool
 from longtail.data.simulate import SIMULATIONS, simulation
 from longtail.data.split.folds import Folds
 from longtail.data.split.search import pool_of_training_part, search_splits, training_pool, without_test_part
+from longtail.data.split.thinning import check_largest
 
-UNFOLDED = ("test", "ratio")
-SHAPING = ("ratio", "profile", "val", "test", *SIMULATIONS)
+UNFOLDED = ("test", "ratio", "largest")
+SHAPING = ("ratio", "profile", "largest", "val", "test", *SIMULATIONS)
 
 
 def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
@@ -76,6 +77,7 @@ def _read(data: Any, y: Any, options: dict[str, Any]) -> tuple[Pool, dict[str, A
     """Return the rows as they were read, and the checked options that shape them."""
     shaping = {name: options[name] for name in SHAPING if name in options}
     check_shaping(shaping.get("profile", "exp"), shaping.get("val"))
+    check_largest(shaping.get("largest"), shaping.get("ratio"))
     simulation(**{name: options.get(name) for name in SIMULATIONS})
     reading = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
     return warn_of_identifiers(pool(data, y, **reading)), shaping

@@ -22,6 +22,7 @@ from longtail.data.simulate.parts import hide
 from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.holdout import TEST_SHARE, check_shares, split
 from longtail.data.split.limits import check_share
+from longtail.data.split.thinning import check_largest
 from longtail.data.splits import DATA_SEED, Splits, held_out
 from longtail.facts import profiles
 
@@ -39,6 +40,7 @@ def load(
     sample_weight: Any = None,
     ratio: float | None = None,
     profile: str = "exp",
+    largest: int | None = None,
     val: float | None = None,
     test: float = TEST_SHARE,
     name: str | None = None,
@@ -57,6 +59,7 @@ def load(
         data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.
         ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100).
         profile: "exp" or "step".
+        largest: training rows of the largest class after that cut; None takes as many as there are (digits: 100).
         val: share of the training part to hold out for validation; a split that the data declare wins.
         test: share to hold out for testing where the data declare no test part.
         labeled, unlabeled_size, unlabeled_ratio, ambiguity: hide labels of clean data (see `simulation`); the `truth`
@@ -66,14 +69,16 @@ def load(
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
     """
+    built_in = isinstance(source, str) and source in NAMES
     check_shaping(profile, val)
+    check_largest(largest, 1.0 if built_in else ratio)  # those have a ratio of their own
     hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity)
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
-    if isinstance(source, str) and source in NAMES:
+    if built_in:
         refuse_columns(source, {"label": label, **columns})
-        splits = _built_in(source, data_dir, ratio, profile, hidden)
+        splits = _built_in(source, data_dir, ratio, profile, largest, hidden)
     elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
@@ -84,7 +89,7 @@ def load(
         rows = pool(
             source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
         )  # fmt: skip
-        return split(rows, test=test, val=val, ratio=ratio, profile=profile, simulation=hidden)
+        return split(rows, test=test, val=val, ratio=ratio, profile=profile, simulation=hidden, largest=largest)
     splits = splits if name is None else replace(splits, name=name)
     if val is not None and splits.val is None:
         splits = _validated(splits, val)
@@ -107,29 +112,44 @@ def refuse_columns(source: str, given: dict[str, Any]) -> None:
 
 
 def _built_in(
-    source: str, data_dir: str | Path | None, ratio: float | None, profile: str, hidden: Simulation | None
+    source: str,
+    data_dir: str | Path | None,
+    ratio: float | None,
+    profile: str,
+    largest: int | None,
+    hidden: Simulation | None,
 ) -> Splits:
     if source == "digits":
-        return digits(50.0 if ratio is None else ratio, profile, hidden)
-    return cifar(source, data_dir=data_dir, ratio=100.0 if ratio is None else ratio, profile=profile, simulation=hidden)
+        return digits(50.0 if ratio is None else ratio, profile, hidden, largest)
+    ratio = 100.0 if ratio is None else ratio
+    return cifar(source, data_dir=data_dir, ratio=ratio, profile=profile, simulation=hidden, largest=largest)
 
 
-def digits(ratio: float = 50.0, profile: str = "exp", simulation: Simulation | None = None) -> Splits:
+def digits(
+    ratio: float = 50.0, profile: str = "exp", simulation: Simulation | None = None, largest: int | None = None
+) -> Splits:
     """Return scikit-learn's 8 x 8 handwritten digits (1,797 real images) with a long-tailed training part.
 
-    The training part follows the profile with 100 images in the largest class; of the others, an equal number of
-    every class is the test part. A simulation may draw rows without labels from all rows that are not for testing.
+    The training part follows the profile with 100 images in the largest class, or `largest`, which may be fewer; of
+    the others, an equal number of every class is the test part. A simulation may draw rows without labels from all
+    rows that are not for testing.
     """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     pool = examples(bunch.images.astype(np.float32) / 16.0, bunch.target)
     size = int(pool.class_counts.min()) - DIGITS_LARGEST
-    counts = profiles.profile(profile, DIGITS_LARGEST, 10, ratio)
+    if largest is not None and largest > DIGITS_LARGEST:
+        raise ValueError(
+            f"largest (--largest) must be at most {DIGITS_LARGEST} for digits, so that enough remain for testing, got "
+            f"{largest}; lower it"
+        )
+    counts = profiles.profile(profile, DIGITS_LARGEST if largest is None else largest, 10, ratio)
     rows = profiles.subset(pool.targets, counts, DATA_SEED)
     rest = np.setdiff1d(np.arange(len(pool)), rows)
     test = rest[profiles.subset(pool.targets[torch.from_numpy(rest)], [size] * 10, DATA_SEED)]
-    facts = {"source": "digits", "ratio": float(ratio), "profile": profile}
+    facts: dict[str, Any] = {"source": "digits", "ratio": float(ratio), "profile": profile}
+    facts |= {} if largest is None else {"largest": int(largest)}
     train_part, test_part = (pool.take(torch.from_numpy(part)) for part in (rows, test))
     splits = Splits(
         "digits", train_part, test_part, facts=facts, preparation=FeaturePreparation(train_part.input_shape, "float32"),

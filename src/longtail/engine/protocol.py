@@ -7,14 +7,16 @@ from typing import Any
 
 from longtail.engine.recipe import DROPS, Recipe
 from longtail.facts.ledger import Protocol
-from longtail.models.bodies.resnet import WIDTHS, WIDTHS_18
+from longtail.models.bodies.deep_resnet import WIDTHS_18
+from longtail.models.bodies.resnet import WIDTHS
 
 RESNET32 = "resnet32"
+DEEP = {f"resnet{depth}": f"ResNet-{depth}" for depth in (18, 34, 50, 101, 152)}
 NAMED = {
-    RESNET32: "ResNet-32", "resnet18": "ResNet-18", "sgd": "SGD", "sgd-nesterov": "SGD Nesterov", "adamw": "AdamW",
+    RESNET32: "ResNet-32", **DEEP, "sgd": "SGD", "sgd-nesterov": "SGD Nesterov", "adamw": "AdamW", "lars": "LARS",
 }  # fmt: skip
 """Names of a recipe -> those that the ledger's protocols use."""
-CHANNELS = {RESNET32: WIDTHS, "resnet18": WIDTHS_18}
+CHANNELS = {RESNET32: WIDTHS, **dict.fromkeys(DEEP, WIDTHS_18)}
 
 
 def protocol(recipe: Recipe, **known: str) -> Protocol:

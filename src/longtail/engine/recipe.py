@@ -21,6 +21,7 @@ from longtail.learners import FittedEstimator
 from longtail.learners.probes import DEFAULT_PROBE, PROBES
 from longtail.models.compiled import compile_body
 from longtail.models.own import OWN
+from longtail.optim import LARS
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
@@ -50,7 +51,7 @@ class Recipe:
     Args:
         epochs: E, passes over the training part.
         batch_size: examples a step; the last partial batch is used.
-        optimizer: "sgd", "sgd-nesterov" (both with `momentum`) or "adamw".
+        optimizer: "sgd", "sgd-nesterov", "lars" (all with `momentum`) or "adamw".
         lr: base learning rate.
         weight_decay: on all parameters, batch norm and bias included, as in the LDAM recipe.
         decay: "steps" (x `drop` at 80 %, x `drop`^2 at 90 %) or "cosine" (to 0).
@@ -104,7 +105,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check every value before anything is loaded."""
         for name, choices in (
-            ("optimizer", (*SGD, "adamw")),
+            ("optimizer", (*SGD, "lars", "adamw")),
             ("decay", ("steps", "cosine")),
             ("warmup_from", ("first", "zero")),
             ("lr_per", ("epoch", "step")),
@@ -140,6 +141,8 @@ class Recipe:
     def make_optimizer(self, parameters: Any) -> torch.optim.Optimizer:
         """Return the optimiser over parameter groups; the engine sets the learning rate."""
         usual: Any = {"lr": self.lr, "weight_decay": self.weight_decay, "foreach": True}
+        if self.optimizer == "lars":
+            return LARS(parameters, self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
         if self.optimizer not in SGD:
             return torch.optim.AdamW(parameters, **usual)
         nesterov = self.optimizer == SGD[1] and self.momentum > 0  # without momentum they are one

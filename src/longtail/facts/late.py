@@ -25,20 +25,22 @@ class Late:
         strength: progress -> a number; 0 is no effect.
         otherwise: what may be changed in place of the number of epochs, in words.
         needed: whether nothing is learnt without it.
+        least: fewest epochs in which it is what it should be, such as those that a cycle needs.
     """
 
     what: str
     strength: Callable[[float], Any]
     otherwise: str = ""
     needed: bool = False
+    least: int = 0
 
     def missing(self, epochs: int) -> bool:
-        """Whether it takes effect in none of so many epochs, though in more of them it would.
+        """Whether it takes effect in none of so many epochs, or these are too few, though in more of them it would.
 
         What never has an effect, such as start=1, is meant to have none.
         """
         never = all(self.strength(epoch / epochs) == 0 for epoch in reversed(range(epochs)))
-        return epochs > 0 and never and any(map(self.strength, SHARES))
+        return epochs > 0 and (never or epochs < self.least) and any(map(self.strength, SHARES))
 
 
 def late_knobs(declared: Mapping[str, Declared], values: Mapping[str, Any]) -> tuple[Late, ...]:

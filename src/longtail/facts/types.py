@@ -57,15 +57,16 @@ class Drawn(TypedDict):
     """The random part of a batch: what data make the batch from, all on their device.
 
     `index` (B,) int64 are the rows, `numbers` the random numbers of each augmentation (tensors whose first dimension is
-    B, or tuples of such), `mixing` those of mixed examples, `turns` those of turned images, `inputs` the rows' inputs
-    where these are not in the memory of the device. `second`, `unlabeled`, `meta` and `experts` are those of the
-    sub-batches.
+    B, or tuples of such), `mixing` those of mixed examples, `turns` those of turned images, `further` those of further
+    changes of the views, `inputs` the rows' inputs where these are not in the memory of the device. `second`,
+    `unlabeled`, `meta` and `experts` are those of the sub-batches.
     """
 
     index: Tensor
     numbers: tuple[Any, ...]
     mixing: NotRequired[tuple[Any, ...]]
     turns: NotRequired[Tensor]
+    further: NotRequired[tuple[Any, ...]]
     inputs: NotRequired[Tensor]
     second: NotRequired[Drawn]
     unlabeled: NotRequired[Drawn]

@@ -24,11 +24,13 @@ from longtail.functional.dot_regression import balancing_factors, dot_regression
 from longtail.functional.equalised import equalised
 from longtail.functional.experts import expert_diversity, tail_temperature
 from longtail.functional.frames import simplex_frame, tight_frame
+from longtail.functional.geometric import surrogate_labels, surrogate_logits, swapped_prediction
 from longtail.functional.hinge import hinge, lead
 from longtail.functional.influence import influence_balanced
 from longtail.functional.info_nce import info_nce, moclr, negative_cosine
 from longtail.functional.margin import ldam, ldam_margins
 from longtail.functional.maximum_margin import example_margin, maximum_margins
+from longtail.functional.memorisation import memorisation_scores
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
 from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
@@ -75,6 +77,7 @@ __all__ = [
     "log_prior",
     "logit_adjusted",
     "maximum_margins",
+    "memorisation_scores",
     "mixture",
     "moclr",
     "modulated",
@@ -92,6 +95,9 @@ __all__ = [
     "smoothed",
     "smoothing_strengths",
     "supervised_contrast",
+    "surrogate_labels",
+    "surrogate_logits",
+    "swapped_prediction",
     "tail_temperature",
     "tight_frame",
     "vector_scaled",

@@ -7,7 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.functional.mixtures import Value
-from longtail.functional.similarity import check_ids, check_pair, check_temperature, check_width, similarities, unit
+from longtail.functional.similarity import (
+    check_ids,
+    check_pair,
+    check_temperature,
+    check_width,
+    full_precision,
+    similarities,
+    unit,
+)
 from longtail.functional.softmax import modulated
 
 Gathered = tuple[Tensor, Tensor, Tensor]
@@ -43,7 +51,8 @@ def nt_xent(
 
     Reference: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020, eq. 1.
     """
-    return _anchors(first, second, t, index, gathered).view(2, -1).mean(0)
+    with full_precision(first):
+        return _anchors(first, second, t, index, gathered).view(2, -1).mean(0)
 
 
 def focal_nt_xent(
@@ -76,7 +85,8 @@ def focal_nt_xent(
     """
     if not isinstance(gamma, Tensor) and not gamma >= 0:
         raise ValueError(f"gamma must be >= 0, got {gamma!r}; 0 is nt_xent")
-    return modulated(_anchors(first, second, t, index, gathered), gamma).view(2, -1).mean(0)
+    with full_precision(first):
+        return modulated(_anchors(first, second, t, index, gathered), gamma).view(2, -1).mean(0)
 
 
 def _anchors(first: Tensor, second: Tensor, t: Value, index: Tensor | None, gathered: Gathered | None) -> Tensor:

@@ -7,10 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longtail.functional.mixtures import Value
-from longtail.functional.similarity import check_ids, check_pair, check_temperature, check_width, similarities, unit
+from longtail.functional.similarity import (
+    check_ids,
+    check_pair,
+    check_temperature,
+    check_width,
+    full_precision,
+    similarities,
+    unit,
+)
 
-EMPTY = -1
-"""The training row of a place of a queue that nothing has been put in."""
 Keys = tuple[Tensor, Tensor]
 """Of other processes: their keys (M, D) and the training row of each (M,)."""
 
@@ -50,20 +56,21 @@ def info_nce(
         ValueError: shapes that do not fit, a temperature <= 0, or an argument without the one it needs.
 
     Reference: van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, eq. 4; He et al.,
-    Momentum Contrast, CVPR 2020, eq. 1 (queue); Tian et al., Divide and Contrast, ICCV 2021, section 3.1 (batch).
+    Momentum Contrast, CVPR 2020, eq. 1 (queue); Tian et al., Divide and Contrast, ICCV 2021 (batch).
     """
     check_pair(queries, keys, ("queries", "keys"))
     check_temperature(t)
     if index is not None:
         check_ids("index", index, queries)
-    q, k = unit(queries), unit(keys)
-    if queue is not None:
-        if gathered is not None:
-            raise ValueError("gathered must be None with a queue, got both; put the gathered keys into the queue")
-        return _against_queue(q, k, t, queue, index, queue_index)
-    if queue_index is not None:
+    if queue is not None and gathered is not None:
+        raise ValueError("gathered must be None with a queue, got both; put the gathered keys into the queue")
+    if queue is None and queue_index is not None:
         raise ValueError("queue_index needs queue, got None; pass the keys (M, D) that it describes")
-    return _against_batch(q, k, t, index, gathered)
+    with full_precision(queries):
+        q, k = unit(queries), unit(keys)
+        if queue is not None:
+            return _against_queue(q, k, t, queue, index, queue_index)
+        return _against_batch(q, k, t, index, gathered)
 
 
 def _against_batch(q: Tensor, k: Tensor, t: Value, index: Tensor | None, gathered: Keys | None) -> Tensor:
@@ -119,7 +126,7 @@ def moclr(
     Returns:
         (N,), float32 or wider.
 
-    Reference: Tian et al., Divide and Contrast, ICCV 2021, section 3.1. The text read states no temperature; 0.2 is our
+    Reference: Tian et al., Divide and Contrast, ICCV 2021. The text read states no temperature; 0.2 is our
     choice.
     """
     (q1, q2), (k1, k2) = online, momentum
@@ -149,4 +156,5 @@ def negative_cosine(predicted: Tensor, target: Tensor) -> Tensor:
     Your Own Latent, NeurIPS 2020, eq. 2.
     """
     check_pair(predicted, target, ("predicted", "target"))
-    return -(unit(predicted) * unit(target)).sum(1)
+    with full_precision(predicted):
+        return -(unit(predicted) * unit(target)).sum(1)

@@ -6,6 +6,7 @@ Values are never read, shapes always: a step stays capturable.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -14,15 +15,19 @@ from torch import Tensor
 from longtail.functional.mixtures import Value, widen
 
 
+def full_precision(like: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which autocast, which the meta device lacks, neither narrows nor refuses to join dtypes."""
+    return nullcontext() if like.is_meta else torch.autocast(like.device.type, enabled=False)
+
+
 def unit(rows: Tensor) -> Tensor:
     """Return rows (N, D) of length 1, float32 or wider; a row of zeros stays."""
     return F.normalize(widen(rows), dim=1)
 
 
 def similarities(anchors: Tensor, candidates: Tensor, t: Value) -> Tensor:
-    """Return the cosines over t, (A, C), of rows of length 1: (A, D) and (C, D); in their dtype under autocast too."""
-    with torch.autocast(anchors.device.type, enabled=False):
-        return anchors @ candidates.T / t
+    """Return the cosines over t, (A, C), of rows of length 1: (A, D) and (C, D), in the dtype of the anchors."""
+    return anchors @ candidates.to(anchors.dtype).T / t
 
 
 def check_temperature(t: Value, name: str = "t") -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from longtail.functional.contrast import Gathered, gathered_candidates, same_row
 from longtail.functional.mixtures import Value
-from longtail.functional.similarity import check_ids, check_pair, check_temperature, similarities, unit
+from longtail.functional.similarity import check_ids, check_pair, check_temperature, full_precision, similarities, unit
 
 
 def supervised_contrast(
@@ -47,6 +47,15 @@ def supervised_contrast(
     check_pair(first, second)
     check_temperature(t)
     check_ids("targets", targets, first)
+    if base_t is not None:
+        check_temperature(base_t, "base_t")
+    with full_precision(first):
+        each = _anchors(first, second, targets, t, gathered)
+        return (each if base_t is None else each * (t / base_t)).view(2, -1).mean(0)
+
+
+def _anchors(first: Tensor, second: Tensor, targets: Tensor, t: Value, gathered: Gathered | None) -> Tensor:
+    """Return the mean of -log p over the positives of all anchors (2N,): the first views, then the second."""
     z = unit(torch.cat([first, second]))
     anchors, classes = torch.arange(len(z), device=z.device), targets.repeat(2)
     known = (classes >= 0)[:, None]
@@ -61,8 +70,4 @@ def supervised_contrast(
         excluded = torch.cat([excluded, excluded.new_zeros(len(z), len(others))], 1)
     log_p = similarities(z, candidates, t).masked_fill(excluded, -torch.inf).log_softmax(1)
     # -inf x 0 is no number, so what is not positive is replaced
-    each = -torch.where(positive, log_p, 0.0).sum(1) / positive.sum(1)
-    if base_t is not None:
-        check_temperature(base_t, "base_t")
-        each = each * (t / base_t)
-    return each.view(2, -1).mean(0)
+    return -torch.where(positive, log_p, 0.0).sum(1) / positive.sum(1)

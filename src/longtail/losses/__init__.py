@@ -1,8 +1,12 @@
-"""Losses for rare classes: drop-in for `nn.CrossEntropyLoss`, one class for each paper's loss."""
+"""Losses for rare classes: drop-in for `nn.CrossEntropyLoss`, one class for each paper's loss; and those of encoders.
+
+A `Loss` compares logits with targets, a `PairLoss` the projections of two views.
+"""
 
 from __future__ import annotations
 
 from longtail.losses.class_balanced import ClassBalancedLoss
+from longtail.losses.contrast import FocalNTXentLoss, InfoNCELoss, NegativeCosineLoss, NTXentLoss, SupConLoss
 from longtail.losses.dot_regression import DotRegressionLoss
 from longtail.losses.equalised import SoftmaxEqualizationLoss
 from longtail.losses.influence import InfluenceBalancedLoss
@@ -11,6 +15,7 @@ from longtail.losses.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLos
 from longtail.losses.loss import Loss
 from longtail.losses.maximum_margin import MaximumMarginLoss
 from longtail.losses.one_vs_rest import BinaryHingeLoss, LeastSquaresLoss
+from longtail.losses.pair import PairLoss
 from longtail.losses.pairwise import PairwiseLoss
 from longtail.losses.smoothing import LabelAwareSmoothingLoss
 from longtail.losses.softmax import CrossEntropyLoss, FocalLoss
@@ -26,7 +31,9 @@ __all__ = [
     "CrossEntropyLoss",
     "DotRegressionLoss",
     "FocalLoss",
+    "FocalNTXentLoss",
     "InfluenceBalancedLoss",
+    "InfoNCELoss",
     "LDAMHingeLoss",
     "LDAMLoss",
     "LabelAwareSmoothingLoss",
@@ -34,8 +41,12 @@ __all__ = [
     "LogitAdjustedLoss",
     "Loss",
     "MaximumMarginLoss",
+    "NTXentLoss",
+    "NegativeCosineLoss",
+    "PairLoss",
     "PairwiseLoss",
     "SoftmaxEqualizationLoss",
+    "SupConLoss",
     "UniformMarginLoss",
     "VSLoss",
 ]

@@ -15,16 +15,20 @@ from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import (
+    bcl,
     byol,
     density,
     divided,
     focal_simclr,
+    geometric,
     moclr,
     moco,
     random_encoder,
+    sdclr,
     simclr,
     simsiam,
     supcon,
+    temperature,
 )
 from longtail.methods.semi import abc, crest, darp, fixmatch, mixmatch, simpro
 from longtail.methods.steps import l2rw, meta, mwn, rare, recover, sam
@@ -147,12 +151,16 @@ CATALOG: dict[str, Builder] = {
     "records": records.records,
     "oracle-la": records.oracle_la,
     "simclr": simclr.simclr,
+    "bcl": bcl.bcl,
     "focal-simclr": focal_simclr.focal_simclr,
     "moco": moco.moco,
     "moclr": moclr.moclr,
     "byol": byol.byol,
     "simsiam": simsiam.simsiam,
     "supcon": supcon.supcon,
+    "sdclr": sdclr.sdclr,
+    "ts": temperature.ts,
+    "gh": geometric.gh,
     "dnc": divided.dnc,
     "rwsam": density.rwsam,
     "random-encoder": random_encoder.random_encoder,
@@ -170,6 +178,7 @@ BASES = {
     "crest-plus": ("fixmatch",),
     "simpro": ("fixmatch",),
     "records": ("proden", "corr", "lw", "cavl"),
+    "gh": ("simclr", "focal-simclr", "sdclr", "bcl"),
 }
 """Correction -> the bases over which it has a name of its own."""
 for _key, _bases in BASES.items():

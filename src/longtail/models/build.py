@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from longtail.models.bodies.resnet import resnet18, resnet32
+from longtail.models.bodies.deep_resnet import resnet18, resnet34, resnet50, resnet101, resnet152
+from longtail.models.bodies.densenet import densenet
+from longtail.models.bodies.resnet import resnet32
 from longtail.models.bodies.small import SMALLEST, Body, convnet, linear, mlp
 from longtail.models.bodies.tabular import tabular
 from longtail.models.bodies.wide_resnet import wide_resnet
@@ -31,12 +33,17 @@ BUILDERS: dict[str, Callable[..., Body]] = {
     "convnet": convnet,
     "resnet18": resnet18,
     "resnet32": resnet32,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnet152": resnet152,
+    "densenet": densenet,
     "wide_resnet": wide_resnet,
     "tabular": tabular,
 }
 """name -> builder of the body; `build` lists its further arguments."""
 
-RESIDUAL = ("resnet18", "resnet32", "wide_resnet")
+RESIDUAL = ("resnet18", "resnet32", "resnet34", "resnet50", "resnet101", "resnet152", "densenet", "wide_resnet")
 """Deep networks for images: all CPU threads and, in precision "auto", bfloat16 pay for them."""
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
@@ -66,7 +73,8 @@ def build(
     """Build a network, initialised from torch's global generator.
 
     Args:
-        name: "linear", "mlp", "convnet", "resnet18", "resnet32", "wide_resnet" or "tabular".
+        name: "linear", "mlp", "convnet", "resnet18", "resnet32", "resnet34", "resnet50", "resnet101", "resnet152",
+            "densenet", "wide_resnet" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
         head: "linear", "cosine" for margin losses, "experts", "frame" (fixed vectors), "meta-embedding" (OLTR's),
@@ -74,10 +82,11 @@ def build(
             scale per class behind it).
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" or "float16" for the body under autocast.
-        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), wide_resnet(depth=28, width=2, momentum=0.001),
-            tabular(numeric, categories, hidden, dropout); and of all branches=1 and late=False, of all but wide_resnet
-            narrow=1.0, for experts and branches with layers of their own; of those for images attention=False. All are
-            plain JSON.
+        args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), resnet18, -34, -50, -101 and -152 (stem="auto",
+            zero_init=False), densenet(depth=100, growth=12, compression=0.5), wide_resnet(depth=28, width=2,
+            momentum=0.001), tabular(numeric, categories, hidden, dropout). For experts and branches with layers of
+            their own: of all branches=1 and late=False, of all but densenet and wide_resnet narrow=1.0. For the last
+            map of convnet, resnet32, densenet and wide_resnet: attention=False. All are plain JSON.
 
     Raises:
         ValueError: an unknown name, head or argument, or a shape that the network cannot take.

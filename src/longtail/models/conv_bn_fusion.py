@@ -9,10 +9,15 @@ from itertools import pairwise
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from longtail.models.bodies.deep_resnet import Bottleneck
+from longtail.models.bodies.densenet import DenseLayer
 from longtail.models.bodies.resnet import BasicBlock
 from longtail.models.bodies.wide_resnet import PreActivationBlock
 from longtail.models.network import Network
 from longtail.models.own import OwnBody
+
+BLOCKS = (nn.Sequential, BasicBlock, Bottleneck, DenseLayer, PreActivationBlock)
+"""Modules whose children are passed in their order."""
 
 Replacement = tuple[nn.Module, str, nn.Module]
 
@@ -53,7 +58,7 @@ def _replacements(body: nn.Module) -> Iterator[Replacement]:
     if isinstance(body, OwnBody):
         return  # it may use the modules of an nn.Sequential in another order
     for parent in body.modules():
-        if isinstance(parent, nn.Sequential | BasicBlock | PreActivationBlock):
+        if isinstance(parent, BLOCKS):
             for (name, layer), (follower, norm) in pairwise(parent.named_children()):
                 if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     convolution = fuse_conv_bn_eval(layer, norm)

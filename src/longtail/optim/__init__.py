@@ -1,4 +1,4 @@
-"""ABSGD and its relatives as optimisers: `optimizer.step(closure)`, the closure returns the loss vector.
+"""ABSGD and its relatives as optimisers: `optimizer.step(closure)`, the closure returns the loss vector; and LARS.
 
 Everything else in this package weighs losses with `longtail.instance_weights`, under any optimiser.
 """
@@ -6,5 +6,6 @@ Everything else in this package weighs losses with `longtail.instance_weights`, 
 from longtail.optim.abadam import ABAdam, UncorrectedAdam
 from longtail.optim.absgd import ABSGD
 from longtail.optim.adaptive import ABAdaGrad, ABRMSProp
+from longtail.optim.lars import LARS
 
-__all__ = ["ABSGD", "ABAdaGrad", "ABAdam", "ABRMSProp", "UncorrectedAdam"]
+__all__ = ["ABSGD", "LARS", "ABAdaGrad", "ABAdam", "ABRMSProp", "UncorrectedAdam"]

@@ -23,6 +23,7 @@ CASES: dict[str, tuple[Augmentation, Tensor]] = {
     "contrast": (Contrast(), PIXELS),
     "contrast of floats": (Contrast(), PIXELS / 255),
     "contrast of grey": (Contrast(), PIXELS[:, 0]),
+    "byol 2": (image_policy(None)["contrast-byol-2"], PIXELS),
     "strong": (image_policy(CropFlip(pad=2))["strong"], PIXELS),
     "strong of floats": (image_policy(None)["strong"], PIXELS[:, 0] / 255),
     "masking": (Masking(sources=(0, 1, 1, 2)), torch.randn(70, 4)),

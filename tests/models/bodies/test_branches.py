@@ -23,6 +23,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], Tensor]] = {
     "table": ("tabular", {"numeric": 3, "categories": (4,), "hidden": (8, 6)}, TABLE),
     "convnet": ("convnet", {"width": 4}, PIXELS),
     "resnet": ("resnet32", {"widths": (4, 6, 8), "blocks": 2}, PIXELS),
+    "densenet": ("densenet", {"depth": 10, "growth": 4}, PIXELS),
     "wide_resnet": ("wide_resnet", {"depth": 16, "width": 1}, PIXELS),
 }
 
@@ -45,7 +46,7 @@ class TestTwoLastBlocks:
         }
         weights = [p for p in first.parameters() if p.ndim > 1]
         # a block of a ResNet has two convolutions and, where it changes the width of a wide one, a third
-        assert len(weights) == {"linear": 0, "resnet": 2, "wide_resnet": 2}.get(kind, 1)
+        assert len(weights) == {"linear": 0, "resnet": 2, "densenet": 2, "wide_resnet": 2}.get(kind, 1)
         count = sum(p.numel() for p in plain.body.parameters()) + sum(p.numel() for p in first.parameters())
         assert sum(p.numel() for p in divided.body.parameters()) == count
         assert divided.head.in_features == 2 * plain.head.in_features

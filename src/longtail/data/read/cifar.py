@@ -53,6 +53,7 @@ def cifar(
     ratio: float = 100.0,
     profile: str = "exp",
     simulation: Simulation | None = None,
+    largest: int | None = None,
 ) -> Splits:
     """Return long-tailed CIFAR: the training part follows the profile, the test part is the whole balanced test set.
 
@@ -65,6 +66,8 @@ def cifar(
         name: "cifar10" or "cifar100".
         data_dir: folder with train-*.parquet and test-*.parquet; None asks the hub, by name, through `datasets`.
         ratio, profile: of the training part; ratio 1 keeps every image.
+        largest: images of the largest class, n_max; None takes all of them (5000 and 500). SDCLR's counts are those of
+            4500 and 450.
         simulation: what to hide of the labels; rows without labels may be drawn from all training images.
 
     Raises:
@@ -76,16 +79,22 @@ def cifar(
     test_images, test_targets, test_classes = _part(name, source, "test", data_dir)
     if classes != test_classes:
         raise ValueError(f"the test files in {data_dir} must have the classes of the training files; check --data-dir")
-    counts = profiles.profile(profile, source.largest, source.classes, ratio)
+    if largest is not None and largest > source.largest:
+        raise ValueError(
+            f"largest (--largest) must be at most {source.largest} for {name}, the training images of a class, got "
+            f"{largest}; lower it"
+        )
+    counts = profiles.profile(profile, source.largest if largest is None else largest, source.classes, ratio)
     rows = torch.from_numpy(profiles.subset(targets, counts, DATA_SEED, classes))
     names = tuple(classes)
     train = Examples(images[rows], targets[rows], names, augment=CropFlip())
-    facts = {
+    facts: dict[str, Any] = {
         "source": name,
         "ratio": float(ratio),
         "profile": profile,
         "images": images_hash(train.inputs, train.targets),
     }
+    facts |= {} if largest is None else {"largest": int(largest)}
     test = Examples(test_images, test_targets, names)
     splits = Splits(
         name, train, test, facts=facts, preparation=ImagePreparation(SIZE),

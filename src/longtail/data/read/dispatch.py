@@ -17,6 +17,7 @@ from longtail.data.read.cifar import SOURCES
 from longtail.data.read.hub import hub_pool
 from longtail.data.read.images.image_folder import image_pool
 from longtail.data.read.options import ALLOWED, DEFAULTS, refuse
+from longtail.data.read.parquet_images import holds_images, parquet_image_pool
 from longtail.data.read.tables.sources import is_table
 from longtail.data.read.tables.table_pool import table_pool
 from longtail.facts.messages import quoted
@@ -40,8 +41,9 @@ def pool(
 
     Args:
         source: a folder of images (see `image_pool`), a .csv, .tsv or .parquet file or a folder of them (see
-            `table_pool`), .npz with X and y, .npy beside a label file, "hub:owner/name", features or images as
-            tensor, array or frame, a torch `Dataset` (see `datasets.dataset_pool`), or a `Pool`.
+            `table_pool`; with a column of images `parquet_image_pool`), .npz with X and y, .npy beside a label file,
+            "hub:owner/name" or "hub:owner/name/config", features or images as tensor, array or frame, a torch
+            `Dataset` (see `datasets.dataset_pool`), or a `Pool`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
         label: the label column of a table, frame or metadata.csv, or the label file beside an .npy.
         classes: the class names in order, where the labels do not give it.
@@ -49,10 +51,12 @@ def pool(
         name: the name of the data in tables and folders.
         options: for tables, folders and the hub the columns `split`, `group` and `weight` (for arrays: arrays of one
             entry per row); for tables `drop_columns`, columns that are no features; for text files `delimiter` and
-            `header`; for images `size`, `skip_bad`, `mirror`, `features` and `workers`. `unlabeled`: "same" where some
-            rows have no label (an empty cell, -1 in an array, the folder `unlabeled`), or further data without labels,
-            of the same columns or sizes: a path, an array, a frame, a data set. `candidates`: what separates class
-            names in a cell that names several; for arrays, truth values (N, C) in place of the labels.
+            `header`; for images `size`, `skip_bad`, `mirror`, `features` and `workers`; for a folder of images the
+            files `train_list`, `val_list` and `test_list`, with "relative/path.jpg 17" in each line. `unlabeled`:
+            "same" where some rows have no label (an empty cell, -1 in an array, the folder `unlabeled`), or further
+            data without labels, of the same columns or sizes: a path, an array, a frame, a data set. `candidates`:
+            what separates class names in a cell that names several; for arrays, truth values (N, C) in place of the
+            labels.
 
     Raises:
         ValueError, TypeError: one line that names the argument, the rule, the value and the way out.
@@ -78,6 +82,11 @@ def _paths(source: Any) -> bool:
     return isinstance(source, list | tuple) and bool(source) and all(isinstance(s, Path) for s in source)
 
 
+def kind_of(source: Any) -> str:
+    """Return the kind of the data at a path or on the hub, a key of `options.ALLOWED`; errors as in `pool`."""
+    return _reader(source)[0]
+
+
 def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
     """The kind of the data at a path or on the hub, and the function that reads them."""
     if isinstance(source, str) and source.startswith(HUB):
@@ -89,6 +98,8 @@ def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
         status(path)  # says whether it leads back to itself or to nothing
     if path.suffix in array_files.SUFFIXES:
         return "array file", partial(array_file_pool, path)
+    if holds_images(path):
+        return "parquet of images", partial(_parquet_images, path)
     if is_table(path):
         return "table", partial(table_pool, path)
     if os.path.isdir(path):
@@ -107,10 +118,17 @@ def _images(path: Path, *, classes: Any, name: str | None, mirror: bool = True, 
     return image_pool(path, name=name, augment=mirror, **options)
 
 
-def _hub(repository: str, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:
+def _parquet_images(path: Path, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:
     _no_classes(classes)
-    name = name or repository.rpartition("/")[2]
-    return replace(hub_pool(repository, augment=mirror, table=table_pool, **options), name=name)
+    return parquet_image_pool(path, name=name, augment=mirror, **options)
+
+
+def _hub(address: str, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:
+    _no_classes(classes)
+    words = address.split("/")
+    repository, config = ("/".join(words[:2]), words[2]) if len(words) == 3 and words[2] else (address, None)
+    name = name or "-".join(words[1:]) or repository
+    return replace(hub_pool(repository, config=config, augment=mirror, table=table_pool, **options), name=name)
 
 
 def _no_classes(classes: Any) -> None:

@@ -11,10 +11,12 @@ from longtail.facts.messages import quoted
 
 COLUMNS = ("label", "split", "group", "weight")
 TASKS = ("unlabeled", "candidates")
+LISTS = ("train_list", "val_list", "test_list")
 ALLOWED = {
     "table": (*COLUMNS, *TASKS, "drop_columns", "delimiter", "header"),
-    "images": (*COLUMNS, *TASKS, "size", "skip_bad", "mirror", "features", "workers"),
+    "images": (*COLUMNS, *TASKS, "size", "skip_bad", "mirror", "features", "workers", *LISTS),
     "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
+    "parquet of images": (*COLUMNS, "size", "skip_bad", "mirror", "workers"),
     "array file": ("label", "group", "unlabeled"),
     "arrays": ("group", "split", *TASKS),
     "data set": ("group", "split", *TASKS, "size", "mirror", "workers"),

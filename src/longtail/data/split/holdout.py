@@ -16,8 +16,8 @@ from longtail.data.simulate import Simulation
 from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.assemble import assemble
 from longtail.data.split.limits import check_share
+from longtail.data.split.thinning import thinned
 from longtail.data.splits import DATA_SEED, Splits, held_out
-from longtail.facts import profiles
 
 __all__ = ["TEST_SHARE", "split"]
 
@@ -35,6 +35,7 @@ def split(
     profile: str = "exp",
     seed: int = DATA_SEED,
     simulation: Simulation | None = None,
+    largest: int | None = None,
 ) -> Splits:
     """Return the training, test and, where declared or asked for, validation part of a pool, checked.
 
@@ -53,12 +54,13 @@ def split(
         seed: decides which rows are held out.
         simulation: what to hide of the labels of the training rows, after they are thinned and before validation rows
             are withheld, which are therefore rows with a label.
+        largest: rows of the largest class of the thinned training part; None takes as many as the class sizes allow.
 
     Raises:
         ValueError: fewer than two classes, a share outside of (0, 1), nothing that could be held out, an empty part, a
             declared test row with several candidates, a simulation of data whose labels are not all known.
     """
-    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, seed, simulation)
+    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, seed, simulation, largest)
     return assemble(pool, rows, facts, notes).checked()
 
 
@@ -74,6 +76,7 @@ def divided(
     profile: str,
     seed: int,
     simulation: Simulation | None,
+    largest: int | None = None,
 ) -> Divided:
     """Return which rows are for what; arguments and errors as in `split`."""
     check_classes(pool.classes)
@@ -93,8 +96,8 @@ def divided(
     if ratio is not None:
         if pool.kind == CANDIDATES:
             raise ValueError("ratio (--ratio) needs one label a row to make data long-tailed, got candidates; drop it")
-        rows["train"] = rows["train"][_thinned(pool.targets[rows["train"]], len(pool.classes), ratio, profile)]
-        facts |= {"ratio": float(ratio), "profile": profile}
+        rows["train"] = rows["train"][thinned(pool.targets[rows["train"]], pool.classes, ratio, profile, largest)]
+        facts |= {"ratio": float(ratio), "profile": profile} | ({} if largest is None else {"largest": int(largest)})
     if simulation is not None:
         pool, rows = simulated(pool, rows, before, Cut(ratio, profile), simulation)
         facts |= simulation.facts
@@ -236,14 +239,3 @@ def _test_rows(pool: Pool, rows: Tensor, share: float, seed: int, notes: list[st
             f"whole groups of the {len(np.unique(pool.groups[rows.numpy()]))} at a time"
         )
     return train, test
-
-
-def _thinned(targets: Tensor, num_classes: int, ratio: float, profile: str) -> Tensor:
-    """Return the rows of a long-tailed subset, ascending: as large as the class sizes allow."""
-    available = torch.bincount(targets, minlength=num_classes).double()
-    share = float(ratio) ** (torch.arange(num_classes) / max(num_classes - 1, 1)).double()
-    if profile == "step":
-        share = torch.tensor([1.0 if j < num_classes // 2 else float(ratio) for j in range(num_classes)])
-    n_max = int((available * share).min()) if ratio >= 1 else 1
-    counts = profiles.profile(profile, max(n_max, 1), num_classes, ratio)
-    return torch.from_numpy(np.sort(profiles.subset(targets, counts, DATA_SEED)))

@@ -38,25 +38,33 @@ def search_splits(
     ratio: float | None = None,
     profile: str = "exp",
     simulation: Simulation | None = None,
+    largest: int | None = None,
 ) -> Splits:
     """Return the training and validation part of `split`, the latter in place of the test part, too.
 
     Raises:
         ValueError: as in `split`, or there are no validation rows.
     """
-    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, DATA_SEED, simulation)
+    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, DATA_SEED, simulation, largest)
     if "val" not in rows:
         raise ValueError(NO_VALIDATION)
     pool = _typed_by(pool, torch.cat([rows["train"], rows["val"]]))
     return replace(assemble(pool, {**rows, "test": rows["val"]}, facts, notes).checked(), test_rows=None)
 
 
-def training_pool(pool: Pool, *, test: float = TEST_SHARE, ratio: float | None = None, profile: str = "exp") -> Pool:
+def training_pool(
+    pool: Pool,
+    *,
+    test: float = TEST_SHARE,
+    ratio: float | None = None,
+    profile: str = "exp",
+    largest: int | None = None,
+) -> Pool:
     """Return the training rows of `split` as a pool, for folds inside of them; a declared validation part is left out.
 
     No labels are hidden; folds hide those of their training rows.
     """
-    pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, None)
+    pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, None, largest)
     apart = replace(_typed_by(pool, rows["train"]), parts=None, facts={**pool.facts, **facts})
     if apart.unlabeled is not None and pool.groups is not None:
         evaluated = [apart.take(rows[name]) for name in ("val", "test") if name in rows]

@@ -93,9 +93,9 @@ def grey(images: Tensor) -> Tensor:
 
 
 def _blended(start: Tensor, end: Tensor, value: Tensor) -> Tensor:
-    """Return start + value (end - start), cut to integers, in float32; value in [0, 1]."""
+    """Return start + value (end - start), within [0, 255] and cut to integers, in float32; value >= 0."""
     first, last = start.float(), end.float()
-    return (first + value.float()[:, None, None, None] * (last - first)).to(torch.uint8)
+    return (first + value.float()[:, None, None, None] * (last - first)).clamp(0, 255).to(torch.uint8)
 
 
 def _looked_up(images: Tensor, table: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The contrastive view of images: random resized crop, mirror, colour jitter, grey; batched, on their device."""
+"""The contrastive view of images: random resized crop, mirror, colour jitter, grey, blur; batched, on their device."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longtail.data.views.blur import gaussian_blur
 from longtail.data.views.types import Augmentation, Numbers
 
 GREY = (0.299, 0.587, 0.114)
@@ -27,17 +28,19 @@ class Contrast(Augmentation):
     A crop of U(scale) of the area and of log-uniform aspect ratio, resized to the whole (bilinear); mirrored with
     probability 0.5; with probability `jittered` brightness, contrast and saturation x U(1 - s, 1 + s) and hue
     + U(-s, s), the first three in an order of the image's own and hue last; grey with probability `grey`. Without three
-    channels there is no saturation, hue or grey.
+    channels there is no saturation, hue or grey. Then, with probability `blurred`, a Gaussian blur of U(sigma) pixels,
+    over a window of a tenth of the side; with probability `solarised` levels from 0.5 on are inverted.
 
     Args:
         scale: smallest and largest share of the area; raised where a crop would have a side below `SMALLEST_CROP`.
         ratio: smallest and largest width / height of a crop.
         flip: whether images are mirrored.
         jitter: s of brightness, contrast, saturation and hue (in turns).
-        jittered, grey: probabilities.
+        jittered, grey, blurred, solarised: probabilities.
+        sigma: smallest and largest standard deviation of the blur.
 
-    Reference: SDCLR, BCL and TS on CIFAR (their crops are bicubic, those of GH bilinear); SimCLR, appendix A, has twice
-    these strengths and a blur.
+    Reference: SDCLR, BCL and TS on CIFAR (their crops are bicubic, which is not built; those of GH bilinear). Blur:
+    SimCLR, appendix A, whose images continue with black; solarised: BYOL, appendix B. `view_sets` has their strengths.
     """
 
     scale: tuple[float, float] = (0.1, 1.0)
@@ -46,16 +49,22 @@ class Contrast(Augmentation):
     jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1)
     jittered: float = 0.8
     grey: float = 0.2
+    blurred: float = 0.0
+    sigma: tuple[float, float] = (0.1, 2.0)
+    solarised: float = 0.0
 
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return for every image its crop (rows, 4), mirroring, U(0, 1) of jitters and grey (rows, 6), and their order.
 
-        The boxes are made here: another device may round their roots and exponentials to another pixel.
+        Where there is a blur or solarising, U(0, 1) of blur, sigma and solarising, too (rows, 3). The boxes are made
+        here: another device may round their roots and exponentials to another pixel.
         """
         boxes = torch.stack(self._boxes(rows, shape[-2], shape[-1], generator), 1)
         mirrored = torch.rand(rows, generator=generator) < (0.5 if self.flip else 0.0)
         draws = torch.rand(rows, 6, generator=generator)
-        return boxes, mirrored, draws, torch.rand(rows, 3, generator=generator).argsort(1)
+        order = torch.rand(rows, 3, generator=generator).argsort(1)
+        late = (torch.rand(rows, 3, generator=generator),) if self.blurred or self.solarised else ()
+        return boxes, mirrored, draws, order, *late
 
     def apply(self, inputs: Tensor, numbers: Numbers) -> Tensor:
         """Return images (B, H, W) or (B, K, H, W) of the same shape and dtype.
@@ -72,7 +81,7 @@ class Contrast(Augmentation):
 
     def _changed(self, x: Tensor, numbers: Numbers) -> Tensor:
         """Change images (B, K, H, W) of values in [0, 1]."""
-        boxes, mirrored, draws, order = numbers
+        boxes, mirrored, draws, order, *late = numbers
         x, draws = _cropped(x, boxes, mirrored), draws.to(x.dtype)
         factors = torch.stack([1 + s * (2 * u - 1) for s, u in zip(self.jitter[:3], draws.unbind(1), strict=False)], 1)
         changed = x
@@ -81,7 +90,13 @@ class Contrast(Augmentation):
         if x.shape[1] == 3:
             changed = _hue_turned(changed, self.jitter[3] * (2 * draws[:, 3] - 1))
         x = torch.where(_each(draws[:, 4] < self.jittered), changed, x)
-        return torch.where(_each(draws[:, 5] < self.grey), _grey(x), x) if x.shape[1] == 3 else x
+        x = torch.where(_each(draws[:, 5] < self.grey), _grey(x), x) if x.shape[1] == 3 else x
+        for blur, share, solarise in (numbers.to(x.dtype).unbind(1) for numbers in late):
+            if self.blurred:
+                low, high = self.sigma
+                x = torch.where(_each(blur < self.blurred), gaussian_blur(x, low + (high - low) * share), x)
+            x = torch.where(_each(solarise < self.solarised) & (x >= 0.5), 1 - x, x)
+        return x
 
     def _boxes(self, size: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Return top, left, height and width (B,) of one crop for each image."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from longtail.data.views.contrastive import Contrast
 from longtail.data.views.cutout import Cutout
+from longtail.data.views.magnitudes import Graded, GradedMasking, GradedNoise, OneOperation
 from longtail.data.views.masking import Masking
 from longtail.data.views.noise import Noise
 from longtail.data.views.pixels import InTurn, InUint8
 from longtail.data.views.rand_augment import RandAugment
 from longtail.data.views.types import Augment, Policy
+from longtail.data.views.view_sets import contrastive_policy
 
 SHARED = 0.4
 """Share of a table's columns that two contrastive views have in common, as in SCARF, which masks 0.6 of one view."""
@@ -39,7 +40,7 @@ def image_policy(augment: Augment | None) -> Policy:
     strong = InUint8(InTurn((RandAugment(), Cutout())))
     return {
         "strong": strong if augment is None else InTurn((augment, strong)),
-        "contrast": Contrast(flip=bool(getattr(augment, "flip", False))),
+        **contrastive_policy(bool(getattr(augment, "flip", False))),
     }
 
 
@@ -56,3 +57,16 @@ def table_policy(sources: Sequence[int]) -> Policy:
     """
     columns = tuple(sources)
     return {"strong": Masking(sources=columns), "contrast": Masking(1 - SHARED**0.5, columns)}
+
+
+def graded_change(shape: Sequence[int], policy: Policy) -> Graded:
+    """Return the change of a given magnitude for inputs of this shape, of which the policy tells tables from features.
+
+    Args:
+        shape: of one example.
+        policy: its views.
+    """
+    if len(shape) > 1:
+        return OneOperation()
+    view = policy.get("contrast")
+    return GradedMasking(sources=view.sources) if isinstance(view, Masking) else GradedNoise()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from longtail.data.views import colour, geometry
+from longtail.data.views import by_row, colour, geometry
 from longtail.data.views.types import Augmentation, Numbers
 
 Operation = Callable[[Tensor, Tensor], Tensor]
@@ -59,19 +60,17 @@ class RandAugment(Augmentation):
 
 def grouped(images: Tensor, chosen: Tensor, share: Tensor) -> Tensor:
     """Change every image by its operation, the images of one operation together: their number depends on values."""
-    images = images.clone()
-    for number, (operation, low, high) in enumerate(POOL.values()):
-        rows = torch.nonzero(chosen == number).flatten()
-        if len(rows) and operation is not colour.identity:
-            images[rows] = operation(images[rows], low + (high - low) * share[rows])
-    return images
+    return by_row.grouped(images, chosen, _ways(), share)
 
 
 def selected(images: Tensor, chosen: Tensor, share: Tensor) -> Tensor:
     """Return the same with every operation on all images, one result an image chosen: nothing depends on values."""
-    changed = images
-    for number, (operation, low, high) in enumerate(POOL.values()):
-        if operation is not colour.identity:
-            mine = (chosen == number)[:, None, None, None]
-            changed = torch.where(mine, operation(images, low + (high - low) * share), changed)
-    return changed
+    return by_row.selected(images, chosen, _ways(), share)
+
+
+def _ways() -> list[by_row.Way | None]:
+    return [None if way[0] is colour.identity else partial(_at, *way) for way in POOL.values()]
+
+
+def _at(operation: Operation, low: float, high: float, images: Tensor, share: Tensor) -> Tensor:
+    return operation(images, low + (high - low) * share)

@@ -51,7 +51,7 @@ def oltr(
     trains the whole network for `more` times the recipe's epochs, of N draws each, with the recipe's learning rate from
     its start: `body_rate` times that for the body, `centroid_rate` times for the centroids c, which start as the class
     means of the training rows' features (evaluation mode, no augmentation) and are constants in z. more=0 omits it and
-    is `base`. attention=True puts modulated attention over the last feature map of convnet, resnet32 and wide_resnet;
+    is `base`. attention=True puts modulated attention over the last map of convnet, resnet32, densenet and wide_resnet;
     for 32 x 32 images its map has 8 x 8 positions. Networks without a map are then refused. To reject unknown
     classes, the open world of the title, is not included.
 

@@ -60,8 +60,8 @@ def ride(
     Works: The network is wide and deep enough to be divided, and time for several experts is affordable. In their model
     zoo (CIFAR-100 at ratio 100) three experts have 48.6 % accuracy and ce 39.1 %.
 
-    Breaks: Networks of one's own and wide_resnet cannot be divided and are refused. The reward for differing may add
-    nothing: a user of their code measured 47.7 to 48.7 % whatever its sign, and without it.
+    Breaks: Networks of one's own, densenet and wide_resnet cannot be divided and are refused. The reward for differing
+    may add nothing: a user of their code measured 47.7 to 48.7 % whatever its sign, and without it.
 
     Paper and code: As in their code; in the paper each pair of experts is compared, and T is shifted by its maximum
     instead of divided. Their diversity factor is -0.45 on CIFAR-100 and -0.2 elsewhere; at 0 their code gives every

@@ -67,6 +67,7 @@ def byol(
         ],
         cited("grill2020bootstrap"),
         task=SELF_SUPERVISED,
+        projects=dim,
         slots=ENCODER_SLOTS - {"temperature"},
         own=BYOL_RECIPE,
         trains="an encoder",

@@ -16,6 +16,7 @@ from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
+from longtail.data.further_change import FurtherChange
 from longtail.data.rows import BatchedRows
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import Length, Range
@@ -122,6 +123,9 @@ def _experts(data: TrainingSet, previous: Learner | None, expert: Stage) -> Buil
 
 def _without_single_rows(data: TrainingData) -> TrainingData:
     """Return the rows in batches of which none is of one row, which has no batch statistics: somewhat larger ones."""
+    if isinstance(data, FurtherChange):
+        rows: Any = _without_single_rows(data.rows)
+        return replace(data, rows=rows)
     if not isinstance(data, BatchedRows):
         return data
     size = data.batch_size

@@ -45,6 +45,7 @@ def focal_simclr(*, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 12
         ],
         cited("lin2017focal"),
         task=SELF_SUPERVISED,
+        projects=dim,
         slots=ENCODER_SLOTS,
         own=GH_RECIPE,
         trains="an encoder",

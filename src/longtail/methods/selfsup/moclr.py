@@ -55,6 +55,7 @@ def moclr(
         ],
         cited("tian2021divide"),
         task=SELF_SUPERVISED,
+        projects=dim,
         slots=ENCODER_SLOTS,
         trains="an encoder",
     )

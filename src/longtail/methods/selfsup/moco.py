@@ -64,6 +64,7 @@ def moco(
         ],
         cited("he2020momentum"),
         task=SELF_SUPERVISED,
+        projects=dim,
         slots=ENCODER_SLOTS,
         checks=(in_whole_batches(queue),),
         notes=(of_few_rows(queue),),

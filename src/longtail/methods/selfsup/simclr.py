@@ -17,10 +17,10 @@ from longtail.learners.hosts import NTXent
 Width = Annotated[int, Range(1, integer=True)]
 Passes = Annotated[str, PASSES]
 SDCLR_RECIPE: dict[str, Any] = {
-    "lr": 0.5, "batch_size": 512, "weight_decay": 1e-4, "decay": "cosine", "lr_per": "step", "warmup": 10,
-    "warmup_from": "zero",
+    "lr": 0.5, "batch_size": 512, "weight_decay": 1e-4, "decay": "cosine", "lr_per": "step",
+    "warmup": lambda epochs: max(2, round(10 * epochs / 2000)), "warmup_from": "zero",
 }  # fmt: skip
-"""Recipe of SDCLR, BCL and TS on long-tailed CIFAR, but for the 2000 epochs and the ResNet-18."""
+"""Recipe of SDCLR, BCL and TS on long-tailed CIFAR, but for the ResNet-18: 10 of 2000 epochs are warm-up there."""
 
 
 def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> Method:
@@ -52,6 +52,7 @@ def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> 
         cited("chen2020simple"),
         task=SELF_SUPERVISED,
         slots=ENCODER_SLOTS,
+        projects=dim,
         own=SDCLR_RECIPE,
         trains="an encoder",
     )

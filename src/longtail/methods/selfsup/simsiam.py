@@ -60,6 +60,7 @@ def simsiam(*, dim: Hidden = 0, hidden: Hidden = 0, passes: Passes = "split") ->
         ],
         cited("chen2021exploring"),
         task=SELF_SUPERVISED,
+        projects=dim,
         slots=ENCODER_SLOTS - {"temperature"},
         own=SIMSIAM_RECIPE,
         trains="an encoder",

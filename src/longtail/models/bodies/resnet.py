@@ -1,4 +1,4 @@
-"""ResNet-32 and ResNet-18 for 32x32 images, as long-tailed CIFAR is reported with."""
+"""ResNet-32 for 32x32 images, as long-tailed CIFAR is reported with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from longtail.models.bodies.small import Body, Shape
 from longtail.models.bodies.stages import starts_stage
 
 WIDTHS = (16, 32, 64)
-WIDTHS_18 = (64, 128, 256, 512)
 BLOCKS = 5
 
 
@@ -65,15 +64,6 @@ def resnet32(
     stages = [*starmap(block, kinds[:shared]), *branched(branches, own)]
     body = nn.Sequential(_convolution(shape[0], widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU(), *stages)
     return body, branches * widths[-1]
-
-
-def resnet18(shape: Shape, *, branches: int = 1, narrow: float = 1.0, late: bool = False) -> Body:
-    """ResNet-18 with a stem for 32x32 images: four stages of two basic blocks, 64 to 512 channels; D = 512.
-
-    Option-B shortcuts, and everything else as in `resnet32`; the stem is a 3x3 convolution without pooling. With a
-    linear head on 10 classes it has 11,173,962 parameters.
-    """
-    return resnet32(shape, widths=WIDTHS_18, blocks=2, branches=branches, narrow=narrow, late=late, projected=True)
 
 
 def quartered(shape: Shape) -> tuple[int, int]:

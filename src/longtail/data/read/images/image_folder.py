@@ -22,6 +22,7 @@ from longtail.data.read.images.decode import EncodedImages
 from longtail.data.read.images.embeddings import features_of
 from longtail.data.read.images.file_tree import METADATA, Tree, first_few, scan
 from longtail.data.read.images.labelled_images import ImageReader, class_indices
+from longtail.data.read.images.listed_images import listed_pool
 from longtail.data.read.images.metadata import read_columns
 from longtail.data.read.images.unlabeled_images import further_images, without_class
 from longtail.data.rows import Examples
@@ -38,6 +39,9 @@ def image_pool(
     name: str | None = None,
     unlabeled: str | Path | None = None,
     candidates: str | None = None,
+    train_list: str | Path | None = None,
+    val_list: str | Path | None = None,
+    test_list: str | Path | None = None,
     **reading: Any,
 ) -> Pool:
     """Read one folder per class, with or without train, val and test folders above; or a metadata.csv.
@@ -54,12 +58,18 @@ def image_pool(
         unlabeled: "same" where a folder `unlabeled` beside the class folders, or empty cells of the label column, mean
             images without a label; or a folder of further images without labels.
         candidates: what separates class names in labels that name several.
+        train_list, val_list, test_list: files with "relative/path.jpg 17" in each line; see `listed_pool`.
         reading: size, skip_bad, augment, workers, share: as in `ImageReader`.
 
     Raises:
         ValueError: one line that names the file, folder or column, the rule and the way out.
         ModuleNotFoundError: without longtail[data].
     """
+    lists = {"train_list": train_list, "val_list": val_list, "test_list": test_list}
+    if any(path is not None for path in lists.values()):
+        given = {"label": label, "split": split, "group": group, "weight": weight, "features": features}
+        given |= {"unlabeled": unlabeled, "candidates": candidates}
+        return listed_pool(folder, lists, name=name, other=given, **reading)
     reader = ImageReader(**reading)
     tree = scan(folder)
     if not tree.images:
