@@ -12,7 +12,9 @@ from sklearn.preprocessing import StandardScaler, normalize
 from torch import Tensor, nn
 
 from longtail.engine import Recipe
-from longtail.learners.probes import PROBES, check_used, few_shot_rows, fit_linear
+from longtail.learners.probe_fits import fit_linear
+from longtail.learners.probe_protocols import check_used
+from longtail.learners.probes import PROBES, few_shot_rows, probe
 from longtail.models.build import HEADS
 from longtail.models.heads import Neighbours
 
@@ -29,21 +31,38 @@ def clusters(distance: float, counts: tuple[int, ...] = COUNTS, seed: int = 0, w
 
 
 def probed(name: str, train: tuple[Tensor, Tensor], test: Tensor, weight: Tensor | None = None) -> Tensor:
-    kind, arguments = PROBES[name].head(len(train[0]))
-    head = HEADS[kind](train[0].shape[1], int(train[1].max()) + 1, **arguments)
-    PROBES[name].fit(head, *train, weight)
+    one, size = probe(name), int(train[1].max()) + 1
+    if (rows := one.rows(train[1], size)) is not None:
+        train = (train[0][rows], train[1][rows])
+    kind, arguments = one.head(len(train[0]))
+    head = HEADS[kind](train[0].shape[1], size, **arguments)
+    one.fit(head, *train, weight)
     with torch.no_grad():
         scores: Tensor = head(test)
     return scores
 
 
-@pytest.mark.parametrize(("name", "k"), [("knn-10", 10), ("knn-1", 1)])
-def test_neighbours_are_those_of_scikit_learn(name: str, k: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "k", "raw"),
+    [("knn-10", 10, False), ("knn-1", 1, False), ("knn-5-raw", 5, True), ("few-shot-knn-3", 3, False)],
+)
+def test_neighbours_are_those_of_scikit_learn(name: str, k: int, raw: bool) -> None:
     (x, y), (new, _) = clusters(2.0), clusters(2.0, (30, 30, 30, 30), 1)
-    reference = KNeighborsClassifier(k, algorithm="brute").fit(normalize(x), y)
     scores = probed(name, (x, y), new)
-    np.testing.assert_allclose(scores.exp(), reference.predict_proba(normalize(new)), atol=1e-6)
-    assert scores.argmax(1).tolist() == reference.predict(normalize(new)).tolist()
+    if name.startswith("few"):
+        x, y = (part[few_shot_rows(y, 4)] for part in (x, y))
+    known, asked = (x, new) if raw else (normalize(x), normalize(new))
+    reference = KNeighborsClassifier(k, algorithm="brute").fit(known, y)
+    np.testing.assert_allclose(scores.exp(), np.maximum(reference.predict_proba(asked), 1e-12), atol=1e-6)
+    assert scores.argmax(1).tolist() == reference.predict(asked).tolist()
+
+
+def test_features_as_they_are_are_compared_by_distance_not_by_direction() -> None:
+    x, y = torch.tensor([[1.0, 1.0], [30.0, 31.0]]), torch.tensor([0, 1])
+    assert probed("knn-1-raw", (x, y), torch.tensor([[2.0, 1.0], [29.0, 32.0]])).argmax(1).tolist() == [0, 1]
+    # far from zero, where the difference of squares has no digits left
+    far = torch.tensor([[1e4, 0.0], [1e4 + 0.02, 0.0]])
+    assert probed("knn-1-raw", (far, y), far + torch.tensor([[0.005, 0.0], [-0.005, 0.0]])).argmax(1).tolist() == [0, 1]
 
 
 def test_equal_votes_go_to_the_first_class_and_k_is_at_most_the_rows() -> None:
@@ -89,7 +108,7 @@ def test_a_row_of_weight_two_is_two_rows() -> None:
     assert not torch.allclose(weighted, probed("linear", (x, y), new), atol=0.1)
 
 
-@pytest.mark.parametrize("name", PROBES)
+@pytest.mark.parametrize("name", [*PROBES, "svm", "adam", "few-shot-10-svm", "knn-5-raw"])
 def test_classes_far_apart_are_told_and_noise_is_not(name: str) -> None:
     counts = (60, 25, 15, 12)  # of ten neighbours a class of fewer rows is outvoted, however near
     for distance, low, high in ((20.0, 1.0, 1.0), (0.0, 0.05, 0.5)):
@@ -111,15 +130,32 @@ def test_few_shots_are_equally_many_rows_of_each_class_drawn_by_a_seed() -> None
     assert probed("few-shot", (x, y), new).equal(head(new).detach())
 
 
+def test_few_shots_of_k_are_all_rows_of_a_class_that_has_fewer() -> None:
+    _, y = clusters(1.0)
+    rows = few_shot_rows(y, 4, shots=9)
+    assert y[rows].bincount().tolist() == [9, 9, 9, 4]
+    assert len(set(rows.tolist())) == len(rows)
+    draws = [probe("few-shot-5x3").rows(y, 4, draw) for draw in range(3)]
+    assert draws[0] is not None
+    assert draws[0].equal(few_shot_rows(y, 4, 0, 5))
+    assert len({tuple(found.tolist()) for found in draws if found is not None}) == 3
+    assert probe("few-shot-10").note(COUNTS) == "2 of 4 classes have fewer than 10 rows"
+    assert probe("few-shot-4").note(COUNTS) is None
+    assert probe("few-shot").note(COUNTS) is None
+
+
 def test_a_probe_where_there_is_none() -> None:
-    with pytest.raises(ValueError, match=r"^probe must be one of linear, few-shot, knn-10, knn-1, got 'svm'"):
-        Recipe(probe="svm")
     with pytest.raises(ValueError, match=r"^probe \(--probe\) must be left out .*, got 'knn-1' for a partial task"):
-        check_used("knn-1", "partial")
-    check_used("linear", "supervised")
-    check_used("knn-1", "self-supervised")
+        check_used("knn-1", "ours", "partial")
+    with pytest.raises(ValueError, match=r"^protocol \(--protocol\) must be left out .*, got 'gh' for a partial task"):
+        check_used("linear", "gh", "partial")
+    check_used("linear", "ours", "supervised")
+    check_used("knn-1", "gh", "self-supervised")
 
 
 def test_the_default_probe_is_no_part_of_a_recipes_identity() -> None:
     assert "probe" not in Recipe().to_json()
+    assert "protocol" not in Recipe().to_json()
     assert Recipe(probe="knn-1").to_json()["probe"] == "knn-1"
+    assert Recipe(protocol="gh").to_json()["protocol"] == "gh"
+    assert Recipe(probe="few-shot-linear").probe == "few-shot"

@@ -226,8 +226,8 @@ class TestAComparison:
         out = str(tmp_path / "out")
         assert command(["train", "digits", "--method", "ce", "--probe", "knn-1", "--out", out]) == 2
         assert "must be left out" in capsys.readouterr().err
-        assert command(["train", "digits", "--method", "simclr", "--probe", "svm", "--out", out]) == 2
-        assert "probe must be one of linear, few-shot, knn-10, knn-1, got 'svm'" in capsys.readouterr().err
+        assert command(["train", "digits", "--method", "simclr", "--probe", "lda", "--out", out]) == 2
+        assert "knn-K or knn-K-raw, got 'lda'; linear is usual" in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
 
     def test_the_command_line_names_the_probe(self, tmp_path: Path, capsys: Any) -> None:

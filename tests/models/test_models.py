@@ -184,7 +184,7 @@ def test_a_network_is_compiled_and_exported_whole():
         (
             {"head": "cosin"},
             "head must be one of linear, cosine, experts, frame, meta-embedding, ncm, neighbours, projection, "
-            "rescaled, got 'cosin'",
+            "rescaled, unit-linear, got 'cosin'",
         ),
         (
             {"name": "mlp", "width": 3},

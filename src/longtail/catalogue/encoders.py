@@ -10,9 +10,9 @@ from torch import nn
 
 from longtail.catalogue.compose import BaseMethod, Change, corrected
 from longtail.catalogue.experts import each_expert
-from longtail.catalogue.features import row_features
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
+from longtail.catalogue.probing import RowFeatures, chosen_rows, full_rows
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Part, TrainingSet
 from longtail.data.training_set import joined
@@ -22,7 +22,7 @@ from longtail.facts.learner import Learner
 from longtail.learners import PairLearner, SupervisedLearner
 from longtail.learners.branches import Shared
 from longtail.learners.divided import DividedLearner
-from longtail.learners.probes import PROBES
+from longtail.learners.probes import probe
 from longtail.losses import CrossEntropyLoss
 from longtail.models import copy_body
 
@@ -97,22 +97,28 @@ def over_encoders(base: Method, slots: str | Collection[str], change: Change, **
 def probe_stage(recipe: Recipe) -> Stage:
     """Return the stage that fits the recipe's probe on the features of the encoder, which stays as it is; no epochs.
 
-    The features are those of training rows in evaluation mode, extracted once, without augmentation.
+    The features are those of training rows in evaluation mode; a probe on full rows is given those that a long-tailed
+    cut left out, which no other stage is.
     """
-    probe = PROBES[recipe.probe]
+    chosen = probe(recipe.probe)
 
     def build(data: TrainingSet, previous: Learner | None) -> Built:
         assert previous is not None
         rows, encoder = data.labeled, previous.inference().network
-        name, arguments = probe.head(len(rows))
+        if chosen.full:
+            assert data.cut is not None
+            rows = full_rows(rows, data.cut)
+        some = chosen_rows(chosen, rows)
+        name, arguments = chosen.head(len(rows) if some is None else len(some))
         network: Any = recipe.network(rows, name, like=encoder, **arguments)
         network.body.load_state_dict(encoder.body.state_dict())  # type: ignore[union-attr]
         network.to(next(encoder.parameters()).device).eval()
-        probe.fit(network.head, row_features(network, rows), rows.targets, rows.sample_weight)
+        RowFeatures(network, rows).fitted(chosen, lambda *_: network.head)
         learner = SupervisedLearner(network, CrossEntropyLoss(), frozen=["body"])
-        return Built(learner, rows.drawn(recipe.batch_size))
+        return Built(learner, data.labeled.drawn(recipe.batch_size))
 
-    return stage_under(recipe, PROBE, f"probe({recipe.probe})", build, 0)
+    stage = stage_under(recipe, PROBE, f"probe({recipe.probe})", build, 0)
+    return replace(stage, reads_cut=chosen.full)
 
 
 def encoder_stages(method: Method, recipe: Recipe) -> Sequence[Stage]:

@@ -14,6 +14,7 @@ from longtail.catalogue.one_stage import SELF, MakeDraw, MakeLoss, MakeStages, o
 from longtail.catalogue.references import Reference
 from longtail.catalogue.search import Search
 from longtail.catalogue.slots import ALREADY, COSINE, SLOTS
+from longtail.catalogue.start import refuses_start
 from longtail.catalogue.tasks import PARTIAL, SUPERVISED, TASKS, unmet_needs
 from longtail.data import Part
 from longtail.engine import Recipe, Stage
@@ -192,6 +193,9 @@ class Method:
         if (why := self._lacks(recipe, rows)) is not None:
             return f"method {self.spec!r} needs a network {why}"
         recipe = replace(recipe, model_args={**recipe.model_args, **self.body_args})
+        instead = None if self.slots or self.task != SUPERVISED else self.trains
+        if (why := refuses_start(recipe, rows, taken=self.taken, instead=instead)) is not None:
+            return f"method {self.spec!r} {why}"
         why = next((why for check in self.checks if (why := check(recipe, rows)) is not None), None)
         why = why or self.too_short(recipe)
         return None if why is None else f"method {self.spec!r}: {why}"

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longtail.report import recall_plot, tables
-from longtail.report.probes import SIDES, probe_lines
+from longtail.report.encoder_tables import encoder_tables
 from longtail.report.rows import context
 from longtail.report.text_table import aligned
 
@@ -34,8 +34,8 @@ def comparison(summary: dict[str, Any]) -> None:
     out = console()
     out.print(_ranked_table(summary, out))
     out.print()
-    if probed := probe_lines(summary):
-        for line in aligned(probed, SIDES):
+    for lines, sides in encoder_tables(summary):
+        for line in aligned(lines, sides):
             out.print(Text(line), soft_wrap=True)
         out.print()
     if summary["rows"]:

@@ -47,7 +47,7 @@ def explain(
     if row["twin"]:
         print(f"Twin: {row['twin']}, the plain method of the same model; a comparison pairs the two")
     print(f"Presets: {', '.join(row['presets']) or 'none'}\n\n{row['title']}, {row['paper']}\n{row['bibtex']}")
-    for line in _numbers(row):
+    for line in [*_numbers(row), *_protocols(row)]:
         print(line)
     return 0
 
@@ -59,6 +59,20 @@ def _description(row: dict[str, Any]) -> str:
         indented = textwrap.fill(row[field], WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
         parts.append(f"{heading}\n{indented}" if row[field] else "")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _protocols(row: dict[str, Any]) -> list[str]:
+    """How papers evaluate encoders, one block for each aspect; [] for methods that classify themselves."""
+    from longtail.learners.probe_protocols import PROTOCOLS, protocol_table
+
+    if row["task"] != "self-supervised":
+        return []
+    head, *aspects = protocol_table()
+    lines = ["", "How encoders are judged, by --protocol:"]
+    for aspect, *said in aspects:
+        lines += [f"  {aspect}", *(f"    {name:<26} {text}" for name, text in zip(head[1:], said, strict=True))]
+    lines.append("Otherwise than in the paper:")
+    return lines + [f"  {name}: {sentence}" for name, one in PROTOCOLS.items() for sentence in one.otherwise]
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:

@@ -53,6 +53,8 @@ TRAINING: Group = {
     "capture": (o.Capture, True),
     "deterministic": (o.Deterministic, False),
     "probe": (o.Probe, None),
+    "protocol": (o.Protocol, None),
+    "pretrained": (o.Pretrained, None),
 }
 """Training every method."""
 

@@ -133,7 +133,18 @@ Precision = Annotated[
 ]
 Probe = Annotated[
     str | None,
-    typer.Option(help="Self-supervised: the probe of the verdict: linear (the default), few-shot, knn-10 or knn-1."),
+    typer.Option(
+        help="Self-supervised: the probe of the verdict, linear by default: [full-][few-shot[-K]-]CLASSIFIER"
+        "[@once|@live], CLASSIFIER one of linear, svm, sgd, adam, knn-K, knn-K-raw; full-: all rows before the cut."
+    ),
+]
+Pretrained = Annotated[
+    Path | None,
+    typer.Option(help="A run folder: every network starts from the layers of its encoder, under a new head."),
+]
+Protocol = Annotated[
+    str | None,
+    typer.Option(help="Self-supervised: the probes of a paper: sdclr, bcl, gh or ts (longtail explain simclr)."),
 ]
 Evaluations = Annotated[
     int, typer.Option(help="How often the test part is evaluated during a training; decides nothing, costs time.")

@@ -22,8 +22,12 @@ log = logging.getLogger(__name__)
 @with_options(reading=DATA, training=TRAINING)
 def train(
     data: o.Data = "digits",
-    method: Annotated[str, typer.Option(help='A spec such as "ldam-drw" or "ldam-drw(scale=20)".')] = "logit-adjusted",
+    method: Annotated[
+        str | None,
+        typer.Option(help='A spec such as "ldam-drw(scale=20)". Default: logit-adjusted; of a --task the reference.'),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of initialisation and order.")] = 0,
+    task: o.Task = None,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
@@ -49,12 +53,13 @@ def train(
     from longtail.engine import Recipe
     from longtail.engine.default_recipe import default_recipe
     from longtail.facts.paths import check_not_data, named_path
-    from longtail.learners.probes import check_used
+    from longtail.learners.probe_protocols import check_used, chosen_probes
     from longtail.methods import method as resolve
     from longtail.report import run_plots
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
+    from longtail.runs.pretrained import pretrained_body
     from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
@@ -63,10 +68,18 @@ def train(
     for option in ("data_dir", "unlabeled", "train_list", "val_list", "test_list"):
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
-    chosen, where, changes = resolve(method), o.device(device), recipe_options(training)
-    check_used(Recipe(**{k: v for k, v in changes.items() if v is not None}).probe, chosen.task)
+    chosen, where, changes = resolve(_method(method, task)), o.device(device), recipe_options(training)
+    if changes["pretrained"] is not None:
+        changes["pretrained"] = pretrained_body(changes["pretrained"])
+    probed = Recipe(**{k: v for k, v in changes.items() if v is not None})
+    if task is not None and chosen.task != task:
+        raise ValueError(
+            f"task (--task) must be that of the method, {chosen.task} for {chosen.spec}, got {task!r}; leave it out"
+        )
+    check_used(probed.probe, probed.protocol, chosen.task)
+    full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
-        splits = load(data, **data_options(reading))
+        splits = load(data, keep_cut=full, **data_options(reading))
         shared = default_recipe(splits, **changes)
         shared.check(splits.train)
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
@@ -99,6 +112,15 @@ def train(
     if (search := searched([fit.run.result])) is not None:
         print_lines(about_search(chosen.spec, search))
     return 0
+
+
+def _method(named: str | None, task: str | None) -> str:
+    """The method that is named, else the usual one or that which a task has for its reference."""
+    from longtail.catalogue.tasks import TASKS
+
+    if named is not None:
+        return named
+    return TASKS[task].reference if task in TASKS else "logit-adjusted"
 
 
 def _show_progress(fit: Fit, display: Display) -> None:

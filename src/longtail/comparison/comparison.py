@@ -107,7 +107,8 @@ def compare(
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
             candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity (see
-            `data.load`), epochs, batch_size, lr, optimizer, model, precision, kind, ... (see `Recipe`), and device.
+            `data.load`), epochs, batch_size, lr, optimizer, model, precision, kind, probe, protocol, ... (see
+            `Recipe`), pretrained (a run folder, from the layers of whose network every network starts), and device.
 
     Raises:
         ValueError, TypeError: one line naming the argument, the rule, the value and the way out.

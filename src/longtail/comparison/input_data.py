@@ -15,7 +15,7 @@ from longtail.data.split.search import pool_of_training_part, search_splits, tra
 from longtail.data.split.thinning import check_largest
 
 UNFOLDED = ("test", "ratio", "largest")
-SHAPING = ("ratio", "profile", "largest", "val", "test", *SIMULATIONS)
+SHAPING = ("ratio", "profile", "largest", "val", "test", "keep_cut", *SIMULATIONS)
 
 
 def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
@@ -62,6 +62,7 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
         return without_test_part(splits) if inner_folds is None else Folds(pool_of_training_part(splits), inner_folds)
     rows, shaping = _read(data, y, options)
     hidden = simulation(**{name: shaping.pop(name, None) for name in SIMULATIONS})
+    shaping.pop("keep_cut", None)  # of probes, and there are none in a search
     if inner_folds is None:
         return search_splits(rows, simulation=hidden, **shaping)
     return Folds(training_pool(rows, **{k: v for k, v in shaping.items() if k != "val"}), inner_folds, None, hidden)

@@ -13,7 +13,7 @@ from typing import Any
 from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
 from longtail.catalogue.resolve import split_specs
-from longtail.catalogue.tasks import CONTEXT, SUPERVISED, role, task_of
+from longtail.catalogue.tasks import CONTEXT, SELF_SUPERVISED, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.input_data import load_folds, load_search, load_splits
@@ -24,12 +24,13 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts.messages import quoted
 from longtail.facts.paths import check_not_data, named_path
-from longtail.learners.probes import check_used
+from longtail.learners.probe_protocols import check_rows, check_used, chosen_probes
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
 from longtail.methods.entries import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
+from longtail.runs.pretrained import check_start, pretrained_body
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ MOST_SEEDS = 1000
 FEATURES_LR = 0.01
 """Learning rate of linear models on embeddings: that of LIFT."""
 RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe) if field.name != "own")
+"""`pretrained` is a run folder there."""
 _COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
 _LOAD_OPTIONS = [name for name in tuple(inspect.signature(load).parameters)[2:] if name != "columns"]
 DATA_OPTIONS = tuple(dict.fromkeys((*_LOAD_OPTIONS, *_COLUMN_OPTIONS)))
@@ -86,7 +88,11 @@ def prepare(
     """
     if network is not None:
         check_factory(network)
+    if options.get("pretrained") is not None:
+        options["pretrained"] = pretrained_body(options["pretrained"])
     recipe_options = _check_arguments(data, methods, seeds, metric, out, folds, options)
+    if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
+        options["keep_cut"] = True
     reference = None if baseline is None else _resolve_baseline(baseline)
     if search:
         loaded = load_search(data, y, folds, options)
@@ -99,6 +105,7 @@ def prepare(
     if asks_for_features(methods) and network is None:
         recipe_options = on_features(splits, recipe_options)
     recipe = default_recipe(splits, network, **recipe_options)
+    check_start(recipe, splits)
     if reference is not None:
         _check_baseline(reference, task, splits, recipe)
     added(task, reference, truth=splits.truth is not None)  # refuses a task without its reference
@@ -114,7 +121,9 @@ def prepare(
     for note in without_effect(resolved, recipe):
         log.warning("%s", note)
     recipe.check(splits.train)
-    check_used(recipe.probe, task)
+    check_used(recipe.probe, recipe.protocol, task)
+    if task == SELF_SUPERVISED:
+        check_rows(recipe.probes, splits.cut_rows is not None)
     return Prepared(
         splits=splits,
         methods=resolved,

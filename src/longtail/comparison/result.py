@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.catalogue.choose import without_effect
 from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
 from longtail.comparison import pseudo_labels
 from longtail.comparison.evidence.decisions import load_decisions
@@ -18,8 +17,9 @@ from longtail.comparison.evidence.recall_intervals import recall_intervals, test
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
+from longtail.comparison.notes import notes
 from longtail.comparison.plan import Plan, Task, corrects_plain
-from longtail.comparison.seed_statistics import mean, numbers, probe_protocols, probe_statistics, std
+from longtail.comparison.seed_statistics import encoder_statistics, mean, numbers, probe_protocols, std
 from longtail.comparison.tuned_rows import searched, verdict_on_tuned
 from longtail.facts.groups import groups
 from longtail.runs.outputs import group_counts
@@ -45,7 +45,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
             "name": plan.data.name,
             "hash": plan.data.hash,
             "facts": plan.data.facts,
-            "notes": _notes(plan),
+            "notes": notes(plan),
             "classes": list(plan.data.classes),
             "class_counts": counts,
             # where candidate sets hide them, the counts are expected ones
@@ -83,17 +83,6 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     return summary
 
 
-def _notes(plan: Plan) -> list[str]:
-    """Return what the data, their preparation and the methods have to say, each once."""
-    of_methods = (note(plan.splits.train) for method in plan.methods for note in method.notes)
-    # of a table in folds: the column decisions of the first fold
-    notes = (
-        *plan.data.notes, *getattr(plan.splits.preparation, "notes", ()), *of_methods,
-        *without_effect(plan.methods, plan.recipe),
-    )  # fmt: skip
-    return list(dict.fromkeys(note for note in notes if note is not None))
-
-
 def _as_numbers(counts: Tensor) -> list[int | float]:
     """Return counts for JSON; sums of weights that are whole numbers become integers."""
     return [int(n) if float(n).is_integer() else float(n) for n in counts.tolist()]
@@ -122,7 +111,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         "mean": {name: mean(values) for name, values in table.items()},
         "std": {name: std(values) for name, values in table.items()},
         "varies": varies_by_seed(runs),
-        **probe_statistics(runs),
+        **encoder_statistics(runs),
         **({} if (found := searched(runs)) is None else {"search": found}),
         **pseudo_labels.pseudo_labels(plan, tasks.values()),
         "recall": means,

@@ -23,7 +23,7 @@ from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.holdout import TEST_SHARE, check_shares, split
 from longtail.data.split.limits import check_share
 from longtail.data.split.thinning import check_largest
-from longtail.data.splits import DATA_SEED, Splits, held_out
+from longtail.data.splits import DATA_SEED, Splits, held_out, left_out
 from longtail.facts import profiles
 
 DIGITS_LARGEST = 100
@@ -48,6 +48,7 @@ def load(
     unlabeled_size: int | None = None,
     unlabeled_ratio: float | str | None = None,
     ambiguity: float | str | None = None,
+    keep_cut: bool = False,
     **columns: Any,
 ) -> Splits:
     """Return data ready for training and testing, checked.
@@ -64,6 +65,7 @@ def load(
         test: share to hold out for testing where the data declare no test part.
         labeled, unlabeled_size, unlabeled_ratio, ambiguity: hide labels of clean data (see `simulation`); the `truth`
             of the result has them.
+        keep_cut: keep the rows that `ratio` cuts off, as `cut_rows`, for probes on all rows (`full-linear`).
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
@@ -73,12 +75,17 @@ def load(
     check_shaping(profile, val)
     check_largest(largest, 1.0 if built_in else ratio)  # those have a ratio of their own
     hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity)
+    if keep_cut and hidden is not None:
+        raise ValueError(
+            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, which may make rows without labels of "
+            "those cut off; leave one of them out"
+        )
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
     if built_in:
         refuse_columns(source, {"label": label, **columns})
-        splits = _built_in(source, data_dir, ratio, profile, largest, hidden)
+        splits = _built_in(source, data_dir, ratio, profile, largest, hidden, keep_cut)
     elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
@@ -89,7 +96,8 @@ def load(
         rows = pool(
             source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
         )  # fmt: skip
-        return split(rows, test=test, val=val, ratio=ratio, profile=profile, simulation=hidden, largest=largest)
+        shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
+        return split(rows, test=test, val=val, simulation=hidden, keep_cut=keep_cut, **shape)
     splits = splits if name is None else replace(splits, name=name)
     if val is not None and splits.val is None:
         splits = _validated(splits, val)
@@ -118,15 +126,22 @@ def _built_in(
     profile: str,
     largest: int | None,
     hidden: Simulation | None,
+    keep_cut: bool,
 ) -> Splits:
     if source == "digits":
-        return digits(50.0 if ratio is None else ratio, profile, hidden, largest)
+        return digits(50.0 if ratio is None else ratio, profile, hidden, largest, keep_cut=keep_cut)
     ratio = 100.0 if ratio is None else ratio
-    return cifar(source, data_dir=data_dir, ratio=ratio, profile=profile, simulation=hidden, largest=largest)
+    shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
+    return cifar(source, data_dir=data_dir, simulation=hidden, keep_cut=keep_cut, **shape)
 
 
 def digits(
-    ratio: float = 50.0, profile: str = "exp", simulation: Simulation | None = None, largest: int | None = None
+    ratio: float = 50.0,
+    profile: str = "exp",
+    simulation: Simulation | None = None,
+    largest: int | None = None,
+    *,
+    keep_cut: bool = False,
 ) -> Splits:
     """Return scikit-learn's 8 x 8 handwritten digits (1,797 real images) with a long-tailed training part.
 
@@ -155,9 +170,9 @@ def digits(
         "digits", train_part, test_part, facts=facts, preparation=FeaturePreparation(train_part.input_shape, "float32"),
         origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
     )  # fmt: skip
-    if simulation is None:
-        return splits
     before = torch.from_numpy(np.setdiff1d(np.arange(len(pool)), test))
+    if simulation is None:
+        return replace(splits, cut_rows=left_out(pool, before, torch.from_numpy(rows))) if keep_cut else splits
     return hide(splits, simulation, pool, torch.from_numpy(rows), before, Cut(float(ratio), profile))
 
 

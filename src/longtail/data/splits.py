@@ -47,6 +47,8 @@ class Splits:
     not known. They do not affect training.
     `truth` (N + M,) int64 are the clean labels of the N training rows and then of the M unlabelled ones, where the data
     were made from clean ones: for groups and diagnostics. It is not part of a `TrainingSet`, of the hash or of a file.
+    `cut_rows` are the labelled rows that a long-tailed cut left out, where they were asked for (`keep_cut`): for probes
+    that are fitted on all rows, and for no other training.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Splits:
     test_rows: Tensor | None = None
     unlabeled: Part | None = None
     truth: Tensor | None = None
+    cut_rows: Part | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -103,6 +106,9 @@ class Splits:
         if self.unlabeled is not None:
             digest.update(b"unlabeled")
             self.unlabeled.update_hash(digest)
+        if self.cut_rows is not None:
+            digest.update(b"cut")
+            self.cut_rows.update_hash(digest)
         return digest.hexdigest()
 
     def without_test(self) -> Splits:
@@ -131,8 +137,8 @@ class Splits:
                 f"every class must have a training example, got none of class {', '.join(map(repr, empty[:5]))}; "
                 "drop the class from the labels or add an example of it"
             )
-        parts = (self.train, self.val, self.test, self.unlabeled)
-        for name, part in zip(("training", "validation", "test", UNLABELLED), parts, strict=True):
+        parts = (self.train, self.val, self.test, self.unlabeled, self.cut_rows)
+        for name, part in zip(("training", "validation", "test", UNLABELLED, "cut"), parts, strict=True):
             if part is not None:
                 if len(part) == 0:
                     raise ValueError(f"the {name} part must not be empty, got 0 examples; hold out a larger share")
@@ -228,3 +234,9 @@ def held_out(
             generator.shuffle(rows)
             out[rows[: held_out_size(len(rows), share)]] = True
     return torch.from_numpy(np.flatnonzero(~out)), torch.from_numpy(np.flatnonzero(out))
+
+
+def left_out(source: Part, before: Tensor, rows: Tensor) -> Part | None:
+    """Return the rows `before` of the source that are not among `rows`, ascending; None where there are none."""
+    rest = before[~torch.isin(before, rows)]
+    return source.take(rest) if len(rest) else None

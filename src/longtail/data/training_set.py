@@ -18,18 +18,20 @@ class TrainingSet:
     """The rows that a stage may use.
 
     Meta sets and thresholds come from `val`, or are taken out of `labeled`. `given` are the labelled rows before
-    self-training has added some to `labeled`, and None where it has not.
+    self-training has added some to `labeled`, and None where it has not. `cut` are labelled rows that a long-tailed cut
+    left out: only a stage that says so gets them (`Stage.reads_cut`).
     """
 
     labeled: Part
     unlabeled: Part | None = None
     val: Part | None = None
     given: Part | None = None
+    cut: Part | None = None
 
     @classmethod
     def of(cls, splits: Splits) -> TrainingSet:
         """Return the parts of a data set that training may use."""
-        return cls(splits.train, splits.unlabeled, splits.val)
+        return cls(splits.train, splits.unlabeled, splits.val, cut=splits.cut_rows)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -70,6 +72,7 @@ class TrainingSet:
     def to(self, device: str | torch.device) -> Self:
         """Return the same rows on another device."""
         parts = {"labeled": self.labeled, "unlabeled": self.unlabeled, "val": self.val, "given": self.given}
+        parts["cut"] = self.cut
         moved: Any = {name: None if part is None else part.to(device) for name, part in parts.items()}
         return replace(self, **moved)
 

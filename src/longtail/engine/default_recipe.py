@@ -10,7 +10,10 @@ import torch
 from longtail.data import Splits
 from longtail.data.read.cifar import MEAN, SOURCES, STD
 from longtail.engine import Recipe
+from longtail.learners.probe_protocols import chosen_probes
 from longtail.models import RESIDUAL, Factory
+from longtail.models.own import OWN
+from longtail.models.pretrained import PretrainedBody
 
 SMALL_BATCH, LARGE_BATCH = 32, 128
 TABLE_BATCHES = ((5_000, 32), (20_000, 128))
@@ -52,6 +55,10 @@ def default_recipe(splits: Splits, network: Factory | None = None, **changes: An
     given = {k: v for k, v in changes.items() if v is not None}
     if network is not None:
         _check_own(splits, given)
+    elif (start := given.get("pretrained")) is not None:
+        given = _with_body(start, given)
+    if "protocol" in given:
+        given.setdefault("probe", chosen_probes(None, given["protocol"])[0].name)
     if "drop" in given:
         given.setdefault("decay", "steps")  # a cosine has no drops
     size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))
@@ -61,6 +68,23 @@ def default_recipe(splits: Splits, network: Factory | None = None, **changes: An
     if network is None:
         return recipe
     return replace(recipe, model="auto", model_args={}).with_network(network, splits.train)
+
+
+def _with_body(start: PretrainedBody, given: dict[str, Any]) -> dict[str, Any]:
+    """The user's changes, with the network of a pretrained body where none is named.
+
+    Raises:
+        ValueError: it is a network of the user's own.
+    """
+    if start.builder["name"] == OWN:
+        raise ValueError(
+            f"pretrained (--pretrained): {start.words} is a network of one's own, made by {start.builder['factory']}; "
+            "pass that function in Python (network=)"
+        )
+    body = start.structure()
+    if given.get("model", "auto") != "auto":
+        return given
+    return {**given, "model": body["model"], "model_args": {**body["model_args"], **given.get("model_args", {})}}
 
 
 def _check_own(splits: Splits, given: dict[str, Any]) -> None:

@@ -12,15 +12,16 @@ from torch import nn
 
 from longtail import models
 from longtail.data import Part
+from longtail.engine.networks import build, sketch
 from longtail.engine.precision import PRECISIONS
-from longtail.engine.shapes_only import WithoutValues
 from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
-from longtail.learners import FittedEstimator
-from longtail.learners.probes import DEFAULT_PROBE, PROBES
+from longtail.learners.probe_protocols import OURS, check_protocol, shown_probes
+from longtail.learners.probes import DEFAULT_PROBE, Probe, verdict_probe
 from longtail.models.compiled import compile_body
 from longtail.models.own import OWN
+from longtail.models.pretrained import PretrainedBody
 from longtail.optim import LARS
 
 DROPS = (0.8, 0.9)
@@ -72,8 +73,10 @@ class Recipe:
         steps: optimiser steps of an epoch, for every method alike; None means a pass over the rows that it trains on.
         augmentation: of training rows: "usual", or "strong": RandAugment and cutout after crop and flip for images,
             masked columns for tables, noise for features.
-        probe: the classifier on frozen features by which self-supervised methods are compared, one of
-            `learners.probes.PROBES`.
+        probe: the classifier on frozen features by which self-supervised methods are compared, as
+            `learners.probes.probe` names it.
+        protocol: whose probes a table shows, one of `learners.probe_protocols.PROTOCOLS`.
+        pretrained: standardisation and body that every network starts from; None for new ones.
         kind: "common": this recipe for every method; "own": with each method's paper's changes to it.
         own: a network of the user's in place of `model`; `with_network` sets it.
     """
@@ -99,8 +102,10 @@ class Recipe:
     steps: int | None = None
     augmentation: str = USUAL
     probe: str = DEFAULT_PROBE
+    protocol: str = OURS
     kind: str = "common"
     own: models.OwnNetwork | None = None
+    pretrained: PretrainedBody | None = None
 
     def __post_init__(self) -> None:
         """Check every value before anything is loaded."""
@@ -113,12 +118,13 @@ class Recipe:
             ("kind", ("common", "own")),
             ("augmentation", (USUAL, STRONG)),
             ("model", ("auto", *models.BUILDERS)),
-            ("probe", tuple(PROBES)),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}; choose one of these"
                 )
+        object.__setattr__(self, "probe", verdict_probe(self.probe).name)
+        check_protocol(self.protocol)
         for name, rule in RANGES.items():
             if not (name in ("warmup", "steps") and getattr(self, name) is None):
                 rule.check(name, getattr(self, name))
@@ -127,6 +133,11 @@ class Recipe:
         for name in ("compile", "capture", "deterministic"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The probes of a table of self-supervised methods."""
+        return shown_probes(self.probe, self.protocol)
 
     def learning_rate(self, progress: float) -> float:
         """Return lr x warm-up x decay at this progress."""
@@ -155,6 +166,7 @@ class Recipe:
             data: the rows.
             head: name of the head; `head_args` its further arguments.
             like: the network of an earlier stage, to copy standardisation and body from; head and added layers are new.
+                Without it they are those of `pretrained`, where that is given.
         """
         builder = self.builder(data, head, **head_args)
         structure: Any = {} if like is None else like.builder
@@ -164,6 +176,8 @@ class Recipe:
         standardize: Any = network.standardize
         if like is not None:
             models.copy_body(like, network, strict=same)
+        elif self.pretrained is not None:
+            self.pretrained.copy_into(network)
         elif self.standardize is None:
             standardize.fit(data.chunks)
         else:
@@ -204,17 +218,16 @@ class Recipe:
 
     def sketch(self, data: Part) -> nn.Module:
         """Return the network with shapes only: no memory, no random numbers."""
-        builder = self.builder(data)  # outside of the device: it may read a row
-        with torch.device("meta"), WithoutValues():
-            return build(builder)
+        return sketch(self.builder(data), None if self.own is None else self.own.factory)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""
         default = {"steps": None, "probe": DEFAULT_PROBE, "own": None, "capture": True, "deterministic": False}
-        default["augmentation"] = USUAL
-        values = asdict(replace(self, own=None))
+        default |= {"augmentation": USUAL, "protocol": OURS, "pretrained": None}
+        values = asdict(replace(self, own=None, pretrained=None))
         fields = {name: value for name, value in values.items() if name not in default or value != default[name]}
-        return fields if self.own is None else {**fields, "network": self.own.identity()}
+        start = {} if self.pretrained is None else {"pretrained": {"weights": self.pretrained.weights}}
+        return {**fields, **start, **({} if self.own is None else {"network": self.own.identity()})}
 
     def with_network(self, factory: models.Factory, data: Part) -> Recipe:
         """Return the recipe with the user's own networks in place of `model`, checked on rows of the data.
@@ -229,22 +242,3 @@ class Recipe:
             )
         own = models.OwnNetwork.of(factory, next(data.chunks(CHECKED)), len(data.classes))
         return replace(self, own=own)
-
-
-def build(builder: dict[str, Any], factory: models.Factory | None = None) -> nn.Module:
-    """Build a network from its JSON arguments, which it keeps as `builder` for saving.
-
-    Args:
-        builder: as `Recipe.builder` returns it.
-        factory: makes the network where it is the user's own.
-    """
-    if builder["name"] == "estimator":  # never a recipe's model: it is part of the state
-        return FittedEstimator(builder["num_classes"])
-    arguments = {k: v for k, v in builder.items() if k != "name"}
-    arguments["input_shape"] = tuple(arguments["input_shape"])
-    if factory is None:
-        network = models.build(builder["name"], **arguments)
-    else:
-        network = models.build_own(factory, **{k: v for k, v in arguments.items() if k not in ("factory", "structure")})
-    network.builder = builder  # type: ignore[assignment]
-    return network

@@ -56,6 +56,8 @@ class Stage:
             corrections (`built`).
         late: what has no effect at its start; where it would never have one, the method is refused or the table notes
             it (`Method.without_effect`).
+        reads_cut: whether it is given the labelled rows that a long-tailed cut left out (`TrainingSet.cut`), as
+            only the fit of a probe may be.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Stage:
     preparatory: bool = False
     augmentation: str = "usual"
     late: tuple[Late, ...] = ()
+    reads_cut: bool = False
 
     def start(self, learner: Learner) -> torch.optim.Optimizer:
         """Return the optimiser of this stage, which scales the gradients of float16 networks by itself."""
@@ -89,7 +92,7 @@ class Stage:
         Raises:
             ValueError: an augmentation for rows that have views of their own.
         """
-        built = self.build(data, previous)
+        built = self.build(data if self.reads_cut else replace(data, cut=None), previous)
         rows = built.data if self.augmentation == "usual" else _strengthened(built.data, self.augmentation)
         return built._replace(data=rows if self.steps is None else _of_steps(rows, self.steps))
 

@@ -17,6 +17,8 @@ from longtail.functional.similarity import (
     unit,
 )
 
+EMPTY = -1
+"""The training row of a place of a queue that nothing has been put in."""
 Keys = tuple[Tensor, Tensor]
 """Of other processes: their keys (M, D) and the training row of each (M,)."""
 

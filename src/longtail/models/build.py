@@ -24,6 +24,7 @@ from longtail.models.heads.nearest import NearestClassMean
 from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
 from longtail.models.heads.scale import rescaled
+from longtail.models.heads.unit_linear import UnitLinear
 from longtail.models.network import Network
 from longtail.models.standardize import Standardize
 
@@ -56,6 +57,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "neighbours": Neighbours,
     "projection": Projection,
     "rescaled": rescaled,
+    "unit-linear": UnitLinear,
 }
 """name -> (D, C, further arguments) -> head. Every structure has a name, so that every trained model loads again."""
 
@@ -78,8 +80,8 @@ def build(
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
         head: "linear", "cosine" for margin losses, "experts", "frame" (fixed vectors), "meta-embedding" (OLTR's),
-            "ncm" (nearest class mean), "neighbours" (k nearest neighbours), "projection" or "rescaled" (linear, one
-            scale per class behind it).
+            "ncm" (nearest class mean), "neighbours" (k nearest neighbours), "projection", "rescaled" (linear, one
+            scale per class behind it) or "unit-linear" (on features of length 1).
         head_args: its further arguments, plain JSON too.
         precision: "float32", or "bfloat16" or "float16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), resnet18, -34, -50, -101 and -152 (stem="auto",

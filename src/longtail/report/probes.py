@@ -29,8 +29,9 @@ def about_probes(summary: dict[str, Any]) -> list[str]:
         return []
     protocols = "; ".join(f"{name}: {text}" for name, text in summary["probes"].items())
     return [
-        f"Encoders are ranked by the probe {summary['probe']}. Probes: {protocols}. Features of training rows without "
-        "augmentation, the encoder frozen.",
+        f"Encoders are ranked by the probe {summary['probe']}. Probes: {protocols}. Features without augmentation "
+        "unless said, the encoder frozen and in evaluation mode.",
+        *summary.get("protocol", []),
         "std of groups: standard deviation of the mean recalls of many, medium and few, of the population (divided by "
         "3) and of a sample (by 2), in points.",
     ]

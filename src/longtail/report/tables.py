@@ -10,9 +10,9 @@ from typing import Any
 
 from longtail.facts.messages import visible
 from longtail.report import small_classes
+from longtail.report.encoder_tables import about_encoders, encoder_tables
 from longtail.report.no_verdict import no_verdict
 from longtail.report.printable import shown
-from longtail.report.probes import SIDES, about_probes, probe_lines
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
 from longtail.report.searches import about_searches
 from longtail.report.text_table import aligned, markdown_table
@@ -109,7 +109,7 @@ def about(summary: Summary) -> list[str]:
     if constant:
         lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")
     lines += about_searches(summary)
-    lines += about_probes(summary)
+    lines += about_encoders(summary)
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
     return list(map(visible, [*lines, *unfinished(summary)]))
@@ -203,8 +203,7 @@ def _table(summary: Summary) -> tuple[list[list[str]], str]:
 
 def markdown(summary: Summary) -> str:
     """The table and its sentences as Markdown."""
-    probed = probe_lines(summary)
-    further = [markdown_table(probed, SIDES)] if probed else []
+    further = [markdown_table(lines, sides) for lines, sides in encoder_tables(summary)]
     paragraphs = [markdown_table(*_table(summary)), *further, *verdict_lines(summary), *about(summary)]
     return "\n\n".join(paragraphs).replace("*", "\\*") + "\n"
 
@@ -219,16 +218,14 @@ def html(summary: Summary) -> str:
         body = "".join(row("td", line) for line in lines)
         return f"<table><thead>{row('th', head)}</thead><tbody>{body}</tbody></table>"
 
-    probed = probe_lines(summary)
-    further = table(probed[0], probed[1:]) if probed else ""
+    further = "".join(table(head, lines) for (head, *lines), _ in encoder_tables(summary))
     notes = "".join(f"<p>{markup.escape(line)}</p>" for line in [*verdict_lines(summary), *about(summary)])
     return table(header(summary), cells(summary)) + further + notes
 
 
 def plain(summary: Summary) -> str:
     """The table in aligned columns, for print."""
-    probed = probe_lines(summary)
-    further = ["", *aligned(probed, SIDES)] if probed else []
+    further = [line for lines, sides in encoder_tables(summary) for line in ("", *aligned(lines, sides))]
     return "\n".join([*aligned(*_table(summary)), *further, "", *verdict_lines(summary), *about(summary)])
 
 

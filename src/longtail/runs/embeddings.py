@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from longtail.data.prepare import new_rows
 from longtail.facts import files
-from longtail.facts.types import as_outputs
-from longtail.runs.predictor import EVALUATED, Predictor
+from longtail.runs.predictor import Predictor
 
 SUFFIX = ".npz"
 
@@ -44,7 +42,6 @@ class Embeddings:
         files.write_bytes(path, buffer.getvalue())
 
 
-@torch.no_grad()
 def embed(predictor: Predictor, data: Any, *, skip_bad: bool = False) -> Embeddings:
     """Return the features that enter the network's classifier, one row each.
 
@@ -57,16 +54,8 @@ def embed(predictor: Predictor, data: Any, *, skip_bad: bool = False) -> Embeddi
         ValueError: data that do not fit the model, or a model without features (scikit-learn's classifiers).
     """
     read = new_rows.read(data, predictor.preparation, skip_bad=skip_bad)
-    network, device = predictor.evaluated(), predictor.class_counts.device
-    parts = []
-    for inputs in torch.split(read.inputs, EVALUATED):
-        features = as_outputs(network(inputs.to(device))).features
-        if features is None:
-            raise ValueError(
-                "the model has no features to embed by (it is no network of longtail's); write predictions to a .csv"
-            )
-        parts.append(features.float().cpu())
+    X = predictor.features(read.inputs).cpu()
     named = read.names
     names = None if named is None else tuple(name for i, name in enumerate(named) if i not in read.skipped)
     skipped = {str(i) if named is None else named[i]: why for i, why in read.skipped.items()}
-    return Embeddings(torch.cat(parts), names, skipped)
+    return Embeddings(X, names, skipped)

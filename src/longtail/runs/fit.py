@@ -23,14 +23,17 @@ from longtail.engine.determinism import deterministic
 from longtail.engine.due_step import Events, next_record
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
+from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
 from longtail.models import Factory
 from longtail.models.conv_bn_fusion import merged_batch_norms
 from longtail.runs import manifest
+from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
+from longtail.runs.pretrained import check_start
 from longtail.runs.prior_distance import distances
 from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
@@ -79,8 +82,11 @@ class Fit(Iterator[Record]):
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
         self.recipe = self.method.under(recipe or default_recipe(splits))
+        check_start(self.recipe, splits)
         if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
             raise ValueError(reason)
+        if self.method.task == SELF_SUPERVISED:
+            check_rows(self.recipe.probes, splits.cut_rows is not None)
         self.splits = splits
         replaced = self.method.needs_truth and not self.method.keeps_labels
         self._trained_on = with_true_labels(splits) if replaced else splits
@@ -218,7 +224,8 @@ class Fit(Iterator[Record]):
         predictor = predictor_of(self._chosen, self._trained_on, training.learner, self.device)
         arrays = predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED:
-            arrays |= probe_arrays(predictor, self.splits)
+            arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})
+            arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
         names = (manifest.LINES, *predictor.save(self.folder))

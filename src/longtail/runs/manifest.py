@@ -20,6 +20,7 @@ from longtail.facts import files, json_documents
 from longtail.facts.json_documents import DamagedError, Rule, is_amount, is_list_of
 from longtail.metrics import evaluate
 from longtail.runs import priors
+from longtail.runs.feature_terms import feature_measures
 from longtail.runs.model_files import LINKS
 from longtail.runs.probe_scores import probe_scores
 
@@ -84,8 +85,16 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             raise DamagedError(
                 f"{folder / RUN} says {name} {str(stored)[:30]}, its predictions {scores[name]:.6g}", WAY_OUT
             )
-    probes = probe_scores(arrays, config["data"]["class_counts"])
-    return config, {**result, "scores": scores, **({"probes": probes} if probes else {})}
+    return config, {**result, "scores": scores, **encoder_results(arrays, config["data"]["class_counts"])}
+
+
+def encoder_results(arrays: Mapping[str, Tensor], class_counts: Any) -> dict[str, Any]:
+    """Return the entries of run.json on an encoder, `probes` and `features`; {} of methods that classify themselves."""
+    found = {
+        "probes": probe_scores(arrays, class_counts),
+        "features": feature_measures(arrays, class_counts),
+    }
+    return {name: entry for name, entry in found.items() if entry}
 
 
 def verify(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
-from longtail.engine.recipe import build
+from longtail import posthoc as rules
+from longtail.engine.networks import build
 from longtail.facts import files, json_documents
 from longtail.facts.json_documents import Rule, is_list_of, violation
 from longtail.facts.messages import quoted, visible
@@ -21,6 +22,8 @@ from longtail.models import Factory
 from longtail.models.own import OWN, check_factory, make, structure_of
 from longtail.version import __version__
 
+POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
+"""The post-hoc rules that a saved model may name; no other is built from a file."""
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are refused."""
 META, TENSORS = "meta.json", "model.safetensors"
@@ -125,6 +128,23 @@ def _built(folder: Path, builder: dict[str, Any], factory: Factory | None = None
         return build(builder, factory)
     except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise damaged(folder, error) from None
+
+
+def rule_of(name: str | None, counts: Tensor) -> nn.Module | None:
+    """Return the post-hoc rule of a saved model, built from its class counts; None where it has none.
+
+    Raises:
+        ValueError: a name that is none of `POSTHOC`.
+    """
+    if name is None:
+        return None
+    if name not in POSTHOC:
+        raise ValueError(
+            f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}; "
+            "load it with the version that saved it"
+        )
+    rule: nn.Module = getattr(rules, name)(counts)
+    return rule
 
 
 def damaged(folder: Path, reason: object) -> ValueError:

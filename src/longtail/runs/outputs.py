@@ -21,7 +21,6 @@ from longtail.engine.precision import resolved
 from longtail.facts.learner import Learner
 from longtail.runs import manifest, sources
 from longtail.runs.predictor import Predictor
-from longtail.runs.probe_scores import probe_scores
 from longtail.version import __version__
 
 
@@ -123,7 +122,6 @@ def write_result(
         entries: what else run.json says: `seconds`, `reuses` and, of a cross-validated run, `folds`.
     """
     sources.write(folder, data.origin)
-    probes = probe_scores(arrays, group_counts(data))
     result = {
         "method": method.spec,
         "key": method.key,
@@ -132,7 +130,7 @@ def write_result(
         "seed": seed,
         **entries,
         "scores": manifest.scores_of(arrays, link, group_counts(data)),
-        **({"probes": probes} if probes else {}),
+        **manifest.encoder_results(arrays, group_counts(data)),
         "link": link,
         "sources": None if data.origin is None else data.origin.digest,
         "hashes": {"data": data.hash, "predictions": predicted},

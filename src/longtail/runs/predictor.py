@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from longtail import posthoc as rules
 from longtail.data.prepare import new_rows
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.prepare.restored import restored
@@ -22,8 +21,6 @@ from longtail.runs.predictions import Predictions
 
 EVALUATED = 256
 """Rows evaluated at once: enough for the processor's units, few enough for its caches."""
-POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
-"""The post-hoc rules that a saved model may name; no other is built from a file."""
 
 
 class Predictor(nn.Module):
@@ -84,6 +81,26 @@ class Predictor(nn.Module):
         if self._merged is None or self._merged[0] != versions:
             self._merged = (versions, merge_batch_norms(copy.deepcopy(self.network)))
         return self._merged[1]
+
+    @torch.no_grad()
+    def features(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
+        """Return the features (N, D) float32 that enter the classifier, of prepared inputs, in evaluation mode.
+
+        Raises:
+            ValueError: a model without features (scikit-learn's classifiers).
+        """
+        network, device = self.evaluated(), self.class_counts.device
+        parts = [as_outputs(network(x.to(device))).features for x in torch.split(inputs, batch_size)]
+        known = [part.float() for part in parts if part is not None]
+        if len(known) < len(parts):
+            raise ValueError(
+                "the model has no features to embed by (it is no network of longtail's); write predictions to a .csv"
+            )
+        return torch.cat(known)
+
+    def embed(self, data: Any) -> Tensor:
+        """Return the features (N, D) float32 of raw rows, on the CPU; see `prepared` and `features`."""
+        return self.features(self.prepared(data)).cpu()
 
     @torch.no_grad()
     def adjusted(self, scores: Tensor) -> Tensor:
@@ -217,7 +234,7 @@ class Predictor(nn.Module):
                 counts,
                 scale=float(meta["scale"]),
                 link=meta["link"],
-                posthoc=_rule(meta["posthoc"], counts),
+                posthoc=model_files.rule_of(meta["posthoc"], counts),
                 preparation=restored(meta.get("preparation"), blobs),
                 label=meta.get("label"),
             )
@@ -230,15 +247,3 @@ class Predictor(nn.Module):
 def load(folder: str | Path, network: nn.Module | Factory | None = None) -> Predictor:
     """Load the model of a run folder: `load(folder).predict(rows)`; see `Predictor.load`."""
     return Predictor.load(folder, network)
-
-
-def _rule(name: str | None, counts: Tensor) -> nn.Module | None:
-    if name is None:
-        return None
-    if name not in POSTHOC:
-        raise ValueError(
-            f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}; "
-            "load it with the version that saved it"
-        )
-    rule: nn.Module = getattr(rules, name)(counts)
-    return rule

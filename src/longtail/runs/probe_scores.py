@@ -8,27 +8,49 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.learners.probes import PROBES
+from longtail.learners.probe_protocols import PROTOCOLS
 from longtail.metrics import evaluate
 
-PREFIX = "probe."
-"""Of the names of the probes' scores (M, C) in predictions.safetensors."""
+PREFIX, DRAW = "probe.", "#"
+"""Of the names of the probes' scores (M, C) in predictions.safetensors; of several draws, "probe.NAME#0" and so on."""
 GROUPS = ("many", "medium", "few")
+SHOWN = ("balanced_accuracy", "accuracy", *GROUPS)
+_ORDER = {name: i for i, name in enumerate(name for one in PROTOCOLS.values() for name in one.probes)}
 
 
 def probe_scores(arrays: Mapping[str, Tensor], class_counts: Any) -> dict[str, dict[str, float | None]]:
     """Return balanced accuracy, accuracy, groups and their standard deviations for each probe; {} where there is none.
 
-    std_population and std_sample: of the mean recalls of many, medium and few, divided by 3 and by 2. Scripts of the
-    field compute the first, the table of GH has the second; None below three classes, which have no groups.
+    Of several draws, means over them. std_population and std_sample: of the mean recalls of many, medium and few,
+    divided by 3 and by 2. Scripts of the field compute the first, the table of GH has the second; None below three
+    classes, which have no groups.
     """
+    names = sorted(name.removeprefix(PREFIX) for name in arrays if name.startswith(PREFIX))
+    draws: dict[str, list[str]] = {}
+    for name in names:
+        draws.setdefault(name.partition(DRAW)[0], []).append(name)
     results: dict[str, dict[str, float | None]] = {}
-    for name in PROBES:
-        if (scores := arrays.get(PREFIX + name)) is not None:
-            weight = arrays.get("sample_weight")
-            measured = evaluate(scores, arrays["targets"], class_counts=class_counts, sample_weight=weight)
-            groups = [measured[group] for group in GROUPS]
-            deviations = [None if None in groups else float(np.std(groups, ddof=ddof)) for ddof in (0, 1)]
-            results[name] = {key: measured[key] for key in ("balanced_accuracy", "accuracy", *GROUPS)}
-            results[name] |= dict(zip(("std_population", "std_sample"), deviations, strict=True))
+    for probe in sorted(draws, key=lambda name: _ORDER.get(name, -1)):
+        measured = [
+            evaluate(
+                arrays[PREFIX + name], arrays["targets"], class_counts=class_counts,
+                sample_weight=arrays.get("sample_weight"),
+            )
+            for name in draws[probe]
+        ]  # fmt: skip
+        results[probe] = {key: _mean([one[key] for one in measured]) for key in SHOWN}
+        results[probe] |= deviations([results[probe][group] for group in GROUPS])
     return results
+
+
+def deviations(groups: list[float | None]) -> dict[str, float | None]:
+    """Return std_population and std_sample of the mean recalls of groups; None where a group has none."""
+    known = [value for value in groups if value is not None]
+    if len(known) < len(groups):
+        return {"std_population": None, "std_sample": None}
+    return {"std_population": float(np.std(known)), "std_sample": float(np.std(known, ddof=1))}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None

@@ -15,6 +15,7 @@ from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
 from longtail.models.own import check_factory
 from longtail.runs.fit import Fit
+from longtail.runs.pretrained import started
 from longtail.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,15 @@ def train(
     return training.run
 
 
-def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, **options: Any) -> Fit:
+def fit(
+    method: str | Method,
+    data: Any,
+    labels: Any = None,
+    *,
+    seed: int = 0,
+    pretrained: str | Path | None = None,
+    **options: Any,
+) -> Fit:
     """Return an iterator of epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
 
     After the last one, `.learner` is the trained learner and `.run` the finished run (where `folder` was given).
@@ -59,13 +68,17 @@ def fit(method: str | Method, data: Any, labels: Any = None, *, seed: int = 0, *
         data: anything that `data.load` takes; with arrays, `labels` are their labels.
         labels: see `data`.
         seed: of initialisation and order.
+        pretrained: a run folder; networks start from the body and the standardisation of its model.
         options: recipe, network, folder, store, device, threads, evaluations as in `Fit`; others as in `data.load`.
     """
     resolved = resolve(method)  # before the data are read
     if options.get("network") is not None:
         check_factory(options["network"])
     training = {name: options.pop(name) for name in signature(Fit).parameters if name in options}
-    made = Fit(resolved, load(data, labels, **options), seed=seed, **training)
+    splits = load(data, labels, **options)
+    if pretrained is not None:
+        training["recipe"] = started(training.get("recipe"), pretrained, splits, training.get("network"))
+    made = Fit(resolved, splits, seed=seed, **training)
     for note in without_effect([resolved], made.recipe):
         log.warning("%s", note)
     return made

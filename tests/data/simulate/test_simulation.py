@@ -144,7 +144,7 @@ class TestTraining:
     """What `build` gets has no way to the clean labels."""
 
     def test_the_training_set_has_no_truth(self) -> None:
-        assert {field.name for field in fields(TrainingSet)} == {"labeled", "unlabeled", "val", "given"}
+        assert {field.name for field in fields(TrainingSet)} == {"labeled", "unlabeled", "val", "given", "cut"}
         made = load("digits", labeled=0.2)
         assert TrainingSet.of(made).hash == TrainingSet.of(replace(made, truth=None)).hash
         assert made.hash == replace(made, truth=None).hash

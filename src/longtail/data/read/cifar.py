@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from longtail.data.rows import Examples
 from longtail.data.simulate import Simulation
 from longtail.data.simulate.parts import hide
 from longtail.data.simulate.removed_labels import Cut
-from longtail.data.splits import DATA_SEED, Splits
+from longtail.data.splits import DATA_SEED, Splits, left_out
 from longtail.data.views import CropFlip
 from longtail.facts import profiles
 from longtail.facts.paths import regular
@@ -54,6 +54,7 @@ def cifar(
     profile: str = "exp",
     simulation: Simulation | None = None,
     largest: int | None = None,
+    keep_cut: bool = False,
 ) -> Splits:
     """Return long-tailed CIFAR: the training part follows the profile, the test part is the whole balanced test set.
 
@@ -69,6 +70,7 @@ def cifar(
         largest: images of the largest class, n_max; None takes all of them (5000 and 500). SDCLR's counts are those of
             4500 and 450.
         simulation: what to hide of the labels; rows without labels may be drawn from all training images.
+        keep_cut: keep the other training images as `cut_rows`.
 
     Raises:
         ValueError: no such files, another data set, images of another size, an image that does not decode.
@@ -100,10 +102,10 @@ def cifar(
         name, train, test, facts=facts, preparation=ImagePreparation(SIZE),
         origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)),
     )  # fmt: skip
+    every, numbers = Examples(images, targets, names, augment=CropFlip()), torch.arange(len(images))
     if simulation is None:
-        return splits
-    every = Examples(images, targets, names, augment=CropFlip())
-    return hide(splits, simulation, every, rows, torch.arange(len(every)), Cut(float(ratio), profile))
+        return replace(splits, cut_rows=left_out(every, numbers, rows)) if keep_cut else splits
+    return hide(splits, simulation, every, rows, numbers, Cut(float(ratio), profile))
 
 
 def _part(name: str, source: Source, part: str, data_dir: str | Path | None) -> Decoded:

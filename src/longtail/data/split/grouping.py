@@ -145,3 +145,10 @@ def fold_groups(groups: GroupTable, k: int, trained: NDArray[np.bool_], generato
         counts[fold, classes] += rows
         total[fold] += rows.sum()
     return folds
+
+
+def groups_in_several(groups: np.ndarray, parts: np.ndarray) -> int:
+    """Return how many groups have rows in several parts."""
+    codes, names = (np.unique(a, return_inverse=True)[1].ravel() for a in (groups, parts))
+    pairs = np.unique(np.stack([codes, names]), axis=1)
+    return int((np.bincount(pairs[0]) > 1).sum())

@@ -15,6 +15,7 @@ from longtail.data.pool import Pool
 from longtail.data.simulate import Simulation
 from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.assemble import assemble
+from longtail.data.split.grouping import groups_in_several
 from longtail.data.split.limits import check_share
 from longtail.data.split.thinning import thinned
 from longtail.data.splits import DATA_SEED, Splits, held_out
@@ -36,6 +37,7 @@ def split(
     seed: int = DATA_SEED,
     simulation: Simulation | None = None,
     largest: int | None = None,
+    keep_cut: bool = False,
 ) -> Splits:
     """Return the training, test and, where declared or asked for, validation part of a pool, checked.
 
@@ -55,12 +57,13 @@ def split(
         simulation: what to hide of the labels of the training rows, after they are thinned and before validation rows
             are withheld, which are therefore rows with a label.
         largest: rows of the largest class of the thinned training part; None takes as many as the class sizes allow.
+        keep_cut: keep the training rows that `ratio` cuts off as `Splits.cut_rows`.
 
     Raises:
         ValueError: fewer than two classes, a share outside of (0, 1), nothing that could be held out, an empty part, a
             declared test row with several candidates, a simulation of data whose labels are not all known.
     """
-    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, seed, simulation, largest)
+    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, seed, simulation, largest, keep_cut)
     return assemble(pool, rows, facts, notes).checked()
 
 
@@ -77,6 +80,7 @@ def divided(
     seed: int,
     simulation: Simulation | None,
     largest: int | None = None,
+    keep_cut: bool = False,
 ) -> Divided:
     """Return which rows are for what; arguments and errors as in `split`."""
     check_classes(pool.classes)
@@ -98,6 +102,8 @@ def divided(
             raise ValueError("ratio (--ratio) needs one label a row to make data long-tailed, got candidates; drop it")
         rows["train"] = rows["train"][thinned(pool.targets[rows["train"]], pool.classes, ratio, profile, largest)]
         facts |= {"ratio": float(ratio), "profile": profile} | ({} if largest is None else {"largest": int(largest)})
+        if keep_cut and len(rows["train"]) < len(before):
+            rows["cut"] = before[~torch.isin(before, rows["train"])]
     if simulation is not None:
         pool, rows = simulated(pool, rows, before, Cut(ratio, profile), simulation)
         facts |= simulation.facts
@@ -173,7 +179,7 @@ def _declared(pool: Pool, notes: list[str]) -> dict[str, Tensor]:
     """Return the rows of every declared part; all rows are for training where nothing is declared."""
     if pool.parts is None:
         return {"train": torch.arange(len(pool))}
-    if pool.groups is not None and (count := _groups_in_several(pool.groups, pool.parts)):
+    if pool.groups is not None and (count := groups_in_several(pool.groups, pool.parts)):
         many = "1 group has" if count == 1 else f"{count} groups have"
         notes.append(f"{many} rows in more than one of the declared parts, so the test part is not independent")
     if "test" not in pool.parts:
@@ -195,13 +201,6 @@ def _declared(pool: Pool, notes: list[str]) -> dict[str, Tensor]:
 def declares_no_test(parts: np.ndarray) -> str:
     """Return a note on a declared split without test rows."""
     return f"the declared split has no test rows ({', '.join(sorted({str(p) for p in parts}))} only)"
-
-
-def _groups_in_several(groups: np.ndarray, parts: np.ndarray) -> int:
-    """Return how many groups have rows in several parts."""
-    codes, names = (np.unique(a, return_inverse=True)[1].ravel() for a in (groups, parts))
-    pairs = np.unique(np.stack([codes, names]), axis=1)
-    return int((np.bincount(pairs[0]) > 1).sum())
 
 
 def untestable(pool: Pool) -> tuple[str, str]:

@@ -29,7 +29,8 @@ def random_encoder() -> Method:
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
-        encoder, probe = simclr_stages(recipe, 0.2)
+        # a pretrained body would be no random one
+        encoder, probe = simclr_stages(replace(recipe, pretrained=None), 0.2)
         return [replace(encoder, spec=SELF, epochs=0), probe]
 
     return Method(

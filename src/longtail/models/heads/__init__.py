@@ -13,6 +13,7 @@ from longtail.models.heads.nearest import NearestClassMean
 from longtail.models.heads.neighbours import Neighbours
 from longtail.models.heads.projection import Projection
 from longtail.models.heads.scale import LearnableScale, rescale_head
+from longtail.models.heads.unit_linear import UnitLinear
 
 __all__ = [
     "CosineClassifier",
@@ -24,6 +25,7 @@ __all__ = [
     "NearestClassMean",
     "Neighbours",
     "Projection",
+    "UnitLinear",
     "find_head",
     "fold_into_bias",
     "prior_bias",
