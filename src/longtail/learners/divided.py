@@ -44,8 +44,8 @@ class DividedLearner(Learner):
 
     def start_epoch(self, data: Any, progress: Progress) -> None:
         """Let every expert prepare its epoch, on its own rows."""
-        assert isinstance(data, Divided)
-        for expert, rows in zip(self.experts, data.parts, strict=True):
+        parts = data.parts if isinstance(data, Divided) else ()  # there are none before experts are trained
+        for expert, rows in zip(self.experts, parts, strict=True):
             expert.start_epoch(rows, progress)
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:

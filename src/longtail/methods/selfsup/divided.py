@@ -37,7 +37,7 @@ BY_CLUSTER = "every row is shown to the expert of its own cluster alone"
 def dnc(
     *, base: Base = MOCLR, clusters: Number = 5, first: Share = 0.2, experts: Share = 0.6, distillation: Share = 0.2
 ) -> Method:
-    """DnC, Divide and Contrast: an expert for each cluster of the rows, and one network that learns from all of them.
+    """DnC, Divide and Contrast: an expert for each cluster of the rows, and one network that learns from all.
 
     loss = that of `base`, of one encoder and then of an expert for each of its clusters; then
     mean of ||r_b(z) - u(z_b)||^2 / 2 + ||r_k(z) - u(z_k)||^2 / 2, z the projection of a new network, r heads on it.
