@@ -65,7 +65,17 @@ class TestEveryTrial:
         for node in ast.walk(ast.parse(Path(inspect.getfile(TRIALS[key])).read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            known = {"longtail", "torch", "collections", "dataclasses", "math", "typing", "warnings", "__future__"}
+            known = {
+                "longtail",
+                "copy",
+                "torch",
+                "collections",
+                "dataclasses",
+                "math",
+                "typing",
+                "warnings",
+                "__future__",
+            }
             assert {name.partition(".")[0] for name in names} <= known
 
     def test_every_knob_moves_the_text_of_its_training(self, key: str) -> None:
@@ -74,7 +84,7 @@ class TestEveryTrial:
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
                 fitting |= {"first": "both", "entropy": "uniform", "labels": "em", "median": 0.3}
-                fitting |= {"simclr": "sam(base='simclr')", "moclr": "moclr(t=0.5)", "two": "one"}
+                fitting |= {"simclr": "simclr(t=0.5)", "moclr": "moclr(t=0.5)", "two": "one"}
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default
@@ -89,7 +99,7 @@ class TestEveryTrial:
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [
     *TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING,
-    "sdclr", "bcl", "gh", "ts(cycles=2)",
+    "sdclr", "bcl", "gh", "ts(cycles=2)", "rwsam", "dnc", "ssp-contrast",
 ])  # fmt: skip
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
