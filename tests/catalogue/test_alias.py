@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from longtail.catalogue.alias import alias
+from longtail.catalogue.resolve import resolve
 from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.methods import method
@@ -42,3 +43,14 @@ def test_knobs_are_checked() -> None:
 def test_a_knob_that_both_have_is_refused() -> None:
     with pytest.raises(ValueError, match=r"knobs of mixup and corr must differ for an alias, got alpha twice"):
         alias("corr-mixup", "mixup", "corr", CATALOG)
+
+
+def test_over_a_correction_it_acts_over_the_default_base_of_that_one() -> None:
+    build = alias("records-sam", "sam", "records", CATALOG)
+    assert set(knobs.declared(build)) == {
+        *knobs.declared(CATALOG["records"]), *knobs.declared(CATALOG["sam"]),
+    } - {"base"}  # fmt: skip
+    one = resolve("records-sam(tau=0.5, rho=0.1)", {**CATALOG, "records-sam": build})
+    other = method("sam(base='records(tau=0.5)', rho=0.1)")
+    assert [stage.spec for stage in one.stages(RECIPE)] == [stage.spec for stage in other.stages(RECIPE)]
+    assert one.twin == other.twin == "records(tau=0.5)"

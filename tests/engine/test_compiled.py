@@ -35,14 +35,16 @@ def test_a_compiled_network_learns_the_same() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch, of its own looking
-def test_every_layer_of_a_deep_network_is_compiled_for_every_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["resnet32", "densenet"])
+def test_every_layer_of_a_deep_network_is_compiled_for_every_shape(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = importlib.import_module("torch._dynamo")
     compiler.reset()
     in_place = nn.Module.compile
     monkeypatch.setattr(nn.Module, "compile", lambda self, **_: in_place(self, backend="eager", dynamic=False))
-    network = build("resnet32", input_shape=(3, 8, 8), num_classes=2, widths=(2, 4, 8), blocks=2)
-    limit = compiler.config.recompile_limit
-    with compiler.config.patch(recompile_limit=limit, fail_on_recompile_limit_hit=True):
+    arguments = {"resnet32": {"widths": (2, 4, 8), "blocks": 2}, "densenet": {"depth": 22, "growth": 2}}[name]
+    network = build(name, input_shape=(3, 8, 8), num_classes=2, **arguments)
+    limits = {limit: getattr(compiler.config, limit) for limit in ("recompile_limit", "accumulated_recompile_limit")}
+    with compiler.config.patch(**limits, fail_on_recompile_limit_hit=True):
         compile_body(network, "default")
         for rows in (4, 3):
             network.train()(torch.rand(rows, 3, 8, 8)).logits.sum().backward()

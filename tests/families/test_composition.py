@@ -55,7 +55,7 @@ BALANCED = {
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "ssp-contrast"}
-HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh"}
+HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh", "sdclr-gh", "bcl-gh", "dnc-gh"}
 ENCODERS = {
     "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
     "sdclr", "ts", "bcl", "dnc", "rwsam",
@@ -93,13 +93,13 @@ LEGAL = {
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
-    "dnc": ENCODERS - {"dnc", "random-encoder", "supcon"},
+    "dnc": ENCODERS - {"dnc", "dnc-gh", "random-encoder", "supcon"},
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
     "crest-plus": SEMI - GENERATIONS - REFINED,
-    "bcl": ENCODERS - {"random-encoder", "supcon", "bcl"},
-    "sdclr": ENCODERS - {"random-encoder", "supcon", "sdclr"},
+    "bcl": ENCODERS - {"random-encoder", "supcon", "bcl", "bcl-gh"},
+    "sdclr": ENCODERS - {"random-encoder", "supcon", "sdclr", "sdclr-gh"},
     "ts": ENCODERS - {"random-encoder", "supcon", "byol", "simsiam", "ts"},
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
@@ -119,7 +119,7 @@ TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
     "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
-    "sdclr", "ts", "bcl", "gh", "rwsam", "dnc",
+    "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

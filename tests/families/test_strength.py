@@ -37,6 +37,7 @@ from longtail.runs.run import Run
         ("sam(base='simclr', rho=0)", "simclr", "sam(base='simclr')"),
         ("rwsam(rho=0)", "simclr", "rwsam"),
         ("rwsam(alpha=0)", "sam(base='simclr')", "rwsam"),
+        ("sam(base='moco', rho=0)", "moco", "sam(base='moco')"),
         ("sam(base='crt', rho=0)", "crt", "sam(base='crt')"),
         ("sam(base='ride', rho=0)", "ride", "sam(base='ride')"),
         ("fixmatch(threshold=2)", "fixmatch(consistency=0)", "fixmatch"),

@@ -20,6 +20,8 @@ from longtail.learners.pair import Compared
 
 FRAME = simplex_frame(4, 5, torch.Generator().manual_seed(0))
 
+BATCH = Batch(inputs=torch.zeros(6, 3), index=torch.arange(6))
+
 
 def part(size: int = 8, **options: Any) -> GeometricHarmonization:
     return GeometricHarmonization(FRAME, size, **options).double()
@@ -38,7 +40,7 @@ def compared(z1: Tensor, z2: Tensor) -> Compared:
 
 def note(gh: GeometricHarmonization, z: Tensor, rows: list[int], progress: Any = 0.0) -> None:
     step = Step(z.sum(), z.sum(1), {}, Outputs(z.detach()), None, torch.tensor(rows))
-    gh.after_update(Batch(inputs=None, index=torch.tensor(rows)), step, progress)
+    gh.after_update(Batch(inputs=z, index=torch.tensor(rows)), step, progress)
 
 
 def logits(z: Tensor) -> list[list[float]]:
@@ -49,7 +51,7 @@ class TestTheLoss:
     def test_is_that_of_the_plain_loops_with_the_prior(self) -> None:
         gh, z1, z2 = part(weight=0.7, iterations=40), projections(6), projections(6, 1)
         gh.prior.copy_(torch.tensor([0.5, 0.3, 0.2, 0.0]))
-        losses, log = gh(compared(z1, z2), Batch(), 0.75)
+        losses, log = gh(compared(z1, z2), BATCH, 0.75)
         x, y = logits(z1), logits(z2)
         taught = [formulas.labels(q, [0.5, 0.3, 0.2, 0.0], 0.05, 40) for q in (x, y)]
         each = zip(formulas.one_direction(taught[0], y, 0.1), formulas.one_direction(taught[1], x, 0.1), strict=True)
@@ -59,8 +61,8 @@ class TestTheLoss:
 
     def test_beside_a_key_without_a_graph_trains_in_one_direction(self) -> None:
         gh, z1, key = part(), projections(6), projections(6, 1, graph=False)
-        (alone,) = torch.autograd.grad(gh(compared(z1, key), Batch(), 0.9)[0].sum(), z1)
-        (joint,) = torch.autograd.grad(gh(compared(z1, projections(6, 1)), Batch(), 0.9)[0].sum(), z1)
+        (alone,) = torch.autograd.grad(gh(compared(z1, key), BATCH, 0.9)[0].sum(), z1)
+        (joint,) = torch.autograd.grad(gh(compared(z1, projections(6, 1)), BATCH, 0.9)[0].sum(), z1)
         assert alone.abs().sum() > 0
         torch.testing.assert_close(alone, joint)  # the other direction's gradient is the key's
 
@@ -77,8 +79,8 @@ class TestTheLoss:
 
     def test_is_nothing_before_it_begins_whether_or_not_progress_is_a_tensor(self) -> None:
         gh, z1, z2 = part(), projections(6), projections(6, 1)
-        assert gh(compared(z1, z2), Batch(), 0.4)[0].equal(torch.zeros(6, dtype=torch.float64))
-        held = gh(compared(z1, z2), Batch(), torch.tensor(0.4))[0]
+        assert gh(compared(z1, z2), BATCH, 0.4)[0].equal(torch.zeros(6, dtype=torch.float64))
+        held = gh(compared(z1, z2), BATCH, torch.tensor(0.4))[0]
         assert held.eq(0).all()
         assert all(g.eq(0).all() for g in torch.autograd.grad(held.sum(), (z1, z2)))
 
@@ -126,8 +128,8 @@ class TestWhatIsStored:
                 when.append(epoch)
         assert when == list(range(500, 1000, 20))
 
-    def test_a_floor_is_added_to_every_count(self) -> None:
-        gh = part(floor=2.0)
+    def test_a_pseudo_count_is_added_to_every_count(self) -> None:
+        gh = part(pseudo_count=2.0)
         note(gh, FRAME[[0, 0]], [0, 1])
         gh.start_epoch(None, None, 0.5)  # type: ignore[arg-type]
         assert gh.prior.tolist() == pytest.approx([0.4, 0.2, 0.2, 0.2])

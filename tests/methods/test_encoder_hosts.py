@@ -105,7 +105,8 @@ class TestNetworks:
         affine, plain, none = (Projection(6, 0, dim=4, last=last).layers for last in ("affine", "plain", "none"))
         assert (affine[-1].affine, plain[-1].affine) == (True, False)
         assert isinstance(none[-1], nn.Linear)
-        assert (none[-1].bias is not None, plain[-2].bias is None) == (True, True)
+        assert none[-1].bias is not None
+        assert plain[-2].bias is None
         with pytest.raises(ValueError, match=r'^last must be "affine" or "plain" or "none", got \'half\''):
             Projection(6, 0, last="half")
 

@@ -72,9 +72,10 @@ def test_every_encoder_says_how_wide_its_projections_are() -> None:
             assert found.projects is not None, key
             if found.projects == 0:
                 continue  # as wide as the features
-            built = found.stages(RECIPE)[0].build(TrainingSet.of(DATA), None)
-            assert isinstance(built.learner, PairLearner)
-            assert built.learner.network.head.out_features == found.projects, key
+            learner: Any = found.stages(RECIPE)[0].build(TrainingSet.of(DATA), None).learner
+            assert isinstance(learner, PairLearner)
+            network: Any = learner.network
+            assert network.head.out_features == found.projects, key
 
 
 def test_another_name_is_the_same_training() -> None:

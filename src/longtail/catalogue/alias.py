@@ -18,6 +18,8 @@ BASE = "base"
 def alias(key: str, correction: str, base: str, builders: Builders) -> Builder:
     """Return the builder of correction(base=base), whose knobs are those of both and whose training is the same.
 
+    Where `base` is a correction, too, it acts over its default base; another is written out.
+
     Args:
         key: the short name.
         correction, base: keys of `builders`; the correction has a knob `base`.
@@ -28,15 +30,17 @@ def alias(key: str, correction: str, base: str, builders: Builders) -> Builder:
     """
     outer, inner = builders[correction], builders[base]
     own, below = (list(inspect.signature(one).parameters.values()) for one in (outer, inner))
-    own = [knob for knob in own if knob.name != BASE]
+    own, below = ([knob for knob in some if knob.name != BASE] for some in (own, below))
     both = {knob.name for knob in own} & {knob.name for knob in below}
     if both:
         raise ValueError(f"knobs of {correction} and {base} must differ for an alias, got {', '.join(both)} twice")
 
     def build(**values: Any) -> Method:
-        plain = _named(base, inner, {k: v for k, v in values.items() if any(k == knob.name for knob in below)})
+        plain = _named(
+            base, inner, {k: v for k, v in values.items() if any(k == knob.name for knob in below)}, builders
+        )
         rest = {k: v for k, v in values.items() if any(k == knob.name for knob in own)}
-        made = _named(correction, outer, rest, base=plain)
+        made = _named(correction, outer, rest, builders, base=plain)
         return replace(made, key="", spec="", twin=base)
 
     hints = {**_hints(inner), **_hints(outer)}
@@ -49,9 +53,13 @@ def alias(key: str, correction: str, base: str, builders: Builders) -> Builder:
     return build
 
 
-def _named(key: str, builder: Builder, values: dict[str, Any], **more: Method) -> Method:
-    """Return the method with the text of its training, as `resolve` names it."""
-    declared = {name: knob for name, knob in knobs.declared(builder).items() if name != BASE}
+def _named(key: str, builder: Builder, values: dict[str, Any], builders: Builders, **more: Method) -> Method:
+    """Return the method with the text of its training, as `resolve` names it, by default over its default base."""
+    declared = knobs.declared(builder)
+    if BASE in declared and not more:
+        default = declared[BASE].default
+        more = {BASE: _named(default, builders[default], {}, builders)}
+    declared = {name: knob for name, knob in declared.items() if name != BASE}
     defaults = {name: knob.default for name, knob in declared.items()}
     full = {**defaults, **values}
     text = specs.full(key, full)

@@ -71,15 +71,12 @@ class Method:
         notes: what a table says of it and of these training rows, such as a row that is used twice.
         late: what has no effect at the start of its training, besides what its knobs say of that (`facts.late`);
             `named` puts it into the stages, for their epochs.
-        slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused before
-            training.
+        slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused.
         taken: the slots that it has filled, itself or a base below it.
         body_args: arguments of the network's body that it sets, such as `branches`, and their values; a network that
             does not take them is refused before training.
-        own: what its paper changes in the common recipe, used where the recipe's kind is "own"; a value may be a
-            function of the number of epochs.
-        projects: width of the projections that its encoder compares, 0 for that of the features; None where nothing is
-            known of it before it is built.
+        own: what its paper changes in a recipe of the kind "own"; a value may be a function of the number of epochs.
+        projects: width of its encoder's projections, 0 for that of the features; None where not known before training.
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
@@ -161,9 +158,8 @@ class Method:
 
     def under(self, recipe: Recipe) -> Recipe:
         """Return the recipe it is trained with: the common one, or with its own paper's changes."""
-        if recipe.kind != "own":
-            return recipe
-        return replace(recipe, **{name: v(recipe.epochs) if callable(v) else v for name, v in self.own.items()})
+        own = {name: v(recipe.epochs) if callable(v) else v for name, v in self.own.items()}
+        return replace(recipe, **own) if recipe.kind == "own" else recipe
 
     def refuses(self, rows: Part, unlabeled: Part | None = None) -> str | None:
         """Return why it cannot learn from these training rows, in one line with the way out; None where it can.
@@ -187,9 +183,8 @@ class Method:
         """
         recipe = self.under(recipe)
         if recipe.augmentation != USUAL and (why := self._cannot_augment()) is not None:
-            return (
-                f"augmentation must be {USUAL} for method {self.spec!r}, {why}, got {recipe.augmentation}; leave it out"
-            )
+            got = f"{why}, got {recipe.augmentation}; leave it out"
+            return f"augmentation must be {USUAL} for method {self.spec!r}, {got}"
         if (why := self._lacks(recipe, rows)) is not None:
             return f"method {self.spec!r} needs a network {why}"
         recipe = replace(recipe, model_args={**recipe.model_args, **self.body_args})

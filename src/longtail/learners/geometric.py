@@ -43,8 +43,8 @@ class GeometricHarmonization(nn.Module):
     Args:
         frame: (K, D) unit vectors, D the width of the projections.
         size: N, number of training rows; `batch["index"]` is below it.
-        weight, start, ramp, refresh, stay, floor, eps, tau, iterations: as of `methods.selfsup.geometric.gh`; `floor`
-            is added to each count of the histogram.
+        weight, start, ramp, refresh, stay, pseudo_count, eps, tau, iterations: as of `methods.selfsup.geometric.gh`;
+            `pseudo_count` is added to each count of the histogram.
     """
 
     frame: Tensor
@@ -63,7 +63,7 @@ class GeometricHarmonization(nn.Module):
         ramp: float = 0.01,
         refresh: float = 0.02,
         stay: tuple[float, float] = (0.9, 0.999),
-        floor: float = 0.0,
+        pseudo_count: float = 0.0,
         eps: float = 0.05,
         tau: float = 0.1,
         iterations: int = 300,
@@ -71,7 +71,7 @@ class GeometricHarmonization(nn.Module):
         super().__init__()
         self.weight, self.start, self.ramp, self.refresh = weight, start, ramp, refresh
         self.stay = switch(start, *stay)
-        self.floor, self.eps, self.tau, self.iterations = floor, eps, tau, iterations
+        self.pseudo_count, self.eps, self.tau, self.iterations = pseudo_count, eps, tau, iterations
         classes = len(frame)
         self.register_buffer("frame", frame.to(torch.get_default_dtype()))
         self.register_buffer("stored", torch.zeros(size, classes))
@@ -104,7 +104,7 @@ class GeometricHarmonization(nn.Module):
         due = max(self.start, float(self.refreshed) + self.refresh) - ROUNDING
         if now < due or not bool(self.seen.any()):
             return
-        counts = torch.bincount(self.stored[self.seen].argmax(1), minlength=len(self.prior)) + self.floor
+        counts = torch.bincount(self.stored[self.seen].argmax(1), minlength=len(self.prior)) + self.pseudo_count
         self.prior.copy_(counts / counts.sum())
         self.refreshed.fill_(now)
 

@@ -178,7 +178,7 @@ BASES = {
     "crest-plus": ("fixmatch",),
     "simpro": ("fixmatch",),
     "records": ("proden", "corr", "lw", "cavl"),
-    "gh": ("simclr", "focal-simclr"),
+    "gh": ("simclr", "focal-simclr", "sdclr", "bcl", "dnc"),
 }
 """Correction -> the bases over which it has a name of its own."""
 for _key, _bases in BASES.items():

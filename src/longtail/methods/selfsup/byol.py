@@ -43,7 +43,7 @@ def byol(
     that inside the predictor, 0 for the same. Both are dropped after training. passes: "split", the paper's, sends one
     view after the other through network and predictor; "joint" both as one batch. The probe is that of simclr.
 
-    Grill et al. 2020, eq. 2 and 3 and algorithm 1; decay=cosine(0.996, 1.0) is theirs, moved here once an epoch.
+    Grill et al. 2020, eq. 2 and its sum of both views; decay=cosine(0.996, 1.0) is theirs, moved here once an epoch.
 
     Works: Small batches, since no row is a negative of another; rows of the same class do not repel each other.
 
@@ -52,7 +52,7 @@ def byol(
 
     Paper and code: Theirs has 4096 and 256 units on a ResNet-50, as here, LARS, and views of unequal strength (blur,
     solarisation), which are alike here. decay = 0.99 is that of lightly's recipe for CIFAR, constant; solo-learn's goes
-    from 0.99 to 1. The paper's 0.996 is for a million steps.
+    from 0.99 to 1. The paper's 0.996 is for hundreds of thousands of steps.
     """
 
     def host(network: Any, rows: Part) -> nn.Module:

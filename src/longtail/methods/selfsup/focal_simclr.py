@@ -30,8 +30,8 @@ def focal_simclr(*, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 12
 
     Works: Where rows that are hard to tell from others are the rare ones.
 
-    Breaks: A row is hard for many reasons, such as strong views or a duplicate among the rows. Every loss is smaller
-    than simclr's, and so is the gradient at the same learning rate.
+    Breaks: A row is hard for many reasons, such as strong views or a duplicate among the rows. Where all are hard, as
+    in large batches at the start, it is nearly simclr.
 
     Paper and code: The focal paper has it for labels only. GH's baseline takes the mean of a row's two anchors and does
     not detach the factor, as here.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from longtail.catalogue.compose import BaseMethod
 from longtail.catalogue.encoders import encoder_base, over_encoders
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
@@ -15,8 +14,7 @@ from longtail.functional import simplex_frame
 from longtail.learners.geometric import GeometricHarmonization
 from longtail.methods.selfsup.focal_simclr import GH_RECIPE
 
-RULE: BaseMethod = encoder_base("surrogate")
-Base = Annotated[Method, RULE]
+Base = Annotated[Method, encoder_base("surrogate")]
 Classes = Annotated[int, Range(2, integer=True)]
 Count = Annotated[int, Range(1, integer=True)]
 DEFAULT: Any = "simclr"
@@ -32,7 +30,7 @@ def gh(
     refresh: UnitFloat = 0.02,
     early: UnitFloat = 0.9,
     late: UnitFloat = 0.999,
-    floor: NonNegativeFloat = 0.0,
+    pseudo_count: NonNegativeFloat = 0.0,
     eps: PositiveFloat = 0.05,
     tau: PositiveFloat = 0.1,
     iterations: Count = 300,
@@ -45,13 +43,13 @@ def gh(
     M (K, D): K = `classes` unit vectors with inner products -1 / (K - 1) in the space of the projections z, drawn with
     the seed and fixed, for any K <= D + 1; x and y are the logits of the two views, x^ and y^ their surrogate labels,
     by `iterations` of Sinkhorn's algorithm on each batch and without a gradient. K need not be the number of classes.
-    ramp(p) is 0 before the share `start` of the training, then 1/10 and 1/`ramp` more for all of the training that
-    passes, up to 1. A training of too few epochs to reach `start` is refused. weight = 0 is `base`, bit for bit.
+    ramp(p) = 0 while p < `start`, p the share of the training that is over; then min(1, 1/10 + (p - start) / `ramp`). A
+    training of too few epochs to reach `start` is refused. weight = 0 is `base`, bit for bit.
 
     pi: the histogram of the largest of each row's stored logits, at `start` and then after each share `refresh` of the
-    training, with `floor` added to each count. Stored are means of x over epochs, of which the share `early` stays
-    before `start` and `late` from there on; they take N x K numbers. Entropy and largest entry of pi are in the records
-    of every epoch. Of a base that compares with a moving average alone (moco), one direction has a gradient.
+    training, with `pseudo_count` added to each count. Stored are means of x over epochs, of which the share `early`
+    stays before `start` and `late` from there on; they take N x K numbers. Entropy and largest entry of pi are in the
+    records of every epoch. Of a base that compares with a moving average alone (moco), one direction has a gradient.
 
     Zhou et al. 2023; on CIFAR 500 of 1000 epochs before it begins, a ramp of 10, and pi every 20.
 
@@ -59,8 +57,8 @@ def gh(
     nearest surrogate classes to follow the true ones: so it begins late.
 
     Breaks: pi is estimated from the encoder: what that has mixed up stays together. Few rows per batch and surrogate
-    class (512 for 100 in the paper) make its labels follow the batch. `base` of another length than the paper's begins
-    earlier in epochs.
+    class (512 for 100 in the paper) make its labels follow the batch. A shorter training begins with it after fewer
+    epochs, from a worse encoder.
 
     Paper and code: The paper's value of the loss at its optimum counts one direction; the code has the sum of both, as
     here. eps is 1 / lambda, lambda = 20. The code's frame generator has a syntax error and a rule that admits K = D +
@@ -68,9 +66,10 @@ def gh(
     the first epoch adds; ours begin with the row's first logits. Between processes the same memory is summed, and
     padded rows count twice. It computes pi again in every batch of an epoch in which it is due, seeds nothing on CIFAR,
     and its script for the test of CIFAR does not run; SDCLR + GH begins its ramp an epoch late on ImageNet. For
-    ImageNet-LT and Places-LT it has floor = 100, start = 0.8, a ramp of 30 of 500 epochs, and means that begin at epoch
-    10. Sinkhorn's algorithm is on logarithms here. The baselines of the paper have one cosine from 0.5; GH has another
-    schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe own` has not: here `base` and gh have the same.
+    ImageNet-LT and Places-LT it has pseudo_count = 100, start = 0.8, a ramp of 30 of 500 epochs, and means that begin
+    at epoch 10. Sinkhorn's algorithm is on logarithms here. The baselines of the paper have one cosine from 0.5; GH has
+    another schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe own` has not: here `base` and gh have
+    the same.
     """
     if base.projects and (why := _no_room(classes, base.projects, repr(base.spec))) is not None:
         raise ValueError(why)
@@ -91,7 +90,7 @@ def gh(
             ramp=ramp,
             refresh=refresh,
             stay=(early, late),
-            floor=floor,
+            pseudo_count=pseudo_count,
             eps=eps,
             tau=tau,
             iterations=iterations,

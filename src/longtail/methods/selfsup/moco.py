@@ -47,10 +47,10 @@ def moco(
     Breaks: Few rows: below about a thousand, other views of the same few rows are the negatives again and again, and
     simclr has as many in its batch. A large decay in a short training: the average stays near its start.
 
-    Paper and code: Theirs has 65536 places and decay = 0.999 for 1.3 million images and 200 epochs; 4096 and 0.99 are
-    those of small data (facebook's and lightly's CIFAR recipes). There the queue begins with random directions, and
-    rows of the batch are shuffled between devices before the keys' batch norms; on one device there is nothing to
-    shuffle.
+    Paper and code: Theirs has 65536 places and decay = 0.999 for 1.3 million images and 200 epochs; 4096 places are
+    those of facebook's and lightly's recipes for CIFAR, 0.99 is lightly's decay. There the queue begins with random
+    directions, and rows of the batch are shuffled between devices before the keys' batch norms; on one device there is
+    nothing to shuffle.
     """
     return Method(
         lambda recipe: [

@@ -16,7 +16,7 @@ from longtail.learners.hosts import SupCon
 from longtail.methods.selfsup.simclr import Passes, Width
 
 SUPCON_RECIPE: dict[str, Any] = {"lr": 0.5, "batch_size": 1024, "decay": "cosine"}
-"""Recipe of SupCon's code on CIFAR-10, but for the 1000 epochs and the ResNet-50."""
+"""Recipe of SupCon's code on CIFAR-10, but for the 1000 epochs and the network."""
 SLOTS = frozenset({"views"})
 """Corrections of encoders are for those without labels, those of classifiers for one loss over labelled rows."""
 
@@ -33,7 +33,7 @@ def supcon(*, t: Positive = 0.1, dim: Width = 128, passes: Passes = "joint") -> 
 
     The loss is at least the log of the number of positives: values of 6 or 7 in large batches are no failure.
 
-    Khosla et al. 2020, eq. 2 (the mean outside of the logarithm), with t = 0.1 as in their experiments.
+    Khosla et al. 2020, eq. 2 (the mean outside of the logarithm), with t = 0.1 as in their recipe for CIFAR-10.
 
     Works: Several rows of each class in a batch.
 

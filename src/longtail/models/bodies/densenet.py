@@ -37,7 +37,8 @@ def densenet(
     appended to its input. Between blocks a 1x1 convolution keeps the share `compression` of the channels, rounded
     down, and the mean of 2x2 pixels halves the image; batch norm, ReLU and the mean over the image come last.
     DenseNet-BC-100-12 has D = 342, and with a linear head on 10 classes 769,162 parameters. Convolutions are
-    Kaiming-normal (fan-in).
+    Kaiming-normal (fan-in). No two layers have the same shapes, so that `torch.compile` compiles each of them for every
+    shape of batch, which takes long.
 
     Args:
         shape: (C, H, W), H and W >= 4.
