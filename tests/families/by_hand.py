@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from dnc_by_hand import dnc
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
 from longtail.catalogue.method import Method
 from longtail.data import Part, TrainingSet, together
+from longtail.data.divided import Divided
 from longtail.data.further_change import FurtherChange
 from longtail.data.generators import derived
 from longtail.data.true_labels import TrueCounts
@@ -32,6 +34,8 @@ from longtail.facts.schedules import Cycle, switch
 from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.branches import Shared
+from longtail.learners.density import Densities
+from longtail.learners.divided import DividedLearner
 from longtail.learners.estimated_priors import EstimatedPriors, MixturePriorLoss
 from longtail.learners.geometric import GeometricHarmonization
 from longtail.learners.hosts import NTXent
@@ -45,6 +49,7 @@ from longtail.updates import (
     RECOVER,
     SAM,
     ByClass,
+    ByRow,
     ImbSAM,
     LearningToReweight,
     MetaResidual,
@@ -52,6 +57,7 @@ from longtail.updates import (
     MetaWeights,
     Reweight,
 )
+from longtail.updates.divided import EachExpert
 
 Hand = Callable[[Method, Recipe, TrainingSet], Sequence[Stage]]
 
@@ -174,7 +180,7 @@ def semi(learner: Learner, **slots: Any) -> SemiSupervisedLearner:
     return SemiSupervisedLearner(**{**kept, **slots})
 
 
-def pair(learner: Learner, **slots: Any) -> PairLearner:
+def pair(learner: Any, **slots: Any) -> PairLearner:
     """The learner made anew with other parts in some slots."""
     kept = {
         "network": learner.network, "host": learner.host, "branch": learner.branch, "temperature": learner.temperature,
@@ -185,10 +191,27 @@ def pair(learner: Learner, **slots: Any) -> PairLearner:
     return PairLearner(**{**kept, **slots})
 
 
-def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
-    learner, rows, update = stage.build(data, previous)
-    if not isinstance(learner, PairLearner):
-        return Built(learner, rows, update)
+def each_encoder(change: Callable[[Any, Any, Any], Built]) -> Hand:
+    """Change what trains the encoder, and each of several that are trained on parts of the rows."""
+
+    def of(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+        learner, rows, update = stage.build(data, previous)
+        if isinstance(learner, DividedLearner) and stage.epochs:
+            both = zip(learner.experts, rows.parts, getattr(update, "updates", [update] * 99), strict=False)
+            parts = [change(*one) for one in both]
+            divided = DividedLearner(learner.network, learner.assignment, [part.learner for part in parts])
+            return Built(divided, Divided(tuple(part.data for part in parts)), EachExpert([p.update for p in parts]))
+        return change(learner, rows, update) if isinstance(learner, PairLearner) else Built(learner, rows, update)
+
+    return each_stage(of)
+
+
+def rwsam(learner: Any, rows: Any, update: Any) -> Built:
+    densities = Densities(len(rows), 0.5, "median", 0.1)
+    return Built(pair(learner, memories=[*learner.memories, densities]), rows, SAM(0.05, ascent=ByRow(densities)))
+
+
+def bcl(learner: Any, rows: Any, update: Any) -> Built:
     memory = MomentumLosses(len(rows), 0.97)
     pruned = not isinstance(learner.branch, Shared)
     k, floor = (2, 5.0) if pruned else (1, 10.0)
@@ -196,19 +219,18 @@ def bcl(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     return Built(pair(learner, memories=[*learner.memories, memory]), further, update)
 
 
-def sdclr(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
-    learner, rows, update = stage.build(data, previous)
-    if not isinstance(learner, PairLearner):
-        return Built(learner, rows, update)
+def sdclr(learner: Any, rows: Any, update: Any) -> Built:
     branch = Pruned(learner.network, 0.9, average=learner.average is not None)
     return Built(pair(learner, branch=branch), rows, update)
 
 
-def ts(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
-    learner, rows, update = stage.build(data, previous)
-    if not isinstance(learner, PairLearner):
-        return Built(learner, rows, update)
+def ts(learner: Any, rows: Any, update: Any) -> Built:
     return Built(pair(learner, temperature=Cycle(0.1, 1.0, 5.0)), rows, update)
+
+
+def gh(learner: Any, rows: Any, update: Any) -> Built:
+    frame = functional.simplex_frame(100, learner.network.head.out_features)
+    return Built(pair(learner, auxiliary=GeometricHarmonization(frame, len(rows))), rows, update)
 
 
 def abc(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -275,14 +297,6 @@ def oracle_la(stage: Stage, data: TrainingSet, previous: Learner | None) -> Buil
     return Built(
         with_targets(learner, Debiased(learner.targets, data.clean_counts / data.clean_counts.sum())), rows, update
     )
-
-
-def gh(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
-    learner, rows, update = stage.build(data, previous)
-    if not isinstance(learner, PairLearner):
-        return Built(learner, rows, update)
-    frame = functional.simplex_frame(100, learner.network.head.out_features)
-    return Built(pair(learner, auxiliary=GeometricHarmonization(frame, len(rows))), rows, update)
 
 
 def with_targets(learner: Any, targets: torch.nn.Module) -> Learner:
@@ -487,26 +501,28 @@ HAND: dict[str, Hand] = {
     "asam": each_stage(asam),
     "imbsam": each_stage(imbsam),
     "sam-a": each_stage(sam_a),
+    "rwsam": each_encoder(rwsam),
+    "dnc": dnc,
     "l2rw": by_meta_set(lambda base, counts: LearningToReweight()),
     "mwn": by_meta_set(lambda base, counts: MetaWeightNet()),
     "meta": by_meta_set(residual),
     "darp": each_stage(darp),
     "abc": each_stage(abc),
     "simpro": each_stage(simpro),
-    "bcl": each_stage(bcl),
-    "sdclr": each_stage(sdclr),
-    "ts": each_stage(ts),
+    "bcl": each_encoder(bcl),
+    "sdclr": each_encoder(sdclr),
+    "ts": each_encoder(ts),
     "crest": self_trained,
     "crest-plus": partial(self_trained, aligned=True),
     "records": each_stage(records),
-    "gh": each_stage(gh),
+    "gh": each_encoder(gh),
     "oracle-la": each_stage(oracle_la),
     "drw": each_stage(drw),
     "drs": each_stage(drs),
     "mixup": mixed(0),
     "manifold-mixup": mixed(None),
     "remix": mixed(0, kappa=3.0, tau=0.5),
-    "simclr-first": from_the_body_of(contrast),
+    "ssp-contrast": from_the_body_of(contrast),
     "ssp": from_the_body_of(rotate),
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),

@@ -30,14 +30,14 @@ RULES = {
     key: knob.rule
     for key, builder in ALL.items()
     for knob in knobs.declared(builder).values()
-    if isinstance(knob.rule, BaseMethod) and key not in SEARCHES
+    if isinstance(knob.rule, BaseMethod) and knob.name == "base" and key not in SEARCHES
 }
 """Correction -> what it asks of its base."""
 
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
 META = {"l2rw", "mwn", "meta"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", *META}
-STEPPING = {"sam", "asam", "imbsam", "sam-a", "recover", *META}
+STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", *META}
 """Steps of their own kind."""
 MIXING = {"mixup", "manifold-mixup", "remix"}
 DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
@@ -54,11 +54,11 @@ BALANCED = {
     *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
-PRETRAINED = {"ssp", "simclr-first"}
-HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh", "sdclr-gh", "bcl-gh"}
+PRETRAINED = {"ssp", "ssp-contrast"}
+HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh", "sdclr-gh", "bcl-gh", "dnc-gh"}
 ENCODERS = {
     "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
-    "sdclr", "ts", "bcl",
+    "sdclr", "ts", "bcl", "dnc", "rwsam",
     *HARMONIZED,
 }  # fmt: skip
 CONFIDENT = {"rc", "lw", "cavl", "proden", "corr"}
@@ -92,6 +92,8 @@ LEGAL = {
         ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"}
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
+    "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
+    "dnc": ENCODERS - {"dnc", "dnc-gh", "random-encoder", "supcon"},
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
     "abc": SEMI - AUXILIARY,
     "crest": SEMI - GENERATIONS,
@@ -117,7 +119,7 @@ TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
     "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
-    "sdclr", "ts", "bcl", "gh", "sdclr-gh", "bcl-gh",
+    "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
@@ -178,12 +180,13 @@ def test_every_correction_is_written_by_hand_and_says_what_it_takes_up() -> None
 
 @pytest.mark.parametrize("correction", RULES)
 def test_bases_with_the_slots_free_are_accepted_and_no_others(correction: str) -> None:
-    rule = RULES[correction]
+    rule, declared = RULES[correction], knobs.declared(ALL[correction])
+    defaults = {name: resolved(k.default) for name, k in declared.items() if isinstance(k.rule, BaseMethod)}
     for base in ALL:
         plain = resolved(base)
         if base in LEGAL[correction]:
             rule.check("base", plain)
-            composed = ALL[correction](base=plain)
+            composed = ALL[correction](**{**defaults, "base": plain})
             assert composed.task == plain.task
             assert composed.taken == plain.taken | set(rule.slots), base
             continue

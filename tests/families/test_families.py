@@ -24,9 +24,9 @@ from longtail.runs.run import Run
 
 ESTIMATING = "darp(totals='confusion', estimation=0.6)"
 PAUSES = {
-    "crt": ("train", 5), "simclr": ("encoder", 3), "simclr-first": ("train", 3),
+    "crt": ("train", 5), "simclr": ("encoder", 3), "ssp-contrast": ("train", 3),
     "bcl": ("encoder", 3), "sdclr": ("encoder", 3), "ts(cycles=2)": ("encoder", 4),
-    "gh": ("encoder", 4),
+    "gh": ("encoder", 4), "rwsam": ("encoder", 3), "dnc": ("experts", 2),
     "crest": ("generation-2", 1), "crest-plus": ("generation-1", 2), ESTIMATING: ("totals", 2),
 }  # fmt: skip
 """Where a training is killed; in its one stage's third epoch, where no other place is named."""
@@ -65,7 +65,17 @@ class TestEveryTrial:
         for node in ast.walk(ast.parse(Path(inspect.getfile(TRIALS[key])).read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            known = {"longtail", "torch", "collections", "dataclasses", "math", "typing", "warnings", "__future__"}
+            known = {
+                "longtail",
+                "copy",
+                "torch",
+                "collections",
+                "dataclasses",
+                "math",
+                "typing",
+                "warnings",
+                "__future__",
+            }
             assert {name.partition(".")[0] for name in names} <= known
 
     def test_every_knob_moves_the_text_of_its_training(self, key: str) -> None:
@@ -73,8 +83,8 @@ class TestEveryTrial:
         for name, knob in knobs.declared(TRIALS[key]).items():
             if isinstance(knob.rule, knobs.Choice):
                 fitting = {"fixmatch": "sam(base='fixmatch')", "proden": "sam(base='proden')", "ce": "focal"}
-                fitting |= {"first": "both", "entropy": "uniform", "labels": "em"}
-                fitting |= {"simclr": "sam(base='simclr')", "two": "one"}
+                fitting |= {"first": "both", "entropy": "uniform", "labels": "em", "median": 0.3}
+                fitting |= {"simclr": "simclr(t=0.5)", "moclr": "moclr(t=0.5)", "two": "one"}
                 value: Any = fitting.get(knob.default, "un")
             elif isinstance(knob.default, bool):
                 value = not knob.default
@@ -89,7 +99,7 @@ class TestEveryTrial:
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [
     *TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING,
-    "sdclr", "bcl", "gh", "ts(cycles=2)",
+    "sdclr", "bcl", "gh", "ts(cycles=2)", "rwsam", "dnc", "ssp-contrast",
 ])  # fmt: skip
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"

@@ -35,6 +35,8 @@ from longtail.runs.run import Run
         ("sam(base='darp', rho=0)", "darp", "sam(base='darp')"),
         ("sam(base='records', rho=0)", "records", "sam(base='records')"),
         ("sam(base='simclr', rho=0)", "simclr", "sam(base='simclr')"),
+        ("rwsam(rho=0)", "simclr", "rwsam"),
+        ("rwsam(alpha=0)", "sam(base='simclr')", "rwsam"),
         ("sam(base='moco', rho=0)", "moco", "sam(base='moco')"),
         ("sam(base='crt', rho=0)", "crt", "sam(base='crt')"),
         ("sam(base='ride', rho=0)", "ride", "sam(base='ride')"),

@@ -20,7 +20,7 @@ from longtail.facts.learner import Learner
 from longtail.methods import method
 from longtail.runs.train import train
 
-SPEC = "simclr-first(base='crt(more=0.4)')"
+SPEC = "ssp-contrast(base='crt(more=0.4)')"
 DATA = TrainingSet.of(SPLITS["supervised"])
 MOMENTS = [("encoder", 3), ("encoder", 5), ("train", 2), ("train", 5), ("classifier", 1)]
 """In the midst of every stage, and between two of them."""
@@ -162,16 +162,16 @@ class TestTheStore:
     @pytest.mark.parametrize(
         ("first", "second", "shared"),
         [
-            ("simclr-first", "simclr-first(base='crt')", {"encoder", "train"}),
-            ("simclr", "simclr-first", {"encoder"}),
-            ("simclr", "simclr-first(base='ldam-drw')", {"encoder"}),
+            ("ssp-contrast", "ssp-contrast(base='crt')", {"encoder", "train"}),
+            ("simclr", "ssp-contrast", {"encoder"}),
+            ("simclr", "ssp-contrast(base='ldam-drw')", {"encoder"}),
             ("ce", "crt", {"train"}),
             ("ncm", "crt(more=0.2)", {"train"}),
             ("ldam-drw", "ncm(base='ldam-drw')", {"train"}),
             ("sam", "crt(base='sam')", {"train"}),
             ("ce", "sam", set()),
             ("sam", "sam(rho=0.1)", set()),
-            ("simclr-first", "crt", set()),
+            ("ssp-contrast", "crt", set()),
         ],
     )
     def test_a_common_beginning_is_trained_once(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import semi_trials
-import simclr_ts_probe_first
 import torch
 from tests.forked import SERVER
 from tests.methods.task_data import KNOWN, noisy, splits
@@ -20,11 +19,10 @@ from longtail.methods import method, registry
 from longtail.runs.run import Run
 from longtail.runs.train import train
 
-LEAVES = (semi_trials, simclr_ts_probe_first)
+LEAVES = (semi_trials,)
 TOYS = {key: builder for leaf in LEAVES for key, builder in leaf.METHODS.items()}
-OURS = {
-    key: registry.CATALOG[key] for key in ("crt", "ncm", "recover", "sam", "ride", "records", "darp", "sdclr", "gh")
-}
+NAMES = "crt ncm recover sam ride records darp sdclr gh rwsam dnc ssp-contrast"
+OURS = {key: registry.CATALOG[key] for key in NAMES.split()}
 """Methods of the catalogue that are tried like the trial methods."""
 TRIALS = {**OURS, **TOYS}
 RECIPE = Recipe(epochs=5, batch_size=16, lr=0.2, model="mlp", model_args={"hidden": (8,), "dropout": 0.1})

@@ -374,7 +374,8 @@ class TestVaried:
             if kind.__module__.startswith("longtail."):
                 source = inspect.getsource(kind.__init__)
                 for name in list(inspect.signature(kind).parameters):
-                    assert f"self.{name} = " in source, f"{kind.__name__} does not keep {name}"
+                    kept = f"self.{name} = " in source or f'self.register_buffer("{name}", {name})' in source
+                    assert kept, f"{kind.__name__} does not keep {name}"
 
     def test_what_is_no_slot_is_refused(self) -> None:
         with pytest.raises(TypeError, match="slots of SupervisedLearner are network, loss, targets"):

@@ -20,9 +20,10 @@ from tests.cases import cases
 from tests.methods import task_data
 from tests.methods.recorded_step import Replayed, copied, recording, written
 from tests.methods.task_data import by_task
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_map_only, tree_structure
 
 from longtail.data import Examples, TrainingSet
+from longtail.data.divided import Divided
 from longtail.data.true_labels import with_true_counts
 from longtail.data.views import Noise
 from longtail.engine import Built, Recipe, Stage, Training, capture, gradient_scaler
@@ -60,19 +61,25 @@ def rates() -> Iterator[float]:
 
 
 def draws(built: Built) -> list[Drawn]:
-    """Whole batches, as many as there are steps."""
+    """Whole batches of one structure, as many as there are steps."""
     found: list[Drawn] = []
     for epoch in range(len(PROGRESS)):
         found += list(built.data.draws(0.9, generator(0, 0, epoch, "order")))
-    size = len(found[0]["index"])
-    return list(islice((drawn for drawn in found if len(drawn["index"]) == size), len(PROGRESS)))
+    size, structure = len(found[0]["index"]), tree_structure(found[0])
+    alike = (drawn for drawn in found if len(drawn["index"]) == size and tree_structure(drawn) == structure)
+    return list(islice(alike, len(PROGRESS)))
 
 
-def begun(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Built, torch.optim.Optimizer]:
+def made(stage: Stage, rows: TrainingSet, previous: Learner | None) -> Built:
     with seeded(0, 0, 0, "build"):
         built = stage.build(rows, previous)
     built.learner.train()
     built.learner.start_epoch(built.data, 0.0)
+    return built
+
+
+def begun(stage: Stage, rows: TrainingSet, previous: Learner | None) -> tuple[Built, torch.optim.Optimizer]:
+    built = made(stage, rows, previous)
     torch.manual_seed(0)  # of losses that draw random numbers
     return built, stage.start(built.learner)
 
@@ -140,11 +147,11 @@ def check(stage: Stage, rows: TrainingSet, previous: Learner | None) -> Learner:
 
 def trained_stages(key: str, recipe: Recipe = RECIPE) -> Iterator[tuple[Stage, TrainingSet, Learner | None]]:
     """Every stage of a method that makes steps, with the learner of the stage before."""
-    made, rows, previous = method(key), data(key), None
-    for stage in made.stages(recipe):
+    rows, previous = data(key), None
+    for stage in method(key).stages(recipe):
         if stage.epochs:
             yield stage, rows, previous
-        previous = begun(stage, rows, previous)[0].learner
+        previous = made(stage, rows, previous).learner
 
 
 @cases("precision", ["float32", "float16"])
@@ -202,6 +209,8 @@ def sources_on_meta(rows: Any) -> Any:
     """The rows moved, or all those that the data are made of."""
     if isinstance(rows, Examples):
         return rows.to("meta")
+    if isinstance(rows, Divided):
+        return replace(rows, parts=tuple(map(sources_on_meta, rows.parts)))
     parts = {field.name: getattr(rows, field.name) for field in fields(rows)}
     return replace(rows, **{name: sources_on_meta(part) for name, part in parts.items() if hasattr(part, "batch_of")})
 
@@ -268,7 +277,7 @@ def test_a_training_whose_steps_are_captured_is_the_eager_training(key: str, mon
     monkeypatch.setattr(capture, "recorder_for", lambda device: Replayed)
     monkeypatch.setattr(Replayed, "made", [])
     longest = max(stage.epochs for stage in method(key).stages(RECIPE))  # of many stages each is short
-    recipe = replace(RECIPE, epochs=RECIPE.epochs * max(1, RECIPE.epochs // max(longest, 1)))
+    recipe = replace(RECIPE, epochs=RECIPE.epochs * -(-RECIPE.epochs // max(longest, 1)))
     eager, captured = (Training(method(key).stages(recipe), data(key), capture=captured) for captured in (False, True))
     theirs, ours = list(eager), list(captured)
     if not all(stage.eager for stage in captured.stages if stage.epochs):

@@ -171,7 +171,7 @@ def changed(knob: knobs.Declared) -> Any:
     if isinstance(knob.rule, BaseMethod):
         return another_base(knob.rule, knob.default)
     if isinstance(knob.rule, knobs.Choice):
-        return next(word for word in knob.rule.words if word != knob.default)
+        return next((word for word in knob.rule.words if word != knob.default), 0.5)  # a word, or a number
     if isinstance(knob.rule, knobs.Numbers):
         return (3, 2, 1) if knob.rule.each.contains(3.0) else (0.3, 0.2, 0.1)
     if isinstance(knob.default, Schedule):

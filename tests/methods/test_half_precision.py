@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow  # it trains every method
 
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 KEYS = [key for key in CATALOG if key not in ESTIMATORS]
-STEPS = 4
+STEPS = 8
 DTYPES = {  # a recipe's precision runs the body in it; a loop of one's own runs everything under autocast
     "the recipe's bfloat16": (replace(RECIPE, precision="bfloat16"), contextlib.nullcontext()),
     "the recipe's float16": (replace(RECIPE, precision="float16"), contextlib.nullcontext()),

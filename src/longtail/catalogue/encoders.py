@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from longtail.catalogue.compose import BaseMethod, Change, corrected
+from longtail.catalogue.experts import each_expert
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.probing import RowFeatures, chosen_rows, full_rows
@@ -20,11 +21,14 @@ from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
 from longtail.learners import PairLearner, SupervisedLearner
 from longtail.learners.branches import Shared
+from longtail.learners.divided import DividedLearner
 from longtail.learners.probes import probe
 from longtail.losses import CrossEntropyLoss
 from longtail.models import copy_body
 
 VIEWS = ("contrast", "contrast")
+PROBE = "probe"
+"""Name of the stage that classifies."""
 MakeHost = Callable[[Any, Part], nn.Module]
 """Network and rows -> host."""
 ENCODER_SLOTS = frozenset({"update", "branch", "temperature", "views", "surrogate", "experts"})
@@ -72,14 +76,19 @@ def encoder_stage(
 def over_encoders(base: Method, slots: str | Collection[str], change: Change, **more: Any) -> Method:
     """Return the base with `change` made to what trains its encoder; its probe stays as it is.
 
+    Of experts on clusters of the rows (dnc) each is changed by itself, as a training on its own rows; what learns from
+    other networks stays as it is.
+
     Args:
         base: the method underneath.
         slots: those that the change fills.
-        change: what a stage has built, with a `PairLearner` -> what is trained instead.
+        change: what a stage has built, with a `PairLearner`, and its rows -> what is trained instead.
         more: further arguments of `compose.corrected`.
     """
 
     def encoders(built: Built, data: TrainingSet) -> Built:
+        if isinstance(built.learner, DividedLearner):
+            return each_expert(built, data, change)
         return change(built, data) if isinstance(built.learner, PairLearner) else built
 
     return corrected(base, slots, encoders, **more)
@@ -108,11 +117,18 @@ def probe_stage(recipe: Recipe) -> Stage:
         learner = SupervisedLearner(network, CrossEntropyLoss(), frozen=["body"])
         return Built(learner, data.labeled.drawn(recipe.batch_size))
 
-    stage = stage_under(recipe, "probe", f"probe({recipe.probe})", build, 0)
+    stage = stage_under(recipe, PROBE, f"probe({recipe.probe})", build, 0)
     return replace(stage, reads_cut=chosen.full)
 
 
-def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) -> Method:
+def encoder_stages(method: Method, recipe: Recipe) -> Sequence[Stage]:
+    """Return the stages of a self-supervised method, without the probe that is its last one."""
+    *encoder, probe = method.stages(recipe)
+    assert probe.name == PROBE, f"{method.spec} must end with a probe"
+    return encoder
+
+
+def pretrained(base: Method, encoder: Callable[[Recipe], Sequence[Stage]], **fields: Any) -> Method:
     """Return the base, which starts from the body of an encoder trained before, and from its standardisation.
 
     The classifier is that of the base, new. Weights, mixing and class balance belong below, as in ssp(base="absgd"):
@@ -120,7 +136,7 @@ def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) 
 
     Args:
         base: with the slot "start" free.
-        encoder: recipe -> the stage that trains it; its text is shared by all methods that begin with it.
+        encoder: recipe -> the stages that train it; their texts are shared by all methods that begin with them.
         fields: of the method to replace, such as `reference`.
     """
 
@@ -130,10 +146,10 @@ def pretrained(base: Method, encoder: Callable[[Recipe], Stage], **fields: Any) 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
             assert previous is not None
             built = first.build(data, previous)
-            copy_body(previous.get_submodule("network"), built.learner.get_submodule("network"))
+            copy_body(previous.inference().network, built.learner.get_submodule("network"))
             return built
 
-        return [encoder(recipe), replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]
+        return [*encoder(recipe), replace(first, spec=f"{first.spec} from {SELF}", build=build), *rest]
 
     slots = base.slots & {"update", "classifier", "linear head"}
     return replace(base, stages=stages, taken=base.taken | {"start"}, slots=slots, **fields)

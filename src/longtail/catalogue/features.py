@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -19,8 +20,18 @@ CHUNK = 1024
 @torch.no_grad()
 def row_features(network: Any, rows: Part) -> Tensor:
     """Return the inputs of the head (N, D) of all rows, in the network's present mode and on its device."""
+    return torch.cat(list(_by_chunks(network, rows)))
+
+
+@torch.no_grad()
+def hidden_features(network: Any, rows: Part) -> Tensor:
+    """Return what enters the last layer of a head that projects (N, hidden), of all rows, as `row_features`."""
+    return torch.cat([network.head.hidden(h) for h in _by_chunks(network, rows)])
+
+
+def _by_chunks(network: Any, rows: Part) -> Iterator[Tensor]:
     device = next(chain(network.parameters(), network.buffers())).device  # a linear model's features have no parameters
-    return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])
+    return (network.features(x.to(device)) for x in rows.chunks(CHUNK))
 
 
 @torch.no_grad()

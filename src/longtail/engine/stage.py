@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from longtail.data import TrainingSet, together
+from longtail.data.divided import Divided
 from longtail.data.rows import BatchedRows
 from longtail.data.together import Together
 from longtail.data.turned import Turned
@@ -99,7 +100,7 @@ class Stage:
 def _of_steps(data: TrainingData, steps: int) -> TrainingData:
     if data.steps() == steps:
         return data
-    return replace(data, count=steps) if isinstance(data, Together) else together(data, steps=steps)
+    return replace(data, count=steps) if isinstance(data, Together | Divided) else together(data, steps=steps)
 
 
 def _strengthened(data: TrainingData, view: str) -> TrainingData:

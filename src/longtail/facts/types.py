@@ -37,7 +37,8 @@ class Batch(TypedDict):
     examples' rows in the training set, which address per-example state. `targets` exist where rows have labels:
     classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes (with `unlabeled`, those of
     all its views, too), `turns` (B,) by which turn each image was turned. `second` is a sub-batch of as many rows,
-    drawn by another sampler; `unlabeled` and `meta` are sub-batches with an `index` into their own rows.
+    drawn by another sampler; `unlabeled` and `meta` are sub-batches with an `index` into their own rows, and so are
+    `experts`, by the number of the expert that the step trains.
     """
 
     inputs: Tensor | tuple[Tensor, ...]
@@ -49,6 +50,7 @@ class Batch(TypedDict):
     second: NotRequired[Batch]
     unlabeled: NotRequired[Batch]
     meta: NotRequired[Batch]
+    experts: NotRequired[dict[int, Batch]]
 
 
 class Drawn(TypedDict):
@@ -57,7 +59,7 @@ class Drawn(TypedDict):
     `index` (B,) int64 are the rows, `numbers` the random numbers of each augmentation (tensors whose first dimension is
     B, or tuples of such), `mixing` those of mixed examples, `turns` those of turned images, `further` those of further
     changes of the views, `inputs` the rows' inputs where these are not in the memory of the device. `second`,
-    `unlabeled` and `meta` are those of the sub-batches.
+    `unlabeled`, `meta` and `experts` are those of the sub-batches.
     """
 
     index: Tensor
@@ -69,6 +71,7 @@ class Drawn(TypedDict):
     second: NotRequired[Drawn]
     unlabeled: NotRequired[Drawn]
     meta: NotRequired[Drawn]
+    experts: NotRequired[dict[int, Drawn]]
 
 
 class Outputs(NamedTuple):

@@ -11,12 +11,14 @@ from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
-from longtail.methods.pretrained import rotation
+from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
 from longtail.methods.selfsup import (
     bcl,
     byol,
+    density,
+    divided,
     focal_simclr,
     geometric,
     moclr,
@@ -120,6 +122,7 @@ CATALOG: dict[str, Builder] = {
     "oltr": oltr.oltr,
     "tuned": tuned.tuned,
     "ssp": rotation.ssp,
+    "ssp-contrast": contrast.ssp_contrast,
     "recover": recover.recover,
     "sam": sam.sam,
     "asam": sam.asam,
@@ -158,6 +161,8 @@ CATALOG: dict[str, Builder] = {
     "sdclr": sdclr.sdclr,
     "ts": temperature.ts,
     "gh": geometric.gh,
+    "dnc": divided.dnc,
+    "rwsam": density.rwsam,
     "random-encoder": random_encoder.random_encoder,
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
@@ -173,7 +178,7 @@ BASES = {
     "crest-plus": ("fixmatch",),
     "simpro": ("fixmatch",),
     "records": ("proden", "corr", "lw", "cavl"),
-    "gh": ("simclr", "focal-simclr", "sdclr", "bcl"),
+    "gh": ("simclr", "focal-simclr", "sdclr", "bcl", "dnc"),
 }
 """Correction -> the bases over which it has a name of its own."""
 for _key, _bases in BASES.items():

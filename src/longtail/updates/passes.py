@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Progress, Step
@@ -53,11 +53,12 @@ class ByRow:
     """Given weights of the training rows.
 
     Args:
-        weights: (N,), by the row's number in the training set.
+        weights: (N,), by the row's number in the training set; or a module that has them as its buffer `weights`, read
+            in every step, so that they may change.
     """
 
-    def __init__(self, weights: Tensor) -> None:
-        self.weights = _checked(weights, "training row", "(N,)")
+    def __init__(self, weights: Tensor | nn.Module) -> None:
+        self.weights = _checked(weights, "training row", "(N,)") if isinstance(weights, Tensor) else weights
 
     def __call__(self, step: Step) -> Tensor:
         """Return the weights (B,) of the step's rows.
@@ -67,8 +68,11 @@ class ByRow:
         """
         if step.rows is None:
             raise ValueError("rows must be the rows' numbers (B,) for weights by row, got none; pass rows=")
-        self.weights = self.weights.to(step.rows.device)
-        return self.weights[step.rows]
+        if isinstance(self.weights, Tensor):
+            self.weights = weights = self.weights.to(step.rows.device)
+        else:
+            weights = self.weights.get_buffer("weights")
+        return weights[step.rows]
 
 
 def _checked(weights: Tensor, each: str, shape: str) -> Tensor:

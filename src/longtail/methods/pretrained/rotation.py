@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -46,11 +47,11 @@ def ssp(*, base: Base = PLAIN, pretraining: Share = 1.0) -> Method:
     Breaks: Images without an upright direction (seen from above, textures, symmetric digits), whose angle cannot be
     learnt. Tables and features have no angle and are refused. A training takes twice the time of its base.
 
-    Paper and code: For ImageNet and iNaturalist they take MoCo in place of rotation, which is not included here. In the
+    Paper and code: For ImageNet and iNaturalist they take MoCo in place of rotation, which is `ssp-contrast`. In the
     code both trainings last 200 epochs with the recipe of LDAM.
     """
 
-    def encoder(recipe: Recipe) -> Stage:
+    def encoder(recipe: Recipe) -> Sequence[Stage]:
         shorter = replace(recipe, epochs=max(1, round(pretraining * recipe.epochs)))
 
         def build(data: TrainingSet, previous: Learner | None) -> Built:
@@ -60,7 +61,7 @@ def ssp(*, base: Base = PLAIN, pretraining: Share = 1.0) -> Method:
             learner = SupervisedLearner(network, losses.CrossEntropyLoss(), targets=Given("turns"))
             return Built(learner, Turned(rows.drawn(recipe.batch_size)))
 
-        return stage_under(shorter, "rotation", f"rotation(pretraining={pretraining!r})", build)
+        return [stage_under(shorter, "rotation", f"rotation(pretraining={pretraining!r})", build)]
 
     def misfit(rows: Part) -> str | None:
         shape = rows.input_shape

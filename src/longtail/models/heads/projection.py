@@ -66,3 +66,20 @@ class Projection(nn.Module):
         """Projections (N, dim), not normalised."""
         projected: Tensor = self.layers(features)
         return projected
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """Return what enters the last linear layer (N, hidden)."""
+        last = max(i for i, layer in enumerate(self.layers) if isinstance(layer, nn.Linear))
+        hidden: Tensor = self.layers[:last](features)
+        return hidden
+
+    def regressor(self) -> nn.Sequential:
+        """Return a new head of these layers without the last norm, from projections (N, dim) to as many numbers."""
+        *_, last = (i for i, layer in enumerate(self.layers) if isinstance(layer, nn.Linear))
+        parts: list[nn.Module] = []
+        for i, layer in enumerate(list(self.layers)[: last + 1]):
+            if isinstance(layer, nn.Linear):
+                parts.append(nn.Linear(self.out_features if i == 0 else layer.in_features, layer.out_features))
+            else:
+                parts.append(nn.BatchNorm1d(layer.num_features) if isinstance(layer, nn.BatchNorm1d) else nn.ReLU())
+        return nn.Sequential(*parts)
