@@ -225,6 +225,7 @@ def test_methods_that_train_differently_have_different_texts() -> None:
         ["crest-plus", "fixmatch-crest-plus"],
         ["darp", "fixmatch-darp"],
         ["fixmatch-simpro", "simpro"],
+        ["gh", "simclr-gh"],
         ["logistic", "logistic-posthoc"],
         ["proden-records", "records"],
         ["trees", "trees-posthoc"],

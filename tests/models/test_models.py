@@ -136,7 +136,7 @@ def test_choose_takes_the_convnet_for_images_it_can_see(shape, name):
     models.build(models.choose(shape), input_shape=shape, num_classes=2)(torch.zeros(2, *shape))
 
 
-DEEP = ("resnet50", "resnet101", "resnet152", "densenet")
+DEEP = ("resnet34", "resnet50", "resnet101", "resnet152", "densenet")
 """Their blocks are tested in tests/models/bodies; to train all layers takes minutes."""
 
 
