@@ -19,7 +19,7 @@ from longtail.data import TrainingSet
 from longtail.data.further_change import FurtherChange
 from longtail.data.rows import BatchedRows
 from longtail.engine import Built, Recipe, Stage
-from longtail.facts.knobs import Length, Range
+from longtail.facts.knobs import Length, PositiveFloat, Range
 from longtail.facts.learner import Learner
 from longtail.facts.types import TrainingData
 from longtail.learners import PairLearner
@@ -35,7 +35,13 @@ BY_CLUSTER = "every row is shown to the expert of its own cluster alone"
 
 
 def dnc(
-    *, base: Base = MOCLR, clusters: Number = 5, first: Share = 0.2, experts: Share = 0.6, distillation: Share = 0.2
+    *,
+    base: Base = MOCLR,
+    clusters: Number = 5,
+    first: Share = 0.2,
+    experts: Share = 0.6,
+    distillation: Share = 0.2,
+    rate: PositiveFloat = 0.1,
 ) -> Method:
     """DnC, Divide and Contrast: an expert for each cluster of the rows, and one network that learns from all.
 
@@ -56,6 +62,8 @@ def dnc(
     A correction over dnc, such as `rwsam(base="dnc")`, changes the first encoder and every expert, each on its own
     rows; the distillation has no such loss and stays as it is. Another kind of step (`sam`) is taken in all stages.
 
+    The distillation has `rate` times the recipe's learning rate: its loss grows with the square of the heads' outputs.
+
     Cost: the distillation passes every view through two further networks, without a gradient.
 
     Tian et al. 2021.
@@ -69,7 +77,7 @@ def dnc(
 
     Paper and code: No code was released. The budgets of the longer schedules are 1000/1500/500 epochs (5 clusters) and
     1000/3000/500 (10). Ours, as the text read does not say it: teachers in evaluation mode, on the same views as the
-    network that learns; heads that see all rows of a batch; experts trained side by side, each batch of one cluster
+    network that learns; heads that see all rows of a batch; `rate`, for plain SGD in place of the paper's LARS; experts trained side by side, each batch of one cluster
     (and somewhat larger where a last one would have a single row).
     """
 
@@ -84,7 +92,7 @@ def dnc(
             encoder,
             replace(found, preparatory=True),
             replace(expert, name="experts", spec=spec, build=lambda data, last: _experts(data, last, expert)),
-            _distilled(_shorter(recipe, distillation)),
+            _distilled(replace(_shorter(recipe, distillation), lr=rate * recipe.lr)),
             probe_stage(recipe),
         ]
 
