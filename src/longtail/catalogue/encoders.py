@@ -54,6 +54,8 @@ def encoder_stage(
 ) -> Stage:
     """Return the stage that trains an encoder by comparing two views of all rows, with labels or without.
 
+    Batches are those of the recipe, somewhat larger where the last one would have a single row.
+
     Args:
         recipe: of the training.
         spec: text of everything that decides what the encoder learns, so that methods share one training.
@@ -68,9 +70,20 @@ def encoder_stage(
         rows = data.labeled if labelled else all_rows(data)
         network = recipe.network(rows, "projection", **projection)
         learner = PairLearner(network, host(network, rows), branch=Shared(passes))
-        return Built(learner, rows.drawn(recipe.batch_size, views=check_pair(views)))
+        size = without_single_rows(recipe.batch_size, len(rows))
+        return Built(learner, rows.drawn(size, views=check_pair(views)))
 
     return stage_under(recipe, "encoder", spec, build)
+
+
+def without_single_rows(batch_size: int, rows: int) -> int:
+    """Return the smallest batch size from this one on with which no batch of an epoch has one row.
+
+    A row alone has nothing to be compared with, a loss of 0 and no batch statistics.
+    """
+    while rows > 1 and rows % batch_size == 1:
+        batch_size += 1
+    return batch_size
 
 
 def over_encoders(base: Method, slots: str | Collection[str], change: Change, **more: Any) -> Method:
