@@ -29,6 +29,8 @@ from longtail.models import copy_body
 VIEWS = ("contrast", "contrast")
 PROBE = "probe"
 """Name of the stage that classifies."""
+DISTILLED = "distilled"
+"""Name of a stage that learns from other networks, not by comparing views."""
 MakeHost = Callable[[Any, Part], nn.Module]
 """Network and rows -> host."""
 ENCODER_SLOTS = frozenset({"update", "branch", "temperature", "views", "surrogate", "experts"})
@@ -104,7 +106,14 @@ def over_encoders(base: Method, slots: str | Collection[str], change: Change, **
             return each_expert(built, data, change)
         return change(built, data) if isinstance(built.learner, PairLearner) else built
 
-    return corrected(base, slots, encoders, **more)
+    made = corrected(base, slots, encoders, **more)
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        both = zip(base.stages(recipe), made.stages(recipe), strict=True)
+        # left as it is altogether, so that what begins late in the others need not begin in this one
+        return [old if old.name == DISTILLED else new for old, new in both]
+
+    return replace(made, stages=stages)
 
 
 def probe_stage(recipe: Recipe) -> Stage:

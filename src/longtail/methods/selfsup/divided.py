@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import torch
 
-from longtail.catalogue.encoders import VIEWS, all_rows, encoder_base, encoder_stages, probe_stage
+from longtail.catalogue.encoders import DISTILLED, VIEWS, all_rows, encoder_base, encoder_stages, probe_stage
 from longtail.catalogue.experts import cluster_rows, side_by_side
 from longtail.catalogue.features import hidden_features
 from longtail.catalogue.method import SELF, Method
@@ -129,4 +129,4 @@ def _distilled(recipe: Recipe) -> Stage:
         learner = DistilledLearner(network, heads, base, experts, previous.assignment.clone())
         return Built(learner, rows.drawn(recipe.batch_size, views=VIEWS))
 
-    return replace(stage_under(recipe, "distilled", f"distilled from {SELF}", build), eager=BY_CLUSTER)
+    return replace(stage_under(recipe, DISTILLED, f"distilled from {SELF}", build), eager=BY_CLUSTER)
