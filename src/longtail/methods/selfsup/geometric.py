@@ -69,7 +69,7 @@ def gh(
     ImageNet-LT and Places-LT it has pseudo_count = 100, start = 0.8, a ramp of 30 of 500 epochs, and means that begin
     at epoch 10. Sinkhorn's algorithm is on logarithms here. The baselines of the paper have one cosine from 0.5; GH has
     another schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe own` has not: here `base` and gh have
-    the same.
+    the same. Its views pass through the network one by one, which is base="simclr(passes='split')".
     """
     width = base.projects
     if isinstance(width, int) and (why := _no_room(classes, width, repr(base.spec))) is not None:
