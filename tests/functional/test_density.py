@@ -53,6 +53,15 @@ def test_rows_that_are_alike_weigh_alike_and_a_row_alone_weighs_one() -> None:
     assert log_density(ROWS[:0], 0.1).tolist() == []
 
 
+def test_rows_of_zeros_are_alike_and_at_length_one_from_all_others() -> None:
+    """As features of a layer of ReLUs may be: they stay zeros, which are not of length 1."""
+    rows = torch.cat([ROWS[:7], torch.zeros(3, 5).double()])
+    expected = formulas.densities(rows.tolist(), 0.4, leave_one_out=True)
+    torch.testing.assert_close(log_density(rows, 0.4), torch.tensor(expected, dtype=torch.float64).log())
+    only = torch.cat([ROWS[:1], torch.zeros(3, 5).double()])
+    assert median_distance(only) == pytest.approx(1.0)
+
+
 def test_a_density_of_zero_counts_as_the_smallest_above() -> None:
     logs = torch.tensor([-1.0, -math.inf, -3.0])
     assert density_weights(logs, 1.0).tolist() == density_weights(torch.tensor([-1.0, -3.0, -3.0]), 1.0).tolist()

@@ -50,6 +50,20 @@ def test_where_all_are_equal_there_is_no_strength(m: list[float]) -> None:
     assert memorisation_scores(torch.tensor(m, dtype=torch.float64), torch.zeros(len(m)) > 0).tolist() == [0.0] * len(m)
 
 
+def test_the_mean_begins_when_the_losses_of_the_host_can_be_compared() -> None:
+    memory = MomentumLosses(2, beta=0.75)
+    for losses, settled, expected in (
+        ([0.0, 1.0], False, [0.0, 1.0]), ([4.0, 3.0], False, [4.0, 3.0]), ([8.0, 2.0], True, [8.0, 2.0]),
+        ([4.0, 4.0], True, [7.0, 2.5]),
+    ):  # fmt: skip
+        batch, made = step([0, 1], losses)
+        made.outputs.extra["settled"] = torch.tensor(settled)  # type: ignore[union-attr,index]
+        memory.after_update(batch, made, 0.0)
+        assert memory.losses.tolist() == expected
+        assert memory.visited.all()
+        assert memory.begun.tolist() == [settled] * 2
+
+
 def test_momentum_by_hand_over_three_epochs_with_a_row_that_one_does_not_visit() -> None:
     memory = MomentumLosses(4, beta=0.75)
     epochs: list[list[Any]] = [
@@ -87,10 +101,10 @@ def test_its_state_goes_on_in_its_own_dtype() -> None:
     other = MomentumLosses(3)
     other.load_state_dict(torch.load(file))
     states: list[dict[str, Tensor]] = [memory.state_dict(), other.state_dict()]
-    assert set(states[0]) == {"losses", "visited", "scores"}
+    assert set(states[0]) == {"losses", "visited", "begun", "scores"}
     for name, value in states[0].items():
         assert value.equal(states[1][name])
-        assert value.dtype == (torch.bool if name == "visited" else torch.float64)
+        assert value.dtype == (torch.bool if name in ("visited", "begun") else torch.float64)
 
 
 def test_a_step_waits_for_nothing() -> None:

@@ -169,3 +169,23 @@ def test_a_base_that_is_not_drawn_as_two_views_is_refused_when_it_is_built() -> 
     found = CATALOG["bcl"](base=replace(host, stages=one_view))
     with pytest.raises(ValueError, match=r"base must compare two views of rows .*, got 1 of them; choose another base"):
         built(found)
+
+
+def test_over_moco_no_mean_has_a_loss_from_before_the_queue_was_full() -> None:
+    """The first rows are compared with an empty queue: their losses of 0 would set the scale for many epochs."""
+    learner, data, _ = built(method("bcl(base='moco(queue=48)', beta=0.5)"))
+    (memory,) = learner.memories  # type: ignore[union-attr,misc]
+    expected: dict[int, float] = {}
+    begun: set[int] = set()
+    for epoch in range(4):
+        learner.start_epoch(data, epoch / 4)
+        for drawn in data.draws(epoch / 4, generator(0, 0, epoch, "order")):
+            batch = data.batch_of(drawn)
+            step = learner.training_step(batch, epoch / 4)
+            full = bool((learner.host.rows >= 0).all())  # type: ignore[union-attr,operator]
+            learner.after_update(batch, step, epoch / 4)
+            for row, loss in zip(batch["index"].tolist(), step.losses.tolist(), strict=True):  # type: ignore[union-attr]
+                expected[row] = 0.5 * expected[row] + 0.5 * loss if row in begun else loss
+                begun |= {row} if full else set()
+    assert len(begun) == 43
+    assert memory.losses.tolist() == pytest.approx([expected[i] for i in range(43)])

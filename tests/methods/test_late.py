@@ -43,6 +43,10 @@ TOO_SHORT: dict[str, tuple[str, int, int, str, str]] = {
     "solar": ("solar", 1, 2, "its labels", "set ramp=0"),
     "cycles": ("ts", 5, 10, "its 5 cycles", "lower cycles"),
     "cycles of fewer than two epochs": ("sdclr(base='ts(cycles=2.5)')", 4, 5, "its 2.5 cycles", "lower cycles"),
+    "in every expert": ("bcl(base='dnc')", 5, 8, "its stronger views", ""),
+    "not in what learns from them": ("bcl(base='dnc(distillation=0.01)')", 7, 8, "its stronger views", ""),
+    "below the experts": ("dnc(base='gh')", 7, 8, "start=0.5", "lower start"),
+    "cycles in every expert": ("ts(base='dnc')", 47, 48, "its 5 cycles", "lower cycles"),
     "a pulse": ("mixmatch(consistency=steps((0.5, 0.6), (0, 1, 0)))", 3, 4, "consistency=steps", "change consistency"),
 }
 ON_PURPOSE = (

@@ -244,9 +244,3 @@ def test_views_of_every_kind_of_data_train_an_encoder(tmp_path: Path) -> None:
     for name, inputs in (("features", x), ("images", np.abs(np.tile(x[:, :1, None], (1, 8, 8))))):
         run = train("simclr", load(inputs, y), folder=tmp_path / name, recipe=Recipe(epochs=1, batch_size=16))
         assert all(np.isfinite(record["loss"]) for record in run.records)
-
-
-def test_a_shortened_recipe_of_its_own_keeps_the_share_of_its_warm_up() -> None:
-    under = {epochs: method("simclr").under(Recipe(epochs=epochs, kind="own")) for epochs in (12, 2000)}
-    assert {epochs: recipe.warmup for epochs, recipe in under.items()} == {12: 2, 2000: 10}
-    assert method("simclr").under(Recipe(epochs=12)).warmup is None

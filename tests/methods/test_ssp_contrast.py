@@ -73,3 +73,9 @@ def test_rows_without_labels_take_part_in_the_first_training_alone() -> None:
 def test_what_does_not_fit_is_refused(spec: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         method(spec)
+
+
+def test_what_a_table_says_of_the_host_is_said_of_it_too() -> None:
+    (note,) = (one(rows(4).labeled) for one in method("ssp-contrast(host='moco')").notes)
+    assert note is not None
+    assert note.startswith("moco's queue of 4096 places is larger than half of the 50 labelled rows")

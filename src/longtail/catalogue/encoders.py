@@ -29,6 +29,8 @@ from longtail.models import copy_body
 VIEWS = ("contrast", "contrast")
 PROBE = "probe"
 """Name of the stage that classifies."""
+DISTILLED = "distilled"
+"""Name of a stage that learns from other networks, not by comparing views."""
 MakeHost = Callable[[Any, Part], nn.Module]
 """Network and rows -> host."""
 ENCODER_SLOTS = frozenset({"update", "branch", "temperature", "views", "surrogate", "experts"})
@@ -54,6 +56,8 @@ def encoder_stage(
 ) -> Stage:
     """Return the stage that trains an encoder by comparing two views of all rows, with labels or without.
 
+    Batches are those of the recipe, somewhat larger where the last one would have a single row.
+
     Args:
         recipe: of the training.
         spec: text of everything that decides what the encoder learns, so that methods share one training.
@@ -68,9 +72,20 @@ def encoder_stage(
         rows = data.labeled if labelled else all_rows(data)
         network = recipe.network(rows, "projection", **projection)
         learner = PairLearner(network, host(network, rows), branch=Shared(passes))
-        return Built(learner, rows.drawn(recipe.batch_size, views=check_pair(views)))
+        size = without_single_rows(recipe.batch_size, len(rows))
+        return Built(learner, rows.drawn(size, views=check_pair(views)))
 
     return stage_under(recipe, "encoder", spec, build)
+
+
+def without_single_rows(batch_size: int, rows: int) -> int:
+    """Return the smallest batch size from this one on with which no batch of an epoch has one row.
+
+    A row alone has nothing to be compared with, a loss of 0 and no batch statistics.
+    """
+    while rows > 1 and rows % batch_size == 1:
+        batch_size += 1
+    return batch_size
 
 
 def over_encoders(base: Method, slots: str | Collection[str], change: Change, **more: Any) -> Method:
@@ -91,7 +106,14 @@ def over_encoders(base: Method, slots: str | Collection[str], change: Change, **
             return each_expert(built, data, change)
         return change(built, data) if isinstance(built.learner, PairLearner) else built
 
-    return corrected(base, slots, encoders, **more)
+    made = corrected(base, slots, encoders, **more)
+
+    def stages(recipe: Recipe) -> Sequence[Stage]:
+        both = zip(base.stages(recipe), made.stages(recipe), strict=True)
+        # left as it is altogether, so that what begins late in the others need not begin in this one
+        return [old if old.name == DISTILLED else new for old, new in both]
+
+    return replace(made, stages=stages)
 
 
 def probe_stage(recipe: Recipe) -> Stage:

@@ -76,7 +76,7 @@ class Method:
         body_args: arguments of the network's body that it sets, such as `branches`, and their values; a network that
             does not take them is refused before training.
         own: what its paper changes in a recipe of the kind "own"; a value may be a function of the number of epochs.
-        projects: width of its encoder's projections, 0 for that of the features; None where not known before training.
+        projects: width of its encoder's projections, or features' width -> it; None where not known before training.
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
@@ -102,7 +102,7 @@ class Method:
     slots: frozenset[str] = SLOTS
     taken: frozenset[str] = frozenset()
     body_args: Mapping[str, Any] = field(default_factory=dict)
-    projects: int | None = None
+    projects: int | Callable[[int], int] | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
     twin: str | None = None
     trains: str = "a network"

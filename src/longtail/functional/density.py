@@ -37,7 +37,7 @@ def log_density(features: Tensor, h: float, *, leave_one_out: bool = True, centr
     chosen = _spaced(len(f), centres, f.device)
     found = []
     for rows in torch.split(torch.arange(len(f), device=f.device), CHUNK):
-        exponents = similarities(f[rows], f[chosen], 1.0).sub(1).clamp(max=0).div(h * h)  # ||a - b||^2 = 2 - 2 ab
+        exponents = -_squared_distances(f[rows], f[chosen]).div(2 * h * h)
         number = torch.full((len(rows),), float(len(chosen)), dtype=f.dtype, device=f.device)
         if leave_one_out:
             own = rows[:, None] == chosen
@@ -54,7 +54,7 @@ def median_distance(features: Tensor) -> float:
     """
     f = _matrix(features)
     f = f[_spaced(len(f), PAIRED, f.device)]
-    squared = (2 - 2 * similarities(f, f, 1.0)).clamp(min=0)
+    squared = _squared_distances(f, f)
     above = torch.ones_like(squared, dtype=torch.bool).triu(1)
     distances = squared[above].sqrt()
     distances = distances[distances > math.sqrt(8 * torch.finfo(f.dtype).eps)]  # of equal rows only rounding is left
@@ -78,6 +78,12 @@ def _matrix(features: Tensor) -> Tensor:
     if features.ndim != 2:
         raise ValueError(f"features must have shape (N, D), got {tuple(features.shape)}; one row for each example")
     return unit(features)
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return |a - b|^2 = |a|^2 + |b|^2 - 2 ab of rows of length 1, or 0: (A, D), (B, D) -> (A, B)."""
+    lengths = [rows.any(1).to(rows.dtype) for rows in (a, b)]
+    return (lengths[0][:, None] + lengths[1] - 2 * similarities(a, b, 1.0)).clamp(min=0)
 
 
 def _spaced(rows: int, most: int, device: torch.device) -> Tensor:

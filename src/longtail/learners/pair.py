@@ -41,7 +41,9 @@ class Host(Protocol):
     """The loss of one published method (SimCLR, MoCo, BYOL), a module.
 
     Its attributes say what it is to be given; its queue or its predictor are its own. Where it has `after_update(batch,
-    step, progress)` this is called after every update; the keys of the step are in `step.outputs.extra["keys"]`.
+    step, progress)` this is called after every update; the keys of the step are in `step.outputs.extra["keys"]`. Where
+    the losses of its first steps are not to be compared with later ones (a queue that is not full yet), it has
+    `settled()`, which returns a 0-dim bool tensor, in `step.outputs.extra["settled"]` as it is before the update.
 
     Attributes:
         t: its temperature, scheduled or not; None where it has none.
@@ -149,9 +151,12 @@ class PairLearner(Learner):
         if self.auxiliary is not None:
             more, log = self.auxiliary(compared, batch, progress)
             losses = own + more
-        outputs = _detached(compared.first, losses=own.detach())
+        extra = {"losses": own}
         if compared.second_key is not None:
-            outputs = _detached(compared.first, losses=own.detach(), keys=compared.second_key.logits)
+            extra["keys"] = compared.second_key.logits
+        if hasattr(self.host, "settled"):
+            extra["settled"] = self.host.settled()
+        outputs = _detached(compared.first, **extra)
         return Step(losses.mean(), losses, log, outputs, rows=batch["index"])
 
     def _compared(self, batch: Batch) -> Compared:

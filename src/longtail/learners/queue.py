@@ -63,6 +63,10 @@ class MoCo(nn.Module):
             queue_index=self.rows,
         )
 
+    def settled(self) -> Tensor:
+        """Whether the queue is full (0-dim, bool), so that losses are of the same number of places."""
+        return (self.rows != EMPTY).all()
+
     @torch.no_grad()
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
         """Put the keys of a step into the queue."""

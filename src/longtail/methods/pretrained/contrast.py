@@ -56,5 +56,6 @@ def ssp_contrast(*, base: Base = PLAIN, host: Host = SIMCLR, pretraining: Share 
         inputs=base.inputs if host.inputs == "any" else host.inputs,
         misfit=misfit,
         checks=(*host.checks, *base.checks),
+        notes=(*host.notes, *base.notes),
         reference=cited("yang2020rethinking"),
     )

@@ -60,10 +60,11 @@ def bcl(
 
     M_i = ((m_i - mean m) / max_j |m_j - mean m| + 1) / 2
 
-    l_i is the loss of row i under `base`, m_i = l_i in the first epoch. Every view of row i is then changed by `ops`
-    operations, each drawn from fifteen and applied with probability M_i, of magnitude floor + (30 - floor) M_i u of 30:
-    u = 1 for magnitudes="strength", U(0, 1) for "drawn", one number a row and step. M is computed before each epoch:
-    its mean is 1/2, but it is 0 in the first epoch, and where all m are equal. A single epoch is refused.
+    l_i is the loss of row i under `base`, without that of surrogate classes (gh); m_i = l_i in the first epoch, and
+    over moco until its queue is full, since the losses before have fewer negatives. Every view of row i is then changed
+    by `ops` operations, each drawn from fifteen and applied with probability M_i, of magnitude floor + (30 - floor) M_i
+    u of 30: u = 1 for magnitudes="strength", U(0, 1) for "drawn", one number a row and step. M is computed before each
+    epoch: its mean is 1/2, but it is 0 in the first epoch, and where all m are equal. A single epoch is refused.
 
     "auto" is BCL-I ("bcl-i": ops 1, floor 10, "strength"), and over a base that prunes a branch, such as sdclr, BCL-D
     ("bcl-d": ops 2, floor 5, "drawn"). The operations and their ranges are in `data.views.magnitudes`. They are for
@@ -76,6 +77,7 @@ def bcl(
 
     Breaks: Rows with larger losses for another reason, such as noise, get stronger views, too. Views that change what
     a row shows: an inverted or turned digit may be another. One row with an extreme loss sets the scale for all others.
+    In a short last batch losses are smaller, since rows have fewer negatives there: these count as learnt.
 
     Paper and code: The paper has magnitudes M_i u and no floor; the floors, and u = 1 for one operation, are in the
     code alone. A later port to ImageNet has two operations and no floor. A larger magnitude is a weaker change in

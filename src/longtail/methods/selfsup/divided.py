@@ -9,19 +9,16 @@ from typing import Annotated, Any
 
 import torch
 
-from longtail.catalogue.encoders import VIEWS, all_rows, encoder_base, encoder_stages, probe_stage
+from longtail.catalogue.encoders import DISTILLED, VIEWS, all_rows, encoder_base, encoder_stages, probe_stage
 from longtail.catalogue.experts import cluster_rows, side_by_side
 from longtail.catalogue.features import hidden_features
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
-from longtail.data.further_change import FurtherChange
-from longtail.data.rows import BatchedRows
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.knobs import Length, Range
 from longtail.facts.learner import Learner
-from longtail.facts.types import TrainingData
 from longtail.learners import PairLearner
 from longtail.learners.clusters import clustered
 from longtail.learners.divided import DistilledLearner, DividedLearner
@@ -69,8 +66,7 @@ def dnc(
 
     Paper and code: No code was released. The budgets of the longer schedules are 1000/1500/500 epochs (5 clusters) and
     1000/3000/500 (10). Ours, as the text read does not say it: teachers in evaluation mode, on the same views as the
-    network that learns; heads that see all rows of a batch; experts trained side by side, each batch of one cluster
-    (and somewhat larger where a last one would have a single row).
+    network that learns; heads that see all rows of a batch; experts trained side by side, each batch of one cluster.
     """
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
@@ -117,21 +113,8 @@ def _experts(data: TrainingSet, previous: Learner | None, expert: Stage) -> Buil
         for own in (learner.network, learner.average):
             if own is not None:
                 own.get_submodule("standardize").load_state_dict(network.standardize.state_dict())
-        trainings.append(built._replace(data=_without_single_rows(built.data)))
+        trainings.append(built)
     return side_by_side(network, assignment, trainings)
-
-
-def _without_single_rows(data: TrainingData) -> TrainingData:
-    """Return the rows in batches of which none is of one row, which has no batch statistics: somewhat larger ones."""
-    if isinstance(data, FurtherChange):
-        rows: Any = _without_single_rows(data.rows)
-        return replace(data, rows=rows)
-    if not isinstance(data, BatchedRows):
-        return data
-    size = data.batch_size
-    while len(data) % size == 1:
-        size += 1
-    return replace(data, batch_size=size)
 
 
 def _distilled(recipe: Recipe) -> Stage:
@@ -146,4 +129,4 @@ def _distilled(recipe: Recipe) -> Stage:
         learner = DistilledLearner(network, heads, base, experts, previous.assignment.clone())
         return Built(learner, rows.drawn(recipe.batch_size, views=VIEWS))
 
-    return replace(stage_under(recipe, "distilled", f"distilled from {SELF}", build), eager=BY_CLUSTER)
+    return replace(stage_under(recipe, DISTILLED, f"distilled from {SELF}", build), eager=BY_CLUSTER)

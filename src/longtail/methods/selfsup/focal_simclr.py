@@ -13,9 +13,10 @@ from longtail.learners.hosts import FocalNTXent
 from longtail.methods.selfsup.simclr import Passes, Width
 
 GH_RECIPE: dict[str, Any] = {
-    "lr": 0.5, "batch_size": 512, "weight_decay": 5e-4, "decay": "cosine", "warmup": 10,
+    "lr": 0.5, "batch_size": 512, "weight_decay": 5e-4, "decay": "cosine",
+    "warmup": lambda epochs: max(2, round(10 * epochs / 1000)),
 }  # fmt: skip
-"""Recipe of GH on long-tailed CIFAR, but for the 1000 epochs and the ResNet-18."""
+"""Recipe of GH on long-tailed CIFAR, but for the ResNet-18: 10 of 1000 epochs are warm-up there."""
 
 
 def focal_simclr(*, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 128, passes: Passes = "joint") -> Method:

@@ -69,9 +69,10 @@ def gh(
     ImageNet-LT and Places-LT it has pseudo_count = 100, start = 0.8, a ramp of 30 of 500 epochs, and means that begin
     at epoch 10. Sinkhorn's algorithm is on logarithms here. The baselines of the paper have one cosine from 0.5; GH has
     another schedule (0.5 to 0.3 until it begins, then to 1e-6), which `--recipe own` has not: here `base` and gh have
-    the same.
+    the same. Its views pass through the network one by one, which is base="simclr(passes='split')".
     """
-    if base.projects and (why := _no_room(classes, base.projects, repr(base.spec))) is not None:
+    width = base.projects
+    if isinstance(width, int) and (why := _no_room(classes, width, repr(base.spec))) is not None:
         raise ValueError(why)
     paper: dict[str, Any] = {"reference": cited("zhou2023combating"), "own": GH_RECIPE}
     if weight == 0:
@@ -98,10 +99,10 @@ def gh(
         return built._replace(learner=learner.varied(auxiliary=part))
 
     def check(recipe: Recipe, rows: Part) -> str | None:
-        if base.projects != 0 or recipe.own is not None:
+        if width is None or isinstance(width, int) or recipe.own is not None:
             return None
         network: Any = recipe.sketch(rows)
-        return _no_room(classes, network.head.in_features, repr(base.spec))
+        return _no_room(classes, width(network.head.in_features), repr(base.spec))
 
     return over_encoders(base, "surrogate", change, check=check, **paper)
 

@@ -33,6 +33,9 @@ def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> 
     as the features; it is dropped after training. passes: "joint" sends both views through the network as one batch, so
     that batch norms share their statistics (SDCLR, BCL, TS); "split" sends one after the other (GH).
 
+    Here as in all encoders, batches are somewhat larger than the recipe's where the last one of an epoch would have a
+    single row, which has nothing to be compared with.
+
     Then a probe is fitted on the features of the labelled training rows (`--probe`): logistic regression on all rows
     unless another is named; all of them are in the table. Rows without labels train the encoder too.
 

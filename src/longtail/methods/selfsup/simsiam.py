@@ -60,7 +60,7 @@ def simsiam(*, dim: Hidden = 0, hidden: Hidden = 0, passes: Passes = "split") ->
         ],
         cited("chen2021exploring"),
         task=SELF_SUPERVISED,
-        projects=dim,
+        projects=dim or (lambda features: min(WIDER * features, MOST)),
         slots=ENCODER_SLOTS - {"temperature"},
         own=SIMSIAM_RECIPE,
         trains="an encoder",
