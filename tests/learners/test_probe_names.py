@@ -91,14 +91,16 @@ class TestProtocols:
         for name in PROTOCOLS:
             if name == OURS:
                 continue
-            first, second = differences(name)
-            assert first.startswith(f"Protocol {name} (")
-            assert "(ours: " in first
+            first, *lines = differences(name)
+            assert first.startswith(f"Protocol {name}, as in {PROTOCOLS[name].paper}")
             assert all(other in first for other in PROTOCOLS)
-            assert second.startswith("Other than in ")
-        assert "not of the best one on validation rows" in differences("sdclr")[1]
-        assert "5 splits" in differences("sdclr")[1]
-        assert "seed 0, not 42" in differences("ts")[1]
+            end = lines.index(f"Not as in {PROTOCOLS[name].paper}:")
+            assert lines[:end]
+            assert all(line.startswith("- ") and "; ours: " in line for line in lines[:end])
+            assert lines[end + 1 :] == [f"- {sentence}" for sentence in PROTOCOLS[name].otherwise]
+        assert any("not of the best one on validation rows" in line for line in differences("sdclr"))
+        assert any("5 splits" in line for line in differences("sdclr"))
+        assert any("seed 0, not 42" in line for line in differences("ts"))
 
     def test_choose_the_verdicts_probe_unless_it_is_named(self) -> None:
         assert [one.name for one in chosen_probes(None, None)] == list(PROBES)

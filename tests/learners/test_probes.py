@@ -144,6 +144,15 @@ def test_few_shots_of_k_are_all_rows_of_a_class_that_has_fewer() -> None:
     assert probe("few-shot").note(COUNTS) is None
 
 
+def test_neighbours_say_where_there_are_fewer() -> None:
+    few = [5.0, 3.0, 2.0]
+    assert probe("knn-10").note(few) is None
+    assert probe("knn-11").note(few) == "all 10 rows vote, which are fewer"
+    assert probe("few-shot-3-knn-9").note(few) == "all 8 rows vote, which are fewer"
+    assert probe("few-shot-knn-6").note(few) is None
+    assert probe("few-shot-knn-7").note(few) == "all 6 rows vote, which are fewer"
+
+
 def test_a_probe_where_there_is_none() -> None:
     with pytest.raises(ValueError, match=r"^probe \(--probe\) must be left out .*, got 'knn-1' for a partial task"):
         check_used("knn-1", "ours", "partial")

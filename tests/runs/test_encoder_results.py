@@ -222,6 +222,6 @@ def test_a_protocol_is_named_with_its_differences_in_every_table(tmp_path: Path)
     assert len(row["features"]["mean"]["spread"]) == 3
     for text in (tables.plain(found.summary), tables.markdown(found.summary), tables.html(found.summary)):
         assert "rows of this kind have no such augmentation" in text
-        assert "Protocol ts (Kukleva et al. 2023)" in text
+        assert "Protocol ts, as in Kukleva et al. 2023" in text
         assert "alignment" in text
         assert "std of groups (population)" in text

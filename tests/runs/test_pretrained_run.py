@@ -144,3 +144,9 @@ def test_on_the_command_line(encoder: Run, tmp_path: Path, capsys: Any) -> None:
     assert Run.load(tmp_path / "tuned").config["recipe"]["pretrained"]["weights"]
     assert command(["train", *words, "--method", "ride", "--out", str(tmp_path / "no")]) == 2
     assert "method 'ride' has another network than the encoder of simclr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [5, ["run"], True])
+def test_what_is_no_path_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"^pretrained must be the folder of a run, got .*; name what longtail train"):
+        lt.compare(X, Y, methods="ce", pretrained=given)

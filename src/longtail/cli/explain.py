@@ -62,11 +62,13 @@ def _description(row: dict[str, Any]) -> str:
 
 
 def _protocols(row: dict[str, Any]) -> list[str]:
-    """How papers evaluate encoders, one block for each aspect; [] for methods that classify themselves."""
+    """How papers evaluate encoders, one block for each aspect, at simclr; at other encoders where to find it."""
     from longtail.learners.probe_protocols import PROTOCOLS, protocol_table
 
     if row["task"] != "self-supervised":
         return []
+    if row["spec"] != "simclr":
+        return ["", "How papers judge encoders (--protocol): longtail explain simclr"]
     head, *aspects = protocol_table()
     lines = ["", "How encoders are judged, by --protocol:"]
     for aspect, *said in aspects:

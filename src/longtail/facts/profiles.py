@@ -82,7 +82,9 @@ def subset(labels: Any, counts: Any, seed: int = 0, classes: Sequence[str] | Non
                 f"class {names[j]!r} must have {n} examples but has {len(rows)}; lower n_max or raise ratio"
             )
         if n < 1:
-            raise ValueError(f"class {names[j]!r} would have no example at this ratio; lower the ratio")
+            raise ValueError(
+                f"class {names[j]!r} would have no example at this ratio; lower the ratio or raise n_max (--largest)"
+            )
         generator.shuffle(rows)
         chosen.append(rows[:n])
     return np.concatenate(chosen)

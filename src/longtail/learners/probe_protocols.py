@@ -144,7 +144,7 @@ def check_used(verdict: str, protocol: str, task: str) -> None:
     """Raise ValueError where a probe or a protocol is named and the task has none."""
     if task == "self-supervised":
         return
-    for option, value, default in (("probe", verdict, DEFAULT_PROBE), ("protocol", protocol, OURS)):
+    for option, value, default in (("protocol", protocol, OURS), ("probe", verdict, DEFAULT_PROBE)):
         if value != default:
             raise ValueError(
                 f"{option} (--{option}) must be left out where methods classify themselves, got {value!r} for a {task} "
@@ -160,7 +160,7 @@ def protocol_table() -> list[list[str]]:
 
 
 def differences(name: str) -> list[str]:
-    """Return what a table says of a protocol: how the paper evaluates, what is done otherwise, and that others differ.
+    """Return what a table says of a protocol, in lines: how the paper evaluates, and what is done otherwise here.
 
     Args:
         name: of the protocol; [] for ours.
@@ -168,15 +168,16 @@ def differences(name: str) -> list[str]:
     if name == OURS:
         return []
     one, ours = PROTOCOLS[name], PROTOCOLS[OURS]
-    apart = [
-        f"{aspect}: {theirs} (ours: {own})"
-        for aspect, theirs, own in zip(ASPECTS, one.says, ours.says, strict=True)
-        if theirs != own
-    ]
     others = ", ".join(other for other in PROTOCOLS if other not in (name, OURS))
     return [
-        f"Protocol {name} ({one.paper}), which is not ours nor that of {others}: {'; '.join(apart)}.",
-        f"Other than in {one.paper}: {'; '.join(one.otherwise)}.",
+        f"Protocol {name}, as in {one.paper}, other than ours and than {others}:",
+        *(
+            f"- {aspect}: {theirs}; ours: {own}"
+            for aspect, theirs, own in zip(ASPECTS, one.says, ours.says, strict=True)
+            if theirs != own
+        ),
+        f"Not as in {one.paper}:",
+        *(f"- {sentence}" for sentence in one.otherwise),
     ]
 
 

@@ -94,8 +94,15 @@ class Probe:
 
     def note(self, counts: Sequence[float]) -> str | None:
         """Return what to know of its rows in a set with these class counts (C,); None where there is nothing."""
+        if (voters := self._number(counts)) < self.neighbours:
+            return f"all {voters:.9g} rows vote, which are fewer"
         less = sum(n < self.shots for n in counts) if self.shots is not None else 0
         return f"{less} of {len(counts)} classes have fewer than {self.shots} rows" if less else None
+
+    def _number(self, counts: Sequence[float]) -> float:
+        """Number of its rows in a set with these class counts."""
+        most = (min(counts) if self.shots is None else self.shots) if self.few else max(counts)
+        return sum(min(n, most) for n in counts)
 
     def rows(self, targets: Tensor, num_classes: int, draw: int = 0) -> Tensor | None:
         """Return the rows that it is fitted on, ascending, of those with these targets (N,); None for all."""

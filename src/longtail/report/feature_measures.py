@@ -27,10 +27,12 @@ def about_measures(summary: dict[str, Any]) -> list[str]:
     if not measure_lines(summary):
         return []
     return [
-        "Measured on the features f of length 1 of test rows. alignment: mean of |f(x) - f(y)|^2 over two contrastive "
-        "views of a row (0: the same). uniformity: log of the mean of exp(-2 |f - f'|^2) over pairs of distinct rows "
-        "(0: all the same; less is more uniform), each row with at most 2,000 others. spread: mean over the classes "
-        "of a group of the mean squared distance to the class mean (0 to 1).",
+        "Measured on the features f of test rows, divided by their length:",
+        "- alignment: mean of |f(x) - f(y)|^2 over two contrastive views of a row (0: the same, 2: unrelated)",
+        "- uniformity: log of the mean of exp(-2 |f - f'|^2) over pairs of rows, each with at most 2,000 others (0: "
+        "all the same, -4: unrelated)",
+        "- spread: mean over the classes of a group of the mean squared distance to the mean of the class (0: one "
+        "point, 1: all directions); low spread alone is no merit",
     ]
 
 

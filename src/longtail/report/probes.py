@@ -27,11 +27,11 @@ def about_probes(summary: dict[str, Any]) -> list[str]:
     """Return what the probes are, in lines."""
     if not probe_lines(summary):
         return []
-    protocols = "; ".join(f"{name}: {text}" for name, text in summary["probes"].items())
     return [
-        f"Encoders are ranked by the probe {summary['probe']}. Probes: {protocols}. Features without augmentation "
-        "unless said, the encoder frozen and in evaluation mode.",
+        f"Encoders are ranked by the probe {summary['probe']}. Probes, on features of the frozen encoder in evaluation "
+        "mode, without augmentation unless said:",
+        *(f"- {name}: {text}" for name, text in summary["probes"].items()),
         *summary.get("protocol", []),
-        "std of groups: standard deviation of the mean recalls of many, medium and few, of the population (divided by "
-        "3) and of a sample (by 2), in points.",
+        "std of groups: standard deviation of the recalls of many, medium and few, in points; population: divided by "
+        "3, sample: by 2.",
     ]

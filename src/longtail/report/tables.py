@@ -205,7 +205,8 @@ def markdown(summary: Summary) -> str:
     """The table and its sentences as Markdown."""
     further = [markdown_table(lines, sides) for lines, sides in encoder_tables(summary)]
     paragraphs = [markdown_table(*_table(summary)), *further, *verdict_lines(summary), *about(summary)]
-    return "\n\n".join(paragraphs).replace("*", "\\*") + "\n"
+    text = "\n\n".join(paragraphs).replace("*", "\\*")
+    return text.replace("\n\n- ", "\n- ") + "\n"  # the items of a list stand below the line that they belong to
 
 
 def html(summary: Summary) -> str:

@@ -13,6 +13,7 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts import files
 from longtail.facts.json_documents import DamagedError
+from longtail.facts.messages import quoted
 from longtail.models import Factory
 from longtail.models.pretrained import PARTS, PretrainedBody
 from longtail.runs import manifest, model_files
@@ -24,10 +25,13 @@ def pretrained_body(run: str | Path | PretrainedBody) -> PretrainedBody:
     """Return standardisation and body of the model in a run folder.
 
     Raises:
+        TypeError: not a path.
         ValueError: no model in the folder, a damaged one, or one that is no network of longtail's or of the user's.
     """
     if isinstance(run, PretrainedBody):
         return run
+    if not isinstance(run, str | Path):
+        raise TypeError(f"pretrained must be the folder of a run, got {quoted(run)}; name what longtail train wrote")
     folder = Path(run)
     try:
         meta, state, blobs = model_files.read(folder)

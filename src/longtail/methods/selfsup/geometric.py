@@ -44,7 +44,7 @@ def gh(
     the seed and fixed, for any K <= D + 1; x and y are the logits of the two views, x^ and y^ their surrogate labels,
     by `iterations` of Sinkhorn's algorithm on each batch and without a gradient. K need not be the number of classes.
     ramp(p) = 0 while p < `start`, p the share of the training that is over; then min(1, 1/10 + (p - start) / `ramp`). A
-    training of too few epochs to reach `start` is refused. weight = 0 is `base`, bit for bit.
+    training of too few epochs to reach `start` is refused. weight = 0 is `base`, bit for bit; so is start = 1.
 
     pi: the histogram of the largest of each row's stored logits, at `start` and then after each share `refresh` of the
     training, with `pseudo_count` added to each count. Stored are means of x over epochs, of which the share `early`
