@@ -43,7 +43,7 @@ def dnc(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
         encoder,
         stage("clusters", clusters, recipe, 0),
         stage("experts", experts, under(0.6), expert.epochs),
-        stage("distilled", distilled, under(0.2), under(0.2).epochs),
+        stage("distilled", distilled, replace(under(0.2), lr=0.1 * recipe.lr), under(0.2).epochs),
         probe,
     ]
 
