@@ -18,7 +18,7 @@ KEPT = (
     "data", "recipe", "metric", "reference", "seeds", "folds", "failed", "missing", "verdict", "twins", "retraining",
     "tuned",
 )  # fmt: skip
-ROW = ("method", "mean", "std", "difference", "twin", "recall", "epochs", "search", "seconds")
+ROW = ("method", "mean", "std", "difference", "twin", "recall", "epochs", "search", "seconds", "probes", "features")
 
 
 def main(arguments: list[str]) -> None:

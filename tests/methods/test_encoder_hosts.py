@@ -12,7 +12,7 @@ from torch import nn
 
 from longtail.catalogue.encoders import ENCODER_SLOTS
 from longtail.catalogue.tasks import CONTEXT, METHOD, role
-from longtail.data import Splits, TrainingSet
+from longtail.data import Splits, TrainingSet, load
 from longtail.engine import Recipe, Training
 from longtail.learners.queue import MoCo
 from longtail.methods import method
@@ -237,3 +237,18 @@ class TestSupCon:
         assert why == (
             "method 'supcon': augmentation must be usual, as its views are its own, got strong; leave it out"
         )
+
+
+@pytest.mark.parametrize("host", ["simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam"])
+def test_the_views_of_images_are_chosen_by_name_and_other_inputs_have_one_pair(host: str) -> None:
+    digits = load("digits", ratio=50)
+    found = method(f"{host}(views='byol')")
+    recipe = Recipe(epochs=1, batch_size=64, model="convnet", model_args={"width": 2})
+    assert found.refuses_recipe(recipe, digits.train) is None
+    data = found.stages(recipe)[0].build(TrainingSet.of(digits), None).data
+    assert data.views == ("contrast-byol-1", "contrast-byol-2")
+    assert method(host).stages(recipe)[0].build(TrainingSet.of(digits), None).data.views == ("contrast", "contrast")
+    table = load(digits.train.inputs.flatten(1).numpy(), digits.train.targets.numpy())
+    why = found.refuses_recipe(Recipe(epochs=1, batch_size=64), table.train)
+    assert why is not None
+    assert "views must be cifar for inputs of this kind, got 'byol'; leave it out" in why

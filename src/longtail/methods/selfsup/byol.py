@@ -10,7 +10,9 @@ from longtail.catalogue.encoders import ENCODER_SLOTS, encoder_stage, probe_stag
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SELF_SUPERVISED
+from longtail.catalogue.view_sets import USUAL, Views, has_views
 from longtail.data import Part
+from longtail.data.views.view_sets import pair_of_views
 from longtail.facts.knobs import Fraction
 from longtail.learners.hosts import BYOL
 from longtail.methods.selfsup.moco import Hidden
@@ -32,6 +34,7 @@ def byol(
     hidden: Hidden = 0,
     predictor: Hidden = 0,
     passes: Passes = "split",
+    views: Views = USUAL,
 ) -> Method:
     """BYOL: each view predicts the momentum network's projection of the other, no negatives; a probe classifies.
 
@@ -44,6 +47,8 @@ def byol(
     view after the other through network and predictor; "joint" both as one batch. The probe is that of simclr.
 
     Grill et al. 2020, eq. 2 and its sum of both views; decay=cosine(0.996, 1.0) is theirs, moved here once an epoch.
+
+    views: the pair of views of images, "cifar" by default (`data.views.view_sets`); other inputs have no other.
 
     Works: Small batches, since no row is a negative of another; rows of the same class do not repel each other.
 
@@ -62,7 +67,7 @@ def byol(
     projection = {"dim": dim, "hidden": hidden, "last": "none", "wider": WIDER}
     return Method(
         lambda recipe: [
-            encoder_stage(recipe, SELF, host, passes=passes, projection=projection),
+            encoder_stage(recipe, SELF, host, passes=passes, projection=projection, views=pair_of_views(views)),
             probe_stage(recipe),
         ],
         cited("grill2020bootstrap"),
@@ -70,5 +75,6 @@ def byol(
         projects=dim,
         slots=ENCODER_SLOTS - {"temperature"},
         own=BYOL_RECIPE,
+        checks=(has_views(views),),
         trains="an encoder",
     )

@@ -8,6 +8,8 @@ from longtail.catalogue.encoders import ENCODER_SLOTS, encoder_stage, probe_stag
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SELF_SUPERVISED
+from longtail.catalogue.view_sets import USUAL, Views, has_views
+from longtail.data.views.view_sets import pair_of_views
 from longtail.facts.knobs import NonNegative, Positive
 from longtail.learners.hosts import FocalNTXent
 from longtail.methods.selfsup.simclr import Passes, Width
@@ -19,7 +21,9 @@ GH_RECIPE: dict[str, Any] = {
 """Recipe of GH on long-tailed CIFAR, but for the ResNet-18: 10 of 1000 epochs are warm-up there."""
 
 
-def focal_simclr(*, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 128, passes: Passes = "joint") -> Method:
+def focal_simclr(
+    *, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 128, passes: Passes = "joint", views: Views = USUAL
+) -> Method:
     """Focal SimCLR: simclr in which an anchor that finds its partner easily weighs less; a probe classifies.
 
     loss = mean over 2N anchors i of -(1 - p_i)^gamma log p_i, p_i = exp(s_ip / t) / sum_{k != i} exp(s_ik / t).
@@ -28,6 +32,8 @@ def focal_simclr(*, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 12
     simclr. Views, projector, passes and probe are those of simclr.
 
     Lin et al. 2017, eq. 4. On NT-Xent it is a baseline of Zhou et al. 2023 (GH), with gamma = 2 and t = 0.2.
+
+    views: the pair of views of images, "cifar" by default (`data.views.view_sets`); other inputs have no other.
 
     Works: Where rows that are hard to tell from others are the rare ones.
 
@@ -40,7 +46,12 @@ def focal_simclr(*, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 12
     return Method(
         lambda recipe: [
             encoder_stage(
-                recipe, SELF, lambda network, rows: FocalNTXent(t, gamma), passes=passes, projection={"dim": dim}
+                recipe,
+                SELF,
+                lambda network, rows: FocalNTXent(t, gamma),
+                passes=passes,
+                projection={"dim": dim},
+                views=pair_of_views(views),
             ),
             probe_stage(recipe),
         ],
@@ -49,5 +60,6 @@ def focal_simclr(*, t: Positive = 0.2, gamma: NonNegative = 2.0, dim: Width = 12
         projects=dim,
         slots=ENCODER_SLOTS,
         own=GH_RECIPE,
+        checks=(has_views(views),),
         trains="an encoder",
     )

@@ -6,6 +6,8 @@ from longtail.catalogue.encoders import ENCODER_SLOTS, encoder_stage, probe_stag
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SELF_SUPERVISED
+from longtail.catalogue.view_sets import USUAL, Views, has_views
+from longtail.data.views.view_sets import pair_of_views
 from longtail.facts.knobs import Fraction, Positive
 from longtail.learners.hosts import MoCLR
 from longtail.methods.selfsup.byol import WIDER
@@ -20,6 +22,7 @@ def moclr(
     dim: Width = 256,
     hidden: Hidden = 0,
     passes: Passes = "split",
+    views: Views = USUAL,
 ) -> Method:
     """MoCLR: each view must find the momentum network's key of the other among the batch's; a probe classifies.
 
@@ -33,6 +36,8 @@ def moclr(
 
     Tian et al. 2021, section 3.1: the first stage of DnC. There dim = 256 and hidden = 4096 on a ResNet-50, as here,
     and decay=cosine(0.996, 1.0).
+
+    views: the pair of views of images, "cifar" by default (`data.views.view_sets`); other inputs have no other.
 
     Works: Large batches of many rows, where simclr works.
 
@@ -50,6 +55,7 @@ def moclr(
                 lambda network, rows: MoCLR(t, decay),
                 passes=passes,
                 projection={"dim": dim, "hidden": hidden, "wider": WIDER},
+                views=pair_of_views(views),
             ),
             probe_stage(recipe),
         ],
@@ -57,5 +63,6 @@ def moclr(
         task=SELF_SUPERVISED,
         projects=dim,
         slots=ENCODER_SLOTS,
+        checks=(has_views(views),),
         trains="an encoder",
     )

@@ -8,7 +8,9 @@ from longtail.catalogue.encoders import ENCODER_SLOTS, encoder_stage, probe_stag
 from longtail.catalogue.method import SELF, Check, Method, Note
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SELF_SUPERVISED
+from longtail.catalogue.view_sets import USUAL, Views, has_views
 from longtail.data import Part
+from longtail.data.views.view_sets import pair_of_views
 from longtail.engine import Recipe
 from longtail.facts.knobs import Fraction, Positive, Range
 from longtail.learners.queue import MoCo
@@ -23,7 +25,13 @@ MOCO_RECIPE: dict[str, Any] = {
 
 
 def moco(
-    *, t: Positive = 0.2, queue: Places = 4096, decay: Fraction = 0.99, dim: Width = 128, hidden: Hidden = 0
+    *,
+    t: Positive = 0.2,
+    queue: Places = 4096,
+    decay: Fraction = 0.99,
+    dim: Width = 128,
+    hidden: Hidden = 0,
+    views: Views = USUAL,
 ) -> Method:
     """MoCo v2: one view must find the momentum network's key of the other in a queue of keys; a probe classifies.
 
@@ -42,6 +50,8 @@ def moco(
 
     He et al. 2020, eq. 1, 2 and algorithm 1; Chen et al. 2020 (v2) for projector, views and t = 0.2.
 
+    views: the pair of views of images, "cifar" by default (`data.views.view_sets`); other inputs have no other.
+
     Works: Many negatives with small batches: their number is that of the queue.
 
     Breaks: Few rows: below about a thousand, other views of the same few rows are the negatives again and again, and
@@ -59,6 +69,7 @@ def moco(
                 SELF,
                 lambda network, rows: MoCo(queue, network.head.out_features, t, decay),
                 projection={"dim": dim, "hidden": hidden, "norm": False},
+                views=pair_of_views(views),
             ),
             probe_stage(recipe),
         ],
@@ -66,7 +77,7 @@ def moco(
         task=SELF_SUPERVISED,
         projects=dim,
         slots=ENCODER_SLOTS,
-        checks=(in_whole_batches(queue),),
+        checks=(in_whole_batches(queue), has_views(views)),
         notes=(of_few_rows(queue),),
         own=MOCO_RECIPE,
         trains="an encoder",

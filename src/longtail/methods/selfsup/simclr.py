@@ -9,6 +9,8 @@ from longtail.catalogue.encoders import ENCODER_SLOTS, encoder_stage, probe_stag
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SELF_SUPERVISED
+from longtail.catalogue.view_sets import USUAL, Views, has_views
+from longtail.data.views.view_sets import pair_of_views
 from longtail.engine import Recipe, Stage
 from longtail.facts.knobs import Knob, Positive, Range
 from longtail.learners.branches import PASSES
@@ -23,7 +25,7 @@ SDCLR_RECIPE: dict[str, Any] = {
 """Recipe of SDCLR, BCL and TS on long-tailed CIFAR, but for the ResNet-18: 10 of 2000 epochs are warm-up there."""
 
 
-def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> Method:
+def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint", views: Views = USUAL) -> Method:
     """SimCLR: two views of a row attract each other, all others repel; a probe on the frozen features classifies.
 
     loss = mean over 2N anchors i of -log( exp(s_ip / t) / sum_{k != i} exp(s_ik / t) ), labels unused.
@@ -42,6 +44,8 @@ def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> 
     Chen et al. 2020, eq. 1 and algorithm 1. t = 0.2 and dim = 128 are those of the papers on long-tailed CIFAR, which
     train for 2000 epochs with batches of 512.
 
+    views: the pair of views of images, "cifar" by default (`data.views.view_sets`); other inputs have no other.
+
     Works: Many rows, large batches and views that do not change the class; labels may be few or missing.
 
     Breaks: A small batch has few negatives. Rows of one class repel each other too, and on a long tail most negatives
@@ -51,23 +55,27 @@ def simclr(*, t: Positive = 0.2, dim: Width = 128, passes: Passes = "joint") -> 
     exponentiates similarities and overflows at t = 0.01; here it is a log-softmax.
     """
     return Method(
-        lambda recipe: simclr_stages(recipe, t, dim, passes),
+        lambda recipe: simclr_stages(recipe, t, dim, passes, views),
         cited("chen2020simple"),
         task=SELF_SUPERVISED,
         slots=ENCODER_SLOTS,
         projects=dim,
         own=SDCLR_RECIPE,
+        checks=(has_views(views),),
         trains="an encoder",
     )
 
 
-def simclr_stages(recipe: Recipe, t: Knob, dim: int = 128, passes: str = "joint") -> Sequence[Stage]:
+def simclr_stages(
+    recipe: Recipe, t: Knob, dim: int = 128, passes: str = "joint", views: str = USUAL
+) -> Sequence[Stage]:
     """Return the encoder, one training for every method that begins with it, and its probe."""
     encoder = encoder_stage(
         recipe,
-        f"simclr(t={t!r}, dim={dim}, passes={passes!r})",
+        f"simclr(t={t!r}, dim={dim}, passes={passes!r}, views={views!r})",
         lambda network, rows: NTXent(t),
         passes=passes,
         projection={"dim": dim},
+        views=pair_of_views(views),
     )
     return [encoder, probe_stage(recipe)]

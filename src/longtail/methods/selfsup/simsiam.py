@@ -10,7 +10,9 @@ from longtail.catalogue.encoders import ENCODER_SLOTS, encoder_stage, probe_stag
 from longtail.catalogue.method import SELF, Method
 from longtail.catalogue.references import cited
 from longtail.catalogue.tasks import SELF_SUPERVISED
+from longtail.catalogue.view_sets import USUAL, Views, has_views
 from longtail.data import Part
+from longtail.data.views.view_sets import pair_of_views
 from longtail.learners.hosts import SimSiam
 from longtail.methods.selfsup.moco import Hidden
 from longtail.methods.selfsup.simclr import Passes
@@ -24,7 +26,7 @@ SIMSIAM_RECIPE: dict[str, Any] = {
 """Recipe of SimSiam on ImageNet, but for the 100 epochs and the ResNet-50."""
 
 
-def simsiam(*, dim: Hidden = 0, hidden: Hidden = 0, passes: Passes = "split") -> Method:
+def simsiam(*, dim: Hidden = 0, hidden: Hidden = 0, passes: Passes = "split", views: Views = USUAL) -> Method:
     """SimSiam: each view predicts the projection of the other, which has no gradient; a probe classifies.
 
     loss = mean over N rows i of -(cos(p1_i, z2_i) + cos(p2_i, z1_i)) / 2, z without a gradient, p = predictor(z).
@@ -36,6 +38,8 @@ def simsiam(*, dim: Hidden = 0, hidden: Hidden = 0, passes: Passes = "split") ->
     network and predictor; "joint" both as one batch. The probe is that of simclr.
 
     Chen and He 2021, eq. 1-4 and algorithm 1; there dim = 2048 and hidden = 512, as here for a ResNet.
+
+    views: the pair of views of images, "cifar" by default (`data.views.view_sets`); other inputs have no other.
 
     Works: Small batches, since no row is a negative of another; rows of the same class do not repel each other.
 
@@ -55,7 +59,7 @@ def simsiam(*, dim: Hidden = 0, hidden: Hidden = 0, passes: Passes = "split") ->
     projection = {"dim": 0, "hidden": dim, "layers": 3, "last": "plain", "wider": WIDER, "most": MOST}
     return Method(
         lambda recipe: [
-            encoder_stage(recipe, SELF, host, passes=passes, projection=projection),
+            encoder_stage(recipe, SELF, host, passes=passes, projection=projection, views=pair_of_views(views)),
             probe_stage(recipe),
         ],
         cited("chen2021exploring"),
@@ -63,5 +67,6 @@ def simsiam(*, dim: Hidden = 0, hidden: Hidden = 0, passes: Passes = "split") ->
         projects=dim or (lambda features: min(WIDER * features, MOST)),
         slots=ENCODER_SLOTS - {"temperature"},
         own=SIMSIAM_RECIPE,
+        checks=(has_views(views),),
         trains="an encoder",
     )
