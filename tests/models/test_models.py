@@ -153,7 +153,8 @@ def test_every_network_learns(name):
     targets = torch.arange(200) % 2
     images = torch.randn(200, 1, 8, 8)
     images[targets == 1, :, :4] += 1.5
-    model = models.build(name, input_shape=(1, 8, 8), num_classes=2)
+    wide = {"narrow": 0.25} if name == "resnet18" else {}
+    model = models.build(name, input_shape=(1, 8, 8), num_classes=2, **wide)
     model.standardize.fit(images)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     for _ in range(30):

@@ -29,12 +29,13 @@ class DividedLearner(Learner):
     """
 
     assignment: Tensor
+    experts: Any
 
     def __init__(self, network: nn.Module, assignment: Tensor, experts: Iterable[Learner] = ()) -> None:
         super().__init__()
         self.network = network.requires_grad_(False)
         self.register_buffer("assignment", assignment)
-        self.experts: Any = nn.ModuleList(experts)
+        self.experts = nn.ModuleList(experts)
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Return the step of the expert whose batch it is; its rows are numbered within the cluster."""
