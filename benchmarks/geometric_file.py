@@ -30,9 +30,8 @@ import torch
 from benchmarks.command import argument_parser, save
 from benchmarks.gpu.__main__ import card
 from benchmarks.gpu.setting import Setting
-from benchmarks.gpu.step import next_epochs
 from benchmarks.machine import facts
-from benchmarks.semi_file import epochs_of
+from benchmarks.semi_file import epochs_of, measured
 from longtail.data import Splits
 from longtail.data.read.cifar import MEAN, STD
 from longtail.engine import Recipe
@@ -69,24 +68,11 @@ def recipe_of(setting: Setting, epochs: int, steps: int | None = None) -> Recipe
     )  # fmt: skip
 
 
-def measured(setting: Setting, splits: Splits, specs: tuple[str, ...]) -> float:
-    """Return seconds of one step of all of these, side by side, with GH in its second half."""
-    steps = 2 if setting.small else MEASURED
-    recipe = recipe_of(setting, 2, steps)
-    fits = [Fit(spec, splits, recipe=recipe, device=setting.device, threads=1, evaluations=0) for spec in specs]
-    next_epochs(fits)  # captures, and chooses algorithms
-    start = time.perf_counter()
-    next_epochs(fits)  # its records are read from the device
-    seconds = (time.perf_counter() - start) / steps
-    for fit in fits:
-        fit.close()
-    return seconds
-
-
 def planned(setting: Setting, splits: Splits, left: Callable[[], float]) -> dict[str, Any]:
     """Return how many epochs fit, and whether the two train side by side or one after the other."""
-    alone = {name: measured(setting, splits, (spec,)) for name, spec in METHODS.items()}
-    together = measured(setting, splits, tuple(METHODS.values()))
+    short = recipe_of(setting, 2, 2 if setting.small else MEASURED)  # GH acts in the second of its epochs
+    alone = {name: measured(short, splits, (spec,), setting.device) for name, spec in METHODS.items()}
+    together = measured(short, splits, tuple(METHODS.values()), setting.device)
     steps = -(-len(splits.train) // recipe_of(setting, 2).batch_size)
     epochs = int((left() - SPARE) / min(together, sum(alone.values())) / steps)
     return {

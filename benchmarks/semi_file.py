@@ -95,15 +95,14 @@ def projections(setting: Setting) -> dict[str, Any]:
     return {**rows, "largest_difference": float((labels[0] - labels[-1]).abs().max())}
 
 
-def measured(setting: Setting, splits: Splits, specs: tuple[str, ...]) -> float:
-    """Return seconds of one step of all of these, side by side; DARP refines in half of them."""
-    steps = 2 if setting.small else MEASURED
-    recipe = recipe_of(setting, 2, steps)
-    fits = [Fit(spec, splits, recipe=recipe, device=setting.device, threads=1, evaluations=0) for spec in specs]
+def measured(recipe: Recipe, splits: Splits, specs: tuple[str, ...], device: str) -> float:
+    """Return seconds of one step of all of these, side by side; the recipe has two epochs, of which the last counts."""
+    fits = [Fit(spec, splits, recipe=recipe, device=device, threads=1, evaluations=0) for spec in specs]
     next_epochs(fits)  # captures, and chooses algorithms
     start = time.perf_counter()
     next_epochs(fits)  # its records are read from the device
-    seconds = (time.perf_counter() - start) / steps
+    assert recipe.steps is not None
+    seconds = (time.perf_counter() - start) / recipe.steps
     for fit in fits:
         fit.close()
     return seconds
@@ -111,8 +110,9 @@ def measured(setting: Setting, splits: Splits, specs: tuple[str, ...]) -> float:
 
 def planned(setting: Setting, splits: Splits, left: Callable[[], float]) -> dict[str, Any]:
     """Return how many steps fit, and whether the methods train side by side or one after another."""
-    alone = {spec: measured(setting, splits, (spec,)) for spec in METHODS}
-    together = measured(setting, splits, METHODS)
+    short = recipe_of(setting, 2, 2 if setting.small else MEASURED)  # DARP refines in half of them
+    alone = {spec: measured(short, splits, (spec,), setting.device) for spec in METHODS}
+    together = measured(short, splits, METHODS, setting.device)
     fit = Fit(METHODS[0], splits, recipe=recipe_of(setting, 1, 1), device=setting.device, threads=1, evaluations=0)
     with closing(fit.events):
         next(fit)
