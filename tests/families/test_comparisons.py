@@ -24,6 +24,7 @@ from longtail.comparison.estimate import estimate
 from longtail.facts import json_documents
 from longtail.methods import method, registry
 from longtail.report import recall_plot, tables
+from longtail.report.comma_separated import comma_separated
 
 ASKED = {
     "supervised": "ce-drw,sam",
@@ -103,13 +104,13 @@ class TestTheReference:
     def test_is_named_by_every_text_and_ce_is_not(self, found: dict[str, comparisons.Comparison], task: str) -> None:
         summary, reference = found[task].summary, TASKS[task].reference
         assert f"vs {reference}" in tables.header(summary)
-        assert f"vs_{reference}_mean" in tables.comma_separated(summary).splitlines()[0]
+        assert f"vs_{reference}_mean" in comma_separated(summary).splitlines()[0]
         assert next(iter(recall_plot.recalls(summary))) == reference
         rows = [row for row in summary["rows"] if row["role"] != "context"]
         alone = {**summary, "rows": rows}
         for text in (
             tables.markdown(alone),
-            tables.comma_separated(alone),
+            comma_separated(alone),
             recall_plot.text(alone),
             tables.plain(alone),
         ):
@@ -159,7 +160,7 @@ class TestContext:
         assert sorted(beside) == ["ce", "random-encoder"]
         assert [line[0] for line in tables.cells(summary)[-2:]] == [f"{method} §" for method in beside]
         assert [line for line in tables.about(summary) if line.startswith("§ context") and ", ".join(beside) in line]
-        assert list(csv.DictReader(io.StringIO(tables.comma_separated(summary))))[-1]["role"] == "context"
+        assert list(csv.DictReader(io.StringIO(comma_separated(summary))))[-1]["role"] == "context"
         assert "| ce § |" in tables.markdown(summary)
         assert list(recall_plot.recalls(summary)) == ["simclr", "sdclr", *beside]
         assert " ce " in recall_plot.text(summary)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from longtail.cli import comparison_output
 from longtail.report import files, recall_plot, tables
+from longtail.report.comma_separated import comma_separated
 
 
 def test_cells_are_percent_with_deviation_and_interval() -> None:
@@ -50,7 +51,7 @@ def test_the_reference_has_the_name_that_the_summary_gives() -> None:
         tables.plain(comparison),
         tables.markdown(comparison),
         tables.html(comparison),
-        tables.comma_separated(comparison),
+        comma_separated(comparison),
     ):
         assert not re.search(r"\bce\b|_ce_", text)
 
@@ -113,7 +114,7 @@ def test_two_classes_have_no_columns_of_groups_but_in_the_csv() -> None:
     for form in (tables.plain, tables.markdown, tables.html):
         assert "medium" not in form(comparison)
         assert "no groups below three classes" in form(comparison)
-    assert "medium" in tables.comma_separated(comparison).splitlines()[0]
+    assert "medium" in comma_separated(comparison).splitlines()[0]
 
 
 def test_what_the_seeds_say_is_noted_once() -> None:
@@ -227,7 +228,7 @@ def test_html_escapes_names() -> None:
 
 
 def test_csv_is_not_rounded() -> None:
-    header, ldam, ce = csv.reader(io.StringIO(tables.comma_separated(summary())))
+    header, ldam, ce = csv.reader(io.StringIO(comma_separated(summary())))
     cells = dict(zip(header, ldam, strict=True))
     assert float(cells["balanced_accuracy"]) == 0.87654321
     assert float(cells["ece_std"]) == 0.0123
@@ -239,7 +240,7 @@ def test_csv_is_not_rounded() -> None:
 
 def test_csv_quotes_what_has_commas() -> None:
     named = summary(rows=[row("ldam(max_margin=0.3, scale=20.0)", 0.5, [0.5] * 3)])
-    assert list(csv.reader(io.StringIO(tables.comma_separated(named))))[1][0] == "ldam(max_margin=0.3, scale=20.0)"
+    assert list(csv.reader(io.StringIO(comma_separated(named))))[1][0] == "ldam(max_margin=0.3, scale=20.0)"
 
 
 def test_plain_columns_are_aligned() -> None:
@@ -252,7 +253,7 @@ def test_without_rows_every_form_still_speaks() -> None:
     empty = summary(rows=[], verdict=None, gain=None, failed=[{"method": "ce", "seed": 0, "error": "no"}])
     for form in (tables.plain, tables.markdown, tables.html):
         assert "FAILED: ce, seed 0: no" in form(empty)
-    assert len(tables.comma_separated(empty).splitlines()) == 1
+    assert len(comma_separated(empty).splitlines()) == 1
 
 
 def test_files_are_written_whole(tmp_path: Path) -> None:
@@ -286,7 +287,7 @@ class TestTwins:
         assert "&lt;trees&gt;</td>" in tables.html(self.paired())
 
     def test_are_all_in_the_csv(self) -> None:
-        lines = list(csv.DictReader(io.StringIO(tables.comma_separated(self.paired()))))
+        lines = list(csv.DictReader(io.StringIO(comma_separated(self.paired()))))
         assert [line["twin"] for line in lines] == ["<trees>", "ce", ""]
         assert [line["vs_twin_low"] for line in lines] == ["-0.003", "-0.003", ""]
 

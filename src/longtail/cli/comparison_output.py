@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longtail.report import recall_plot, tables
-from longtail.report.encoder_tables import encoder_tables
+from longtail.report.further_tables import further_tables
 from longtail.report.rows import context
 from longtail.report.text_table import aligned
 
@@ -34,7 +34,7 @@ def comparison(summary: dict[str, Any]) -> None:
     out = console()
     out.print(_ranked_table(summary, out))
     out.print()
-    for lines, sides in encoder_tables(summary):
+    for lines, sides in further_tables(summary):
         for line in aligned(lines, sides):
             out.print(Text(line), soft_wrap=True)
         out.print()

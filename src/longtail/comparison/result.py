@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
-from longtail.comparison import pseudo_labels
+from longtail.comparison import pseudo_labels, wrong_labels
 from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
 from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
@@ -39,6 +39,9 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     rows = [_row(plan, spec, finished) for spec in finished]
     counts, unlabeled = _as_numbers(group_counts(plan.data)), plan.splits.unlabeled
     members = groups(counts)
+    by_group = {"many": _indices(members.many), "medium": _indices(members.medium), "few": _indices(members.few)}
+    for row in rows:
+        row |= wrong_labels.memorised(row.pop("memorisation"), by_group)
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
         "data": {
@@ -54,12 +57,8 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
             "unlabeled": None if unlabeled is None else len(unlabeled),
             "test_counts": _as_numbers(plan.data.test_counts),
             "test_rows": tested_rows_by_class(plan.data),
-            "groups": {
-                "rule": members.rule,
-                "many": _indices(members.many),
-                "medium": _indices(members.medium),
-                "few": _indices(members.few),
-            },
+            "groups": {"rule": members.rule, **by_group},
+            "wrong_labels": wrong_labels.realised(plan.splits, by_group),
         },
         "recipe": plan.recipe.to_json(),
         "metric": plan.metric,
@@ -114,6 +113,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         **encoder_statistics(runs),
         **({} if (found := searched(runs)) is None else {"search": found}),
         **pseudo_labels.pseudo_labels(plan, tasks.values()),
+        "memorisation": [run.get("memorisation") for run in runs],
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
         "seconds": float(np.mean([run["seconds"] for run in runs])),

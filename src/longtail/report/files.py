@@ -8,13 +8,14 @@ from typing import Any
 
 from longtail.facts.files import write_text
 from longtail.report import recall_plot, run_plots, tables
+from longtail.report.comma_separated import comma_separated
 
 
 def write(folder: Path, summary: dict[str, Any]) -> list[Path]:
     """Write the files beside a comparison's runs, and return their paths."""
     contents = {
         "comparison.json": json.dumps(summary, indent=2, allow_nan=False) + "\n",
-        "comparison.csv": tables.comma_separated(summary),
+        "comparison.csv": comma_separated(summary),
         "comparison.md": tables.markdown(summary),
         "recall.svg": recall_plot.svg(summary),
     }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import html as markup
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from longtail.facts.messages import visible
 from longtail.report import small_classes
-from longtail.report.encoder_tables import about_encoders, encoder_tables
+from longtail.report.further_tables import about_further_tables, further_tables
 from longtail.report.no_verdict import no_verdict
 from longtail.report.printable import shown
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
@@ -109,7 +107,7 @@ def about(summary: Summary) -> list[str]:
     if constant:
         lines.append(f"No ±: every seed gives the same ({', '.join(constant)}).")
     lines += about_searches(summary)
-    lines += about_encoders(summary)
+    lines += about_further_tables(summary)
     lines += small_classes.explained(summary)
     lines += [f"Note: {note}." for note in [*data["notes"], *_seed_notes(summary)]]
     return list(map(visible, [*lines, *unfinished(summary)]))
@@ -203,7 +201,7 @@ def _table(summary: Summary) -> tuple[list[list[str]], str]:
 
 def markdown(summary: Summary) -> str:
     """The table and its sentences as Markdown."""
-    further = [markdown_table(lines, sides) for lines, sides in encoder_tables(summary)]
+    further = [markdown_table(lines, sides) for lines, sides in further_tables(summary)]
     paragraphs = [markdown_table(*_table(summary)), *further, *verdict_lines(summary), *about(summary)]
     text = "\n\n".join(paragraphs).replace("*", "\\*")
     return text.replace("\n\n- ", "\n- ") + "\n"  # the items of a list stand below the line that they belong to
@@ -219,30 +217,12 @@ def html(summary: Summary) -> str:
         body = "".join(row("td", line) for line in lines)
         return f"<table><thead>{row('th', head)}</thead><tbody>{body}</tbody></table>"
 
-    further = "".join(table(head, lines) for (head, *lines), _ in encoder_tables(summary))
+    further = "".join(table(head, lines) for (head, *lines), _ in further_tables(summary))
     notes = "".join(f"<p>{markup.escape(line)}</p>" for line in [*verdict_lines(summary), *about(summary)])
     return table(header(summary), cells(summary)) + further + notes
 
 
 def plain(summary: Summary) -> str:
     """The table in aligned columns, for print."""
-    further = [line for lines, sides in encoder_tables(summary) for line in ("", *aligned(lines, sides))]
+    further = [line for lines, sides in further_tables(summary) for line in ("", *aligned(lines, sides))]
     return "\n".join([*aligned(*_table(summary)), *further, "", *verdict_lines(summary), *about(summary)])
-
-
-def comma_separated(summary: Summary) -> str:
-    """One line per method with unrounded numbers."""
-    names = list(summary["rows"][0]["mean"]) if summary["rows"] else []
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    ends = ("mean", "low", "high")
-    head = ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_{summary['reference']}_{e}" for e in ends)]
-    writer.writerow([*head, "seconds", "seeds", "recipe", "role", "twin", *(f"vs_twin_{e}" for e in ends)])
-    for row in summary["rows"]:
-        interval, paired = row.get("difference") or {}, row.get("twin") or {}
-        writer.writerow(
-            [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(interval.get(e) for e in ends),
-             row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common",
-             row.get("role", "method"), *(paired.get(e) for e in ("method", *ends))]
-        )  # fmt: skip
-    return file.getvalue()

@@ -22,6 +22,7 @@ from longtail.engine.side_by_side import finish
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
 from longtail.runs import manifest, sources
+from longtail.runs.memorisation import summed
 from longtail.runs.outputs import configuration, described, write_result
 from longtail.runs.run import Run, opened
 from longtail.runs.search import searched_in
@@ -136,6 +137,7 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         folds=len(runs),
         link=runs[0].result["link"],
         predicted=manifest.write_predictions(folder, arrays),
+        **summed([r.result for r in runs]),
         **searched_in([r.result["search"] for r in runs if "search" in r.result]),
     )  # fmt: skip
     return Run(folder, config, result)

@@ -31,6 +31,7 @@ from longtail.models.conv_bn_fusion import merged_batch_norms
 from longtail.runs import manifest
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
+from longtail.runs.memorisation import memorisation
 from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
 from longtail.runs.predictor import EVALUATED
 from longtail.runs.pretrained import check_start
@@ -238,6 +239,7 @@ class Fit(Iterator[Record]):
             seconds=trained + time.perf_counter() - start,
             link=predictor.link,
             predicted=predicted,
+            **memorisation(predictor, self.splits),
             **({} if self._choice is None else {"search": self._choice.to_json()}),
         )  # fmt: skip
         return Run(self.folder, self.config, result)
