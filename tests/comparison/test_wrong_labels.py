@@ -57,8 +57,7 @@ def test_a_comparison_on_wrong_labels_has_them_all(tmp_path: Path) -> None:
     targets = splits.train.targets.clone()
     targets[::5] = (targets[::5] + 3) % 10
     noisy = replace(splits, train=replace(splits.train, targets=targets), truth=splits.train.targets)
-    recipe = lt.engine.Recipe(epochs=4)
-    result = lt.compare(noisy, methods="ce,absgd(lam=-1)", seeds=1, recipe=recipe, out=tmp_path)
+    result = lt.compare(noisy, methods="ce,absgd(lam=-1)", seeds=1, epochs=4, out=tmp_path)
     stored = json.loads((tmp_path / "comparison.json").read_text())
     assert stored["data"]["wrong_labels"]["wrong"] == len(targets[::5])
     rows = {one["method"]: one for one in stored["rows"]}
