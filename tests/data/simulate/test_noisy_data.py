@@ -13,6 +13,7 @@ from tests.tiny_cifar import tiny_cifar
 
 from longtail.comparison.input_data import load_folds, load_search
 from longtail.data import Examples, MappedExamples, Splits, TrainingSet, load, noisy
+from longtail.data.read.images import labelled_images
 from longtail.data.simulate import simulation
 from longtail.data.split.folds import Folds
 from longtail.data.true_labels import with_true_labels
@@ -223,6 +224,36 @@ class TestOwnData:
         assert tested == int(0.4 * len(folds.pool))
         split = load_search("digits", None, 3, {"noise": NOISE})
         assert wrong(split.splits(0, 0)) > 0
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_folders_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool) -> None:
+    """Three classes of grey images, each of a brightness of its own, which says what it truly is."""
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.setenv("LONGTAIL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(labelled_images, "fits_in_memory", lambda *_: in_memory)
+    true = {}
+    for name, first, count in (("cat", 0, 40), ("dog", 80, 20), ("owl", 160, 10)):
+        for value in range(first, first + count):
+            path = tmp_path / "photos" / name / f"{value}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.fromarray(np.full((8, 8, 3), value, dtype=np.uint8)).save(path)
+            true[value] = ("cat", "dog", "owl").index(name)
+    reading: dict[str, Any] = {"size": 8, "mirror": False}
+    made = load(tmp_path / "photos", noise=NOISE, val=0.2, **reading)
+    folds = load_folds(tmp_path / "photos", None, 2, {"noise": NOISE, **reading})
+    assert isinstance(folds, Folds)
+    for splits in (made, folds.splits(0, 1)):
+        assert isinstance(splits.train, Examples if in_memory else MappedExamples)
+        parts = [part for part in (splits.train, splits.val, splits.test) if part is not None]
+        for part in parts:
+            values = [int(pixels.flatten()[0]) for pixels in torch.cat([*part.chunks(16)])]
+            clean_labels = torch.tensor([true[value] for value in values])
+            assert torch.equal(part.targets, clean_labels) == (part is splits.test)
+            for batch in part.batches(0.0, torch.Generator().manual_seed(0)):
+                assert torch.equal(batch["targets"], part.targets[batch["index"]])
+            if part is splits.train:
+                assert torch.equal(splits.truth, clean_labels)
 
 
 class TestTraining:
