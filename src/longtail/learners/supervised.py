@@ -19,6 +19,9 @@ from longtail.targets import Given
 Criterion = Callable[[Outputs, Tensor, Tensor | None, Progress], Tensor]
 """(outputs, targets, weight (B,) or None, progress) -> losses (B,): for experts and for what reads `extra`."""
 
+ROWS = 1024
+"""Rows whose logits are computed at a time, where targets ask for those of all rows."""
+
 
 @final
 class SupervisedLearner(Learner):
@@ -27,7 +30,8 @@ class SupervisedLearner(Learner):
     Args:
         network: inputs -> `Outputs` or logits (B, C).
         loss: compares the logits with the targets, and defines the scores to rank by.
-        targets: the targets of each batch; the given labels by default.
+        targets: the targets of each batch; the given labels by default. `facts.types.Targets` says what they may ask
+            for besides: all rows' logits, or that their weights are a mask.
         weights: `InstanceWeights` over the per-example losses. Without them the loss reduces itself and its
             `normalize` applies; with them it does not.
         criterion: in place of `loss.per_example`, where it needs more than logits. Its losses are weighted or, without
@@ -42,7 +46,7 @@ class SupervisedLearner(Learner):
             code of decoupled training; by default they are in evaluation mode and use them.
 
     Raises:
-        ValueError: `frozen` names no module of the network.
+        ValueError: `frozen` names no module of the network, or targets whose weights are a mask are to be mixed.
     """
 
     def __init__(
@@ -72,6 +76,11 @@ class SupervisedLearner(Learner):
         self.rates = dict(rates or {})
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
+        if mixing is not None and getattr(self.targets, "masks", False):
+            raise ValueError(
+                f"mixing must be None for {type(self.targets).__name__}, whose weights are of whole rows, got "
+                f"{type(mixing).__name__}; choose other targets"
+            )
         for module in self._frozen_modules():
             module.requires_grad_(False)
 
@@ -103,7 +112,7 @@ class SupervisedLearner(Learner):
         if self.mixing is None and self.weights is None and self.criterion is None:
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             loss, losses = self.loss.with_losses(outputs.logits, targets, **parts)
-            return Step(loss, losses, {}, detached, targets, index)
+            return Step(self._over_all(loss, weight, given), losses, {}, detached, targets, index)
         terms = partial(self._terms, outputs, progress)
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
@@ -113,7 +122,8 @@ class SupervisedLearner(Learner):
             targets, index = pair.nearest(pair.targets), pair.nearest(pair.rows)
         if self.weights is None:
             how = (self.loss.reduction, self.loss.normalize) if self.criterion is None else ("mean", "batch")
-            return Step(reduce(losses, omega, share, *how), losses, {}, detached, targets, index)
+            loss = self._over_all(reduce(losses, omega, share, *how), weight, given)
+            return Step(loss, losses, {}, detached, targets, index)
         kept = self.loss.kept(targets)
         loss = self.weights(losses, targets=targets, index=index, kept=kept, progress=progress)
         weights = getattr(self.weights, "last", None)
@@ -133,6 +143,12 @@ class SupervisedLearner(Learner):
         kept = self.loss.kept(targets)
         return losses, None, kept if weight is None else torch.where(kept, weight.to(losses.dtype), 0.0)
 
+    def _over_all(self, loss: Tensor, weight: Tensor | None, given: Tensor | None) -> Tensor:
+        """Return a mean over the rows that a mask keeps as one over all rows of the batch; without a mask as it is."""
+        if weight is None or not getattr(self.targets, "masks", False):
+            return loss
+        return loss * (weight.sum() / (len(weight) if given is None else given.sum())).to(loss.dtype)
+
     def _outputs(self, batch: Batch, progress: Progress) -> Outputs:
         if self.mixing is None:
             outputs = as_outputs(self.network(batch["inputs"]))
@@ -142,8 +158,17 @@ class SupervisedLearner(Learner):
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """Let the targets compute what depends on the whole training set."""
-        self.targets.refresh(data, progress)  # type: ignore[operator]
+        """Let the targets compute what depends on the whole training set, and on the network's logits if they ask."""
+        targets: Any = self.targets
+        targets.refresh(data, progress)
+        if not getattr(targets, "due", lambda progress: False)(progress):
+            return
+        rows: Any = getattr(data, "main", data)
+        device, mode = next(self.parameters()).device, self.training
+        self.train(False)
+        with torch.no_grad():
+            targets.renew((as_outputs(self.network(x.to(device))).logits for x in rows.chunks(ROWS)), rows, progress)
+        self.train(mode)
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
         """Apply the constraint, and let the targets store the outputs of the step's first pass, or of a second one."""
