@@ -105,6 +105,7 @@ class SupervisedLearner(Learner):
         """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
         outputs, index = self._outputs(batch, progress), batch["index"]
         targets, weight = self.targets(batch, outputs, progress)
+        mask = weight if getattr(self.targets, "masks", False) else None
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
@@ -112,7 +113,7 @@ class SupervisedLearner(Learner):
         if self.mixing is None and self.weights is None and self.criterion is None:
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             loss, losses = self.loss.with_losses(outputs.logits, targets, **parts)
-            return Step(self._over_all(loss, weight, given), losses, {}, detached, targets, index)
+            return Step(_over_all(loss, mask, given), losses, {}, detached, targets, index)
         terms = partial(self._terms, outputs, progress)
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
@@ -122,10 +123,11 @@ class SupervisedLearner(Learner):
             targets, index = pair.nearest(pair.targets), pair.nearest(pair.rows)
         if self.weights is None:
             how = (self.loss.reduction, self.loss.normalize) if self.criterion is None else ("mean", "batch")
-            loss = self._over_all(reduce(losses, omega, share, *how), weight, given)
+            loss = _over_all(reduce(losses, omega, share, *how), mask, given)
             return Step(loss, losses, {}, detached, targets, index)
-        kept = self.loss.kept(targets)
+        kept = self.loss.kept(targets) if mask is None else self.loss.kept(targets) & (mask > 0)
         loss = self.weights(losses, targets=targets, index=index, kept=kept, progress=progress)
+        loss = _over_all(loss, mask, None)
         weights = getattr(self.weights, "last", None)
         return Step(loss, losses, {} if weights is None else {"weights": weights}, detached, targets, index)
 
@@ -142,12 +144,6 @@ class SupervisedLearner(Learner):
             losses = self.criterion(outputs, targets, weight, progress)
         kept = self.loss.kept(targets)
         return losses, None, kept if weight is None else torch.where(kept, weight.to(losses.dtype), 0.0)
-
-    def _over_all(self, loss: Tensor, weight: Tensor | None, given: Tensor | None) -> Tensor:
-        """Return a mean over the rows that a mask keeps as one over all rows of the batch; without a mask as it is."""
-        if weight is None or not getattr(self.targets, "masks", False):
-            return loss
-        return loss * (weight.sum() / (len(weight) if given is None else given.sum())).to(loss.dtype)
 
     def _outputs(self, batch: Batch, progress: Progress) -> Outputs:
         if self.mixing is None:
@@ -186,6 +182,14 @@ class SupervisedLearner(Learner):
         """Return the network, the loss's scale and link, and a prior that the targets learnt (`targets.offsets()`)."""
         offsets = getattr(self.targets, "offsets", None)
         return Inference(self.network, self.loss.logit_scale, self.loss.link, None if offsets is None else offsets())
+
+
+def _over_all(loss: Tensor, mask: Tensor | None, given: Tensor | None) -> Tensor:
+    """Return a mean over the rows that a mask (B,) keeps as one over all rows, of weights `given`."""
+    if mask is None:
+        return loss
+    share = mask.mean() if given is None else (mask * given).sum() / given.sum().clamp(min=1e-30)
+    return loss * share.to(loss.dtype)
 
 
 def _detached(outputs: Outputs) -> Outputs:

@@ -11,7 +11,7 @@ import torch
 
 from longtail import functional, losses
 from longtail.catalogue.features import row_probabilities
-from longtail.catalogue.method import SELF, MakeStages, Method, one_stage
+from longtail.catalogue.method import SELF, SLOTS, MakeStages, Method, one_stage
 from longtail.catalogue.one_stage import stage_under
 from longtail.catalogue.references import cited
 from longtail.data import Part, TrainingSet
@@ -68,7 +68,8 @@ def forward(*, matrix: Matrix = ESTIMATED, direction: Direction = "forward", per
     """
     make = LOSSES[direction]
     if matrix == ESTIMATED:
-        return Method(_two_stages(make, percentile), cited(REFERENCE))
+        slots = SLOTS - {"start"}  # an encoder would be passed to the first training alone
+        return Method(_two_stages(make, percentile), cited(REFERENCE), slots=slots)
     if matrix == IDENTITY:
         return Method(one_stage(lambda counts: make(counts, matrix=torch.eye(len(counts)))), cited(REFERENCE))
     given = functional.stochastic_matrix(matrix, invertible=make.INVERTED)  # one that is none is refused now
@@ -80,9 +81,14 @@ def _two_stages(make: type[Corrected], percentile: float) -> MakeStages:
     """Return the training of ce, and that of a new network with the estimate of T."""
 
     def build(recipe: Recipe, data: TrainingSet, previous: Learner | None) -> Built:
-        assert previous is not None
-        rows = data.labeled
-        matrix = functional.transition_matrix(row_probabilities(previous, rows), percentile=percentile)
+        assert isinstance(previous, SupervisedLearner)
+        rows, before = data.labeled, previous.loss
+        if isinstance(
+            before, Corrected
+        ):  # the same stage again, by a correction: its network is of classes, not labels
+            matrix = before.matrix
+        else:
+            matrix = functional.transition_matrix(row_probabilities(previous, rows), percentile=percentile)
         learner = SupervisedLearner(recipe.network(rows), make(rows.class_counts, matrix=matrix))
         return Built(learner, rows.drawn(recipe.batch_size))
 
