@@ -52,13 +52,12 @@ def stochastic_matrix(
             f"matrix must have probabilities in [0, 1], got {_outside(found)}; row i has P(label j | class i)"
         )
     sums = found.sum(1)
-    worst = int((sums - 1).abs().argmax())
-    if abs(float(sums[worst]) - 1) > SUM:
-        transposed = "; its columns do: pass its transpose" if bool(((found.sum(0) - 1).abs() <= SUM).all()) else ""
-        raise ValueError(
-            f"matrix must have rows that sum to 1, got {float(sums[worst]):g} in row {worst}"
-            f"{transposed or '; divide each row by its sum'}"
-        )
+    wrong = torch.nonzero((sums - 1).abs() > SUM).flatten().tolist()
+    if wrong:
+        turned = bool(((found.sum(0) - 1).abs() <= SUM).all())
+        way = "its columns do: pass its transpose" if turned else "divide each row by its sum"
+        got = f"{float(sums[wrong[0]]):g} in row {wrong[0]}"
+        raise ValueError(f"matrix must have rows that sum to 1, got {got}; {way}")
     impossible = torch.nonzero(found.sum(0) == 0).flatten().tolist()
     if impossible:
         raise ValueError(
