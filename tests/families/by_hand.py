@@ -78,7 +78,7 @@ def each_stage(change: Callable[[Stage, TrainingSet, Learner | None], Built]) ->
     def of(stage: Stage) -> Stage:
         return replace(stage, build=lambda data, previous: change(stage, data, previous))
 
-    return lambda base, recipe, data: [of(stage) for stage in base.stages(recipe)]
+    return lambda base, recipe, data: [s if s.preparatory else of(s) for s in base.stages(recipe)]
 
 
 def weights(make: Callable[[Part], Any]) -> Hand:
@@ -100,7 +100,7 @@ def abadam(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
 
         return replace(stage, optimizer=lambda p: UncorrectedAdam(p, lr=1e-3, weight_decay=recipe.weight_decay), lr=lr)
 
-    return [of(stage) for stage in weights(absgd)(base, recipe, data)]
+    return [s if s.preparatory else of(s) for s in weights(absgd)(base, recipe, data)]
 
 
 def absgd_decoupled(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:

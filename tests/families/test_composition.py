@@ -104,7 +104,7 @@ LEGAL = {
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
     "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
-    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
+    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn", "forward"}),
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
     **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas"}),
@@ -117,7 +117,7 @@ LEGAL = {
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "forward", *HOSTS, "darp", "cc",
     "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
     "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh",
 }  # fmt: skip

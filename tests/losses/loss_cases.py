@@ -40,6 +40,8 @@ class Case:
     def renamed(self, order: Sequence[int]) -> Case:
         """The same loss of the same classes in another order."""
         knobs = {k: [v[j] for j in order] if isinstance(v, list) else v for k, v in self.knobs.items()}
+        if "matrix" in knobs:
+            knobs["matrix"] = [[row[j] for j in order] for row in knobs["matrix"]]
         return replace(self.of([self.counts[j] for j in order]), knobs=knobs)
 
     @property
@@ -47,6 +49,11 @@ class Case:
         """Whether a constant added to all logits changes nothing."""
         moved = L.VSLoss | L.CDTLoss | L.BinaryHingeLoss | L.DotRegressionLoss
         return self.build().link == "softmax" and not isinstance(self.build(), moved)
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether some losses are below 0."""
+        return self.loss is L.BackwardCorrectedLoss or self.knobs.get("k") is not None
 
     @property
     def holds_margin(self) -> bool:
@@ -66,6 +73,13 @@ ONES = [1.0] * C
 DELTA = [0.3, 2.0, 1.0, 0.7, 4.0]
 ADAPTIVE = [p**-0.25 for p in PI]
 EQUALISED = [0.2 + 0.8 * p for p in PI]  # an F that does not fall, into (0, 1]
+TRANSITIONS = [
+    [0.9, 0.1, 0.0, 0.0, 0.0],
+    [0.05, 0.85, 0.05, 0.05, 0.0],
+    [0.0, 0.2, 0.6, 0.2, 0.0],
+    [0.1, 0.1, 0.1, 0.6, 0.1],
+    [0.3, 0.0, 0.0, 0.0, 0.7],
+]
 
 
 def _pairwise(alpha: Sequence[float], delta: Sequence[float], margin: Sequence[float] | None = None) -> Formula:
@@ -157,6 +171,31 @@ CASES: dict[str, Case] = {
     ),
     "equalised-softmax": _case(L.SoftmaxEqualizationLoss, _left_out(0.5), gamma=1.0),
     "equalised-softmax-2": _case(L.SoftmaxEqualizationLoss, _left_out(2.0), gamma=1.0, rare=2.0),
+    "gce": _case(L.GeneralizedCrossEntropyLoss, partial(formulas.generalised, q=0.7)),
+    "gce-0.2": _case(L.GeneralizedCrossEntropyLoss, partial(formulas.generalised, q=0.2), q=0.2),
+    "gce-1": _case(L.GeneralizedCrossEntropyLoss, partial(formulas.generalised, q=1.0), q=1.0),
+    "gce-truncated": _case(L.GeneralizedCrossEntropyLoss, partial(formulas.generalised, q=0.7, k=0.1), k=0.1),
+    "gce-truncated-0.5": _case(
+        L.GeneralizedCrossEntropyLoss, partial(formulas.generalised, q=0.3, k=0.5), q=0.3, k=0.5
+    ),
+    "sce": _case(L.SymmetricCrossEntropyLoss, partial(formulas.symmetric, alpha=0.1, beta=1.0)),
+    "sce-6": _case(
+        L.SymmetricCrossEntropyLoss,
+        partial(formulas.symmetric, alpha=6.0, beta=0.1, label_floor=math.exp(-4), floor=0.05),
+        alpha=6.0,
+        beta=0.1,
+        label_floor=math.exp(-4),
+        floor=0.05,
+    ),
+    "bootstrap": _case(L.BootstrappedLoss, partial(formulas.bootstrapped, b=0.95, hard=False)),
+    "bootstrap-0.3": _case(L.BootstrappedLoss, partial(formulas.bootstrapped, b=0.3, hard=False), b=0.3),
+    "bootstrap-hard": _case(L.BootstrappedLoss, partial(formulas.bootstrapped, b=0.8, hard=True), hard=True),
+    "forward": _case(
+        L.ForwardCorrectedLoss, partial(formulas.forward_corrected, matrix=TRANSITIONS), matrix=TRANSITIONS
+    ),
+    "backward": _case(
+        L.BackwardCorrectedLoss, partial(formulas.backward_corrected, matrix=TRANSITIONS), matrix=TRANSITIONS
+    ),
     "la-adaptive": _case(L.PairwiseLoss, _pairwise(ONES, PI, ADAPTIVE), margin=ADAPTIVE),
 }
 ROWS = {
@@ -180,6 +219,13 @@ ROWS = {
     "FocalLoss": ["focal", "focal-0.5"],
     "LabelAwareSmoothingLoss": ["smoothing-concave", "smoothing-0.9"],
     "SoftmaxEqualizationLoss(gamma=1)": ["equalised-softmax", "equalised-softmax-2"],
+    "GeneralizedCrossEntropyLoss": ["gce", "gce-0.2"],
+    "GeneralizedCrossEntropyLoss(k=0.5)": ["gce-truncated", "gce-truncated-0.5"],
+    "SymmetricCrossEntropyLoss": ["sce", "sce-6"],
+    "BootstrappedLoss": ["bootstrap", "bootstrap-0.3"],
+    "BootstrappedLoss(hard=True)": ["bootstrap-hard"],
+    "ForwardCorrectedLoss(matrix=tensor)": ["forward"],
+    "BackwardCorrectedLoss(matrix=tensor)": ["backward"],
     "ClassBalancedLoss": ["cb-softmax"],
     'ClassBalancedLoss(base="sigmoid")': ["cb-sigmoid"],
     'ClassBalancedLoss(base="focal")': ["cb-focal"],

@@ -154,6 +154,47 @@ def influence_balanced(z: Row, y: int, h: Row, alpha: float) -> float:
     return cross_entropy(z, y) * alpha / (g * math.fsum(map(abs, h)) + 0.001)
 
 
+def generalised(z: Row, y: int, q: float, k: float | None = None) -> float:
+    """The paper's form; q > 0."""
+    p = math.exp(-cross_entropy(z, y))
+    if k is None:
+        return (1 - p**q) / q
+    return (1 - p**q) / q - (1 - k**q) / q if p > k else 0.0
+
+
+def symmetric(z: Row, y: int, alpha: float, beta: float, label_floor: float = 1e-4, floor: float = 1e-7) -> float:
+    """The released code's form: both logarithms, of clamped values."""
+    p = [min(max(math.exp(-cross_entropy(z, k)), floor), 1.0) for k in range(len(z))]
+    hot = [min(max(float(k == y), label_floor), 1.0) for k in range(len(z))]
+    reverse = -math.fsum(p_k * math.log(q_k) for p_k, q_k in zip(p, hot, strict=True))
+    return alpha * cross_entropy(z, y) + beta * reverse
+
+
+def bootstrapped(z: Row, y: int, b: float, hard: bool) -> float:
+    log_p = [-cross_entropy(z, k) for k in range(len(z))]
+    best = max(range(len(z)), key=z.__getitem__)
+    believed = [float(k == best) if hard else math.exp(log_p[k]) for k in range(len(z))]
+    return -math.fsum((b * (k == y) + (1 - b) * believed[k]) * log_p[k] for k in range(len(z)))
+
+
+def forward_corrected(z: Row, y: int, matrix: Sequence[Row]) -> float:
+    return -math.log(math.fsum(math.exp(-cross_entropy(z, i)) * matrix[i][y] for i in range(len(z))))
+
+
+def backward_corrected(z: Row, y: int, matrix: Sequence[Row]) -> float:
+    """The row y of the inverse by Gauss and Jordan."""
+    size = len(matrix)
+    rows = [[float(v) for v in row] + [float(i == j) for j in range(size)] for i, row in enumerate(matrix)]
+    for i in range(size):
+        pivot = max(range(i, size), key=lambda r, i=i: abs(rows[r][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [v / rows[i][i] for v in rows[i]]
+        for r in range(size):
+            if r != i:
+                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i], strict=True)]
+    return math.fsum(rows[y][size + j] * cross_entropy(z, j) for j in range(size))
+
+
 def scaled(weights: Row) -> list[float]:
     return [len(weights) * w / math.fsum(weights) for w in weights]
 

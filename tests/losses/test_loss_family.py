@@ -80,6 +80,7 @@ UNIFORM, MM, FOCAL = L.UniformMarginLoss, L.MaximumMarginLoss, partial(L.FocalLo
 SMOOTHED, SEQL = partial(L.LabelAwareSmoothingLoss, COUNTS), partial(L.SoftmaxEqualizationLoss, COUNTS)
 PAIRWISE, CB = partial(L.PairwiseLoss, COUNTS), partial(L.ClassBalancedLoss, COUNTS)
 SQUARES = L.LeastSquaresLoss()
+GCE, SCE, BOOTSTRAP = L.GeneralizedCrossEntropyLoss, L.SymmetricCrossEntropyLoss, L.BootstrappedLoss
 ONES = {"delta": "ones", "alpha": 1.0}
 BALANCED = L.BalancedSoftmaxLoss(COUNTS)
 
@@ -161,6 +162,21 @@ TABLE: list[Row] = [
     (SEQL(gamma=1.0, rare=1e-9), CE, "no class is rare"),
     (L.SoftmaxEqualizationLoss(EQUAL), CE, "equal counts: no class is rare"),
     #
+    # noisy labels
+    (GCE(q=0.0), CE, "(1 - p^q) / q is -log p at q = 0"),
+    (GCE(q=1e-40), CE, "q is 0 to any precision"),
+    (GCE(k=0.0), GCE(), "no p is below 0"),
+    (GCE(q=switch(0.2, 0.7, 0.3), k=switch(0.8, 0.0, 0.5)), GCE(q=0.3), "not truncated before the switch"),
+    (GCE(k=switch(0.2, 0.0, 0.1)), GCE(k=0.1), "truncated after it"),
+    (SCE(alpha=0.3, beta=0.0), times(0.3, CE), "no reverse term"),
+    (SCE(alpha=0.3, label_floor=1.0), times(0.3, CE), "log 1 is 0"),
+    (SCE(alpha=0.0, floor=0.0), times(-math.log(1e-4), GCE(q=1.0)), "the reverse term is -A (1 - p)"),
+    (SCE(beta=0.5), SCE(label_floor=1e-2), "half of A is the A of the root"),
+    (BOOTSTRAP(b=1.0), CE, "nothing is believed"),
+    (BOOTSTRAP(b=1.0, hard=True), CE, "nothing is believed"),
+    (L.ForwardCorrectedLoss(matrix=torch.eye(C)), CE, "no label is wrong"),
+    (L.BackwardCorrectedLoss(matrix=torch.eye(C)), CE, "no label is wrong, either"),
+    #
     # schedules
     (LDAM(**DRW), LDAM(), "LDAM-DRW before the switch"),
     (LDAM(class_weight="effective", reweight=EARLY), LDAM(class_weight="effective"), "LDAM-DRW after it"),
@@ -181,6 +197,7 @@ TABLE: list[Row] = [
 ]
 LIMITS: list[tuple[nn.Module, nn.Module, str, float]] = [
     # a loss at the end of a knob, the one that it approaches, why, and how near it is
+    (GCE(q=1e-10), CE, "(1 - p^q) / q approaches -log p", 1e-8),
     (CB(beta=1 - 1e-13), CE_BATCH(COUNTS, class_weight="inverse"), "(1 - beta^n) / (1 - beta) approaches n", 1e-8),
     (times(1e-6, LDAM(scale=1e6)), LDAM_HG(), "log-sum-exp of s z, divided by s, approaches max z", 1e-5),
     (times(1e-6, UNIFORM(margin=0.4, scale=1e6)), L.LDAMHingeLoss(EQUAL, max_margin=0.4), "the same, one margin", 1e-5),

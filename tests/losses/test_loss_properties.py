@@ -104,13 +104,13 @@ def test_a_constant_on_all_logits_changes_nothing(data: tuple[Tensor, Tensor], s
 @given(data=batches(1e4), dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16]))
 def test_values_and_gradients_are_finite(data: tuple[Tensor, Tensor], dtype: torch.dtype) -> None:
     z, y = data
-    for _, loss in every_loss():
+    for case, loss in every_loss():
         for targets in (y, 0.8 * hot(y).float() + 0.2 / C):
             x = z.to(dtype, copy=True).requires_grad_()
             each = loss.per_example(x, targets)
             each.sum().backward()
             assert torch.isfinite(each).all()
-            assert (each >= 0).all()
+            assert case.below_zero or (each >= 0).all()
             assert torch.isfinite(x.grad).all()
 
 

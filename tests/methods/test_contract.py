@@ -145,7 +145,7 @@ class TestEveryMethod:
         for name, knob in knobs.declared(CATALOG[key]).items():
             assert not knob.required, name
             assert knob.rule is not None or isinstance(knob.default, bool), name
-            if isinstance(knob.rule, knobs.Range):
+            if isinstance(knob.rule, knobs.Range) and knob.default is not None:
                 knob.rule.check(name, knob.default)
 
     def test_takes_no_positional_argument_and_states_its_text_anew(self, runs: dict[str, Run], key: str) -> None:
@@ -178,6 +178,8 @@ def changed(knob: knobs.Declared) -> Any:
         return 0.5
     if knob.name == "dim":  # in fewer dimensions than its default there is no room for GH's classes
         return 2 * knob.default or 8
+    if knob.default is None:
+        return 0.5
     smaller = knob.default // 2 if isinstance(knob.default, int) else knob.default / 2 or 0.5
     inside = not isinstance(knob.rule, knobs.Range) or (smaller != knob.default and knob.rule.contains(float(smaller)))
     return smaller if inside else knob.default + 1

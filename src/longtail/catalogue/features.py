@@ -47,6 +47,16 @@ def predicted(learner: Learner, rows: Part) -> tuple[Tensor, Tensor]:
     return torch.cat([one.indices for one in largest]).cpu(), torch.cat([one.values for one in largest]).cpu()
 
 
+@torch.no_grad()
+def row_probabilities(learner: Learner, rows: Part) -> Tensor:
+    """Return the probabilities (N, C), float64 on the CPU, of every row, as `predicted`."""
+    device, mode = next(learner.parameters()).device, learner.training
+    learner.eval()
+    found = [learner.predict(x.to(device)).double().softmax(1).cpu() for x in rows.chunks(CHUNK)]
+    learner.train(mode)
+    return torch.cat(found)
+
+
 def class_means(network: Any, rows: Part) -> Tensor:
     """Return the mean input of the head in every class (C, D), computed as by `row_features`.
 

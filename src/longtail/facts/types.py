@@ -117,6 +117,10 @@ class Targets(Protocol):
 
     The order of a step: the call, the update, `observe`. Where they have `second_pass = True`, the outputs that they
     observe are those of a further pass over the batch after the update, in training mode and without a gradient.
+
+    A `SupervisedLearner` also asks, at the start of an epoch and after `refresh`, whether they have `due(progress) ->
+    bool`: where it is True, it calls `renew(logits, rows, progress)` with the logits of all rows, by chunks, of the
+    present network in evaluation mode. Where they have `masks = True`, a row of weight 0 still counts in the mean.
     """
 
     def __call__(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:

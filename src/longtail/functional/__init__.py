@@ -32,6 +32,7 @@ from longtail.functional.margin import ldam, ldam_margins
 from longtail.functional.maximum_margin import example_margin, maximum_margins
 from longtail.functional.memorisation import memorisation_scores
 from longtail.functional.mixtures import across, class_weighted, is_soft, mixture, of_target, smoothed, widen
+from longtail.functional.noise_robust import bootstrapped, generalised_cross_entropy, symmetric_cross_entropy
 from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
 from longtail.functional.remix import remix_share
@@ -39,6 +40,12 @@ from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
 from longtail.functional.smoothing import SHAPES, class_smoothed, smoothing_strengths
 from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_adjusted, modulated
 from longtail.functional.supervised_contrast import supervised_contrast
+from longtail.functional.transition import (
+    backward_corrected,
+    forward_corrected,
+    stochastic_matrix,
+    transition_matrix,
+)
 
 __all__ = [
     "SHAPES",
@@ -46,10 +53,12 @@ __all__ = [
     "across",
     "angular_lowering",
     "angular_margins",
+    "backward_corrected",
     "balancing_factors",
     "binary_hinge",
     "binary_squares",
     "binary_vector_scaled",
+    "bootstrapped",
     "candidate_activation",
     "candidate_likelihood",
     "candidate_posterior",
@@ -64,6 +73,8 @@ __all__ = [
     "expert_diversity",
     "focal",
     "focal_nt_xent",
+    "forward_corrected",
+    "generalised_cross_entropy",
     "hinge",
     "influence_balanced",
     "info_nce",
@@ -94,12 +105,15 @@ __all__ = [
     "simplex_frame",
     "smoothed",
     "smoothing_strengths",
+    "stochastic_matrix",
     "supervised_contrast",
     "surrogate_labels",
     "surrogate_logits",
     "swapped_prediction",
+    "symmetric_cross_entropy",
     "tail_temperature",
     "tight_frame",
+    "transition_matrix",
     "vector_scaled",
     "widen",
 ]

@@ -19,6 +19,9 @@ from longtail.targets import Given
 Criterion = Callable[[Outputs, Tensor, Tensor | None, Progress], Tensor]
 """(outputs, targets, weight (B,) or None, progress) -> losses (B,): for experts and for what reads `extra`."""
 
+ROWS = 1024
+"""Rows whose logits are computed at a time, where targets ask for those of all rows."""
+
 
 @final
 class SupervisedLearner(Learner):
@@ -27,7 +30,8 @@ class SupervisedLearner(Learner):
     Args:
         network: inputs -> `Outputs` or logits (B, C).
         loss: compares the logits with the targets, and defines the scores to rank by.
-        targets: the targets of each batch; the given labels by default.
+        targets: the targets of each batch; the given labels by default. `facts.types.Targets` says what they may ask
+            for besides: all rows' logits, or that their weights are a mask.
         weights: `InstanceWeights` over the per-example losses. Without them the loss reduces itself and its
             `normalize` applies; with them it does not.
         criterion: in place of `loss.per_example`, where it needs more than logits. Its losses are weighted or, without
@@ -42,7 +46,7 @@ class SupervisedLearner(Learner):
             code of decoupled training; by default they are in evaluation mode and use them.
 
     Raises:
-        ValueError: `frozen` names no module of the network.
+        ValueError: `frozen` names no module of the network, or targets whose weights are a mask are to be mixed.
     """
 
     def __init__(
@@ -72,6 +76,11 @@ class SupervisedLearner(Learner):
         self.rates = dict(rates or {})
         self.frozen = tuple(frozen)
         self.moving_norms = moving_norms
+        if mixing is not None and getattr(self.targets, "masks", False):
+            raise ValueError(
+                f"mixing must be None for {type(self.targets).__name__}, whose weights are of whole rows, got "
+                f"{type(mixing).__name__}; choose other targets"
+            )
         for module in self._frozen_modules():
             module.requires_grad_(False)
 
@@ -96,6 +105,7 @@ class SupervisedLearner(Learner):
         """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
         outputs, index = self._outputs(batch, progress), batch["index"]
         targets, weight = self.targets(batch, outputs, progress)
+        mask = weight if getattr(self.targets, "masks", False) else None
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
@@ -103,7 +113,7 @@ class SupervisedLearner(Learner):
         if self.mixing is None and self.weights is None and self.criterion is None:
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             loss, losses = self.loss.with_losses(outputs.logits, targets, **parts)
-            return Step(loss, losses, {}, detached, targets, index)
+            return Step(_over_all(loss, mask, given), losses, {}, detached, targets, index)
         terms = partial(self._terms, outputs, progress)
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
@@ -113,9 +123,11 @@ class SupervisedLearner(Learner):
             targets, index = pair.nearest(pair.targets), pair.nearest(pair.rows)
         if self.weights is None:
             how = (self.loss.reduction, self.loss.normalize) if self.criterion is None else ("mean", "batch")
-            return Step(reduce(losses, omega, share, *how), losses, {}, detached, targets, index)
-        kept = self.loss.kept(targets)
+            loss = _over_all(reduce(losses, omega, share, *how), mask, given)
+            return Step(loss, losses, {}, detached, targets, index)
+        kept = self.loss.kept(targets) if mask is None else self.loss.kept(targets) & (mask > 0)
         loss = self.weights(losses, targets=targets, index=index, kept=kept, progress=progress)
+        loss = _over_all(loss, mask, None)
         weights = getattr(self.weights, "last", None)
         return Step(loss, losses, {} if weights is None else {"weights": weights}, detached, targets, index)
 
@@ -142,8 +154,17 @@ class SupervisedLearner(Learner):
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """Let the targets compute what depends on the whole training set."""
-        self.targets.refresh(data, progress)  # type: ignore[operator]
+        """Let the targets compute what depends on the whole training set, and on the network's logits if they ask."""
+        targets: Any = self.targets
+        targets.refresh(data, progress)
+        if not getattr(targets, "due", lambda progress: False)(progress):
+            return
+        rows: Any = getattr(data, "main", data)
+        device, mode = next(self.parameters()).device, self.training
+        self.train(False)
+        with torch.no_grad():
+            targets.renew((as_outputs(self.network(x.to(device))).logits for x in rows.chunks(ROWS)), rows, progress)
+        self.train(mode)
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
         """Apply the constraint, and let the targets store the outputs of the step's first pass, or of a second one."""
@@ -161,6 +182,14 @@ class SupervisedLearner(Learner):
         """Return the network, the loss's scale and link, and a prior that the targets learnt (`targets.offsets()`)."""
         offsets = getattr(self.targets, "offsets", None)
         return Inference(self.network, self.loss.logit_scale, self.loss.link, None if offsets is None else offsets())
+
+
+def _over_all(loss: Tensor, mask: Tensor | None, given: Tensor | None) -> Tensor:
+    """Return a mean over the rows that a mask (B,) keeps as one over all rows, of weights `given`."""
+    if mask is None:
+        return loss
+    share = mask.mean() if given is None else (mask * given).sum() / given.sum().clamp(min=1e-30)
+    return loss * share.to(loss.dtype)
 
 
 def _detached(outputs: Outputs) -> Outputs:

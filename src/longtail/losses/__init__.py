@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from longtail.losses.class_balanced import ClassBalancedLoss
 from longtail.losses.contrast import FocalNTXentLoss, InfoNCELoss, NegativeCosineLoss, NTXentLoss, SupConLoss
+from longtail.losses.corrected import BackwardCorrectedLoss, ForwardCorrectedLoss
 from longtail.losses.dot_regression import DotRegressionLoss
 from longtail.losses.equalised import SoftmaxEqualizationLoss
 from longtail.losses.influence import InfluenceBalancedLoss
@@ -14,6 +15,7 @@ from longtail.losses.ldam import LDAMHingeLoss, LDAMLoss
 from longtail.losses.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
 from longtail.losses.loss import Loss
 from longtail.losses.maximum_margin import MaximumMarginLoss
+from longtail.losses.noise_robust import BootstrappedLoss, GeneralizedCrossEntropyLoss, SymmetricCrossEntropyLoss
 from longtail.losses.one_vs_rest import BinaryHingeLoss, LeastSquaresLoss
 from longtail.losses.pair import PairLoss
 from longtail.losses.pairwise import PairwiseLoss
@@ -23,15 +25,19 @@ from longtail.losses.uniform_margin import UniformMarginLoss
 from longtail.losses.vector_scaling import BinaryVSLoss, CDTLoss, VSLoss
 
 __all__ = [
+    "BackwardCorrectedLoss",
     "BalancedSoftmaxLoss",
     "BinaryHingeLoss",
     "BinaryVSLoss",
+    "BootstrappedLoss",
     "CDTLoss",
     "ClassBalancedLoss",
     "CrossEntropyLoss",
     "DotRegressionLoss",
     "FocalLoss",
     "FocalNTXentLoss",
+    "ForwardCorrectedLoss",
+    "GeneralizedCrossEntropyLoss",
     "InfluenceBalancedLoss",
     "InfoNCELoss",
     "LDAMHingeLoss",
@@ -47,6 +53,7 @@ __all__ = [
     "PairwiseLoss",
     "SoftmaxEqualizationLoss",
     "SupConLoss",
+    "SymmetricCrossEntropyLoss",
     "UniformMarginLoss",
     "VSLoss",
 ]

@@ -9,6 +9,7 @@ from longtail.targets.debiased import Debiased, Records
 from longtail.targets.given import Given
 from longtail.targets.guess import Guess
 from longtail.targets.refinement import Refinement
+from longtail.targets.truncated import Truncated
 
 __all__ = [
     "DARP",
@@ -24,4 +25,5 @@ __all__ = [
     "Records",
     "Refinement",
     "Soft",
+    "Truncated",
 ]

@@ -50,7 +50,10 @@ def abadam(
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         adam = _adam(lr, recipe.weight_decay, stock)
-        return [replace(stage, optimizer=adam, lr=_scaled(stage.lr, lr / recipe.lr)) for stage in method.stages(recipe)]
+        return [
+            stage if stage.preparatory else replace(stage, optimizer=adam, lr=_scaled(stage.lr, lr / recipe.lr))
+            for stage in method.stages(recipe)
+        ]
 
     return replace(method, stages=stages, reference=cited("qi2023attentional"), example=example)
 
