@@ -166,7 +166,7 @@ class TestTraining:
         training.learner.train(False)
         return training.learner.predict(ROWS.inputs).numpy().tobytes()
 
-    @cases("key", ["ce", "sam", "imbsam", "recover", "crt", "abadam", "ce, adamw"])
+    @cases("key", ["ce", "sam", "imbsam", "recover", "crt", "abadam", "co-teaching", "cdr", "ce, adamw"])
     def test_resumed_from_any_epoch_it_ends_with_the_same_bytes(self, key: str, tmp_path: Path) -> None:
         stages = self.stages(key.split(",")[0], optimizer="adamw" if "adamw" in key else "sgd")
         training, states = fit(stages, ROWS, seed=1), []
@@ -188,7 +188,7 @@ class TestTraining:
         list(training), list(again)
         assert self.outcome(again) != self.outcome(training)
 
-    @cases("key", ["ce", "sam", "recover", "abadam"])
+    @cases("key", ["ce", "sam", "recover", "abadam", "co-teaching", "cdr"])
     def test_captured_steps_overflow_and_resume_as_eager_ones(self, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """SGD's fused step, and one of our own, leave out an overflow without reading it back."""
         monkeypatch.setattr(capture, "recorder_for", lambda device: Replayed)

@@ -31,7 +31,7 @@ from longtail.engine.recipe import build as build_network
 from longtail.facts.class_weights import effective_number
 from longtail.facts.learner import Learner
 from longtail.facts.schedules import Cycle, switch
-from longtail.learners import PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
+from longtail.learners import CoTeaching, PairLearner, SemiSupervisedLearner, SupervisedLearner, ViewsLearner
 from longtail.learners.balanced_head import BalancedHead
 from longtail.learners.branches import Shared
 from longtail.learners.density import Densities
@@ -46,6 +46,7 @@ from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
 from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
 from longtail.updates import (
+    CDR,
     RECOVER,
     SAM,
     ByClass,
@@ -135,6 +136,17 @@ def sam_a(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, plain = stage.build(data, previous)
     climb = SAM(0.05, ascent=ByClass(data.labeled.class_counts.float().reciprocal()))
     return Built(learner, rows, plain if stage.name == "rotation" else climb)
+
+
+def cdr(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, _ = stage.build(data, previous)
+    return Built(learner, rows, CDR(0.2, scaled=True))
+
+
+def co_teaching(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, plain = stage.build(data, previous)
+    peer, _, _ = stage.build(data, previous)
+    return Built(CoTeaching(learner, peer, switch(0.2, 0.0, 0.2)), rows, plain)  # all rows in the first epoch of five
 
 
 def recover(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
@@ -497,6 +509,8 @@ HAND: dict[str, Hand] = {
     "eg": weights(lambda rows: instance_weights.EG(1.0)),
     "small-loss": weights(lambda rows: instance_weights.SmallLoss(0.8)),
     "recover": each_stage(recover),
+    "co-teaching": each_stage(co_teaching),
+    "cdr": each_stage(cdr),
     "sam": each_stage(sam),
     "asam": each_stage(asam),
     "imbsam": each_stage(imbsam),

@@ -36,8 +36,8 @@ RULES = {
 
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
 META = {"l2rw", "mwn", "meta"}
-WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", *META}
-STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", *META}
+WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", "co-teaching", *META}
+STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", "cdr", "co-teaching", *META}
 """Steps of their own kind."""
 MIXING = {"mixup", "manifold-mixup", "remix"}
 DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
@@ -88,8 +88,10 @@ LEGAL = {
     **dict.fromkeys(META, SUPERVISED - WEIGHING - MIXING - PRETRAINED - STEPPING - {"bbn", "mislas"}),
     "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
+    "co-teaching": SUPERVISED - WEIGHING - STEPPING - MIXING - DECOUPLED - PRETRAINED - {"bbn"},
     **dict.fromkeys(
-        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"}
+        ("sam", "asam", "cdr"),
+        set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"},
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
@@ -104,28 +106,30 @@ LEGAL = {
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
     "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
-    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn", "forward"}),
-    "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
-    "drs": SUPERVISED - BALANCED - PRETRAINED,
-    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas"}),
+    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn", "forward", "co-teaching"}),
+    "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax", "co-teaching"},
+    "drs": SUPERVISED - BALANCED - PRETRAINED - {"co-teaching"},
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas", "co-teaching"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"} | SEMI),
     **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(
-        ("maxnorm", "los"), SUPERVISED - DECOUPLED - NO_LENGTHS - PRETRAINED - {"absgd-decoupled", "abadam"}
+        ("maxnorm", "los"),
+        SUPERVISED - DECOUPLED - NO_LENGTHS - PRETRAINED - {"absgd-decoupled", "abadam", "co-teaching"},
     ),
 }
 """Correction -> bases that have all that it takes up."""
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
-    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "forward", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
+    "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "forward", "co-teaching",
+    *HOSTS, "darp", "cc", "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
     "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
 """Bases that are trained without the full suite."""
 ALIKE = {
-    "abadam", "term", "eg", "small-loss", "manifold-mixup", "remix", "asam", "imbsam", "sam-a", "recover", "l2rw",
+    "abadam", "term", "eg", "small-loss", "manifold-mixup", "remix", "asam", "imbsam", "sam-a", "recover",
+    "cdr", "l2rw",
 }  # fmt: skip
 """Corrections that take up what absgd, mixup, sam or mwn does: without the full suite over plain training alone."""
 PAIRS = [
@@ -168,7 +172,9 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def networks(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: t for name, t in state.items() if name.startswith("network.")}
+    """Those of the network that predicts."""
+    own = {name.removeprefix("first."): t for name, t in state.items()}
+    return {name: t for name, t in own.items() if name.startswith("network.")}
 
 
 def test_every_correction_is_written_by_hand_and_says_what_it_takes_up() -> None:

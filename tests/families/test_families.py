@@ -98,8 +98,8 @@ class TestEveryTrial:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [
-    *TOYS, "mwn", "cc", "proden", "simclr", "recover", "mixmatch", "remixmatch", "abc", "simpro", ESTIMATING,
-    "sdclr", "bcl", "gh", "ts(cycles=2)", "rwsam", "dnc", "ssp-contrast",
+    *TOYS, "mwn", "cc", "proden", "simclr", "recover", "co-teaching", "mixmatch", "remixmatch", "abc", "simpro",
+    ESTIMATING, "sdclr", "bcl", "gh", "ts(cycles=2)", "rwsam", "dnc", "ssp-contrast",
 ])  # fmt: skip
 def test_killed_and_given_again_it_goes_on_and_ends_the_same(runs: dict[str, Run], key: str, tmp_path: Path) -> None:
     out = tmp_path / "run"

@@ -16,7 +16,7 @@ from longtail.facts.schedules import switch
 from longtail.instance_weights import ABSGD
 from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
-from longtail.updates import RECOVER, SAM, ByClass, ByRow, ClosureStep, Descend, ImbSAM, MetaWeightNet
+from longtail.updates import CDR, RECOVER, SAM, ByClass, ByRow, ClosureStep, Descend, ImbSAM, MetaWeightNet
 
 TAIL = torch.tensor([False, True, False])
 MAKE: dict[str, Callable[[], Any]] = {
@@ -27,6 +27,8 @@ MAKE: dict[str, Callable[[], Any]] = {
     "rwsam": lambda: SAM(0.3, ascent=ByRow(torch.arange(12.0))),
     "imbsam": lambda: ImbSAM(TAIL, 0.3),
     "recover": lambda: RECOVER(0.5, 0.7),
+    "cdr": lambda: CDR(0.4),
+    "cdr, sign": lambda: CDR(0.4, decay="sign"),
 }
 ROWS = batch()
 X: Any = ROWS["inputs"]

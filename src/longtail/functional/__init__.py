@@ -36,6 +36,7 @@ from longtail.functional.noise_robust import bootstrapped, generalised_cross_ent
 from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
 from longtail.functional.remix import remix_share
+from longtail.functional.selection import forget_rate, smallest_share
 from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
 from longtail.functional.smoothing import SHAPES, class_smoothed, smoothing_strengths
 from longtail.functional.softmax import cross_entropy, focal, log_prior, logit_adjusted, modulated
@@ -73,6 +74,7 @@ __all__ = [
     "expert_diversity",
     "focal",
     "focal_nt_xent",
+    "forget_rate",
     "forward_corrected",
     "generalised_cross_entropy",
     "hinge",
@@ -103,6 +105,7 @@ __all__ = [
     "sigmoid_cross_entropy",
     "sigmoid_focal",
     "simplex_frame",
+    "smallest_share",
     "smoothed",
     "smoothing_strengths",
     "stochastic_matrix",

@@ -103,15 +103,26 @@ class SupervisedLearner(Learner):
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
-        outputs, index = self._outputs(batch, progress), batch["index"]
+        outputs = self.outputs(batch, progress)
+        return self.compared(batch, outputs, *self.goal(batch, outputs, progress), progress)
+
+    def goal(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:
+        """Return the targets (B,) of a batch and the sample weights (B,) of its rows, None for ones."""
         targets, weight = self.targets(batch, outputs, progress)
         mask = weight if getattr(self.targets, "masks", False) else None
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
+        return targets, weight
+
+    def compared(
+        self, batch: Batch, outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress
+    ) -> Step:
+        """Return the step in which these outputs are compared with these targets, a row of weight k as k rows."""
+        index = batch["index"]
         detached = _detached(outputs)
         if self.mixing is None and self.weights is None and self.criterion is None:
-            parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
+            parts: Any = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             loss, losses = self.loss.with_losses(outputs.logits, targets, **parts)
             return Step(_over_all(loss, mask, given), losses, {}, detached, targets, index)
         terms = partial(self._terms, outputs, progress)
@@ -145,7 +156,16 @@ class SupervisedLearner(Learner):
         kept = self.loss.kept(targets)
         return losses, None, kept if weight is None else torch.where(kept, weight.to(losses.dtype), 0.0)
 
-    def _outputs(self, batch: Batch, progress: Progress) -> Outputs:
+    def row_losses(self, outputs: Outputs, targets: Tensor, progress: Progress) -> Tensor:
+        """Return what each row's own loss is, (B,): without sample weights, instance weights and class weights.
+
+        Class weights that a criterion applies by itself stay in it.
+        """
+        losses, omega, _ = self._terms(outputs, progress, targets, None)
+        return losses if omega is None else losses / torch.where(omega > 0, omega, 1.0)
+
+    def outputs(self, batch: Batch, progress: Progress) -> Outputs:
+        """Return the network's outputs for a batch, with the head in `extra`."""
         if self.mixing is None:
             outputs = as_outputs(self.network(batch["inputs"]))
         else:
@@ -175,7 +195,7 @@ class SupervisedLearner(Learner):
         outputs = step.outputs
         if getattr(self.targets, "second_pass", False):
             with torch.no_grad(), self.held():
-                outputs = self._outputs(batch, progress)
+                outputs = self.outputs(batch, progress)
         self.targets.observe(batch, outputs, progress)  # type: ignore[operator]
 
     def inference(self) -> Inference:

@@ -11,6 +11,7 @@ from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.noisy import bootstrap, generalised, symmetric, transition
+from longtail.methods.noisy import cdr, coteaching
 from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
 from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
@@ -116,6 +117,8 @@ CATALOG: dict[str, Builder] = {
     "sce": symmetric.sce,
     "bootstrap": bootstrap.bootstrap,
     "forward": transition.forward,
+    "co-teaching": coteaching.co_teaching,
+    "cdr": cdr.cdr,
     "etf-dr": fixed_frame.etf_dr,
     "crt": classifiers.crt,
     "ncm": classifiers.ncm,

@@ -1,5 +1,6 @@
-"""Kinds of optimiser steps: plain, sharpness-aware, RECOVER, by a look-ahead; any of them in a loop of your own."""
+"""Kinds of optimiser steps: plain, sharpness-aware, RECOVER, CDR, by a look-ahead; any of them in your own loop."""
 
+from longtail.updates.cdr import CDR
 from longtail.updates.closure_step import ClosureStep
 from longtail.updates.descend import Descend, StatelessUpdate
 from longtail.updates.learning_to_reweight import LearningToReweight
@@ -13,6 +14,7 @@ from longtail.updates.reweight import Reweight
 from longtail.updates.sam import SAM, ImbSAM
 
 __all__ = [
+    "CDR",
     "RECOVER",
     "SAM",
     "ByClass",

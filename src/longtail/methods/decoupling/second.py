@@ -16,7 +16,7 @@ from longtail.catalogue.slots import UNLABELED
 from longtail.data import Part, TrainingSet
 from longtail.engine import Built, Recipe, Stage
 from longtail.facts.learner import Learner
-from longtail.learners import SemiSupervisedLearner, SupervisedLearner
+from longtail.learners import CoTeaching, SemiSupervisedLearner, SupervisedLearner
 
 Make = Callable[[nn.Module, Part, Recipe], Built]
 """The trained network, which is not to be changed, the rows and the recipe -> what the second stage trains."""
@@ -69,8 +69,8 @@ def after(name: str, make: Make, recipe: Recipe, epochs: int) -> Stage:
     """Return a stage that starts from the trained network of the stage before."""
 
     def build(data: TrainingSet, previous: Learner | None) -> Built:
-        assert isinstance(previous, SupervisedLearner | SemiSupervisedLearner)
-        trained = previous.network if isinstance(previous, SupervisedLearner) else previous.average
+        assert isinstance(previous, SupervisedLearner | SemiSupervisedLearner | CoTeaching)
+        trained = previous.average if isinstance(previous, SemiSupervisedLearner) else previous.network
         return make(trained, data.labeled, recipe)
 
     return stage_under(recipe, name, SELF, build, epochs)
