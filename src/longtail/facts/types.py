@@ -117,6 +117,10 @@ class Targets(Protocol):
 
     The order of a step: the call, the update, `observe`. Where they have `second_pass = True`, the outputs that they
     observe are those of a further pass over the batch after the update, in training mode and without a gradient.
+
+    Where they have `refresh_with(outputs, rows, progress)`, a supervised learner calls that in place of `refresh`:
+    `outputs()` makes a pass over all rows, in evaluation mode and without augmentation, and returns their `Outputs` in
+    the order of the rows. It returns the class counts (C,) that the loss reads from then on, or None to leave them.
     """
 
     def __call__(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:

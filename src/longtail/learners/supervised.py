@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
+from longtail.learners.all_rows import all_outputs, plain_rows
 from longtail.learners.mixing import Mixing
 from longtail.losses import Loss
 from longtail.losses.reduction import reduce
@@ -142,8 +143,18 @@ class SupervisedLearner(Learner):
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """Let the targets compute what depends on the whole training set."""
-        self.targets.refresh(data, progress)  # type: ignore[operator]
+        """Let the targets compute what depends on the whole training set, from the network's outputs where they ask.
+
+        Class counts that they answer with take the place of the loss's, where it has any.
+        """
+        by_outputs: Any = getattr(self.targets, "refresh_with", None)
+        if by_outputs is None:
+            self.targets.refresh(data, progress)  # type: ignore[operator]
+            return
+        counts = by_outputs(partial(all_outputs, self.network, data), plain_rows(data), progress)
+        known = self.loss.class_counts
+        if counts is not None and known is not None and not torch.equal(counts.to(known), known):
+            self.loss.set_class_counts(counts)
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
         """Apply the constraint, and let the targets store the outputs of the step's first pass, or of a second one."""
