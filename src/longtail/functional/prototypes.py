@@ -35,7 +35,7 @@ def judged_by_prototypes(
         classes: C.
         sample_weight: >= 0 (N,) or None.
 
-    Reference: Wei et al., Robust Long-Tailed Learning under Label Noise, 2021, section 3, and its code.
+    Reference: Wei et al., Robust Long-Tailed Learning under Label Noise, 2021, and its code.
     """
     f, y = features.detach().double().cpu(), targets.cpu().long()
     s = torch.ones_like(f[:, 0]) if sample_weight is None else sample_weight.double().cpu()
