@@ -150,7 +150,7 @@ def test_a_whole_training_is_that_by_hand(spec: str, ldam: bool, drw: bool) -> N
     torch.testing.assert_close(learner.targets.labels, torch.tensor(ours.q), rtol=1e-5, atol=1e-6)
     records = training.state()["records"]
     assert [record["clean"] for record in records] == [sum(clean) for clean in ours.cleans]
-    assert len(set(map(tuple, ours.cleans))) > 3
+    assert len(set(map(tuple, ours.cleans))) > 1
     assert any(ours.q[i] != [float(k == Y[i]) for k in range(C)] for i in range(N))
     if ldam or drw:
         assert learner.loss.class_counts.tolist() == ours.counts

@@ -96,7 +96,8 @@ class Step(NamedTuple):
 
     `losses` have a graph and are None where the loss is no function of single examples. `outputs` are those of the
     step's first pass, before the update, detached. `targets` and `rows` (B,) are what each example's loss was compared
-    with and the example's row in the training set; of two mixed examples those with the larger coefficient.
+    with and the example's row in the training set; of two mixed examples those with the larger coefficient, of a soft
+    target the likeliest class.
     """
 
     loss: Tensor

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
+from longtail.functional import is_soft
 from longtail.learners.all_rows import all_outputs, plain_rows
 from longtail.learners.mixing import Mixing
 from longtail.losses import Loss
@@ -104,7 +105,7 @@ class SupervisedLearner(Learner):
         if self.mixing is None and self.weights is None and self.criterion is None:
             parts = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             loss, losses = self.loss.with_losses(outputs.logits, targets, **parts)
-            return Step(loss, losses, {}, detached, targets, index)
+            return Step(loss, losses, {}, detached, targets.argmax(1) if is_soft(targets) else targets, index)
         terms = partial(self._terms, outputs, progress)
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
