@@ -44,7 +44,7 @@ from longtail.learners.momentum_losses import MomentumLosses
 from longtail.learners.pruned import Pruned
 from longtail.models.heads import LearnableScale, MaxNorm, NearestClassMean
 from longtail.optim import UncorrectedAdam
-from longtail.targets import DARP, Aligned, Alignment, Confident, Debiased, Given, Records, Soft
+from longtail.targets import DARP, Aligned, Alignment, Cleaned, Confident, Debiased, Given, Records, Soft
 from longtail.updates import (
     CDR,
     RECOVER,
@@ -329,6 +329,20 @@ def drw(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     return Built(supervised(learner, loss=loss), rows, update)
 
 
+def cleaned(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = stage.build(data, previous)
+    smoothing = learner.loss.label_smoothing
+    targets = Cleaned(rows.targets, len(data.classes), erm=0.4, ncm=0.2, given=0.2, start=0.4, smoothing=smoothing)
+    return Built(supervised(learner, targets=targets), rows, update)
+
+
+def cleaned_drw(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
+    learner, rows, update = drw(stage, data, previous)
+    smoothing = learner.loss.label_smoothing
+    targets = Cleaned(rows.targets, len(data.classes), at=0.8, surrogate=0.5, momentum=0.6, smoothing=smoothing)
+    return Built(supervised(learner, targets=targets), rows, update)
+
+
 def drs(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
     learner, rows, update = stage.build(data, previous)
     draw = sampling.Deferred(sampling.ClassBalancedSampler(rows.targets), at=0.8)
@@ -533,6 +547,8 @@ HAND: dict[str, Hand] = {
     "oracle-la": each_stage(oracle_la),
     "drw": each_stage(drw),
     "drs": each_stage(drs),
+    "rolt": each_stage(cleaned),
+    "rolt-drw": each_stage(cleaned_drw),
     "mixup": mixed(0),
     "manifold-mixup": mixed(None),
     "remix": mixed(0, kappa=3.0, tau=0.5),

@@ -40,6 +40,8 @@ WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "r
 STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", "cdr", "co-teaching", *META}
 """Steps of their own kind."""
 MIXING = {"mixup", "manifold-mixup", "remix"}
+CLEANED = {"rolt", "rolt-drw"}
+"""With soft labels, which fill what reads one class of a row."""
 DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
 NO_LENGTHS = {
     "ldam", "ldam-drw", "m-drw", "ldam-hg", "hg-drs", "ldam-hg-drs", "mm", "mm-drw", "mm-ldam-drw", "ride",
@@ -51,7 +53,7 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
+    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn", "rolt-drw",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "ssp-contrast"}
@@ -82,13 +84,15 @@ REFINED = {
 AUXILIARY = {"abc", "fixmatch-abc", "remixmatch-abc"}
 GENERATIONS = {"crest", "crest-plus", "fixmatch-crest", "fixmatch-crest-plus"}
 SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES}
+ONE_LABEL = SUPERVISED - WEIGHING - PRETRAINED - MIXING - DECOUPLED - CLEANED - {"bbn", "ride", "drw", "l-softmax"}
+"""What reads one label of each row by a loss of its own."""
 LEGAL = {
-    **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
-    "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
-    **dict.fromkeys(META, SUPERVISED - WEIGHING - MIXING - PRETRAINED - STEPPING - {"bbn", "mislas"}),
-    "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
-    "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
-    "co-teaching": SUPERVISED - WEIGHING - STEPPING - MIXING - DECOUPLED - PRETRAINED - {"bbn"},
+    **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED - CLEANED),
+    "abadam": SUPERVISED - WEIGHING - PRETRAINED - CLEANED - {"maxnorm", "los"},
+    **dict.fromkeys(META, SUPERVISED - WEIGHING - MIXING - PRETRAINED - STEPPING - CLEANED - {"bbn", "mislas"}),
+    "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING - CLEANED,
+    "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED - CLEANED,
+    "co-teaching": SUPERVISED - WEIGHING - STEPPING - MIXING - DECOUPLED - PRETRAINED - CLEANED - {"bbn", "forward"},
     **dict.fromkeys(
         ("sam", "asam", "cdr"),
         set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"},
@@ -107,9 +111,11 @@ LEGAL = {
     "oracle-la": CONFIDENT,
     "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn", "forward", "co-teaching"}),
-    "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax", "co-teaching"},
+    "drw": SUPERVISED - BALANCED - PRETRAINED - CLEANED - {"l-softmax", "co-teaching"},
+    "rolt": ONE_LABEL,
+    "rolt-drw": ONE_LABEL - BALANCED,
     "drs": SUPERVISED - BALANCED - PRETRAINED - {"co-teaching"},
-    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas", "co-teaching"}),
+    **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - CLEANED - {"bbn", "mislas", "co-teaching"}),
     **dict.fromkeys(("crt", "ncm"), SUPERVISED - DECOUPLED - {"absgd-decoupled"} | SEMI),
     **dict.fromkeys(("lws", "tau-norm", "mislas", "oltr"), SUPERVISED - DECOUPLED - NO_LENGTHS - {"absgd-decoupled"}),
     **dict.fromkeys(
@@ -122,7 +128,7 @@ TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "forward", "co-teaching",
     *HOSTS, "darp", "cc", "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
-    "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh",
+    "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh", "rolt", "rolt-drw",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}
@@ -255,6 +261,7 @@ def test_corrections_in_different_slots_do_not_mind_their_order(one: str, other:
         ("drw(base=\"sam(base='l-softmax')\")", "which has a criterion of its own already"),
         ("mixup(base=\"absgd(base='remix')\")", "which mixes its examples already"),
         ("mixup(base='mwn')", "which mixes its examples already"),
+        ("rolt(base=\"sam(base='rolt-drw')\")", "which estimates its targets already"),
     ],
 )
 def test_what_is_taken_far_below_is_taken(spec: str, why: str) -> None:
@@ -288,6 +295,7 @@ class TestWhatIsNotDeclared:
         [
             ("drw", "ce-drw", "loss must be one without class weights, got CrossEntropyLoss"),
             ("drw", "simclr", "base must train by one loss, got PairLearner; choose another base"),
+            ("rolt", "simclr", "by one loss against one label a row, got PairLearner; choose another base"),
             ("drs", "ce-drs", "base must visit each row once an epoch, got one with a sampler; choose another base"),
             ("mixup", "simclr", "SupervisedLearner without mixing on one view of labelled rows; choose another base"),
             ("mixup", "remix", "SupervisedLearner without mixing on one view of labelled rows; choose another base"),

@@ -96,7 +96,8 @@ class Step(NamedTuple):
 
     `losses` have a graph and are None where the loss is no function of single examples. `outputs` are those of the
     step's first pass, before the update, detached. `targets` and `rows` (B,) are what each example's loss was compared
-    with and the example's row in the training set; of two mixed examples those with the larger coefficient.
+    with and the example's row in the training set; of two mixed examples those with the larger coefficient, of a soft
+    target the likeliest class.
     """
 
     loss: Tensor
@@ -118,9 +119,10 @@ class Targets(Protocol):
     The order of a step: the call, the update, `observe`. Where they have `second_pass = True`, the outputs that they
     observe are those of a further pass over the batch after the update, in training mode and without a gradient.
 
-    A `SupervisedLearner` also asks, at the start of an epoch and after `refresh`, whether they have `due(progress) ->
-    bool`: where it is True, it calls `renew(logits, rows, progress)` with the logits of all rows, by chunks, of the
-    present network in evaluation mode. Where they have `masks = True`, a row of weight 0 still counts in the mean.
+    Where they have `refresh_with(outputs, rows, progress)`, a supervised learner calls that in place of `refresh`:
+    `outputs()` makes a pass over all rows, in evaluation mode and without augmentation, and returns their `Outputs` in
+    the order of the rows. It returns the class counts (C,) that the loss reads from then on, or None to leave them.
+    Where they have `masks = True`, a row of weight 0 still counts in the mean.
     """
 
     def __call__(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:

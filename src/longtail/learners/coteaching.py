@@ -11,7 +11,7 @@ from longtail.facts.learner import Inference, Learner
 from longtail.facts.schedules import at
 from longtail.facts.types import Batch, Outputs, Progress, Record, Step, TrainingData
 from longtail.functional.selection import smallest_share
-from longtail.learners.supervised import SupervisedLearner
+from longtail.learners.supervised import Goal, SupervisedLearner
 
 RATE = Range(0, 1, open_high=True)
 SECOND = "second"
@@ -22,8 +22,7 @@ class _View(NamedTuple):
     """What one network has computed of a batch, and what it is compared with."""
 
     outputs: Outputs
-    targets: Tensor
-    weight: Tensor | None
+    goal: Goal
     losses: Tensor
 
 
@@ -76,8 +75,7 @@ class CoTeaching(Learner):
         steps = []
         for learner, view, rows in zip(both, views, reversed(easy), strict=True):
             share = rows.to(view.losses.dtype)
-            weight = share if view.weight is None else share * view.weight
-            steps.append(learner.compared(batch, view.outputs, view.targets, weight, progress))
+            steps.append(learner.compared(batch, view.outputs, _selected(view.goal, share), progress))
         one, other = steps
         assert one.outputs is not None
         outputs = one.outputs._replace(extra={**one.outputs.extra, SECOND: other.outputs})
@@ -86,7 +84,7 @@ class CoTeaching(Learner):
 
     def _easy(self, learner: SupervisedLearner, view: _View, progress: Progress) -> Tensor:
         """Return the rows (B,) bool with the smallest losses of this network."""
-        labels = view.targets.long() if self.by_class else None
+        labels = view.goal.targets.long() if self.by_class else None
         share = 1 - at(self.rate, progress, "rate")
         return smallest_share(view.losses.detach(), share, labels=labels, kept=_counted(learner, view))
 
@@ -132,11 +130,18 @@ def _checked(learner: Learner) -> SupervisedLearner:
 
 def _viewed(learner: SupervisedLearner, batch: Batch, progress: Progress) -> _View:
     outputs = learner.outputs(batch, progress)
-    targets, weight = learner.goal(batch, outputs, progress)
-    return _View(outputs, targets, weight, learner.row_losses(outputs, targets, progress))
+    goal = learner.goal(batch, outputs, progress)
+    return _View(outputs, goal, learner.row_losses(outputs, goal.targets, progress))
+
+
+def _selected(goal: Goal, share: Tensor) -> Goal:
+    """Return what is taught of the selected rows alone; `share` (B,) is 1 for these and 0 for the others."""
+    weight = share if goal.weight is None else share * goal.weight
+    given = share if goal.given is None else share * goal.given
+    return goal._replace(weight=weight, given=given)
 
 
 def _counted(learner: SupervisedLearner, view: _View) -> Tensor:
     """Return the rows (B,) bool that count: not ignored, of a sample weight above 0."""
-    kept = learner.loss.kept(view.targets)
-    return kept if view.weight is None else kept & (view.weight > 0)
+    kept = learner.loss.kept(view.goal.targets)
+    return kept if view.goal.weight is None else kept & (view.goal.weight > 0)

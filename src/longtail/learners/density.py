@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, final
 
 import torch
@@ -12,10 +10,8 @@ from torch import Tensor, nn
 
 from longtail.facts.types import Progress, Record, TrainingData
 from longtail.functional.density import density_weights, log_density, median_distance
+from longtail.learners.all_rows import CHUNK, evaluating, plain_rows
 from longtail.learners.pair import PairLearner
-
-CHUNK = 1024
-"""Rows whose features are computed at a time."""
 
 
 @final
@@ -71,20 +67,6 @@ class Densities(nn.Module):
 
 
 def _features(learner: PairLearner, rows: Any, device: torch.device) -> Tensor:
-    while not hasattr(rows, "chunks"):  # rows that are repeated, or whose views are changed
-        rows = rows.main if hasattr(rows, "main") else rows.rows
     network: Any = learner.inference().network
     with evaluating(network):
-        return torch.cat([network.features(x.to(device)) for x in rows.chunks(CHUNK)])
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Inside, a network is in evaluation mode; on exit every module of it is in its own again."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+        return torch.cat([network.features(x.to(device)) for x in plain_rows(rows).chunks(CHUNK)])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Self, final
+from typing import Any, NamedTuple, Self, final
 
 import torch
 from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Outputs, Progress, Step, TrainingData, as_outputs
+from longtail.functional import is_soft
+from longtail.learners.all_rows import all_outputs, plain_rows
 from longtail.learners.mixing import Mixing
 from longtail.losses import Loss
 from longtail.losses.reduction import reduce
@@ -19,8 +21,18 @@ from longtail.targets import Given
 Criterion = Callable[[Outputs, Tensor, Tensor | None, Progress], Tensor]
 """(outputs, targets, weight (B,) or None, progress) -> losses (B,): for experts and for what reads `extra`."""
 
-ROWS = 1024
-"""Rows whose logits are computed at a time, where targets ask for those of all rows."""
+
+class Goal(NamedTuple):
+    """What the rows of a batch are taught: targets (B,) or (B, C), and their weights.
+
+    `weight` (B,): a row of weight k counts as k rows; None for ones. `mask` (B,) is the part of it that the mean does
+    not divide by, and `given` (B,) what it does: where targets leave rows out of the loss and not of the batch.
+    """
+
+    targets: Tensor
+    weight: Tensor | None = None
+    mask: Tensor | None = None
+    given: Tensor | None = None
 
 
 @final
@@ -104,27 +116,26 @@ class SupervisedLearner(Learner):
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
         outputs = self.outputs(batch, progress)
-        return self.compared(batch, outputs, *self.goal(batch, outputs, progress), progress)
+        return self.compared(batch, outputs, self.goal(batch, outputs, progress), progress)
 
-    def goal(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:
-        """Return the targets (B,) of a batch and the sample weights (B,) of its rows, None for ones."""
+    def goal(self, batch: Batch, outputs: Outputs, progress: Progress) -> Goal:
+        """Return what the rows of a batch are taught."""
         targets, weight = self.targets(batch, outputs, progress)
         mask = weight if getattr(self.targets, "masks", False) else None
         given = batch.get("sample_weight")
         if given is not None:
             weight = given if weight is None else weight * given
-        return targets, weight
+        return Goal(targets, weight, mask, given)
 
-    def compared(
-        self, batch: Batch, outputs: Outputs, targets: Tensor, weight: Tensor | None, progress: Progress
-    ) -> Step:
-        """Return the step in which these outputs are compared with these targets, a row of weight k as k rows."""
-        index = batch["index"]
+    def compared(self, batch: Batch, outputs: Outputs, goal: Goal, progress: Progress) -> Step:
+        """Return the step in which these outputs are compared with what the rows are taught."""
+        (targets, weight, mask, given), index = goal, batch["index"]
         detached = _detached(outputs)
         if self.mixing is None and self.weights is None and self.criterion is None:
             parts: Any = {"features": outputs.features, "sample_weight": weight, "progress": progress}
             loss, losses = self.loss.with_losses(outputs.logits, targets, **parts)
-            return Step(_over_all(loss, mask, given), losses, {}, detached, targets, index)
+            shown = targets.argmax(1) if is_soft(targets) else targets
+            return Step(_over_all(loss, mask, given), losses, {}, detached, shown, index)
         terms = partial(self._terms, outputs, progress)
         if self.mixing is None:
             losses, omega, share = terms(targets, weight)
@@ -174,17 +185,18 @@ class SupervisedLearner(Learner):
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
-        """Let the targets compute what depends on the whole training set, and on the network's logits if they ask."""
-        targets: Any = self.targets
-        targets.refresh(data, progress)
-        if not getattr(targets, "due", lambda progress: False)(progress):
+        """Let the targets compute what depends on the whole training set, from the network's outputs where they ask.
+
+        Class counts that they answer with take the place of the loss's, where it has any.
+        """
+        by_outputs: Any = getattr(self.targets, "refresh_with", None)
+        if by_outputs is None:
+            self.targets.refresh(data, progress)  # type: ignore[operator]
             return
-        rows: Any = getattr(data, "main", data)
-        device, mode = next(self.parameters()).device, self.training
-        self.train(False)
-        with torch.no_grad():
-            targets.renew((as_outputs(self.network(x.to(device))).logits for x in rows.chunks(ROWS)), rows, progress)
-        self.train(mode)
+        counts = by_outputs(partial(all_outputs, self.network, data), plain_rows(data), progress)
+        known = self.loss.class_counts
+        if counts is not None and known is not None and not torch.equal(counts.to(known), known):
+            self.loss.set_class_counts(counts)
 
     def after_update(self, batch: Batch, step: Step, progress: Progress) -> None:
         """Apply the constraint, and let the targets store the outputs of the step's first pass, or of a second one."""

@@ -45,7 +45,11 @@ class ClassConstants(FixedDtype):
                 f"class_counts must keep {len(self.class_counts)} classes, got {len(counts)}; "
                 + (f"{hint}: {COUNT}" if hint else "build a new loss for other classes")
             )
+        before = (
+            self.class_counts
+        )  # kept until the new ones exist: their address differs, which a CUDA graph is told by
         self._compute(counts, self.buffer_device())
+        del before
 
     def constant(self, name: str, like: Tensor) -> Tensor:
         """Return a constant in the dtype and on the device of `like`, exact for float64."""

@@ -3,6 +3,7 @@
 from longtail.targets.alignment import Aligned, Alignment
 from longtail.targets.assigned import Assigned
 from longtail.targets.candidates import CandidateSets, Confidences
+from longtail.targets.cleaned import Cleaned
 from longtail.targets.confident import Confident, Soft
 from longtail.targets.darp import DARP
 from longtail.targets.debiased import Debiased, Records
@@ -17,6 +18,7 @@ __all__ = [
     "Alignment",
     "Assigned",
     "CandidateSets",
+    "Cleaned",
     "Confidences",
     "Confident",
     "Debiased",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,25 +49,21 @@ class Truncated(Given):
         """Return the labels (B,) and w (B,)."""
         return batch["targets"], self.weight[batch["index"]]
 
-    def due(self, progress: Progress) -> bool:
-        """Whether a period begins."""
-        return self._period(progress) > int(self.period)
-
-    def renew(self, logits: Iterable[Tensor], rows: Any, progress: Progress) -> None:
-        """Compute all w.
+    def refresh_with(self, outputs: Callable[[], Outputs], rows: Any, progress: Progress) -> None:
+        """Compute all w where a period begins.
 
         Args:
-            logits: (n, C), chunks of all rows in their order.
+            outputs: a pass over all rows.
             rows: with their labels, `targets` (N,).
             progress: of the epoch that begins.
         """
-        first = 0
-        for z in logits:
-            labels = rows.targets[first : first + len(z)].to(z.device)
-            log_p = torch.log_softmax(widen(z), 1).gather(1, labels.unsqueeze(1)).squeeze(1)
-            self.weight[first : first + len(z)] = (log_p > math.log(self.k)).to(self.weight)
-            first += len(z)
-        self.period.fill_(self._period(progress))
+        period = self._period(progress)
+        if period <= int(self.period):
+            return
+        log_p = torch.log_softmax(widen(outputs().logits), 1)
+        own = log_p.gather(1, rows.targets.to(log_p.device).unsqueeze(1)).squeeze(1)
+        self.weight.copy_(own > math.log(self.k))
+        self.period.fill_(period)
 
     def _period(self, progress: Progress) -> int:
         """Return the number of the period, -1 before the first."""
