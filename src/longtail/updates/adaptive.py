@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from longtail.facts.knobs import Range
 from longtail.facts.types import Batch, Progress, Step
 from longtail.functional.adaptive_regularisation import gradient_norms
-from longtail.updates.passes import ByClass
 
 WEIGHT = Range(0, open_high=True)
 
@@ -53,7 +52,10 @@ class AdaptiveRegularisation(nn.Module):
     ) -> None:
         super().__init__()
         WEIGHT.check("reg_weight", reg_weight)
-        ByClass(strengths)  # checks them
+        if strengths.ndim != 1 or not bool((strengths >= 0).all()):
+            raise ValueError(
+                f"strengths must be numbers >= 0, one per class, got shape {tuple(strengths.shape)}; pass a tensor (C,)"
+            )
         self.register_buffer("strengths", strengths.float())
         self.reg_weight, self.hidden, self.per_row = reg_weight, hidden, per_row
 
@@ -73,7 +75,11 @@ class AdaptiveRegularisation(nn.Module):
         return step
 
     def _regulariser(self, step: Step, gradients: list[Tensor]) -> Tensor:
-        strengths = ByClass(self.strengths)(step)
+        targets = step.targets
+        if targets is None or targets.ndim != 1 or targets.is_floating_point():
+            got = "none" if targets is None else f"{targets.dtype} of shape {tuple(targets.shape)}"
+            raise ValueError(f"targets must be class indices (B,) for strengths by class, got {got}; use another base")
+        strengths = self.strengths[targets]
         rows = {len(g) for g in gradients}
         if rows != {len(strengths)}:
             raise ValueError(

@@ -102,11 +102,11 @@ def har_drw(
 
     Works: As har, where rare classes should also count more in the loss itself.
 
-    Breaks: As har. Rare classes are weighed three times at the end: by the loss, by s, and by the gradients that have
-    the loss's weights.
+    Breaks: Rare classes are weighed three times at the end: by the loss, by s, and by gradients that have the loss's
+    weights. What har says of reg_weight and of small classes holds here, too.
 
-    Paper and code: As har. Theirs defers to epoch 80 of 120, where the learning rate drops first (`at` = 2/3); here, as
-    for all methods of this kind, to the first drop of the common recipe.
+    Paper and code: The constants are har's. Theirs defers to epoch 80 of 120, where the learning rate drops first
+    (`at` = 2/3); here, as for all methods of this kind, to the first drop of the common recipe.
     """
     return _regularised(
         ce_drw(at=at, class_weight=class_weight),
