@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from dnc_by_hand import dnc
+from har_by_hand import har
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
@@ -78,7 +79,7 @@ def each_stage(change: Callable[[Stage, TrainingSet, Learner | None], Built]) ->
     def of(stage: Stage) -> Stage:
         return replace(stage, build=lambda data, previous: change(stage, data, previous))
 
-    return lambda base, recipe, data: [of(stage) for stage in base.stages(recipe)]
+    return lambda base, recipe, data: [stage if stage.preparatory else of(stage) for stage in base.stages(recipe)]
 
 
 def weights(make: Callable[[Part], Any]) -> Hand:
@@ -496,6 +497,7 @@ HAND: dict[str, Hand] = {
     "term": weights(lambda rows: instance_weights.TERM(1.0, by_class=True, within=0.0)),
     "eg": weights(lambda rows: instance_weights.EG(1.0)),
     "small-loss": weights(lambda rows: instance_weights.SmallLoss(0.8)),
+    "har": har,
     "recover": each_stage(recover),
     "sam": each_stage(sam),
     "asam": each_stage(asam),

@@ -37,10 +37,12 @@ RULES = {
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
 META = {"l2rw", "mwn", "meta"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", *META}
-STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", *META}
+REGULARISED = {"har", "har-drw"}
+STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", *META, *REGULARISED}
 """Steps of their own kind."""
 MIXING = {"mixup", "manifold-mixup", "remix"}
-DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
+DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr", *REGULARISED}
+"""No classifier to train a second time: they do, or their last stage needs the one before."""
 NO_LENGTHS = {
     "ldam", "ldam-drw", "m-drw", "ldam-hg", "hg-drs", "ldam-hg-drs", "mm", "mm-drw", "mm-ldam-drw", "ride",
     "etf-dr", "lift-head",
@@ -51,7 +53,7 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn",
+    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn", "har-drw",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
 PRETRAINED = {"ssp", "ssp-contrast"}
@@ -104,7 +106,8 @@ LEGAL = {
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
     "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
-    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn"}),
+    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - REGULARISED - {"ride", "bbn"}),
+    "har": SUPERVISED - DECOUPLED - STEPPING - PRETRAINED - {"absgd-decoupled", "ride", "bbn"},
     "drw": SUPERVISED - BALANCED - PRETRAINED - {"l-softmax"},
     "drs": SUPERVISED - BALANCED - PRETRAINED,
     **dict.fromkeys(MIXING, SUPERVISED - MIXING - PRETRAINED - META - {"bbn", "mislas"}),
@@ -118,7 +121,7 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", *HOSTS, "darp", "cc",
-    "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
+    *REGULARISED, "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
     "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""

@@ -28,8 +28,8 @@ class HiddenValues(Protocol):
 class AdaptiveRegularisation(nn.Module):
     """Descend L + reg_weight (1/B) sum_i s_(y_i) sum_l ||dL / dh_l[i]||_2, L the learner's loss of the batch.
 
-    h_l[i] are the hidden values of example i. L is a mean over the batch, so that these gradients carry its 1/B. Second
-    derivatives: a step takes about three times as long as a plain one.
+    h_l[i] are the hidden values of example i. L is a mean over the batch, so that these gradients carry its 1/B. A step
+    has a second derivative through the whole network, which takes several times as long as the first one.
 
     Args:
         strengths: s (C,) >= 0, by class.

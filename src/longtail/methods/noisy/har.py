@@ -19,8 +19,8 @@ from longtail.methods.supervised.deferred import START, ClassWeight, ce_drw
 from longtail.models.hidden import Hidden, hidden_layers
 from longtail.updates.adaptive import AdaptiveRegularisation
 
-OVER = ("update", "classifier", "start", "mixing")
-"""Slots that a base has free: one stage, from new, on examples of one class each. Those but the first stay empty."""
+OVER = ("update", "classifier", "start")
+"""What it takes up: a base of one stage, which stays the last one and begins from new."""
 Base = Annotated[Method, BaseMethod(slots=OVER)]
 Splits = Annotated[int, Range(1, 2, integer=True)]
 Share = Annotated[float, Length(0, open_low=True, open_high=True)]
@@ -52,8 +52,11 @@ def har(
 
     h_l are the outputs of the norms of every residual block before their factors and shifts, neither the stem's nor a
     shortcut's: 30 for a ResNet-32. Of a network without residual blocks they are those of all norms, and without norms
-    the outputs of its linear layers and convolutions, before the activation. Cost: second derivatives, some three
-    times the time of `base`, and the first training.
+    the outputs of its linear layers and convolutions, before the activation. Of two mixed examples y_i is the label
+    with the larger share.
+
+    Cost: the first training, and in every step a second derivative through the whole network, which takes several
+    times as long as the first one.
 
     Cao et al. 2021.
 
@@ -130,9 +133,9 @@ def _regularised(
     per_row: bool,
 ) -> Method:
     reference = cited("cao2021heteroskedastic")
-    taken, slots = base.taken | {"update"}, base.slots - set(OVER[1:])
+    taken = base.taken | set(OVER)
     if reg_weight == 0:
-        return replace(base, reference=reference, taken=taken, slots=slots)
+        return replace(base, reference=reference, taken=taken)
 
     def change(built: Built, data: TrainingSet, previous: Learner | None) -> Built:
         accuracies = held_out_accuracies(previous, data.labeled)
@@ -154,7 +157,7 @@ def _regularised(
             return "splits must be 1 where no class has two rows, got 2; leave it out"
         return _not_twice(recipe, rows)
 
-    return replace(base, stages=stages, taken=taken, slots=slots, checks=(*base.checks, check), reference=reference)
+    return replace(base, stages=stages, taken=taken, checks=(*base.checks, check), reference=reference)
 
 
 def _not_twice(recipe: Recipe, rows: Part) -> str | None:
