@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from dnc_by_hand import dnc
+from har_by_hand import har
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
@@ -522,6 +523,7 @@ HAND: dict[str, Hand] = {
     "term": weights(lambda rows: instance_weights.TERM(1.0, by_class=True, within=0.0)),
     "eg": weights(lambda rows: instance_weights.EG(1.0)),
     "small-loss": weights(lambda rows: instance_weights.SmallLoss(0.8)),
+    "har": har,
     "recover": each_stage(recover),
     "co-teaching": each_stage(co_teaching),
     "cdr": each_stage(cdr),
