@@ -115,7 +115,8 @@ Model = Annotated[
     str | None,
     typer.Option(
         help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default), resnet18, -34, "
-        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet or wide_resnet."
+        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet, wide_resnet, sce-cnn, "
+        "coteaching-cnn or preact-resnet18."
     ),
 ]
 Numbers = Annotated[

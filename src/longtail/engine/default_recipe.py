@@ -59,7 +59,7 @@ def default_recipe(splits: Splits, network: Factory | None = None, **changes: An
         given = _with_body(start, given)
     if "protocol" in given:
         given.setdefault("probe", chosen_probes(None, given["protocol"])[0].name)
-    if "drop" in given:
+    if "drop" in given or "drops" in given:
         given.setdefault("decay", "steps")  # a cosine has no drops
     size = len(splits.train) + (0 if splits.unlabeled is None else len(splits.unlabeled))
     recipe = _of_size(splits, size, given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from longtail.engine.recipe import DROPS, Recipe
+from longtail.engine.recipe import Recipe
 from longtail.facts.ledger import Protocol
 from longtail.models.bodies.deep_resnet import WIDTHS_18
 from longtail.models.bodies.resnet import WIDTHS
@@ -55,5 +55,5 @@ def _network(recipe: Recipe) -> tuple[str, Sequence[int]]:
 def _schedule(recipe: Recipe) -> str:
     if recipe.decay != "steps":
         return recipe.decay
-    drops = ", ".join(f"{100 * share:g}" for share in DROPS)
+    drops = ", ".join(f"{100 * share:.4g}" for share in recipe.drops)
     return "constant" if recipe.drop == 1 else f"x{recipe.drop:g} at {drops} %"
