@@ -226,7 +226,13 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""
-        default = {"steps": None, "probe": DEFAULT_PROBE, "own": None, "capture": True, "deterministic": False}
+        default: dict[str, Any] = {
+            "steps": None,
+            "probe": DEFAULT_PROBE,
+            "own": None,
+            "capture": True,
+            "deterministic": False,
+        }
         default |= {"augmentation": USUAL, "protocol": OURS, "pretrained": None, "drops": DROPS}
         values = asdict(replace(self, own=None, pretrained=None))
         fields = {name: value for name, value in values.items() if name not in default or value != default[name]}
