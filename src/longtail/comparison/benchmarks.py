@@ -13,7 +13,7 @@ from typing import Any
 
 from longtail.data.simulate import parsed
 from longtail.engine import Recipe
-from longtail.engine.default_recipe import LDAM, RECORDS, USB
+from longtail.engine.default_recipe import LDAM, NOISE, NOISE_100, RECORDS, USB
 from longtail.engine.protocol import protocol
 from longtail.facts.ledger import AMBIGUOUS, DATA, FEW_LABELS, KINDS, RATIOS, Protocol
 
@@ -68,6 +68,8 @@ def usual_recipe(name: str) -> Recipe:
     """Return the recipe of the papers that report a benchmark, also one that `longtail reproduce` does not have."""
     if "-labeled-" in name:
         return USB
+    if "-noise-" in name and "-lt-" not in name:
+        return NOISE if name.startswith("cifar10-") else NOISE_100
     return RECORDS if name in AMBIGUOUS or name.endswith("-candidates") else LDAM
 
 
@@ -79,6 +81,8 @@ def usual_protocol(name: str) -> Protocol:
 def _protocol(name: str, recipe: Recipe) -> Protocol:
     if "-labeled-" in name:
         return protocol(recipe, views="weak and strong", subset="by seeds 0, 1 and 2")
+    if "-noise-" in name and "-lt-" not in name:
+        return protocol(recipe, subset="all images")
     return protocol(recipe)
 
 

@@ -27,6 +27,7 @@ from longtail.optim import LARS
 
 DROPS = (0.8, 0.9)
 """Shares of the epochs after which the learning rate drops, by default: epochs 160 and 180 of 200."""
+LATER: dict[str, Any] = {"drops": DROPS}
 CHECKED = 2  # rows that a network of the user's is checked on
 SGD = ("sgd", "sgd-nesterov")
 USUAL, STRONG = "usual", "strong"
@@ -226,14 +227,8 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""
-        default: dict[str, Any] = {
-            "steps": None,
-            "probe": DEFAULT_PROBE,
-            "own": None,
-            "capture": True,
-            "deterministic": False,
-        }
-        default |= {"augmentation": USUAL, "protocol": OURS, "pretrained": None, "drops": DROPS}
+        default = {"steps": None, "probe": DEFAULT_PROBE, "own": None, "capture": True, "deterministic": False}
+        default |= {"augmentation": USUAL, "protocol": OURS, "pretrained": None} | LATER
         values = asdict(replace(self, own=None, pretrained=None))
         fields = {name: value for name, value in values.items() if name not in default or value != default[name]}
         start = {} if self.pretrained is None else {"pretrained": {"weights": self.pretrained.weights}}
