@@ -131,7 +131,7 @@ def test_a_missing_image_list_or_an_unknown_set_of_labels_is_refused(tmp_path: P
         ValueError, match=r"label \(--label\) of Clothing1M must be one of noisy, clean, noisy\+clean, got"
     ):
         pool(folder, label="worse")
-    with pytest.raises(ValueError, match="group .* is not read for Clothing1M"):
+    with pytest.raises(ValueError, match=r"group .* is not read for Clothing1M"):
         pool(folder, group="shop")
     (folder / "images/0/00/a.jpg").unlink()
     with pytest.raises(ValueError, match=r"noisy_train_kv.txt, line 1: image .* does not exist"):
