@@ -1,8 +1,8 @@
 """The field's benchmarks by name: long-tailed and step CIFAR at the ratios that papers report, and with fewer labels.
 
 With candidate sets (`-ambiguity-0.5`) or rows without labels (`-labeled-1500-unlabeled-3000`) a benchmark has the
-recipe of the papers that report it. With wrong labels it has that of long-tailed CIFAR (`-noise-proportional-0.3`) or, on
-all images (`-noise-symmetric-0.4`), that of ABSGD.
+recipe of the papers that report it. With wrong labels it has that of long-tailed CIFAR (`-noise-proportional-0.3`) or,
+on all images (`-noise-symmetric-0.4`), that of ABSGD.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from longtail.facts.messages import quoted
 
 COLUMNS = ("label", "split", "group", "weight")
 TASKS = ("unlabeled", "candidates")
+OF_CIFAR = ("data_dir", "human_labels")
 LISTS = ("train_list", "val_list", "test_list")
 ALLOWED = {
     "table": (*COLUMNS, *TASKS, "drop_columns", "delimiter", "header"),
