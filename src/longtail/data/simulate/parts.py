@@ -63,6 +63,11 @@ def hide(
     """
     if splits.train.kind != GIVEN or splits.unlabeled is not None:
         raise ValueError(f"{simulation.words} must be given for data whose labels are all known; leave it out")
+    if splits.truth is not None:
+        raise ValueError(
+            f"{simulation.words} must be given for clean labels, got data whose labels were changed on purpose; leave "
+            "it out"
+        )
     if simulation.noise_first and cut is None:
         raise ValueError(NO_CUT)
     classes, clean = splits.classes, source.targets
