@@ -31,6 +31,7 @@ DATA: Group = {
     "skip_bad": (o.SkipBad, False),
     "mirror": (o.Mirror, True),
     "data_dir": (o.DataDir, None),
+    "human_labels": (o.HumanLabels, None),
     "ratio": (o.Ratio, None),
     "profile": (o.Profile, "exp"),
     "largest": (o.Largest, None),

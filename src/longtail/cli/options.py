@@ -16,7 +16,17 @@ Data = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="For cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.")
+    Path | None,
+    typer.Option(
+        help="For cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet, or with the original files."
+    ),
+]
+HumanLabels = Annotated[
+    Path | None,
+    typer.Option(
+        help="For cifar10 and cifar100: CIFAR-N's file, CIFAR-10_human.pt or .npy; --label worse, aggregate, random1, "
+        "random2, random3 or, of cifar100, noisy names the labels that training images get."
+    ),
 ]
 Ratio = Annotated[
     float | None,
@@ -123,7 +133,8 @@ Model = Annotated[
     str | None,
     typer.Option(
         help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default), resnet18, -34, "
-        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet or wide_resnet."
+        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet, wide_resnet, sce-cnn, "
+        "coteaching-cnn or preact-resnet18."
     ),
 ]
 Numbers = Annotated[

@@ -9,6 +9,7 @@ from longtail.data import Splits, load
 from longtail.data.load import check_shaping
 from longtail.data.pool import Pool
 from longtail.data.read.dispatch import NAMES, pool
+from longtail.data.read.options import OF_CIFAR
 from longtail.data.simulate import SIMULATIONS, simulation
 from longtail.data.split.folds import Folds
 from longtail.data.split.search import pool_of_training_part, search_splits, training_pool, without_test_part
@@ -73,7 +74,8 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
 def _is_split(data: Any, options: dict[str, Any]) -> bool:
     """Return whether the data have parts already, or are made with them."""
     named = isinstance(data, str) and data in NAMES
-    return named or isinstance(data, Splits) or options.get("data_dir") is not None
+    of_cifar = any(options.get(name) is not None for name in OF_CIFAR)
+    return named or isinstance(data, Splits) or of_cifar
 
 
 def _read(data: Any, y: Any, options: dict[str, Any]) -> tuple[Pool, dict[str, Any]]:
@@ -82,5 +84,5 @@ def _read(data: Any, y: Any, options: dict[str, Any]) -> tuple[Pool, dict[str, A
     check_shaping(shaping.get("profile", "exp"), shaping.get("val"))
     check_largest(shaping.get("largest"), shaping.get("ratio"))
     simulation(**{name: options.get(name) for name in SIMULATIONS})
-    reading = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
+    reading = {name: value for name, value in options.items() if name not in (*SHAPING, *OF_CIFAR)}
     return warn_of_identifiers(pool(data, y, **reading)), shaping

@@ -16,6 +16,7 @@ from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read.arrays import examples
 from longtail.data.read.cifar import SOURCES, cifar
 from longtail.data.read.dispatch import NAMES, pool
+from longtail.data.read.human_labels import check_set
 from longtail.data.read.options import flag, given_as
 from longtail.data.simulate import Simulation, simulation
 from longtail.data.simulate.parts import hide
@@ -36,6 +37,7 @@ def load(
     *,
     label: str | None = None,
     data_dir: str | Path | None = None,
+    human_labels: str | Path | None = None,
     classes: Sequence[str] | None = None,
     sample_weight: Any = None,
     ratio: float | None = None,
@@ -58,8 +60,12 @@ def load(
         source: "digits", "cifar10", "cifar100", or anything that `pool` reads: a folder of images, a .csv, .tsv,
             .parquet, .npz or .npy file, "hub:owner/name", features or images (tensor, array, frame), `Pool`, `Splits`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
-        data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.
-        ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100).
+        data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet, or with their original
+            files (data_batch_1, ... or train, and test).
+        human_labels: CIFAR-N's file for cifar10 or cifar100 (see `read.human_labels`): training images get its labels,
+            of the set that `label` names ("worse", "aggregate", "random1", ..., "noisy"), `truth` the clean ones.
+        ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100,
+            with human labels 1).
         profile: "exp" or "step".
         largest: training rows of the largest class after that cut; None takes as many as there are (digits: 100).
         val: share of the training part to hold out for validation; a split that the data declare wins.
@@ -80,15 +86,16 @@ def load(
     hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise)
     if keep_cut and hidden is not None:
         raise ValueError(
-            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, which may make rows without labels of "
-            "those cut off; leave one of them out"
+            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, since the rows cut off would keep their "
+            "clean labels; leave one of them out"
         )
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
+    human = _human(source, human_labels, label, hidden)
     if built_in:
-        refuse_columns(source, {"label": label, **columns})
-        splits = _built_in(source, data_dir, ratio, profile, largest, hidden, keep_cut)
+        refuse_columns(source, {"label": None if human else label, **columns})
+        splits = _built_in(source, data_dir, ratio, profile, largest, hidden, keep_cut, human)
     elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
@@ -130,12 +137,33 @@ def _built_in(
     largest: int | None,
     hidden: Simulation | None,
     keep_cut: bool,
+    human: tuple[str | Path, str] | None,
 ) -> Splits:
     if source == "digits":
         return digits(50.0 if ratio is None else ratio, profile, hidden, largest, keep_cut=keep_cut)
-    ratio = 100.0 if ratio is None else ratio
+    usual = 100.0 if human is None else 1.0  # CIFAR-N is reported on all images
+    ratio = usual if ratio is None else ratio
     shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
-    return cifar(source, data_dir=data_dir, simulation=hidden, keep_cut=keep_cut, **shape)
+    return cifar(source, data_dir=data_dir, simulation=hidden, keep_cut=keep_cut, human=human, **shape)
+
+
+def _human(
+    source: Any, file: str | Path | None, label: str | None, hidden: Simulation | None
+) -> tuple[str | Path, str] | None:
+    """Return the file and the set of human labels, checked before data are read; None without a file."""
+    if file is None:
+        return None
+    if not (isinstance(source, str) and source in SOURCES):
+        named = source if isinstance(source, str) else "data in memory"
+        raise ValueError(
+            f"human_labels (--human-labels) is read for {' and '.join(SOURCES)}, not for {named}; leave it out"
+        )
+    if hidden is not None:
+        raise ValueError(
+            f"human_labels (--human-labels) cannot go with {hidden.words}, which starts from clean labels; leave one "
+            "of them out"
+        )
+    return file, check_set(source, label)
 
 
 def digits(
