@@ -85,7 +85,8 @@ REFINED = {
 """With guesses that are changed by a correction."""
 AUXILIARY = {"abc", "fixmatch-abc", "remixmatch-abc"}
 GENERATIONS = {"crest", "crest-plus", "fixmatch-crest", "fixmatch-crest-plus"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", "sel-cl", "sel-cl-plus", *SEARCHES}
+SELECTIVE = {"sel-cl", "sel-cl-plus"}
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - SELECTIVE - {"oracle", *SEARCHES}
 ONE_LABEL = SUPERVISED - WEIGHING - PRETRAINED - MIXING - DECOUPLED - CLEANED - {"bbn", "ride", "drw", "l-softmax"}
 """What reads one label of each row by a loss of its own."""
 LEGAL = {
@@ -97,7 +98,7 @@ LEGAL = {
     "co-teaching": SUPERVISED - WEIGHING - STEPPING - MIXING - DECOUPLED - PRETRAINED - CLEANED - {"bbn", "forward"},
     **dict.fromkeys(
         ("sam", "asam", "cdr"),
-        set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"},
+        set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"} - SELECTIVE,
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
