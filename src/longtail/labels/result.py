@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from longtail.data.cleaning import HEAD
+from longtail.data.mapped import MappedExamples
+from longtail.data.rows import Examples
 from longtail.facts.files import write_text
 from longtail.labels import table
 from longtail.labels.confident import Floats, Ints
@@ -79,6 +81,7 @@ class Suspects:
         name, method: of the data and of what was trained; `method` is empty where probabilities were given.
         groups: many, medium and few -> precision and recall, where the clean labels are known.
         notes: sentences for the reader.
+        source: the examined rows, for pictures of them; None where they are no arrays.
     """
 
     rows: tuple[Suspect, ...]
@@ -90,6 +93,7 @@ class Suspects:
     method: str = ""
     groups: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    source: Examples | MappedExamples | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -111,6 +115,16 @@ class Suspects:
         if path is not None:
             write_text(Path(path), out.getvalue())
         return out.getvalue()
+
+    def to_html(self, path: str | Path, top: int = 60) -> None:
+        """Write the worst suspects as a sheet of pictures.
+
+        Raises:
+            ValueError: the data are no images.
+        """
+        from longtail.labels.sheet import sheet
+
+        write_text(Path(path), sheet(self, top))
 
     def to_json(self, top: int | None = None) -> dict[str, Any]:
         """Return plain JSON: suspects, classes, groups and notes."""

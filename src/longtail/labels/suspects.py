@@ -17,6 +17,8 @@ from longtail.comparison.input_data import load_search
 from longtail.comparison.output_folder import make_output_folder
 from longtail.comparison.preparation import DATA_OPTIONS, RECIPE_OPTIONS
 from longtail.data.label_kinds import GIVEN
+from longtail.data.mapped import MappedExamples
+from longtail.data.rows import Examples
 from longtail.data.split.folds import Folds, check_folds
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts.labels import encoded
@@ -106,10 +108,11 @@ def _of_folds(folds: Folds, evidence: Evidence, spec: str) -> Suspects:
     index = every if pool.index is None else pool.index.numpy()
     files = None if pool.origin is None else [place.file for place in pool.origin.places(index)]
     truth = None if pool.truth is None else pool.truth.numpy()
-    return judged(
+    result = judged(
         pool.targets.numpy(), evidence, pool.classes, index=index, files=files, truth=truth, name=pool.name,
         method=f"{spec} in {folds.k} folds",
     )  # fmt: skip
+    return replace(result, source=pool.rows if isinstance(pool.rows, Examples | MappedExamples) else None)
 
 
 def _of_probabilities(probabilities: Any, labels: Any, classes: Sequence[str] | None) -> Suspects:
