@@ -91,7 +91,16 @@ Split = Annotated[str | None, typer.Option(help="Column with the words train, va
 Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are never split between parts.")]
 Weight = Annotated[str | None, typer.Option(help="Column of sample weights; a row of weight k counts as k rows.")]
 Drop = Annotated[
-    list[str] | None, typer.Option("--drop", help="A column that is no feature, such as a row number; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        help="A column that is no feature, such as a row number; or the .csv of longtail labels, whose rows are left "
+        "out of the training part; may be repeated.",
+    ),
+]
+Relabel = Annotated[
+    Path | None,
+    typer.Option(help="The .csv of longtail labels: give its training rows the likely label."),
 ]
 Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
 Header = Annotated[

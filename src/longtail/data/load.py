@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from longtail.data.cleaning import corrected_splits, corrections
 from longtail.data.label_kinds import CANDIDATES, known_classes
 from longtail.data.origin import Origin
 from longtail.data.prepare.images import FeaturePreparation
@@ -52,6 +53,8 @@ def load(
     ambiguity: float | str | None = None,
     noise: str | None = None,
     keep_cut: bool = False,
+    drop: Any = None,
+    relabel: Any = None,
     **columns: Any,
 ) -> Splits:
     """Return data ready for training and testing, checked.
@@ -75,6 +78,8 @@ def load(
         noise: put wrong labels on training and validation rows, KIND:RATE[,option=value...], such as "symmetric:0.4"
             (see `noise_of`); `truth` has the clean ones.
         keep_cut: keep the rows that `ratio` cuts off, as `cut_rows`, for probes on all rows (`full-linear`).
+        drop, relabel: a file of `longtail labels`, or a result of `lt.labels.suspects`: training rows to drop, or to give
+            the likely label, before validation rows are withheld. Rows for testing are never changed.
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
@@ -84,6 +89,7 @@ def load(
     check_shaping(profile, val)
     check_largest(largest, 1.0 if built_in else ratio)  # those have a ratio of their own
     hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise)
+    corrected = corrections(drop, relabel)
     if keep_cut and hidden is not None:
         raise ValueError(
             f"keep_cut (a probe on full rows) cannot go with {hidden.words}, since the rows cut off would keep their "
@@ -107,8 +113,11 @@ def load(
             source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
         )  # fmt: skip
         shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
-        return split(rows, test=test, val=val, simulation=hidden, keep_cut=keep_cut, **shape)
+        return split(
+            rows, test=test, val=val, simulation=hidden, keep_cut=keep_cut, corrections=corrected, **shape
+        )  # fmt: skip
     splits = splits if name is None else replace(splits, name=name)
+    splits = splits if corrected is None else corrected_splits(splits, corrected)
     if val is not None and splits.val is None:
         splits = _validated(splits, val)
     return splits.checked()
@@ -200,6 +209,7 @@ def digits(
     splits = Splits(
         "digits", train_part, test_part, facts=facts, preparation=FeaturePreparation(train_part.input_shape, "float32"),
         origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
+        train_rows=torch.from_numpy(rows),
     )  # fmt: skip
     before = torch.from_numpy(np.setdiff1d(np.arange(len(pool)), test))
     if simulation is not None and simulation.noise_first:
@@ -212,7 +222,9 @@ def digits(
 
 def _hidden(splits: Splits, simulation: Simulation) -> Splits:
     rows = torch.arange(len(splits.train))
-    return hide(splits, simulation, splits.train, rows, rows)
+    hidden = hide(splits, simulation, splits.train, rows, rows)
+    known = splits.train_rows is not None and hidden.train_rows is not None
+    return replace(hidden, train_rows=splits.train_rows[hidden.train_rows] if known else None)  # type: ignore[index]
 
 
 def _validated(splits: Splits, share: float) -> Splits:
@@ -229,4 +241,6 @@ def _validated(splits: Splits, share: float) -> Splits:
         truth = truth[torch.cat([remaining, torch.ones(len(truth) - len(train), dtype=torch.bool)])]
     val = replace(train.take(out), targets=known[out])
     kept = torch.nonzero(remaining).flatten()
-    return replace(splits, train=train.take(kept), val=val, facts={**splits.facts, "val": share}, truth=truth)
+    numbers = None if splits.train_rows is None else splits.train_rows[kept]
+    facts = {**splits.facts, "val": share}
+    return replace(splits, train=train.take(kept), val=val, facts=facts, truth=truth, train_rows=numbers)

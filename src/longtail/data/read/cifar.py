@@ -111,7 +111,7 @@ def cifar(
     test = Examples(test_images, test_targets, names)
     splits = Splits(
         name, train, test, facts=facts, preparation=ImagePreparation(SIZE),
-        origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)),
+        origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)), train_rows=rows,
     )  # fmt: skip
     if human is not None:
         wrong = given[rows] != targets[rows]
