@@ -10,6 +10,7 @@ from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regu
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
+from longtail.methods.noisy import rcal
 from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
 from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
@@ -111,6 +112,7 @@ CATALOG: dict[str, Builder] = {
     "term": robust.term,
     "eg": robust.eg,
     "small-loss": robust.small_loss,
+    "rcal": rcal.rcal,
     "etf-dr": fixed_frame.etf_dr,
     "crt": classifiers.crt,
     "ncm": classifiers.ncm,
