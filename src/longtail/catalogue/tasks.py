@@ -38,7 +38,7 @@ class Task:
 
 
 TASKS = {
-    SUPERVISED: Task("ce"),
+    SUPERVISED: Task("ce", always_shown=("oracle",)),
     SEMI_SUPERVISED: Task("ce", unlabeled=True, also_compared=SUPERVISED, always_shown=("oracle",)),
     PARTIAL: Task("cc", labels=CANDIDATES, always_shown=("oracle", "oracle-la")),
     SELF_SUPERVISED: Task("simclr", context=SUPERVISED, always_shown=("ce", "random-encoder")),

@@ -42,7 +42,7 @@ def compare(
     Without arguments: scikit-learn's handwritten digits made long-tailed; no network, about a minute.
 
     Rows without labels (--unlabeled) and candidate sets (--candidates) get methods that learn from them, beside their
-    task's reference; --labeled and --ambiguity hide labels of clean data, to measure what that costs.
+    task's reference; --labeled, --ambiguity and --noise hide labels of clean data, to measure what that costs.
 
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """

@@ -39,6 +39,7 @@ DATA: Group = {
     "unlabeled_size": (o.UnlabeledSize, None),
     "unlabeled_ratio": (o.UnlabeledRatio, None),
     "ambiguity": (o.Ambiguity, None),
+    "noise": (o.Noise, None),
 }
 """Reading and splitting DATA."""
 

@@ -65,6 +65,14 @@ Ambiguity = Annotated[
         "superclass (superclass:0.3, for cifar100), or of the next class alone (pair:0.3)."
     ),
 ]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        help="Wrong labels for training and validation rows, KIND:RATE: symmetric:0.4, proportional:0.3, "
+        "pair-flip:0.2, asymmetric:0.4,cat=dog,dog=cat; further kinds and options: docs/guide/noisy-labels.md. "
+        "The test part keeps its labels."
+    ),
+]
 Task = Annotated[
     str | None,
     typer.Option(help="self-supervised: encoders trained without labels. Any other task follows from the data."),

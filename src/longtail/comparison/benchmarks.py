@@ -1,7 +1,7 @@
 """The field's benchmarks by name: long-tailed and step CIFAR at the ratios that papers report, and with fewer labels.
 
 With candidate sets (`-ambiguity-0.5`) or rows without labels (`-labeled-1500-unlabeled-3000`) a benchmark has the
-recipe of the papers that report it.
+recipe of the papers that report it. With wrong labels (`-noise-proportional-0.3`) it has that of long-tailed CIFAR.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from longtail.data.simulate import parsed
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import LDAM, RECORDS, USB
 from longtail.engine.protocol import protocol
-from longtail.facts.ledger import AMBIGUOUS, DATA, FEW_LABELS, KINDS, RATIOS, Protocol
+from longtail.facts.ledger import AMBIGUOUS, DATA, FEW_LABELS, KINDS, NOISY, RATIOS, Protocol
 
 PROFILES = {"lt": "exp", "step": "step"}
-OPTIONS = ("ratio", "profile", "ambiguity", "labeled", "unlabeled_size", "unlabeled_ratio")
+OPTIONS = ("ratio", "profile", "ambiguity", "labeled", "unlabeled_size", "unlabeled_ratio", "noise")
 _NAME = re.compile(
-    r"(?P<data>[a-z0-9]+)-(?P<kind>lt|step)-(?P<ratio>\d+)(-ambiguity-(?P<ambiguity>[\d.]+))?"
+    r"(?P<data>[a-z0-9]+)(-(?P<kind>lt|step)-(?P<ratio>\d+))?(-ambiguity-(?P<ambiguity>[\d.]+))?"
     r"(-labeled-(?P<labeled>[\d.]+))?(-unlabeled-(?P<size>\d+))?(-ratio-(?P<other>\d+)|-(?P<reversed>reversed))?"
+    r"(-noise-(?P<noise>[a-z-]+)-(?P<rate>[\d.]+))?"
 )
 
 
@@ -37,6 +38,7 @@ class Benchmark:
     labeled: float | None = None
     unlabeled_size: int | None = None
     unlabeled_ratio: float | str | None = None
+    noise: str | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -87,10 +89,11 @@ def _named(name: str) -> Benchmark:
     assert match is not None, name
     part = match.groupdict()
     return Benchmark(
-        name, part["data"], PROFILES[part["kind"]], float(part["ratio"]), part["ambiguity"],
+        name, part["data"], PROFILES[part["kind"] or "lt"], float(part["ratio"] or 1), part["ambiguity"],
         None if part["labeled"] is None else parsed("labeled", part["labeled"]),  # type: ignore[arg-type]
         None if part["size"] is None else int(part["size"]),
         part["reversed"] or (None if part["other"] is None else float(part["other"])),
+        None if part["noise"] is None else f"{part['noise']}:{part['rate']}",
     )  # fmt: skip
 
 
@@ -98,6 +101,7 @@ BENCHMARKS = {
     name: _named(name)
     for name in (
         *(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in RATIOS), *AMBIGUOUS, *FEW_LABELS,
+        *NOISY,
     )
 }  # fmt: skip
 
@@ -112,7 +116,10 @@ def benchmark(name: str) -> Benchmark:
         near = difflib.get_close_matches(str(name), BENCHMARKS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "as in cifar10-lt-100"
         ratios = ", ".join(map(str, RATIOS))
-        others = f"with candidate sets as in {AMBIGUOUS[0]}, with few labels as in {FEW_LABELS[-1]}"
+        others = (
+            f"with candidate sets as in {AMBIGUOUS[0]}, with few labels as in {FEW_LABELS[-1]}, with noise as in "
+            f"{NOISY[0]} and {NOISY[-1]}"
+        )
         raise ValueError(
             f"benchmark must be cifar10 or cifar100, lt or step, and {ratios}, {others}, got {name!r}; {hint}"
         )

@@ -106,8 +106,8 @@ def compare(
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
-            candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity (see
-            `data.load`), epochs, batch_size, lr, optimizer, model, precision, kind, probe, protocol, ... (see
+            candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise
+            (see `data.load`), epochs, batch_size, lr, optimizer, model, precision, kind, probe, protocol, ... (see
             `Recipe`), pretrained (a run folder, from the layers of whose network every network starts), and device.
 
     Raises:

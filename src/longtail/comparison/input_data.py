@@ -65,7 +65,9 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
     shaping.pop("keep_cut", None)  # of probes, and there are none in a search
     if inner_folds is None:
         return search_splits(rows, simulation=hidden, **shaping)
-    return Folds(training_pool(rows, **{k: v for k, v in shaping.items() if k != "val"}), inner_folds, None, hidden)
+    noise, hidden = (None, None) if hidden is None else hidden.parted()
+    shaping = {k: v for k, v in shaping.items() if k != "val"}
+    return Folds(training_pool(rows, noise=noise, **shaping), inner_folds, None, hidden)
 
 
 def _is_split(data: Any, options: dict[str, Any]) -> bool:

@@ -99,6 +99,8 @@ def prepare(
     else:
         loaded = load_splits(data, y, options) if folds is None else load_folds(data, y, folds, options)
         warn_of_small_classes(loaded)
+    if isinstance(loaded, Folds):
+        loaded.check_noise(range(seeds))
     splits, data_folds = (loaded.splits(0, 0), loaded) if isinstance(loaded, Folds) else (loaded, None)
     warn_of_joined_names(splits.classes)
     task = task_of(splits.train, splits.unlabeled, task)

@@ -5,6 +5,7 @@ from longtail.data.mapped import MappedExamples
 from longtail.data.pool import Pool
 from longtail.data.read.dispatch import pool
 from longtail.data.rows import Examples
+from longtail.data.simulate.noisy_labels import noisy, transition_matrix
 from longtail.data.split.holdout import split
 from longtail.data.splits import Part, Splits, held_out
 from longtail.data.together import Together, together
@@ -20,7 +21,9 @@ __all__ = [
     "TrainingSet",
     "held_out",
     "load",
+    "noisy",
     "pool",
     "split",
     "together",
+    "transition_matrix",
 ]

@@ -22,7 +22,7 @@ from longtail.data.simulate.parts import hide
 from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.holdout import TEST_SHARE, check_shares, split
 from longtail.data.split.limits import check_share
-from longtail.data.split.thinning import check_largest
+from longtail.data.split.thinning import check_largest, thinned
 from longtail.data.splits import DATA_SEED, Splits, held_out, left_out
 from longtail.facts import profiles
 
@@ -48,6 +48,7 @@ def load(
     unlabeled_size: int | None = None,
     unlabeled_ratio: float | str | None = None,
     ambiguity: float | str | None = None,
+    noise: str | None = None,
     keep_cut: bool = False,
     **columns: Any,
 ) -> Splits:
@@ -65,6 +66,8 @@ def load(
         test: share to hold out for testing where the data declare no test part.
         labeled, unlabeled_size, unlabeled_ratio, ambiguity: hide labels of clean data (see `simulation`); the `truth`
             of the result has them.
+        noise: put wrong labels on training and validation rows, KIND:RATE[,option=value...], such as "symmetric:0.4"
+            (see `noise_of`); `truth` has the clean ones.
         keep_cut: keep the rows that `ratio` cuts off, as `cut_rows`, for probes on all rows (`full-linear`).
         label, classes, sample_weight, name, columns: see `pool`.
 
@@ -74,7 +77,7 @@ def load(
     built_in = isinstance(source, str) and source in NAMES
     check_shaping(profile, val)
     check_largest(largest, 1.0 if built_in else ratio)  # those have a ratio of their own
-    hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity)
+    hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise)
     if keep_cut and hidden is not None:
         raise ValueError(
             f"keep_cut (a probe on full rows) cannot go with {hidden.words}, which may make rows without labels of "
@@ -171,6 +174,9 @@ def digits(
         origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
     )  # fmt: skip
     before = torch.from_numpy(np.setdiff1d(np.arange(len(pool)), test))
+    if simulation is not None and simulation.noise_first:
+        noisy = simulation.noisy(pool.targets[before], splits.classes)
+        rows = before[thinned(noisy, splits.classes, ratio, profile, largest)].numpy()
     if simulation is None:
         return replace(splits, cut_rows=left_out(pool, before, torch.from_numpy(rows))) if keep_cut else splits
     return hide(splits, simulation, pool, torch.from_numpy(rows), before, Cut(float(ratio), profile))

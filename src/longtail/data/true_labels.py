@@ -9,6 +9,7 @@ from torch import Tensor
 
 from longtail.data.mapped import MappedExamples
 from longtail.data.rows import Examples
+from longtail.data.simulate.parts import with_own_labels
 from longtail.data.splits import Part, Splits
 from longtail.data.training_set import TrainingSet
 
@@ -46,12 +47,13 @@ def with_true_labels(splits: Splits) -> Splits:
     if truth is None:
         raise ValueError(
             "method 'oracle' learns from the true labels of rows whose labels were hidden, got data whose true labels "
-            "are unknown; simulate hidden labels with labeled (--labeled) or ambiguity (--ambiguity)"
+            "are unknown; simulate hidden or wrong labels with labeled (--labeled), ambiguity (--ambiguity) or noise "
+            "(--noise)"
         )
     rows = splits.train if splits.unlabeled is None else _joined(splits.train, splits.unlabeled)
     facts = {**splits.facts, "labels": "true"}
-    return replace(splits, train=replace(rows, targets=truth.to(rows.targets.device)), unlabeled=None, truth=None,
-                   facts=facts)  # fmt: skip
+    train = with_own_labels(replace(rows, targets=truth.to(rows.targets.device)))
+    return replace(splits, train=train, unlabeled=None, truth=None, facts=facts)
 
 
 def _joined(first: Part, second: Part) -> Part:
@@ -64,7 +66,6 @@ def _joined(first: Part, second: Part) -> Part:
         return replace(first, inputs=torch.cat([first.inputs, second.inputs]), targets=targets, sample_weight=weight)
     assert isinstance(first, MappedExamples)
     assert isinstance(second, MappedExamples)
-    # the data set's own labels are the true ones, and checked when a row is read
     return replace(first, rows=torch.cat([_rows(first), _rows(second)]), targets=targets, sample_weight=weight)
 
 

@@ -18,6 +18,7 @@ from longtail.data.rows import Examples
 from longtail.data.simulate import Simulation
 from longtail.data.simulate.parts import hide
 from longtail.data.simulate.removed_labels import Cut
+from longtail.data.split.thinning import thinned
 from longtail.data.splits import DATA_SEED, Splits, left_out
 from longtail.data.views import CropFlip
 from longtail.facts import profiles
@@ -87,8 +88,11 @@ def cifar(
             f"{largest}; lower it"
         )
     counts = profiles.profile(profile, source.largest if largest is None else largest, source.classes, ratio)
-    rows = torch.from_numpy(profiles.subset(targets, counts, DATA_SEED, classes))
     names = tuple(classes)
+    if simulation is not None and simulation.noise_first:
+        rows = thinned(simulation.noisy(targets, names), names, ratio, profile, largest)
+    else:
+        rows = torch.from_numpy(profiles.subset(targets, counts, DATA_SEED, classes))
     train = Examples(images[rows], targets[rows], names, augment=CropFlip())
     facts: dict[str, Any] = {
         "source": name,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.label_kinds import unlabeled
+from longtail.data.label_kinds import CANDIDATES, unlabeled
 from longtail.data.mapped import MappedExamples
 from longtail.data.pool import Pool
 from longtail.data.read.tables.table import Table
@@ -53,13 +53,17 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
 
 
 def _part(pool: Pool, name: str, index: Tensor) -> Pool:
-    """Return the rows of one part with the labels that it has: all, or of rows to be evaluated the clean class."""
+    """Return the rows of one part with the labels that it has; rows to be evaluated have a class, not candidates.
+
+    Of noise, which is in the pool's labels by row, validation rows have their share and test rows none.
+    """
     part = pool.take(index)
-    if name in ("train", "unlabeled"):
-        part = part if name == "train" else part.with_targets(unlabeled(len(part)))
-        hidden = part.truth is not None and not isinstance(part.rows, Table)
-        return replace(part, rows=with_own_labels(part.rows)) if hidden else part  # type: ignore[arg-type]
-    return part.with_targets(part.known if part.truth is None else part.truth)
+    if name == "unlabeled":
+        part = part.with_targets(unlabeled(len(part)))
+    elif name != "train" and (part.truth is None or part.kind == CANDIDATES):
+        return part.with_targets(part.known if part.truth is None else part.truth)
+    hidden = part.truth is not None and not isinstance(part.rows, Table)
+    return replace(part, rows=with_own_labels(part.rows)) if hidden else part  # type: ignore[arg-type]
 
 
 def rows_apart(rest: Pool, held_out_parts: list[Pool], notes: list[str]) -> Pool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,15 @@ from longtail.data.label_kinds import CANDIDATES, check_classes, count_classes
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool
 from longtail.data.simulate import Simulation
+from longtail.data.simulate.noisy_labels import check_trained
+from longtail.data.simulate.parts import noisy_targets
 from longtail.data.simulate.removed_labels import Cut
-from longtail.data.split.assemble import assemble, weight_notes
+from longtail.data.split.assemble import assemble
+from longtail.data.split.fold_notes import fold_notes
 from longtail.data.split.grouping import TRAINED, GroupTable, Rows, fold_groups, fold_rows
-from longtail.data.split.holdout import check_clean, check_shares, declares_no_test, hold_out, simulated, untestable
+from longtail.data.split.holdout import check_shares, hold_out, untestable
 from longtail.data.split.limits import check_folds, check_share
+from longtail.data.split.simulated import check_foldable, simulated
 from longtail.data.splits import DATA_SEED, Splits
 
 __all__ = ["Folds", "check_folds"]
@@ -60,7 +66,7 @@ class Folds:
         if self.val is not None:
             check_share("val (--val)", self.val)
         check_classes(self.classes)
-        check_clean(self.pool, self.simulation)
+        check_foldable(self.pool, self.simulation)
         if self.kind == CANDIDATES:
             check_shares(None, self.val)
         declared = sorted({"train"} if self.pool.parts is None else {str(p) for p in np.unique(self.pool.parts)})
@@ -132,7 +138,20 @@ class Folds:
     def _simulated(self, rows: dict[str, Tensor]) -> tuple[Pool, dict[str, Tensor]]:
         if self.simulation is None:
             return self.pool, rows
-        return simulated(self.pool, rows, rows["train"], Cut(), self.simulation)
+        return simulated(self.pool, rows, rows["train"], Cut(), self.simulation, self._noisy)
+
+    @cached_property
+    def _noisy(self) -> Tensor | None:
+        """(N,) labels with noise: a row has the same one in every fold that trains on it."""
+        if self.simulation is None or self.simulation.noise is None:
+            return None
+        return noisy_targets(self.pool, self.simulation, torch.arange(len(self.pool)))
+
+    def check_noise(self, seeds: Sequence[int]) -> None:
+        """Raise ValueError where noise leaves no row of a class to train on in a fold of these repetitions."""
+        for seed, fold in product(seeds if self._noisy is not None else (), range(self.k)):
+            pool, rows = self._simulated(self._rows(seed, fold))
+            check_trained(pool.targets[rows["train"]], self.classes, f"fold {fold} of seed {seed}")
 
     @property
     def test_counts(self) -> Tensor:
@@ -150,28 +169,7 @@ class Folds:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the reader of a table."""
-        split = (
-            f"{self.k}-fold cross-validation: each of {len(self.tested)} examples is tested once, by a model trained "
-            "on the other folds; every seed draws its own folds"
-        )
-        undeclared = [] if self.pool.parts is None else [declares_no_test(self.pool.parts)]
-        return (*self._labelled.notes, *undeclared, split, *self._never_tested(), *weight_notes(self.pool))
-
-    def _never_tested(self) -> list[str]:
-        """Return a note on rows that are never tested, and why."""
-        several = len(self.pool) - len(self._eligible)
-        notes = [f"{several} examples have several candidates: trained on and never tested"] if several else []
-        count = len(self._eligible) - len(self.tested)
-        if not count:
-            return notes
-        untested = torch.bincount(self.pool.known[self.tested], minlength=len(self.classes)) == 0
-        names = [name for name, j in zip(self.classes, untested.tolist(), strict=True) if j]
-        shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-        why = "the only one of its class" if self.pool.groups is None else "in a group that a class needs"
-        rows = "1 example is" if count == 1 else f"{count} examples are"
-        each = "" if count == 1 else "each "
-        cannot = f"; {len(names)} of {len(self.classes)} classes cannot be measured: {shown}" if names else ""
-        return [*notes, f"{rows} trained on in every fold and never tested, {each}{why}{cannot}"]
+        return (*self._labelled.notes, *fold_notes(self.pool, self.k, self._eligible, self.tested))
 
     @cached_property
     def hash(self) -> str:
@@ -179,6 +177,7 @@ class Folds:
         digest = hashlib.sha256(f"folds {self.k} {self.val}".encode())
         if self.simulation is not None:
             digest.update(repr(self.simulation).encode())
+            digest.update(b"" if self.simulation.noise is None else f"noise {self.simulation.noise}".encode())
         self.pool.rows.update_hash(digest)
         digest.update("\0".join(self.classes).encode())
         weight = None if self.pool.sample_weight is None else self.pool.sample_weight.numpy()
@@ -235,13 +234,17 @@ class Folds:
 
     def splits(self, seed: int, fold: int) -> Splits:
         """Return training and test part of one fold of one repetition, prepared by its own training rows."""
+        pool, rows = self._simulated(self._rows(seed, fold))
+        if self.val is not None:
+            rows["train"], rows["val"] = hold_out(pool, rows["train"], self.val)
+        return assemble(pool, rows, {**self.facts, "repetition": seed, "fold": fold}, []).checked()
+
+    def _rows(self, seed: int, fold: int) -> dict[str, Tensor]:
+        """Return the rows of the training and the test part of one fold."""
         folds = torch.from_numpy(self.partition(seed))
         if not 0 <= fold < self.k:
             raise ValueError(f"fold must be in [0, {self.k}), got {fold}; folds are counted from 0")
         train, test = torch.nonzero(folds != fold).flatten(), torch.nonzero(folds == fold).flatten()
         if (groups := self.pool.groups) is not None:
             train = train[torch.from_numpy(~np.isin(groups[train.numpy()], groups[test.numpy()]))]
-        pool, rows = self._simulated({"train": train, "test": test})
-        if self.val is not None:
-            rows["train"], rows["val"] = hold_out(pool, rows["train"], self.val)
-        return assemble(pool, rows, {**self.facts, "repetition": seed, "fold": fold}, []).checked()
+        return {"train": train, "test": test}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,12 @@ from torch import Tensor
 from longtail.data.label_kinds import CANDIDATES, check_classes
 from longtail.data.pool import Pool
 from longtail.data.simulate import Simulation
+from longtail.data.simulate.parts import noisy_before_cut
 from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.assemble import assemble
 from longtail.data.split.grouping import groups_in_several
 from longtail.data.split.limits import check_share
+from longtail.data.split.simulated import check_clean, simulated
 from longtail.data.split.thinning import thinned
 from longtail.data.splits import DATA_SEED, Splits, held_out
 
@@ -97,15 +98,17 @@ def divided(
         rows["train"], rows["test"] = _test_rows(pool, rows["train"], test, seed, notes)
         facts["test"] = test
     before = rows["train"]
+    noisy = noisy_before_cut(pool, simulation, before, rows.get("val"), ratio)
     if ratio is not None:
         if pool.kind == CANDIDATES:
             raise ValueError("ratio (--ratio) needs one label a row to make data long-tailed, got candidates; drop it")
-        rows["train"] = rows["train"][thinned(pool.targets[rows["train"]], pool.classes, ratio, profile, largest)]
+        labels = (pool.targets if noisy is None else noisy)[before]
+        rows["train"] = before[thinned(labels, pool.classes, ratio, profile, largest)]
         facts |= {"ratio": float(ratio), "profile": profile} | ({} if largest is None else {"largest": int(largest)})
         if keep_cut and len(rows["train"]) < len(before):
             rows["cut"] = before[~torch.isin(before, rows["train"])]
     if simulation is not None:
-        pool, rows = simulated(pool, rows, before, Cut(ratio, profile), simulation)
+        pool, rows = simulated(pool, rows, before, Cut(ratio, profile), simulation, noisy)
         facts |= simulation.facts
         if pool.kind == CANDIDATES:
             check_shares(None, val)
@@ -113,37 +116,6 @@ def divided(
         rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed)
         facts["val"] = val
     return pool, rows, facts, notes
-
-
-def simulated(
-    pool: Pool, rows: dict[str, Tensor], before: Tensor, cut: Cut, simulation: Simulation
-) -> tuple[Pool, dict[str, Tensor]]:
-    """Return the pool with its labels hidden as `simulation` says, its clean ones as `truth`, and the rows by part.
-
-    Args:
-        pool: with one label a row.
-        rows: of every part; those of "train" are divided.
-        before: the training rows before they were cut to a profile.
-        cut: that profile.
-    """
-    divided = simulation.divided(pool.targets, pool.classes, rows["train"], before, cut)
-    rows = {**rows, "train": divided.labeled}
-    if len(divided.unlabeled):
-        rows["unlabeled"] = divided.unlabeled
-    sets = simulation.candidates(pool.targets, pool.classes)
-    truth = pool.targets
-    pool = pool if sets is None else pool.with_targets(sets)
-    note = simulation.note(pool.targets[rows["train"]], len(divided.unlabeled))
-    return replace(pool, truth=truth, notes=(*pool.notes, note)), rows
-
-
-def check_clean(pool: Pool, simulation: Simulation | None) -> None:
-    """Raise ValueError where labels are to be hidden of data that have rows without, or sets."""
-    if simulation is not None and (pool.kind == CANDIDATES or pool.unlabeled is not None):
-        what = "candidate sets" if pool.kind == CANDIDATES else "rows without labels"
-        raise ValueError(
-            f"{simulation.words} must be given for data whose labels are all known, got {what}; leave it out"
-        )
 
 
 def check_shares(test: float | None, val: float | None) -> None:

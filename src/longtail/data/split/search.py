@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.label_kinds import GIVEN
 from longtail.data.pool import Pool
 from longtail.data.read.tables.column_types import mixed_columns
 from longtail.data.read.tables.table import Table
@@ -59,12 +60,14 @@ def training_pool(
     ratio: float | None = None,
     profile: str = "exp",
     largest: int | None = None,
+    noise: Simulation | None = None,
 ) -> Pool:
     """Return the training rows of `split` as a pool, for folds inside of them; a declared validation part is left out.
 
-    No labels are hidden; folds hide those of their training rows.
+    No labels are hidden; folds hide those of their training rows. `noise` is put on all of these rows, since rows that
+    validate have it, too.
     """
-    pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, None, largest)
+    pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, noise, largest)
     apart = replace(_typed_by(pool, rows["train"]), parts=None, facts={**pool.facts, **facts})
     if apart.unlabeled is not None and pool.groups is not None:
         evaluated = [apart.take(rows[name]) for name in ("val", "test") if name in rows]
@@ -75,9 +78,10 @@ def training_pool(
 def pool_of_training_part(splits: Splits) -> Pool:
     """Return the training rows of data that are split already as a pool."""
     train, rest = splits.train, splits.unlabeled
+    noisy = splits.truth is not None and rest is None and train.kind == GIVEN
     return Pool(
         splits.name, train, train.targets, splits.classes, sample_weight=train.sample_weight,
-        preparation=splits.preparation, facts=splits.facts, notes=splits.notes,
+        preparation=splits.preparation, facts=splits.facts, notes=splits.notes, truth=splits.truth if noisy else None,
         unlabeled=None if rest is None else Pool(splits.name, rest, rest.targets, splits.classes),
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ from longtail.facts.ledger.reading import (
     FEW_LABELS,
     KINDS,
     NAMES,
+    NOISY,
     RATIOS,
     Published,
     read_protocols,
@@ -28,8 +29,8 @@ from longtail.facts.ledger.reading import (
 )
 
 __all__ = [
-    "AMBIGUOUS", "DATA", "FEW_LABELS", "KINDS", "NAMES", "NOT_SAID", "RATIOS", "Protocol", "Published", "beside",
-    "known", "mark", "measured", "protocols", "published", "reasons",
+    "AMBIGUOUS", "DATA", "FEW_LABELS", "KINDS", "NAMES", "NOISY", "NOT_SAID", "RATIOS", "Protocol", "Published",
+    "beside", "known", "mark", "measured", "protocols", "published", "reasons",
 ]  # fmt: skip
 
 

@@ -37,11 +37,21 @@ FEW_LABELS = (
 )  # fmt: skip
 """Benchmarks with rows without labels, as in cifar10-lt-100-labeled-1500-unlabeled-3000: so many rows of the largest
 class with labels, and so many without, whose imbalance ratio is that of the labelled rows, another, or reversed."""
+NOISY = (
+    *(f"{data}-lt-{ratio}-noise-proportional-{rate}" for data in DATA for ratio in (10, 100) for rate in (
+        "0.1", "0.2", "0.3", "0.4", "0.5",
+    )),
+    *(f"{data}-noise-{kind}-{rate}" for data in DATA for kind, rates in (
+        ("asymmetric", ("0.2", "0.3", "0.4")), ("symmetric", ("0.2", "0.4", "0.6", "0.8")),
+    ) for rate in rates),
+)  # fmt: skip
+"""Benchmarks with wrong labels, as in cifar10-lt-100-noise-proportional-0.3, and with all images of CIFAR, as in
+cifar10-noise-symmetric-0.4: kind and rate of `--noise`."""
 OTHERS = ("pascal-voc-candidates",)
 """Data of which numbers are published, and which `longtail reproduce` does not have."""
 NAMES = (
     *(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in (1, *RATIOS)),
-    *AMBIGUOUS, *FEW_LABELS, *OTHERS,
+    *AMBIGUOUS, *FEW_LABELS, *NOISY, *OTHERS,
 )  # fmt: skip
 PROTOCOL = tuple(field.name for field in fields(Protocol))
 COLUMNS = ("benchmark", "method", "variant", "source", "protocol", "changes", "error", "std", "note")
@@ -53,7 +63,8 @@ class Published:
     """One published number.
 
     Args:
-        benchmark: as in cifar10-lt-100; with candidate sets or few labels as in `AMBIGUOUS` and `FEW_LABELS`.
+        benchmark: as in cifar10-lt-100; with candidate sets, few or wrong labels as in `AMBIGUOUS`, `FEW_LABELS`
+            and `NOISY`.
         method: canonical spec of the method; it need not be one of the catalogue.
         variant: knobs that are not the method's defaults, as in "gamma 0.5"; empty where they are, or are unknown.
         source: paper and table, README or logs.

@@ -30,11 +30,12 @@ def ce() -> Method:
 def oracle() -> Method:
     """Cross-entropy on the true labels of all training rows: the aim of methods that lack labels, for context only.
 
-    loss = -log softmax(z)_y, mean over the batch, y the true label of labelled and unlabelled rows alike.
+    loss = -log softmax(z)_y, mean over the batch, y the true label of rows whose label was hidden or made wrong.
 
     A row beside the others, outside the verdict.
 
-    Works: Labels were hidden on purpose (--labeled, --ambiguity): the distance to this row is what hiding them cost.
+    Works: Labels were hidden or made wrong on purpose (--labeled, --ambiguity, --noise): the distance to this row is
+    what that cost.
 
     Breaks: Data whose true labels are unknown are refused. On a long tail it has the weakness of ce.
 
