@@ -127,7 +127,8 @@ class Calibration(nn.Module):
         if weight is not None:
             total = weight.to(apart).sum()
             mean = (weight.to(apart) * apart).sum() / torch.where(total > 0, total, 1.0)
-        return self.beta * mean / self.gaussians.spread
+        loss: Tensor = self.beta * mean / self.gaussians.spread
+        return loss
 
     def _of_samples(self, outputs: Outputs, batch: Batch) -> Tensor:
         if self.sampled == 0:

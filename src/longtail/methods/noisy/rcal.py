@@ -87,8 +87,9 @@ def rcal(
 
     Breaks: Features that do not tell classes apart: outliers, neighbours and Gaussians are then those of something
     else. Drawn features are classified by labels as given; a rare class of which most labels are wrong has a Gaussian
-    of other classes, unless the outliers are the wrong ones. Beside the training of `base` there is that of the encoder,
-    and in every step a pass through it (beta > 0).
+    of other classes, unless the outliers are the wrong ones. Beside the training of `base` there is that of the
+    encoder, and in every step of the former a pass through it (beta > 0). Other kinds of step (`sam`) do not go over
+    it.
 
     Paper and code: No code was released, and no text that we read has a constant. Ours are: neighbours, q, tau, gamma,
     beta, `sampled`, shrinkage and all of the scale (s, d), what a tail class is, how many features are drawn, that they
@@ -121,12 +122,15 @@ def rcal(
 
     def stages(recipe: Recipe) -> Sequence[Stage]:
         made = list(started.stages(recipe))
+        if not keeps:
+            return made
         number = len(before(recipe))
         train = made[number]
         made[number] = replace(train, build=lambda data, previous: _kept(train, data, previous, beta, sampled))
         return made
 
-    return replace(started, stages=stages if keeps else started.stages, slots=started.slots - {"update"})
+    # kinds of step that take a loss apart by its rows would lose what stands beside these
+    return replace(started, stages=stages, taken=started.taken | {"update"})
 
 
 def _measured(recipe: Recipe, how: dict[str, Any]) -> Stage:
