@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 log = logging.getLogger(__name__)
-SMALLEST = 3
-"""Rows of a class in which one can be an outlier; of two, each is the other's only neighbour."""
+SMALLEST = 5
+"""Rows of a class in which outliers are looked for; of fewer, one or none is the neighbour that a row is judged by."""
 
 
 def inliers(features: Tensor, targets: Tensor, neighbours: int = 20) -> Tensor:
     """Return which rows stay (N,) bool, on the CPU: all but the outliers of every class.
 
-    An outlier is what scikit-learn's `LocalOutlierFactor` finds among the rows of a class with its own defaults
-    (a factor above 1.5, Euclidean distance), with min(neighbours, n_c - 1) neighbours. Classes of fewer than three
-    rows, and one of which nothing would be left, keep all.
+    An outlier is what scikit-learn's `LocalOutlierFactor` finds among the n_c rows of a class with its own defaults (a
+    factor above 1.5, Euclidean distance), with min(neighbours, n_c // 2) neighbours: with n_c - 1, every row is a
+    neighbour of every other and none stands out, however far it is. Classes of fewer than five rows, and one of which
+    nothing would be left, keep all.
 
     Cost: up to n_c^2 distances a class.
 
@@ -39,7 +40,7 @@ def inliers(features: Tensor, targets: Tensor, neighbours: int = 20) -> Tensor:
         own = torch.nonzero(labels == c).flatten()
         if len(own) < SMALLEST:
             continue
-        factor: Any = LocalOutlierFactor(n_neighbors=min(neighbours, len(own) - 1))
+        factor: Any = LocalOutlierFactor(n_neighbors=min(neighbours, len(own) // 2))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # many equal rows: each is as near to its neighbours as can be
             found = torch.from_numpy(factor.fit_predict(rows[own.numpy()]) == 1)

@@ -64,8 +64,8 @@ def rcal(
 
     Three stages. (1) `host` without its probe, on all rows, for the share `pretraining` of the recipe's epochs; shared
     with ssp-contrast. (2) No epochs: its features e of the labelled rows, in evaluation mode and without augmentation;
-    of every class the local outlier factor among `neighbours` neighbours leaves out rows, and mean and covariance are
-    those of the rest. Tail classes, those of fewer rows than the mean, borrow from the `q` other classes with the
+    of every class the local outlier factor among min(`neighbours`, n_c // 2) neighbours leaves out rows (classes of
+    fewer than five keep all), and mean and covariance are those of the rest. Tail classes, those of fewer rows than the mean, borrow from the `q` other classes with the
     nearest means: v_k = exp(-d_k / (tau d)), normalised, d_k the Euclidean distance of the means, d the mean of the q.
     (3) `base` from the encoder's body under a new head, with its own augmentation and sampler; default mixup. Its f is
     held near e by the distance, not squared, of the features as they are, in units of their spread s (root of the mean
