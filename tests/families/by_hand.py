@@ -68,7 +68,7 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
     """The learner made anew with other parts in some slots."""
     kept = {
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
-        "criterion": learner.criterion, "mixing": learner.mixing,
+        "criterion": learner.criterion, "mixing": learner.mixing, "beside": learner.beside,
         "constraint": learner.constraint, "no_decay": learner.no_decay, "rates": learner.rates,
         "frozen": learner.frozen, "moving_norms": learner.moving_norms,
     }  # fmt: skip

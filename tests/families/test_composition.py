@@ -58,7 +58,7 @@ BALANCED = {
     *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn", "rolt-drw", "har-drw",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
-PRETRAINED = {"ssp", "ssp-contrast"}
+PRETRAINED = {"ssp", "ssp-contrast", "rcal"}
 HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh", "sdclr-gh", "bcl-gh", "dnc-gh"}
 ENCODERS = {
     "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
@@ -98,9 +98,15 @@ LEGAL = {
     "co-teaching": SUPERVISED - WEIGHING - STEPPING - MIXING - DECOUPLED - PRETRAINED - CLEANED - {"bbn", "forward"},
     **dict.fromkeys(
         ("sam", "asam", "cdr"),
-        set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"} - SELECTIVE,
+        set(ALL)
+        - POSTHOC
+        - set(ESTIMATORS)
+        - set(SEARCHES)
+        - STEPPING
+        - SELECTIVE
+        - {"random-encoder", "supcon", "rcal"},
     ),
-    **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
+    **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING - {"rcal"} | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
     "dnc": ENCODERS - {"dnc", "dnc-gh", "random-encoder", "supcon"},
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
@@ -114,6 +120,7 @@ LEGAL = {
     "oracle-la": CONFIDENT,
     "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
     **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - REGULARISED - {"ride", "bbn", "forward", "co-teaching"}),
+    "rcal": SUPERVISED - PRETRAINED - REGULARISED - STEPPING - {"ride", "bbn", "forward", "co-teaching"},
     "har": SUPERVISED - DECOUPLED - STEPPING - PRETRAINED - {"absgd-decoupled", "ride", "bbn", "forward"},
     "drw": SUPERVISED - BALANCED - PRETRAINED - CLEANED - {"l-softmax", "co-teaching"},
     "rolt": ONE_LABEL,
@@ -132,7 +139,7 @@ TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "forward", "co-teaching",
     *HOSTS, *REGULARISED, "darp", "cc", "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus",
-    "simpro", "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh", "rolt", "rolt-drw",
+    "simpro", "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh", "rolt", "rolt-drw", "rcal",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

@@ -14,8 +14,8 @@ from longtail.facts.schedules import at
 from longtail.facts.types import Batch, Mixed, Outputs, Progress, Record, Step, as_outputs
 from longtail.functional.confident_pairs import pair_contrast, pair_similarity
 from longtail.functional.mixtures import widen
-from longtail.learners.confident_pairs import ConfidentPairs, PairQueue
 from longtail.learners.all_rows import evaluating
+from longtail.learners.confident_pairs import ConfidentPairs, PairQueue
 from longtail.learners.mixing import Mixture
 from longtail.learners.pair import Compared
 from longtail.learners.queue import MoCo
