@@ -102,6 +102,10 @@ def _two_stages(make: type[Corrected], percentile: float) -> MakeStages:
 def _of_other_size(size: int) -> Callable[[Part], str | None]:
     def why(rows: Part) -> str | None:
         classes = len(rows.classes)
-        return None if size == classes else f"needs {classes} rows in matrix, one per class, got {size}; add the others"
+        return (
+            None
+            if size == classes
+            else f"needs {classes} rows in matrix, one per class, got {size}; give a matrix of these classes"
+        )
 
     return why
