@@ -28,13 +28,13 @@ def test_it_is_the_evaluated_network_row_by_row_in_any_chunks(monkeypatch: Any) 
     network, data = Deep(), rows()
     network(data.inputs)  # batch norm has seen something
     network.train()
-    network.body[1].eval()  # a frozen part
+    network.head.eval()  # a frozen part
     before = {name: value.clone() for name, value in network.state_dict().items()}
     monkeypatch.setattr(module, "CHUNK", 4)
     found = all_outputs(network, data)
     assert network.training
-    assert network.head.training
-    assert not network.body[1].training
+    assert network.body[1].training
+    assert not network.head.training
     assert all(value.equal(before[name]) for name, value in network.state_dict().items())
     expected = network.eval()(data.inputs)
     torch.testing.assert_close(found.logits, expected.logits)
