@@ -109,3 +109,14 @@ def test_a_loss_without_counts_stays_without() -> None:
     learner = SupervisedLearner(Deep(), CrossEntropyLoss(), targets=Asking(torch.tensor([3, 7, 1])))
     learner.start_epoch(rows(), 0.5)
     assert learner.loss.class_counts is None
+
+
+def test_of_soft_targets_a_step_names_the_likeliest_class() -> None:
+    class Soft(Given):
+        def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, None]:
+            return torch.tensor([[0.2, 0.5, 0.3], [0.7, 0.1, 0.2]]), None
+
+    learner = SupervisedLearner(Deep(), CrossEntropyLoss(), targets=Soft())
+    step = learner.training_step(Batch(inputs=rows(2).inputs, targets=rows(2).targets, index=torch.arange(2)), 0.0)
+    assert step.targets is not None
+    assert step.targets.tolist() == [1, 0]
