@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from dnc_by_hand import dnc
 from har_by_hand import har
+from rcal_by_hand import rcal
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
@@ -556,6 +557,7 @@ HAND: dict[str, Hand] = {
     "remix": mixed(0, kappa=3.0, tau=0.5),
     "ssp-contrast": from_the_body_of(contrast),
     "ssp": from_the_body_of(rotate),
+    "rcal": rcal,
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),

@@ -65,12 +65,13 @@ def rcal(
     Three stages. (1) `host` without its probe, on all rows, for the share `pretraining` of the recipe's epochs; shared
     with ssp-contrast. (2) No epochs: its features e of the labelled rows, in evaluation mode and without augmentation;
     of every class the local outlier factor among min(`neighbours`, n_c // 2) neighbours leaves out rows (classes of
-    fewer than five keep all), and mean and covariance are those of the rest. Tail classes, those of fewer rows than the mean, borrow from the `q` other classes with the
-    nearest means: v_k = exp(-d_k / (tau d)), normalised, d_k the Euclidean distance of the means, d the mean of the q.
-    (3) `base` from the encoder's body under a new head, with its own augmentation and sampler; default mixup. Its f is
-    held near e by the distance, not squared, of the features as they are, in units of their spread s (root of the mean
-    squared distance to their mean); e sees the inputs that f sees, mixed and augmented. A step draws B (C n_max / N -
-    1) features, at most 8 B, so that classes are equally frequent among rows and drawn features together.
+    fewer than five keep all), and mean and covariance are those of the rest. Tail classes, those of fewer rows than the
+    mean, borrow from the `q` other classes with the nearest means: v_k = exp(-d_k / (tau d)), normalised, d_k the
+    Euclidean distance of the means, d the mean of the q. (3) `base` from the encoder's body under a new head, with its
+    own augmentation and sampler; default mixup. Its f is held near e by the distance, not squared, of the features as
+    they are, in units of their spread s (root of the mean squared distance to their mean); e sees the inputs that f
+    sees, mixed and augmented. A step draws B (C n_max / N - 1) features, at most 8 B, so that classes are equally
+    frequent among rows and drawn features together.
 
     What the paper's ablation leaves out, each by itself: base="ce" (mixup), pretraining=0 (the network as initialised
     takes the encoder's place), neighbours=0 (outliers stay), q=0 (nothing is borrowed; gamma=1 alike), sampled=0,
