@@ -83,7 +83,9 @@ REFINED = {
 """With guesses that are changed by a correction."""
 AUXILIARY = {"abc", "fixmatch-abc", "remixmatch-abc"}
 GENERATIONS = {"crest", "crest-plus", "fixmatch-crest", "fixmatch-crest-plus"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES}
+SELECTIVE = {"sel-cl", "sel-cl-plus"}
+"""With steps of their own that no correction can change."""
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES, *SELECTIVE}
 LEGAL = {
     **dict.fromkeys(WEIGHING, SUPERVISED - WEIGHING - PRETRAINED),
     "abadam": SUPERVISED - WEIGHING - PRETRAINED - {"maxnorm", "los"},
@@ -91,7 +93,8 @@ LEGAL = {
     "recover": SUPERVISED - WEIGHING - PRETRAINED - STEPPING,
     "absgd-decoupled": SUPERVISED - WEIGHING - DECOUPLED - PRETRAINED,
     **dict.fromkeys(
-        ("sam", "asam"), set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"}
+        ("sam", "asam"),
+        set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - SELECTIVE - {"random-encoder", "supcon"},
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
