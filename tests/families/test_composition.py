@@ -86,6 +86,7 @@ REFINED = {
 AUXILIARY = {"abc", "fixmatch-abc", "remixmatch-abc"}
 GENERATIONS = {"crest", "crest-plus", "fixmatch-crest", "fixmatch-crest-plus"}
 SELECTIVE = {"sel-cl", "sel-cl-plus"}
+"""With steps of their own that no correction can change."""
 SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - SELECTIVE - {"oracle", *SEARCHES}
 ONE_LABEL = SUPERVISED - WEIGHING - PRETRAINED - MIXING - DECOUPLED - CLEANED - {"bbn", "ride", "drw", "l-softmax"}
 """What reads one label of each row by a loss of its own."""
@@ -98,13 +99,7 @@ LEGAL = {
     "co-teaching": SUPERVISED - WEIGHING - STEPPING - MIXING - DECOUPLED - PRETRAINED - CLEANED - {"bbn", "forward"},
     **dict.fromkeys(
         ("sam", "asam", "cdr"),
-        set(ALL)
-        - POSTHOC
-        - set(ESTIMATORS)
-        - set(SEARCHES)
-        - STEPPING
-        - SELECTIVE
-        - {"random-encoder", "supcon", "rcal"},
+        set(ALL) - POSTHOC - {*ESTIMATORS, *SEARCHES} - STEPPING - SELECTIVE - {"random-encoder", "supcon", "rcal"},
     ),
     **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING - {"rcal"} | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},

@@ -196,7 +196,8 @@ def _selective(recipe: Recipe, text: str, **knobs: Any) -> Stage:
         draw = Flagged(lambda: learner.pairs.confident, len(rows))
         return Built(learner, together(main, second=replace(rows.drawn(size, draw, views=both), mixing=mixing)))
 
-    warmup = knobs["warmup"]
+    warmup, queue_from = knobs["warmup"], knobs["queue_from"]
     begins = Late("the choice of rows", lambda progress: float(progress >= warmup), "set warmup=0", needed=True)
+    queue = Late(f"queue_from={queue_from!r}", lambda progress: float(progress >= queue_from), "lower queue_from")
     stage = stage_under(recipe, "train", text, build)
-    return replace(stage, eager=WAITS, late=(begins,))
+    return replace(stage, eager=WAITS, late=(begins, queue))
