@@ -68,11 +68,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with train-*.parquet and test-*.parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder, or FILE.npz")
     parser.add_argument("--ratio", type=float, default=100.0)
-    parser.add_argument("--benchmark", help="in place of --name and --ratio: as longtail reproduce has it")
+    parser.add_argument("--largest", type=int, help="images of the largest class (by default all of them)")
+    parser.add_argument("--benchmark", help="in place of --name, --ratio and --largest: as longtail reproduce has it")
     given = parser.parse_args(arguments)
     try:
         asked = None if given.benchmark is None else benchmark(given.benchmark)
-        name, options = (given.name, {"ratio": given.ratio}) if asked is None else (asked.data, asked.options)
+        name, options = (
+            (given.name, {"ratio": given.ratio, "largest": given.largest})
+            if asked is None
+            else (asked.data, asked.options)
+        )
         counts = export(name, given.data_dir, given.out, **options)
     except ValueError as error:
         parser.error(str(error))

@@ -16,6 +16,7 @@ OURS = {
     "ours": usual_protocol("cifar10-lt-100"),
     "ours, candidate sets": usual_protocol(ledger.AMBIGUOUS[0]),
     "ours, few labels": usual_protocol(ledger.FEW_LABELS[0]),
+    "ours, wrong labels": usual_protocol("cifar10-noise-symmetric-0.4"),
 }
 NUMBERS = ("method", "error, %", "epoch", "", "source", "protocol", "note")
 FIELDS = [field.name for field in fields(Protocol)[1:-1]]

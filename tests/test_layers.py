@@ -21,6 +21,7 @@ LAYERS = [
     {"runs", "report"},
     {"inspection"},
     {"comparison"},
+    {"labels"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -31,7 +31,7 @@ aliases.install()
 
 _PACKAGES = (
     "aliases", "catalogue", "cli", "comparison", "data", "engine", "facts", "functional", "inspection",
-    "instance_weights", "learners", "losses", "methods", "metrics", "models", "optim", "posthoc", "report", "runs",
+    "instance_weights", "labels", "learners", "losses", "methods", "metrics", "models", "optim", "posthoc", "report", "runs",
     "sampling", "targets", "updates", "version",
 )  # fmt: skip
 _MODULES = {

@@ -15,7 +15,7 @@ from typing import Any
 
 FACTS = (
     "arrays", "checks", "children", "class_weights", "counts", "documents", "groups", "identifiers", "intervals",
-    "knobs", "labels", "ledger", "places", "profiles", "schedules", "trusted", "types", "wording",
+    "knobs", "ledger", "places", "profiles", "schedules", "trusted", "types", "wording",
 )  # fmt: skip
 MOVED = {
     **{name: f"facts.{name}" for name in FACTS},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +113,22 @@ def test_small_data_have_a_cosine_and_asking_for_drops_gives_drops() -> None:
 
 def test_the_published_recipe_keeps_its_drops() -> None:
     assert (LDAM.decay, LDAM.drop, LDAM.epochs) == ("steps", 0.01, 200)
+
+
+def test_drops_are_where_a_paper_has_them() -> None:
+    noisy = Recipe(epochs=120, lr=0.01, drop=0.1, drops=(1 / 3, 2 / 3), warmup=0)
+    found = [noisy.learning_rate(e / 120) for e in (0, 39, 40, 79, 80, 119)]
+    assert found == pytest.approx([0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4], rel=1e-12)
+    assert "drops" not in Recipe().to_json()  # the identity of trainings of before
+    assert noisy.to_json()["drops"] == (1 / 3, 2 / 3)
+    assert default_recipe(load("digits"), drops=(0.5, 0.75)).decay == "steps"
+    assert Recipe(drops=[0.5, 0.75]) == Recipe(drops=(0.5, 0.75))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("drops", [(0.9, 0.8), (0.5,), (0, 0.5), (0.5, 1), (0.5, "1"), (True, 0.9), (0.5, 0.5), 0.5])
+def test_drops_that_are_no_two_ascending_shares_are_refused(drops: Any) -> None:
+    with pytest.raises(ValueError, match=r"^drops must be two ascending shares of the epochs .* got .*; .* is usual$"):
+        Recipe(drops=drops)
 
 
 def test_nesterov_is_torchs_and_the_recipe_of_usb() -> None:

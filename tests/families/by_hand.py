@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from dnc_by_hand import dnc
+from har_by_hand import har
+from rcal_by_hand import rcal
 from tests.wrapped_rows import WrappedRows
 
 from longtail import functional, instance_weights, losses, sampling
@@ -67,7 +69,7 @@ def supervised(learner: Learner, **slots: Any) -> SupervisedLearner:
     """The learner made anew with other parts in some slots."""
     kept = {
         "network": learner.network, "loss": learner.loss, "targets": learner.targets, "weights": learner.weights,
-        "criterion": learner.criterion, "mixing": learner.mixing,
+        "criterion": learner.criterion, "mixing": learner.mixing, "beside": learner.beside,
         "constraint": learner.constraint, "no_decay": learner.no_decay, "rates": learner.rates,
         "frozen": learner.frozen, "moving_norms": learner.moving_norms,
     }  # fmt: skip
@@ -522,6 +524,7 @@ HAND: dict[str, Hand] = {
     "term": weights(lambda rows: instance_weights.TERM(1.0, by_class=True, within=0.0)),
     "eg": weights(lambda rows: instance_weights.EG(1.0)),
     "small-loss": weights(lambda rows: instance_weights.SmallLoss(0.8)),
+    "har": har,
     "recover": each_stage(recover),
     "co-teaching": each_stage(co_teaching),
     "cdr": each_stage(cdr),
@@ -554,6 +557,7 @@ HAND: dict[str, Hand] = {
     "remix": mixed(0, kappa=3.0, tau=0.5),
     "ssp-contrast": from_the_body_of(contrast),
     "ssp": from_the_body_of(rotate),
+    "rcal": rcal,
     "crt": over_features(crt, 1),
     "ncm": over_features(ncm, 0),
     "lws": over_features(lws, 1),

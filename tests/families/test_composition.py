@@ -37,12 +37,14 @@ RULES = {
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
 META = {"l2rw", "mwn", "meta"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", "co-teaching", *META}
-STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", "cdr", "co-teaching", *META}
+REGULARISED = {"har", "har-drw"}
+STEPPING = {"sam", "asam", "imbsam", "sam-a", "rwsam", "recover", "cdr", "co-teaching", *META, *REGULARISED}
 """Steps of their own kind."""
 MIXING = {"mixup", "manifold-mixup", "remix"}
 CLEANED = {"rolt", "rolt-drw"}
 """With soft labels, which fill what reads one class of a row."""
-DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr"}
+DECOUPLED = {"crt", "ncm", "lws", "maxnorm", "los", "mislas", "oltr", *REGULARISED}
+"""No classifier to train a second time: they do, or their last stage needs the one before."""
 NO_LENGTHS = {
     "ldam", "ldam-drw", "m-drw", "ldam-hg", "hg-drs", "ldam-hg-drs", "mm", "mm-drw", "mm-ldam-drw", "ride",
     "etf-dr", "lift-head",
@@ -53,10 +55,10 @@ BALANCED = {
     "class-aware-rs", "reversed-rs", "under-rs", "over-rs", "ce-drw", "ce-drs", "focal-drw", "drw", "drs", "sqrt-drs",
     "progressive-drs", "ldam-drw", "m-drw", "hg-drs", "ldam-hg-drs", "mm-drw", "mm-ldam-drw", "logit-adjusted",
     "balanced-softmax", "balanced-softmax-drw", "logit-adjusted-adaptive", "vs", "vs-tla-adrw", "ride", "crt", "ncm",
-    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn", "rolt-drw",
+    *META, "lws", "maxnorm", "mislas", "oltr", "lift-head", "bbn", "rolt-drw", "har-drw",
 }  # fmt: skip
 """Re-balanced by weights, draws, offsets or a meta set."""
-PRETRAINED = {"ssp", "ssp-contrast"}
+PRETRAINED = {"ssp", "ssp-contrast", "rcal"}
 HARMONIZED = {"gh", "simclr-gh", "focal-simclr-gh", "sdclr-gh", "bcl-gh", "dnc-gh"}
 ENCODERS = {
     "simclr", "focal-simclr", "moco", "moclr", "byol", "simsiam", "supcon", "random-encoder",
@@ -83,7 +85,9 @@ REFINED = {
 """With guesses that are changed by a correction."""
 AUXILIARY = {"abc", "fixmatch-abc", "remixmatch-abc"}
 GENERATIONS = {"crest", "crest-plus", "fixmatch-crest", "fixmatch-crest-plus"}
-SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - {"oracle", *SEARCHES}
+SELECTIVE = {"sel-cl", "sel-cl-plus"}
+"""With steps of their own that no correction can change."""
+SUPERVISED = set(ALL) - POSTHOC - set(ESTIMATORS) - ENCODERS - PARTIAL - SEMI - SELECTIVE - {"oracle", *SEARCHES}
 ONE_LABEL = SUPERVISED - WEIGHING - PRETRAINED - MIXING - DECOUPLED - CLEANED - {"bbn", "ride", "drw", "l-softmax"}
 """What reads one label of each row by a loss of its own."""
 LEGAL = {
@@ -95,9 +99,9 @@ LEGAL = {
     "co-teaching": SUPERVISED - WEIGHING - STEPPING - MIXING - DECOUPLED - PRETRAINED - CLEANED - {"bbn", "forward"},
     **dict.fromkeys(
         ("sam", "asam", "cdr"),
-        set(ALL) - POSTHOC - set(ESTIMATORS) - set(SEARCHES) - STEPPING - {"random-encoder", "supcon"},
+        set(ALL) - POSTHOC - {*ESTIMATORS, *SEARCHES} - STEPPING - SELECTIVE - {"random-encoder", "supcon", "rcal"},
     ),
-    **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING | {"oracle"}),
+    **dict.fromkeys(("imbsam", "sam-a"), SUPERVISED - STEPPING - {"rcal"} | {"oracle"}),
     "rwsam": ENCODERS - STEPPING - {"random-encoder", "supcon"},
     "dnc": ENCODERS - {"dnc", "dnc-gh", "random-encoder", "supcon"},
     **dict.fromkeys(("darp", "simpro"), SEMI - REFINED),
@@ -110,7 +114,9 @@ LEGAL = {
     "records": CONFIDENT,
     "oracle-la": CONFIDENT,
     "gh": ENCODERS - HARMONIZED - {"random-encoder", "supcon"},
-    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - {"ride", "bbn", "forward", "co-teaching"}),
+    **dict.fromkeys(PRETRAINED, SUPERVISED - PRETRAINED - REGULARISED - {"ride", "bbn", "forward", "co-teaching"}),
+    "rcal": SUPERVISED - PRETRAINED - REGULARISED - STEPPING - {"ride", "bbn", "forward", "co-teaching"},
+    "har": SUPERVISED - DECOUPLED - STEPPING - PRETRAINED - {"absgd-decoupled", "ride", "bbn", "forward"},
     "drw": SUPERVISED - BALANCED - PRETRAINED - CLEANED - {"l-softmax", "co-teaching"},
     "rolt": ONE_LABEL,
     "rolt-drw": ONE_LABEL - BALANCED,
@@ -127,8 +133,8 @@ LEGAL = {
 TRAINED = {
     "ce", "ldam-drw", "drw", "l-softmax", "mixup", "ride", "absgd", "abadam", "absgd-decoupled", *META, "sam", "crt",
     "ncm", "lws", "maxnorm", "los", "mislas", "ldam", "cb-rs", "bbn", "ssp", "recover", "forward", "co-teaching",
-    *HOSTS, "darp", "cc", "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus", "simpro",
-    "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh", "rolt", "rolt-drw",
+    *HOSTS, *REGULARISED, "darp", "cc", "proden", "records", "corr", "simclr", "byol", "abc", "crest", "crest-plus",
+    "simpro", "sdclr", "ts", "bcl", "gh", "rwsam", "dnc", "sdclr-gh", "bcl-gh", "dnc-gh", "rolt", "rolt-drw", "rcal",
 }  # fmt: skip
 """One base or more for each task and set of free slots; all others are accepted or refused, and not trained."""
 QUICK = {"ce", "ldam-drw", "absgd", "crt", "fixmatch", "proden", "simclr", "ride"}

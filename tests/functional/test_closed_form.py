@@ -41,6 +41,12 @@ LOSSES: dict[str, Loss] = {
     "focal 0": lambda z, y: functional.sigmoid_focal(z, y, 0.0),
     "focal 0.5": lambda z, y: functional.sigmoid_focal(z, y, 0.5),
     "focal 2": lambda z, y: functional.sigmoid_focal(z, y, torch.tensor(2.0, dtype=z.dtype)),
+    "symmetric": lambda z, y: functional.symmetric_cross_entropy(z, y, 0.3, 0.7, floor=0.01),
+    "symmetric, factors as tensors": lambda z, y: functional.symmetric_cross_entropy(
+        z, y, torch.tensor(0.1, dtype=z.dtype), torch.tensor(1.0, dtype=z.dtype)
+    ),
+    "bootstrapped": lambda z, y: functional.bootstrapped(z, y, 0.7),
+    "hard bootstrapped": lambda z, y: functional.bootstrapped(z, y, torch.tensor(0.7, dtype=z.dtype), hard=True),
 }
 all_losses = cases("name", LOSSES)
 
@@ -121,6 +127,15 @@ def test_far_logits_stay_finite_and_right(
     for one, other in zip(ours, theirs, strict=True):
         assert torch.isfinite(one).all()
         torch.testing.assert_close(one.double(), other, rtol=2e-6 if dtype == torch.float32 else 1e-12, atol=1e-5)
+
+
+def test_a_detached_target_is_detached_in_pieces_too(by_formula: Callable[[Loss], Loss]) -> None:
+    def loss(z: Tensor, y: Tensor) -> Tensor:
+        return functional.bootstrapped(z, y, 0.7, detach=True)
+
+    z, y = batch(3)
+    for one, other in zip(gradients(loss, z, y)[:2], gradients(by_formula(loss), z, y)[:2], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
 
 
 def test_terms_of_a_sigmoid_keep_their_digits(by_formula: Callable[[Loss], Loss]) -> None:

@@ -28,13 +28,13 @@ def test_it_is_the_evaluated_network_row_by_row_in_any_chunks(monkeypatch: Any) 
     network, data = Deep(), rows()
     network(data.inputs)  # batch norm has seen something
     network.train()
-    network.body[1].eval()  # a frozen part
+    network.head.eval()  # a frozen part
     before = {name: value.clone() for name, value in network.state_dict().items()}
     monkeypatch.setattr(module, "CHUNK", 4)
     found = all_outputs(network, data)
     assert network.training
-    assert network.head.training
-    assert not network.body[1].training
+    assert network.body[1].training
+    assert not network.head.training
     assert all(value.equal(before[name]) for name, value in network.state_dict().items())
     expected = network.eval()(data.inputs)
     torch.testing.assert_close(found.logits, expected.logits)
@@ -109,3 +109,14 @@ def test_a_loss_without_counts_stays_without() -> None:
     learner = SupervisedLearner(Deep(), CrossEntropyLoss(), targets=Asking(torch.tensor([3, 7, 1])))
     learner.start_epoch(rows(), 0.5)
     assert learner.loss.class_counts is None
+
+
+def test_of_soft_targets_a_step_names_the_likeliest_class() -> None:
+    class Soft(Given):
+        def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, None]:
+            return torch.tensor([[0.2, 0.5, 0.3], [0.7, 0.1, 0.2]]), None
+
+    learner = SupervisedLearner(Deep(), CrossEntropyLoss(), targets=Soft())
+    step = learner.training_step(Batch(inputs=rows(2).inputs, targets=rows(2).targets, index=torch.arange(2)), 0.0)
+    assert step.targets is not None
+    assert step.targets.tolist() == [1, 0]

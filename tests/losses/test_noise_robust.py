@@ -193,7 +193,7 @@ REFUSED: dict[str, tuple[type[L.Loss], object, str]] = {
     ),
     "not square": (
         L.ForwardCorrectedLoss, NOT_SQUARE,
-        "matrix must be square, a row and a column per class, got shape (1, 2); row i has P(label j | class i)",
+        "matrix must be square, one row and one column per class, got shape (1, 2); row i has P(label j | class i)",
     ),
     "words": (
         L.BackwardCorrectedLoss, "abc", "matrix must be C rows of C numbers, got 'abc'; pass a list of lists",
@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[type[L.Loss], object, str]] = {
     ),
     "rows of another sum": (
         L.ForwardCorrectedLoss, [[0.9, 0.2], [0.1, 0.7]],
-        "matrix must have rows that sum to 1, got 0.8 in row 1; divide each row by its sum",
+        "matrix must have rows that sum to 1, got 1.1 in row 0; divide each row by its sum",
     ),
     "columns in place of rows": (
         L.ForwardCorrectedLoss, TRANSPOSED,

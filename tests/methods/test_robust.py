@@ -37,7 +37,7 @@ REFUSED = {
     *(key for key in CATALOG if method(key).task != "supervised"),
     "logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm", "oracle",
     "logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc",
-    *OURS, "recover", "co-teaching", "l2rw", "mwn", "meta", *SEARCHES, "ssp", "ssp-contrast", "supcon",
+    *OURS, "recover", "co-teaching", "l2rw", "mwn", "meta", *SEARCHES, "ssp", "ssp-contrast", "rcal", "supcon",
 }  # fmt: skip
 """What trains no network of its own, or weighs already."""
 BASES = [key for key in CATALOG if key not in REFUSED and method(key).task == "supervised"]

@@ -136,7 +136,7 @@ def test_choose_takes_the_convnet_for_images_it_can_see(shape, name):
     models.build(models.choose(shape), input_shape=shape, num_classes=2)(torch.zeros(2, *shape))
 
 
-DEEP = ("resnet34", "resnet50", "resnet101", "resnet152", "densenet")
+DEEP = ("resnet34", "resnet50", "resnet101", "resnet152", "densenet", "coteaching-cnn")
 """Their blocks are tested in tests/models/bodies; to train all layers takes minutes."""
 
 
@@ -153,7 +153,7 @@ def test_every_network_learns(name):
     targets = torch.arange(200) % 2
     images = torch.randn(200, 1, 8, 8)
     images[targets == 1, :, :4] += 1.5
-    wide = {"narrow": 0.25} if name == "resnet18" else {}
+    wide = {"narrow": 0.25} if name in ("resnet18", "preact-resnet18") else {}
     model = models.build(name, input_shape=(1, 8, 8), num_classes=2, **wide)
     model.standardize.fit(images)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
@@ -179,7 +179,7 @@ def test_a_network_is_compiled_and_exported_whole():
         (
             {"name": "convnett"},
             "name must be one of linear, mlp, convnet, resnet18, resnet32, resnet34, resnet50, resnet101, "
-            "resnet152, densenet, wide_resnet, tabular, got 'convnett'",
+            "resnet152, densenet, wide_resnet, sce-cnn, coteaching-cnn, preact-resnet18, tabular, got 'convnett'",
         ),
         ({"name": "resnet"}, "name must be one of"),
         (

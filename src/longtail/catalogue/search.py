@@ -34,7 +34,7 @@ class Candidate:
         changes = dict(self.changes)
         if "model_args" in changes:
             changes["model_args"] = {**recipe.model_args, **changes["model_args"]}
-        if "drop" in changes:
+        if "drop" in changes or "drops" in changes:
             changes.setdefault("decay", "steps")  # a cosine has no drops
         return replace(recipe, **changes)
 

@@ -68,17 +68,18 @@ def inspect(
 def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     from longtail.data import load, pool
     from longtail.data.read.dispatch import NAMES, kind_of
-    from longtail.data.read.options import ALLOWED
+    from longtail.data.read.options import ALLOWED, OF_CIFAR
     from longtail.data.simulate import SIMULATIONS
     from longtail.facts import profiles
     from longtail.inspection import inspection
 
     named = data_words(data, reading)
     reading = data_options(reading)
-    if data in NAMES or reading["data_dir"] is not None or reading["profile"] not in profiles.PROFILES:
+    of_cifar = any(reading[name] is not None for name in OF_CIFAR)
+    if data in NAMES or of_cifar or reading["profile"] not in profiles.PROFILES:
         return inspection(load(data, **reading), data=named, model=model)  # which refuses bad options before reading
-    shaping = {key: reading[key] for key in ("ratio", "profile", "largest", "val", *SIMULATIONS)}
-    options = {key: value for key, value in reading.items() if key not in (*shaping, "data_dir")}
+    shaping = {key: reading[key] for key in ("ratio", "profile", "largest", "val", "drop", "relabel", *SIMULATIONS)}
+    options = {key: value for key, value in reading.items() if key not in (*shaping, *OF_CIFAR)}
     if "skip_bad" in ALLOWED[kind_of(data)]:
         options["skip_bad"] = True
     rows = pool(data, **options)

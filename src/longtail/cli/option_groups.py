@@ -6,6 +6,7 @@ import inspect
 import shlex
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from longtail.cli import options as o
@@ -31,6 +32,7 @@ DATA: Group = {
     "skip_bad": (o.SkipBad, False),
     "mirror": (o.Mirror, True),
     "data_dir": (o.DataDir, None),
+    "human_labels": (o.HumanLabels, None),
     "ratio": (o.Ratio, None),
     "profile": (o.Profile, "exp"),
     "largest": (o.Largest, None),
@@ -40,6 +42,7 @@ DATA: Group = {
     "unlabeled_ratio": (o.UnlabeledRatio, None),
     "ambiguity": (o.Ambiguity, None),
     "noise": (o.Noise, None),
+    "relabel": (o.Relabel, None),
 }
 """Reading and splitting DATA."""
 
@@ -136,7 +139,21 @@ def data_options(reading: Mapping[str, Any]) -> dict[str, Any]:
     from longtail.data.simulate import parsed
 
     simulated = {name: reading[name] for name in ("labeled", "unlabeled_ratio", "ambiguity")}
-    return {**reading, **{name: None if text is None else parsed(name, text) for name, text in simulated.items()}}
+    numbers = {name: None if text is None else parsed(name, text) for name, text in simulated.items()}
+    return {**reading, **numbers, **_dropped(reading["drop_columns"])}
+
+
+def _dropped(named: list[str] | None) -> dict[str, Any]:
+    """What --drop names: columns, and at most one file of suspects, which ends in .csv and is there.
+
+    Raises:
+        ValueError: several files.
+    """
+    files = [name for name in named or () if name.endswith(".csv") and Path(name).is_file()]
+    if len(files) > 1:
+        raise ValueError(f"--drop must name one file of suspects at most, got {', '.join(files)}; join them")
+    columns = [name for name in named or () if name not in files]
+    return {"drop_columns": columns or None, "drop": files[0] if files else None}
 
 
 def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,17 @@ Data = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="For cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.")
+    Path | None,
+    typer.Option(
+        help="For cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet, or with the original files."
+    ),
+]
+HumanLabels = Annotated[
+    Path | None,
+    typer.Option(
+        help="For cifar10 and cifar100: CIFAR-N's file, CIFAR-10_human.pt or .npy; --label worse, aggregate, random1, "
+        "random2, random3 or, of cifar100, noisy names the labels that training images get."
+    ),
 ]
 Ratio = Annotated[
     float | None,
@@ -81,7 +91,16 @@ Split = Annotated[str | None, typer.Option(help="Column with the words train, va
 Grouping = Annotated[str | None, typer.Option("--group", help="Column of groups that are never split between parts.")]
 Weight = Annotated[str | None, typer.Option(help="Column of sample weights; a row of weight k counts as k rows.")]
 Drop = Annotated[
-    list[str] | None, typer.Option("--drop", help="A column that is no feature, such as a row number; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        help="A column that is no feature, such as a row number; or the .csv of longtail labels, whose rows are left "
+        "out of the training part; may be repeated.",
+    ),
+]
+Relabel = Annotated[
+    Path | None,
+    typer.Option(help="The .csv of longtail labels: give its training rows the likely label."),
 ]
 Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
 Header = Annotated[
@@ -123,7 +142,8 @@ Model = Annotated[
     str | None,
     typer.Option(
         help="Network: auto (by the inputs), tabular, linear, mlp, convnet, resnet32 (cifar's default), resnet18, -34, "
-        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet or wide_resnet."
+        "-50, -101 or -152 (as in resnet50; from 96 pixels on with ImageNet's stem), densenet, wide_resnet, sce-cnn, "
+        "coteaching-cnn or preact-resnet18."
     ),
 ]
 Numbers = Annotated[

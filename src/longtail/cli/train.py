@@ -65,7 +65,7 @@ def train(
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
     check_not_data(out or Path("runs"), named_path(data))
-    for option in ("data_dir", "unlabeled", "train_list", "val_list", "test_list"):
+    for option in ("data_dir", "human_labels", "unlabeled", "train_list", "val_list", "test_list"):
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
     chosen, where, changes = resolve(_method(method, task)), o.device(device), recipe_options(training)

@@ -1,7 +1,8 @@
 """The field's benchmarks by name: long-tailed and step CIFAR at the ratios that papers report, and with fewer labels.
 
 With candidate sets (`-ambiguity-0.5`) or rows without labels (`-labeled-1500-unlabeled-3000`) a benchmark has the
-recipe of the papers that report it. With wrong labels (`-noise-proportional-0.3`) it has that of long-tailed CIFAR.
+recipe of the papers that report it. With wrong labels it has that of long-tailed CIFAR (`-noise-proportional-0.3`) or,
+on all images (`-noise-symmetric-0.4`), that of ABSGD.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from longtail.data.simulate import parsed
 from longtail.data.simulate.noise import noise_of
 from longtail.engine import Recipe
-from longtail.engine.default_recipe import LDAM, RECORDS, USB
+from longtail.engine.default_recipe import LDAM, NOISE, NOISE_100, RECORDS, USB
 from longtail.engine.protocol import protocol
 from longtail.facts.ledger import AMBIGUOUS, DATA, FEW_LABELS, KINDS, NOISY, RATIOS, Protocol
 
@@ -72,6 +73,8 @@ def usual_recipe(name: str) -> Recipe:
     """Return the recipe of the papers that report a benchmark, also one that `longtail reproduce` does not have."""
     if "-labeled-" in name:
         return USB
+    if "-noise-" in name and "-lt-" not in name:
+        return NOISE if name.startswith("cifar10-") else NOISE_100
     return RECORDS if name in AMBIGUOUS or name.endswith("-candidates") else LDAM
 
 
@@ -83,6 +86,8 @@ def usual_protocol(name: str) -> Protocol:
 def _protocol(name: str, recipe: Recipe) -> Protocol:
     if "-labeled-" in name:
         return protocol(recipe, views="weak and strong", subset="by seeds 0, 1 and 2")
+    if "-noise-" in name and "-lt-" not in name:
+        return protocol(recipe, subset="all images")
     return protocol(recipe)
 
 

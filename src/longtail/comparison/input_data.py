@@ -6,16 +6,18 @@ from typing import Any
 
 from longtail.comparison.data_warnings import warn_of_identifiers
 from longtail.data import Splits, load
+from longtail.data.cleaning import corrections
 from longtail.data.load import check_shaping
 from longtail.data.pool import Pool
 from longtail.data.read.dispatch import NAMES, pool
+from longtail.data.read.options import OF_CIFAR
 from longtail.data.simulate import SIMULATIONS, simulation
 from longtail.data.split.folds import Folds
 from longtail.data.split.search import pool_of_training_part, search_splits, training_pool, without_test_part
 from longtail.data.split.thinning import check_largest
 
-UNFOLDED = ("test", "ratio", "largest")
-SHAPING = ("ratio", "profile", "largest", "val", "test", "keep_cut", *SIMULATIONS)
+UNFOLDED = ("test", "ratio", "largest", "drop", "relabel")
+SHAPING = ("ratio", "profile", "largest", "val", "test", "keep_cut", "drop", "relabel", *SIMULATIONS)
 
 
 def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
@@ -62,6 +64,7 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
         return without_test_part(splits) if inner_folds is None else Folds(pool_of_training_part(splits), inner_folds)
     rows, shaping = _read(data, y, options)
     hidden = simulation(**{name: shaping.pop(name, None) for name in SIMULATIONS})
+    shaping["corrections"] = corrections(shaping.pop("drop", None), shaping.pop("relabel", None))
     shaping.pop("keep_cut", None)  # of probes, and there are none in a search
     if inner_folds is None:
         return search_splits(rows, simulation=hidden, **shaping)
@@ -73,7 +76,8 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
 def _is_split(data: Any, options: dict[str, Any]) -> bool:
     """Return whether the data have parts already, or are made with them."""
     named = isinstance(data, str) and data in NAMES
-    return named or isinstance(data, Splits) or options.get("data_dir") is not None
+    of_cifar = any(options.get(name) is not None for name in OF_CIFAR)
+    return named or isinstance(data, Splits) or of_cifar
 
 
 def _read(data: Any, y: Any, options: dict[str, Any]) -> tuple[Pool, dict[str, Any]]:
@@ -82,5 +86,5 @@ def _read(data: Any, y: Any, options: dict[str, Any]) -> tuple[Pool, dict[str, A
     check_shaping(shaping.get("profile", "exp"), shaping.get("val"))
     check_largest(shaping.get("largest"), shaping.get("ratio"))
     simulation(**{name: options.get(name) for name in SIMULATIONS})
-    reading = {name: value for name, value in options.items() if name not in (*SHAPING, "data_dir")}
+    reading = {name: value for name, value in options.items() if name not in (*SHAPING, *OF_CIFAR)}
     return warn_of_identifiers(pool(data, y, **reading)), shaping

@@ -136,7 +136,7 @@ class Plan(Prepared):
     def changes(self, spec: str) -> dict[str, Any]:
         """Return the entries of a method's recipe that differ from the common recipe; empty for most."""
         common = self.recipe.to_json()
-        return {k: v for k, v in self.method(spec).under(self.recipe).to_json().items() if v != common[k]}
+        return {k: v for k, v in self.method(spec).under(self.recipe).to_json().items() if v != common.get(k)}
 
     def epochs(self, spec: str) -> dict[str, int]:
         """Return the stages of a method that train, by name, and the epochs of each."""

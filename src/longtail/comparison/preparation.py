@@ -201,7 +201,7 @@ def _check_arguments(
         check_folds(folds)
     # without `out` the folder is runs/<name of the data>, which is known only after loading
     check_not_data(Path("runs") if out is None else out, named_path(data))
-    for option in ("data_dir", "unlabeled", "train_list", "val_list", "test_list"):
+    for option in ("data_dir", "human_labels", "unlabeled", "train_list", "val_list", "test_list"):
         check_not_data(Path("runs") if out is None else out, options.get(option))
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")

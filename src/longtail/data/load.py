@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from longtail.data.cleaning import corrected_splits, corrections
 from longtail.data.label_kinds import CANDIDATES, known_classes
 from longtail.data.origin import Origin
 from longtail.data.prepare.images import FeaturePreparation
 from longtail.data.read.arrays import examples
 from longtail.data.read.cifar import SOURCES, cifar
 from longtail.data.read.dispatch import NAMES, pool
+from longtail.data.read.human_labels import check_set
 from longtail.data.read.options import flag, given_as
 from longtail.data.simulate import Simulation, simulation
 from longtail.data.simulate.parts import hide
@@ -36,6 +38,7 @@ def load(
     *,
     label: str | None = None,
     data_dir: str | Path | None = None,
+    human_labels: str | Path | None = None,
     classes: Sequence[str] | None = None,
     sample_weight: Any = None,
     ratio: float | None = None,
@@ -50,6 +53,8 @@ def load(
     ambiguity: float | str | None = None,
     noise: str | None = None,
     keep_cut: bool = False,
+    drop: Any = None,
+    relabel: Any = None,
     **columns: Any,
 ) -> Splits:
     """Return data ready for training and testing, checked.
@@ -58,8 +63,12 @@ def load(
         source: "digits", "cifar10", "cifar100", or anything that `pool` reads: a folder of images, a .csv, .tsv,
             .parquet, .npz or .npy file, "hub:owner/name", features or images (tensor, array, frame), `Pool`, `Splits`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
-        data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet.
-        ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100).
+        data_dir: for cifar10 and cifar100: the folder with train-*.parquet and test-*.parquet, or with their original
+            files (data_batch_1, ... or train, and test).
+        human_labels: CIFAR-N's file for cifar10 or cifar100 (see `read.human_labels`): training images get its labels,
+            of the set that `label` names ("worse", "aggregate", "random1", ..., "noisy"), `truth` the clean ones.
+        ratio: make the training part long-tailed with this imbalance ratio; None leaves it (digits: 50, cifar: 100,
+            with human labels 1).
         profile: "exp" or "step".
         largest: training rows of the largest class after that cut; None takes as many as there are (digits: 100).
         val: share of the training part to hold out for validation; a split that the data declare wins.
@@ -69,6 +78,8 @@ def load(
         noise: put wrong labels on training and validation rows, KIND:RATE[,option=value...], such as "symmetric:0.4"
             (see `noise_of`); `truth` has the clean ones.
         keep_cut: keep the rows that `ratio` cuts off, as `cut_rows`, for probes on all rows (`full-linear`).
+        drop, relabel: a file of `longtail labels`, or a result of `lt.labels.suspects`: training rows to drop, or to give
+            the likely label, before validation rows are withheld. Rows for testing are never changed.
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
@@ -78,17 +89,19 @@ def load(
     check_shaping(profile, val)
     check_largest(largest, 1.0 if built_in else ratio)  # those have a ratio of their own
     hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise)
+    corrected = corrections(drop, relabel)
     if keep_cut and hidden is not None:
         raise ValueError(
-            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, which may make rows without labels of "
-            "those cut off; leave one of them out"
+            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, since the rows cut off would keep their "
+            "clean labels; leave one of them out"
         )
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"
         raise ValueError(f"data_dir (--data-dir) is read for {' and '.join(SOURCES)}, not for {named}; leave it out")
+    human = _human(source, human_labels, label, hidden)
     if built_in:
-        refuse_columns(source, {"label": label, **columns})
-        splits = _built_in(source, data_dir, ratio, profile, largest, hidden, keep_cut)
+        refuse_columns(source, {"label": None if human else label, **columns})
+        splits = _built_in(source, data_dir, ratio, profile, largest, hidden, keep_cut, human)
     elif isinstance(source, Splits):
         splits = source
         if ratio is not None:
@@ -100,8 +113,11 @@ def load(
             source, labels, label=label, classes=classes, sample_weight=sample_weight, name=name, **columns
         )  # fmt: skip
         shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
-        return split(rows, test=test, val=val, simulation=hidden, keep_cut=keep_cut, **shape)
+        return split(
+            rows, test=test, val=val, simulation=hidden, keep_cut=keep_cut, corrections=corrected, **shape
+        )  # fmt: skip
     splits = splits if name is None else replace(splits, name=name)
+    splits = splits if corrected is None else corrected_splits(splits, corrected)
     if val is not None and splits.val is None:
         splits = _validated(splits, val)
     return splits.checked()
@@ -130,12 +146,33 @@ def _built_in(
     largest: int | None,
     hidden: Simulation | None,
     keep_cut: bool,
+    human: tuple[str | Path, str] | None,
 ) -> Splits:
     if source == "digits":
         return digits(50.0 if ratio is None else ratio, profile, hidden, largest, keep_cut=keep_cut)
-    ratio = 100.0 if ratio is None else ratio
+    usual = 100.0 if human is None else 1.0  # CIFAR-N is reported on all images
+    ratio = usual if ratio is None else ratio
     shape: Any = {"ratio": ratio, "profile": profile, "largest": largest}
-    return cifar(source, data_dir=data_dir, simulation=hidden, keep_cut=keep_cut, **shape)
+    return cifar(source, data_dir=data_dir, simulation=hidden, keep_cut=keep_cut, human=human, **shape)
+
+
+def _human(
+    source: Any, file: str | Path | None, label: str | None, hidden: Simulation | None
+) -> tuple[str | Path, str] | None:
+    """Return the file and the set of human labels, checked before data are read; None without a file."""
+    if file is None:
+        return None
+    if not (isinstance(source, str) and source in SOURCES):
+        named = source if isinstance(source, str) else "data in memory"
+        raise ValueError(
+            f"human_labels (--human-labels) is read for {' and '.join(SOURCES)}, not for {named}; leave it out"
+        )
+    if hidden is not None:
+        raise ValueError(
+            f"human_labels (--human-labels) cannot go with {hidden.words}, which starts from clean labels; leave one "
+            "of them out"
+        )
+    return file, check_set(source, label)
 
 
 def digits(
@@ -172,6 +209,7 @@ def digits(
     splits = Splits(
         "digits", train_part, test_part, facts=facts, preparation=FeaturePreparation(train_part.input_shape, "float32"),
         origin=Origin((("sklearn.datasets.load_digits", len(pool)),)), test_rows=torch.from_numpy(test),
+        train_rows=torch.from_numpy(rows),
     )  # fmt: skip
     before = torch.from_numpy(np.setdiff1d(np.arange(len(pool)), test))
     if simulation is not None and simulation.noise_first:
@@ -184,7 +222,9 @@ def digits(
 
 def _hidden(splits: Splits, simulation: Simulation) -> Splits:
     rows = torch.arange(len(splits.train))
-    return hide(splits, simulation, splits.train, rows, rows)
+    hidden = hide(splits, simulation, splits.train, rows, rows)
+    known = splits.train_rows is not None and hidden.train_rows is not None
+    return replace(hidden, train_rows=splits.train_rows[hidden.train_rows] if known else None)  # type: ignore[index]
 
 
 def _validated(splits: Splits, share: float) -> Splits:
@@ -201,4 +241,6 @@ def _validated(splits: Splits, share: float) -> Splits:
         truth = truth[torch.cat([remaining, torch.ones(len(truth) - len(train), dtype=torch.bool)])]
     val = replace(train.take(out), targets=known[out])
     kept = torch.nonzero(remaining).flatten()
-    return replace(splits, train=train.take(kept), val=val, facts={**splits.facts, "val": share}, truth=truth)
+    numbers = None if splits.train_rows is None else splits.train_rows[kept]
+    facts = {**splits.facts, "val": share}
+    return replace(splits, train=train.take(kept), val=val, facts=facts, truth=truth, train_rows=numbers)

@@ -49,6 +49,7 @@ class Splits:
     were made from clean ones: for groups and diagnostics. It is not part of a `TrainingSet`, of the hash or of a file.
     `cut_rows` are the labelled rows that a long-tailed cut left out, where they were asked for (`keep_cut`): for probes
     that are fitted on all rows, and for no other training.
+    `train_rows` (N,) int64 are for the training part what `test_rows` are for the test part.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Splits:
     unlabeled: Part | None = None
     truth: Tensor | None = None
     cut_rows: Part | None = None
+    train_rows: Tensor | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -27,10 +27,13 @@ def signature(due: DueStep) -> tuple[Any, ...] | None:
     """Return what trainings must have in common for their steps to be made at once; None where this one's cannot be.
 
     It can be where a `Descend` step trains all layers of a fully connected body in float32 on a CPU by SGD with
-    momentum, without mixing. Heads, losses, targets and weights may be any: they are computed one by one.
+    momentum, without mixing and without a loss beside. Heads, losses, targets and weights may be any: they are computed
+    one by one.
     """
     learner, _, update = due.built
     if type(update) is not Descend or not isinstance(learner, SupervisedLearner) or learner.mixing is not None:
+        return None
+    if learner.beside is not None:  # which may pass the batch through the network by itself
         return None
     network = learner.network
     if type(network) is not Network or network.precision != "float32":

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from longtail.engine.recipe import DROPS, Recipe
+from longtail.engine.recipe import Recipe
 from longtail.facts.ledger import Protocol
 from longtail.models.bodies.deep_resnet import WIDTHS_18
+from longtail.models.bodies.plain_cnn import SCE_WIDTHS
 from longtail.models.bodies.resnet import WIDTHS
 
 RESNET32 = "resnet32"
@@ -16,7 +17,7 @@ NAMED = {
     RESNET32: "ResNet-32", **DEEP, "sgd": "SGD", "sgd-nesterov": "SGD Nesterov", "adamw": "AdamW", "lars": "LARS",
 }  # fmt: skip
 """Names of a recipe -> those that the ledger's protocols use."""
-CHANNELS = {RESNET32: WIDTHS, **dict.fromkeys(DEEP, WIDTHS_18)}
+CHANNELS = {RESNET32: WIDTHS, "sce-cnn": SCE_WIDTHS, **dict.fromkeys(DEEP, WIDTHS_18)}
 
 
 def protocol(recipe: Recipe, **known: str) -> Protocol:
@@ -55,5 +56,5 @@ def _network(recipe: Recipe) -> tuple[str, Sequence[int]]:
 def _schedule(recipe: Recipe) -> str:
     if recipe.decay != "steps":
         return recipe.decay
-    drops = ", ".join(f"{100 * share:g}" for share in DROPS)
+    drops = ", ".join(f"{100 * share:.4g}" for share in recipe.drops)
     return "constant" if recipe.drop == 1 else f"x{recipe.drop:g} at {drops} %"

@@ -14,6 +14,7 @@ from longtail import models
 from longtail.data import Part
 from longtail.engine.networks import build, sketch
 from longtail.engine.precision import PRECISIONS
+from longtail.facts.checks import two_shares
 from longtail.facts.knobs import Range
 from longtail.facts.messages import quoted
 from longtail.facts.schedules import cosine, steps, warmup
@@ -25,7 +26,8 @@ from longtail.models.pretrained import PretrainedBody
 from longtail.optim import LARS
 
 DROPS = (0.8, 0.9)
-"""Shares of the epochs after which the learning rate drops: epochs 160 and 180 of 200."""
+"""Shares of the epochs after which the learning rate drops, by default: epochs 160 and 180 of 200."""
+LATER: dict[str, Any] = {"drops": DROPS}
 CHECKED = 2  # rows that a network of the user's is checked on
 SGD = ("sgd", "sgd-nesterov")
 USUAL, STRONG = "usual", "strong"
@@ -55,7 +57,8 @@ class Recipe:
         optimizer: "sgd", "sgd-nesterov", "lars" (all with `momentum`) or "adamw".
         lr: base learning rate.
         weight_decay: on all parameters, batch norm and bias included, as in the LDAM recipe.
-        decay: "steps" (x `drop` at 80 %, x `drop`^2 at 90 %) or "cosine" (to 0).
+        decay: "steps" (x `drop` at the first share of `drops`, x `drop`^2 at the second) or "cosine" (to 0).
+        drops: the two shares of the epochs, ascending; (0.8, 0.9) is usual.
         drop: 0.01 is the LDAM recipe's (two drops of 100x, as in its code; the paper does not say).
         warmup: epochs of linear warm-up; None means max(2, round(5 E / 200)).
         warmup_from: "first": (e + 1) / epochs; "zero": e / epochs, for a learning rate that changes per step.
@@ -106,6 +109,7 @@ class Recipe:
     kind: str = "common"
     own: models.OwnNetwork | None = None
     pretrained: PretrainedBody | None = None
+    drops: tuple[float, float] = DROPS
 
     def __post_init__(self) -> None:
         """Check every value before anything is loaded."""
@@ -128,6 +132,7 @@ class Recipe:
         for name, rule in RANGES.items():
             if not (name in ("warmup", "steps") and getattr(self, name) is None):
                 rule.check(name, getattr(self, name))
+        object.__setattr__(self, "drops", two_shares("drops", self.drops, DROPS))
         if self.epochs > MOST_EPOCHS:
             raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {quoted(self.epochs)}; 200 is usual")
         for name in ("compile", "capture", "deterministic"):
@@ -142,7 +147,7 @@ class Recipe:
     def learning_rate(self, progress: float) -> float:
         """Return lr x warm-up x decay at this progress."""
         length = max(2, round(5 * self.epochs / 200)) if self.warmup is None else self.warmup
-        decay = steps(DROPS, (1.0, self.drop, self.drop**2)) if self.decay == "steps" else cosine(1.0, 0.0)
+        decay = steps(self.drops, (1.0, self.drop, self.drop**2)) if self.decay == "steps" else cosine(1.0, 0.0)
         if self.warmup_from == "zero" and length > 0:
             ramp = min(1.0, progress * self.epochs / length)
         else:
@@ -223,7 +228,7 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Return the fields that belong to a training's identity: all, and of the later ones those that are set."""
         default = {"steps": None, "probe": DEFAULT_PROBE, "own": None, "capture": True, "deterministic": False}
-        default |= {"augmentation": USUAL, "protocol": OURS, "pretrained": None}
+        default |= {"augmentation": USUAL, "protocol": OURS, "pretrained": None} | LATER
         values = asdict(replace(self, own=None, pretrained=None))
         fields = {name: value for name, value in values.items() if name not in default or value != default[name]}
         start = {} if self.pretrained is None else {"pretrained": {"weights": self.pretrained.weights}}

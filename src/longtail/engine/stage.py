@@ -11,6 +11,7 @@ import torch
 from longtail.data import TrainingSet, together
 from longtail.data.divided import Divided
 from longtail.data.rows import BatchedRows
+from longtail.data.sampled import WithSamples
 from longtail.data.together import Together
 from longtail.data.turned import Turned
 from longtail.engine.gradient_scaler import GradientScaler
@@ -112,7 +113,7 @@ def _strengthened(data: TrainingData, view: str) -> TrainingData:
     if isinstance(data, Together):
         second = None if data.second is None else _strengthened(data.second, view)
         return replace(data, main=_strengthened(data.main, view), second=second)
-    if isinstance(data, Turned):
+    if isinstance(data, Turned | WithSamples):
         rows: Any = _strengthened(data.rows, view)
         return replace(data, rows=rows)
     if not isinstance(data, BatchedRows) or data.views:

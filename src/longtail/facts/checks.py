@@ -7,7 +7,7 @@ wait.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Integral, Real
@@ -145,3 +145,18 @@ def sample_weight(weight: Tensor) -> None:
     finite(weight, "sample_weight")
     if bool((weight < 0).any()):
         raise ValueError(f"sample_weight must be >= 0, got {float(weight.min())}; drop or correct these rows")
+
+
+def two_shares(name: str, given: Any, usual: tuple[float, float]) -> tuple[float, float]:
+    """Return two ascending shares of the epochs, between 0 and 1.
+
+    Raises:
+        ValueError: they are not; `usual` is the way out.
+    """
+    shares = tuple(given) if isinstance(given, Sequence) else ()
+    numbers = all(isinstance(share, int | float) and not isinstance(share, bool) for share in shares)
+    if len(shares) != 2 or not numbers or not 0 < shares[0] < shares[1] < 1:
+        raise ValueError(
+            f"{name} must be two ascending shares of the epochs between 0 and 1, got {quoted(given)}; {usual} is usual"
+        )
+    return shares

@@ -36,9 +36,10 @@ class Batch(TypedDict):
     `inputs` is a tensor (B, ...) or a tuple of views of the same examples; `index` (B,) int64 are the
     examples' rows in the training set, which address per-example state. `targets` exist where rows have labels:
     classes (B,), or candidate sets (B, C) bool. `mixing` says which rows the learner mixes (with `unlabeled`, those of
-    all its views, too), `turns` (B,) by which turn each image was turned. `second` is a sub-batch of as many rows,
-    drawn by another sampler; `unlabeled` and `meta` are sub-batches with an `index` into their own rows, and so are
-    `experts`, by the number of the expert that the step trains.
+    all its views, too), `turns` (B,) by which turn each image was turned. `samples` are the classes (M,) and standard
+    normal numbers (M, D) of features that the step draws. `second` is a sub-batch of as many rows, drawn by another
+    sampler; `unlabeled` and `meta` are sub-batches with an `index` into their own rows, and so are `experts`, by the
+    number of the expert that the step trains.
     """
 
     inputs: Tensor | tuple[Tensor, ...]
@@ -47,6 +48,7 @@ class Batch(TypedDict):
     sample_weight: NotRequired[Tensor]
     mixing: NotRequired[Mixed]
     turns: NotRequired[Tensor]
+    samples: NotRequired[tuple[Tensor, Tensor]]
     second: NotRequired[Batch]
     unlabeled: NotRequired[Batch]
     meta: NotRequired[Batch]
@@ -57,15 +59,16 @@ class Drawn(TypedDict):
     """The random part of a batch: what data make the batch from, all on their device.
 
     `index` (B,) int64 are the rows, `numbers` the random numbers of each augmentation (tensors whose first dimension is
-    B, or tuples of such), `mixing` those of mixed examples, `turns` those of turned images, `further` those of further
-    changes of the views, `inputs` the rows' inputs where these are not in the memory of the device. `second`,
-    `unlabeled`, `meta` and `experts` are those of the sub-batches.
+    B, or tuples of such), `mixing` those of mixed examples, `turns` those of turned images, `samples` those of drawn
+    features (M of them, not B), `further` those of further changes of the views, `inputs` the rows' inputs where these
+    are not in the memory of the device. `second`, `unlabeled`, `meta` and `experts` are those of the sub-batches.
     """
 
     index: Tensor
     numbers: tuple[Any, ...]
     mixing: NotRequired[tuple[Any, ...]]
     turns: NotRequired[Tensor]
+    samples: NotRequired[tuple[Any, ...]]
     further: NotRequired[tuple[Any, ...]]
     inputs: NotRequired[Tensor]
     second: NotRequired[Drawn]

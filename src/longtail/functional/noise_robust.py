@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longtail.functional.closed_form import ClosedForm, Piece
 from longtail.functional.mixtures import IGNORE, Value, is_soft, mixture, widen
 from longtail.functional.softmax import cross_entropy
 
@@ -95,17 +97,48 @@ def symmetric_cross_entropy(
     """
     if not isinstance(beta, Tensor) and beta == 0:
         return alpha * cross_entropy(logits, targets, ignore_index=ignore_index)
-    log_p = torch.log_softmax(widen(logits), 1)
-    p = log_p.exp()
-    floored = p.clamp(min=floor) if floor > 0 else p
-    reverse = -math.log(label_floor) * beta
-    if is_soft(targets):
-        others = floored.sum(1, keepdim=True) - floored
-        return mixture(reverse * others - alpha * log_p, targets)
-    own = targets.clamp(0, log_p.shape[1] - 1).unsqueeze(1)  # any class serves an ignored position
-    others = floored.scatter(1, own, 0.0).sum(1)
-    nll = F.nll_loss(log_p, targets, reduction="none", ignore_index=ignore_index)
-    return torch.where(targets == ignore_index, 0.0, alpha * nll + reverse * others)
+    z, reverse = widen(logits), -math.log(label_floor) * beta
+    if not is_soft(targets):
+        return Symmetric(ignore_index, alpha, reverse, floor)(z, targets)
+    log_p = torch.log_softmax(z, 1)
+    floored = log_p.exp().clamp(min=floor)
+    return mixture(reverse * (floored.sum(1, keepdim=True) - floored) - alpha * log_p, targets)
+
+
+@dataclass(frozen=True)
+class Symmetric(ClosedForm):
+    """l(z, y) = -alpha log p_y + reverse sum_{k != y} max(p_k, floor)."""
+
+    ignore_index: int
+    alpha: Value
+    reverse: Value
+    floor: float
+
+    def constants(self) -> tuple[Value | None, ...]:
+        """Both factors."""
+        return self.alpha, self.reverse
+
+    def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """By the logarithms of the probabilities."""
+        log_p = torch.log_softmax(logits, 1)
+        own = targets.clamp(0, log_p.shape[1] - 1).unsqueeze(1)  # any class serves an ignored position
+        others = log_p.exp().clamp(min=self.floor).scatter(1, own, 0.0).sum(1)
+        nll = F.nll_loss(log_p, targets, reduction="none", ignore_index=self.ignore_index)
+        return torch.where(targets == self.ignore_index, 0.0, self.alpha * nll + self.reverse * others)
+
+    def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
+        """Both terms."""
+        log_p = torch.log_softmax(z, 1)
+        nll = -log_p.gather(1, index)
+        others = log_p.exp_().clamp_(min=self.floor).scatter_(1, index, 0.0).sum(1, keepdim=True)
+        return self.alpha * nll + self.reverse * others
+
+    def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+        """g (alpha (p_j - [j = y]) + reverse p_j ([j is among the others above the floor] - their sum))."""
+        torch.softmax(z, 1, out=out)
+        above = torch.where(out >= self.floor, out, 0.0).scatter_(1, index, 0.0)
+        factor = self.alpha - self.reverse * above.sum(1, keepdim=True)
+        out.mul_(factor).add_(above.mul_(self.reverse)).mul_(g).scatter_add_(1, index, -self.alpha * g)
 
 
 def bootstrapped(
@@ -133,13 +166,54 @@ def bootstrapped(
     """
     if not isinstance(b, Tensor) and b == 1:
         return cross_entropy(logits, targets, ignore_index=ignore_index)
-    log_p = torch.log_softmax(widen(logits), 1)
-    if hard:
-        believed = -log_p.max(1).values
-    else:
-        p = (log_p.detach() if detach else log_p).exp()
-        believed = -(p * log_p).sum(1)
-    if is_soft(targets):
-        return b * mixture(-log_p, targets) + (1 - b) * believed * targets.sum(1)
-    nll = F.nll_loss(log_p, targets, reduction="none", ignore_index=ignore_index)
-    return torch.where(targets == ignore_index, 0.0, b * nll + (1 - b) * believed)
+    z, form = widen(logits), Bootstrapped(ignore_index, b, hard, detach)
+    if not is_soft(targets):
+        return form(z, targets)
+    log_p = torch.log_softmax(z, 1)
+    return b * mixture(-log_p, targets) + (1 - b) * form.believed(log_p) * targets.sum(1)
+
+
+@dataclass(frozen=True)
+class Bootstrapped(ClosedForm):
+    """l(z, y) = -b log p_y - (1 - b) sum_k t_k log p_k."""
+
+    ignore_index: int
+    b: Value
+    hard: bool
+    detach: bool
+
+    def constants(self) -> tuple[Value | None, ...]:
+        """The share."""
+        return (self.b,)
+
+    def believed(self, log_p: Tensor) -> Tensor:
+        """-sum_k t_k log p_k (N, d1..dk)."""
+        if self.hard:
+            return -log_p.max(1).values
+        t = (log_p.detach() if self.detach else log_p).exp()
+        return -(t * log_p).sum(1)
+
+    def formula(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """By the logarithms of the probabilities."""
+        log_p = torch.log_softmax(logits, 1)
+        nll = F.nll_loss(log_p, targets, reduction="none", ignore_index=self.ignore_index)
+        return torch.where(targets == self.ignore_index, 0.0, self.b * nll + (1 - self.b) * self.believed(log_p))
+
+    def losses(self, z: Tensor, index: Tensor, at: Piece) -> Tensor:
+        """Both terms."""
+        log_p = torch.log_softmax(z, 1)
+        return -self.b * log_p.gather(1, index) + (1 - self.b) * self.believed(log_p).unsqueeze(1)
+
+    def write_gradient(self, z: Tensor, index: Tensor, at: Piece, g: Tensor, out: Tensor) -> None:
+        """g (b (p_j - [j = y]) + (1 - b) u_j), u_j = p_j - [j = argmax p], -p_j (log p_j + H), or 0 where detached."""
+        log_p = torch.log_softmax(z, 1)
+        torch.exp(log_p, out=out)
+        if self.hard:
+            best = log_p.max(1, keepdim=True).indices
+            out.mul_(g).scatter_add_(1, best, -(1 - self.b) * g)
+        elif self.detach:
+            out.mul_(self.b * g)
+        else:
+            entropy = -(out * log_p).sum(1, keepdim=True)
+            out.mul_(log_p.add_(entropy).mul_(self.b - 1).add_(self.b)).mul_(g)
+        out.scatter_add_(1, index, -self.b * g)

@@ -20,6 +20,10 @@ from longtail.targets import Given
 
 Criterion = Callable[[Outputs, Tensor, Tensor | None, Progress], Tensor]
 """(outputs, targets, weight (B,) or None, progress) -> losses (B,): for experts and for what reads `extra`."""
+Passed = Callable[[nn.Module], Outputs]
+"""A network -> its outputs for the batch, mixed as those of the learner's own network are."""
+Beside = Callable[[Outputs, Batch, Passed, Progress], Tensor]
+"""(outputs, batch, passed, progress) -> a scalar: what is added to the loss of the rows (RCAL)."""
 
 
 class Goal(NamedTuple):
@@ -48,6 +52,8 @@ class SupervisedLearner(Learner):
             `normalize` applies; with them it does not.
         criterion: in place of `loss.per_example`, where it needs more than logits. Its losses are weighted or, without
             weights, summed and divided by the rows that count, one of weight k as k (`normalize="batch"`).
+        beside: a loss that is no function of single rows' scores, added to theirs as it is (`Beside`); instance
+            weights do not act on it, nor is it in the step's losses (B,).
         constraint: applied to the network after every optimiser step, in place, such as a bound on norms.
         mixing: how the rows of a step are mixed in pairs; the loss is then that of two labels with a coefficient.
             Weights that depend on the target or the row take those with the larger coefficient.
@@ -70,6 +76,7 @@ class SupervisedLearner(Learner):
         weights: nn.Module | None = None,
         criterion: Criterion | None = None,
         mixing: Mixing | None = None,
+        beside: Beside | None = None,
         constraint: nn.Module | None = None,
         no_decay: Iterable[str] = (),
         rates: Mapping[str, float] | None = None,
@@ -83,6 +90,7 @@ class SupervisedLearner(Learner):
         self.weights = weights
         self.criterion = criterion
         self.mixing = mixing
+        self.beside = beside
         self.constraint = constraint
         self.no_decay = frozenset(no_decay)
         self.rates = dict(rates or {})
@@ -116,7 +124,11 @@ class SupervisedLearner(Learner):
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Return the scalar to descend, the losses (B,) behind it and the network's outputs."""
         outputs = self.outputs(batch, progress)
-        return self.compared(batch, outputs, self.goal(batch, outputs, progress), progress)
+        step = self.compared(batch, outputs, self.goal(batch, outputs, progress), progress)
+        if self.beside is None:
+            return step
+        more = self.beside(outputs, batch, lambda network: self._outputs(network, batch, progress), progress)
+        return step._replace(loss=step.loss + more)
 
     def goal(self, batch: Batch, outputs: Outputs, progress: Progress) -> Goal:
         """Return what the rows of a batch are taught."""
@@ -177,11 +189,14 @@ class SupervisedLearner(Learner):
 
     def outputs(self, batch: Batch, progress: Progress) -> Outputs:
         """Return the network's outputs for a batch, with the head in `extra`."""
+        return self._outputs(self.network, batch, progress)
+
+    def _outputs(self, network: nn.Module, batch: Batch, progress: Progress) -> Outputs:
         if self.mixing is None:
-            outputs = as_outputs(self.network(batch["inputs"]))
+            outputs = as_outputs(network(batch["inputs"]))
         else:
-            outputs = self.mixing.outputs(self.network, batch, progress)
-        head = getattr(self.network, "head", None)
+            outputs = self.mixing.outputs(network, batch, progress)
+        head = getattr(network, "head", None)
         return outputs if head is None else outputs._replace(extra={**outputs.extra, "head": head})
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:

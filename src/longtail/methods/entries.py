@@ -10,7 +10,18 @@ from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regu
 from longtail.methods.estimators import baselines as estimators
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
-from longtail.methods.noisy import bootstrap, cdr, coteaching, generalised, rolt, symmetric, transition
+from longtail.methods.noisy import (
+    bootstrap,
+    cdr,
+    coteaching,
+    generalised,
+    har,
+    rcal,
+    rolt,
+    sel_cl,
+    symmetric,
+    transition,
+)
 from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
 from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
@@ -120,6 +131,11 @@ CATALOG: dict[str, Builder] = {
     "cdr": cdr.cdr,
     "rolt": rolt.rolt,
     "rolt-drw": rolt.rolt_drw,
+    "har": har.har,
+    "har-drw": har.har_drw,
+    "sel-cl": sel_cl.sel_cl,
+    "sel-cl-plus": sel_cl.sel_cl_plus,
+    "rcal": rcal.rcal,
     "etf-dr": fixed_frame.etf_dr,
     "crt": classifiers.crt,
     "ncm": classifiers.ncm,

@@ -12,6 +12,8 @@ from torch import nn
 
 from longtail.models.bodies.deep_resnet import resnet18, resnet34, resnet50, resnet101, resnet152
 from longtail.models.bodies.densenet import densenet
+from longtail.models.bodies.plain_cnn import coteaching_cnn, sce_cnn
+from longtail.models.bodies.preact_resnet import preact_resnet18
 from longtail.models.bodies.resnet import resnet32
 from longtail.models.bodies.small import SMALLEST, Body, convnet, linear, mlp
 from longtail.models.bodies.tabular import tabular
@@ -40,11 +42,17 @@ BUILDERS: dict[str, Callable[..., Body]] = {
     "resnet152": resnet152,
     "densenet": densenet,
     "wide_resnet": wide_resnet,
+    "sce-cnn": sce_cnn,
+    "coteaching-cnn": coteaching_cnn,
+    "preact-resnet18": preact_resnet18,
     "tabular": tabular,
 }
 """name -> builder of the body; `build` lists its further arguments."""
 
-RESIDUAL = ("resnet18", "resnet32", "resnet34", "resnet50", "resnet101", "resnet152", "densenet", "wide_resnet")
+RESIDUAL = (
+    "resnet18", "resnet32", "resnet34", "resnet50", "resnet101", "resnet152", "densenet", "wide_resnet", "sce-cnn",
+    "coteaching-cnn", "preact-resnet18",
+)  # fmt: skip
 """Deep networks for images: all CPU threads and, in precision "auto", bfloat16 pay for them."""
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
@@ -76,7 +84,7 @@ def build(
 
     Args:
         name: "linear", "mlp", "convnet", "resnet18", "resnet32", "resnet34", "resnet50", "resnet101", "resnet152",
-            "densenet", "wide_resnet" or "tabular".
+            "densenet", "wide_resnet", "sce-cnn", "coteaching-cnn", "preact-resnet18" or "tabular".
         input_shape: of one example: (D,), (H, W) or (C, H, W).
         num_classes: C >= 2.
         head: "linear", "cosine" for margin losses, "experts", "frame" (fixed vectors), "meta-embedding" (OLTR's),
@@ -86,8 +94,9 @@ def build(
         precision: "float32", or "bfloat16" or "float16" for the body under autocast.
         args: mlp(hidden=(128, 128), dropout=0.0), convnet(width=16), resnet18, -34, -50, -101 and -152 (stem="auto",
             zero_init=False), densenet(depth=100, growth=12, compression=0.5), wide_resnet(depth=28, width=2,
-            momentum=0.001), tabular(numeric, categories, hidden, dropout). For experts and branches with layers of
-            their own: of all branches=1 and late=False, of all but densenet and wide_resnet narrow=1.0. For the last
+            momentum=0.001), coteaching-cnn(dropout=0.25), preact-resnet18(narrow=1.0), tabular(numeric, categories,
+            hidden, dropout). For experts and branches with layers of their own: of all but sce-cnn, coteaching-cnn and
+            preact-resnet18 branches=1 and late=False, of these but densenet and wide_resnet narrow=1.0. For the last
             map of convnet, resnet32, densenet and wide_resnet: attention=False. All are plain JSON.
 
     Raises:
@@ -105,6 +114,10 @@ def build(
     classifier = make_head(head, features, num_classes, head_args)
     if name == "resnet32" and isinstance(classifier, nn.Linear):
         nn.init.kaiming_normal_(classifier.weight)  # the code's rule for every Linear; its bias keeps torch's own
+    if name == "sce-cnn" and isinstance(classifier, nn.Linear):
+        nn.init.kaiming_normal_(classifier.weight)
+        if classifier.bias is not None:
+            nn.init.zeros_(classifier.bias)
     if name == "wide_resnet" and isinstance(classifier, nn.Linear):
         nn.init.xavier_normal_(classifier.weight)
         if classifier.bias is not None:

@@ -11,12 +11,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from longtail.models.bodies.deep_resnet import Bottleneck
 from longtail.models.bodies.densenet import DenseLayer
+from longtail.models.bodies.preact_resnet import PreActBlock
 from longtail.models.bodies.resnet import BasicBlock
 from longtail.models.bodies.wide_resnet import PreActivationBlock
 from longtail.models.network import Network
 from longtail.models.own import OwnBody
 
-BLOCKS = (nn.Sequential, BasicBlock, Bottleneck, DenseLayer, PreActivationBlock)
+BLOCKS = (nn.Sequential, BasicBlock, Bottleneck, DenseLayer, PreActivationBlock, PreActBlock)
 """Modules whose children are passed in their order."""
 
 Replacement = tuple[nn.Module, str, nn.Module]

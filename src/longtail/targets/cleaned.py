@@ -126,7 +126,7 @@ class Cleaned(FixedDtype):
         return _sums(present, torch.ones_like(y) if weight is None else weight, classes)
 
     def _average(self, average: Tensor, new: Tensor) -> None:
-        new = new.to(average)
+        new = new.float().to(average.device)
         if int(self.passes) == 0:
             average.copy_(new)
             return

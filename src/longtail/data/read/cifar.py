@@ -1,4 +1,4 @@
-"""Read CIFAR-10 and CIFAR-100 from the hub's parquet files, made long-tailed by the field's convention."""
+"""Read CIFAR-10 and CIFAR-100, made long-tailed by the field's convention, with their labels or CIFAR-N's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch
 from longtail.data.origin import Origin
 from longtail.data.prepare.images import ImagePreparation
 from longtail.data.read.cache import Decoded, decoded, images_hash
+from longtail.data.read.cifar_batches import original_files, read_batches
+from longtail.data.read.human_labels import human_labels
 from longtail.data.read.optional_packages import online, package, silenced
 from longtail.data.rows import Examples
 from longtail.data.simulate import Simulation
@@ -56,6 +58,7 @@ def cifar(
     simulation: Simulation | None = None,
     largest: int | None = None,
     keep_cut: bool = False,
+    human: tuple[str | Path, str] | None = None,
 ) -> Splits:
     """Return long-tailed CIFAR: the training part follows the profile, the test part is the whole balanced test set.
 
@@ -66,12 +69,15 @@ def cifar(
 
     Args:
         name: "cifar10" or "cifar100".
-        data_dir: folder with train-*.parquet and test-*.parquet; None asks the hub, by name, through `datasets`.
+        data_dir: folder with train-*.parquet and test-*.parquet, or with the original files of the python version
+            (see `cifar_batches`), which go first; None asks the hub, by name, through `datasets`.
         ratio, profile: of the training part; ratio 1 keeps every image.
         largest: images of the largest class, n_max; None takes all of them (5000 and 500). SDCLR's counts are those of
             4500 and 450.
         simulation: what to hide of the labels; rows without labels may be drawn from all training images.
         keep_cut: keep the other training images as `cut_rows`.
+        human: CIFAR-N's file and the set of its labels that training images get after the cut, which is by their clean
+            labels; these become `truth`.
 
     Raises:
         ValueError: no such files, another data set, images of another size, an image that does not decode.
@@ -89,30 +95,42 @@ def cifar(
         )
     counts = profiles.profile(profile, source.largest if largest is None else largest, source.classes, ratio)
     names = tuple(classes)
+    given = targets if human is None else human_labels(name, *human, targets)
     if simulation is not None and simulation.noise_first:
         rows = thinned(simulation.noisy(targets, names), names, ratio, profile, largest)
     else:
         rows = torch.from_numpy(profiles.subset(targets, counts, DATA_SEED, classes))
-    train = Examples(images[rows], targets[rows], names, augment=CropFlip())
+    train = Examples(images[rows], given[rows], names, augment=CropFlip())
     facts: dict[str, Any] = {
         "source": name,
         "ratio": float(ratio),
         "profile": profile,
-        "images": images_hash(train.inputs, train.targets),
+        "images": images_hash(train.inputs, targets[rows]),
     }
     facts |= {} if largest is None else {"largest": int(largest)}
     test = Examples(test_images, test_targets, names)
     splits = Splits(
         name, train, test, facts=facts, preparation=ImagePreparation(SIZE),
-        origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)),
+        origin=Origin((("test-*.parquet", len(test)),)), test_rows=torch.arange(len(test)), train_rows=rows,
     )  # fmt: skip
-    every, numbers = Examples(images, targets, names, augment=CropFlip()), torch.arange(len(images))
+    if human is not None:
+        wrong = given[rows] != targets[rows]
+        note = (
+            f"labels of people ({human[1]}): {int(wrong.sum())} of {len(wrong)} are not the clean ones "
+            f"({100 * float(wrong.double().mean()):.1f} %); the test part keeps its clean labels, and groups of "
+            "classes are by clean counts"
+        )
+        splits = replace(splits, truth=targets[rows], notes=(note,), facts={**facts, "human_labels": human[1]})
+    every, numbers = Examples(images, given, names, augment=CropFlip()), torch.arange(len(images))
     if simulation is None:
         return replace(splits, cut_rows=left_out(every, numbers, rows)) if keep_cut else splits
     return hide(splits, simulation, every, rows, numbers, Cut(float(ratio), profile))
 
 
 def _part(name: str, source: Source, part: str, data_dir: str | Path | None) -> Decoded:
+    original = original_files(name, part, data_dir) if data_dir is not None else []
+    if original:
+        return decoded(f"{name}-{part}", original, lambda: read_batches(name, original))
     files = _files(name, part, data_dir) if data_dir is not None else []
     if not files:
         return _decode(name, source, _open_hub(source, part), source.hub)

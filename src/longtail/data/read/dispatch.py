@@ -15,8 +15,9 @@ from longtail.data.read import array_files
 from longtail.data.read.array_pools import array_file_pool, memory_pool
 from longtail.data.read.cifar import SOURCES
 from longtail.data.read.hub import hub_pool
+from longtail.data.read.images.clothing1m import clothing1m_pool, is_clothing1m
 from longtail.data.read.images.image_folder import image_pool
-from longtail.data.read.options import ALLOWED, DEFAULTS, refuse
+from longtail.data.read.options import ALLOWED, DEFAULTS, LISTS, refuse
 from longtail.data.read.parquet_images import holds_images, parquet_image_pool
 from longtail.data.read.tables.sources import is_table
 from longtail.data.read.tables.table_pool import table_pool
@@ -40,10 +41,10 @@ def pool(
     """All rows of the data, labels known, nothing split and nothing fitted.
 
     Args:
-        source: a folder of images (see `image_pool`), a .csv, .tsv or .parquet file or a folder of them (see
-            `table_pool`; with a column of images `parquet_image_pool`), .npz with X and y, .npy beside a label file,
-            "hub:owner/name" or "hub:owner/name/config", features or images as tensor, array or frame, a torch
-            `Dataset` (see `datasets.dataset_pool`), or a `Pool`.
+        source: a folder of images (see `image_pool`; of Clothing1M `clothing1m_pool`), a .csv, .tsv or .parquet file
+            or a folder of them (see `table_pool`; with a column of images `parquet_image_pool`), .npz with X and y,
+            .npy beside a label file, "hub:owner/name" or "hub:owner/name/config", features or images as tensor, array
+            or frame, a torch `Dataset` (see `datasets.dataset_pool`), or a `Pool`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
         label: the label column of a table, frame or metadata.csv, or the label file beside an .npy.
         classes: the class names in order, where the labels do not give it.
@@ -102,6 +103,8 @@ def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
         return "parquet of images", partial(_parquet_images, path)
     if is_table(path):
         return "table", partial(table_pool, path)
+    if os.path.isdir(path) and is_clothing1m(path):
+        return "Clothing1M", partial(_clothing1m, path)
     if os.path.isdir(path):
         return "images", partial(_images, path)
     if os.path.exists(path):
@@ -116,6 +119,13 @@ def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
 def _images(path: Path, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:
     _no_classes(classes)
     return image_pool(path, name=name, augment=mirror, **options)
+
+
+def _clothing1m(path: Path, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:
+    if any(options.get(name) is not None for name in LISTS):
+        return _images(path, classes=classes, name=name, mirror=mirror, **options)
+    _no_classes(classes)
+    return clothing1m_pool(path, name=name, augment=mirror, **options)
 
 
 def _parquet_images(path: Path, *, classes: Any, name: str | None, mirror: bool = True, **options: Any) -> Pool:

@@ -11,10 +11,12 @@ from longtail.facts.messages import quoted
 
 COLUMNS = ("label", "split", "group", "weight")
 TASKS = ("unlabeled", "candidates")
+OF_CIFAR = ("data_dir", "human_labels")
 LISTS = ("train_list", "val_list", "test_list")
 ALLOWED = {
     "table": (*COLUMNS, *TASKS, "drop_columns", "delimiter", "header"),
     "images": (*COLUMNS, *TASKS, "size", "skip_bad", "mirror", "features", "workers", *LISTS),
+    "Clothing1M": ("label", "size", "skip_bad", "mirror", "workers", *LISTS),
     "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
     "parquet of images": (*COLUMNS, "size", "skip_bad", "mirror", "workers"),
     "array file": ("label", "group", "unlabeled"),

@@ -88,6 +88,7 @@ def hide(
         val=splits.val if simulation.noise is None else _noisy(splits.val, simulation, truth),
         unlabeled=None if without is None else with_own_labels(without),
         truth=torch.cat([truth, clean[rest]]),
+        train_rows=labelled,
         facts={**splits.facts, **simulation.facts},
         notes=(*splits.notes, *simulation.note(train.targets, len(rest)), *_noise_note(simulation, given, truth)),
     )

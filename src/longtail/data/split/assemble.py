@@ -48,7 +48,7 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
     return Splits(
         pool.name, parts["train"], parts["test"], parts.get("val"), {**pool.facts, **facts}, tuple(notes), preparation,
         pool.origin, pool.source(rows["test"]), parts.get("unlabeled"), torch.cat(truths) if truths else None,
-        parts.get("cut"),
+        parts.get("cut"), pool.source(rows["train"]),
     )  # fmt: skip
 
 

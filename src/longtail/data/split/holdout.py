@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.cleaning import Corrections
 from longtail.data.label_kinds import CANDIDATES, check_classes
 from longtail.data.pool import Pool
 from longtail.data.simulate import Simulation
@@ -39,6 +40,7 @@ def split(
     simulation: Simulation | None = None,
     largest: int | None = None,
     keep_cut: bool = False,
+    corrections: Corrections | None = None,
 ) -> Splits:
     """Return the training, test and, where declared or asked for, validation part of a pool, checked.
 
@@ -59,12 +61,15 @@ def split(
             are withheld, which are therefore rows with a label.
         largest: rows of the largest class of the thinned training part; None takes as many as the class sizes allow.
         keep_cut: keep the training rows that `ratio` cuts off as `Splits.cut_rows`.
+        corrections: training rows to drop or relabel, before validation rows are withheld.
 
     Raises:
         ValueError: fewer than two classes, a share outside of (0, 1), nothing that could be held out, an empty part, a
             declared test row with several candidates, a simulation of data whose labels are not all known.
     """
-    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, seed, simulation, largest, keep_cut)
+    pool, rows, facts, notes = divided(
+        pool, test, val, ratio, profile, seed, simulation, largest, keep_cut, corrections
+    )
     return assemble(pool, rows, facts, notes).checked()
 
 
@@ -82,6 +87,7 @@ def divided(
     simulation: Simulation | None,
     largest: int | None = None,
     keep_cut: bool = False,
+    corrections: Corrections | None = None,
 ) -> Divided:
     """Return which rows are for what; arguments and errors as in `split`."""
     check_classes(pool.classes)
@@ -112,6 +118,9 @@ def divided(
         facts |= simulation.facts
         if pool.kind == CANDIDATES:
             check_shares(None, val)
+    if corrections is not None:
+        pool, rows["train"] = corrections.of_pool(pool, rows["train"])
+        facts |= corrections.facts
     if val is not None and "val" not in rows:
         rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed)
         facts["val"] = val

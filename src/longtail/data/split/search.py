@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longtail.data.cleaning import Corrections
 from longtail.data.label_kinds import GIVEN
 from longtail.data.pool import Pool
 from longtail.data.read.tables.column_types import mixed_columns
@@ -40,13 +41,16 @@ def search_splits(
     profile: str = "exp",
     simulation: Simulation | None = None,
     largest: int | None = None,
+    corrections: Corrections | None = None,
 ) -> Splits:
     """Return the training and validation part of `split`, the latter in place of the test part, too.
 
     Raises:
         ValueError: as in `split`, or there are no validation rows.
     """
-    pool, rows, facts, notes = divided(pool, test, val, ratio, profile, DATA_SEED, simulation, largest)
+    pool, rows, facts, notes = divided(
+        pool, test, val, ratio, profile, DATA_SEED, simulation, largest, corrections=corrections
+    )
     if "val" not in rows:
         raise ValueError(NO_VALIDATION)
     pool = _typed_by(pool, torch.cat([rows["train"], rows["val"]]))
@@ -61,13 +65,14 @@ def training_pool(
     profile: str = "exp",
     largest: int | None = None,
     noise: Simulation | None = None,
+    corrections: Corrections | None = None,
 ) -> Pool:
     """Return the training rows of `split` as a pool, for folds inside of them; a declared validation part is left out.
 
     No labels are hidden; folds hide those of their training rows. `noise` is put on all of these rows, since rows that
     validate have it, too.
     """
-    pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, noise, largest)
+    pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, noise, largest, corrections=corrections)
     apart = replace(_typed_by(pool, rows["train"]), parts=None, facts={**pool.facts, **facts})
     if apart.unlabeled is not None and pool.groups is not None:
         evaluated = [apart.take(rows[name]) for name in ("val", "test") if name in rows]
@@ -82,6 +87,7 @@ def pool_of_training_part(splits: Splits) -> Pool:
     return Pool(
         splits.name, train, train.targets, splits.classes, sample_weight=train.sample_weight,
         preparation=splits.preparation, facts=splits.facts, notes=splits.notes, truth=splits.truth if noisy else None,
+        index=splits.train_rows,
         unlabeled=None if rest is None else Pool(splits.name, rest, rest.targets, splits.classes),
     )  # fmt: skip
 

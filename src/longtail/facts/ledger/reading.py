@@ -47,7 +47,7 @@ NOISY = (
 )  # fmt: skip
 """Benchmarks with wrong labels, as in cifar10-lt-100-noise-proportional-0.3, and with all images of CIFAR, as in
 cifar10-noise-symmetric-0.4: kind and rate of `--noise`."""
-OTHERS = ("pascal-voc-candidates",)
+OTHERS = ("pascal-voc-candidates", "clothing1m")
 """Data of which numbers are published, and which `longtail reproduce` does not have."""
 NAMES = (
     *(f"{data}-{kind}-{ratio}" for data in DATA for kind in KINDS for ratio in (1, *RATIOS)),

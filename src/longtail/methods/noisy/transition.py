@@ -83,9 +83,7 @@ def _two_stages(make: type[Corrected], percentile: float) -> MakeStages:
     def build(recipe: Recipe, data: TrainingSet, previous: Learner | None) -> Built:
         assert isinstance(previous, SupervisedLearner)
         rows, before = data.labeled, previous.loss
-        if isinstance(
-            before, Corrected
-        ):  # the same stage again, by a correction: its network is of classes, not labels
+        if isinstance(before, Corrected):  # a correction trains this stage again: that network is of classes
             matrix = before.matrix
         else:
             matrix = functional.transition_matrix(row_probabilities(previous, rows), percentile=percentile)
@@ -102,6 +100,8 @@ def _two_stages(make: type[Corrected], percentile: float) -> MakeStages:
 def _of_other_size(size: int) -> Callable[[Part], str | None]:
     def why(rows: Part) -> str | None:
         classes = len(rows.classes)
-        return None if size == classes else f"needs {classes} rows in matrix, one per class, got {size}; add the others"
+        if size == classes:
+            return None
+        return f"needs {classes} rows in matrix, one per class, got {size}; give a matrix of these classes"
 
     return why

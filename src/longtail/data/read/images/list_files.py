@@ -78,35 +78,51 @@ def read_lists(
 def _lines(name: str, path: str | Path) -> list[_Line]:
     """Return the rows of one list, each form and index checked."""
     flag, part = f"{name} (--{name.replace('_', '-')})", name.removesuffix("_list")
-    data = regular(path, f"list of images {flag}").read_bytes()
+    return [_Line(place, *list_line(line, place), part) for place, line in text_lines(path, f"list of images {flag}")]
+
+
+def text_lines(path: str | Path, what: str) -> list[tuple[str, str]]:
+    """Return the lines of a list that are not empty, each behind the words that name its place.
+
+    Raises:
+        ValueError: the file cannot be read, is no UTF-8 text or has no line.
+    """
+    data = regular(path, what).read_bytes()
+    flag = what.removeprefix("list of images ")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         kind = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "no UTF-8 text"
         raise ValueError(f"{flag} {str(path)!r} is {kind}; save it as UTF-8") from None
-    lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
-        words = line.strip().rsplit(None, 1)
-        if len(words) != 2 or not INDEX.fullmatch(words[1]):
-            raise ValueError(
-                f'{place} must be a path and a class index, as in "a/b.jpg 17", got {quoted(line.strip())}; correct it'
-            )
-        index = int(words[1]) if len(words[1]) < 19 else MOST_CLASSES
-        if not 0 <= index < MOST_CLASSES:
-            raise ValueError(
-                f"{place} must have a class index >= 0 and below {MOST_CLASSES:,}, got {words[1][:30]}; number classes "
-                "from 0"
-            )
-        lines.append(_Line(place, _relative(words[0], place), index, part))
+    lines = [(f"{path}, line {number}", line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(place, line) for place, line in lines if line]
     if not lines:
         raise ValueError(f"{flag} {str(path)!r} must list an image a line, got none; check the file")
     return lines
 
 
-def _relative(path: str, place: str) -> str:
+def list_line(line: str, place: str) -> tuple[str, int]:
+    """Return the path and the class index of a line.
+
+    Raises:
+        ValueError: a line of another form, an absolute path or one that leaves the folder.
+    """
+    words = line.rsplit(None, 1)
+    if len(words) != 2 or not INDEX.fullmatch(words[1]):
+        raise ValueError(
+            f'{place} must be a path and a class index, as in "a/b.jpg 17", got {quoted(line)}; correct it'
+        )
+    index = int(words[1]) if len(words[1]) < 19 else MOST_CLASSES
+    if not 0 <= index < MOST_CLASSES:
+        raise ValueError(
+            f"{place} must have a class index >= 0 and below {MOST_CLASSES:,}, got {words[1][:30]}; number classes "
+            "from 0"
+        )
+    return relative_path(words[0], place), index
+
+
+def relative_path(path: str, place: str) -> str:
+    """Return a path of a list as it is compared; ValueError for one that is absolute or leaves the folder."""
     written = posixpath.normpath(path.replace("\\", "/"))
     if written.startswith(("/", "../")) or written in (".", "..") or re.match(r"[A-Za-z]:", written):
         raise ValueError(

@@ -53,19 +53,29 @@ def listed_pool(
         raise ValueError(
             f"image folder {str(folder)!r} is no folder; name the one that the lists' paths are relative to"
         )
-    listed = read_lists(**lists)
+    facts = {"source": "images", "lists": [option.removesuffix("_list") for option in given]}
+    return read_listed(root, read_lists(**lists), reader, name=name, facts=facts)
+
+
+def read_listed(root: Path, listed: Listed, reader: ImageReader, *, name: str | None, facts: dict[str, Any]) -> Pool:
+    """Return the images of lists as a pool.
+
+    Args:
+        root: what their paths are relative to.
+        listed: the images, their labels and parts.
+        reader: how images become inputs.
+        name: what tables call the data; None takes the folder's name.
+        facts: how the data were made.
+
+    Raises:
+        ValueError: an image that is not there, with the line that names it; or that cannot be decoded.
+    """
     files = [root / path for path in listed.paths]
     images = EncodedImages(files, listed.paths)
     pool = reader.encoded(
-        name or root.resolve().name or "images",
-        images,
-        listed.targets,
-        listed.classes,
-        Roles(listed.parts, None, None),
-        identity=_identity(root, listed),
-        facts={"source": "images", "lists": [option.removesuffix("_list") for option in given]},
-        notes=(),
-    )
+        name or root.resolve().name or "images", images, listed.targets, listed.classes,
+        Roles(listed.parts, None, None), identity=_identity(root, listed), facts=facts, notes=(),
+    )  # fmt: skip
     return reader.decoded(pool, images, files)
 
 

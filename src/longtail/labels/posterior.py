@@ -1,0 +1,127 @@
+"""How probable it is that each label is wrong, given what K trainings said of its row: the rule of `longtail labels`.
+
+    P(true = j | x, y) ~ softmax(log p(x) / t)_j T_jy,      T_jk = P(given = k | true = j)
+
+p are out-of-sample probabilities, t one temperature and T one matrix for all rows. T is estimated by expectation and
+maximisation: its row j is the mean of P(true = j | x, y) over the rows given each label, with `PRIOR_ROWS` further rows
+of the shrunk matrix
+
+    S_jk = (1 - e) [j = k] + e (1/2 1/(C - 1) + 1/2 n_k / (N - n_j)) [j != k],      e = share of wrong labels so far
+
+so that a class of few rows has the noise of all classes, half of it uniform and half of it proportional to class sizes,
+and a large class its own. t maximises the likelihood of the given labels, prod_i (q(x_i) T)_{y_i}.
+
+Where margins were recorded, the mean margin a (AUM) is a second witness: ln odds of a right label +=
+ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, each with `PRIOR_ROWS / 10` rows at the mean
+over all labels, and one s. The label is a suspect where its probability of being wrong is above 1/2. That is another
+threshold on p_y for every class: what p_y must exceed depends on T and so on how often other classes get this label.
+
+Our own design. What it finds beside cleanlab's rules: `benchmarks/results/suspects`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from longtail.labels.confident import Floats, Ints
+
+PRIOR_ROWS = 100.0
+"""Rows of every class's line of T that are the shrunk matrix."""
+TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+STEPS = 50
+"""Steps of expectation and maximisation."""
+FLOOR = 1e-6
+RATES = (0.005, 0.6)
+"""The share of wrong labels stays inside of these, so that no step is a fixed point for want of an exception."""
+
+
+class Posterior(NamedTuple):
+    """What is believed of N labels.
+
+    Args:
+        wrong: (N,) probability that the label is wrong.
+        classes: (N, C) probabilities of the true class; without the margins.
+        noise: (C, C), T.
+        temperature: t.
+    """
+
+    wrong: Floats
+    classes: Floats
+    noise: Floats
+    temperature: float
+
+
+def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) -> Posterior:
+    """Return what is believed of every label.
+
+    Args:
+        labels: (N,) int64 in [0, C).
+        probabilities: (N, C), out of sample, under the class shares of the labels.
+        aum: (N,), the mean margin of every row; None where it was not recorded.
+    """
+    fits = [_fitted(labels, _tempered(probabilities, t)) for t in TEMPERATURES]
+    best = int(np.argmax([likelihood for likelihood, _, _ in fits]))
+    _, believed, noise = fits[best]
+    right = np.clip(believed[np.arange(len(labels)), labels], 1e-9, 1 - 1e-9)
+    odds = np.log(right) - np.log1p(-right)
+    if aum is not None:
+        odds = odds + _margin_odds(labels, aum, right, len(noise))
+    return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best])
+
+
+def _tempered(probabilities: Floats, temperature: float) -> Floats:
+    powers = np.clip(probabilities, FLOOR, None) ** (1 / temperature)
+    scaled: Floats = powers / powers.sum(1, keepdims=True)
+    return scaled
+
+
+def _fitted(labels: Ints, q: Floats) -> tuple[float, Floats, Floats]:
+    """Return the log-likelihood of the labels, P(true | x, y) (N, C) and T (C, C)."""
+    size = q.shape[1]
+    spread = _spread(labels, size)
+    rate, noise = 0.1, _shrunk(0.1, spread)
+    for _ in range(STEPS):
+        believed = _believed(labels, q, noise)
+        totals = np.zeros((size, size))
+        np.add.at(totals.T, labels, believed)  # (true, given)
+        rate = float(np.clip(1 - np.trace(totals) / len(labels), *RATES))
+        noise = totals + PRIOR_ROWS * _shrunk(rate, spread)
+        noise /= noise.sum(1, keepdims=True)
+    likelihood = float(np.log((q * noise[:, labels].T).sum(1)).sum())
+    return likelihood, _believed(labels, q, noise), noise
+
+
+def _believed(labels: Ints, q: Floats, noise: Floats) -> Floats:
+    joint = q * noise[:, labels].T
+    scaled: Floats = joint / joint.sum(1, keepdims=True)
+    return scaled
+
+
+def _spread(labels: Ints, size: int) -> Floats:
+    """Return (C, C): where wrong labels of each class go, before anything is known; rows sum to 1."""
+    counts = np.bincount(labels, minlength=size).astype(np.float64)
+    others = np.maximum(len(labels) - counts, 1.0)[:, None]
+    spread = 0.5 / (size - 1) + 0.5 * counts[None] / others
+    np.fill_diagonal(spread, 0.0)
+    scaled: Floats = spread / spread.sum(1, keepdims=True)
+    return scaled
+
+
+def _shrunk(rate: float, spread: Floats) -> Floats:
+    matrix: Floats = (1 - rate) * np.eye(len(spread)) + rate * spread
+    return matrix
+
+
+def _margin_odds(labels: Ints, aum: Floats, right: Floats, size: int) -> Floats:
+    """Return (N,): the log ratio of the margin's densities under a right and a wrong label."""
+    distances, variance = [], 0.0
+    for weight in (right, 1 - right):
+        mean = (weight * aum).sum() / weight.sum()
+        sums = np.bincount(labels, weights=weight * aum, minlength=size) + PRIOR_ROWS / 10 * mean
+        means = sums / (np.bincount(labels, weights=weight, minlength=size) + PRIOR_ROWS / 10)
+        distances.append((aum - means[labels]) ** 2)
+        variance += float((weight * distances[-1]).sum()) / len(aum)
+    odds: Floats = (distances[1] - distances[0]) / (2 * max(variance, 1e-12))
+    return odds
