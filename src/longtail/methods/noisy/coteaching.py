@@ -67,9 +67,9 @@ def co_teaching(
     share of suspect labels.
 
     Breaks: Under a long tail the rows of rare classes have large losses with right labels, and one ranking of all rows
-    leaves them out: that is the method and the default; by_class=True is our variant for this case. It rounds up, so that
-    of one or two rows that a batch has of a class it leaves out none or one, wrong or not: it wants large batches. A
-    rate that is too high leaves out right labels in every epoch.
+    leaves them out: that is the method and the default; by_class=True is our variant for this case. It rounds up, so
+    that of one or two rows that a batch has of a class it leaves out none or one, wrong or not: it wants large batches.
+    A rate that is too high leaves out right labels in every epoch.
 
     Paper and code: The code divides the mean over the selected rows by their number once more, which shrinks the
     learning rate of plain gradient descent by that number; here it is divided once. ramp is 10 of their 200 epochs.
