@@ -168,6 +168,17 @@ def test_small_loss_may_fall_with_progress(progress) -> None:
     assert SmallLoss(linear(1.0, 0.6)).weigh(some(), progress=progress).count_nonzero() == 8
 
 
+def test_small_loss_by_class_keeps_some_of_every_class() -> None:
+    losses, targets = torch.tensor([1.0, 2.0, 3.0, 4.0, 50.0, 60.0, 70.0]), torch.tensor([0, 0, 0, 0, 1, 1, 2])
+    weights = SmallLoss(0.5, by_class=True)
+    assert weights.weigh(losses, targets=targets).tolist() == [7 / 4, 7 / 4, 0, 0, 7 / 4, 0, 7 / 4]
+    assert weights(losses, targets=targets).item() == pytest.approx((1 + 2 + 50 + 70) / 4)
+    assert SmallLoss(0.5).weigh(losses)[4:].tolist() == [0, 0, 0]
+    kept = torch.tensor([False, True, True, True, False, True, False])
+    found = weights.weigh(losses, targets=torch.where(kept, targets, -100), kept=kept)
+    assert found.tolist() == pytest.approx([0, 4 / 3, 4 / 3, 0, 0, 4 / 3, 0])
+
+
 def test_keeping_all_is_the_mean_bit_for_bit() -> None:
     losses, kept = some(37).float(), torch.arange(37) % 3 > 0
     for mask in (None, kept):
@@ -231,6 +242,12 @@ def test_every_relative_compiles_whole(build) -> None:
         (lambda: EG(1, True, size=3)(some(4).view(2, 2), index=torch.arange(2)), ValueError, "dense losses have no"),
         (lambda: SmallLoss(0), ValueError, r"keep must be in \(0, 1\], got 0"),
         (lambda: SmallLoss(1.2), ValueError, r"keep must be in \(0, 1\], got 1.2"),
+        (lambda: SmallLoss(0.5, by_class=True)(some()), ValueError, "targets must be class indices, .* got none; pass"),
+        (
+            lambda: SmallLoss(0.5, by_class=True)(some(), targets=torch.rand(10)),
+            ValueError,
+            "targets must be class indices, one per loss, where by_class, got torch.float32",
+        ),
     ],
 )
 def test_bad_input_is_refused(build, error: type[Exception], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, final
 
+import torch
 from torch import Tensor, nn
 
 from longtail.facts.knobs import Knob, Range
@@ -137,8 +138,10 @@ def _viewed(learner: SupervisedLearner, batch: Batch, progress: Progress) -> _Vi
 def _selected(goal: Goal, share: Tensor) -> Goal:
     """Return what is taught of the selected rows alone; `share` (B,) is 1 for these and 0 for the others."""
     weight = share if goal.weight is None else share * goal.weight
-    given = share if goal.given is None else share * goal.given
-    return goal._replace(weight=weight, given=given)
+    if goal.mask is None:
+        return goal._replace(weight=weight)
+    counted = torch.where(goal.mask > 0, share, 1.0)  # what the targets leave out counts in the mean, as it does alone
+    return goal._replace(weight=weight, given=counted if goal.given is None else counted * goal.given)
 
 
 def _counted(learner: SupervisedLearner, view: _View) -> Tensor:

@@ -30,7 +30,8 @@ class CDR(StatelessUpdate):
 
     Weights are the parameters of two dimensions or more (linear, convolution, embedding) that have a gradient. Biases
     and the factors of norms take the plain step. Ties with the smallest critical value are critical, too. One forward
-    and one backward pass, so that batch norms record a batch once. r = 0 is the plain step, bit for bit.
+    and one backward pass, so that batch norms record a batch once. r = 0 is the plain step, bit for bit, but for
+    a decay of sign type.
 
     Args:
         rate: r in [0, 1), the share of wrong labels; a number or a schedule.

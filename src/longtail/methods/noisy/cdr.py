@@ -31,7 +31,7 @@ def cdr(
     Weights are the parameters of two dimensions or more; biases and norms take the plain step. scaled=False leaves the
     gradient that is kept as it is. decay="optimizer": the optimiser's weight decay and momentum move all parameters.
     decay="sign": w <- w - lr weight_decay sign(w) for all in place of the optimiser's decay, and nothing else for those
-    that are not critical. rate = 0 is `base`, bit for bit. Over two stages both are trained so.
+    that are not critical. rate = 0 is `base`, bit for bit, but for that decay. Over two stages both are trained so.
 
     Xia et al. 2021.
 
@@ -40,7 +40,7 @@ def cdr(
     accuracy on rows with noisy labels that they keep out of training.
 
     Breaks: Class sizes play no part in it: what is critical is critical to the batch, and so to its frequent classes.
-    Without early stopping the critical parameters fit wrong labels, too.
+    It was made for early stopping, and the recipe does not stop.
 
     Paper and code: The default is the code's step: the gradient that is kept has the factor 1 - r, and the weight decay
     is the optimiser's L2 (0.001); in the paper it is of sign type (`decay="sign"`). The code computes a ramp of 10 of

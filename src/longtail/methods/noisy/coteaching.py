@@ -67,12 +67,13 @@ def co_teaching(
     share of suspect labels.
 
     Breaks: Under a long tail the rows of rare classes have large losses with right labels, and one ranking of all rows
-    leaves them out: that is the method and the default; by_class=True is our variant for this case. A rate that is too
-    high leaves out right labels in every epoch.
+    leaves them out: that is the method and the default; by_class=True is our variant for this case. It rounds up, so
+    that of one or two rows that a batch has of a class it leaves out none or one, wrong or not: it wants large batches.
+    A rate that is too high leaves out right labels in every epoch.
 
     Paper and code: The code divides the mean over the selected rows by their number once more, which shrinks the
     learning rate of plain gradient descent by that number; here it is divided once. ramp is 10 of their 200 epochs.
-    The recipe replaces theirs: a CNN of 9 convolutions, Adam with learning rate 0.001 that falls linearly to 0 from
+    The recipe replaces theirs: a CNN of 9 convolutions, Adam with learning rate 0.001 that falls linearly from
     epoch 80 (100 for CIFAR-100) on, where beta_1 drops from 0.9 to 0.1, batches of 128, at most 400 steps an epoch.
     They report both networks.
     """
