@@ -339,9 +339,11 @@ def cleaned(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
 
 
 def cleaned_drw(stage: Stage, data: TrainingSet, previous: Learner | None) -> Built:
-    learner, rows, update = drw(stage, data, previous)
+    learner, rows, update = stage.build(data, previous)
     smoothing = learner.loss.label_smoothing
-    targets = Cleaned(rows.targets, len(data.classes), at=0.8, surrogate=0.5, momentum=0.6, smoothing=smoothing)
+    targets = Cleaned(
+        rows.targets, len(data.classes), at=0.8, surrogate=0.5, class_weight="effective", smoothing=smoothing
+    )
     return Built(supervised(learner, targets=targets), rows, update)
 
 

@@ -97,8 +97,10 @@ def test_every_phase_is_the_loop(knobs: dict[str, float]) -> None:
         counts = targets.refresh_with(lambda shown=shown: shown, rows(), epoch / 10)
         taught, expected, clean = loops.epoch(shown, epoch / 10)
         q, weight = targets(Batch(inputs=index, index=index.flip(0), targets=rows().targets.flip(0)), shown, epoch / 10)
-        torch.testing.assert_close(q.flip(0), torch.tensor(taught), rtol=1e-5, atol=1e-6)
-        assert weight is None
+        torch.testing.assert_close(targets.labels, torch.tensor(taught), rtol=1e-5, atol=1e-6)
+        if epoch / 10 < loops.at:
+            torch.testing.assert_close(q.flip(0), targets.labels)
+            assert weight is None if loops.at >= 1 else weight.eq(1).all()
         assert (None if counts is None else counts.tolist()) == expected
         of_class = [sum(c for c, k in zip(clean, rows().targets.tolist(), strict=True) if k == j) for j in range(C)]
         assert targets.epoch_record() == {"clean": sum(clean), "clean_per_class": of_class}
@@ -178,3 +180,34 @@ def test_features_are_needed_and_so_is_a_network() -> None:
     with pytest.raises(TypeError, match="Cleaned needs the outputs of all rows, got none; let a SupervisedLearner"):
         targets.refresh(rows(), 0.0)
     assert "erm=0.4, ncm=0.2, given=0.2, start=0.4" in repr(targets)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_class_weights_are_of_each_label_of_the_mixture_by_itself(weighted: bool) -> None:
+    """sum_i w l / sum_i w for s and for each class k, of losses l(i, k) that are any numbers."""
+    targets = Cleaned(rows().targets, C, at=0.0, surrogate=0.3, class_weight="inverse")
+    (shown,) = passes(1)
+    counts = targets.refresh_with(lambda: shown, rows(), 0.0)
+    assert counts is not None
+    w = [C / n / sum(1 / m for m in counts.tolist()) for n in counts.tolist()]
+    index = torch.randperm(N, generator=torch.Generator().manual_seed(1))[:13]
+    losses = torch.rand(13, C, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    v = torch.arange(13.0) if weighted else torch.ones(13)
+    batch = Batch(inputs=index, index=index, targets=rows().targets[index])
+    if weighted:
+        batch["sample_weight"] = v
+    y, s, clean = (values[index].tolist() for values in (rows().targets, targets.frozen, targets.clean))
+
+    def mean(labels: list[int]) -> float:
+        omega = [float(v[i]) * w[k] for i, k in enumerate(labels)]
+        return sum(a * float(losses[i, k]) for i, (a, k) in enumerate(zip(omega, labels, strict=True))) / sum(omega)
+
+    uniform = [mean([y[i] if clean[i] else k for i in range(13)]) for k in range(C)]
+    expected = 0.3 * mean(s) + 0.7 * sum(uniform) / C
+    q, weight = targets(batch, shown, 0.0)
+    assert weight is not None
+    torch.testing.assert_close(q.sum(1), torch.ones(13))
+    found = (v * weight * (q * losses).sum(1)).sum() / (v * weight).sum()
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float((v * weight).sum() / v.sum()) == pytest.approx(1, rel=1e-5)
+    assert not all(clean)

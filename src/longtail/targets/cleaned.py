@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longtail.facts.class_weights import named
 from longtail.facts.fixed_dtype import FixedDtype
 from longtail.facts.types import Batch, Outputs, Progress, Record, TrainingData
 from longtail.functional.prototypes import judged_by_prototypes
@@ -21,13 +22,16 @@ class Cleaned(FixedDtype):
 
         before `start`:  onehot(y)
         before `at`:     erm onehot(a) + ncm onehot(b) + given onehot(y) + rest / C
-        then:            surrogate onehot(s) + rest / C, where s is not y for a row judged right: surrogate onehot(s) +
-                         (1 - surrogate) onehot(y)
+        then:            surrogate onehot(s) + rest / C; a row judged right has surrogate onehot(s) + rest onehot(y)
 
     a, b: arg max of the moving averages E <- m E + (1 - m) z of the network's logits and of those of the class
     prototypes, which begin with the first epoch's; s: y if judged right, else a, as it was in the first epoch from `at`
     on; rest: what the masses leave of 1. From the first of `start` and `at` on, the loss reads the class counts of the
     labels y or a as they are now, from `at` on those of s.
+
+    From `at` on there are class weights w by the counts of s. q is then a mixture of 1 + C labels for each row: s, and
+    for each class k either y or, of a row judged wrong, k; the weighted mean over the batch is taken for each of the
+    1 + C by itself, sum_i w l / sum_i w, and these means are added by their masses.
 
     Where no row would be taught otherwise (start=1 or given=1, and at=1) the targets are the given labels, bit for bit,
     and rows are judged for the record alone.
@@ -42,6 +46,7 @@ class Cleaned(FixedDtype):
         momentum: m in [0, 1).
         at: progress from which on labels are frozen as s; 1 never.
         surrogate: mass in [0, 1].
+        class_weight: w by name, "effective", "inverse" or "sqrt".
         smoothing: e; all rows learn (1 - e) q + e / C, as by a loss with label smoothing, which smooths no soft labels.
     """
 
@@ -52,6 +57,8 @@ class Cleaned(FixedDtype):
     frozen: Tensor
     kept: Tensor
     passes: Tensor
+    late: Tensor
+    weights: Tensor
 
     def __init__(
         self,
@@ -65,11 +72,13 @@ class Cleaned(FixedDtype):
         momentum: float = 0.6,
         at: float = 1.0,
         surrogate: float = 0.5,
+        class_weight: str = "effective",
         smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.masses, self.start, self.momentum = (erm, ncm, given), start, momentum
         self.at, self.surrogate, self.smoothing = at, surrogate, smoothing
+        self.class_weight = class_weight
         rows = len(targets)
         self.register_buffer("labels", self._smoothed(_hot(targets.long(), classes)))
         self.register_buffer("erm", torch.zeros(rows, classes))
@@ -77,6 +86,8 @@ class Cleaned(FixedDtype):
         self.register_buffer("clean", torch.ones(rows, dtype=torch.bool))
         self.register_buffer("frozen", torch.full((rows,), -1, dtype=torch.int64))
         self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("late", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("weights", torch.ones(classes))
         self.register_buffer("kept", torch.bincount(targets.long(), minlength=classes))
 
     @property
@@ -84,9 +95,34 @@ class Cleaned(FixedDtype):
         """Whether no row is ever taught anything but its given label."""
         return self.at >= 1 and (self.start >= 1 or self.masses[2] == 1)
 
-    def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, None]:
-        """Return q (B, C) of the rows, or their given labels (B,) where these are all that is ever taught."""
-        return (batch["targets"] if self.idle else self.labels[batch["index"]]), None
+    def forward(self, batch: Batch, outputs: Outputs, progress: Progress) -> tuple[Tensor, Tensor | None]:
+        """Return q (B, C) of the rows, or their given labels (B,) where these are all that is ever taught.
+
+        With class weights q_ik w_k is divided by its sum over k, which is returned as the row's weight (B,).
+        """
+        if self.idle:
+            return batch["targets"], None
+        q = self.labels[batch["index"]]
+        if self.at >= 1:
+            return q, None
+        shares = self._weighted(batch)
+        weight = shares.sum(1)
+        shares = self._smoothed(shares / torch.where(weight > 0, weight, 1.0)[:, None])
+        return torch.where(self.late, shares, q), torch.where(self.late, weight, 1.0)
+
+    def _weighted(self, batch: Batch) -> Tensor:
+        """Return what the losses l(z_i, k) of a batch count (B, C), of row weight 1; their mean over the rows is 1."""
+        index, y, w = batch["index"], batch["targets"].long(), self.weights
+        classes = torch.arange(len(w), device=w.device)
+        clean, s = self.clean[index], self.frozen[index].clamp(min=0)
+        rows = batch.get("sample_weight")
+        rows = torch.ones_like(w[y]) if rows is None else rows.to(w.dtype)
+        of_s = w[s] / _divisor((rows * w[s]).sum())
+        sums = _divisor((rows * clean * w[y]).sum() + (rows * ~clean).sum() * w)  # (C,), of every class's term
+        right = (y[:, None] == classes) * (w[y] * (1 / sums).sum())[:, None]
+        rest = torch.where(clean[:, None], right, w / sums) / len(w)
+        shares = self.surrogate * (s[:, None] == classes) * of_s[:, None] + (1 - self.surrogate) * rest
+        return shares * rows.sum()
 
     def observe(self, batch: Batch, outputs: Outputs, progress: Progress) -> None:
         """Store nothing."""
@@ -118,12 +154,16 @@ class Cleaned(FixedDtype):
             return None
         present = torch.where(self.clean, y, self.erm.argmax(1))
         if progress >= self.at:
-            if int(self.frozen[0]) < 0:
+            if not self.late:
                 self.frozen.copy_(present)
             present = self.frozen
         self.labels.copy_(self._smoothed(self._taught(y, progress)))
         weight = rows.sample_weight
-        return _sums(present, torch.ones_like(y) if weight is None else weight, classes)
+        counts = _sums(present, torch.ones_like(y) if weight is None else weight, classes)
+        if progress >= self.at:
+            self.weights.copy_(named(self.class_weight, counts, zero_count="mask", dtype=torch.float64))
+            self.late.fill_(True)
+        return counts
 
     def _average(self, average: Tensor, new: Tensor) -> None:
         new = new.float().to(average.device)
@@ -159,6 +199,10 @@ class Cleaned(FixedDtype):
 
 def _hot(labels: Tensor, classes: int) -> Tensor:
     return F.one_hot(labels, classes).float()
+
+
+def _divisor(total: Tensor) -> Tensor:
+    return torch.where(total > 0, total, 1.0)
 
 
 def _sums(labels: Tensor, weight: Tensor, classes: int) -> Tensor:

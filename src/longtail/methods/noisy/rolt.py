@@ -11,7 +11,6 @@ from longtail.catalogue.references import cited
 from longtail.data import TrainingSet
 from longtail.engine import Built
 from longtail.facts.knobs import Range, UnitFloat, UnitStart
-from longtail.facts.schedules import switch
 from longtail.learners import SupervisedLearner
 from longtail.learners.all_rows import plain_rows
 from longtail.methods.supervised.deferred import START, ClassWeight
@@ -88,9 +87,9 @@ def rolt_drw(
 ) -> Method:
     """RoLT-DRW: as rolt, then frozen surrogate labels and class weights by their counts.
 
-    loss = w_y (that of `base`) against q, w = 1 and q as in rolt until progress `at`; then q = surrogate onehot(s) +
-    rest / C of a row judged wrong, and surrogate onehot(s) + rest onehot(y) of one judged right, rest = 1 - surrogate;
-    w_k by the counts of s, summing to C; sum / sum of the batch's sum_k q_k w_k.
+    loss = that of rolt until progress `at`; then surrogate L(s) + (1 - surrogate) / C sum_k L(t_k),
+    L(u) = sum_i w_{u_i} l(z_i, u_i) / sum_i w_{u_i} over a batch, l that of `base`, t_k = k for a row judged wrong,
+    else y; w by the counts of s, summing to C.
 
     s: y of a row judged right, else the network's class a, both as they are in the first epoch from `at` on. The
     judgement goes on before every epoch. at=1 is rolt.
@@ -101,21 +100,19 @@ def rolt_drw(
 
     Breaks: What was wrong in s stays. Weights of a class whose labels are mostly wrong are too small or too large.
 
-    Paper and code: As for rolt; `class_weight="effective"` with beta 0.9999 is the code's. There every one of the K + 1
-    terms of q is divided by its own sum of weights; ours is one sum over all. Over `base="ldam"` margins follow the
-    counts from `start` on, as there.
+    Paper and code: As for rolt; `class_weight="effective"` with beta 0.9999 is the code's. So are
+    terms that are divided one by one. Over `base="ldam"` margins follow the counts from `start` on, as there.
     """
     change = _cleaned(
-        start=start, erm=erm, ncm=ncm, given=given, momentum=momentum, at=at, surrogate=surrogate, weight=class_weight
-    )
+        start=start, erm=erm, ncm=ncm, given=given, momentum=momentum, at=at, surrogate=surrogate,
+        class_weight=class_weight,
+    )  # fmt: skip
     prior = base.prior if at >= 1 else times(base.prior, weighted(class_weight, at))
     return corrected(base, (*SLOTS, "shares"), change, reference=cited("wei2021robust"), prior=prior)
 
 
-def _cleaned(
-    *, erm: float, ncm: float, given: float, at: float = 1.0, weight: str | None = None, **others: Any
-) -> Change:
-    """Put corrected labels in the place of the given ones, and deferred class weights on the loss.
+def _cleaned(*, erm: float, ncm: float, given: float, **others: Any) -> Change:
+    """Put corrected labels in the place of the given ones.
 
     Raises:
         ValueError: masses above 1.
@@ -131,19 +128,9 @@ def _cleaned(
         if not isinstance(learner, SupervisedLearner) or learner.mixing is not None or learner.criterion is not None:
             kind = type(learner).__name__
             raise ValueError(f"base must train by one loss against one label a row, got {kind}; choose another base")
-        rows, loss = plain_rows(built.data), learner.loss
-        targets = Cleaned(
-            rows.targets,
-            len(rows.classes),
-            erm=erm,
-            ncm=ncm,
-            given=given,
-            at=at,
-            smoothing=loss.label_smoothing,
-            **others,
-        )
-        if weight is not None and at < 1:
-            loss = loss.reweighed(weight, rows.class_counts, switch(at, 0.0, 1.0))
-        return built._replace(learner=learner.varied(targets=targets, loss=loss))
+        rows, smoothing = plain_rows(built.data), learner.loss.label_smoothing
+        masses: dict[str, Any] = {"erm": erm, "ncm": ncm, "given": given}
+        targets = Cleaned(rows.targets, len(rows.classes), smoothing=smoothing, **masses, **others)
+        return built._replace(learner=learner.varied(targets=targets))
 
     return change
