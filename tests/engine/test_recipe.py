@@ -125,9 +125,7 @@ def test_drops_are_where_a_paper_has_them() -> None:
     assert Recipe(drops=[0.5, 0.75]) == Recipe(drops=(0.5, 0.75))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "drops", [(0.9, 0.8), (0.5,), (0, 0.5), (0.5, 1), (0.5, "1"), (True, 0.9), (0.5, 0.5), 0.5]
-)
+@pytest.mark.parametrize("drops", [(0.9, 0.8), (0.5,), (0, 0.5), (0.5, 1), (0.5, "1"), (True, 0.9), (0.5, 0.5), 0.5])
 def test_drops_that_are_no_two_ascending_shares_are_refused(drops: Any) -> None:
     with pytest.raises(ValueError, match=r"^drops must be two ascending shares of the epochs .* got .*; .* is usual$"):
         Recipe(drops=drops)
