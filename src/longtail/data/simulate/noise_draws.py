@@ -45,21 +45,21 @@ def expected_transition(noise: Noise, counts: np.ndarray, classes: Sequence[str]
     """
     if noise.sequential:
         return _sequential_transition(noise, counts, classes)
-    chances, becomes = row_chances(noise, counts, counts, classes), target_rows(noise, counts, classes)
+    chances, becomes = row_chances(noise, counts, classes), target_rows(noise, counts, classes)
     matrix = np.eye(len(classes))
     for j, chance in enumerate(chances.tolist()):
         matrix[j] += chance * (becomes(j) - matrix[j])
     return matrix
 
 
-def row_chances(noise: Noise, counts: np.ndarray, like: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def row_chances(noise: Noise, counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Return (C,) float64, the chance of a row of every class to be chosen.
 
     Raises:
         ValueError: a class has fewer rows than are to be chosen of it, or no such rate can be reached.
     """
     eligible = sources(noise, classes)
-    rate = _share(noise, like)
+    rate = _share(noise, counts)
     if noise.counts == kinds.BINOMIAL:
         return np.where(eligible, rate, 0.0)
     if noise.counts == kinds.EXACT:

@@ -52,7 +52,7 @@ def hide(
     Noise is put on the labels of the validation part, too.
 
     Args:
-        splits: with one label a training row; the test part stays as it is, and so does the rest.
+        splits: with one label a training row; the test part stays as it is, and without noise the validation part, too.
         simulation: what to hide.
         source: all rows that may be trained on.
         rows, before: rows of the source: the training part, and all that it was cut from.
