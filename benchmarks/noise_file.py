@@ -1,7 +1,7 @@
 """Methods on CIFAR with wrong labels, several runs at once from one exported file, beside the published numbers.
 
-    python -m benchmarks.export_cifar --ratio 1 --data-dir D --out cifar10.npz            # all images, 96 MiB
-    python -m benchmarks.export_cifar --ratio 1 --largest 1000 --data-dir D --out small.npz   # 10,000 of them, 32 MiB
+    python -m benchmarks.export_cifar --ratio 1 --data-dir D --out cifar10.npz            # all images
+    python -m benchmarks.export_cifar --ratio 1 --largest 1000 --data-dir D --out small.npz   # 10,000 of them, 34 MiB
     PYTHONPATH=src python -m benchmarks.noise_file --data cifar10.npz --noise symmetric:0.4,counts=equal
         --methods "ce,gce,sce,eg(base='sce'),absgd(base='sce',lam=-1)" --seeds 5 --device cuda --out DIR
     PYTHONPATH=src python -m benchmarks.noise_file --data cifar10.npz --ratio 100 --noise proportional:0.2

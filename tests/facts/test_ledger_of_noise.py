@@ -41,6 +41,15 @@ class TestWrongLabels:
         assert not [row for row in self.rows if row.protocol.key == "rcal" and row.method in ("ce-drw", "har-drw")]
         assert all(name in PROTOCOLS["rcal"].note for name in ("ERM-DRW", "HAR-DRW"))
 
+    def test_every_part_that_rcals_ablation_takes_away_makes_it_worse(self) -> None:
+        source = "Zhang et al. 2023 (RCAL), ablation"
+        specs = ("rcal", "rcal(base='ce')", "rcal(base='ce', beta=0.0)", "rcal(base='ce', beta=0.0, sampled=0.0)", "ce")
+        for ratio in (10, 100):
+            for rate in ("0.2", "0.4"):
+                name = f"cifar100-lt-{ratio}-noise-proportional-{rate}"
+                errors = [self.errors(source, spec)[name] for spec in specs]
+                assert errors == sorted(errors), name
+
     def test_more_noise_is_harder(self) -> None:
         for method in ("ce", "co-teaching", "cdr", "mislas", "rolt-drw", "rcal"):
             errors = self.errors("Zhang et al. 2023 (RCAL)", method)

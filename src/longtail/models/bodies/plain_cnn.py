@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from longtail.facts.knobs import Range
+from longtail.models.bodies.resnet import GlobalMean
 from longtail.models.bodies.small import Body, Shape
 from longtail.models.bodies.stages import starts_stage
 
@@ -78,7 +79,7 @@ def coteaching_cnn(shape: Shape, *, dropout: float = 0.25) -> Body:
         first, *rest = _leaky(before, width, padding=0)
         layers += [first if j else starts_stage(first), *rest]
         before = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), before
+    return nn.Sequential(*layers, GlobalMean()), before
 
 
 def _block(before: int, after: int) -> tuple[nn.Module, ...]:
