@@ -80,6 +80,8 @@ TRANSITIONS = [
     [0.1, 0.1, 0.1, 0.6, 0.1],
     [0.3, 0.0, 0.0, 0.0, 0.7],
 ]
+KNOWN: dict[str, Any] = {"matrix": TRANSITIONS}
+SCE_6 = {"alpha": 6.0, "beta": 0.1, "label_floor": math.exp(-4), "floor": 0.05}
 
 
 def _pairwise(alpha: Sequence[float], delta: Sequence[float], margin: Sequence[float] | None = None) -> Formula:
@@ -179,23 +181,12 @@ CASES: dict[str, Case] = {
         L.GeneralizedCrossEntropyLoss, partial(formulas.generalised, q=0.3, k=0.5), q=0.3, k=0.5
     ),
     "sce": _case(L.SymmetricCrossEntropyLoss, partial(formulas.symmetric, alpha=0.1, beta=1.0)),
-    "sce-6": _case(
-        L.SymmetricCrossEntropyLoss,
-        partial(formulas.symmetric, alpha=6.0, beta=0.1, label_floor=math.exp(-4), floor=0.05),
-        alpha=6.0,
-        beta=0.1,
-        label_floor=math.exp(-4),
-        floor=0.05,
-    ),
+    "sce-6": _case(L.SymmetricCrossEntropyLoss, partial(formulas.symmetric, **SCE_6), **SCE_6),
     "bootstrap": _case(L.BootstrappedLoss, partial(formulas.bootstrapped, b=0.95, hard=False)),
     "bootstrap-0.3": _case(L.BootstrappedLoss, partial(formulas.bootstrapped, b=0.3, hard=False), b=0.3),
     "bootstrap-hard": _case(L.BootstrappedLoss, partial(formulas.bootstrapped, b=0.8, hard=True), hard=True),
-    "forward": _case(
-        L.ForwardCorrectedLoss, partial(formulas.forward_corrected, matrix=TRANSITIONS), matrix=TRANSITIONS
-    ),
-    "backward": _case(
-        L.BackwardCorrectedLoss, partial(formulas.backward_corrected, matrix=TRANSITIONS), matrix=TRANSITIONS
-    ),
+    "forward": _case(L.ForwardCorrectedLoss, partial(formulas.forward_corrected, **KNOWN), **KNOWN),
+    "backward": _case(L.BackwardCorrectedLoss, partial(formulas.backward_corrected, **KNOWN), **KNOWN),
     "la-adaptive": _case(L.PairwiseLoss, _pairwise(ONES, PI, ADAPTIVE), margin=ADAPTIVE),
 }
 ROWS = {

@@ -199,10 +199,10 @@ def test_what_is_out_of_range_is_refused(make: Any, message: str) -> None:
         make()
 
 
-def test_soft_targets_have_no_class_to_weigh() -> None:
-    learner = SupervisedLearner(nn.Linear(4, 3), losses.CrossEntropyLoss())
-    rows = Batch({**batch(), "targets": torch.full((12, 3), 1 / 3)})  # type: ignore[typeddict-item]
-    with pytest.raises(
-        ValueError, match=r"targets must be class indices \(B,\) for weights by class, got torch.float32"
-    ):
-        SAM(0.1, ascent=ByClass(WEIGHTS))(learner, rows, _sgd(learner), 0.0)
+def test_soft_targets_are_weighed_by_their_likeliest_class() -> None:
+    soft = torch.full((12, 3), 0.2).scatter(1, batch()["targets"].unsqueeze(1), 0.6)
+    rows = Batch({**batch(), "targets": soft})  # type: ignore[typeddict-item]
+    learner = SupervisedLearner(network(), losses.CrossEntropyLoss())
+    step = SAM(0.1, ascent=ByClass(WEIGHTS))(learner, rows, _sgd(learner), 0.0)
+    assert step.targets is not None
+    assert step.targets.equal(batch()["targets"])

@@ -63,9 +63,9 @@ def _truncated(losses: Tensor, nll: Tensor, q: Value, k: Value) -> Tensor:
         limit = torch.where(k > 0, _box_cox(largest, q), 0.0)
         return torch.where(nll < largest, losses - limit, 0.0)
     bound = -math.log(k)
-    return torch.where(
-        nll < bound, losses - _box_cox(nll.new_full((), bound, dtype=torch.float64), q).to(nll.dtype), 0.0
-    )
+    if isinstance(q, Tensor):
+        return torch.where(nll < bound, losses - _box_cox(nll.new_full((), bound), q), 0.0)
+    return torch.where(nll < bound, losses - (-math.expm1(-q * bound) / q if q > TINY else bound), 0.0)
 
 
 def symmetric_cross_entropy(

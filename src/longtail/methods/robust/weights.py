@@ -50,6 +50,10 @@ def absgd(
     `absgd(base="ldam-drw")`, to be compared with those bases. With weights, losses are divided by the batch and not by
     the sum of the class weights.
 
+    For noisy labels lambda is negative, over a base such as ce, sce or gce: `absgd(base="sce",
+    lam=switch(0.667, inf, -1.0))` is plain for 80 of 120 epochs, as they train CIFAR. There they search lambda in -0.1,
+    -0.5, -1, -2, -3 and gamma in 0.1, 0.5, 0.9; for Clothing1M lambda in -1, -5, -10, -15, from the middle on.
+
     Qi et al. 2023, algorithm 1.
 
     Works: lambda > 0 weighs hard examples up, for imbalance with clean labels: in the paper's figure 4 the rare classes
