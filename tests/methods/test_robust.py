@@ -38,6 +38,7 @@ REFUSED = {
     "logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm", "oracle",
     "logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc",
     *OURS, "recover", "co-teaching", "l2rw", "mwn", "meta", *SEARCHES, "ssp", "ssp-contrast", "rcal", "supcon",
+    "rolt", "rolt-drw", "sel-cl", "sel-cl-plus",
 }  # fmt: skip
 """What trains no network of its own, or weighs already."""
 BASES = [key for key in CATALOG if key not in REFUSED and method(key).task == "supervised"]

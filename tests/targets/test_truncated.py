@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from longtail.data import Examples
 from longtail.facts.types import Batch
 from longtail.instance_weights import ABSGD
 from longtail.learners import SupervisedLearner
-from longtail.learners import supervised as supervised_learner
+from longtail.learners import all_rows
 from longtail.learners.mixing import Mixer
 from longtail.losses import GeneralizedCrossEntropyLoss
 from longtail.targets import Truncated
@@ -43,9 +45,17 @@ def batch(rows: list[int], weight: list[float] | None = None) -> Batch:
     return made
 
 
+@contextmanager
+def counted_passes(learner: SupervisedLearner, passes: list[int], number: int) -> Iterator[None]:
+    """Inside, each pass of the network is noted by a number."""
+    hook = learner.network.register_forward_hook(lambda *_: passes.append(number))
+    yield
+    hook.remove()
+
+
 @pytest.mark.parametrize("chunk", [1024, 5])
 def test_weights_are_by_the_present_network_in_evaluation_mode(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised_learner, "ROWS", chunk)
+    monkeypatch.setattr(all_rows, "CHUNK", chunk)
     learner = SupervisedLearner(network(), GeneralizedCrossEntropyLoss(), targets=Truncated(N, 0.35, start=0.0))
     learner.network[0].running_mean.fill_(0.3)  # unlike the rows', so that the mode shows
     learner.train()
@@ -78,13 +88,12 @@ def test_they_are_computed_once_a_period(epochs: int, start: float, every: float
     learner = SupervisedLearner(
         network(), GeneralizedCrossEntropyLoss(), targets=Truncated(N, start=start, every=every)
     )
-    when = []
+    passes: list[int] = []
     for epoch in range(epochs):
-        if learner.targets.due(epoch / epochs):
-            when.append(epoch)
-        learner.start_epoch(ROWS, epoch / epochs)
-        assert not learner.targets.due(epoch / epochs)
-    assert when == expected
+        with counted_passes(learner, passes, epoch):
+            learner.start_epoch(ROWS, epoch / epochs)
+            learner.start_epoch(ROWS, epoch / epochs)  # of the same epoch
+    assert passes == expected
 
 
 def test_a_state_in_the_middle_of_a_period_goes_on_with_its_weights() -> None:
@@ -93,8 +102,12 @@ def test_a_state_in_the_middle_of_a_period_goes_on_with_its_weights() -> None:
     other = Truncated(N, 0.35, start=0.0, every=0.5)
     other.load_state_dict(targets.state_dict())
     assert torch.equal(other.weight, targets.weight)
-    assert not other.due(0.4)
-    assert other.due(0.5)
+    passes: list[int] = []
+    learner = SupervisedLearner(network(), GeneralizedCrossEntropyLoss(), targets=other)
+    for tenth in (4, 5):
+        with counted_passes(learner, passes, tenth):
+            learner.start_epoch(ROWS, tenth / 10)
+    assert passes == [5]
 
 
 def truncated(weight: list[float], **slots: Any) -> SupervisedLearner:
