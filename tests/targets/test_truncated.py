@@ -161,3 +161,9 @@ def test_rows_that_are_mixed_cannot_be_left_out() -> None:
         ValueError, match=r"^mixing must be None for Truncated, whose weights are of whole rows, got Mi"
     ):
         truncated([], mixing=Mixer(1))
+
+
+@pytest.mark.parametrize(("name", "value"), [("k", 0), ("k", 1), ("start", -0.1), ("start", 1.5), ("every", 0)])
+def test_values_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be in .*, got {value}; choose a value in that range"):
+        Truncated(N, **{name: value})

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from longtail.facts.knobs import Range
 from longtail.facts.types import Batch, Outputs, Progress, Record
 from longtail.functional.mixtures import widen
 from longtail.targets.given import Given
@@ -28,8 +29,8 @@ class Truncated(Given):
     Args:
         size: N.
         k: in (0, 1).
-        start: progress of the first computation.
-        every: the length of a period, as a share of the training; shorter than an epoch, it is one.
+        start: progress of the first computation, in [0, 1]; 1 is never.
+        every: the length of a period, in (0, 1], as a share of the training; shorter than an epoch, it is one.
 
     Reference: Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels,
     NeurIPS 2018, algorithm 1.
@@ -41,6 +42,9 @@ class Truncated(Given):
 
     def __init__(self, size: int, k: float = 0.5, *, start: float = 1 / 3, every: float = 1 / 12) -> None:
         super().__init__()
+        Range(0, 1, open_low=True, open_high=True).check("k", k)
+        Range(0, 1).check("start", start)
+        Range(0, 1, open_low=True).check("every", every)
         self.k, self.start, self.every = k, start, every
         self.register_buffer("weight", torch.ones(size))
         self.register_buffer("period", torch.tensor(-1))
