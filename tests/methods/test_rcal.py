@@ -342,6 +342,7 @@ def test_what_does_not_fit_is_refused(spec: str, why: str) -> None:
     ("rcal(covariance='diagonal')", 6000, None),
     ("rcal(covariance='shared')", 4000, None),
     ("rcal(sampled=0, beta=0)", 6000, None),
+    ("rcal(host='moco(queue=40)', pretraining=0)", 8, None),
     ("rcal(host='moco(queue=40)')", 8, "queue must be a multiple of the batch size, 16, got 40"),
 ])  # fmt: skip
 def test_recipes_that_do_not_fit_are_refused_before_training(spec: str, hidden: int, why: str | None) -> None:

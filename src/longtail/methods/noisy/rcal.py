@@ -73,9 +73,10 @@ def rcal(
     sees, mixed and augmented. A step draws B (C n_max / N - 1) features, at most 8 B, so that classes are equally
     frequent among rows and drawn features together.
 
-    What the paper's ablation leaves out, each by itself: base="ce" (mixup), pretraining=0 (the network as initialised
-    takes the encoder's place), neighbours=0 (outliers stay), q=0 (nothing is borrowed; gamma=1 alike), sampled=0,
-    beta=0. With sampled=0 and beta=0 it is ssp-contrast(base, host), and with pretraining=0 besides `base`.
+    Each part can be left out by itself: base="ce" (no mixup), pretraining=0 (the network as initialised takes the
+    encoder's place), neighbours=0 (outliers stay), q=0 (nothing is borrowed; gamma=1 alike), sampled=0 (no drawn
+    features), beta=0 (no distance). With sampled=0 and beta=0 it is ssp-contrast(base, host), and with pretraining=0
+    besides `base`. The paper's ablation leaves out mixup, distance, drawn features and encoder, one after the other.
 
     covariance: "full" (C D^2 numbers, refused beyond 2^25), "diagonal", or "shared" by all classes, which then borrow
     means alone. Each is shrunk to a sphere by `shrinkage`; that of a single row is 0.
@@ -102,6 +103,7 @@ def rcal(
     keeps = beta > 0 or sampled > 0
     if pretraining == 0 and not keeps:
         return base
+    both = (host, base) if pretraining > 0 else (base,)
 
     def before(recipe: Recipe) -> Sequence[Stage]:
         first: list[Stage] = []
@@ -113,10 +115,10 @@ def rcal(
     started = pretrained(
         base,
         before,
-        inputs=base.inputs if host.inputs == "any" else host.inputs,
-        misfit=lambda rows: next(filter(None, (one.misfit(rows) for one in (host, base) if one.misfit)), None),
-        checks=(*host.checks, *base.checks, *([_small_enough(covariance)] if keeps else [])),
-        notes=(*host.notes, *base.notes),
+        inputs=next((one.inputs for one in both if one.inputs != "any"), "any"),
+        misfit=lambda rows: next(filter(None, (one.misfit(rows) for one in both if one.misfit)), None),
+        checks=(*(check for one in both for check in one.checks), *([_small_enough(covariance)] if keeps else [])),
+        notes=tuple(note for one in both for note in one.notes),
         prior=_with_samples(base.prior, sampled),
         reference=cited("zhang2023when"),
     )
