@@ -295,15 +295,45 @@ def test_its_prior_is_that_of_rows_and_drawn_features(sampled: float, base: str)
     assert found(counts).tolist() == pytest.approx(expected)
 
 
-def test_images_and_rows_in_the_store_of_features() -> None:
-    for shape in ((1, 8, 8), (6,)):
-        inputs = torch.randn(50, *shape, generator=torch.Generator().manual_seed(0))
-        targets = torch.repeat_interleave(torch.arange(3), torch.tensor([30, 14, 6]))
-        data = TrainingSet(Examples(inputs, targets, ("a", "b", "c")))
-        model: Any = {"model": "convnet", "model_args": {"width": 4}} if len(shape) > 1 else {"model": "linear"}
-        recipe = Recipe(epochs=1, batch_size=16, **model)
-        training = Training(method("rcal").stages(recipe), data)
-        assert all(record["loss"] == record["loss"] for record in training)
+@pytest.mark.parametrize(
+    ("shape", "model"),
+    [
+        ((1, 8, 8), {"model": "convnet", "model_args": {"width": 4}}),
+        ((6,), {"model": "linear"}),
+        ((4,), {"model": "tabular", "model_args": {"numeric": 2, "categories": (5, 3), "hidden": (8,)}}),
+    ],
+)
+def test_images_features_and_tables(shape: tuple[int, ...], model: Any) -> None:
+    """What f and e see is the same, mixed embeddings of categories too: they begin at a distance of 0."""
+    inputs = torch.randn(50, *shape, generator=torch.Generator().manual_seed(0))
+    if model["model"] == "tabular":
+        inputs[:, 2:] = (inputs[:, 2:].abs() * 2).floor().clamp(max=2)
+    targets = torch.repeat_interleave(torch.arange(3), torch.tensor([30, 14, 6]))
+    data = TrainingSet(Examples(inputs, targets, ("a", "b", "c")))
+    *before, last = method("rcal").stages(Recipe(epochs=1, batch_size=16, **model))
+    training = Training([*before, last], data)
+    assert all(record["loss"] == record["loss"] for record in training)
+    built: Any = last.build(data, training_of(before, data).learner)
+    batch = next(built.data.batches(0.0, torch.Generator().manual_seed(0)))
+    assert "mixing" in batch
+    found = built.learner.eval()  # both without the batch's own statistics
+    without = found.varied(beside=None).eval().training_step(batch, 0.0).loss
+    distance = found.training_step(batch, 0.0).loss - without - samples_alone(found, batch)
+    assert distance.item() == pytest.approx(0.0, abs=1e-5)
+
+
+def training_of(stages: Any, data: TrainingSet) -> Training:
+    training = Training(stages, data)
+    list(training)
+    return training
+
+
+def samples_alone(learner: Any, batch: Any) -> torch.Tensor:
+    classes, noise = batch["samples"]
+    loss: torch.Tensor = functional.cross_entropy(
+        learner.network.head(learner.beside.gaussians(classes, noise)), classes
+    )
+    return loss.mean()
 
 
 @cases(("spec", "why"), [
