@@ -66,5 +66,5 @@ def rcal(base: Method, recipe: Recipe, data: TrainingSet) -> Sequence[Stage]:
     ]
 
 
-BETA, SAMPLED, TAU, GAMMA = 0.1, 1.0, 1.0, 0.9
+BETA, SAMPLED, TAU, GAMMA = 1.0, 0.3, 1.0, 0.9
 """The defaults."""
