@@ -49,6 +49,7 @@ def test_the_first_training_is_shared_and_made_of_the_knobs() -> None:
     assert learner.queue.keys.shape == (2 * 3 * 8, 16)
     assert learner.pairs.labels.equal(LABELS)
     published: Any = method("sel-cl").stages(RECIPE)[0].build(DATA, None).learner
+    assert published.pairs.k == 52 // 6  # half the mean size of a class
     assert (published.host.t, published.lambda_c, published.lambda_s) == (0.1, 1.0, 0.01)
     assert (published.warmup, published.queue_from) == (0.004, 0.012)  # epochs 1 and 3 of 250
     assert published.queue.keys.shape == (2 * 52, 128)  # of 2 * 3 * 1000, no more than two for each row
