@@ -132,7 +132,8 @@ def sel_cl_plus(
     Works: As sel-cl, with a classifier that has seen confident rows in the views in which it will be asked.
 
     Breaks: Classes of a long tail are as unequal among the confident rows as the choice leaves them, and nothing in the
-    second training balances them. A wrong label that is confident is learnt.
+    second training balances them. A wrong label that is confident is learnt. Of few rows an epoch has few steps, in
+    which a new classifier learns little at a hundredth of the learning rate: raise `rate` or `more` there.
 
     Paper and code: 70 epochs after 250 at learning rate 0.001 after 0.1, correction after 30, as here. Zhang et al.
     2023 report 72.3 % for it on CIFAR-10 at ratio 100 with a tenth of the labels wrong, 61.4 % with two fifths.
