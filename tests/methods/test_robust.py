@@ -82,11 +82,11 @@ class TestEveryBase:
         whole = Fit(spec, SPLITS, folder=tmp_path / "whole", recipe=RECIPE)
         records = list(whole)
         assert [r["epoch"] for r in records][:5] == [1, 2, 3, 4, 5]
-        before = {stage.name for stage in method(spec).stages(RECIPE) if stage.preparatory}
+        prepares = {stage.name for stage in method(spec).stages(RECIPE) if stage.preparatory}
         for record in records:
             assert math.isfinite(record["loss"])
-            if record["stage"] in before:
-                continue
+            assert ("mean_weights" in record) == (record["stage"] not in prepares)
+        for record in (record for record in records if record["stage"] not in prepares):
             assert len(record["mean_weights"]) == 3
             assert all(w is None or (math.isfinite(w) and w > 0) for w in record["mean_weights"])
         begun = Fit(spec, SPLITS, folder=tmp_path / "cut", recipe=RECIPE)

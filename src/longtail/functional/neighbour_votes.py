@@ -88,10 +88,11 @@ def pair_threshold(features: Tensor, labels: Tensor, chosen: Tensor, beta: float
         n = len(mine)
         if n < 2:
             continue
-        count, places = min(n - 1, PARTNERS), torch.arange(n, device=rows.device)
-        for j in range(count):
-            partner = mine[(places + 1 + j * (n - 1) // count) % n]
-            found.append((mine * partner).sum(1))
+        count = min(n - 1, PARTNERS)
+        offsets = 1 + torch.arange(count, device=rows.device) * (n - 1) // count
+        for some in torch.split(torch.arange(n, device=rows.device), CHUNK):
+            partners = (some[:, None] + offsets) % n
+            found.append((mine[some] @ mine.T).gather(1, partners).flatten())
     if not found:
         return rows.new_ones(())
     ordered = torch.cat(found).sort().values

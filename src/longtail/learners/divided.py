@@ -25,7 +25,7 @@ class DividedLearner(Learner):
     Args:
         network: the trained network whose features were clustered; not trained any more.
         assignment: (N,) int64, the cluster of every row.
-        experts: a `PairLearner` for each cluster; none before they are trained.
+        experts: a learner for each cluster, such as a `PairLearner`; none before they are trained.
     """
 
     assignment: Tensor
