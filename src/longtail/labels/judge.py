@@ -72,6 +72,9 @@ def judged(
         method=method,
         groups=() if wrong is None else _groups(labels, size, named, wrong),
         notes=(*notes, *_class_notes(reports, int((~seen).sum()))),
+        labels=labels,
+        evidence=evidence,
+        truth=truth,
     )
 
 

@@ -12,7 +12,7 @@ so that a class of few rows has the noise of all classes, half of it uniform and
 and a large class its own. t maximises the likelihood of the given labels, prod_i (q(x_i) T)_{y_i}.
 
 Where margins were recorded, the mean margin a (AUM) is a second witness: ln odds of a right label +=
-ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, each with `PRIOR_ROWS / 10` rows at the mean
+ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, each with `MARGIN_ROWS` rows at the mean
 over all labels, and one s. The label is a suspect where its probability of being wrong is above 1/2. That is another
 threshold on p_y for every class: what p_y must exceed depends on T and so on how often other classes get this label.
 
@@ -27,9 +27,12 @@ import numpy as np
 
 from longtail.labels.confident import Floats, Ints
 
-PRIOR_ROWS = 100.0
+PRIOR_ROWS = 200.0
 """Rows of every class's line of T that are the shrunk matrix."""
-TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+MARGIN_ROWS = 10.0
+"""Rows of every label's two mean margins that are those over all labels."""
+TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+"""Above 2 the probabilities say little, and T takes their place: with two classes its lines can then be exchanged."""
 STEPS = 50
 """Steps of expectation and maximisation."""
 FLOOR = 1e-6
@@ -119,8 +122,8 @@ def _margin_odds(labels: Ints, aum: Floats, right: Floats, size: int) -> Floats:
     distances, variance = [], 0.0
     for weight in (right, 1 - right):
         mean = (weight * aum).sum() / weight.sum()
-        sums = np.bincount(labels, weights=weight * aum, minlength=size) + PRIOR_ROWS / 10 * mean
-        means = sums / (np.bincount(labels, weights=weight, minlength=size) + PRIOR_ROWS / 10)
+        sums = np.bincount(labels, weights=weight * aum, minlength=size) + MARGIN_ROWS * mean
+        means = sums / (np.bincount(labels, weights=weight, minlength=size) + MARGIN_ROWS)
         distances.append((aum - means[labels]) ** 2)
         variance += float((weight * distances[-1]).sum()) / len(aum)
     odds: Floats = (distances[1] - distances[0]) / (2 * max(variance, 1e-12))

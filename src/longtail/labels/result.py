@@ -16,6 +16,7 @@ from longtail.data.rows import Examples
 from longtail.facts.files import write_text
 from longtail.labels import table
 from longtail.labels.confident import Floats, Ints
+from longtail.labels.out_of_sample import Evidence
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ class Suspects:
         name, method: of the data and of what was trained; `method` is empty where probabilities were given.
         groups: many, medium and few -> precision and recall, where the clean labels are known.
         notes: sentences for the reader.
+        labels: (N,), the given labels as indices.
+        evidence: what the trainings said, such as `evidence.probabilities` for another tool.
+        truth: (N,), the clean labels where they are known.
         source: the examined rows, for pictures of them; None where they are no arrays.
     """
 
@@ -93,6 +97,9 @@ class Suspects:
     method: str = ""
     groups: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    labels: Ints | None = field(default=None, repr=False, compare=False)
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    truth: Ints | None = field(default=None, repr=False, compare=False)
     source: Examples | MappedExamples | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:

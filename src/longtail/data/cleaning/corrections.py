@@ -46,7 +46,10 @@ class Corrections:
     @property
     def facts(self) -> dict[str, Any]:
         """The number of rows and a checksum of what becomes of them: part of the identity of the data."""
-        said = {"dropped": [[one.row] for one in self.drop], "relabelled": [[o.row, o.likely] for o in self.relabel]}
+        said: dict[str, list[list[Any]]] = {
+            "dropped": [[one.row] for one in self.drop],
+            "relabelled": [[o.row, o.likely] for o in self.relabel],
+        }
         return {
             name: {"rows": len(rows), "checksum": json_checksum(sorted(rows))[:8]}
             for name, rows in said.items()
@@ -119,7 +122,7 @@ class Corrections:
             every[rows] = targets
             pool = pool.with_targets(every)
             if isinstance(pool.rows, MappedExamples):
-                pool = replace(pool, rows=with_own_labels(pool.rows))  # type: ignore[arg-type]
+                pool = replace(pool, rows=with_own_labels(pool.rows))
         return replace(pool, notes=(*pool.notes, *self.notes())), rows[kept]
 
 

@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
 
 def read_lines(source: Any, option: str) -> tuple[Line, ...]:
-    """Return the lines of a file, or of a result of `lt.labels.suspects`; those with `use` = 0, no or false are left out.
+    """Return the lines of a file, or of a result of `lt.labels.suspects`, but for those with `use` = 0, no or false.
 
     Args:
         source: a path, or an object with `lines()` that returns dicts.
