@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from label_cases import random_case
 from tests.cases import cases
 
-from label_cases import random_case
 from longtail.labels import confident, quality, rules
 
 count = pytest.importorskip("cleanlab.count")

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from label_cases import random_case
 from tests.cases import cases
 
-from label_cases import random_case
 from longtail.labels import confident, quality, rules
 
 

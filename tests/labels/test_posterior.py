@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
+from label_cases import random_case
 from tests.cases import cases
 
-from label_cases import random_case
 from longtail.labels.class_sizes import rows_needed
 from longtail.labels.posterior import MARGIN_ROWS, PRIOR_ROWS, RATES, STEPS, TEMPERATURES, posterior
 
@@ -28,7 +28,7 @@ def by_loops(labels: list[int], p: list[list[float]], aum: list[float] | None) -
                 matrix.append([(1 - e) * (j == k) + e * goes[k] / sum(goes) for k in range(size)])
             return matrix
 
-        def believed(T: list[list[float]]) -> list[list[float]]:
+        def believed(T: list[list[float]], q: list[list[float]] = q) -> list[list[float]]:
             rows = []
             for row, y in zip(q, labels, strict=True):
                 joint = [row[j] * T[j][y] for j in range(size)]

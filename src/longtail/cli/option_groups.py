@@ -152,7 +152,7 @@ def _dropped(named: list[str] | None) -> dict[str, Any]:
     if len(files) > 1:
         raise ValueError(f"--drop must name one file of suspects at most, got {', '.join(files)}; join them")
     columns = [name for name in named or () if name not in files]
-    return {"drop_columns": columns or None, "drop": files[0] if files else None}
+    return {"drop_columns": columns or None, "drop_rows": files[0] if files else None}
 
 
 def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,8 +36,8 @@ TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
 STEPS = 50
 """Steps of expectation and maximisation."""
 FLOOR = 1e-6
-RATES = (0.005, 0.6)
-"""The share of wrong labels stays inside of these, so that no step is a fixed point for want of an exception."""
+RATES = (0.02, 0.6)
+"""The estimated share of wrong labels stays inside of these: with none at all no row could ever be a suspect."""
 
 
 class Posterior(NamedTuple):

@@ -78,7 +78,7 @@ class Suspects:
         classes: one report per class, in index order.
         scores: (N,), the probability that each label is wrong; NaN for a row that was never out of sample.
         index: (N,), which rows of the data as read these are.
-        data: fingerprint of the rows and their labels, by which `drop` and `relabel` recognise them.
+        data: fingerprint of the rows and their labels, by which `drop_rows` and `relabel` recognise them.
         name, method: of the data and of what was trained; `method` is empty where probabilities were given.
         groups: many, medium and few -> precision and recall, where the clean labels are known.
         notes: sentences for the reader.
@@ -110,7 +110,7 @@ class Suspects:
         return self.rows if number is None else self.rows[:number]
 
     def lines(self, top: int | None = None) -> list[dict[str, Any]]:
-        """Return the lines of the file, which `drop=` and `relabel=` take."""
+        """Return the lines of the file, which `drop_rows=` and `relabel=` take."""
         return [{**asdict(one), "score": round(one.score, 6), "data": self.data} for one in self.top(top)]
 
     def to_csv(self, path: str | Path | None = None, top: int | None = None) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from longtail.data.cleaning.lines import Line, read_lines
+from longtail.data.cleaning.lines import NAMED, Line, read_lines
 from longtail.data.label_kinds import GIVEN
 from longtail.data.mapped import MappedExamples
 from longtail.data.pool import Pool
@@ -84,10 +84,12 @@ class Corrections:
         index = {name: j for j, name in enumerate(classes)}
         mark = fingerprint(rows, targets, classes)
         if both := {one.row for one in self.drop} & {one.row for one in self.relabel}:
-            raise ValueError(f"drop and relabel must name different rows, got row {min(both)} in both; delete one line")
+            raise ValueError(
+                f"drop_rows and relabel must name different rows, got row {min(both)} in both; delete one line"
+            )
         for option, lines in (("drop", self.drop), ("relabel", self.relabel)):
             for one in lines:
-                _check(f"{option} (--{option})", one, position, targets, classes, mark)
+                _check(NAMED[option], one, position, targets, classes, mark)
         kept, changed = torch.ones(len(rows), dtype=torch.bool), targets.clone()
         for one in self.drop:
             kept[position[one.row]] = False
@@ -101,7 +103,7 @@ class Corrections:
         left = torch.bincount(changed[kept], minlength=len(classes))
         if len(empty := torch.nonzero(left == 0).flatten()):
             raise ValueError(
-                f"drop and relabel (--drop, --relabel) must leave a row of every class, got none of "
+                f"drop_rows and relabel (--drop, --relabel) must leave a row of every class, got none of "
                 f"{classes[int(empty[0])]!r}; delete a line of this class"
             )
         return Applied(kept, changed)
@@ -114,7 +116,7 @@ class Corrections:
         """
         if pool.kind != GIVEN:
             raise ValueError(
-                "drop and relabel (--drop, --relabel) need one label a row, got candidates; leave them out"
+                "drop_rows and relabel (--drop, --relabel) need one label a row, got candidates; leave them out"
             )
         kept, targets = self.applied(pool.source(rows), pool.targets[rows], pool.classes)
         if self.relabel:
@@ -142,7 +144,9 @@ def corrected_splits(splits: Splits, these: Corrections) -> Splits:
     """
     train = splits.train
     if train.kind != GIVEN:
-        raise ValueError("drop and relabel (--drop, --relabel) need one label a row, got candidates; leave them out")
+        raise ValueError(
+            "drop_rows and relabel (--drop, --relabel) need one label a row, got candidates; leave them out"
+        )
     rows = torch.arange(len(train)) if splits.train_rows is None else splits.train_rows
     kept, targets = these.applied(rows, train.targets.cpu(), splits.classes)
     part = with_own_labels(replace(train, targets=targets.to(train.targets.device))) if these.relabel else train
