@@ -58,7 +58,7 @@ def round_trip(data: str, capsys: Capture, *options: str) -> list[dict[str, str]
         ]
         assert run([*command, "--out", f"out{flag}", "--json", *rest]) == 0
         summary = json.loads(capsys.readouterr().out)
-        assert any(f"{len(found)} training rows were {word}" in note for note in summary["notes"])
+        assert any(f"{len(found)} training rows were {word}" in note for note in summary["data"]["notes"])
     return found
 
 
@@ -119,7 +119,7 @@ def test_a_folder_of_images(here: Path, capsys: Capture) -> None:
     image = pytest.importorskip("PIL.Image")
     pytest.importorskip("datasets")
     rng = np.random.default_rng(0)
-    for name, number, value in (("dark", 16, 20), ("light", 8, 200)):
+    for name, number, value in (("dark", 40, 20), ("light", 20, 200)):
         Path("photos", name).mkdir(parents=True)
         for i in range(number):
             pixels = np.clip(rng.normal(value, 10, (8, 8, 3)), 0, 255).astype(np.uint8)
@@ -129,7 +129,7 @@ def test_a_folder_of_images(here: Path, capsys: Capture) -> None:
         image.fromarray(pixels).save(Path("photos", "dark", f"wrong-{i}.png"))
     assert (
         run(
-            ["labels", "photos", "--size", "8", "--folds", "2", "--epochs", "15", "--out", "s.csv", "--sheet", "s.html"]
+            ["labels", "photos", "--size", "8", "--folds", "2", "--epochs", "40", "--out", "s.csv", "--sheet", "s.html"]
         )
         == 0
     )
@@ -153,7 +153,7 @@ def test_a_folder_of_images(here: Path, capsys: Capture) -> None:
             "1",
         ]
         assert run([*command, "--jobs", "1", "--out", f"out{flag}", "--json"]) == 0
-        assert any(word in note for note in json.loads(capsys.readouterr().out)["notes"])
+        assert any(word in note for note in json.loads(capsys.readouterr().out)["data"]["notes"])
 
 
 def test_the_measured_table_with_noise_and_json(here: Path, capsys: Capture) -> None:

@@ -72,8 +72,8 @@ def load(
         noise: put wrong labels on training and validation rows, KIND:RATE[,option=value...], such as "symmetric:0.4"
             (see `noise_of`); `truth` has the clean ones.
         keep_cut: keep the rows that `ratio` cuts off, as `cut_rows`, for probes on all rows (`full-linear`).
-        drop_rows, relabel: a file of `longtail labels`, or a result of `lt.labels.suspects`: training rows to drop, or to
-            give the likely label, before validation rows are withheld. Rows for testing are never changed.
+        drop_rows, relabel: a file of `longtail labels`, or a result of `lt.labels.suspects`: training rows to drop, or
+            to give the likely label, before validation rows are withheld. Rows for testing are never changed.
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
