@@ -14,10 +14,11 @@ from safetensors.numpy import load_file
 from tests.tiny_cifar import LARGEST, tiny_cifar
 
 from longtail.comparison import compare, prepare
-from longtail.comparison.benchmarks import BENCHMARKS, benchmark
+from longtail.comparison.benchmarks import BENCHMARKS, benchmark, with_noise
 from longtail.comparison.estimate import estimate
 from longtail.comparison.plan import plan
 from longtail.comparison.reproduction import deviations, differences, prepare_benchmark, reproduce
+from longtail.data.simulate.noise import noise_of
 from longtail.engine.default_recipe import LDAM, USB
 from longtail.engine.protocol import protocol
 from longtail.facts import ledger
@@ -62,7 +63,7 @@ def stamps(out: Path) -> dict[Path, int]:
 
 class TestNames:
     def test_every_name_says_data_profile_and_ratio(self) -> None:
-        assert len(BENCHMARKS) == 32 + 21
+        assert len(BENCHMARKS) == 32 + 21 + 34
         found = benchmark("cifar100-step-50")
         assert (found.data, found.profile, found.ratio) == ("cifar100", "step", 50.0)
         assert benchmark("cifar10-lt-200").profile == "exp"
@@ -74,8 +75,26 @@ class TestNames:
         assert benchmark("cifar100-lt-10-labeled-150-unlabeled-300-reversed").unlabeled_ratio == "reversed"
         assert benchmark("cifar10-lt-200-labeled-0.1").options == {
             "ratio": 200.0, "profile": "exp", "ambiguity": None, "labeled": 0.1, "unlabeled_size": None,
-            "unlabeled_ratio": None,
+            "unlabeled_ratio": None, "noise": None,
         }  # fmt: skip
+
+    def test_with_noise(self) -> None:
+        tail = benchmark("cifar100-lt-10-noise-proportional-0.3")
+        assert (tail.data, tail.profile, tail.ratio, tail.noise) == ("cifar100", "exp", 10.0, "proportional:0.3")
+        every = benchmark("cifar10-noise-symmetric-0.4")
+        assert (every.data, every.ratio, every.noise) == ("cifar10", 1.0, "symmetric:0.4")
+        unpublished = benchmark("cifar10-step-20-noise-pair-flip-0.45")
+        assert unpublished.name not in BENCHMARKS
+        assert (unpublished.profile, unpublished.ratio, unpublished.noise) == ("step", 20.0, "pair-flip:0.45")
+        few = benchmark("cifar10-lt-100-labeled-1500-unlabeled-3000-noise-uniform-0.2")
+        assert (few.labeled, few.noise) == (1500, "uniform:0.2")
+        assert set(ledger.NOISY) <= set(BENCHMARKS) & set(ledger.NAMES)
+        for name in ledger.NOISY:
+            assert noise_of(BENCHMARKS[name].noise).text == BENCHMARKS[name].noise
+        assert with_noise("cifar10-lt-10", "proportional:.1") == "cifar10-lt-10-noise-proportional-0.1"
+        assert with_noise("cifar10-lt-10", None) == "cifar10-lt-10"
+        with pytest.raises(ValueError, match="benchmark must be"):
+            benchmark("cifar10-lt-100-ambiguity-0.5-noise-symmetric-0.4")
 
     @pytest.mark.parametrize(
         ("name", "told"),

@@ -73,9 +73,9 @@ class TestTheDocument:
             "schema", "name", "hash", "kind", "rows", "classes", "class_counts", "val_counts", "test_counts",
             "test_rows_by_class", "all_counts", "imbalance_ratio", "gini", "groups", "interval_width",
             "interval_width_with_folds", "singletons", "untested", "hardly_tested", "headline", "declared_split",
-            "foldable", "label_kind", "counts_known", "unlabeled", "class_shares", "candidates", "unknown",
-            "duplicates", "conflicts", "leaks", "group_leaks", "columns", "unreadable", "labels", "notes", "findings",
-            "advice",
+            "foldable", "label_kind", "counts_known", "unlabeled", "label_noise", "class_shares", "candidates",
+            "unknown", "duplicates", "conflicts", "leaks", "group_leaks", "columns", "unreadable", "labels", "notes",
+            "findings", "advice",
         }  # fmt: skip
 
     def test_counts_and_ratio_are_of_the_training_part(self) -> None:

@@ -91,7 +91,7 @@ def _show(result: dict[str, Any]) -> None:
     from rich.text import Text
 
     from longtail.cli import comparison_output
-    from longtail.report import class_shares, class_size_plot, tables
+    from longtail.report import class_shares, class_size_plot, label_noise, tables
 
     out, blocks = comparison_output.console(), comparison_output.draws_blocks()
 
@@ -108,6 +108,12 @@ def _show(result: dict[str, Any]) -> None:
     line(f"Gini coefficient {gini}; {sizes + ': ' if sizes else ''}{rule}", "dim")
     for note in result["notes"]:
         line(note, "dim")
+    if (noise := result["label_noise"]) is not None:
+        line("Wrong labels by class", "bold")
+        for text in label_noise.table(noise, ascii_only=not blocks):
+            out.print(Text(text), soft_wrap=True)
+        for text in label_noise.sentences(noise):
+            line(text, "dim")
     if (shares := result["class_shares"]) is not None:
         line(f"Class shares of the {shares['rows']:,} rows without labels, by the model", "bold")
         for text in class_shares.table(shares, result["classes"], ascii_only=not blocks):

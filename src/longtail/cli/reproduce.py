@@ -17,7 +17,8 @@ def reproduce(
         str,
         typer.Argument(
             help="As in cifar10-lt-100: cifar10 or cifar100, lt or step, the ratio; with candidate sets as in "
-            "cifar10-lt-100-ambiguity-0.5; with few labels as in cifar10-lt-100-labeled-1500-unlabeled-3000."
+            "cifar10-lt-100-ambiguity-0.5; with few labels as in cifar10-lt-100-labeled-1500-unlabeled-3000; with "
+            "noise as in cifar10-lt-100-noise-proportional-0.3 and, of all images, cifar10-noise-symmetric-0.4."
         ),
     ],
     methods: Annotated[
@@ -26,6 +27,9 @@ def reproduce(
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 1,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs (by default those of the published protocol: 200; 800 and 256).")
+    ] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="KIND:RATE, as in BENCHMARK-noise-KIND-RATE, the name of the same benchmark.")
     ] = None,
     data_dir: o.DataDir = None,
     recipe: o.Recipe = "common",
@@ -45,12 +49,14 @@ def reproduce(
     """
     from longtail.cli import plan_output, progress
     from longtail.comparison import reproduction
+    from longtail.comparison.benchmarks import with_noise
     from longtail.comparison.execute import check_limits
 
     limits: dict[str, Any] = {
         "jobs": running["jobs"], "budget": o.seconds(running["budget"]), "evaluations": evaluations,
     }  # fmt: skip
     check_limits(**limits)
+    benchmark = with_noise(benchmark, noise)
     options: dict[str, Any] = {
         "methods": methods, "seeds": seeds, "epochs": epochs, "data_dir": data_dir, "kind": o.recipe_kind(recipe),
         "precision": precision, "compile": compile or None, "capture": None if capture else False,

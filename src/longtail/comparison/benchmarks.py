@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from longtail.data.simulate import parsed
+from longtail.data.simulate.noise import noise_of
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import LDAM, RECORDS, USB
 from longtail.engine.protocol import protocol
@@ -19,6 +20,7 @@ from longtail.facts.ledger import AMBIGUOUS, DATA, FEW_LABELS, KINDS, NOISY, RAT
 
 PROFILES = {"lt": "exp", "step": "step"}
 OPTIONS = ("ratio", "profile", "ambiguity", "labeled", "unlabeled_size", "unlabeled_ratio", "noise")
+_NOISE = "-noise-"
 _NAME = re.compile(
     r"(?P<data>[a-z0-9]+)(-(?P<kind>lt|step)-(?P<ratio>\d+))?(-ambiguity-(?P<ambiguity>[\d.]+))?"
     r"(-labeled-(?P<labeled>[\d.]+))?(-unlabeled-(?P<size>\d+))?(-ratio-(?P<other>\d+)|-(?P<reversed>reversed))?"
@@ -97,6 +99,12 @@ def _named(name: str) -> Benchmark:
     )  # fmt: skip
 
 
+def _with_checked_noise(name: str) -> Benchmark:
+    match = _NAME.fullmatch(name)
+    noise_of(name.partition(_NOISE)[2] if match is None else f"{match['noise']}:{match['rate']}")
+    return _named(name)
+
+
 BENCHMARKS = {
     name: _named(name)
     for name in (
@@ -106,12 +114,34 @@ BENCHMARKS = {
 }  # fmt: skip
 
 
+def with_noise(name: str, noise: str | None) -> str:
+    """Return the name of a benchmark with noise KIND:RATE.
+
+    Raises:
+        ValueError, TypeError: no such noise, options beside kind and rate, or a name that has noise already.
+    """
+    if noise is None:
+        return name
+    made = noise_of(noise)
+    if made.text != f"{made.kind}:{made.rate}" or _NOISE in name:
+        raise ValueError(
+            f"noise (--noise) of a benchmark must be KIND:RATE and given once, got {noise!r} for {name}; leave out its "
+            "options, or use longtail compare"
+        )
+    return f"{name}{_NOISE}{made.kind}-{made.rate}"
+
+
 def benchmark(name: str) -> Benchmark:
     """Return the benchmark of that name, such as cifar10-lt-100.
+
+    Every one with one label a row may have noise, whether a number is published for it or not, and so may all images.
 
     Raises:
         ValueError: there is none; the message names the nearest.
     """
+    clean, noise, _ = str(name).partition(_NOISE)
+    if noise and (clean in DATA or (clean in BENCHMARKS and clean not in AMBIGUOUS)):
+        return _with_checked_noise(name)
     if name not in BENCHMARKS:
         near = difflib.get_close_matches(str(name), BENCHMARKS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "as in cifar10-lt-100"

@@ -86,8 +86,8 @@ def load(
     corrected = corrections(drop_rows, relabel)
     if keep_cut and hidden is not None:
         raise ValueError(
-            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, which may make rows without labels of "
-            "those cut off; leave one of them out"
+            f"keep_cut (a probe on full rows) cannot go with {hidden.words}, since the rows cut off would keep their "
+            "clean labels; leave one of them out"
         )
     if data_dir is not None and not (isinstance(source, str) and source in SOURCES):
         named = source if isinstance(source, str) else "data in memory"

@@ -15,6 +15,7 @@ from longtail.inspection.advice import advice
 from longtail.inspection.class_shares import class_shares
 from longtail.inspection.findings import findings
 from longtail.inspection.hidden_labels import hidden_labels
+from longtail.inspection.label_noise import label_noise
 from longtail.inspection.shape import gini, shape
 from longtail.inspection.subject import Subject, subject_of_pool, subject_of_splits
 from longtail.runs.predictor import Predictor
@@ -59,6 +60,7 @@ def inspection(
         "kind": subject.kind,
         **shape(splits),
         **hidden_labels(splits, subject),
+        "label_noise": label_noise(splits),
         "class_shares": shares,
         "declared_split": subject.declared,
         "foldable": subject.foldable,

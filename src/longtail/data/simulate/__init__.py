@@ -1,4 +1,4 @@
-"""Make semi-supervised and partial-label data from clean ones, by named rules and one fixed seed."""
+"""Make semi-supervised, partial-label and noisy data from clean ones, by named rules and fixed seeds."""
 
 from longtail.data.simulate.simulation import SIMULATIONS, Simulation, parsed, simulation
 

@@ -31,9 +31,9 @@ def drawn_labels(labels: Labels, classes: Sequence[str], noise: Noise, like: Lab
     reference = np.bincount(labels if like is None else like, minlength=size)
     rows = _chosen_rows(labels, classes, noise, reference, generator)
     becomes, noisy = target_rows(noise, reference, classes), labels.copy()
-    for j in np.unique(labels[rows]).tolist():
-        members = rows[labels[rows] == j]
-        noisy[members] = generator.choice(size, len(members), p=becomes(j))
+    for j, members in enumerate(_by_class(rows, labels, size)):
+        if len(members):
+            noisy[members] = generator.choice(size, len(members), p=becomes(j))
     return noisy
 
 
@@ -45,21 +45,21 @@ def expected_transition(noise: Noise, counts: np.ndarray, classes: Sequence[str]
     """
     if noise.sequential:
         return _sequential_transition(noise, counts, classes)
-    chances, becomes = row_chances(noise, counts, counts, classes), target_rows(noise, counts, classes)
+    chances, becomes = row_chances(noise, counts, classes), target_rows(noise, counts, classes)
     matrix = np.eye(len(classes))
     for j, chance in enumerate(chances.tolist()):
         matrix[j] += chance * (becomes(j) - matrix[j])
     return matrix
 
 
-def row_chances(noise: Noise, counts: np.ndarray, like: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def row_chances(noise: Noise, counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Return (C,) float64, the chance of a row of every class to be chosen.
 
     Raises:
         ValueError: a class has fewer rows than are to be chosen of it, or no such rate can be reached.
     """
     eligible = sources(noise, classes)
-    rate = _share(noise, like)
+    rate = _share(noise, counts)
     if noise.counts == kinds.BINOMIAL:
         return np.where(eligible, rate, 0.0)
     if noise.counts == kinds.EXACT:
@@ -116,8 +116,14 @@ def _chosen_rows(
         return np.sort(generator.permutation(rows)[: whole(rate, len(rows))])
     counts = np.bincount(labels, minlength=len(classes))
     numbers = _numbers(noise, rate, counts, eligible, classes)
-    parts = [generator.permutation(np.flatnonzero(labels == j))[:n] for j, n in enumerate(numbers.tolist()) if n]
-    return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
+    members = _by_class(np.arange(len(labels)), labels, len(classes))
+    return np.sort(np.concatenate([generator.permutation(members[j])[:n] for j, n in enumerate(numbers.tolist())]))
+
+
+def _by_class(rows: Labels, labels: Labels, size: int) -> list[Labels]:
+    """Return for every class the rows among these that have its label, in their order."""
+    order = rows[np.argsort(labels[rows], kind="stable")]
+    return np.split(order, np.cumsum(np.bincount(labels[rows], minlength=size))[:-1])
 
 
 def _one_after_another(labels: Labels, classes: Sequence[str], noise: Noise, generator: np.random.Generator) -> Labels:

@@ -54,9 +54,9 @@ def target_rows(noise: Noise, counts: np.ndarray, classes: Sequence[str]) -> Row
     """
     size = len(classes)
     if noise.kind in (kinds.PROPORTIONAL, kinds.PRIOR):
-        return _by_counts(counts.astype(np.float64), noise.kind == kinds.PRIOR)
+        return _by_counts(counts.astype(np.float64), with_itself=noise.kind == kinds.PRIOR)
     if noise.kind == kinds.SYMMETRIC:
-        return lambda j: _shares(size, [k for k in range(size) if k != j])
+        return _by_counts(np.ones(size), with_itself=False)
     if noise.kind == kinds.UNIFORM:
         return lambda j: np.full(size, 1 / size)
     if noise.kind == kinds.PAIR_FLIP:
@@ -136,7 +136,7 @@ def _random_targets(noise: Noise, size: int) -> Moves:
     return {j: [int(k) for k in generator.choice(rest, targets, replace=False)] for j, rest in enumerate(others)}
 
 
-def _by_counts(counts: np.ndarray, with_itself: bool) -> Row:
+def _by_counts(counts: np.ndarray, *, with_itself: bool) -> Row:
     def row(j: int) -> np.ndarray:
         others = counts.copy()
         if not with_itself:

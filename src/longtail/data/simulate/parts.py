@@ -52,7 +52,7 @@ def hide(
     Noise is put on the labels of the validation part, too.
 
     Args:
-        splits: with one label a training row; the test part stays as it is, and so does the rest.
+        splits: with one label a training row; the test part stays as it is, and without noise the validation part, too.
         simulation: what to hide.
         source: all rows that may be trained on.
         rows, before: rows of the source: the training part, and all that it was cut from.
@@ -63,6 +63,11 @@ def hide(
     """
     if splits.train.kind != GIVEN or splits.unlabeled is not None:
         raise ValueError(f"{simulation.words} must be given for data whose labels are all known; leave it out")
+    if splits.truth is not None:
+        raise ValueError(
+            f"{simulation.words} must be given for clean labels, got data whose labels were changed on purpose; leave "
+            "it out"
+        )
     if simulation.noise_first and cut is None:
         raise ValueError(NO_CUT)
     classes, clean = splits.classes, source.targets
