@@ -122,13 +122,23 @@ class TestOfProbabilities:
 
 class TestClasses:
     def test_a_class_is_never_emptied(self) -> None:
-        labels = np.repeat([0, 1], [60, 4])
-        p = np.tile([0.999, 0.001], (64, 1))
-        p[62] = [0.998, 0.002]
-        result = judged(labels, Evidence(p, np.zeros(64, dtype=np.int64)), ("many", "few"))
-        assert [one.suspects for one in result.classes] == [0, 3]
-        assert 62 not in {one.row for one in result.rows}  # the best of them is left
+        labels = np.repeat([0, 1, 2], [60, 40, 4])
+        p = certain(labels, 3, dict.fromkeys(range(100, 104), 0))
+        p[102] = [0.98, 0.005, 0.015]
+        result = judged(labels, Evidence(p, np.zeros(104, dtype=np.int64)), ("many", "more", "few"))
+        assert [one.suspects for one in result.classes] == [0, 0, 3]
+        assert 102 not in {one.row for one in result.rows}  # the best of them is left
         assert any(note.startswith("few: nothing is learnt of it yet") for note in result.notes)
+
+    def test_trainings_that_have_learnt_nothing_name_nothing(self) -> None:
+        labels = np.repeat([0, 1, 2], [60, 40, 12])
+        rng = np.random.default_rng(0)
+        collapsed, random = np.tile([0.998, 0.001, 0.001], (112, 1)), rng.dirichlet(np.ones(3) / 3, 112)
+        for p in (collapsed, random):
+            result = judged(labels, Evidence(p, np.zeros(112, dtype=np.int64)), NAMES)
+            assert result.rows == ()
+            assert np.isnan(result.scores).all()
+            assert result.notes[0].startswith("nothing can be said of these labels")
 
     def test_a_row_that_was_never_out_of_sample_is_no_suspect(self) -> None:
         labels = np.array([0] * 20 + [1] * 10 + [2])

@@ -16,6 +16,9 @@ ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, eac
 over all labels, and one s. The label is a suspect where its probability of being wrong is above 1/2. That is another
 threshold on p_y for every class: what p_y must exceed depends on T and so on how often other classes get this label.
 
+Nothing is a suspect where the model explains the labels no better than their shares do: what was trained has learnt
+nothing, and would call every class but one wrong.
+
 Our own design. What it finds beside cleanlab's rules: `benchmarks/results/suspects`.
 """
 
@@ -48,12 +51,15 @@ class Posterior(NamedTuple):
         classes: (N, C) probabilities of the true class; without the margins.
         noise: (C, C), T.
         temperature: t.
+        gain: ln of the labels' likelihood under this model over that under their shares n_k / N, in nats. Not above 0,
+            the probabilities say nothing of the labels.
     """
 
     wrong: Floats
     classes: Floats
     noise: Floats
     temperature: float
+    gain: float
 
 
 def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) -> Posterior:
@@ -66,12 +72,14 @@ def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) ->
     """
     fits = [_fitted(labels, _tempered(probabilities, t)) for t in TEMPERATURES]
     best = int(np.argmax([likelihood for likelihood, _, _ in fits]))
-    _, believed, noise = fits[best]
+    likelihood, believed, noise = fits[best]
+    counts = np.bincount(labels)[labels]
+    gain = likelihood - float(np.log(counts / len(labels)).sum())
     right = np.clip(believed[np.arange(len(labels)), labels], 1e-9, 1 - 1e-9)
     odds = np.log(right) - np.log1p(-right)
     if aum is not None:
         odds = odds + _margin_odds(labels, aum, right, len(noise))
-    return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best])
+    return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best], gain)
 
 
 def _tempered(probabilities: Floats, temperature: float) -> Floats:
