@@ -57,7 +57,7 @@ def judged(
     if seen.any():
         aum = evidence.aum
         found = posterior(labels[seen], evidence.probabilities[seen], None if aum is None else aum[seen])
-        silent = found.gain <= 0
+        silent = not found.informed
         scores[seen] = np.nan if silent else found.wrong
         others = found.classes.copy()
         others[np.arange(len(others)), labels[seen]] = -1.0

@@ -16,8 +16,8 @@ ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, eac
 over all labels, and one s. The label is a suspect where its probability of being wrong is above 1/2. That is another
 threshold on p_y for every class: what p_y must exceed depends on T and so on how often other classes get this label.
 
-Nothing is a suspect where the model explains the labels no better than their shares do: what was trained has learnt
-nothing, and would call every class but one wrong.
+Nothing is a suspect where the labels are no likelier under this model than under their shares, nor than with the rows of
+p in 19 random orders: what was trained has learnt nothing, and would call every class but one wrong.
 
 Our own design. What it finds beside cleanlab's rules: `benchmarks/results/suspects`.
 """
@@ -36,6 +36,8 @@ MARGIN_ROWS = 10.0
 """Rows of every label's two mean margins that are those over all labels."""
 TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
 """Above 2 the probabilities say little, and T takes their place: with two classes its lines can then be exchanged."""
+ORDERS, MARGIN = 19, 0.01
+"""Random orders of the rows, a test at 5 %; and the nats by which the likelihood must be larger than in each."""
 STEPS = 50
 """Steps of expectation and maximisation."""
 FLOOR = 1e-6
@@ -51,15 +53,14 @@ class Posterior(NamedTuple):
         classes: (N, C) probabilities of the true class; without the margins.
         noise: (C, C), T.
         temperature: t.
-        gain: ln of the labels' likelihood under this model over that under their shares n_k / N, in nats. Not above 0,
-            the probabilities say nothing of the labels.
+        informed: whether the probabilities say anything of the labels.
     """
 
     wrong: Floats
     classes: Floats
     noise: Floats
     temperature: float
-    gain: float
+    informed: bool
 
 
 def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) -> Posterior:
@@ -73,13 +74,22 @@ def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) ->
     fits = [_fitted(labels, _tempered(probabilities, t)) for t in TEMPERATURES]
     best = int(np.argmax([likelihood for likelihood, _, _ in fits]))
     likelihood, believed, noise = fits[best]
-    counts = np.bincount(labels)[labels]
-    gain = likelihood - float(np.log(counts / len(labels)).sum())
+    informed = _informed(labels, _tempered(probabilities, TEMPERATURES[best]), likelihood)
     right = np.clip(believed[np.arange(len(labels)), labels], 1e-9, 1 - 1e-9)
     odds = np.log(right) - np.log1p(-right)
     if aum is not None:
         odds = odds + _margin_odds(labels, aum, right, len(noise))
-    return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best], gain)
+    return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best], informed)
+
+
+def _informed(labels: Ints, q: Floats, likelihood: float) -> bool:
+    """Return whether the labels are likelier than under their shares, or than with the rows of q in any random order."""
+    shares = np.bincount(labels)[labels] / len(labels)
+    if likelihood > np.log(shares).sum():
+        return True
+    generator = np.random.RandomState(0)
+    orders = (generator.permutation(len(labels)) for _ in range(ORDERS))
+    return all(likelihood > _fitted(labels, q[order])[0] + MARGIN for order in orders)
 
 
 def _tempered(probabilities: Floats, temperature: float) -> Floats:
