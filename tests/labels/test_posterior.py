@@ -94,6 +94,15 @@ def test_a_low_margin_makes_a_label_more_suspicious() -> None:
     assert posterior(labels, probabilities, lower).wrong[0] > posterior(labels, probabilities, aum).wrong[0]
 
 
+def test_a_row_without_a_margin_is_judged_by_its_probabilities() -> None:
+    labels, probabilities = random_case(2, classes=4, rows=100)
+    aum = np.random.default_rng(0).normal(size=100)
+    aum[7] = np.nan
+    found = posterior(labels, probabilities, aum).wrong
+    assert np.isfinite(found).all()
+    assert found[7] == posterior(labels, probabilities).wrong[7]
+
+
 def test_planted_labels_of_a_tail_class_are_found() -> None:
     rng = np.random.default_rng(0)
     true = np.repeat([0, 1, 2], [200, 60, 8])

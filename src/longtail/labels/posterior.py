@@ -78,12 +78,13 @@ def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) ->
     right = np.clip(believed[np.arange(len(labels)), labels], 1e-9, 1 - 1e-9)
     odds = np.log(right) - np.log1p(-right)
     if aum is not None:
-        odds = odds + _margin_odds(labels, aum, right, len(noise))
+        known = np.isfinite(aum)  # a sampler may never have drawn a row
+        odds[known] += _margin_odds(labels[known], aum[known], right[known], len(noise))
     return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best], informed)
 
 
 def _informed(labels: Ints, q: Floats, likelihood: float) -> bool:
-    """Return whether the labels are likelier than under their shares, or than with the rows of q in any random order."""
+    """Return whether the labels are likelier than under their shares, or than with q in any random order."""
     shares = np.bincount(labels)[labels] / len(labels)
     if likelihood > np.log(shares).sum():
         return True
@@ -103,10 +104,12 @@ def _fitted(labels: Ints, q: Floats) -> tuple[float, Floats, Floats]:
     size = q.shape[1]
     spread = _spread(labels, size)
     rate, noise = 0.1, _shrunk(0.1, spread)
+    order = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[order], return_index=True)
     for _ in range(STEPS):
         believed = _believed(labels, q, noise)
-        totals = np.zeros((size, size))
-        np.add.at(totals.T, labels, believed)  # (true, given)
+        totals = np.zeros((size, size))  # (true, given)
+        totals[:, present] = np.add.reduceat(believed[order], starts).T
         rate = float(np.clip(1 - np.trace(totals) / len(labels), *RATES))
         noise = totals + PRIOR_ROWS * _shrunk(rate, spread)
         noise /= noise.sum(1, keepdims=True)
