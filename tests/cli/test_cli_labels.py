@@ -108,6 +108,8 @@ def test_features(here: Path, capsys: Capture) -> None:
     round_trip("f.npz", capsys)
     assert run(["compare", "f.npz", "--drop", "s.csv", "--folds", "2"]) == 2
     assert "drop_rows cannot go with folds" in capsys.readouterr().err
+    assert run(["train", "f.npz", "--drop", "none.csv"]) == 2
+    assert "drop_rows (--drop) must be a file that longtail labels wrote, got 'none.csv'" in capsys.readouterr().err
     np.savez("g.npz", X=X[::-1], y=y[::-1])
     assert run(["train", "g.npz", "--relabel", "s.csv", "--method", "logistic"]) == 2
     assert "relabel (--relabel) must" in capsys.readouterr().err

@@ -16,8 +16,8 @@ ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, eac
 over all labels, and one s. The label is a suspect where its probability of being wrong is above 1/2. That is another
 threshold on p_y for every class: what p_y must exceed depends on T and so on how often other classes get this label.
 
-Nothing is a suspect where the labels are no likelier under this model than under their shares, nor than with the rows of
-p in 19 random orders: what was trained has learnt nothing, and would call every class but one wrong.
+Nothing is a suspect where the labels are no likelier under this model than under their shares, nor than with the rows
+of p in 19 random orders: what was trained has learnt nothing, and would call every class but one wrong.
 
 Our own design. What it finds beside cleanlab's rules: `benchmarks/results/suspects`.
 """
