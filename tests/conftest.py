@@ -33,6 +33,7 @@ INTEGRATIONS = ("torch", "lightning", "transformers", "accelerate", "skorch", "s
 PLACES = (
     "tests/integrations/",
     "tests/test_guide.py",
+    "tests/labels/test_against_cleanlab.py",
     "tests/functional/test_gpu.py",
     "tests/functional/test_kernels_compile.py",
     "tests/losses/test_one_kernel.py",

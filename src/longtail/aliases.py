@@ -132,6 +132,9 @@ NAMES = {
     "methods": {"fit": "runs.train", "train": "runs.train"},
     "engine": {"Run": "runs.run", "Predictor": "runs.predictor"},
     "facts.types": {"Learner": "facts.learner"},
+    "labels": dict.fromkeys(
+        ("LABEL_NAMES", "class_names", "encode", "encoded", "labels_and_names"), "facts.labels"
+    ),  # of the module that had this name before the package
     "data.read.images": {
         "FeaturePreparation": "data.prepare.images",
         "ImagePreparation": "data.prepare.images",

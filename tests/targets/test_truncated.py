@@ -14,8 +14,7 @@ from torch import nn
 from longtail.data import Examples
 from longtail.facts.types import Batch
 from longtail.instance_weights import ABSGD
-from longtail.learners import SupervisedLearner
-from longtail.learners import all_rows
+from longtail.learners import SupervisedLearner, all_rows
 from longtail.learners.mixing import Mixer
 from longtail.losses import GeneralizedCrossEntropyLoss
 from longtail.targets import Truncated

@@ -78,7 +78,9 @@ def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     of_cifar = any(reading[name] is not None for name in OF_CIFAR)
     if data in NAMES or of_cifar or reading["profile"] not in profiles.PROFILES:
         return inspection(load(data, **reading), data=named, model=model)  # which refuses bad options before reading
-    shaping = {key: reading[key] for key in ("ratio", "profile", "largest", "val", "drop", "relabel", *SIMULATIONS)}
+    shaping = {
+        key: reading[key] for key in ("ratio", "profile", "largest", "val", "drop_rows", "relabel", *SIMULATIONS)
+    }
     options = {key: value for key, value in reading.items() if key not in (*shaping, *OF_CIFAR)}
     if "skip_bad" in ALLOWED[kind_of(data)]:
         options["skip_bad"] = True

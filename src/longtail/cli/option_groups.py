@@ -6,7 +6,6 @@ import inspect
 import shlex
 from collections.abc import Callable, Mapping
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 from longtail.cli import options as o
@@ -144,16 +143,16 @@ def data_options(reading: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _dropped(named: list[str] | None) -> dict[str, Any]:
-    """What --drop names: columns, and at most one file of suspects, which ends in .csv and is there.
+    """What --drop names: columns, and at most one file of suspects, which ends in .csv.
 
     Raises:
         ValueError: several files.
     """
-    files = [name for name in named or () if name.endswith(".csv") and Path(name).is_file()]
+    files = [name for name in named or () if name.endswith(".csv")]
     if len(files) > 1:
         raise ValueError(f"--drop must name one file of suspects at most, got {', '.join(files)}; join them")
     columns = [name for name in named or () if name not in files]
-    return {"drop_columns": columns or None, "drop": files[0] if files else None}
+    return {"drop_columns": columns or None, "drop_rows": files[0] if files else None}
 
 
 def recipe_options(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from longtail.data.split.folds import Folds
 from longtail.data.split.search import pool_of_training_part, search_splits, training_pool, without_test_part
 from longtail.data.split.thinning import check_largest
 
-UNFOLDED = ("test", "ratio", "largest", "drop", "relabel")
-SHAPING = ("ratio", "profile", "largest", "val", "test", "keep_cut", "drop", "relabel", *SIMULATIONS)
+UNFOLDED = ("test", "ratio", "largest", "drop_rows", "relabel")
+SHAPING = ("ratio", "profile", "largest", "val", "test", "keep_cut", "drop_rows", "relabel", *SIMULATIONS)
 
 
 def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
@@ -64,7 +64,7 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
         return without_test_part(splits) if inner_folds is None else Folds(pool_of_training_part(splits), inner_folds)
     rows, shaping = _read(data, y, options)
     hidden = simulation(**{name: shaping.pop(name, None) for name in SIMULATIONS})
-    shaping["corrections"] = corrections(shaping.pop("drop", None), shaping.pop("relabel", None))
+    shaping["corrections"] = corrections(shaping.pop("drop_rows", None), shaping.pop("relabel", None))
     shaping.pop("keep_cut", None)  # of probes, and there are none in a search
     if inner_folds is None:
         return search_splits(rows, simulation=hidden, **shaping)

@@ -53,7 +53,7 @@ def load(
     ambiguity: float | str | None = None,
     noise: str | None = None,
     keep_cut: bool = False,
-    drop: Any = None,
+    drop_rows: Any = None,
     relabel: Any = None,
     **columns: Any,
 ) -> Splits:
@@ -78,8 +78,8 @@ def load(
         noise: put wrong labels on training and validation rows, KIND:RATE[,option=value...], such as "symmetric:0.4"
             (see `noise_of`); `truth` has the clean ones.
         keep_cut: keep the rows that `ratio` cuts off, as `cut_rows`, for probes on all rows (`full-linear`).
-        drop, relabel: a file of `longtail labels`, or a result of `lt.labels.suspects`: training rows to drop, or to give
-            the likely label, before validation rows are withheld. Rows for testing are never changed.
+        drop_rows, relabel: a file of `longtail labels`, or a result of `lt.labels.suspects`: training rows to drop, or
+            to give the likely label, before validation rows are withheld. Rows for testing are never changed.
         label, classes, sample_weight, name, columns: see `pool`.
 
     Raises:
@@ -89,7 +89,7 @@ def load(
     check_shaping(profile, val)
     check_largest(largest, 1.0 if built_in else ratio)  # those have a ratio of their own
     hidden = simulation(labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise)
-    corrected = corrections(drop, relabel)
+    corrected = corrections(drop_rows, relabel)
     if keep_cut and hidden is not None:
         raise ValueError(
             f"keep_cut (a probe on full rows) cannot go with {hidden.words}, since the rows cut off would keep their "

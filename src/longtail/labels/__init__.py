@@ -1,5 +1,8 @@
 """Wrong labels: which rows are suspects, why, and of which classes nothing can be said yet."""
 
+from typing import Any
+
+from longtail import aliases
 from longtail.labels.judge import judged
 from longtail.labels.margins import Margins, below_threshold, margin, threshold_samples
 from longtail.labels.out_of_sample import Evidence
@@ -18,3 +21,7 @@ __all__ = [
     "suspects",
     "threshold_samples",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return aliases.name(__name__, name)

@@ -31,7 +31,9 @@ def class_sentence(name: str, rows: int, needed: int | None, suspects: int) -> s
         return f"{name}: nothing can be said of its only row; {needed or 2} rows would be needed"
     if needed is None:
         return (
-            f"{name}: nothing can be said yet, its rows are recognised no more often than others are taken for it, "
-            f"so no number of rows is known that would be enough; {number}"
+            f"{name}: nothing is learnt of it yet, its rows are recognised no more often than others are taken for it "
+            f"({number}, by what they look like of other classes alone)"
         )
-    return f"{name}: {rows} rows are too few to say anything, about {needed} would be needed; {number}"
+    return (
+        f"{name}: {rows} rows are too few to tell a right label from a wrong one, about {needed} are needed ({number})"
+    )

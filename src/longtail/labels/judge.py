@@ -20,6 +20,10 @@ from longtail.labels.rules import Bools
 
 THRESHOLD = 0.5
 """Probability of a wrong label above which it is a suspect."""
+SILENT = (
+    "nothing can be said of these labels: the out-of-sample probabilities tell them no better than the class shares "
+    "do; train longer (--epochs), name another --method, or take embeddings"
+)
 SPOKEN = 5
 """Classes that are named one by one in the notes."""
 
@@ -48,12 +52,13 @@ def judged(
         name, method: of the data and of what was trained.
         notes: sentences to begin with.
     """
-    size, seen = len(classes), ~np.isnan(evidence.probabilities).any(1)
+    silent, size, seen = False, len(classes), ~np.isnan(evidence.probabilities).any(1)
     scores, likely = np.full(len(labels), np.nan), np.array(labels)
     if seen.any():
         aum = evidence.aum
         found = posterior(labels[seen], evidence.probabilities[seen], None if aum is None else aum[seen])
-        scores[seen] = found.wrong
+        silent = not found.informed
+        scores[seen] = np.nan if silent else found.wrong
         others = found.classes.copy()
         others[np.arange(len(others)), labels[seen]] = -1.0
         likely[seen] = others.argmax(1)
@@ -71,7 +76,10 @@ def judged(
         name=name,
         method=method,
         groups=() if wrong is None else _groups(labels, size, named, wrong),
-        notes=(*notes, *_class_notes(reports, int((~seen).sum()))),
+        notes=(*notes, *([SILENT] if silent else _class_notes(reports, int((~seen).sum())))),
+        labels=labels,
+        evidence=evidence,
+        truth=truth,
     )
 
 

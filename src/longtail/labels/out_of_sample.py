@@ -45,8 +45,12 @@ class Evidence:
 
     @property
     def aum(self) -> Floats | None:
-        """(N,): the mean margin over all trainings that saw the row."""
-        return None if self.margins is None else np.nanmean(self.margins, axis=1)
+        """(N,): the mean margin over all trainings that saw the row; NaN where none has measured it."""
+        if self.margins is None:
+            return None
+        known = np.isfinite(self.margins)
+        sums, numbers = np.where(known, self.margins, 0.0).sum(1), known.sum(1)
+        return np.where(numbers > 0, sums / np.maximum(numbers, 1), np.nan)
 
 
 def out_of_sample(

@@ -12,9 +12,12 @@ so that a class of few rows has the noise of all classes, half of it uniform and
 and a large class its own. t maximises the likelihood of the given labels, prod_i (q(x_i) T)_{y_i}.
 
 Where margins were recorded, the mean margin a (AUM) is a second witness: ln odds of a right label +=
-ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, each with `PRIOR_ROWS / 10` rows at the mean
+ln N(a; mu_right, s) - ln N(a; mu_wrong, s), with both means by given label, each with `MARGIN_ROWS` rows at the mean
 over all labels, and one s. The label is a suspect where its probability of being wrong is above 1/2. That is another
 threshold on p_y for every class: what p_y must exceed depends on T and so on how often other classes get this label.
+
+Nothing is a suspect where the labels are no likelier under this model than under their shares, nor than with the rows
+of p in 19 random orders: what was trained has learnt nothing, and would call every class but one wrong.
 
 Our own design. What it finds beside cleanlab's rules: `benchmarks/results/suspects`.
 """
@@ -27,14 +30,19 @@ import numpy as np
 
 from longtail.labels.confident import Floats, Ints
 
-PRIOR_ROWS = 100.0
+PRIOR_ROWS = 200.0
 """Rows of every class's line of T that are the shrunk matrix."""
-TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+MARGIN_ROWS = 10.0
+"""Rows of every label's two mean margins that are those over all labels."""
+TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+"""Above 2 the probabilities say little, and T takes their place: with two classes its lines can then be exchanged."""
+ORDERS, MARGIN = 19, 0.01
+"""Random orders of the rows, a test at 5 %; and the nats by which the likelihood must be larger than in each."""
 STEPS = 50
 """Steps of expectation and maximisation."""
 FLOOR = 1e-6
-RATES = (0.005, 0.6)
-"""The share of wrong labels stays inside of these, so that no step is a fixed point for want of an exception."""
+RATES = (0.02, 0.6)
+"""The estimated share of wrong labels stays inside of these: with none at all no row could ever be a suspect."""
 
 
 class Posterior(NamedTuple):
@@ -45,12 +53,14 @@ class Posterior(NamedTuple):
         classes: (N, C) probabilities of the true class; without the margins.
         noise: (C, C), T.
         temperature: t.
+        informed: whether the probabilities say anything of the labels.
     """
 
     wrong: Floats
     classes: Floats
     noise: Floats
     temperature: float
+    informed: bool
 
 
 def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) -> Posterior:
@@ -63,12 +73,24 @@ def posterior(labels: Ints, probabilities: Floats, aum: Floats | None = None) ->
     """
     fits = [_fitted(labels, _tempered(probabilities, t)) for t in TEMPERATURES]
     best = int(np.argmax([likelihood for likelihood, _, _ in fits]))
-    _, believed, noise = fits[best]
+    likelihood, believed, noise = fits[best]
+    informed = _informed(labels, _tempered(probabilities, TEMPERATURES[best]), likelihood)
     right = np.clip(believed[np.arange(len(labels)), labels], 1e-9, 1 - 1e-9)
     odds = np.log(right) - np.log1p(-right)
     if aum is not None:
-        odds = odds + _margin_odds(labels, aum, right, len(noise))
-    return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best])
+        known = np.isfinite(aum)  # a sampler may never have drawn a row
+        odds[known] += _margin_odds(labels[known], aum[known], right[known], len(noise))
+    return Posterior(1 / (1 + np.exp(odds)), believed, noise, TEMPERATURES[best], informed)
+
+
+def _informed(labels: Ints, q: Floats, likelihood: float) -> bool:
+    """Return whether the labels are likelier than under their shares, or than with q in any random order."""
+    shares = np.bincount(labels)[labels] / len(labels)
+    if likelihood > np.log(shares).sum():
+        return True
+    generator = np.random.RandomState(0)
+    orders = (generator.permutation(len(labels)) for _ in range(ORDERS))
+    return all(likelihood > _fitted(labels, q[order])[0] + MARGIN for order in orders)
 
 
 def _tempered(probabilities: Floats, temperature: float) -> Floats:
@@ -82,10 +104,12 @@ def _fitted(labels: Ints, q: Floats) -> tuple[float, Floats, Floats]:
     size = q.shape[1]
     spread = _spread(labels, size)
     rate, noise = 0.1, _shrunk(0.1, spread)
+    order = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[order], return_index=True)
     for _ in range(STEPS):
         believed = _believed(labels, q, noise)
-        totals = np.zeros((size, size))
-        np.add.at(totals.T, labels, believed)  # (true, given)
+        totals = np.zeros((size, size))  # (true, given)
+        totals[:, present] = np.add.reduceat(believed[order], starts).T
         rate = float(np.clip(1 - np.trace(totals) / len(labels), *RATES))
         noise = totals + PRIOR_ROWS * _shrunk(rate, spread)
         noise /= noise.sum(1, keepdims=True)
@@ -119,8 +143,8 @@ def _margin_odds(labels: Ints, aum: Floats, right: Floats, size: int) -> Floats:
     distances, variance = [], 0.0
     for weight in (right, 1 - right):
         mean = (weight * aum).sum() / weight.sum()
-        sums = np.bincount(labels, weights=weight * aum, minlength=size) + PRIOR_ROWS / 10 * mean
-        means = sums / (np.bincount(labels, weights=weight, minlength=size) + PRIOR_ROWS / 10)
+        sums = np.bincount(labels, weights=weight * aum, minlength=size) + MARGIN_ROWS * mean
+        means = sums / (np.bincount(labels, weights=weight, minlength=size) + MARGIN_ROWS)
         distances.append((aum - means[labels]) ** 2)
         variance += float((weight * distances[-1]).sum()) / len(aum)
     odds: Floats = (distances[1] - distances[0]) / (2 * max(variance, 1e-12))

@@ -23,7 +23,7 @@ def self_confidence(labels: Ints, probabilities: Floats) -> Floats:
 
 
 def normalised_margin(labels: Ints, probabilities: Floats) -> Floats:
-    """Return (N,) in [0, 1]: the distance to the most probable other class; below 1/2 another class is more probable."""
+    """Return (N,) in [0, 1]: the lead over the most probable other class; below 1/2 that class is more probable."""
     margins: Floats = (self_confidence(labels, probabilities) - largest_other(labels, probabilities) + 1) / 2
     return margins
 

@@ -16,6 +16,7 @@ from longtail.data.rows import Examples
 from longtail.facts.files import write_text
 from longtail.labels import table
 from longtail.labels.confident import Floats, Ints
+from longtail.labels.out_of_sample import Evidence
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,13 @@ class Suspects:
         classes: one report per class, in index order.
         scores: (N,), the probability that each label is wrong; NaN for a row that was never out of sample.
         index: (N,), which rows of the data as read these are.
-        data: fingerprint of the rows and their labels, by which `drop` and `relabel` recognise them.
+        data: fingerprint of the rows and their labels, by which `drop_rows` and `relabel` recognise them.
         name, method: of the data and of what was trained; `method` is empty where probabilities were given.
         groups: many, medium and few -> precision and recall, where the clean labels are known.
         notes: sentences for the reader.
+        labels: (N,), the given labels as indices.
+        evidence: what the trainings said, such as `evidence.probabilities` for another tool.
+        truth: (N,), the clean labels where they are known.
         source: the examined rows, for pictures of them; None where they are no arrays.
     """
 
@@ -93,6 +97,9 @@ class Suspects:
     method: str = ""
     groups: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    labels: Ints | None = field(default=None, repr=False, compare=False)
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    truth: Ints | None = field(default=None, repr=False, compare=False)
     source: Examples | MappedExamples | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -103,7 +110,7 @@ class Suspects:
         return self.rows if number is None else self.rows[:number]
 
     def lines(self, top: int | None = None) -> list[dict[str, Any]]:
-        """Return the lines of the file, which `drop=` and `relabel=` take."""
+        """Return the lines of the file, which `drop_rows=` and `relabel=` take."""
         return [{**asdict(one), "score": round(one.score, 6), "data": self.data} for one in self.top(top)]
 
     def to_csv(self, path: str | Path | None = None, top: int | None = None) -> str:

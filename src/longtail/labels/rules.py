@@ -77,7 +77,8 @@ def _pruned_counts(labels: Ints, probabilities: Floats, noise: float, keep: int)
     fewer = kept * noise
     np.fill_diagonal(fewer, diagonal)
     np.fill_diagonal(fewer, diagonal + (kept - fewer).sum(0))
-    return fewer.astype(np.int64)
+    counts: Ints = fewer.astype(np.int64)
+    return counts
 
 
 def _by_noise_rate(labels: Ints, probabilities: Floats, joint: Ints, keep: int) -> Bools:

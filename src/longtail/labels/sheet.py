@@ -1,4 +1,4 @@
-"""A picture sheet: the worst suspects as images with given and likely label, in one HTML file that needs nothing else."""
+"""A picture sheet: the worst suspects as images with given and likely label, in one HTML file without other files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def sheet(result: Suspects, top: int = TOP) -> str:
     title = html.escape(f"{len(worst)} of {len(result.rows)} suspects of {result.name or 'the data'}")
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     told = html.escape("The given label in red, the likely one in blue; worst first.")
-    return f"<!doctype html><html><head>{head}</head><body><h1>{title}</h1><p>{told}</p><main>{figures}</main></body></html>\n"
+    body = f"<h1>{title}</h1><p>{told}</p><main>{figures}</main>"
+    return f"<!doctype html><html><head>{head}</head><body>{body}</body></html>\n"
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:

@@ -55,7 +55,7 @@ def suspects(
     those of one fold; the test part is neither read nor judged. What is concluded: `posterior`.
 
         lt.labels.suspects("claims.csv", label="fraud").to_csv("suspects.csv")
-        lt.compare("claims.csv", label="fraud", drop="suspects.csv")
+        lt.compare("claims.csv", label="fraud", drop_rows="suspects.csv")
 
     Args:
         data, y: as in `lt.compare`.

@@ -32,7 +32,8 @@ def html(result: Suspects, top: int = TOP) -> str:
         return "<tr>" + "".join(f"<{tag}>{markup.escape(cell)}</{tag}>" for cell in line) + "</tr>"
 
     def table(lines: list[list[str]]) -> str:
-        return f"<table><thead>{row('th', lines[0])}</thead><tbody>{''.join(row('td', x) for x in lines[1:])}</tbody></table>"
+        body = "".join(row("td", line) for line in lines[1:])
+        return f"<table><thead>{row('th', lines[0])}</thead><tbody>{body}</tbody></table>"
 
     tables = [_classes(result)] + [_groups(result)] * bool(result.groups) + [_suspects(result, top)] * bool(result.rows)
     notes = "".join(f"<p>{markup.escape(note)}</p>" for note in result.notes)

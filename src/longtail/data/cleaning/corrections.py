@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from longtail.data.cleaning.lines import Line, read_lines
+from longtail.data.cleaning.lines import NAMED, Line, read_lines
 from longtail.data.label_kinds import GIVEN
 from longtail.data.mapped import MappedExamples
 from longtail.data.pool import Pool
@@ -46,7 +46,10 @@ class Corrections:
     @property
     def facts(self) -> dict[str, Any]:
         """The number of rows and a checksum of what becomes of them: part of the identity of the data."""
-        said = {"dropped": [[one.row] for one in self.drop], "relabelled": [[o.row, o.likely] for o in self.relabel]}
+        said: dict[str, list[list[Any]]] = {
+            "dropped": [[one.row] for one in self.drop],
+            "relabelled": [[o.row, o.likely] for o in self.relabel],
+        }
         return {
             name: {"rows": len(rows), "checksum": json_checksum(sorted(rows))[:8]}
             for name, rows in said.items()
@@ -81,10 +84,12 @@ class Corrections:
         index = {name: j for j, name in enumerate(classes)}
         mark = fingerprint(rows, targets, classes)
         if both := {one.row for one in self.drop} & {one.row for one in self.relabel}:
-            raise ValueError(f"drop and relabel must name different rows, got row {min(both)} in both; delete one line")
+            raise ValueError(
+                f"drop_rows and relabel must name different rows, got row {min(both)} in both; delete one line"
+            )
         for option, lines in (("drop", self.drop), ("relabel", self.relabel)):
             for one in lines:
-                _check(f"{option} (--{option})", one, position, targets, classes, mark)
+                _check(NAMED[option], one, position, targets, classes, mark)
         kept, changed = torch.ones(len(rows), dtype=torch.bool), targets.clone()
         for one in self.drop:
             kept[position[one.row]] = False
@@ -98,7 +103,7 @@ class Corrections:
         left = torch.bincount(changed[kept], minlength=len(classes))
         if len(empty := torch.nonzero(left == 0).flatten()):
             raise ValueError(
-                f"drop and relabel (--drop, --relabel) must leave a row of every class, got none of "
+                f"drop_rows and relabel (--drop, --relabel) must leave a row of every class, got none of "
                 f"{classes[int(empty[0])]!r}; delete a line of this class"
             )
         return Applied(kept, changed)
@@ -111,7 +116,7 @@ class Corrections:
         """
         if pool.kind != GIVEN:
             raise ValueError(
-                "drop and relabel (--drop, --relabel) need one label a row, got candidates; leave them out"
+                "drop_rows and relabel (--drop, --relabel) need one label a row, got candidates; leave them out"
             )
         kept, targets = self.applied(pool.source(rows), pool.targets[rows], pool.classes)
         if self.relabel:
@@ -119,7 +124,7 @@ class Corrections:
             every[rows] = targets
             pool = pool.with_targets(every)
             if isinstance(pool.rows, MappedExamples):
-                pool = replace(pool, rows=with_own_labels(pool.rows))  # type: ignore[arg-type]
+                pool = replace(pool, rows=with_own_labels(pool.rows))
         return replace(pool, notes=(*pool.notes, *self.notes())), rows[kept]
 
 
@@ -139,7 +144,9 @@ def corrected_splits(splits: Splits, these: Corrections) -> Splits:
     """
     train = splits.train
     if train.kind != GIVEN:
-        raise ValueError("drop and relabel (--drop, --relabel) need one label a row, got candidates; leave them out")
+        raise ValueError(
+            "drop_rows and relabel (--drop, --relabel) need one label a row, got candidates; leave them out"
+        )
     rows = torch.arange(len(train)) if splits.train_rows is None else splits.train_rows
     kept, targets = these.applied(rows, train.targets.cpu(), splits.classes)
     part = with_own_labels(replace(train, targets=targets.to(train.targets.device))) if these.relabel else train

@@ -11,6 +11,8 @@ from longtail.facts.messages import quoted
 
 HEAD = ("row", "file", "given", "likely", "score", "rank", "of", "why", "data")
 """The columns that `longtail labels` writes. Read are row and given, to relabel likely, and data and use if present."""
+NAMED = {"drop": "drop_rows (--drop)", "relabel": "relabel (--relabel)"}
+"""What is corrected -> its argument and its flag; `drop` itself is a number of the recipe."""
 UNUSED = ("0", "no", "n", "false")
 
 
@@ -31,7 +33,7 @@ class Line(NamedTuple):
 
 
 def read_lines(source: Any, option: str) -> tuple[Line, ...]:
-    """Return the lines of a file, or of a result of `lt.labels.suspects`; those with `use` = 0, no or false are left out.
+    """Return the lines of a file, or of a result of `lt.labels.suspects`, but for those with `use` = 0, no or false.
 
     Args:
         source: a path, or an object with `lines()` that returns dicts.
@@ -40,7 +42,7 @@ def read_lines(source: Any, option: str) -> tuple[Line, ...]:
     Raises:
         ValueError: no such file, a column is missing, or a row is no number or occurs twice.
     """
-    named = f"{option} (--{option})"
+    named = NAMED[option]
     if hasattr(source, "lines"):
         return _checked(source.lines(), option, named)
     if not isinstance(source, str | Path):

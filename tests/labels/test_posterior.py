@@ -1,0 +1,139 @@
+"""The probability of a wrong label against plain loops, and what it must do whatever the numbers."""
+
+import math
+
+import numpy as np
+from label_cases import random_case
+from tests.cases import cases
+
+from longtail.labels.class_sizes import rows_needed
+from longtail.labels.posterior import MARGIN_ROWS, PRIOR_ROWS, RATES, STEPS, TEMPERATURES, posterior
+
+
+def by_loops(labels: list[int], p: list[list[float]], aum: list[float] | None) -> list[float]:
+    """P(wrong) of every row, written from the docstring."""
+    n, size = len(labels), len(p[0])
+    sizes = [labels.count(k) for k in range(size)]
+    best: tuple[float, list[list[float]]] | None = None
+    for t in TEMPERATURES:
+        q = []
+        for row in p:
+            powers = [max(v, 1e-6) ** (1 / t) for v in row]
+            q.append([v / sum(powers) for v in powers])
+
+        def shrunk(e: float) -> list[list[float]]:
+            matrix = []
+            for j in range(size):
+                goes = [0.5 / (size - 1) + 0.5 * sizes[k] / max(n - sizes[j], 1) if k != j else 0 for k in range(size)]
+                matrix.append([(1 - e) * (j == k) + e * goes[k] / sum(goes) for k in range(size)])
+            return matrix
+
+        def believed(T: list[list[float]], q: list[list[float]] = q) -> list[list[float]]:
+            rows = []
+            for row, y in zip(q, labels, strict=True):
+                joint = [row[j] * T[j][y] for j in range(size)]
+                rows.append([v / sum(joint) for v in joint])
+            return rows
+
+        T = shrunk(0.1)
+        for _ in range(STEPS):
+            r = believed(T)
+            totals = [[sum(r[i][j] for i in range(n) if labels[i] == k) for k in range(size)] for j in range(size)]
+            e = min(max(1 - sum(totals[j][j] for j in range(size)) / n, RATES[0]), RATES[1])
+            S = shrunk(e)
+            for j in range(size):
+                line = [totals[j][k] + PRIOR_ROWS * S[j][k] for k in range(size)]
+                T[j] = [v / sum(line) for v in line]
+        likelihood = sum(math.log(sum(q[i][j] * T[j][labels[i]] for j in range(size))) for i in range(n))
+        if best is None or likelihood > best[0]:
+            best = (likelihood, believed(T))
+    assert best is not None
+    right = [min(max(best[1][i][labels[i]], 1e-9), 1 - 1e-9) for i in range(n)]
+    odds = [math.log(v / (1 - v)) for v in right]
+    if aum is not None:
+        distances, variance = [], 0.0
+        for weight in (right, [1 - v for v in right]):
+            mean = sum(w * a for w, a in zip(weight, aum, strict=True)) / sum(weight)
+            means = []
+            for k in range(size):
+                own = [i for i in range(n) if labels[i] == k]
+                mass = sum(weight[i] for i in own)
+                means.append((sum(weight[i] * aum[i] for i in own) + MARGIN_ROWS * mean) / (mass + MARGIN_ROWS))
+            squares = [(aum[i] - means[labels[i]]) ** 2 for i in range(n)]
+            distances.append(squares)
+            variance += sum(w * s for w, s in zip(weight, squares, strict=True)) / n
+        odds = [o + (distances[1][i] - distances[0][i]) / (2 * variance) for i, o in enumerate(odds)]
+    return [1 / (1 + math.exp(o)) for o in odds]
+
+
+@cases("seed", range(3))
+def test_it_is_that_of_plain_loops(seed: int) -> None:
+    labels, probabilities = random_case(seed, classes=3, rows=30)
+    aum = np.random.default_rng(seed).normal(size=30)
+    for margins in (None, aum):
+        expected = by_loops(labels.tolist(), probabilities.tolist(), None if margins is None else margins.tolist())
+        np.testing.assert_allclose(posterior(labels, probabilities, margins).wrong, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_order_of_classes_and_of_rows_does_not_matter() -> None:
+    labels, probabilities = random_case(1, classes=5, rows=80)
+    found = posterior(labels, probabilities).wrong
+    classes, rows = np.array([3, 0, 4, 1, 2]), np.random.default_rng(0).permutation(80)
+    turned = np.empty_like(probabilities)
+    turned[:, classes] = probabilities
+    np.testing.assert_allclose(posterior(classes[labels], turned).wrong, found, rtol=1e-9)
+    np.testing.assert_allclose(posterior(labels[rows], probabilities[rows]).wrong, found[rows], rtol=1e-9)
+
+
+def test_a_low_margin_makes_a_label_more_suspicious() -> None:
+    labels, probabilities = random_case(2, classes=4, rows=100)
+    plain = posterior(labels, probabilities).wrong
+    aum = 2.0 * (plain < 0.5)  # rows believed right have the larger margin
+    lower = aum.copy()
+    lower[0] -= 1.0
+    assert posterior(labels, probabilities, lower).wrong[0] > posterior(labels, probabilities, aum).wrong[0]
+
+
+def test_a_row_without_a_margin_is_judged_by_its_probabilities() -> None:
+    labels, probabilities = random_case(2, classes=4, rows=100)
+    aum = np.random.default_rng(0).normal(size=100)
+    aum[7] = np.nan
+    found = posterior(labels, probabilities, aum).wrong
+    assert np.isfinite(found).all()
+    assert found[7] == posterior(labels, probabilities).wrong[7]
+
+
+def test_planted_labels_of_a_tail_class_are_found() -> None:
+    rng = np.random.default_rng(0)
+    true = np.repeat([0, 1, 2], [200, 60, 8])
+    labels = true.copy()
+    planted = [0, 1, 2, 3]
+    labels[planted] = 2  # four rows of the head among eight of the tail
+    logits = rng.normal(size=(268, 3))
+    logits[np.arange(268), true] += 4
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    wrong = posterior(labels, probabilities).wrong
+    assert set(planted) <= set(np.flatnonzero(wrong > 0.5).tolist())
+    assert (wrong[-8:] > 0.5).sum() <= 1
+
+
+class TestRowsNeeded:
+    def test_it_is_the_smallest_number_whose_interval_excludes_chance(self) -> None:
+        from longtail.facts.intervals import wilson
+
+        labels = np.repeat([0, 1, 2], [40, 20, 10])
+        guesses = labels.copy()
+        guesses[:6], guesses[40:48], guesses[60:66] = 1, 0, 0
+        hits, overall = labels == guesses, float((labels == guesses).mean())
+        for k, needed in enumerate(rows_needed(labels, guesses, 3)):
+            own = labels == k
+            rate = (hits[own].sum() + overall) / (own.sum() + 1)
+            chance = max(1 / 3, float((guesses[~own] == k).mean()))
+            assert needed is not None
+            assert float(wilson(rate * needed, needed, level=0.9)[0]) > chance
+            if needed > 2:
+                assert float(wilson(rate * (needed - 1), needed - 1, level=0.9)[0]) <= chance
+
+    def test_of_a_class_that_is_never_recognised_no_number_is_known(self) -> None:
+        labels = np.repeat([0, 1], [30, 10])
+        assert rows_needed(labels, np.zeros(40, dtype=np.int64), 2)[1] is None
