@@ -93,3 +93,32 @@ def test_a_clone_no_longer_follows() -> None:
     tree["a"][0].add_(1)
     tree["b"][1]["c"].add_(1)  # type: ignore[index]
     assert same(clone, {"a": [torch.zeros(2)], "b": (1, {"c": torch.ones(1)})})
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9), torch.optim.Adam, torch.optim.RMSprop]
+)
+def test_the_averages_of_an_optimiser_are_laid_out_as_its_parameters(make: Any, tmp_path: Path) -> None:
+    """A fused step on a GPU refuses others."""
+
+    def stepped(optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> None:
+        network(torch.linspace(0, 1, 150).reshape(2, 3, 5, 5)).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def network() -> torch.nn.Module:
+        torch.manual_seed(0)
+        return torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+
+    one, two = network(), network()
+    first, second = make(one.parameters()), make(two.parameters())
+    stepped(first, one)
+    state_files.save(tmp_path / "state", first.state_dict())
+    two.load_state_dict(one.state_dict())
+    state_files.restore(second, state_files.load(tmp_path / "state"))
+    averages = [v for v in second.state[two.weight].values() if isinstance(v, torch.Tensor) and v.ndim]
+    assert averages
+    assert all(value.stride() == two.weight.stride() and not value.requires_grad for value in averages)
+    stepped(first, one)
+    stepped(second, two)
+    assert torch.equal(one.weight, two.weight)

@@ -19,7 +19,7 @@ from longtail.facts.paths import BUILT_IN
 def compare(
     data: o.Data = "digits",
     methods: Annotated[
-        str, typer.Option(help='A preset (quick, all, features) or specs: "ce,ldam-drw(scale=20)".')
+        str, typer.Option(help='A preset (quick, all, noisy, features) or specs: "ce,ldam-drw(scale=20)".')
     ] = "quick",
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 3,
     metric: Annotated[str, typer.Option(help="balanced_accuracy, accuracy or macro_f1.")] = "balanced_accuracy",

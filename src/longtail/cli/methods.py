@@ -39,8 +39,8 @@ def methods(
     out = comparison_output.console()
     out.print(table)
     out.print(
-        "\nPresets: quick, all (of the task of the data), estimators (which quick and all contain for tables), "
-        "features (classifiers on embeddings as they are). "
+        "\nPresets: quick, all (of the task of the data), noisy (for wrong labels), estimators (which quick and all "
+        "contain for tables), features (classifiers on embeddings as they are). "
         "longtail explain METHOD shows the equation, the knobs and the paper.",
         style="dim",
     )

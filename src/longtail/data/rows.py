@@ -87,10 +87,10 @@ class BatchedRows(LabelledRows):
 
     def strengthened(self, rows: Tensor) -> Self:
         """Return the same rows, of which those where `rows` (N,) is True get the view "strong"."""
+        which = rows.to(self.targets.device).long()
         if bool(rows.all()):  # the weak view is not computed in vain
-            return replace(self.drawn(self.batch_size, self.draw, ("strong",)), view_of=torch.zeros_like(rows.long()))
-        strong = self.drawn(self.batch_size, self.draw, ("weak", "strong"))
-        return replace(strong, view_of=rows.long())
+            return replace(self.drawn(self.batch_size, self.draw, ("strong",)), view_of=torch.zeros_like(which))
+        return replace(self.drawn(self.batch_size, self.draw, ("weak", "strong")), view_of=which)
 
     @property
     def eager(self) -> str:

@@ -184,7 +184,7 @@ class Training(Iterator[Record]):
         built.learner.load_state_dict(state["learner"])
         built.update.load_state_dict(state["update"])
         if optimizer is not None:
-            optimizer.load_state_dict(state["optimizer"])
+            state_files.restore(optimizer, state["optimizer"])
         self._epoch, self._records = state["epoch"], state["records"]
         return self._epoch
 

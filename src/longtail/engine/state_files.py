@@ -106,3 +106,15 @@ def cloned(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: cloned(value) for key, value in tree.items()}
     return type(tree)(map(cloned, tree)) if isinstance(tree, list | tuple) else tree
+
+
+def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load a state into an optimiser, with its averages in memory as the parameters are.
+
+    A file has them row by row. Where a parameter has its channels last, a fused step refuses such an average.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, own in optimizer.state.items():
+        for name, value in own.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                own[name] = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)

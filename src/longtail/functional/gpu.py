@@ -78,6 +78,18 @@ def evaluate(
     return cast("tuple[Tensor | None, Tensor | None]", both)
 
 
+def share_of_each(value: Tensor, losses: Tensor) -> Tensor | None:
+    """Return d value / d losses, 0-dim and the same for all, where `evaluate` returned both; None where it did not.
+
+    Both come out of one kernel, so that the graph has no way from one to the other.
+    """
+    if value.grad_fn is not losses.grad_fn or not isinstance(value.grad_fn, _Kernels._backward_cls):
+        return None
+    node: Any = value.grad_fn
+    inverse = node.saved_tensors[2][0]  # of the divisor
+    return inverse if node.rest[2] > SUM else torch.ones_like(inverse)
+
+
 class _Kernels(torch.autograd.Function):
     @staticmethod
     def forward(

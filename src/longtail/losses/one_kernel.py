@@ -81,15 +81,18 @@ class OneKernel(Loss, ABC):
         if loss is None or not gpu.runs(loss, logits, targets):
             return None
         weight = self._class_weight(like, progress)
+        number = None if isinstance(normalize, str | None) or self.reduction != "mean" else normalize
         by = launch.SUM
-        if normalize is None:
+        if normalize is None or (number is not None and with_losses):
             by = launch.EACH
         elif self.reduction == "mean" and isinstance(normalize, str):
             by = launch.BY_WEIGHTS if normalize == "weights" and weight is not None else launch.BY_ROWS
         value, losses = gpu.evaluate(loss, logits, targets, weight, by, with_losses=with_losses)
-        if value is not None and self.reduction == "mean" and not isinstance(normalize, str | None):
-            value = value / normalize
-        return value, losses
+        if number is None:
+            return value, losses
+        if losses is not None:  # so that the graph has a way from them to the mean, see `gpu.share_of_each`
+            value = losses.sum()
+        return None if value is None else value / number, losses
 
 
 def _on_gpu(logits: object) -> bool:

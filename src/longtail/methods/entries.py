@@ -226,12 +226,18 @@ CONTEXT = ("oracle", "oracle-la", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
 """Methods that are several trainings each."""
+NOISY = (
+    "ce", "gce", "gce(k=0.5)", "sce", "bootstrap", "bootstrap(hard=True)", "forward", "small-loss", "co-teaching", "cdr",
+    "eg", "absgd(lam=switch(0.667, inf, -1))", "crt", "mislas", "har", "har-drw", "rolt", "rolt-drw", "rcal", "sel-cl", "sel-cl-plus",
+)  # fmt: skip
+"""What learns from wrong labels, and two-stage methods that are published beside it."""
 FEATURES = "features"
 """The preset for embeddings: classifiers on the features as they are, by a linear model (`comparison.prepare`)."""
 PRESETS = Presets(
     {
         "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
         "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, *ALIASED, "tuned")),
+        "noisy": NOISY,
         "estimators": ESTIMATORS,
         FEATURES: (
             "lift-head",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Learner
 from longtail.facts.types import Batch, Progress, Step
+from longtail.functional.gpu import share_of_each
 
 Part = Callable[[Step], Tensor]
 """A step -> the scalar whose gradient is taken."""
@@ -119,7 +120,9 @@ def weighted(step: Step, weights: Tensor) -> Tensor:
             f"targets and rows must be of the losses' length, {tuple(losses.shape)}, got {tuple(weights.shape)}; pass "
             "those of the batch"
         )
-    (shares,) = torch.autograd.grad(step.loss, losses, retain_graph=True)
+    shares = share_of_each(step.loss, losses)
+    if shares is None:
+        (shares,) = torch.autograd.grad(step.loss, losses, retain_graph=True)
     return (weights.to(losses.dtype) * shares * losses).sum()
 
 
