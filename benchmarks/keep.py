@@ -18,7 +18,10 @@ KEPT = (
     "data", "recipe", "metric", "reference", "seeds", "folds", "failed", "missing", "verdict", "twins", "retraining",
     "tuned",
 )  # fmt: skip
-ROW = ("method", "mean", "std", "difference", "twin", "recall", "epochs", "search", "seconds", "probes", "features")
+ROW = (
+    "method", "mean", "std", "difference", "twin", "recall", "epochs", "search", "seconds", "probes", "features",
+    "wrong_labels",
+)  # fmt: skip
 
 
 def main(arguments: list[str]) -> None:
