@@ -24,7 +24,7 @@ from longtail.runs.train import train
 
 pytestmark = pytest.mark.slow  # each method is trained three times, once in a process that is killed
 METHODS = ["mislas", "crt", "ncm", "ldam-drw", "logit-adjusted", "rolt", "rolt-drw", "crt(base='rolt')"]
-RECIPE = Recipe(epochs=10, batch_size=16, model="mlp", model_args={"hidden": (8,)})
+RECIPE = Recipe(epochs=6, batch_size=16, model="mlp", model_args={"hidden": (8,)})
 WRONG = 0.3
 
 

@@ -113,11 +113,11 @@ def test_wrong_labels_are_left_out_and_true_ones_predicted() -> None:
     labels = true.clone()
     labels[::6] = (labels[::6] + 1) % 3
     rows = Examples(inputs, labels, ("a", "b", "c"))
-    stages = method("sel-cl-plus(k=10,queue=64,pair_queue=8,dim=16,rate=0.1)").stages(replace(RECIPE, epochs=20))
+    stages = method("sel-cl-plus(k=10,queue=64,pair_queue=8,dim=16,rate=0.1)").stages(replace(RECIPE, epochs=10))
     training, right = Training(stages, TrainingSet(rows)), []
     for record in training:
         learner: Any = training.learner
-        if record["stage"] == "train" and record["epoch"] == 20:
+        if record["stage"] == "train" and record["epoch"] == 10:
             chosen = learner.pairs.chosen(learner.embedded(rows))
             assert (labels != true)[chosen].float().mean() < 0.5 * (labels != true).float().mean()
         if record["epoch"] == stages[record["stage"] != "train"].epochs:

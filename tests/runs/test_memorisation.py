@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from longtail.data import Splits
 from longtail.data.load import load
+from longtail.engine import Recipe
 from longtail.runs import fit
 from longtail.runs.memorisation import memorisation, summed
 from longtail.runs.predictor import Predictor
@@ -80,6 +81,9 @@ def test_folds_are_summed() -> None:
     assert summed([{}, {}]) == {}
 
 
+SHORT = Recipe(epochs=15, lr=0.05, batch_size=32, warmup=0, model="mlp", model_args={"hidden": (64,)})
+
+
 def noisy_digits() -> Splits:
     splits = load("digits", ratio=20)
     wrong = torch.zeros(len(splits.train), dtype=torch.bool)
@@ -90,7 +94,7 @@ def noisy_digits() -> Splits:
 
 def test_a_run_says_what_its_own_model_repeats(tmp_path: Path) -> None:
     splits = noisy_digits()
-    training = fit("ce", splits, folder=tmp_path / "ce")
+    training = fit("ce", splits, folder=tmp_path / "ce", recipe=replace(SHORT, epochs=30, weight_decay=0))
     list(training)
     assert splits.truth is not None
     found = training.run.result["memorisation"]
@@ -103,7 +107,7 @@ def test_a_run_says_what_its_own_model_repeats(tmp_path: Path) -> None:
 
 
 def test_the_oracle_is_measured_against_the_labels_that_it_did_not_see(tmp_path: Path) -> None:
-    training = fit("oracle", noisy_digits(), folder=tmp_path / "oracle")
+    training = fit("oracle", noisy_digits(), folder=tmp_path / "oracle", recipe=SHORT)
     list(training)
     found = training.run.result["memorisation"]
     assert sum(found["wrong"]) > 0

@@ -111,21 +111,22 @@ def test_every_phase_is_the_loop(knobs: dict[str, float]) -> None:
 def test_the_labels_are_frozen_and_the_judgement_is_not() -> None:
     targets = Cleaned(rows().targets, C, at=0.5)
     found = []
-    for epoch, shown in enumerate(passes(10)):
-        targets.refresh_with(lambda shown=shown: shown, rows(), epoch / 10)
+    for epoch, shown in enumerate(passes(6)):
+        targets.refresh_with(lambda shown=shown: shown, rows(), epoch / 6)
         found.append((targets.frozen.clone(), targets.clean.clone()))
-    assert (found[4][0] == -1).all()
-    assert all(frozen.equal(found[5][0]) for frozen, _ in found[5:])
-    assert not found[5][1].equal(found[9][1])
+    assert (found[2][0] == -1).all()
+    assert all(frozen.equal(found[3][0]) for frozen, _ in found[3:])
+    assert (found[3][0] >= 0).all()
+    assert not found[3][1].equal(found[5][1])
 
 
 def test_a_state_that_is_loaded_after_any_epoch_goes_on_the_same() -> None:
     whole = Cleaned(rows().targets, C, at=0.8)
-    for epoch, shown in enumerate(passes(10)):
+    for epoch, shown in enumerate(passes(5)):
         again = Cleaned(rows().targets, C, at=0.8)
         again.load_state_dict(whole.state_dict())
         for targets in (whole, again):
-            counts = targets.refresh_with(lambda shown=shown: shown, rows(), epoch / 10)
+            counts = targets.refresh_with(lambda shown=shown: shown, rows(), epoch / 5)
             assert counts is None or counts.sum() == N
         assert all(value.equal(again.state_dict()[name]) for name, value in whole.state_dict().items())
 
@@ -134,8 +135,8 @@ def test_a_state_that_is_loaded_after_any_epoch_goes_on_the_same() -> None:
 def test_where_no_row_is_taught_otherwise_targets_are_the_given_labels_and_rows_are_judged(knobs: Any) -> None:
     targets = Cleaned(rows().targets, C, **knobs)
     batch = Batch(inputs=torch.zeros(2), index=torch.tensor([3, 29]), targets=torch.tensor([0, 2]))
-    for epoch, shown in enumerate(passes(10)):
-        assert targets.refresh_with(lambda shown=shown: shown, rows(), epoch / 10) is None
+    for epoch, shown in enumerate(passes(5)):
+        assert targets.refresh_with(lambda shown=shown: shown, rows(), epoch / 5) is None
         assert targets(batch, shown, epoch / 10)[0] is batch["targets"]
     assert 0 < targets.epoch_record()["clean"] < N
 

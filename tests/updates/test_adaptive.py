@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from longtail import losses
 from longtail.facts.types import Batch
+from longtail.functional.adaptive_regularisation import gradient_norms
 from longtail.learners import SupervisedLearner
 from longtail.models import Network, Standardize
 from longtail.models.hidden import Hidden
@@ -115,8 +116,40 @@ def test_hidden_values_that_are_not_one_per_example_are_refused() -> None:
         AdaptiveRegularisation(STRENGTHS, 1.0, Hidden)(one, even, torch.optim.SGD(one.parameters(), lr=0.1), 0.0)
 
 
-def test_soft_targets_are_refused() -> None:
-    one, rows = learner(), batch()
-    soft = Batch(inputs=rows["inputs"], targets=torch.full((7, C), 1 / C, dtype=torch.float64), index=rows["index"])
-    with pytest.raises(ValueError, match=r"targets must be class indices \(B,\) for strengths by class"):
-        AdaptiveRegularisation(STRENGTHS, 1.0, Hidden)(one, soft, torch.optim.SGD(one.parameters(), lr=0.1), 0.0)
+class Shown(nn.Module):
+    """A learner whose step says that other targets were compared."""
+
+    def __init__(self, targets: Tensor | None) -> None:
+        super().__init__()
+        self.one, self.targets = learner(), targets
+        self.network = self.one.network
+
+    def training_step(self, batch: Batch, progress: float) -> Any:
+        return self.one.training_step(batch, progress)._replace(targets=self.targets)
+
+
+@cases("targets, got", [(None, "none"), (torch.full((7, C), 1 / C), r"torch.float32 of shape \(7, 3\)")])
+def test_steps_without_one_class_a_row_are_refused(targets: Tensor | None, got: str) -> None:
+    one = Shown(targets)
+    with pytest.raises(
+        ValueError, match=rf"targets must be class indices \(B,\) for strengths by class, got {got}; use"
+    ):
+        AdaptiveRegularisation(STRENGTHS, 1.0, Hidden)(one, batch(), torch.optim.SGD(one.parameters(), lr=0.1), 0.0)
+
+
+def test_a_soft_target_has_the_strength_of_its_likeliest_class() -> None:
+    loss = []
+    for likeliest in (0, 1, 2):
+        q = torch.full((7, C), 0.3, dtype=torch.float64)
+        q[:, likeliest] = 0.4
+        one, rows = learner(), batch()
+        soft = Batch(inputs=rows["inputs"], targets=q, index=rows["index"])
+        plain = one.training_step(soft, 0.0)
+        optimizer = torch.optim.SGD(one.parameters(), lr=0.0)
+        step = AdaptiveRegularisation(STRENGTHS, 1.0, Hidden)(one, soft, optimizer, 0.0)
+        loss.append(float(step.loss.detach() - plain.loss.detach()))
+        with Hidden(one.network) as hidden:
+            norms = gradient_norms(hidden.gradients(one.training_step(soft, 0.0).loss))
+        assert loss[-1] == pytest.approx(float(STRENGTHS[likeliest]) * float(norms.detach().mean()))
+    assert loss[0] > 0
+    assert loss[2] == 0
