@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -68,18 +69,29 @@ def near_their_class(logits: Tensor, targets: Tensor) -> Tensor:
         logits: z (N, C) float64 on the CPU, the larger the nearer.
         targets: class indices (N,).
     """
+    from sklearn import config_context
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
     own = logits.gather(1, targets[:, None])[:, 0]
     clean = torch.ones_like(targets, dtype=torch.bool)
-    # several threads would add in any order
-    with threadpool_limits(limits=1, user_api="openmp"), warnings.catch_warnings():
+    # several threads would add in any order; the values are finite, and the arguments always the same
+    one_thread = _threads().limit(limits=1, user_api="openmp")
+    unchecked = config_context(assume_finite=True, skip_parameter_validation=True)
+    with one_thread, unchecked, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that still moves after 100 steps is used
         for j in torch.unique(targets).tolist():
             mine = torch.nonzero(targets == j).flatten()
             clean[mine] = _in_the_upper_group(own[mine])
     return clean
+
+
+@cache
+def _threads() -> Any:
+    """Return what limits scikit-learn's threads; to find its libraries takes as long as two mixtures."""
+    import sklearn.mixture  # noqa: F401 - loads them
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _in_the_upper_group(values: Tensor) -> Tensor:
