@@ -3,7 +3,8 @@
     python -m benchmarks.export_cifar --ratio 1 --data-dir D --out cifar10.npz            # all images
     python -m benchmarks.export_cifar --ratio 1 --largest 1000 --data-dir D --out small.npz   # 10,000 of them, 34 MiB
     PYTHONPATH=src python -m benchmarks.noise_file --data cifar10.npz --noise symmetric:0.4,counts=equal
-        --methods "ce,gce,sce,eg(base='sce'),absgd(base='sce',lam=-1)" --seeds 5 --device cuda --out DIR
+        --methods "ce,gce(k=0.5,start=0.667,every=0.008),sce,absgd(base='sce',lam=switch(0.666,inf,-1))"
+        --seeds 5 --device cuda --out DIR
     PYTHONPATH=src python -m benchmarks.noise_file --data cifar10.npz --ratio 100 --noise proportional:0.2
         --methods ce,ldam-drw,mislas,rolt-drw,rcal --seeds 3 --device cuda --out DIR
 

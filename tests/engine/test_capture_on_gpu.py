@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.methods.task_data import by_task
 
 from longtail.data import TrainingSet
 from longtail.data.true_labels import with_true_counts
-from longtail.engine import Recipe, Training
+from longtail.engine import Recipe, Training, state_files
 from longtail.engine.capture import CapturedSteps
 from longtail.engine.determinism import deterministic
 from longtail.methods import method
@@ -98,3 +99,18 @@ def test_a_residual_network_is_captured(precision: str, caplog: pytest.LogCaptur
     losses = [[record["loss"] for record in one] for one in both]
     assert "cannot be recorded" not in caplog.text
     assert losses[1] == pytest.approx(losses[0], rel=0.05)  # 24 steps of a network whose last bits grow
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_network_with_its_channels_last_resumes(optimizer: str, tmp_path: Path) -> None:
+    """From a file, as a run does: what the optimiser averages comes back in the layout that its fused step takes."""
+    splits = task_data.splits("supervised")
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randint(0, 256, (len(splits.train), 3, 32, 32), dtype=torch.uint8, generator=generator)
+    data = TrainingSet(replace(splits.train, inputs=inputs, policy={}))
+    recipe = Recipe(epochs=4, batch_size=16, model="resnet32", lr=0.01, optimizer=optimizer)
+    begun = Training(method("ce").stages(recipe), data, device="cuda")
+    first = list(islice(begun, 2))
+    state_files.save(tmp_path / "state", begun.state())
+    rest = Training(method("ce").stages(recipe), data, device="cuda", resume=state_files.load(tmp_path / "state"))
+    assert [record["epoch"] for record in (*first, *rest)] == [1, 2, 3, 4]

@@ -81,6 +81,8 @@ from longtail.runs.run import Run
         ("ride(experts=1, width=1, at=1)", "ldam", "ride(experts=2, width=1, at=1)"),
         ("absgd(base='ride(experts=1, width=1)', lam=5)", "absgd(base='ldam-drw', lam=5)", "absgd(base='ride', lam=5)"),
         ("absgd(base='ride', lam=inf)", "ride", "absgd(base='ride')"),
+        ("eg(base='sce', tau=inf)", "absgd(base='sce', lam=inf)", "eg(base='sce')"),
+        ("eg(base='sce', tau=switch(1, inf, 1), persistent=True)", "sce", "eg(base='sce')"),
     ],
 )
 def test_without_strength_it_is_its_base_bit_for_bit_and_with_it_not(

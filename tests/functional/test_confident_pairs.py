@@ -137,3 +137,15 @@ def test_what_it_refuses() -> None:
     ones, some = torch.ones(1, 2), torch.ones(1, 1, dtype=torch.bool)
     with pytest.raises(ValueError, match="t must be > 0 and finite, got 0"):
         pair_contrast(ones, ones, some, some, torch.ones(1), some, 0)
+
+
+def test_rows_are_chosen_alike_where_float64_is_the_usual_dtype() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(40, 5, generator=generator), torch.arange(40) % 3
+    chosen = confident_rows(features, labels, 3, 7)
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert confident_rows(features, labels, 3, 7).equal(chosen)
+    finally:
+        torch.set_default_dtype(usual)

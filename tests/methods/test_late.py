@@ -83,7 +83,10 @@ def test_every_share_from_which_on_something_acts_is_known() -> None:
              if knob.name in ("at", "start") and isinstance(knob.default, float)}  # fmt: skip
     ruled = {(key, knob.name) for key, make in CATALOG.items() for knob in declared(make).values()
              if isinstance(knob.rule, Start)}  # fmt: skip
-    assert named == ruled
+    own = {("gce", "start")}  # of k alone: without one nothing begins
+    assert named - own == ruled
+    assert method("gce").without_effect(Recipe(epochs=1)) is None
+    assert "start=0.3" in str(method("gce(k=0.5)").without_effect(Recipe(epochs=1)))
     assert len({key for key, _ in ruled}) > 25
 
 
@@ -106,6 +109,21 @@ def test_a_supervised_method_is_noted_in_place_of_refused() -> None:
         "consistency=linear(0.0, 1.5) and anchor=linear(0.0, 0.5) without effect in 1 epoch; raise --epochs to at least"
     )
     assert method("remixmatch").without_effect(one) == f"{both} 2"
+
+
+def test_weights_that_are_the_plain_mean_throughout_are_noted() -> None:
+    """An infinite lambda or tau is plain training: the default of absgd is nothing else in five epochs or fewer."""
+    for spec, epochs, least in (
+        ("absgd", 4, 5),
+        ("absgd(base='sce', lam=switch(0.666, inf, -1.0))", 2, 3),
+        ("eg(base='sce', tau=switch(0.666, inf, 1.0))", 2, 3),
+    ):
+        why = method(spec).without_effect(Recipe(epochs=epochs))
+        assert why is not None
+        assert why.endswith(f"without effect in {epochs} epochs; raise --epochs to at least {least}"), why
+        assert method(spec).without_effect(Recipe(epochs=least)) is None
+    for spec in ("absgd(lam=inf)", "absgd(lam=-1)", "absgd(lam=switch(0.8, 5, inf))", "eg(tau=inf)", "eg"):
+        assert method(spec).without_effect(Recipe(epochs=1)) is None, spec
 
 
 def test_a_learning_rate_of_0_throughout_is_refused_whatever_the_method() -> None:

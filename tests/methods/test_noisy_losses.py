@@ -17,6 +17,7 @@ from tests.methods.test_robust import BASES, RECIPE, SPLITS, predictions
 from longtail import losses
 from longtail.data import TrainingSet
 from longtail.engine import Training
+from longtail.facts import ledger
 from longtail.learners import SupervisedLearner
 from longtail.methods import method
 from longtail.methods.entries import CATALOG
@@ -101,9 +102,21 @@ def test_the_constants_are_the_published_ones() -> None:
     assert learner_of("bootstrap").loss.b == 0.95
     assert learner_of("bootstrap(hard=True)").loss.b == 0.8
     # ABSGD's for noisy labels: plain for 80 of 120 epochs, a negative lambda, s from 0, a uniform weight beside
-    weights = learner_of("absgd(base='sce', lam=switch(0.667, inf, -0.5), gamma=0.1, init='zero', uniform=1)").weights
+    weights = learner_of("absgd(base='sce', lam=switch(0.666, inf, -0.5), gamma=0.1, init='zero', uniform=1)").weights
     assert (weights.gamma, weights.init, weights.uniform) == (0.1, "zero", 1.0)
-    assert [weights.lam(p) for p in (0.0, 0.66, 0.67)] == [math.inf, math.inf, -0.5]
+    assert [weights.lam(p) for p in (0.0, 79 / 120, 80 / 120)] == [math.inf, math.inf, -0.5]
+
+
+def test_those_of_absgds_table_6_begin_when_its_code_lets_them_begin() -> None:
+    """By the ledger's specs, of 120 epochs counted from 0: lambda from 80 on, which rows stay before each from 81."""
+    specs = {row.method for row in ledger.published() if row.source == "Qi et al. 2023, table 6"}
+    (weighted,) = (spec for spec in specs if spec.startswith("absgd"))
+    lam = learner_of(weighted).weights.lam
+    assert [lam(epoch / 120) for epoch in (79, 80)] == [math.inf, -1.0]
+    (truncated,) = (spec for spec in specs if spec.startswith("gce"))
+    periods = [learner_of(truncated).targets._period(epoch / 120) for epoch in range(78, 120)]
+    assert periods[:3] == [-1, -1, -1]
+    assert len(set(periods[3:])) == 120 - 81
 
 
 @cases("base", BASES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from longtail.facts.knobs import Declared, Start
@@ -44,12 +46,20 @@ class Late:
 
 
 def late_knobs(declared: Mapping[str, Declared], values: Mapping[str, Any]) -> tuple[Late, ...]:
-    """Return what knobs make begin late: schedules, and shares of the training (`knobs.Start`)."""
+    """Return what knobs make begin late: schedules, and shares of the training (`knobs.Start`).
+
+    Of a schedule 0 is no effect, and so is an infinite value: that of a lambda or a tau is the plain mean.
+    """
     late = []
     for name, value in values.items():
         what = f"{name}={value!r}"
         if isinstance(declared[name].rule, Start):
             late.append(Late(what, switch(value, 0.0, 1.0), f"lower {name}"))
         elif isinstance(value, Schedule):
-            late.append(Late(what, value, f"change {name}"))
+            late.append(Late(what, partial(_strength, value), f"change {name}"))
     return tuple(late)
+
+
+def _strength(knob: Schedule, progress: float) -> float:
+    value = float(knob(progress))
+    return value if math.isfinite(value) else 0.0

@@ -62,7 +62,8 @@ def confident_rows(features: Tensor, labels: Tensor, num_classes: int, k: int = 
     pseudo = votes(labels, nearest, num_classes).argmax(1)
     shares = votes(pseudo, nearest, num_classes)
     agrees = shares.argmax(1) == labels
-    agreeing = torch.zeros(num_classes, device=labels.device).index_add_(0, labels, agrees.float())
+    agreeing = torch.zeros(num_classes, device=labels.device)
+    agreeing.index_add_(0, labels, agrees.to(agreeing))
     present = agreeing[torch.bincount(labels, minlength=num_classes) > 0]
     most = present.quantile(alpha, interpolation="lower").clamp(min=1)
     own = shares.gather(1, labels[:, None])[:, 0].clamp(CLIP, 1 - CLIP)

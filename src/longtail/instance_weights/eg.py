@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import torch
@@ -10,9 +11,8 @@ from torch import Tensor
 from longtail.facts.fixed_dtype import widest_float
 from longtail.facts.knobs import Knob, Range
 from longtail.instance_weights.exponents import checked_value, exponents, processes, widened
+from longtail.instance_weights.ranges import POSITIVE, check_tau
 from longtail.instance_weights.weighting import InstanceWeighting, LossBatch
-
-POSITIVE = Range(0, open_low=True, open_high=True)
 
 
 @final
@@ -26,7 +26,8 @@ class EG(InstanceWeighting):
     ABSGD(-tau, gamma=1). The paper's step size is 1 / tau.
 
     Args:
-        tau: > 0, or a schedule.
+        tau: > 0, or a schedule; infinite is the plain mean, bit for bit, and changes no v: `switch(0.667, inf, 1.0)`
+            trains plainly first.
         persistent: keep v from visit to visit; needs `index`.
         size: how many rows the training set has, where persistent.
         memory: in [0, 1], the exponent of the old weight: 1 remembers all visits, 0 none. The weights of examples
@@ -43,7 +44,7 @@ class EG(InstanceWeighting):
 
     def __init__(self, tau: Knob, persistent: bool = False, *, size: int | None = None, memory: float = 1.0) -> None:
         super().__init__()
-        POSITIVE.check("tau", tau)
+        check_tau(tau)
         Range(0, 1).check("memory", memory)
         if persistent and size is None:
             raise ValueError("size must be given where persistent, got None; pass size=len(training set)")
@@ -55,17 +56,23 @@ class EG(InstanceWeighting):
 
     def weights(self, batch: LossBatch) -> Tensor:
         """Return weights whose mean over what is kept is 1."""
-        x = -widened(batch.losses) / checked_value(self.tau, "tau", batch.progress, POSITIVE)
-        if self.log_v is not None:
-            x = self._updated(x, batch.kept, self._rows(batch))
-        v = exponents(x, batch.kept)
-        return v.divided_by(v.log_mean, batch.losses)
+        losses, tau = batch.losses, checked_value(self.tau, "tau", batch.progress, POSITIVE)
+        index = None if self.log_v is None else self._rows(batch)
+        if not isinstance(tau, Tensor) and tau == math.inf:
+            return torch.ones_like(losses, dtype=torch.promote_types(losses.dtype, torch.float32))
+        x, kept = -widened(losses) / tau, batch.kept
+        finite = tau.isfinite() if isinstance(tau, Tensor) else None  # reading its value would wait for the device
+        if index is not None:
+            counts = x.isfinite() if kept is None else x.isfinite() & kept
+            x = self._updated(x, counts if finite is None else counts & finite, index)
+        v = exponents(x, kept)
+        p = v.divided_by(v.log_mean, losses)
+        return p if finite is None else torch.where(finite, p, 1.0)
 
-    def _updated(self, step: Tensor, kept: Tensor | None, index: Tensor) -> Tensor:
-        """Return log v of these rows after their step; a row that is drawn twice takes two."""
+    def _updated(self, step: Tensor, counts: Tensor, index: Tensor) -> Tensor:
+        """Return log v of these rows after the steps that count; a row that is drawn twice takes two."""
         self._move_state(step.device)
         assert self.log_v is not None
-        counts = step.isfinite() if kept is None else step.isfinite() & kept
         log_v = self.log_v.clone() if self.holding else self.log_v
         forget = torch.where(counts & _first(torch.where(counts, index, -1)), self.memory - 1, 0.0)
         log_v.index_add_(0, index, forget * log_v[index])

@@ -1,4 +1,4 @@
-"""The ranges of ABSGD's knobs."""
+"""The ranges of the knobs of ABSGD and EG."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from longtail.facts.knobs import Choice, Knob, Range
 from longtail.facts.schedules import Cosine, Cycle, Linear, Schedule, Warmup
 
 ANY, GAMMA = Range(), Range(0, 1, open_low=True)
+POSITIVE = Range(0, open_low=True)
+SMOOTH = Linear | Cosine | Cycle | Warmup
+"""Schedules that pass through all values between their extremes."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,17 @@ def check_lam(lam: Knob) -> None:
     values = [float(v) for v in (lam.values() if isinstance(lam, Schedule) else (lam,))]
     if 0 in values:
         raise ValueError(f"lam must not be 0, got {lam!r}; {WAY_OUT}")
-    if isinstance(lam, Linear | Cosine | Cycle | Warmup):
-        if not all(map(math.isfinite, values)):
-            raise ValueError(f"lam must stay finite where it moves smoothly, got {lam!r}; jump with switch or steps")
-        if min(values) < 0 < max(values):
-            raise ValueError(f"lam must not pass through 0, got {lam!r}; jump over it with switch or steps")
+    _check_jumps("lam", lam, values)
+    if isinstance(lam, SMOOTH) and min(values) < 0 < max(values):
+        raise ValueError(f"lam must not pass through 0, got {lam!r}; jump over it with switch or steps")
+
+
+def check_tau(tau: Knob) -> None:
+    """Raise ValueError or TypeError where tau is, or would become, 0 or less, or moves where it must jump."""
+    POSITIVE.check("tau", tau)
+    _check_jumps("tau", tau, [float(v) for v in tau.values()] if isinstance(tau, Schedule) else [])
+
+
+def _check_jumps(name: str, knob: Knob, values: list[float]) -> None:
+    if isinstance(knob, SMOOTH) and not all(map(math.isfinite, values)):
+        raise ValueError(f"{name} must stay finite where it moves smoothly, got {knob!r}; jump with switch or steps")

@@ -228,8 +228,8 @@ SEARCHES = ("ce-tuned", "tuned")
 """Methods that are several trainings each."""
 NOISY = (
     "ce", "gce", "gce(k=0.5)", "sce", "bootstrap", "bootstrap(hard=True)", "forward", "small-loss", "co-teaching",
-    "cdr", "eg", "absgd(lam=switch(0.667, inf, -1))", "crt", "mislas", "har", "har-drw", "rolt", "rolt-drw", "rcal",
-    "sel-cl", "sel-cl-plus",
+    "cdr", "eg(tau=switch(0.666, inf, 1))", "absgd(lam=switch(0.666, inf, -1))", "crt", "mislas", "har", "har-drw",
+    "rolt", "rolt-drw", "rcal", "sel-cl", "sel-cl-plus",
 )  # fmt: skip
 """What learns from wrong labels, and two-stage methods that are published beside it."""
 FEATURES = "features"

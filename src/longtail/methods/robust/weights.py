@@ -17,12 +17,13 @@ from longtail.catalogue.compose import PLAIN, Base, Gamma, Lambda, Start, correc
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.data import Part
-from longtail.facts.knobs import Knob, NonNegativeFloat, Positive, PositiveFloat, Range, UnitFloat
+from longtail.facts.knobs import Knob, NonNegativeFloat, PositiveFloat, Range, UnitFloat
 from longtail.facts.schedules import Switch
 
 TWO_STAGES = Switch(0.8, math.inf, 5.0)
 """Plain training first, weights from the first drop of the learning rate on: the authors' recipe for CIFAR."""
 Share = Annotated[Knob, Range(0, 1, open_low=True)]
+Tau = Annotated[Knob, Range(0, open_low=True)]
 Tilt = Annotated[Knob, Range(open_low=True, open_high=True)]
 TiltWithin = Annotated[float, Range(open_low=True, open_high=True)]
 
@@ -50,8 +51,8 @@ def absgd(
     `absgd(base="ldam-drw")`, to be compared with those bases. With weights, losses are divided by the batch and not by
     the sum of the class weights.
 
-    For noisy labels lambda is negative, over a base such as ce, sce or gce: `absgd(base="sce",
-    lam=switch(0.667, inf, -1.0))` is plain for 80 of 120 epochs, as they train CIFAR. There they search lambda in -0.1,
+    For noisy labels lambda is negative, over a base such as ce, sce or gce, and begins late: `absgd(base="sce",
+    lam=switch(0.666, inf, -1.0))` is plain for 80 of 120 epochs, as they train CIFAR. There they search lambda in -0.1,
     -0.5, -1, -2, -3 and gamma in 0.1, 0.5, 0.9; for Clothing1M lambda in -1, -5, -10, -15, from the middle on.
 
     Qi et al. 2023, algorithm 1.
@@ -60,13 +61,16 @@ def absgd(
     have the larger average weight. lambda < 0 weighs them down, for noisy labels.
 
     Breaks: lambda > 0 weighs wrong labels up, lambda < 0 the rare classes of a clean long tail down. For small |lambda|
-    a single example can have nearly all the weight of a batch.
+    a single example can have nearly all the weight of a batch. lambda < 0 from the start, when every loss is large,
+    leaves the weight to the few rows that are easy first: on CIFAR-10 with symmetric noise 0.4, sce's network and 30 or
+    120 epochs, `absgd(base="sce", lam=-1)` ended at 17 to 22 % of the test images and sce alone at 84.4. The loss of
+    sce for a row that is predicted as another class is about 9, and exp(-9) is 1e-4. Train plainly first, as above.
 
     Paper and code: Their code differs, each difference is a knob: s starts at zero (`init="zero"`); in the repository
     of the experiments the new batch is multiplied by alpha (`alpha=0.5`: all weights, and so the learning rate,
-    double), gamma is 0.1 by default and a uniform weight is added for noisy labels (`uniform=1`); the published package
-    has alpha 1, gamma 0.9 and a first epoch without weights. They report the best epoch on the test part
-    (`--evaluations` records one).
+    double), gamma is 0.1 by default and a uniform weight is added for noisy labels (`uniform=1`: no row weighs less
+    than in plain training); the published package has alpha 1, gamma 0.9 and a first epoch without weights. They report
+    the best epoch on the test part (`--evaluations` records one).
     """
 
     def make(data: Part | None = None) -> nn.Module:
@@ -101,20 +105,26 @@ def term(*, base: Base = PLAIN, t: Tilt = 1.0, by_class: bool = True, within: Ti
     return corrected(base, "weights", with_weights(make), reference=cited("li2021tilted"))
 
 
-def eg(*, base: Base = PLAIN, tau: Positive = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
+def eg(*, base: Base = PLAIN, tau: Tau = 1.0, persistent: bool = False, memory: UnitFloat = 1.0) -> Method:
     """EG, exponentiated-gradient weights: easy examples weigh more, normalised over the batch; for noisy labels.
 
     loss = mean of p_i l_i, p = B softmax(-l / tau) over the batch of B; persistent=True: p_i = B v_i / sum_j v_j,
     v_i <- v_i^memory exp(-l_i / tau) stored for every training row.
+
+    tau = inf is plain training, bit for bit: `eg(base="sce", tau=switch(0.666, inf, 1.0))` is plain for 80 of 120
+    epochs.
 
     Majidi et al. 2021. The batch form is absgd with lambda = -tau and gamma = 1.
 
     Works: Wrong labels in classes of like size: their losses are large and their weights small.
 
     Breaks: On clean long tails it weighs rare classes down. With persistent=True and memory=1 the losses of all visits
-    add up: a row that was hard early scarcely returns.
+    add up: a row that was hard early scarcely returns. From the start, when every loss is large, the few rows that are
+    easy first have all the weight: on CIFAR-10 with symmetric noise 0.4, sce's network and 30 or 120 epochs,
+    `eg(base="sce")` ended at 17 to 22 % of the test images and sce alone at 84.4. Train plainly first, as above.
 
-    Paper and code: No code of theirs is public. The batch form is how Qi et al. 2023 compare with it.
+    Paper and code: No code of theirs is public, and neither text says how tau is scheduled. The batch form is how Qi et
+    al. 2023 compare with it.
     """
 
     def make(data: Part) -> nn.Module:
