@@ -241,17 +241,10 @@ PRESETS = Presets(
         "noisy": NOISY,
         "estimators": ESTIMATORS,
         FEATURES: (
-            "lift-head",
-            "logit-adjusted",
-            "logit-adjusted-posthoc",
-            "tau-norm",
-            "ncm",
-            "maxnorm",
-            "los",
-            "logistic",
+            "lift-head", "logit-adjusted", "logit-adjusted-posthoc", "tau-norm", "ncm", "maxnorm", "los", "logistic",
         ),
     },
     extended=("quick", "all"),
     with_val=("ce-threshold",),
     with_table=ESTIMATORS,
-)
+)  # fmt: skip
