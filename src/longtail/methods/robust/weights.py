@@ -130,6 +130,7 @@ def eg(*, base: Base = PLAIN, tau: Tau = 1.0, persistent: bool = False, memory: 
     def make(data: Part) -> nn.Module:
         return instance_weights.EG(tau, persistent, size=len(data) if persistent else None, memory=memory)
 
+    instance_weights.EG(tau)  # a schedule that does not do is refused now
     return corrected(base, "weights", with_weights(make), reference=cited("majidi2021exponentiated"))
 
 
