@@ -76,3 +76,12 @@ def test_a_tau_that_would_be_no_number_is_refused(tau: float | Schedule, message
 def test_rows_are_asked_for_from_the_start() -> None:
     with pytest.raises(TypeError, match="EG with memory reads index, got None"):
         EG(LATE, True, size=3)(torch.ones(2), progress=0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("progress", [0.2, 0.7])
+def test_it_compiles_whole(progress: float) -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(EG(LATE), backend="aot_eager", fullgraph=True)
+    for value in (progress, torch.tensor(progress)):
+        torch.testing.assert_close(compiled(some(), progress=value), EG(LATE)(some(), progress=value))

@@ -60,7 +60,8 @@ def test_a_given_matrix_is_one_training_and_may_come_from_python() -> None:
     "spec",
     ["gce(k=0.5)", "gce(k=0.4, every=0, start=0.4)", "gce(k=0.5, every=0.4)", "forward(direction='backward')",
      "bootstrap(hard=True)", "drw(base='gce(k=0.5)')", "absgd(base='gce(k=0.5)', lam=-1.0)",
-     "absgd(base='sce', lam=-1.0)", "eg(base='sce')", "crt(base='gce(k=0.5)')"],
+     "absgd(base='sce', lam=-1.0)", "eg(base='sce')", "eg(persistent=True, tau=switch(0.4, inf, 1.0))",
+     "crt(base='gce(k=0.5)')"],
 )  # fmt: skip
 def test_interrupted_after_every_epoch_it_ends_with_the_same_bytes(spec: str, tmp_path: Path) -> None:
     whole = train(spec, SPLITS, folder=tmp_path / "whole", recipe=RECIPE)

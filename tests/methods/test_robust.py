@@ -285,6 +285,7 @@ class TestRefusals:
             ("absgd(lam=switch(0.5, inf, 0))", "lam must not be 0"),
             ("absgd(lam=linear(-1, 1))", "lam must not pass through 0"),
             ("absgd(lam=linear(inf, 1))", "lam must stay finite"),
+            ("eg(tau=linear(inf, 1))", "tau must stay finite"),
             ("absgd(gamma=0)", r"gamma must be in \(0, 1\], got 0"),
             ("absgd(gamma=1.5)", r"gamma must be in \(0, 1\], got 1.5"),
             ("absgd(alpha=0)", "alpha must be > 0, got 0"),

@@ -123,13 +123,14 @@ def eg(*, base: Base = PLAIN, tau: Tau = 1.0, persistent: bool = False, memory: 
     easy first have all the weight: on CIFAR-10 with symmetric noise 0.4, sce's network and 30 or 120 epochs,
     `eg(base="sce")` ended at 17 to 22 % of the test images and sce alone at 84.4. Train plainly first, as above.
 
-    Paper and code: No code of theirs is public, and neither text says how tau is scheduled. The batch form is how Qi et
-    al. 2023 compare with it.
+    Paper and code: No code of theirs is public, and how they schedule tau we do not know. The batch form is how Qi et
+    al. 2023 compare with it; their code does not have it either.
     """
 
     def make(data: Part) -> nn.Module:
         return instance_weights.EG(tau, persistent, size=len(data) if persistent else None, memory=memory)
 
+    instance_weights.EG(tau)  # a schedule that does not do is refused now
     return corrected(base, "weights", with_weights(make), reference=cited("majidi2021exponentiated"))
 
 
