@@ -7,14 +7,24 @@ from label_cases import random_case
 from tests.cases import cases
 
 from longtail.labels.class_sizes import rows_needed
-from longtail.labels.posterior import MARGIN_ROWS, PRIOR_ROWS, RATES, STEPS, TEMPERATURES, posterior
+from longtail.labels.posterior import (
+    LEVEL,
+    MARGIN_ROWS,
+    ORDERS,
+    PRIOR_ROWS,
+    RATES,
+    STEPS,
+    TEMPERATURES,
+    _beats_random_orders,
+    posterior,
+)
 
 
 def by_loops(labels: list[int], p: list[list[float]], aum: list[float] | None) -> list[float]:
     """P(wrong) of every row, written from the docstring."""
     n, size = len(labels), len(p[0])
     sizes = [labels.count(k) for k in range(size)]
-    best: tuple[float, list[list[float]]] | None = None
+    fits: list[tuple[float, list[list[float]]]] = []
     for t in TEMPERATURES:
         q = []
         for row in p:
@@ -45,10 +55,10 @@ def by_loops(labels: list[int], p: list[list[float]], aum: list[float] | None) -
                 line = [totals[j][k] + PRIOR_ROWS * S[j][k] for k in range(size)]
                 T[j] = [v / sum(line) for v in line]
         likelihood = sum(math.log(sum(q[i][j] * T[j][labels[i]] for j in range(size))) for i in range(n))
-        if best is None or likelihood > best[0]:
-            best = (likelihood, believed(T))
-    assert best is not None
-    right = [min(max(best[1][i][labels[i]], 1e-9), 1 - 1e-9) for i in range(n)]
+        fits.append((likelihood, believed(T)))
+    highest = max(likelihood for likelihood, _ in fits)
+    beliefs = next(rows for likelihood, rows in fits if likelihood >= highest - 1.96**2 / 2)
+    right = [min(max(beliefs[i][labels[i]], 1e-9), 1 - 1e-9) for i in range(n)]
     odds = [math.log(v / (1 - v)) for v in right]
     if aum is not None:
         distances, variance = [], 0.0
@@ -115,6 +125,62 @@ def test_planted_labels_of_a_tail_class_are_found() -> None:
     wrong = posterior(labels, probabilities).wrong
     assert set(planted) <= set(np.flatnonzero(wrong > 0.5).tolist())
     assert (wrong[-8:] > 0.5).sum() <= 1
+
+
+def noisy(rng: np.random.Generator, rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels with a share of wrong ones, by class sizes; true labels; the exact posterior of the *given* labels."""
+    sizes = np.array([400, 160, 60, 20])
+    true = np.repeat(np.arange(4), sizes)
+    x = rng.normal(size=(len(true), 4)) + 2.2 * np.eye(4)[true]
+    densities = np.exp(2.2 * x) * sizes
+    clean = densities / densities.sum(1, keepdims=True)
+    labels = np.where(rng.random(len(true)) < rate, rng.permutation(true), true)
+    return labels, true, (1 - rate) * clean + rate * sizes / sizes.sum()
+
+
+def test_noise_that_the_probabilities_repeat_is_found_and_right_labels_stay() -> None:
+    """At the largest likelihood alone, in place of its interval, 95 of the 870 wrong labels are found."""
+    hits, named, clean = 0, 0, 0
+    for seed in range(8):
+        labels, true, p = noisy(np.random.default_rng(seed), 0.3)
+        wrong = posterior(labels, p).wrong > 0.5
+        hits, named = hits + int((wrong & (labels != true)).sum()), named + int(wrong.sum())
+        labels, true, p = noisy(np.random.default_rng(seed), 0.0)
+        clean += int((posterior(labels, p).wrong > 0.5).sum())
+    assert hits > 0.3 * 870
+    assert hits > 0.85 * named
+    assert clean <= 10  # of 5120
+
+
+class TestInformed:
+    @cases(("sizes", "most"), [((500, 10), 8), ((40, 40), 8), ((100, 60, 30, 10, 4), 1)])
+    def test_random_labels_are_seldom_judged(self, sizes: tuple[int, ...], most: int) -> None:
+        """More than 8 of 60 has probability 0.01 at 5 %."""
+        passed, size = 0, len(sizes)
+        for seed in range(60):
+            rng = np.random.default_rng(seed)
+            labels = rng.permutation(np.repeat(np.arange(size), sizes))
+            concentration = 20 * np.array(sizes) / sum(sizes) if seed % 2 else np.ones(size) / 2
+            passed += posterior(labels, rng.dirichlet(concentration, len(labels))).informed
+        assert passed <= most
+
+    def test_what_is_learnt_of_a_tail_is_seen_though_the_head_is_all_that_is_predicted(self) -> None:
+        labels = np.repeat([0, 1], [500, 10])
+        p = np.tile([0.98, 0.02], (510, 1))
+        assert not posterior(labels, p).informed
+        p[-10:] = [0.9, 0.1]
+        assert posterior(labels, p).informed
+
+    def test_the_order_test_is_that_of_plain_loops(self) -> None:
+        for seed in range(6):
+            labels, p = random_case(seed, classes=3, rows=40)
+            p = p if seed % 2 else np.random.default_rng(seed).permutation(p)
+            means = [sum(row[k] for row in p) / 40 for k in range(3)]
+            generator = np.random.RandomState(0)
+            orders = [labels, *(generator.permutation(labels) for _ in range(ORDERS))]
+            gains = [sum(math.log(0.5 + 0.5 * p[i][y] / means[y]) for i, y in enumerate(order)) for order in orders]
+            as_good = sum(gain >= gains[0] for gain in gains[1:])
+            assert _beats_random_orders(labels, p) == ((1 + as_good) / (1 + ORDERS) <= LEVEL)
 
 
 class TestRowsNeeded:
