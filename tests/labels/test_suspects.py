@@ -202,5 +202,5 @@ def test_the_printed_tables_fit_eighty_columns() -> None:
     assert result.rows
     assert max(map(len, lines)) <= 80
     assert any(f"…{files[0][-12:]}" in line for line in lines)  # the end of a path tells images apart
-    assert sum(line.split()[-2:] == ["0.00/0.99", "3/320"] for line in lines) == len(result.rows)
+    assert sum(line.split()[-2:] == ["0.01/0.99", "3/320"] for line in lines) == len(result.rows)
     assert "negative: epochs in which another class had a larger logit, of all epochs." in lines
