@@ -204,3 +204,15 @@ def test_the_printed_tables_fit_eighty_columns() -> None:
     assert any(f"…{files[0][-12:]}" in line for line in lines)  # the end of a path tells images apart
     assert sum(line.split()[-2:] == ["0.01/0.99", "3/320"] for line in lines) == len(result.rows)
     assert "negative: epochs in which another class had a larger logit, of all epochs." in lines
+
+
+@pytest.mark.parametrize(("wrong", "line"), [
+    ({"probabilities": np.full((4, 2), 0.7)}, r"^probabilities must be >= 0 with rows that sum to 1, got .* softmax"),
+    ({"probabilities": np.full((4, 2), np.nan)}, "^probabilities must be finite, got nan in row 0"),
+    ({"method": "ce"}, "^method is not read where probabilities are given"),
+    ({"epochs": 3}, "^epochs is not read where probabilities are given"),
+])  # fmt: skip
+def test_refusals_of_probabilities_name_that_argument(wrong: dict[str, Any], line: str) -> None:
+    usual = {"probabilities": np.full((4, 2), 0.5), "labels": [0, 1, 0, 1]}
+    with pytest.raises(ValueError, match=line):
+        lt.labels.suspects(**{**usual, **wrong})

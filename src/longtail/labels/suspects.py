@@ -82,6 +82,10 @@ def suspects(
     if probabilities is not None:
         if data is not None or y is not None or labels is None:
             raise ValueError("probabilities go with labels and without data; pass probabilities=p, labels=y")
+        if given := [*(n for n, v in (("method", method), ("work", work)) if v is not None), *options]:
+            raise ValueError(
+                f"{given[0]} is not read where probabilities are given, and nothing is trained; leave it out"
+            )
         return _of_probabilities(probabilities, labels, classes)
     if labels is not None:
         raise ValueError("labels go with probabilities; pass the labels of data as its second argument, y")
@@ -125,8 +129,14 @@ def _of_folds(folds: Folds, evidence: Evidence, spec: str) -> Suspects:
 
 
 def _of_probabilities(probabilities: Any, labels: Any, classes: Sequence[str] | None) -> Suspects:
-    scores = checked_scores(probabilities)
-    checked = checked_probabilities(scores, True)
+    try:
+        scores = checked_scores(probabilities)
+        checked = checked_probabilities(scores, True)
+    except ValueError as error:
+        rule = str(error).removeprefix("scores ").replace(" where probabilities=True", "").partition("; ")[0]
+        raise ValueError(
+            f"probabilities {rule}; pass out-of-sample class probabilities, such as the softmax of logits"
+        ) from None
     if classes is not None and len(classes) != scores.shape[1]:
         raise ValueError(f"classes must name the {scores.shape[1]} columns of probabilities, got {len(classes)} names")
     given, names = encoded(labels, classes)
