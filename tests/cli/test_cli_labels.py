@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 from pathlib import Path
 
@@ -171,7 +172,10 @@ def test_the_measured_table_with_noise_and_json(here: Path, capsys: Capture) -> 
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--top", "0"], "top (--top) must be >= 1"),
+        (["--top", "0"], "top (--top) must be >= 1, got 0; leave it out to write all suspects"),
+        (["--seed", "-1"], "seed (--seed) must be >= 0, got -1; 0 is usual"),
+        (["--work", "file"], "--work file cannot be written"),
+        (["--sheet", "suspects.csv"], "--sheet must be another file than --out, got 'suspects.csv' for both"),
         (["--out", "no/where.csv"], "--out must name a file in a folder that can be written"),
         (["--sheet", "no/where.html"], "--sheet must name a file in a folder that can be written"),
         (["--val", "0.2"], "val is not read by labels"),
@@ -179,7 +183,43 @@ def test_the_measured_table_with_noise_and_json(here: Path, capsys: Capture) -> 
     ],
 )
 def test_refusals_are_one_line(here: Path, capsys: Capture, options: list[str], line: str) -> None:
+    Path("file").touch()
     assert run(["labels", "digits", *options]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("longtail: error: ")
     assert line in error
+
+
+def test_a_sheet_of_a_table_is_refused_before_a_training(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = points()
+    np.savez("f.npz", X=X, y=y)
+    monkeypatch.setattr(
+        importlib.import_module("longtail.labels.suspects"), "out_of_sample", None
+    )  # a call would be a TypeError
+    assert run(["labels", "f.npz", "--sheet", "s.html"]) == 2
+    assert "sheet (--sheet) shows suspects as pictures" in capsys.readouterr().err
+
+
+def test_the_file_is_not_written_into_a_folder_of_images(here: Path, capsys: Capture) -> None:
+    Path("photos").mkdir()
+    assert run(["labels", "photos", "--out", "photos/s.csv"]) == 2  # the folder would be read as a table from then on
+    assert "--out 'photos/s.csv' lies inside the data folder 'photos'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "line"), [
+    ([], "longtail: interrupted, and no training is kept; with --work FOLDER the same command goes on"),
+    (["--work", "w"], "longtail: interrupted; the same command goes on from here"),
+])  # fmt: skip
+def test_an_interruption_says_whether_anything_is_kept(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, options: list[str], line: str
+) -> None:
+    def interrupted(*args: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    X, y = points()
+    np.savez("f.npz", X=X, y=y)
+    monkeypatch.setattr(importlib.import_module("longtail.labels.suspects"), "out_of_sample", interrupted)
+    assert run(["labels", "f.npz", *options]) == 130
+    assert capsys.readouterr().err.strip().splitlines()[-1] == line

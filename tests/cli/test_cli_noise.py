@@ -72,7 +72,7 @@ def test_without_noise_there_is_no_oracle(here: Path, capsys: Capture) -> None:
     code = run(["compare", "digits", "--methods", "ce,oracle", *SHORT])
     err = capsys.readouterr().err
     assert code == 2
-    assert "method 'oracle' needs true labels beside hidden ones, got data without" in err
+    assert "method 'oracle' needs true labels beside hidden or wrong ones, got data without" in err
     assert "--noise symmetric:0.4" in err
 
 

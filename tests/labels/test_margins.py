@@ -189,3 +189,9 @@ class TestOutOfSample:
             assert other.margins is not None
             assert whole.margins is not None
             assert other.margins.tobytes() == whole.margins.tobytes()
+
+
+@pytest.mark.parametrize(("rows", "logits", "labels"), [(2, (1, 3), 1), (1, (1, 3), 2), (1, (1, 1), 1), (1, (3,), 1)])
+def test_a_batch_of_other_shapes_is_refused_by_name(rows: int, logits: tuple[int, ...], labels: int) -> None:
+    with pytest.raises(ValueError, match=r"^index, logits and labels must have shapes \(B,\), \(B, C\) and \(B,\)"):
+        Margins(5).update(torch.arange(rows), torch.zeros(logits), torch.zeros(labels, dtype=torch.int64))

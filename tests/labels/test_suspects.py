@@ -189,3 +189,30 @@ def test_refusals(arguments: dict[str, Any], line: str) -> None:
 def test_an_unknown_option_is_named() -> None:
     with pytest.raises(TypeError, match="unknown option 'epoch'"):
         lt.labels.suspects("digits", epoch=3)
+
+
+def test_the_printed_tables_fit_eighty_columns() -> None:
+    labels = np.repeat([0, 1, 2], [40, 20, 5])
+    p = certain(labels, 3, {0: 1, 41: 2, 60: 0})
+    names = ["a class with a long name", "cat", "another one with a long name"]
+    evidence = Evidence(p, np.zeros(65, dtype=np.int64), np.ones((65, 5)), np.full(65, 3), np.full(65, 320))
+    files = [f"a/folder/with/a/long/name/image-{i}.png" for i in range(65)]
+    result = judged(labels, evidence, names, files=files, index=np.arange(65) + 1000)
+    lines = repr(result).splitlines()
+    assert result.rows
+    assert max(map(len, lines)) <= 80
+    assert any(f"…{files[0][-12:]}" in line for line in lines)  # the end of a path tells images apart
+    assert sum(line.split()[-2:] == ["0.01/0.99", "3/320"] for line in lines) == len(result.rows)
+    assert "negative: epochs in which another class had a larger logit, of all epochs." in lines
+
+
+@pytest.mark.parametrize(("wrong", "line"), [
+    ({"probabilities": np.full((4, 2), 0.7)}, r"^probabilities must be >= 0 with rows that sum to 1, got .* softmax"),
+    ({"probabilities": np.full((4, 2), np.nan)}, "^probabilities must be finite, got nan in row 0"),
+    ({"method": "ce"}, "^method is not read where probabilities are given"),
+    ({"epochs": 3}, "^epochs is not read where probabilities are given"),
+])  # fmt: skip
+def test_refusals_of_probabilities_name_that_argument(wrong: dict[str, Any], line: str) -> None:
+    usual = {"probabilities": np.full((4, 2), 0.5), "labels": [0, 1, 0, 1]}
+    with pytest.raises(ValueError, match=line):
+        lt.labels.suspects(**{**usual, **wrong})

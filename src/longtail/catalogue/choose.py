@@ -111,7 +111,7 @@ def _misfit(
 ) -> str | None:
     if one.needs_truth and data is not None and not truth:
         way_out = "change labels of clean data with --labeled 0.1, --ambiguity 0.3 or --noise symmetric:0.4, or drop it"
-        return f"method {one.key!r} needs true labels beside hidden ones, got data without; {way_out}"
+        return f"method {one.key!r} needs true labels beside hidden or wrong ones, got data without; {way_out}"
     if one.needs_val and not val:
         return f"method {one.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)"
     rows = data if data is None or isinstance(data, TrainingSet) else TrainingSet(data)

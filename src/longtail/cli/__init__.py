@@ -57,6 +57,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except _CLICK_ERROR as error:
         # without any argument typer has printed the help, and the message is empty
         return _refuse(error.format_message() or "name a command, as in: longtail compare")  # type: ignore[attr-defined]
+    except terminal.Interrupted as error:
+        print(f"longtail: {error}", file=sys.stderr)
+        return 130
     except (KeyboardInterrupt, typer.Abort):
         print("longtail: interrupted; the same command goes on from here", file=sys.stderr)
         return 130

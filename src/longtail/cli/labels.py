@@ -10,7 +10,7 @@ import typer
 
 from longtail.cli import options as o
 from longtail.cli.option_groups import DATA, TRAINING, data_options, data_words, recipe_options, with_options
-from longtail.cli.terminal import print_json, print_lines
+from longtail.cli.terminal import Interrupted, print_json, print_lines
 
 Out = Annotated[Path, typer.Option(help="The file of suspects, for --drop and --relabel.")]
 Sheet = Annotated[Path | None, typer.Option(help="Write the worst suspects as pictures to this .html (images).")]
@@ -55,18 +55,28 @@ def labels(
     from longtail.labels.sheet import sheet as page
 
     if top is not None:
-        checks.whole("top (--top)", top, "suspects to write", low=1)
+        checks.whole("top (--top)", top, "leave it out to write all suspects", low=1)
     for option, path in (("--out", out), ("--sheet", sheet)):
         if path is not None:
             _check_file(path, option)
-            check_not_data(path, named_path(data), option, inside=True)
+            check_not_data(path, named_path(data), option)
+    if sheet is not None and sheet.resolve() == out.resolve():
+        raise ValueError(f"--sheet must be another file than --out, got {str(sheet)!r} for both; name two files")
     options = {**data_options(reading), **recipe_options(training)}
     with display("looking for wrong labels", "trainings") as screen:
         screen.prepared("training", folds)
-        result = suspects(
-            data, method=method, folds=folds, seed=seed, work=work, device=o.device(device),
-            **{name: value for name, value in options.items() if value is not None and value is not False},
-        )  # fmt: skip
+        try:
+            result = suspects(
+                data, method=method, folds=folds, seed=seed, work=work, device=o.device(device),
+                pictures=sheet is not None,
+                **{name: value for name, value in options.items() if value is not None and value is not False},
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if work is not None:
+                raise
+            raise Interrupted(
+                "interrupted, and no training is kept; with --work FOLDER the same command goes on"
+            ) from None
         screen.update("trained", folds, folds)
     pictures = None if sheet is None else page(result, top or TOP)
     result.to_csv(out, top)

@@ -95,7 +95,7 @@ Drop = Annotated[
     typer.Option(
         "--drop",
         help="A column that is no feature, such as a row number; or the .csv of longtail labels, whose rows are left "
-        "out of the training part; may be repeated.",
+        "out of the training part (in Python drop_columns= and drop_rows=); may be repeated.",
     ),
 ]
 Relabel = Annotated[

@@ -17,6 +17,10 @@ PLAIN = {
 r"""Our characters beyond ASCII, in ASCII; any other, as in a class called ñ, is printed as \xf1."""
 
 
+class Interrupted(Exception):
+    """An interruption after which the same command begins anew; its text says so."""
+
+
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error

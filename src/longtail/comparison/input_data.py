@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from longtail.comparison.data_warnings import warn_of_identifiers
@@ -15,6 +16,7 @@ from longtail.data.simulate import SIMULATIONS, simulation
 from longtail.data.split.folds import Folds
 from longtail.data.split.search import pool_of_training_part, search_splits, training_pool, without_test_part
 from longtail.data.split.thinning import check_largest
+from longtail.facts.messages import quoted
 
 UNFOLDED = ("test", "ratio", "largest", "drop_rows", "relabel")
 SHAPING = ("ratio", "profile", "largest", "val", "test", "keep_cut", "drop_rows", "relabel", *SIMULATIONS)
@@ -28,7 +30,11 @@ def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
     """
     for name in UNFOLDED:
         if options.get(name) is not None:
-            raise ValueError(f"{name} cannot go with folds, got {options[name]!r}; every example is tested once there")
+            got = str(options[name]) if isinstance(options[name], Path) else options[name]
+            raise ValueError(
+                f"{name} cannot go with folds, got {quoted(got)}; every example is tested once there: leave out folds "
+                f"(--folds) or {name}"
+            )
     if isinstance(data, Splits) or (isinstance(data, str) and data in NAMES):
         name = data if isinstance(data, str) else data.name
         raise ValueError(f"folds need data without a split of their own, got {name}, which has one; leave out folds")

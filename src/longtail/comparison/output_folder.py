@@ -29,8 +29,8 @@ _RULES: dict[str, Rule] = {
 }  # fmt: skip
 
 
-def make_output_folder(out: Path) -> None:
-    """Make an output folder before any work.
+def make_output_folder(out: Path, option: str = "--out") -> None:
+    """Make an output folder before any work; `option` is its name in the user's command.
 
     Raises:
         ValueError: it cannot be written.
@@ -40,7 +40,7 @@ def make_output_folder(out: Path) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise _unwritable(out, error) from None
+        raise _unwritable(out, error, option) from None
 
 
 def write_config(out: Path, config: dict[str, Any], origin: Origin | None) -> None:
@@ -107,5 +107,5 @@ def _check_same(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> Non
         )
 
 
-def _unwritable(out: Path, error: OSError) -> ValueError:
-    return ValueError(f"--out {out} cannot be written ({error.strerror}); choose another folder or free space there")
+def _unwritable(out: Path, error: OSError, option: str = "--out") -> ValueError:
+    return ValueError(f"{option} {out} cannot be written ({error.strerror}); choose another folder or free space there")

@@ -29,8 +29,8 @@ def with_true_counts(splits: Splits) -> TrueCounts:
     """
     if splits.clean_counts is None:
         raise ValueError(
-            "method 'oracle-la' learns from true class counts of rows whose labels were hidden, got data whose true "
-            "labels are unknown; simulate candidate sets with ambiguity (--ambiguity)"
+            "method 'oracle-la' learns from true class counts of rows whose labels are sets, got data whose true "
+            "labels are unknown; simulate candidate sets on clean data with ambiguity (--ambiguity)"
         )
     return TrueCounts(splits.train, splits.unlabeled, splits.val, clean_counts=splits.clean_counts)
 
@@ -46,9 +46,9 @@ def with_true_labels(splits: Splits) -> Splits:
     truth = splits.truth
     if truth is None:
         raise ValueError(
-            "method 'oracle' learns from the true labels of rows whose labels were hidden, got data whose true labels "
-            "are unknown; simulate hidden or wrong labels with labeled (--labeled), ambiguity (--ambiguity) or noise "
-            "(--noise)"
+            "method 'oracle' learns from the true labels of rows whose labels are hidden, sets or wrong, got data "
+            "whose true labels are unknown; simulate them on clean data with labeled (--labeled), ambiguity "
+            "(--ambiguity) or noise (--noise)"
         )
     rows = splits.train if splits.unlabeled is None else _joined(splits.train, splits.unlabeled)
     facts = {**splits.facts, "labels": "true"}

@@ -43,7 +43,7 @@ class Margins(nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        checks.whole("n", n, "rows of the data set", low=1)
+        checks.whole("n", n, "pass the number of rows, len(dataset)", low=1)
         self.register_buffer("total", torch.zeros(n, dtype=torch.float64))
         self.register_buffer("losses", torch.zeros(n, dtype=torch.float64))
         self.register_buffer("negative", torch.zeros(n, dtype=torch.int64))
@@ -57,7 +57,16 @@ class Margins(nn.Module):
             index: (B,) int64, their numbers in the data set.
             logits: (B, C), C >= 2, in training mode and before the step.
             labels: (B,) int64, the labels that they have.
+
+        Raises:
+            ValueError: other shapes.
         """
+        if logits.ndim != 2 or logits.shape[1] < 2 or index.shape != logits.shape[:1] or labels.shape != index.shape:
+            shapes = ", ".join(str(tuple(one.shape)) for one in (index, logits, labels))
+            raise ValueError(
+                f"index, logits and labels must have shapes (B,), (B, C) and (B,) with C >= 2, got {shapes}; pass the "
+                "rows of one batch"
+            )
         margins = margin(logits.double(), labels)
         self.total.index_add_(0, index, margins)
         self.losses.index_add_(0, index, F.cross_entropy(logits.double(), labels, reduction="none"))

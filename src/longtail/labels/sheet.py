@@ -39,9 +39,7 @@ def sheet(result: Suspects, top: int = TOP) -> str:
     Raises:
         ValueError: the data are no images, or the result was made of probabilities.
     """
-    rows = result.source
-    if rows is None or len(rows.input_shape) != 3 or rows.input_shape[0] not in (1, 3):
-        raise ValueError("sheet (--sheet) shows suspects as pictures, and these data are no images; leave it out")
+    rows = check_images(result.source)
     worst = result.top(top)
     figures = "".join(map(_figure, worst, _pictures(rows, _positions(result, worst))))
     title = html.escape(f"{len(worst)} of {len(result.rows)} suspects of {result.name or 'the data'}")
@@ -49,6 +47,17 @@ def sheet(result: Suspects, top: int = TOP) -> str:
     told = html.escape("The given label in red, the likely one in blue; worst first.")
     body = f"<h1>{title}</h1><p>{told}</p><main>{figures}</main>"
     return f"<!doctype html><html><head>{head}</head><body>{body}</body></html>\n"
+
+
+def check_images(rows: Examples | MappedExamples | None) -> Examples | MappedExamples:
+    """Return rows that are images.
+
+    Raises:
+        ValueError: they are not, or there are none.
+    """
+    if rows is None or len(rows.input_shape) != 3 or rows.input_shape[0] not in (1, 3):
+        raise ValueError("sheet (--sheet) shows suspects as pictures, and these data are no images; leave it out")
+    return rows
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:

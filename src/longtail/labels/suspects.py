@@ -21,11 +21,13 @@ from longtail.data.mapped import MappedExamples
 from longtail.data.rows import Examples
 from longtail.data.split.folds import Folds, check_folds
 from longtail.engine.default_recipe import default_recipe
+from longtail.facts import checks
 from longtail.facts.labels import encoded
 from longtail.facts.messages import quoted
 from longtail.labels.judge import judged
 from longtail.labels.out_of_sample import Evidence, out_of_sample
 from longtail.labels.result import Suspects
+from longtail.labels.sheet import check_images
 from longtail.methods.registry import method as resolve
 from longtail.metrics.inputs import checked_labels, checked_probabilities, checked_scores
 
@@ -47,6 +49,7 @@ def suspects(
     seed: int = 0,
     work: str | Path | None = None,
     device: str = "cpu",
+    pictures: bool = False,
     **options: Any,
 ) -> Suspects:
     """Return the rows whose label is probably wrong, worst first, and what can be said of every class.
@@ -69,6 +72,7 @@ def suspects(
         seed: of the partition, of initialisation and of order.
         work: a folder for the trainings; the same call goes on there. None uses a temporary folder.
         device: where to train.
+        pictures: refuse data that are no images before anything is trained, since a sheet of pictures is wanted.
         options: of data and of the recipe, as in `lt.compare`; noise="symmetric:0.2" puts wrong labels on the training
             rows, and the result says which of them were found.
 
@@ -78,26 +82,35 @@ def suspects(
     if probabilities is not None:
         if data is not None or y is not None or labels is None:
             raise ValueError("probabilities go with labels and without data; pass probabilities=p, labels=y")
+        if given := [*(n for n, v in (("method", method), ("work", work)) if v is not None), *options]:
+            raise ValueError(
+                f"{given[0]} is not read where probabilities are given, and nothing is trained; leave it out"
+            )
         return _of_probabilities(probabilities, labels, classes)
     if labels is not None:
         raise ValueError("labels go with probabilities; pass the labels of data as its second argument, y")
     if data is None:
         raise ValueError("data must be given, or probabilities and labels; as in suspects(X, y)")
     check_folds(folds)
+    checks.whole("seed (--seed)", seed, "0 is usual", low=0, high=2**32 - 1)
     chosen = None if method is None else _trainable(method)
     recipe_options = _checked(options, classes)
     examined = load_search(data, y, folds, {**options, **({} if classes is None else {"classes": classes})})
     assert isinstance(examined, Folds)
     if examined.kind != GIVEN:
-        raise ValueError("labels must be one a row, got candidates; a set of candidates cannot be a wrong label")
+        raise ValueError(
+            "labels must be one a row, got sets of candidates (--candidates); leave these data as they are"
+        )
     first = examined.splits(seed, 0)
+    if pictures:
+        check_images(first.train)
     if chosen is None:
         chosen = resolve(IMAGES if len(first.train.input_shape) == 3 else ROWS)
     recipe = default_recipe(first, **recipe_options)
     recipe.check(first.train)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="longtail-")) if work is None else work)
-        make_output_folder(folder)
+        make_output_folder(folder, "--work")
         evidence = out_of_sample(chosen, examined, folder=folder, recipe=recipe, seed=seed, device=device)
     return _of_folds(examined, evidence, chosen.spec)
 
@@ -116,8 +129,14 @@ def _of_folds(folds: Folds, evidence: Evidence, spec: str) -> Suspects:
 
 
 def _of_probabilities(probabilities: Any, labels: Any, classes: Sequence[str] | None) -> Suspects:
-    scores = checked_scores(probabilities)
-    checked = checked_probabilities(scores, True)
+    try:
+        scores = checked_scores(probabilities)
+        checked = checked_probabilities(scores, True)
+    except ValueError as error:
+        rule = str(error).removeprefix("scores ").replace(" where probabilities=True", "").partition("; ")[0]
+        raise ValueError(
+            f"probabilities {rule}; pass out-of-sample class probabilities, such as the softmax of logits"
+        ) from None
     if classes is not None and len(classes) != scores.shape[1]:
         raise ValueError(f"classes must name the {scores.shape[1]} columns of probabilities, got {len(classes)} names")
     given, names = encoded(labels, classes)

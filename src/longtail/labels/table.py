@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import html as markup
+import textwrap
 from typing import TYPE_CHECKING
 
-from longtail.report.printable import shown
+from longtail.report.printable import shortened, shown
 from longtail.report.text_table import aligned
 
 if TYPE_CHECKING:
+    from longtail.labels.out_of_sample import Evidence
     from longtail.labels.result import Suspects
 
 TOP = 10
 """Suspects that a table shows."""
+WIDTH = 80
+"""Columns of a terminal."""
+FILE, NAME = 13, 10
+"""Columns of a terminal for the name of a file and of a class, so that a line of the suspects fits 80."""
+LEGEND = "p: out-of-sample probability of the given label / of the likely one."
+NEGATIVE = "negative: epochs in which another class had a larger logit, of all epochs."
 
 
 def plain(result: Suspects, top: int = TOP) -> str:
@@ -21,8 +29,10 @@ def plain(result: Suspects, top: int = TOP) -> str:
     if result.groups:
         parts += ["", *aligned(_groups(result), "<>>>>>")]
     if result.rows:
-        parts += ["", *aligned(_suspects(result, top), "><<<>><")]
-    return "\n".join([*(line.rstrip() for line in parts), "", *result.notes]).rstrip()
+        lines = _suspects(result, top)
+        parts += ["", *aligned(lines, "><<<" + ">" * (len(lines[0]) - 4)), *_legend(result)]
+    notes = (textwrap.fill(note, WIDTH, break_on_hyphens=False, break_long_words=False) for note in result.notes)
+    return "\n".join([*(line.rstrip() for line in parts), "", *notes]).rstrip()
 
 
 def html(result: Suspects, top: int = TOP) -> str:
@@ -53,7 +63,7 @@ def _classes(result: Suspects) -> list[list[str]]:
     lines = [head]
     for one in result.classes:
         needed = "unknown" if one.needed is None else f"{one.needed}{'' if one.enough else ' (too few)'}"
-        line = [shown(one.name), str(one.rows), str(one.suspects), _percent(one.wrong), needed]
+        line = [shortened(one.name, 12 if known else 28), str(one.rows), str(one.suspects), _percent(one.wrong), needed]
         lines.append(line + [_percent(one.precision), _percent(one.recall)] * known)
     return lines
 
@@ -67,11 +77,42 @@ def _groups(result: Suspects) -> list[list[str]]:
 
 
 def _suspects(result: Suspects, top: int) -> list[list[str]]:
-    lines = [["row", "file", "given", "likely", "score", "rank", "why"]]
+    """The worst suspects in few columns; the file has `why` in words."""
+    evidence, classes = result.evidence, [one.name for one in result.classes]
+    margins = _has_margins(result)
+    lines = [["row", "file", "given", "likely", "score", "rank", "p"] + ["negative"] * margins]
+    place = {int(row): i for i, row in enumerate(result.index)}
     for one in result.rows[:top]:
-        names = [shown(name) for name in (one.file, one.given, one.likely)]
-        lines.append([str(one.row), *names, f"{one.score:.3f}", f"{one.rank}/{one.of}", shown(one.why, longest=200)])
+        names = [_end(one.file), *(shortened(name, NAME) for name in (one.given, one.likely))]
+        line = [str(one.row), *names, f"{one.score:.2f}", f"{one.rank}/{one.of}"]
+        i = place[one.row]
+        p = "-"
+        if evidence is not None:
+            own, other = (evidence.probabilities[i, classes.index(name)] for name in (one.given, one.likely))
+            p = f"{own:.2f}/{other:.2f}"
+        lines.append(line + [p] + [_negative(evidence, i)] * margins)
     return lines
+
+
+def _end(file: str) -> str:
+    """The end of a path, which tells images of a folder apart."""
+    text = shown(file, longest=1000)
+    return text if len(text) <= FILE else "…" + shortened(text[-FILE + 1 :], FILE - 1)
+
+
+def _has_margins(result: Suspects) -> bool:
+    return result.evidence is not None and result.evidence.measured is not None
+
+
+def _negative(evidence: Evidence | None, row: int) -> str:
+    """How often the margin of a row was negative, of all measurements."""
+    if evidence is None or evidence.negative is None or evidence.measured is None or not evidence.measured[row]:
+        return "-"
+    return f"{evidence.negative[row]}/{evidence.measured[row]}"
+
+
+def _legend(result: Suspects) -> list[str]:
+    return [LEGEND, NEGATIVE] if _has_margins(result) else [LEGEND]
 
 
 def _percent(share: float | None) -> str:

@@ -137,8 +137,8 @@ def _rate(kind: str, number: str) -> float:
     except ValueError:
         rate = math.nan
     if not 0 <= rate <= 1:
-        got = f"{kind}:{number}" if number else f"{kind} alone"
-        raise ValueError(f"{NAMED} must have a rate in [0, 1] after its kind, got {quoted(got)}; try {kind}:0.2")
+        got = quoted(f"{kind}:{number}") if number else f"{quoted(kind)} alone"
+        raise ValueError(f"{NAMED} must have a rate in [0, 1] after its kind, got {got}; try {kind}:0.2")
     return rate
 
 
