@@ -211,6 +211,8 @@ def test_the_printed_tables_fit_eighty_columns() -> None:
     ({"probabilities": np.full((4, 2), np.nan)}, "^probabilities must be finite, got nan in row 0"),
     ({"method": "ce"}, "^method is not read where probabilities are given"),
     ({"epochs": 3}, "^epochs is not read where probabilities are given"),
+    ({"folds": 3}, "^folds is not read where probabilities are given"),
+    ({"seed": 1}, "^seed is not read where probabilities are given"),
 ])  # fmt: skip
 def test_refusals_of_probabilities_name_that_argument(wrong: dict[str, Any], line: str) -> None:
     usual = {"probabilities": np.full((4, 2), 0.5), "labels": [0, 1, 0, 1]}

@@ -82,7 +82,9 @@ def suspects(
     if probabilities is not None:
         if data is not None or y is not None or labels is None:
             raise ValueError("probabilities go with labels and without data; pass probabilities=p, labels=y")
-        if given := [*(n for n, v in (("method", method), ("work", work)) if v is not None), *options]:
+        trained = {"method": (method, None), "work": (work, None), "folds": (folds, 5), "seed": (seed, 0),
+                   "device": (device, "cpu")}  # fmt: skip
+        if given := [*(name for name, (value, usual) in trained.items() if value != usual), *options]:
             raise ValueError(
                 f"{given[0]} is not read where probabilities are given, and nothing is trained; leave it out"
             )

@@ -146,6 +146,11 @@ class TestRefused:
             with pytest.raises(ValueError, match=message):
                 loaded(**{option: write(tmp_path / "s.csv", [line])})
 
+    def test_another_word_in_use(self, rows: dict[int, list[int]], tmp_path: Path) -> None:
+        file = write(tmp_path / "s.csv", [f"{rows[0][0]},0,1,perhaps"], "row,given,likely,use")
+        with pytest.raises(ValueError, match="must have yes or no in use, got 'perhaps' in line 1; write one of them"):
+            loaded(drop_rows=file)
+
     def test_another_fingerprint(self, rows: dict[int, list[int]], tmp_path: Path) -> None:
         splits, row = loaded(), rows[0][0]
         assert splits.train_rows is not None

@@ -13,7 +13,8 @@ HEAD = ("row", "file", "given", "likely", "score", "rank", "of", "why", "data")
 """The columns that `longtail labels` writes. Read are row and given, to relabel likely, and data and use if present."""
 NAMED = {"drop": "drop_rows (--drop)", "relabel": "relabel (--relabel)"}
 """What is corrected -> its argument and its flag; `drop` itself is a number of the recipe."""
-UNUSED = ("0", "no", "n", "false")
+USED, UNUSED = ("1", "yes", "y", "true", ""), ("0", "no", "n", "false")
+"""Words in the column `use`."""
 
 
 class Line(NamedTuple):
@@ -40,7 +41,7 @@ def read_lines(source: Any, option: str) -> tuple[Line, ...]:
         option: "drop" or "relabel", for messages.
 
     Raises:
-        ValueError: no such file, a column is missing, or a row is no number or occurs twice.
+        ValueError: no such file, a column is missing, another word in `use`, or a row is no number or occurs twice.
     """
     named = NAMED[option]
     if hasattr(source, "lines"):
@@ -64,8 +65,13 @@ def _checked(lines: Iterable[Mapping[str, Any]], option: str, named: str) -> tup
     if missing := [name for name in needed if name not in head]:
         raise ValueError(f"{named} must have the columns {', '.join(needed)}, got none called {missing[0]}; add it")
     for number, line in enumerate(lines, start=1):
-        if str(line.get("use", "")).strip().lower() in UNUSED:
+        use = str(line.get("use") or "").strip().lower()
+        if use in UNUSED:
             continue
+        if use not in USED:
+            raise ValueError(
+                f"{named} must have yes or no in use, got {quoted(use)} in line {number}; write one of them"
+            )
         try:
             row = int(str(line["row"]))
         except ValueError:
