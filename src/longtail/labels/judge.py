@@ -21,8 +21,8 @@ from longtail.labels.rules import Bools
 THRESHOLD = 0.5
 """Probability of a wrong label above which it is a suspect."""
 SILENT = (
-    "nothing can be said of these labels: the out-of-sample probabilities tell them no better than the class shares "
-    "do; train longer (--epochs), name another --method, or take embeddings"
+    "nothing can be said of these labels: the out-of-sample probabilities tell them no better than class shares or "
+    "chance do; train longer (--epochs), name another --method, or take embeddings"
 )
 SPOKEN = 5
 """Classes that are named one by one in the notes."""
