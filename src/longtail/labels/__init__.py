@@ -3,10 +3,11 @@
 from typing import Any
 
 from longtail import aliases
+from longtail.labels.found import ClassReport, Suspect
 from longtail.labels.judge import judged
 from longtail.labels.margins import Margins, below_threshold, margin, threshold_samples
 from longtail.labels.out_of_sample import Evidence
-from longtail.labels.result import ClassReport, Suspect, Suspects
+from longtail.labels.result import Suspects
 from longtail.labels.suspects import suspects
 
 __all__ = [

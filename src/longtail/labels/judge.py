@@ -13,9 +13,10 @@ from longtail.facts.groups import groups as shot_groups
 from longtail.labels.class_sizes import rows_needed
 from longtail.labels.confident import Floats, Ints
 from longtail.labels.explain import class_sentence, reason
+from longtail.labels.found import ClassReport, Suspect, ranks
 from longtail.labels.out_of_sample import Evidence
 from longtail.labels.posterior import posterior
-from longtail.labels.result import ClassReport, Suspect, Suspects, ranks
+from longtail.labels.result import Suspects
 from longtail.labels.rules import Bools
 
 THRESHOLD = 0.5

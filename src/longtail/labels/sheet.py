@@ -7,7 +7,6 @@ import html
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,9 +15,7 @@ from torch import Tensor
 
 from longtail.data.mapped import MappedExamples
 from longtail.data.rows import Examples
-
-if TYPE_CHECKING:
-    from longtail.labels.result import Suspect, Suspects
+from longtail.labels.found import Found, Suspect
 
 TOP = 60
 """Suspects on a sheet by default."""
@@ -33,7 +30,7 @@ STYLE = (
 )
 
 
-def sheet(result: Suspects, top: int = TOP) -> str:
+def sheet(result: Found, top: int = TOP) -> str:
     """Return the page.
 
     Raises:
@@ -74,7 +71,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def _positions(result: Suspects, worst: Sequence[Suspect]) -> Tensor:
+def _positions(result: Found, worst: Sequence[Suspect]) -> Tensor:
     place = {int(row): i for i, row in enumerate(result.index)}
     return torch.tensor([place[one.row] for one in worst], dtype=torch.int64)
 

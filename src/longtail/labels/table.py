@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import html as markup
 import textwrap
-from typing import TYPE_CHECKING
 
+from longtail.labels.found import Found
+from longtail.labels.out_of_sample import Evidence
 from longtail.report.printable import shortened, shown
 from longtail.report.text_table import aligned
-
-if TYPE_CHECKING:
-    from longtail.labels.out_of_sample import Evidence
-    from longtail.labels.result import Suspects
 
 TOP = 10
 """Suspects that a table shows."""
@@ -23,7 +20,7 @@ LEGEND = "p: out-of-sample probability of the given label / of the likely one."
 NEGATIVE = "negative: epochs in which another class had a larger logit, of all epochs."
 
 
-def plain(result: Suspects, top: int = TOP) -> str:
+def plain(result: Found, top: int = TOP) -> str:
     """Return the tables in aligned columns, for print."""
     parts = [headline(result), "", *aligned(_classes(result), "<" + ">" * (len(_classes(result)[0]) - 1))]
     if result.groups:
@@ -35,7 +32,7 @@ def plain(result: Suspects, top: int = TOP) -> str:
     return "\n".join([*(line.rstrip() for line in parts), "", *notes]).rstrip()
 
 
-def html(result: Suspects, top: int = TOP) -> str:
+def html(result: Found, top: int = TOP) -> str:
     """Return the tables for a notebook."""
 
     def row(tag: str, line: list[str]) -> str:
@@ -50,14 +47,14 @@ def html(result: Suspects, top: int = TOP) -> str:
     return f"<p><b>{markup.escape(headline(result))}</b></p>" + "".join(map(table, tables)) + notes
 
 
-def headline(result: Suspects) -> str:
+def headline(result: Found) -> str:
     """Return the result in one sentence."""
     by = f" by {result.method}" if result.method else ""
     of = f" of {shown(result.name)}" if result.name else ""
     return f"{len(result.rows)} of {len(result.scores)} training labels{of} are suspects{by}"
 
 
-def _classes(result: Suspects) -> list[list[str]]:
+def _classes(result: Found) -> list[list[str]]:
     known = bool(result.groups)
     head = ["class", "rows", "suspects", "wrong (estimate)", "rows needed"] + ["precision", "recall"] * known
     lines = [head]
@@ -68,7 +65,7 @@ def _classes(result: Suspects) -> list[list[str]]:
     return lines
 
 
-def _groups(result: Suspects) -> list[list[str]]:
+def _groups(result: Found) -> list[list[str]]:
     lines = [["group", "rows", "wrong labels", "suspects", "precision", "recall"]]
     for one in result.groups:
         numbers = [str(one[name]) for name in ("rows", "wrong", "suspects")]
@@ -76,7 +73,7 @@ def _groups(result: Suspects) -> list[list[str]]:
     return lines
 
 
-def _suspects(result: Suspects, top: int) -> list[list[str]]:
+def _suspects(result: Found, top: int) -> list[list[str]]:
     """The worst suspects in few columns; the file has `why` in words."""
     evidence, classes = result.evidence, [one.name for one in result.classes]
     margins = _has_margins(result)
@@ -100,7 +97,7 @@ def _end(file: str) -> str:
     return text if len(text) <= FILE else "…" + shortened(text[-FILE + 1 :], FILE - 1)
 
 
-def _has_margins(result: Suspects) -> bool:
+def _has_margins(result: Found) -> bool:
     return result.evidence is not None and result.evidence.measured is not None
 
 
@@ -111,7 +108,7 @@ def _negative(evidence: Evidence | None, row: int) -> str:
     return f"{evidence.negative[row]}/{evidence.measured[row]}"
 
 
-def _legend(result: Suspects) -> list[str]:
+def _legend(result: Found) -> list[str]:
     return [LEGEND, NEGATIVE] if _has_margins(result) else [LEGEND]
 
 
