@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ class CorrectedLearner(Learner):
 
     def __init__(self, network: nn.Module, start: float) -> None:
         super().__init__()
-        self.network: Any = network
+        self.network = network
         self.start = start
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:

@@ -45,7 +45,7 @@ def test_texts_that_mean_the_same_have_one_form(text: str, canonical: str) -> No
         (0.4, 'must be a text such as "symmetric:0.4", got 0.4; write KIND:RATE'),
         ("0.4", "one of symmetric, uniform, asymmetric, pair-flip, one-target, two-targets, proportional, prior"),
         ("symetric:0.4", "got 'symetric'; did you mean 'symmetric'?"),
-        ("symmetric", "must have a rate in [0, 1] after its kind, got 'symmetric alone'; try symmetric:0.2"),
+        ("symmetric", "must have a rate in [0, 1] after its kind, got 'symmetric' alone; try symmetric:0.2"),
         ("symmetric:1.1", "must have a rate in [0, 1] after its kind, got 'symmetric:1.1'"),
         ("symmetric:-0.1", "must have a rate in [0, 1]"),
         ("symmetric:nan", "must have a rate in [0, 1]"),
