@@ -66,13 +66,20 @@ class SelectiveLearner(Learner):
         queue_from: float = 0.0,
         lambda_c: float = 1.0,
         lambda_s: float = 0.01,
-        average: nn.Module | None = None,
+        average: nn.ModuleList | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.projection, self.host, self.pairs, self.queue = network, projection, host, pairs, queue
-        self.warmup, self.queue_from, self.lambda_c, self.lambda_s = warmup, queue_from, lambda_c, lambda_s
+        self.network = network
+        self.projection = projection
+        self.host = host
+        self.pairs = pairs
+        self.queue = queue
+        self.warmup = warmup
+        self.queue_from = queue_from
+        self.lambda_c = lambda_c
+        self.lambda_s = lambda_s
         copies = nn.ModuleList([copy.deepcopy(network), copy.deepcopy(projection)])
-        self.average: Any = (copies if average is None else average).requires_grad_(False)
+        self.average = (copies if average is None else average).requires_grad_(False)
 
     def training_step(self, batch: Batch, progress: Progress) -> Step:
         """Return the loss, its part per row (B,), and what the averages have made of the views, for the queues."""
