@@ -20,9 +20,14 @@ import os, sys, time
 from pathlib import Path
 from longtail.engine.lock import exclusive
 with exclusive(Path(sys.argv[1])):
+    read, write = os.pipe()
     child = os.fork() if len(sys.argv) > 2 else 1
+    if len(sys.argv) > 2 and child:
+        os.read(read, 1)  # the child has let go of what it inherited
     if child:
         print(child, flush=True)
+    else:
+        os.write(write, b".")
     time.sleep(600)
 """
 
