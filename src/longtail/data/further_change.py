@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from longtail.data.generators import derived
+from longtail.data.over_rows import OverRows
 from longtail.data.rows import BatchedRows
 from longtail.data.views.magnitudes import Graded
 from longtail.data.views.policies import graded_change
-from longtail.data.views.types import Numbers, RandomNumbers, numbers_by_batch
+from longtail.data.views.types import Numbers, numbers_by_batch
 from longtail.facts.types import Batch, Drawn
 
 LARGEST = 30.0
@@ -23,7 +24,7 @@ Strength = Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
-class FurtherChange(RandomNumbers):
+class FurtherChange(OverRows):
     """The batches of `rows`, in which every view of row i is changed further, by its strength M_i.
 
     After the view, `operations` changes one after the other, each applied with probability M_i and drawn anew for every
@@ -60,26 +61,9 @@ class FurtherChange(RandomNumbers):
             raise ValueError(f"floor must be in [0, {LARGEST:g}], got {self.floor!r}; 10 and 5 are BCL's")
 
     @property
-    def class_counts(self) -> Tensor:
-        """(C,) of the rows."""
-        return self.rows.class_counts
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def eager(self) -> str:
-        """The reason of the rows' augmentation."""
-        return self.rows.eager
-
-    @property
     def change(self) -> Graded:
         """What changes inputs of this kind."""
         return graded_change(self.rows.input_shape, self.rows.policy)
-
-    def steps(self) -> int:
-        """Return the number of batches in an epoch."""
-        return self.rows.steps()
 
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return u (rows,), and for every view and operation U(0, 1) (rows,) and the numbers of the change."""
@@ -118,10 +102,6 @@ class FurtherChange(RandomNumbers):
             views.append(view)
         changed = tuple(views) if isinstance(inputs, tuple) else views[0]
         return Batch(**{**batch, "inputs": changed})
-
-    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch."""
-        yield from map(self.batch_of, self.draws(progress, generator))
 
 
 def _first(numbers: Numbers, rows: int) -> Numbers:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from longtail.data.generators import derived
+from longtail.data.over_rows import OverRows
 from longtail.data.splits import Part
-from longtail.data.views.types import Numbers, RandomNumbers, numbers_by_batch
+from longtail.data.views.types import Numbers, numbers_by_batch
 from longtail.facts.types import Batch, Drawn
 
 
 @dataclass(frozen=True)
-class WithSamples(RandomNumbers):
+class WithSamples(OverRows):
     """The batches of `rows`, each with the random numbers of `number` drawn features, `batch["samples"]`.
 
     Their classes (M,) int64 are drawn with the probabilities `chances`, with replacement, beside noise (M, D) from
@@ -34,23 +35,6 @@ class WithSamples(RandomNumbers):
     chances: Tensor
     number: int
     width: int
-
-    @property
-    def class_counts(self) -> Tensor:
-        """(C,) of the rows."""
-        return self.rows.class_counts
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def eager(self) -> str:
-        """The reason of the rows' augmentation."""
-        return self.rows.eager
-
-    def steps(self) -> int:
-        """Return the number of batches in an epoch."""
-        return self.rows.steps()
 
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return the classes (rows,) and the noise (rows, D) of so many features."""
@@ -71,7 +55,3 @@ class WithSamples(RandomNumbers):
         """Return the batch that was drawn, with its samples."""
         classes, noise = drawn["samples"]
         return Batch(**{**self.rows.batch_of(drawn), "samples": (classes, noise)})
-
-    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch."""
-        yield from map(self.batch_of, self.draws(progress, generator))

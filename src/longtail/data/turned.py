@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from longtail.data.generators import derived
+from longtail.data.over_rows import OverRows
 from longtail.data.splits import Part
-from longtail.data.views.types import Numbers, RandomNumbers, numbers_by_batch
+from longtail.data.views.types import Numbers, numbers_by_batch
 from longtail.facts.types import Batch, Drawn
 
 
@@ -20,7 +21,7 @@ def quarter_turns(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Turned(RandomNumbers):
+class Turned(OverRows):
     """The batches of images, augmented as usual, each then turned counter-clockwise at random; without their labels.
 
     `batch["turns"]` (B,) int64 says which of `quarter_turns` an image got. In a batch every turn is equally frequent
@@ -32,23 +33,6 @@ class Turned(RandomNumbers):
     """
 
     rows: Part
-
-    @property
-    def class_counts(self) -> Tensor:
-        """(C,) of the rows."""
-        return self.rows.class_counts
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def eager(self) -> str:
-        """The reason of the rows' augmentation."""
-        return self.rows.eager
-
-    def steps(self) -> int:
-        """Return the number of batches in an epoch."""
-        return self.rows.steps()
 
     def draw(self, rows: int, shape: Sequence[int], generator: torch.Generator) -> Numbers:
         """Return a place in a random order for every image, (rows,)."""
@@ -75,7 +59,3 @@ class Turned(RandomNumbers):
             changed["sample_weight"] = batch["sample_weight"]
         changed["turns"] = which
         return changed
-
-    def batches(self, progress: float, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield the batches of one epoch."""
-        yield from map(self.batch_of, self.draws(progress, generator))
