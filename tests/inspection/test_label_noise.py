@@ -71,3 +71,17 @@ def test_an_empty_class_has_no_share() -> None:
     assert found is not None
     assert found["classes"][9]["share_wrong"] is None
     assert table(found)[10].split()[4] == UNKNOWN
+
+
+def test_wrong_labels_that_nobody_planted_are_counted_where_the_clean_ones_are_known() -> None:
+    """As of CIFAR-N, whose labels people gave."""
+    splits = load("digits")
+    targets = splits.train.targets.clone()
+    targets[:3] = (targets[:3] + 1) % 10
+    people = replace(splits, train=replace(splits.train, targets=targets), truth=splits.train.targets)
+    found = label_noise(people)
+    assert found is not None
+    assert (found["noise"], found["expected_rate"], found["wrong"]) == (None, None, 3)
+    assert sum(one["wrong"] for one in found["classes"]) == 3
+    assert sentences(found)[0].startswith("3 of 276 training labels are wrong, 1.1 %; wrong: ")
+    assert label_noise(replace(people, train=splits.train)) is None

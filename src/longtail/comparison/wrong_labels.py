@@ -9,7 +9,7 @@ import numpy as np
 
 from longtail.comparison.seed_statistics import mean, numbers, std
 from longtail.data import Splits
-from longtail.data.label_kinds import GIVEN
+from longtail.data.true_labels import known_labels
 
 GROUPS = ("many", "medium", "few")
 Members = Mapping[str, Any]
@@ -25,13 +25,11 @@ def realised(splits: Splits, members: Members) -> dict[str, Any] | None:
         splits: the data; of several folds, those of the first.
         members: the classes of each group.
     """
-    if splits.truth is None or splits.train.kind != GIVEN:
+    labels = known_labels(splits)
+    if labels is None or not bool(labels.wrong.any()):
         return None
-    given = splits.train.targets.cpu().numpy()
-    truth = splits.truth[: len(given)].cpu().numpy()
-    wrong, size = given != truth, len(splits.classes)
-    if not wrong.any():
-        return None
+    given, truth, wrong = (values.numpy() for values in labels)
+    size = len(splits.classes)
 
     def shares(classes: np.ndarray) -> dict[str, float | None]:
         return _shares(np.bincount(classes[wrong], minlength=size), np.bincount(classes, minlength=size), members)

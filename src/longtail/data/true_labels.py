@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from longtail.data.label_kinds import GIVEN
 from longtail.data.mapped import MappedExamples
 from longtail.data.rows import Examples
 from longtail.data.simulate.parts import with_own_labels
@@ -71,3 +73,20 @@ def _joined(first: Part, second: Part) -> Part:
 
 def _rows(part: MappedExamples) -> Tensor:
     return torch.arange(len(part)) if part.rows is None else part.rows
+
+
+class KnownLabels(NamedTuple):
+    """Labels (N,) int64 of the training rows on the CPU: as given, the clean ones, and which of the given are wrong."""
+
+    given: Tensor
+    truth: Tensor
+    wrong: Tensor
+
+
+def known_labels(splits: Splits) -> KnownLabels | None:
+    """Return given and clean labels of the training rows; None where the clean ones are unknown, or labels are sets."""
+    if splits.truth is None or splits.train.kind != GIVEN:
+        return None
+    given = splits.train.targets.cpu()
+    truth = splits.truth[: len(given)].cpu()
+    return KnownLabels(given, truth, given != truth)

@@ -9,32 +9,32 @@ import numpy as np
 import torch
 
 from longtail.data import Splits, transition_matrix
-from longtail.data.label_kinds import GIVEN
 from longtail.data.simulate.noise import noise_of
+from longtail.data.true_labels import known_labels
 
 
 def label_noise(splits: Splits) -> dict[str, Any] | None:
-    """Return the noise of the training labels; None where their clean ones are not known, or none was asked for.
+    """Return the noise of the training labels; None where the clean ones are unknown, or none is wrong or asked for.
 
-    `noise`: as it was asked for. `rows`: labelled training rows, `wrong` ones among them, and their `rate`, with the
-    `expected_rate` over all draws (None where a cut came after the noise). `classes`, in the order of the classes: rows
-    whose `true` class it is, rows with this class `given`; of the given ones how many are `wrong`, their `share_wrong`
-    (None of none) and where they come `from` (true class -> rows, the most first); of the true ones how many are `lost`
-    to other classes.
+    `noise`: as it was asked for, None of labels that people gave. `rows`: labelled training rows, `wrong` ones among
+    them, and their `rate`, with the `expected_rate` over all draws (None where a cut came after the noise, and without
+    `noise`). `classes`, in the order of the classes: rows whose `true` class it is, rows with this class `given`; of
+    the given ones how many are `wrong`, their `share_wrong` (None of none) and where they come `from` (true class ->
+    rows, the most first); of the true ones how many are `lost` to other classes.
     """
-    if splits.truth is None or splits.train.kind != GIVEN or "noise" not in splits.facts:
+    labels, noise = known_labels(splits), splits.facts.get("noise")
+    if labels is None or (noise is None and not bool(labels.wrong.any())):
         return None
-    given, truth = splits.train.targets.cpu().numpy(), splits.truth[: len(splits.train)].cpu().numpy()
+    given, truth, moved = (values.numpy() for values in labels)
     names, size = splits.classes, len(splits.classes)
     true, now = (np.bincount(values, minlength=size) for values in (truth, given))
-    moved = given != truth
     wrong, lost = (np.bincount(values[moved], minlength=size) for values in (given, truth))
     return {
-        "noise": splits.facts["noise"],
+        "noise": noise,
         "rows": len(given),
         "wrong": int(moved.sum()),
         "rate": float(moved.mean()),
-        "expected_rate": _expected(splits.facts["noise"], true, names),
+        "expected_rate": None if noise is None else _expected(noise, true, names),
         "classes": [
             {
                 "class": name,

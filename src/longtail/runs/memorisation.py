@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from longtail.data import Splits
-from longtail.data.label_kinds import GIVEN
+from longtail.data.true_labels import known_labels
 from longtail.runs.predictor import Predictor
 
 ROWS = 1024
@@ -26,13 +26,10 @@ def memorisation(predictor: Predictor, splits: Splits) -> dict[str, Counts]:
     The rows are predicted as new ones are: in evaluation mode, without augmentation, after the post-hoc rule. Training
     gets none of it.
     """
-    if splits.truth is None or splits.train.kind != GIVEN:
+    labels = known_labels(splits)
+    if labels is None or not bool(labels.wrong.any()):
         return {}
-    given = splits.train.targets.cpu()
-    truth = splits.truth[: len(given)].cpu()
-    wrong = given != truth
-    if not bool(wrong.any()):
-        return {}
+    given, truth, wrong = labels
     scores = torch.cat([predictor.scores(x) for x in splits.train.chunks(ROWS)])
     predicted = predictor.adjusted(scores).argmax(1).cpu()
     size = len(splits.classes)
