@@ -99,8 +99,8 @@ class Splits:
 
     @property
     def every_row(self) -> bool:
-        """Whether every row is for training: there is no test part, and nothing to score."""
-        return self.facts.get("test") == 0
+        """Whether every row is for training: the test part is empty, and nothing is scored."""
+        return len(self.test) == 0
 
     @cached_property
     def hash(self) -> str:
@@ -147,7 +147,7 @@ class Splits:
         parts = (self.train, self.val, self.test, self.unlabeled, self.cut_rows)
         for name, part in zip(("training", "validation", "test", UNLABELLED, "cut"), parts, strict=True):
             if part is not None:
-                if len(part) == 0 and not (name == "test" and self.every_row):
+                if len(part) == 0 and not (name == "test" and self.facts.get("test") == 0):
                     raise ValueError(f"the {name} part must not be empty, got 0 examples; hold out a larger share")
                 self._check_alike(name, part)
                 # rows of a map-style data set are checked when they are read

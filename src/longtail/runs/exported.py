@@ -56,14 +56,14 @@ class Exported(nn.Module):
         target, self.prior = priors.target(target_prior, predictor.classes, counts)
         self.classes, self.link, self.scale = predictor.classes, predictor.link, predictor.scale
         self.network = _plain(copy.deepcopy(predictor.evaluated()), float32=float32)
-        self.calibration = copy.deepcopy(getattr(predictor, "calibration", None))
-        self.decision = copy.deepcopy(getattr(predictor, "decision", None))
+        self.calibration = copy.deepcopy(predictor.calibration)
+        self.decision = copy.deepcopy(predictor.decision) if target_prior is None else None
         self.by_logits = target_prior is None and self.decision is None
         self.own = own_rule(predictor.posthoc) if self.by_logits else None
         highest = f"highest probability under the target prior ({self.prior})"
-        self.rule = predictor.rule if target_prior is None or self.decision is not None else highest
-        self.register_buffer("to_training", (training.log() - predictor.prior.cpu().log()).float())
-        self.register_buffer("to_target", (target.log() - training.log()).float())
+        self.rule = predictor.rule if target_prior is None else highest
+        self.register_buffer("to_training", priors.shift_of(predictor.prior.cpu(), training).float())
+        self.register_buffer("to_target", priors.shift_of(training, target).float())
         self.to(predictor.class_counts.device).eval().requires_grad_(False)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -174,7 +174,7 @@ class Fit(Iterator[Record]):
             self._chosen.stages(recipe),
             self._rows or TrainingSet.of(self._trained_on),
             seed=self.seed,
-            evaluate=None if self._choice else self._score,
+            evaluate=None if self._choice or self.splits.every_row else self._score,
             evaluate_at=self._is_evaluated,
             resume=resume,
             store=self._store,
@@ -223,7 +223,7 @@ class Fit(Iterator[Record]):
         start = time.perf_counter()
         predictor = outputs.predictor_of(self._chosen, self._trained_on, training.learner, self.device)
         arrays = outputs.predictions(predictor, self.splits)
-        if self.method.task == SELF_SUPERVISED:
+        if self.method.task == SELF_SUPERVISED and not self.splits.every_row:
             arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
@@ -241,6 +241,7 @@ class Fit(Iterator[Record]):
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
             **memorisation(predictor, self.splits),
+            **({"trained_on": "every row"} if self.splits.every_row else {}),
             **({} if self._choice is None else {"search": self._choice.to_json()}),
         )  # fmt: skip
         return Run(self.folder, self.config, result)

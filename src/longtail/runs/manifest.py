@@ -36,7 +36,7 @@ DECIDED = ("accuracy", "balanced_accuracy", "macro_f1")
 _NAME = re.compile(r"(fold-\d+/run\.json|[\w-][\w.-]*)")
 _RESULT: dict[str, Rule] = {
     "method": str, "key": str, "reference": str, "retrains": bool, "seed": int, "reuses": (str, type(None)),
-    "seconds": is_amount, "scores": dict, "link": lambda value: value in LINKS, "hashes.data": str, "folds?": int,
+    "seconds": is_amount, "scores": (dict, type(None)), "link": lambda value: value in LINKS, "hashes.data": str, "folds?": int,
     "prior?": is_list_of(is_amount), "training_prior?": is_list_of(is_amount),
     "files": lambda value: isinstance(value, dict) and all(_NAME.fullmatch(n) for n in value),
 }  # fmt: skip
@@ -82,7 +82,9 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         scores = scores_of(arrays, result["link"], config["data"]["class_counts"], prior_shift(result))
     except (SafetensorError, ValueError, TypeError, LookupError) as error:
         raise DamagedError(f"{path} is damaged ({' '.join(str(error).split())[:200]})", WAY_OUT) from None
-    for name in DECIDED:
+    if (scores is None) != (result["scores"] is None):
+        raise DamagedError(f"{folder / RUN} and {path} do not agree whether the run was tested", WAY_OUT)
+    for name in DECIDED if scores is not None else ():
         stored = result["scores"].get(name)
         if not (is_amount(stored) and math.isclose(stored, scores[name], rel_tol=0.0, abs_tol=1e-9)):
             raise DamagedError(
@@ -136,8 +138,10 @@ def prior_shift(result: Mapping[str, Any]) -> Tensor | None:
 
 def scores_of(
     arrays: Mapping[str, Tensor], link: str, class_counts: Any, shift: Tensor | None = None
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Score what predictions.safetensors holds: decisions by the method's rule, probabilities as predict writes them.
+
+    None where it holds no row: every row was for training.
 
     Args:
         arrays: of the file.
@@ -145,6 +149,8 @@ def scores_of(
         class_counts: (C,) by which classes are many, medium or few.
         shift: of `prior_shift`; None takes the probabilities as the scores have them.
     """
+    if len(arrays["targets"]) == 0:
+        return None
     logs = priors.log_probabilities(arrays["scores"], link)
     decided = arrays.get("adjusted_scores", arrays["scores"]).argmax(1)
     weight = arrays.get("sample_weight")
