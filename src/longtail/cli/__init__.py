@@ -10,7 +10,6 @@ import typer
 
 from longtail.cli import (
     compare,
-    evaluate,
     explain,
     export,
     inspect,
@@ -18,7 +17,6 @@ from longtail.cli import (
     methods,
     predict,
     reproduce,
-    runs,
     terminal,
     train,
     tune,
@@ -36,7 +34,7 @@ app = typer.Typer(
 )
 for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
-    reproduce.reproduce, tune.tune, labels.labels, evaluate.evaluate, runs.runs, export.export,
+    reproduce.reproduce, tune.tune, labels.labels, export.export,
 ):  # fmt: skip
     app.command()(verb)
 

@@ -28,6 +28,13 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of initialisation and order.")] = 0,
     task: o.Task = None,
+    every_row: Annotated[
+        bool, typer.Option("--all", help="Train on every row, once the choice is made: nothing is held out or scored.")
+    ] = False,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(help="With --all: the folder of the comparison that chose the method; its estimate is quoted."),
+    ] = None,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
@@ -39,7 +46,9 @@ def train(
 ) -> int:
     """Train one method on DATA and leave a run folder with the model; the same command resumes.
 
-    longtail predict takes that folder. A test part is held out as in compare.
+    longtail predict takes that folder. A test part is held out as in compare, unless --all trains on every row: the
+    model has no scores of its own then, and longtail evaluate scores it on new rows. --comparison runs/photos quotes
+    what that comparison measured of the method, and trains by its recipe.
 
     Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
     """
@@ -49,9 +58,8 @@ def train(
     from longtail.comparison.execute import check_limits
     from longtail.comparison.output_folder import make_output_folder
     from longtail.comparison.tuned_rows import searched
-    from longtail.data import load
+    from longtail.cli.train_all import announced, prepared
     from longtail.engine import Recipe
-    from longtail.engine.default_recipe import default_recipe
     from longtail.facts.paths import check_not_data, named_path
     from longtail.learners.probe_protocols import check_used, chosen_probes
     from longtail.methods import method as resolve
@@ -59,6 +67,7 @@ def train(
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
+    from longtail.runs.expected import write as write_expected
     from longtail.runs.pretrained import pretrained_body
     from longtail.runs.train import Fit
 
@@ -79,34 +88,43 @@ def train(
     check_used(probed.probe, probed.protocol, chosen.task)
     full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
-        splits = load(data, keep_cut=full, **data_options(reading))
-        shared = default_recipe(splits, **changes)
+        options = {**data_options(reading), **({"keep_cut": True} if full else {})}
+        splits, shared, expected = prepared(chosen, data, options, changes, every_row=every_row, comparison=comparison)
         shared.check(splits.train)
-        folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
+        end = "-all" if every_row else ""
+        folder = out or Path("runs") / f"{splits.name}-{chosen.key}{end}" / f"seed-{seed}"
         fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
         if not dry_run:
             make_output_folder(folder)
             _show_progress(fit, display)
+            if expected is not None:
+                write_expected(folder, expected)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
+        plan |= {"every_row": True, "expected": expected} if every_row else {}
         if json:
             print_json(plan)
         else:
             most = most_trainings(chosen.search, fit.recipe, splits.train)
             each = f" in each of at most {most} trainings" if most > 1 else ""
             task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}"
-            print_lines(f"would train {task} on {splits.name} into {folder}")
+            rows = f"every row of {splits.name}" if every_row else splits.name
+            print_lines(f"would train {task} on {rows} into {folder}")
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
-        print_json(fit.run.result)
+        print_json(fit.run.result if expected is None else {**fit.run.result, "expected": expected})
         return 0
-    scores, drawn = fit.run.scores, "".join(f", {picture.name}" for picture in pictures)
+    drawn = "".join(f", {picture.name}" for picture in pictures)
+    if every_row:
+        said = announced(splits, expected)
+    else:
+        scores = fit.run.scores
+        said = f"balanced accuracy {percent(scores['balanced_accuracy'])} %, accuracy {percent(scores['accuracy'])} %"
     print_lines(
-        f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {percent(scores['balanced_accuracy'])} %, "
-        f"accuracy {percent(scores['accuracy'])} %, {fit.run.result['seconds']:.1f} s\n"
+        f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {fit.run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
     )
     if (search := searched([fit.run.result])) is not None:
