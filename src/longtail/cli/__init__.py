@@ -17,6 +17,7 @@ from longtail.cli import (
     methods,
     predict,
     reproduce,
+    runs,
     terminal,
     train,
     tune,
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
-    reproduce.reproduce, tune.tune, labels.labels, export.export,
+    reproduce.reproduce, tune.tune, labels.labels, runs.runs, export.export,
 ):  # fmt: skip
     app.command()(verb)
 

@@ -55,10 +55,10 @@ def train(
     from longtail.catalogue.choose import without_effect
     from longtail.catalogue.search import most_trainings
     from longtail.cli import progress
+    from longtail.cli.train_all import announced, prepared
     from longtail.comparison.execute import check_limits
     from longtail.comparison.output_folder import make_output_folder
     from longtail.comparison.tuned_rows import searched
-    from longtail.cli.train_all import announced, prepared
     from longtail.engine import Recipe
     from longtail.facts.paths import check_not_data, named_path
     from longtail.learners.probe_protocols import check_used, chosen_probes

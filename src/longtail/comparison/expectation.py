@@ -86,7 +86,8 @@ def _row(summary: Mapping[str, Any], spec: str, folder: str | Path) -> dict[str,
             f"the comparison in {folder} has no method {spec!r}, its methods are {shown}; name one of them with "
             "--method, or add yours to it with longtail compare"
         )
-    return rows[spec]
+    row: dict[str, Any] = rows[spec]
+    return row
 
 
 def _loaded(summary: Mapping[str, Any], data: Any, y: Any, options: Mapping[str, Any]) -> Splits | Folds:

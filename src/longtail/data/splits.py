@@ -99,7 +99,7 @@ class Splits:
 
     @property
     def every_row(self) -> bool:
-        """Whether every row is for training: the test part is empty, and nothing is scored."""
+        """Whether no row is left for testing."""
         return len(self.test) == 0
 
     @cached_property
@@ -214,12 +214,10 @@ class Splits:
 
     def _unmeasured(self) -> list[str]:
         """Return a note on classes without a test example."""
-        if self.every_row:
-            return []
         missing = [self.classes[int(j)] for j in torch.nonzero(self.test.class_counts == 0).flatten()]
         shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
         note = f"without a test example, {len(missing)} of {len(self.classes)} classes cannot be measured: {shown}"
-        return [note] if missing else []
+        return [note] if missing and not self.every_row else []
 
 
 def held_out(

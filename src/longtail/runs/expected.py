@@ -1,4 +1,4 @@
-"""expected.json: what a comparison measured of the method that a model was trained by, beside a model without scores."""
+"""expected.json: what a comparison measured of a model's method, beside a model that has no scores of its own."""
 
 from __future__ import annotations
 

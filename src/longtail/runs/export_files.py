@@ -103,9 +103,7 @@ def description(predictor: Predictor, module: Exported, example: Tensor, suffix:
         "format": suffix.removeprefix("."),
         "classes": list(predictor.classes),
         "inputs": {"name": "inputs", "shape": ["batch", *example.shape[1:]], "dtype": dtype},
-        "outputs": [
-            {"name": name, "shape": ["batch", len(predictor.classes)], "dtype": "float32"} for name in OUTPUTS
-        ],
+        "outputs": [{"name": name, "shape": ["batch", len(predictor.classes)], "dtype": "float32"} for name in OUTPUTS],
         "decision": f"the class of the largest of `scores`: {module.rule}",
         "prior": module.prior,
         "in_the_file": inside,

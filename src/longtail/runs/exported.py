@@ -109,7 +109,7 @@ def own_rule(rule: nn.Module | None) -> Affine | None:
     if isinstance(offsets := getattr(rule, "offsets", None), Tensor):
         return Affine(offsets, torch.ones_like(offsets))
     if isinstance(lengths := getattr(rule, "lengths", None), Tensor):
-        return Affine(rule.bias, lengths.pow(rule.tau))  # type: ignore[arg-type, operator]
+        return Affine(rule.bias, lengths.pow(rule.tau))  # type: ignore[arg-type]
     raise ValueError(
         f"the post-hoc rule {type(rule).__name__} cannot be exported, since it is no shift or division of scores; use "
         "lt.load(folder) in Python"

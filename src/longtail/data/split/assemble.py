@@ -46,9 +46,10 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
     notes = [*pool.notes, *notes, *weight_notes(pool)]
     truths = [part.truth for name in ("train", "unlabeled") if (part := pools.get(name)) and part.truth is not None]
     tested = parts["test"] if "test" in parts else no_rows(parts["train"])
+    numbers = pool.source(rows.get("test", torch.empty(0, dtype=torch.int64)))
     return Splits(
         pool.name, parts["train"], tested, parts.get("val"), {**pool.facts, **facts}, tuple(notes), preparation,
-        pool.origin, pool.source(rows.get("test", torch.empty(0, dtype=torch.int64))), parts.get("unlabeled"), torch.cat(truths) if truths else None,
+        pool.origin, numbers, parts.get("unlabeled"), torch.cat(truths) if truths else None,
         parts.get("cut"), pool.source(rows["train"]),
     )  # fmt: skip
 
