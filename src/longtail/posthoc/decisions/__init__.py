@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from longtail.posthoc.decisions.costs import read_cost
+from longtail.posthoc.decisions.decision import Decision
+from longtail.posthoc.decisions.objectives import Objective, objective
 
-__all__ = ["read_cost"]
+__all__ = ["Decision", "Objective", "objective", "read_cost"]
