@@ -10,6 +10,7 @@ import typer
 
 from longtail.cli import (
     compare,
+    evaluate,
     explain,
     export,
     inspect,
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
-    reproduce.reproduce, tune.tune, labels.labels, runs.runs, export.export,
+    reproduce.reproduce, tune.tune, labels.labels, evaluate.evaluate, runs.runs, export.export,
 ):  # fmt: skip
     app.command()(verb)
 

@@ -62,7 +62,7 @@ def predict(
         check_not_data(target, data)
     new_prior = prior(target_prior)
     predictor = Predictor.load(model)
-    _check_kind(data, predictor.preparation)
+    check_kind(data, predictor.preparation)
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
@@ -91,7 +91,7 @@ def predict(
     return 0
 
 
-def _check_kind(data: str, preparation: Any) -> None:
+def check_kind(data: str, preparation: Any) -> None:
     """Refuse a table or an array for a model of images; other kinds are checked where they are read."""
     from longtail.data.read.tables.sources import is_table
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from longtail.catalogue.method import Method
-from longtail.comparison.evidence.decisions import load_decisions
+from longtail.comparison.evidence.decisions import Labels, load_decisions
 from longtail.comparison.evidence.metric_intervals import metric_intervals
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.input_data import load_folds, load_splits
@@ -18,8 +20,10 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts import json_documents
 from longtail.facts.json_documents import Rule, is_list_of, violation
+from longtail.metrics.rates import Floats
 from longtail.runs.run import first_difference
 
+Decisions = tuple[dict[str, dict[int, Labels]], Labels, Floats | None]
 FILE = "comparison.json"
 WAY_OUT = "run the same longtail compare again, which writes it anew"
 _RULES: dict[str, Rule] = {
@@ -112,6 +116,10 @@ def _check(folder: str | Path, kind: str, stored: Mapping[str, Any], asked: Mapp
 def _estimate(folder: str | Path, summary: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     ends = [(None, None) if one is None else one for one in row["recall_interval"]]
     tested = summary["data"]["test_rows"]
+    runs = {run["seed"]: Path(folder) / run["folder"] for run in row["runs"]}
+    decisions = load_decisions({row["method"]: runs})
+    metrics = row["metrics"] if row.get("metrics") else _metrics(row, decisions, len(tested))
+    spread = row.get("std", {})
     return {
         "comparison": str(folder),
         "method": row["method"],
@@ -121,20 +129,32 @@ def _estimate(folder: str | Path, summary: Mapping[str, Any], row: Mapping[str, 
         "folds": summary.get("folds"),
         "rows": int(sum(tested)),
         "classes": summary["data"]["classes"],
-        "metrics": dict(row["metrics"]) if row.get("metrics") else _metrics(folder, summary, row),
+        "metrics": {name: {**one, "std": spread.get(name)} for name, one in metrics.items()},
         "per_class": {
             "recall": row["recall"], "low": [low for low, _ in ends], "high": [high for _, high in ends], "n": tested,
+            "std": _spread(row["method"], decisions, len(tested)),
         },
     }  # fmt: skip
 
 
-def _metrics(folder: str | Path, summary: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def _metrics(row: Mapping[str, Any], decisions: Decisions, size: int) -> dict[str, dict[str, float]]:
     """Return the means of the row with their intervals, from the predictions of its runs."""
-    runs = {run["seed"]: Path(folder) / run["folder"] for run in row["runs"]}
-    predictions, targets, weight = load_decisions({row["method"]: runs})
-    size = len(summary["data"]["classes"])
+    predictions, targets, weight = decisions
     found = {}
     for name in METRICS:
         ends = metric_intervals(predictions, targets, name, num_classes=size, sample_weight=weight)[row["method"]]
         found[name] = {"mean": row["mean"][name], "low": ends[0], "high": ends[1]}
     return found
+
+
+def _spread(method: str, decisions: Decisions, size: int) -> list[float | None]:
+    """Return the standard deviation of each class's recall over the seeds; None of one seed, or without test rows."""
+    predictions, targets, weight = decisions
+    seeds = list(predictions[method].values())
+    if len(seeds) < 2:
+        return [None] * size
+    w = np.ones(len(targets)) if weight is None else weight
+    support = np.bincount(targets, weights=w, minlength=size)
+    hits = np.stack([np.bincount(targets, weights=w * (one == targets), minlength=size) for one in seeds])
+    spread = np.where(support > 0, hits / np.where(support > 0, support, 1.0), np.nan).std(axis=0, ddof=1)
+    return [None if np.isnan(value) else float(value) for value in spread]
