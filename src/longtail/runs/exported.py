@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 from typing import Any, final
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from longtail.facts.types import as_outputs
 from longtail.learners import FittedEstimator
 from longtail.models.network import Network
-from longtail.runs import priors
+from longtail.runs import exported_rules, priors
 from longtail.runs.predictor import Predictor
 
 OUTPUTS = ("probabilities", "scores")
@@ -57,9 +56,9 @@ class Exported(nn.Module):
         self.classes, self.link, self.scale = predictor.classes, predictor.link, predictor.scale
         self.network = _plain(copy.deepcopy(predictor.evaluated()), float32=float32)
         self.calibration = copy.deepcopy(predictor.calibration)
-        self.decision = copy.deepcopy(predictor.decision) if target_prior is None else None
+        self.decision = exported_rules.decision(predictor.decision) if target_prior is None else None
         self.by_logits = target_prior is None and self.decision is None
-        self.own = own_rule(predictor.posthoc) if self.by_logits else None
+        self.own = exported_rules.own_rule(predictor.posthoc) if self.by_logits else None
         highest = f"highest probability under the target prior ({self.prior})"
         self.rule = predictor.rule if target_prior is None else highest
         self.register_buffer("to_training", priors.shift_of(predictor.prior.cpu(), training).float())
@@ -75,45 +74,10 @@ class Exported(nn.Module):
             logs = self.calibration(logs)
         logs = F.log_softmax(logs + self.to_target, dim=1)
         if self.decision is not None:
-            return logs.exp(), self.decision(logs).float()
+            return logs.exp(), self.decision(logs)
         if not self.by_logits:
             return logs.exp(), logs
         return logs.exp(), logits if self.own is None else self.own(logits)
-
-
-@final
-class Affine(nn.Module):
-    """(z - offset) / divisor, by class: what every post-hoc rule of a saved model amounts to."""
-
-    offset: Tensor
-    divisor: Tensor
-
-    def __init__(self, offset: Tensor, divisor: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("offset", offset.detach().clone().float())
-        self.register_buffer("divisor", divisor.detach().clone().float())
-
-    def forward(self, scores: Tensor) -> Tensor:
-        """Return adjusted scores (N, C)."""
-        return (scores - self.offset) / self.divisor
-
-
-def own_rule(rule: nn.Module | None) -> Affine | None:
-    """Return a post-hoc rule without its checks, which no exported graph can have.
-
-    Raises:
-        ValueError: a rule that is neither a shift nor a division of scores.
-    """
-    if rule is None:
-        return None
-    if isinstance(offsets := getattr(rule, "offsets", None), Tensor):
-        return Affine(offsets, torch.ones_like(offsets))
-    if isinstance(lengths := getattr(rule, "lengths", None), Tensor):
-        return Affine(rule.bias, lengths.pow(rule.tau))  # type: ignore[arg-type]
-    raise ValueError(
-        f"the post-hoc rule {type(rule).__name__} cannot be exported, since it is no shift or division of scores; use "
-        "lt.load(folder) in Python"
-    )
 
 
 @final

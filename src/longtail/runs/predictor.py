@@ -236,8 +236,8 @@ class Predictor(nn.Module):
                 posthoc=model_files.rule_of(meta["posthoc"], counts, meta.get("posthoc_arguments")),
                 preparation=restored(meta.get("preparation"), blobs),
                 label=meta.get("label"),
-                **{name: parts.get(name) for name in model_files.PARTS},
-            )
+                calibration=parts.get("calibration"), decision=parts.get("decision"), sets=parts.get("sets"),
+            )  # fmt: skip
             predictor.load_state_dict(state)
             predictor.folder = folder
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
