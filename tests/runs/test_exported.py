@@ -97,7 +97,9 @@ def test_every_decision_of_one_row(arguments: dict[str, Any]) -> None:
 def test_a_number_of_alarms_is_no_function_of_one_row() -> None:
     predictor = trained()
     predictor.decision = posthoc.Decision(CLASSES, objective="alarms<=10", positive=2)
-    with pytest.raises(ValueError, match=r"decision cannot be exported, since it is no function of one row .*decided together"):
+    with pytest.raises(
+        ValueError, match=r"decision cannot be exported, since it is no function of one row .*decided together"
+    ):
         export(predictor)
     assert decided(export(predictor, target_prior="uniform")).shape == (len(DATA),)
 

@@ -92,6 +92,7 @@ def _as_in(train: Part, part: Part) -> torch.Tensor:
 
 
 def _said(splits: Splits) -> str:
-    withheld = "none is withheld" if splits.val is None else f"{len(splits.val)} are withheld for validation"
-    total = len(splits.train) + (0 if splits.val is None else len(splits.val))
-    return f"all {total} rows are for training and {withheld}; there is no test part, so nothing is scored"
+    rows, withheld = len(splits.train), 0 if splits.val is None else len(splits.val)
+    parted = f"{rows} of {rows + withheld} rows are for training, {withheld} are withheld for validation"
+    whole = f"all {rows} rows are for training, none is withheld"
+    return f"{parted if withheld else whole}; there is no test part, so nothing is scored"
