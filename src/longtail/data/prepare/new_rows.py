@@ -101,8 +101,7 @@ def labels_beside(
     if where is None:
         return ()
     return (
-        f"{where}; they were not used to predict, and longtail.metrics.evaluate(probabilities, labels, "
-        "class_counts=..., probabilities=True) will score the predictions against them",
+        f"{where}; they were not used to predict, and longtail evaluate scores the model against them",
     )
 
 
