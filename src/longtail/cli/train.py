@@ -39,6 +39,7 @@ def train(
     reading: dict[str, Any],
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
+    select: o.Select = "last",
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -69,6 +70,7 @@ def train(
     from longtail.report.searches import about_search
     from longtail.runs.expected import write as write_expected
     from longtail.runs.pretrained import pretrained_body
+    from longtail.runs.selected import check_select
     from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
@@ -77,6 +79,7 @@ def train(
     for option in ("data_dir", "human_labels", "unlabeled", "train_list", "val_list", "test_list"):
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
+    check_select(select)
     chosen, where, changes = resolve(_method(method, task)), o.device(device), recipe_options(training)
     if changes["pretrained"] is not None:
         changes["pretrained"] = pretrained_body(changes["pretrained"])
@@ -93,7 +96,16 @@ def train(
         shared.check(splits.train)
         end = "-all" if every_row else ""
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}{end}" / f"seed-{seed}"
-        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
+        fit = Fit(
+            chosen,
+            splits,
+            seed=seed,
+            recipe=shared,
+            folder=folder,
+            device=where,
+            evaluations=evaluations,
+            select=select,
+        )
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
         if not dry_run:

@@ -21,15 +21,13 @@ from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.determinism import deterministic
 from longtail.engine.due_step import Events, next_record
+from longtail.engine.selection import LAST
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
-from longtail.metrics import Tally
 from longtail.models import Factory
-from longtail.models.conv_bn_fusion import merged_batch_norms
-from longtail.runs import manifest, outputs
-from longtail.runs.evaluated import EVALUATED
+from longtail.runs import manifest, outputs, selected
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.memorisation import memorisation
@@ -57,6 +55,8 @@ class Fit(Iterator[Record]):
         threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
             resume, since another number gives other last bits.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
+        select: which epoch of the last stage is kept: "last", "val" (the best on validation rows) or "best-test" (the
+            best on the test rows, as many papers did: its scores are optimistic), by balanced accuracy.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Fit(Iterator[Record]):
         device: str = "cpu",
         threads: int | None = None,
         evaluations: int = 1,
+        select: str = LAST,
     ) -> None:
         self.method = resolve(method)
         if self.method.needs_val and splits.val is None:
@@ -87,7 +88,8 @@ class Fit(Iterator[Record]):
             raise ValueError(reason)
         if self.method.task == SELF_SUPERVISED:
             check_rows(self.recipe.probes, splits.cut_rows is not None)
-        self.splits = splits
+        selected.check(select, splits)
+        self.splits, self._select = splits, select
         replaced = self.method.needs_truth and not self.method.keeps_labels
         self._trained_on = with_true_labels(splits) if replaced else splits
         self._rows = with_true_counts(splits) if self.method.keeps_labels else None
@@ -96,6 +98,7 @@ class Fit(Iterator[Record]):
         self.config = outputs.configuration(
             self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe)
         )
+        self.config |= {} if select == LAST else {"select": select}
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
         self._evaluations = evaluations
         self._choice: Choice | None = None
@@ -182,6 +185,9 @@ class Fit(Iterator[Record]):
             identity=[self._trained_on.hash, recipe.to_json()],
             device=self.device,
             capture=recipe.capture,
+            selection=selected.selection(
+                self._select, self.method, recipe, self.splits, outputs.group_counts(self.splits), self.device
+            ),
         )
 
     def _epochs(self, training: Training) -> Events:
@@ -211,14 +217,7 @@ class Fit(Iterator[Record]):
         return now > before
 
     def _score(self, learner: Learner) -> dict[str, float]:
-        test = self.splits.test
-        with merged_batch_norms(learner):
-            scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        counts = outputs.group_counts(self.splits)
-        tally = Tally(counts)  # what is shown does not need the rankings of evaluate
-        tally.update(scores, test.targets, sample_weight=test.sample_weight)
-        result = tally.result()
-        return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+        return selected.scores_on(learner, self.splits.test, outputs.group_counts(self.splits), self.device)
 
     def _finish(self, training: Training) -> Run:
         assert self.folder is not None
@@ -242,6 +241,7 @@ class Fit(Iterator[Record]):
             link=predictor.link,
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
+            **selected.entry(self._select, self.method, self.recipe, Run(self.folder, self.config, {}).records),
             **memorisation(predictor, self.splits),
             **({"trained_on": "every row"} if self.splits.every_row else {}),
             **({} if self._choice is None else {"search": self._choice.to_json()}),
