@@ -104,6 +104,7 @@ def test_the_estimate_is_that_of_the_comparison(place: Path, capsys: pytest.Capt
     [
         (["--epochs", "3"], "is of other recipe: epochs is 8 there, 3 was asked; give the options"),
         (["--method", "ldam"], "has no method 'ldam', its methods are "),
+        (["--select", "val", "--val", "0.2"], "counts the last epoch, got select (--select) val: the best epoch on"),
         (["--drop", "kind"], "is of other data: facts.drop_columns is None there, ['kind'] was asked"),
     ],
 )

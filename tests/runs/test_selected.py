@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+import longtail as lt
 from longtail import data
 from longtail.data.every_row import load_every_row
 from longtail.engine import Recipe
 from longtail.runs.fit import Fit
 from longtail.runs.run import Run
+from longtail.runs.selected import without_choice
 
 DIGITS = data.load("digits", val=0.3)
 RECIPE = Recipe(epochs=10, model="linear", lr=10.0, batch_size=64, decay="steps", drop=1.0, warmup=0, momentum=0.0)
@@ -80,16 +82,32 @@ def test_it_is_part_of_the_identity_of_a_run(tmp_path: Path) -> None:
         run(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("method", "why"),
-    [("ncm", "its last stage has no epochs to choose from"), ("trees", "its last stage has no")],
-)
-def test_what_has_no_epochs_keeps_the_last_and_says_so(tmp_path: Path, method: str, why: str) -> None:
-    found, usual = run(tmp_path / "a", method, select="val"), run(tmp_path / "b", method)
+def test_what_has_no_epochs_keeps_the_last_and_says_so(tmp_path: Path) -> None:
+    found, usual = run(tmp_path / "a", "ncm", select="val"), run(tmp_path / "b", "ncm")
     assert found is not None
     assert usual is not None
-    assert found.result["select"]["why"].startswith(why)
+    why = "its last stage has no epochs to choose from"
+    assert found.result["select"] == {"rule": "val", "epoch": None, "why": why}
     assert (tmp_path / "a" / FILES[0]).read_bytes() == (tmp_path / "b" / FILES[0]).read_bytes()
+    reasons = {key: without_choice(lt.method(key), RECIPE) for key in ("trees", "ce-tuned", "simclr", "crt")}
+    assert reasons["trees"] == why
+    assert "search" in str(reasons["ce-tuned"])
+    assert "probes" in str(reasons["simclr"])
+    assert reasons["crt"] is None
+
+
+@pytest.mark.parametrize("stop", [6, 10, 16])
+def test_of_two_stages_the_last_one_chooses(tmp_path: Path, stop: int) -> None:
+    whole = run(tmp_path / "whole", "crt", select="val")
+    run(tmp_path / "cut", "crt", select="val", stop=stop)
+    run(tmp_path / "cut", "crt", select="val")
+    assert whole is not None
+    chosen = [("selection" in record, record["stage"]) for record in whole.records]
+    assert chosen == [(False, whole.records[0]["stage"])] * 10 + [(True, whole.records[-1]["stage"])] * (
+        len(chosen) - 10
+    )
+    for name in FILES:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
 def test_refusals() -> None:
@@ -102,8 +120,6 @@ def test_refusals() -> None:
 
 
 def test_a_comparison_says_which_epochs_count(tmp_path: Path) -> None:
-    import longtail as lt
-
     def compared(**options: Any) -> lt.Comparison:
         asked: dict[str, Any] = {"methods": "ce,ncm,ldam", "seeds": 1, "epochs": 3, "model": "linear", "jobs": 1}
         return lt.compare("digits", **{"out": tmp_path, **asked, **options})
@@ -126,8 +142,6 @@ def test_a_comparison_says_which_epochs_count(tmp_path: Path) -> None:
 
 
 def test_every_fold_chooses_for_itself(tmp_path: Path) -> None:
-    import longtail as lt
-
     frame = lt.data.load("digits").train
     options: dict[str, Any] = {"methods": "ce", "seeds": 1, "epochs": 3, "model": "linear", "jobs": 1, "val": 0.3}
     images, labels = frame.inputs[:, 0].numpy(), frame.targets.numpy()

@@ -92,20 +92,14 @@ def train(
     full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
         options = {**data_options(reading), **({"keep_cut": True} if full else {})}
-        splits, shared, expected = prepared(chosen, data, options, changes, every_row=every_row, comparison=comparison)
+        splits, shared, expected = prepared(
+            chosen, data, options, changes, every_row=every_row, comparison=comparison, select=select
+        )
         shared.check(splits.train)
         end = "-all" if every_row else ""
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}{end}" / f"seed-{seed}"
-        fit = Fit(
-            chosen,
-            splits,
-            seed=seed,
-            recipe=shared,
-            folder=folder,
-            device=where,
-            evaluations=evaluations,
-            select=select,
-        )
+        further: dict[str, Any] = {"device": where, "evaluations": evaluations, "select": select}
+        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, **further)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
         if not dry_run:

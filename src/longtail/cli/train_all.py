@@ -19,6 +19,7 @@ def prepared(
     *,
     every_row: bool,
     comparison: Path | None,
+    select: str,
 ) -> tuple[Splits, Recipe, dict[str, Any] | None]:
     """Return the data, the recipe and, with a comparison, what it measured of the method.
 
@@ -41,7 +42,7 @@ def prepared(
         return splits, default_recipe(splits, **changes), None
     expected, recipe = None, None
     if comparison is not None:
-        expected, recipe = as_compared(comparison, method, data, None, options, changes)
+        expected, recipe = as_compared(comparison, method, data, None, options, changes, select)
     splits = load_every_row(data, needs_val=method.needs_val, **options)
     return splits, default_recipe(splits, **changes) if recipe is None else of_fold(recipe, splits), expected
 

@@ -18,10 +18,12 @@ from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
+from longtail.engine.selection import LAST
 from longtail.facts import json_documents
 from longtail.facts.json_documents import Rule, is_list_of, violation
 from longtail.metrics.rates import Floats
 from longtail.runs.run import first_difference
+from longtail.runs.selected import WORDS
 
 Decisions = tuple[dict[str, dict[int, Labels]], Labels, Floats | None]
 FILE = "comparison.json"
@@ -53,8 +55,9 @@ def read(folder: str | Path) -> dict[str, Any]:
 
 
 def as_compared(
-    folder: str | Path, method: Method, data: Any, y: Any, options: Mapping[str, Any], changes: Mapping[str, Any]
-) -> tuple[dict[str, Any], Recipe]:
+    folder: str | Path, method: Method, data: Any, y: Any, options: Mapping[str, Any], changes: Mapping[str, Any],
+    select: str = LAST,
+) -> tuple[dict[str, Any], Recipe]:  # fmt: skip
     """Return the estimate of a method in a comparison, and the recipe that all its methods were trained by.
 
     The data are loaded and split as the comparison did, with its shares for validation and testing, and must be the
@@ -66,12 +69,18 @@ def as_compared(
         data, y: as for `compare`.
         options: of `data.load`; val and test are those of the comparison.
         changes: to the recipe.
+        select: which epoch the model keeps.
 
     Raises:
         ValueError: no comparison there, one of other data, of another recipe, or without this method; the line names
             the difference.
     """
     summary = read(folder)
+    if summary["select"] != WORDS[select]:
+        raise ValueError(
+            f"comparison (--comparison) {folder} counts the {summary['select']}, got select (--select) {select}: the "
+            f"{WORDS[select]}; give the rule that it was made with, or leave it out"
+        )
     row = _row(summary, method.spec, folder)
     loaded = _loaded(summary, data, y, options)
     splits = loaded.splits(0, 0) if isinstance(loaded, Folds) else loaded
