@@ -178,9 +178,8 @@ def precision_variances(hits: Floats, predicted: Floats) -> Floats:
 
 
 def of_rows(value: float, variance: float, total: float) -> Ends:
-    """Return the interval of a fraction that is about a mean over n rows: one further row moves it by up to
-    max(v, 1 - v)/n."""
-    low, high = effective(value, variance, max(value, 1.0 - value) / total)
+    """Return the interval of a fraction that is about a mean over n rows: one further row moves it by up to 1/n."""
+    low, high = effective(value, variance, 1.0 / total)
     return float(low), float(high)
 
 
