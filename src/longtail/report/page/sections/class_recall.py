@@ -24,6 +24,7 @@ APART = 5.0
 """Between the marks of one class, so that their intervals do not hide each other."""
 
 Group = list[int]
+Recall = dict[str, list[float | None]]
 
 
 def section(page: Page) -> Section | None:
@@ -45,7 +46,7 @@ def section(page: Page) -> Section | None:
     return Section("classes", "Recall by class size", content)
 
 
-def as_lines(page: Page, recall: dict[str, list[float | None]], groups: Sequence[Group], sizes: str) -> list[list[str]]:
+def as_lines(page: Page, recall: Recall, groups: Sequence[Group], sizes: str) -> list[list[str]]:
     """A line per class, or run of classes: its sizes, and each method's recall with its interval."""
     counts, tests, few = page.summary["data"]["class_counts"], tested(page.summary), small_classes(page.summary)
     lines = [["class", sizes, "test examples", *recall]]
@@ -64,9 +65,7 @@ def _value(page: Page, method: str, values: Sequence[float | None], group: Group
     return percent(mean_known([values[j] for j in group])) + told
 
 
-def draw(
-    page: Page, recall: dict[str, list[float | None]], groups: Sequence[Group], caption: str, x_label: str
-) -> Markup:
+def draw(page: Page, recall: Recall, groups: Sequence[Group], caption: str, x_label: str) -> Markup:
     """A mark with its interval for each class and method; without a test example there is none."""
     counts = [mean_known([page.summary["data"]["class_counts"][j] for j in group]) or 0.0 for group in groups]
     picture = Picture("picture-classes", caption, _told(page, recall), WIDTH, HEIGHT)
@@ -92,7 +91,7 @@ def _name(page: Page, method: str) -> str:
     return f"{shown(method)} (reference)" if method == page.reference and not page.is_run else shown(method)
 
 
-def _told(page: Page, recall: dict[str, list[float | None]]) -> str:
+def _told(page: Page, recall: Recall) -> str:
     """What a screen reader says: the mean recall of the groups; the table has every class."""
     groups = {name: page.summary["data"]["groups"].get(name) or [] for name in ("many", "medium", "few")}
     words = []

@@ -22,7 +22,7 @@ WIDTH, LINE, TOP = 760.0, 26.0, 30.0
 LONGEST = 30
 """Letters of a name."""
 CLIP = 4.0
-"""An interval that reaches further than so many times the usual one is cut, or nothing else could be seen."""
+"""An interval so many times as wide as the usual one is cut, or nothing else could be seen."""
 LOOKS = {"good": ("mark good", "circle"), "bad": ("mark bad", "down"), "open": ("hollow open", "diamond")}
 """Of what is shown to be better, or worse, and of what is not shown."""
 
@@ -80,7 +80,7 @@ def _legend(contrasts: Sequence[Contrast], *, cut: bool) -> str:
 def draw(id: str, caption: str, contrasts: Sequence[Contrast]) -> tuple[Markup, bool]:
     """The picture, and whether an interval was cut."""
     words = "; ".join(f"{c.name} {c.text}" for c in contrasts)
-    height = TOP + LINE * len(contrasts) + 40
+    height = TOP + LINE * len(contrasts) + 26
     picture = Picture(id, caption, f"{words}.", WIDTH, height)
     left = 14 + LETTER * max(cell_len(c.name) for c in contrasts)
     right = WIDTH - 14 - LETTER * max(len(c.text) for c in contrasts)
@@ -96,10 +96,11 @@ def draw(id: str, caption: str, contrasts: Sequence[Contrast]) -> tuple[Markup, 
 
 
 def _scale(contrasts: Sequence[Contrast], left: float, right: float) -> Scale:
-    """Holds 0, every mean, and every interval that is not much wider than most."""
-    most = CLIP * statistics.median(max(abs(c.low), abs(c.high)) for c in contrasts)
-    low = min(0.0, *(c.mean for c in contrasts), *(max(c.low, -most) for c in contrasts))
-    high = max(0.0, *(c.mean for c in contrasts), *(min(c.high, most) for c in contrasts))
+    """Holds 0, every mean, and every interval that is not much wider than the others."""
+    most = CLIP * statistics.median(c.high - c.low for c in contrasts)
+    usual = [end for c in contrasts if c.high - c.low <= most for end in (c.low, c.high)]
+    ends = [0.0, *(c.mean for c in contrasts), *usual]
+    low, high = min(ends), max(ends)
     room = 0.04 * (high - low) or 1.0
     return Scale(low - room, high + room, left, right)
 

@@ -19,6 +19,12 @@ WIDTH, LEFT, RIGHT, TOP = 760.0, 40.0, 500.0, 34.0
 LINE = 17.0
 """Between two names."""
 LONGEST = 26
+LOOKS = {
+    "winner": ("mark good", "circle"),
+    "reference": ("mark s0", "square"),
+    "context": ("hollow s0", "diamond"),
+    "": ("hollow s2", "circle"),
+}
 
 
 def section(page: Page) -> Section | None:
@@ -30,7 +36,9 @@ def section(page: Page) -> Section | None:
         "Mean recall of the rarest classes (few) against that of the largest (many), percent, a mark per method; "
         "better is up and to the right"
     )
-    return Section("trade-off", "What few gain and many lose", figure(draw(page, rows, caption), f"{caption}."))
+    filled = f" Filled: shown to beat {page.reference}; hollow: not shown." if page.summary["verdict"] else ""
+    content = figure(draw(page, rows, caption), f"{caption}.{filled}")
+    return Section("trade-off", "What few gain and many lose", content)
 
 
 def draw(page: Page, rows: Sequence[Row], caption: str) -> Markup:
@@ -52,9 +60,7 @@ def draw(page: Page, rows: Sequence[Row], caption: str) -> Markup:
         picture.line(marks[i], (RIGHT - 6, height_of_name), "grid")
         picture.text((RIGHT, height_of_name + 4.5), shortened(rows[i]["method"], LONGEST) + _role(page, rows[i]))
     for i, row in enumerate(rows):
-        css = "mark s0" if row["method"] == page.reference else "hollow s0" if context(row) else "mark s2"
-        css = "mark good" if mark(page, row) == "winner" else css
-        shape = "square" if row["method"] == page.reference else "circle"
+        css, shape = LOOKS[mark(page, row)]
         picture.mark(marks[i], css, shape)
     return picture.markup()
 
