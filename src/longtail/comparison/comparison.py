@@ -68,7 +68,7 @@ class Comparison:
 
     def report(self, path: str | Path, ignore: Iterable[str] = ()) -> Path:
         """Write that page and return its path; raises as `to_html` does, and ValueError for a name without .html."""
-        target = page_files.checked_target(Path(path))
+        target = page_files.checked_target(Path(path), "path")
         page_files.write_page(target, self.summary, self.out, checked_codes(ignore, "ignore"))
         return target
 
