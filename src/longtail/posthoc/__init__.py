@@ -11,9 +11,12 @@ from longtail.posthoc.corrections import adjust_logits, move_threshold, normaliz
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
+from longtail.posthoc.sets import ConformalSets, CrossConformalSets
 
 __all__ = [
+    "ConformalSets",
     "ConfusionEstimate",
+    "CrossConformalSets",
     "LogitAdjustment",
     "PriorEstimate",
     "TauNormalization",
