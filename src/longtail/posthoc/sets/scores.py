@@ -26,15 +26,19 @@ def lac(log_probs: Tensor) -> Tensor:
 
 
 def aps(log_probs: Tensor) -> Tensor:
-    """Return the probability of class k and of all more probable ones (..., C), without a random part.
+    """Return the probability of class k and of all more probable ones, minus 1 (..., C), without a random part.
 
-    s_k = sum of p_j over the j up to k in the order of falling p, p_k included; equal probabilities in class order.
+    s_k = -(sum of p_j over the j after k in the order of falling p), equal probabilities in class order
+
+    The least probable class has exactly 0 in every row; such ties raise coverage above the level. Summed from the
+    smallest on, so that scores near 0 are not rounded as those near 1 would be.
 
     Reference: Romano, Sesia and Candes 2020, "Classification with Valid and Adaptive Coverage", with u = 0 in their
     randomised score minus u p_k.
     """
     probs, order = log_probs.exp().sort(dim=-1, descending=True, stable=True)
-    return torch.empty_like(probs).scatter_(-1, order, probs.cumsum(-1))
+    after = probs[..., 1:].flip(-1).cumsum(-1).flip(-1)
+    return torch.zeros_like(probs).scatter_(-1, order[..., :-1], -after)
 
 
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {"lac": lac, "aps": aps}

@@ -45,7 +45,8 @@ class ConformalSets(nn.Module):
         num_classes: C.
         score: "lac", 1 - p_c, or "aps", the probability of c and of all more probable classes. "lac" is the default:
             with true probabilities a threshold on p_c for each class gives the smallest sets (Sadinle et al.), while
-            "aps" also counts how probable other classes are. "aps" is not randomised: one row has one set.
+            "aps" also counts how probable other classes are. "aps" is not randomised, so that one row has one set: the
+            least probable class has the same score in every row, and such ties raise coverage and sets.
 
     The sorted scores are buffers, so any level can be asked of one fit.
 
