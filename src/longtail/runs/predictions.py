@@ -86,7 +86,7 @@ class Predictions:
         return pandas.DataFrame(self.columns)
 
     def csv(self) -> str:
-        """Return the table as CSV text, its numbers with all digits, its sets as JSON lists, since names may have commas."""
+        """Return the table as CSV text, its numbers with all digits; sets are JSON lists, as names may have commas."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         columns = self.columns
