@@ -33,7 +33,7 @@ class Promise:
 def promises(totals: Iterable[float], level: Fraction) -> tuple[Promise, ...]:
     """Return the promise for each class, from the numbers of its calibration rows."""
     needs = feasible(level)
-    return tuple(Promise(n, needs) for n in totals)
+    return tuple(Promise(int(n) if float(n).is_integer() else n, needs) for n in totals)
 
 
 def promise_notes(given: Sequence[Promise], classes: Sequence[str], level: Fraction) -> list[str]:
