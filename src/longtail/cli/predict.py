@@ -52,7 +52,7 @@ def predict(
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import check_not_data
-    from longtail.posthoc.sets.ranks import exact_level
+    from longtail.facts.set_ranks import exact_level
     from longtail.runs.class_sets import check as check_sets
     from longtail.runs.embeddings import SUFFIX
     from longtail.runs.predictions import check_target

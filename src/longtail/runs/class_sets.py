@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from longtail.facts.messages import visible
-from longtail.posthoc.sets.promises import promise_notes
-from longtail.posthoc.sets.ranks import exact_level
+from longtail.facts.set_promises import promise_notes
+from longtail.facts.set_ranks import exact_level
 from longtail.posthoc.sets.split import ConformalSets
 from longtail.runs import priors
 

@@ -14,9 +14,9 @@ from tests.posthoc.sets import set_formulas
 from torch import Tensor
 
 import longtail as lt
+from longtail.facts.set_promises import promise_notes
+from longtail.facts.set_ranks import as_percent, exact_level, feasible, rank
 from longtail.posthoc import ConformalSets, CrossConformalSets
-from longtail.posthoc.sets.promises import promise_notes
-from longtail.posthoc.sets.ranks import as_percent, exact_level, feasible, rank
 
 SIZES = [40, 21, 9, 8, 0]
 LABELS = torch.repeat_interleave(torch.tensor(SIZES))

@@ -11,8 +11,8 @@ import torch
 from scipy import stats
 
 from longtail.facts.beta_binomial import covered_interval
+from longtail.facts.set_ranks import exact_level, rank
 from longtail.posthoc import ConformalSets, CrossConformalSets
-from longtail.posthoc.sets.ranks import exact_level, rank
 
 SIZES = (4, 8, 9, 19, 50, 200)
 """Calibration rows of the classes; 4 and 8 are below the limit of 0.9, which needs 9."""

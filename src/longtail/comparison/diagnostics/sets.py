@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from longtail.comparison.diagnostics.row_runs import RowRuns
 from longtail.facts.beta_binomial import covered_interval
+from longtail.facts.set_ranks import exact_level, feasible, rank
 from longtail.metrics.rates import Floats
-from longtail.posthoc.sets.ranks import exact_level, feasible, rank
 from longtail.posthoc.sets.split import ConformalSets
 from longtail.runs.scored import ScoredRows, ScoredRun
 

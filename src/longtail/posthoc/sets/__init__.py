@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from longtail.facts.set_promises import Promise
 from longtail.posthoc.sets.cross import CrossConformalSets
-from longtail.posthoc.sets.promises import Promise
 from longtail.posthoc.sets.split import ConformalSets
 
 __all__ = ["ConformalSets", "CrossConformalSets", "Promise"]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts import checks
+from longtail.facts.set_promises import Promise, promises
+from longtail.facts.set_ranks import exact_level, feasible
 from longtail.posthoc.corrections import as_tensor
-from longtail.posthoc.sets.promises import Promise, promises
-from longtail.posthoc.sets.ranks import exact_level, feasible
 from longtail.posthoc.sets.scores import SCORE, SCORES, Score, checked_log_probs, checked_targets, checked_weight
 from longtail.posthoc.sets.sorted_scores import SortedScores
 

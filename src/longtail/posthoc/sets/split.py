@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from longtail.facts import checks
-from longtail.posthoc.sets.promises import Promise, promises
-from longtail.posthoc.sets.ranks import exact_level, feasible, reached
+from longtail.facts.set_promises import Promise, promises
+from longtail.facts.set_ranks import exact_level, feasible, reached
 from longtail.posthoc.sets.scores import (
     SCORE,
     SCORES,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from longtail.posthoc.sets.ranks import as_percent, feasible
+from longtail.facts.set_ranks import as_percent, feasible
 
 NAMED = 8
 """How many classes one sentence names."""
