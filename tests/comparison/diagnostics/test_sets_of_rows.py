@@ -67,6 +67,18 @@ def test_coverage_and_size_are_those_of_plain_loops(folds: int) -> None:
         assert one["tested"] == len(mine)
 
 
+def test_across_folds_coverage_is_nearer_the_level_than_that_of_new_rows() -> None:
+    """Rows calibrate for each other; over fresh validation rows one class in twenty is outside of its interval."""
+    inside, split = [], []
+    for seed in range(60):
+        across = sets(row(run(rows((40, 30, 20), seed, 5), None)))["sets"]["classes"]
+        fresh = sets(row(run(rows((40, 30, 20), seed), rows((32, 24, 16), 1000 + seed))))["sets"]["classes"]
+        inside += [one["low"] <= one["coverage"] <= one["high"] for one in across]
+        split += [one["low"] <= one["coverage"] <= one["high"] for one in fresh]
+    assert all(inside)
+    assert 0.9 < np.mean(split) < 1
+
+
 def test_a_class_with_too_few_rows_has_no_promise_and_no_interval() -> None:
     first, _, last = sets(row(run(rows((30, 12, 4), 0), rows((25, 9, 3), 1))))["sets"]["classes"]
     assert (first["n"], first["promised"]) == (25, True)

@@ -109,7 +109,10 @@ def _by_class(one: _Covered, level: Fraction) -> list[dict[str, Any]]:
 
 def _averaged(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The mean over seeds; a promise is one where every seed has it."""
-    numbers = {name: _mean([e[name] for e in entries]) for name in ("n", "tested", "coverage", "low", "high", "size")}
+    numbers: dict[str, Any] = {}
+    for name in ("n", "tested", "coverage", "low", "high", "size"):
+        mean = _mean([e[name] for e in entries])
+        numbers[name] = int(mean) if name in ("n", "tested") and mean is not None and mean.is_integer() else mean
     return {**numbers, "promised": all(e["promised"] for e in entries)}
 
 

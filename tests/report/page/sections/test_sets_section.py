@@ -78,6 +78,14 @@ def test_many_classes_are_those_with_the_fewest_rows() -> None:
     assert str(made.html).count('<th scope="row">') == 1 + 60
 
 
+def test_of_very_many_classes_a_mark_is_a_mean() -> None:
+    made = sets.section(page(entry(*[one(1000 - j, 0.9) for j in range(600)]), None, classes=600))
+    assert made is not None
+    assert str(made.html).count("<circle") == 75 + 1  # and the legend's
+    assert "a mark is the mean of about 8 classes" in text(made.html)
+    assert len(made.html) < 60_000
+
+
 def test_no_sets_no_section_and_names_are_escaped() -> None:
     assert sets.section(page(None, None)) is None
     named = page(entry(one(4, 1.0), one(20, 0.9), one(30, 0.9)), CE, classes=3)

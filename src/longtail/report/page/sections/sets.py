@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from longtail.facts.set_promises import Promise, promise_notes
 from longtail.facts.set_ranks import as_percent, exact_level
+from longtail.report.class_runs import runs
 from longtail.report.page.axes import Scale, draw_axes, draw_legend, logarithmic
 from longtail.report.page.elements import figure, joined, paragraphs, table
 from longtail.report.page.page import Page, Row, Section
@@ -21,6 +22,8 @@ from longtail.report.rows import UNKNOWN, percent
 WIDTH, HEIGHT, LEFT = 760.0, 340.0, 44.0
 MOST = 60
 """Classes that have a line of the table: those with the fewest calibration rows."""
+MOST_DRAWN, PIECES = 150, 75
+"""Promised classes that each have a mark; of more, runs of neighbours have one."""
 APART = 6.0
 """Between the marks of one class."""
 
@@ -68,8 +71,8 @@ def sentences(page: Page, entry: Entry, level: Fraction) -> list[str]:
         )
     else:
         lines.append(
-            "Calibrated on the validation rows. The promise is on average over such rows; with those at hand the "
-            "coverage of a class lies in its interval in 95 of 100 cases where the promise holds."
+            "Calibrated on the validation rows. The promise is on average over draws of such rows: over them and "
+            "draws of test rows, coverage lies in the interval of a class in 95 of 100 cases where it holds."
         )
     return [*lines, *(f"{note[0].upper()}{note[1:]}." for note in short)]
 
@@ -117,39 +120,47 @@ def _cells(one: Entry) -> tuple[str, str]:
 
 
 def _figure(page: Page, entries: Entries, level: Fraction) -> Markup:
-    caption = (
-        f"Coverage of each promised class against its calibration rows (logarithmic); dashed: {as_percent(level)}; "
-        "lines: where coverage lies in 95 of 100 cases if the promise holds"
-    )
-    drawn = draw(page, entries, level, caption)
-    return figure(
-        drawn, f"{caption}.", alternative=table(*_by_class(page, entries, level)), title="Every class as a table"
-    )
+    most = max(len(_kept(entry)) for entry in entries.values())
+    how = "lines: where coverage lies in 95 of 100 cases if the promise holds"
+    if most > MOST_DRAWN:
+        how = f"a mark is the mean of about {most / PIECES:.3g} classes with as many rows"
+    drawn = f"Coverage of each promised class against its calibration rows (logarithmic); dashed: {as_percent(level)}"
+    caption = f"{drawn}; {how}"
+    listed = table(*_by_class(page, entries, level))
+    title = "Every class as a table" if most <= MOST else f"{MOST} classes as a table"
+    return figure(draw(entries, level, caption), f"{caption}.", alternative=listed, title=title)
 
 
-def draw(page: Page, entries: Entries, level: Fraction, caption: str) -> Markup:
+def _kept(entry: Entry) -> list[Entry]:
+    """The promised classes with test rows, those with the fewest calibration rows first."""
+    found = [one for one in entry["classes"] if one["promised"] and one["coverage"] is not None]
+    return sorted(found, key=lambda one: float(one["n"]))
+
+
+def draw(entries: Entries, level: Fraction, caption: str) -> Markup:
     """A mark for each promised class and method, and behind it the interval of a kept promise."""
-    shown_classes = {
-        name: [one for one in entry["classes"] if one["promised"] and one["coverage"] is not None]
-        for name, entry in entries.items()
-    }
+    kept = {name: _kept(entry) for name, entry in entries.items()}
     words = "; ".join(
-        f"{name}: {sum(one['coverage'] >= one['low'] for one in kept)} of {len(kept)} promised classes are not below "
+        f"{name}: {sum(one['coverage'] >= one['low'] for one in every)} of {len(every)} promised classes are not below "
         "their interval"
-        for name, kept in shown_classes.items()
+        for name, every in kept.items()
     )
-    picture = Picture("picture-sets", caption, f"{words}. The table below has every class.", WIDTH, HEIGHT)
+    picture = Picture("picture-sets", caption, f"{words}.", WIDTH, HEIGHT)
     top = draw_legend(picture, list(map(shown, entries)), 12) + 26
-    every = [one for kept in shown_classes.values() for one in kept]
-    lowest = min([float(level), *(min(one["coverage"], one["low"]) for one in every)])
-    x = logarithmic([one["n"] for one in every], LEFT, WIDTH - 10)
+    all_kept = [one for every in kept.values() for one in every]
+    lowest = min([float(level), *(min(one["coverage"], one["low"]) for one in all_kept)])
+    x = logarithmic([one["n"] for one in all_kept], LEFT, WIDTH - 10)
     y = Scale(100 * lowest - 3, 101, HEIGHT - 50, top)
     draw_axes(picture, x, y, "calibration rows of the class", "coverage, %")
     picture.line((LEFT, y.at(100 * float(level))), (WIDTH - 10, y.at(100 * float(level))), "zero")
-    for i, kept in enumerate(shown_classes.values()):
-        aside = APART * (i - (len(shown_classes) - 1) / 2)
-        for one in kept:
-            place = x.at(one["n"]) + aside
-            picture.line((place, y.at(100 * one["low"])), (place, y.at(100 * one["high"])), f"thin {series(i)}")
-            picture.mark((place, y.at(100 * one["coverage"])), f"mark {series(i)}", SHAPES[i % len(SHAPES)], 4.0)
+    for i, every in enumerate(kept.values()):
+        aside = APART * (i - (len(kept) - 1) / 2)
+        for group in runs(range(len(every)), most=MOST_DRAWN, pieces=PIECES):
+            many = [every[j] for j in group]
+            place = x.at(sum(one["n"] for one in many) / len(many)) + aside
+            if len(many) == 1:
+                ends = (y.at(100 * many[0]["low"]), y.at(100 * many[0]["high"]))
+                picture.line((place, ends[0]), (place, ends[1]), f"thin {series(i)}")
+            coverage = sum(one["coverage"] for one in many) / len(many)
+            picture.mark((place, y.at(100 * coverage)), f"mark {series(i)}", SHAPES[i % len(SHAPES)], 4.0)
     return picture.markup()
