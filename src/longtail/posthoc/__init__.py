@@ -13,9 +13,12 @@ from longtail.posthoc.moving import ThresholdMoving
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
+from longtail.posthoc.sets import ConformalSets, CrossConformalSets
 
 __all__ = [
+    "ConformalSets",
     "ConfusionEstimate",
+    "CrossConformalSets",
     "Decision",
     "LogitAdjustment",
     "PriorEstimate",

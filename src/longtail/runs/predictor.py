@@ -143,8 +143,7 @@ class Predictor(nn.Module):
     @torch.no_grad()
     def calibrated(self, scores: Tensor) -> Tensor:
         """Return log-probabilities (N, C) float64 under the training prior, calibrated where the model is."""
-        training = self.training_prior
-        logs = (self.log_probabilities(scores) + priors.shift_of(self.prior, training)).log_softmax(1)
+        logs = priors.under(self.log_probabilities(scores), self.prior, self.training_prior)
         return logs if self.calibration is None else torch.as_tensor(self.calibration(logs))
 
     def predict(self, data: Any, *, target_prior: Any = None) -> list[str]:
@@ -156,7 +155,7 @@ class Predictor(nn.Module):
         return self.predictions(data, target_prior=target_prior).probabilities
 
     def predictions(
-        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False, sets: Any = None
     ) -> Predictions:
         """Return class names, probabilities and the decision rule.
 
@@ -169,11 +168,12 @@ class Predictor(nn.Module):
             target_prior: "training", "uniform", {class: share} or C shares.
             raw: probabilities without the correction for the prior; not together with `target_prior`.
             skip_bad: skip images that cannot be decoded; the predictions name them.
+            sets: a level such as 0.9, for sets of classes as well; see `posthoc.ConformalSets`.
 
         Raises:
             ValueError, TypeError: data or a prior that do not fit, named.
         """
-        return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad)
+        return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad, sets=sets)
 
     @property
     def rule(self) -> str:

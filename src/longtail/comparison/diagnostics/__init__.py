@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from longtail.comparison.diagnostics.row_runs import RowRuns
+from longtail.comparison.diagnostics.sets import sets
 
 __all__ = ["DIAGNOSTICS", "RowRuns", "diagnosed"]
 
 Diagnostic = Callable[[RowRuns], dict[str, Any]]
 
-DIAGNOSTICS: tuple[Diagnostic, ...] = ()
+DIAGNOSTICS: tuple[Diagnostic, ...] = (sets,)
 
 
 def diagnosed(row: RowRuns) -> dict[str, Any]:
