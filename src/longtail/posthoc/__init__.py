@@ -6,6 +6,7 @@ with the model. A rule that learns from validation data has `fit(scores, targets
 
 from __future__ import annotations
 
+from longtail.posthoc.calibration import IsotonicCalibration, TemperatureScaling, VectorScaling, fit_calibration
 from longtail.posthoc.confusion import ConfusionEstimate, estimate_totals
 from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
@@ -14,15 +15,19 @@ from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
 
 __all__ = [
     "ConfusionEstimate",
+    "IsotonicCalibration",
     "LogitAdjustment",
     "PriorEstimate",
     "TauNormalization",
+    "TemperatureScaling",
     "TunedLogitAdjustment",
     "TunedTauNormalization",
+    "VectorScaling",
     "adjust_logits",
     "correct_prior",
     "estimate_prior",
     "estimate_totals",
+    "fit_calibration",
     "move_threshold",
     "normalize_tau",
     "shift_prior",
