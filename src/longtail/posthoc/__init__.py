@@ -10,6 +10,7 @@ from longtail.posthoc.calibration import IsotonicCalibration, TemperatureScaling
 from longtail.posthoc.confusion import ConfusionEstimate, estimate_totals
 from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
+from longtail.posthoc.prior_interval import PriorInterval, estimate_prior_interval
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
 
@@ -18,6 +19,7 @@ __all__ = [
     "IsotonicCalibration",
     "LogitAdjustment",
     "PriorEstimate",
+    "PriorInterval",
     "TauNormalization",
     "TemperatureScaling",
     "TunedLogitAdjustment",
@@ -26,6 +28,7 @@ __all__ = [
     "adjust_logits",
     "correct_prior",
     "estimate_prior",
+    "estimate_prior_interval",
     "estimate_totals",
     "fit_calibration",
     "move_threshold",

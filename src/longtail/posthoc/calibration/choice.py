@@ -61,13 +61,12 @@ def fit_calibration(
     return Calibrated(one, means, f"{one.words}{_why(chosen, means) if kind == AUTO else ''}")
 
 
-def check_kind(kind: str) -> None:
-    """Raise ValueError where no calibration has this name."""
-    if kind not in (*KINDS, AUTO):
-        raise ValueError(
-            f"calibrate (--calibrate) must be one of {', '.join((*KINDS, AUTO))}, got {quoted(kind)}; "
-            f"{AUTO} chooses by the rows that there are"
-        )
+def check_kind(kind: str, *, auto: bool = True) -> None:
+    """Raise ValueError where no calibration has this name, or it is "auto" and there is no choice."""
+    known = (*KINDS, AUTO) if auto else tuple(KINDS)
+    if kind not in known:
+        way = f"{AUTO} chooses by the rows that there are" if auto else "fit_calibration chooses"
+        raise ValueError(f"calibrate (--calibrate) must be one of {', '.join(known)}, got {quoted(kind)}; {way}")
 
 
 def allowed(rows: Rows) -> list[str]:

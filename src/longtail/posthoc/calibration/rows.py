@@ -48,10 +48,7 @@ def checked_rows(
         ValueError: log-probabilities of another shape, that are not finite or are probabilities, targets that are no
             class index per row, weights that are negative, no row of weight > 0, a prior that does not sum to 1.
     """
-    z = normalised(log_probs, num_classes).detach().cpu()
-    given = as_tensor(log_probs)
-    if len(given) and bool((given >= 0).all()) and bool(((given.sum(1) - 1).abs() <= ROW_SUM_TOLERANCE).all()):
-        raise ValueError("log_probs must be logarithms, got rows that are >= 0 and sum to 1; pass their logarithm")
+    z = as_logarithms(log_probs, num_classes)
     y = as_tensor(targets).detach().cpu()
     if y.shape != z.shape[:1] or not len(y) or y.is_floating_point():
         raise ValueError(
@@ -62,7 +59,7 @@ def checked_rows(
     if bool(((y < 0) | (y >= num_classes)).any()):
         wrong = int(y[(y < 0) | (y >= num_classes)][0])
         raise ValueError(f"targets must be in [0, {num_classes}), got {wrong}; drop what has no label")
-    copies = _checked_weight(sample_weight, len(y))
+    copies = checked_weight(sample_weight, len(y))
     ratio = torch.ones(num_classes, dtype=torch.float64)
     if prior is not None:
         new = checked_prior(prior, "prior", positive=False).cpu()
@@ -84,20 +81,30 @@ def weighed(z: Tensor, y: Tensor, copies: Tensor, ratio: Tensor, num_classes: in
     return Rows(z, y, weight / weight.sum(), counts, size, copies)
 
 
-def normalised(log_probs: Any, num_classes: int) -> Tensor:
+def as_logarithms(log_probs: Any, num_classes: int, name: str = "log_probs") -> Tensor:
+    """Return log-probabilities as `normalised` does, on the CPU; probabilities in their place are refused."""
+    z = normalised(log_probs, num_classes, name).detach().cpu()
+    given = as_tensor(log_probs)
+    if len(given) and bool((given >= 0).all()) and bool(((given.sum(1) - 1).abs() <= ROW_SUM_TOLERANCE).all()):
+        raise ValueError(f"{name} must be logarithms, got rows that are >= 0 and sum to 1; pass their logarithm")
+    return z
+
+
+def normalised(log_probs: Any, num_classes: int, name: str = "log_probs") -> Tensor:
     """Return log-probabilities (N, C) in float64, normalised; logits do as well.
 
     Raises:
         ValueError: another shape, or values that are not finite.
     """
-    z = checked_scores(as_tensor(log_probs), num_classes, "log_probs")
+    z = checked_scores(as_tensor(log_probs), num_classes, name)
     if z.ndim != 2:
-        raise ValueError(f"log_probs must be (N, {num_classes}), got shape {tuple(z.shape)}; pass one row per example")
-    checks.finite(z, "log_probs")
+        raise ValueError(f"{name} must be (N, {num_classes}), got shape {tuple(z.shape)}; pass one row per example")
+    checks.finite(z, name)
     return z.double().log_softmax(1)
 
 
-def _checked_weight(sample_weight: Any, n: int) -> Tensor:
+def checked_weight(sample_weight: Any, n: int) -> Tensor:
+    """Return weights (N,) in float64, checked: >= 0, finite, one above 0; ones where there are none."""
     if sample_weight is None:
         return torch.ones(n, dtype=torch.float64)
     weight = as_tensor(sample_weight).detach().cpu().double()
