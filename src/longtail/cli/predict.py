@@ -8,11 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from longtail.cli import decision_options as d
 from longtail.cli import options as o
 from longtail.cli.terminal import print_json, print_lines, write_table
 
 NAMED = 10
 """How many skipped images are named on the terminal."""
+LISTED = 20
+"""Of how many classes an estimated share is printed."""
 
 
 def predict(
@@ -26,10 +29,7 @@ def predict(
             help="A .csv or .parquet file; without it, CSV on standard output. An .npz gets embeddings: X and files."
         ),
     ] = None,
-    target_prior: Annotated[
-        str | None,
-        typer.Option(help='Class shares where the model is used: training, uniform, "a=0.9,b=0.1" or a .json file.'),
-    ] = None,
+    target_prior: d.TargetPrior = None,
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
@@ -39,7 +39,7 @@ def predict(
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
 
     Probabilities refer to the training prior. With --target-prior they refer to that prior, and the most probable class
-    under it is predicted. An --out that ends in .npz gets no predictions but the features of the network's last layer,
+    under it is predicted; --target-prior estimate takes it from DATA, with an interval for every class. An --out that ends in .npz gets no predictions but the features of the network's last layer,
     for an encoder trained without labels as for any other; --features reads them.
 
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
@@ -79,6 +79,7 @@ def predict(
             "out": str(target), "rows": len(predictions), "predicted": {c: counts[c] for c in predictions.classes},
             "rule": predictions.rule, "prior": predictions.prior, "notes": list(predictions.notes),
             "skipped": predictions.missing,
+            **({} if predictions.estimated is None else {"estimated_prior": predictions.estimated.to_json()}),
         })  # fmt: skip
         return 0
     ranked = sorted(((c, counts[c]) for c in predictions.classes if counts[c]), key=lambda pair: -pair[1])
@@ -87,6 +88,8 @@ def predict(
     raw_text = "raw, not corrected for a prior"
     probabilities = raw_text if predictions.prior == "raw" else f"under the prior: {predictions.prior}"
     print_lines(f"{len(predictions)} rows: {listed}{skipped}")
+    if predictions.estimated is not None:
+        print_lines("\n".join(_estimate(predictions.estimated)))
     print_lines(f"Rule: {predictions.rule}. Probabilities: {probabilities}.\nFile: {target}")
     return 0
 
@@ -117,6 +120,17 @@ def _embed(predictor: Any, new: Any, target: Path, *, skip_bad: bool, json: bool
     return 0
 
 
+def _estimate(found: Any) -> list[str]:
+    """The estimated prior in lines: what it is from, and a line per class, the most frequent first where they are many."""
+    both = f" and {found.validation_rows} validation rows" if found.validation_rows else ""
+    head = f"Class shares, estimated from these rows ({found.level:.0%} intervals over {found.rows} rows{both}):"
+    lines = found.lines()
+    if len(lines) <= LISTED:
+        return [head, *lines]
+    largest = found.prior.argsort(descending=True)[:LISTED].tolist()
+    return [head, *(lines[j] for j in largest), f"  and {len(lines) - LISTED} more, which --json has"]
+
+
 def _skipped_note(missing: dict[str, str], made: int, what: str) -> list[str]:
     """A sentence with the number of skipped rows and the first of their names; none where none was skipped."""
     if not missing:
@@ -137,7 +151,7 @@ def _write(content: Any, target: Path) -> None:
 
 def prior(text: str | None) -> Any:
     """A target prior from the command line: a word, a .json file of {class: share}, or class=share pairs."""
-    if text is None or text in ("training", "uniform"):
+    if text is None or text in ("training", "uniform", "estimate"):
         return text
     if text.endswith(".json"):
         from longtail.facts import json_documents
@@ -156,7 +170,7 @@ def prior(text: str | None) -> Any:
     pairs = [pair.rpartition("=") for pair in text.split(",")]
     if not all(name and sign for name, sign, _ in pairs):
         raise ValueError(
-            f'--target-prior must be training, uniform, a .json file or shares such as "a=0.9,b=0.1", got {text!r}; '
+            f'--target-prior must be training, uniform, estimate, a .json file or shares such as "a=0.9,b=0.1", got {text!r}; '
             "for class names with a comma use a .json file"
         )
     shares = {name.strip(): share for name, _, share in pairs}

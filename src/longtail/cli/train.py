@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from longtail.cli import decision_options as d
 from longtail.cli import options as o
 from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json, print_lines
@@ -32,6 +33,7 @@ def train(
     reading: dict[str, Any],
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
+    calibrate: d.Calibrate = None,
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -83,7 +85,8 @@ def train(
         shared = default_recipe(splits, **changes)
         shared.check(splits.train)
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
-        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
+        run = {"seed": seed, "folder": folder, "device": where, "evaluations": evaluations, "calibrate": calibrate}
+        fit = Fit(chosen, splits, recipe=shared, **run)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
         if not dry_run:
@@ -91,12 +94,14 @@ def train(
             _show_progress(fit, display)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
+        plan |= {} if calibrate is None else {"calibrate": calibrate}
         if json:
             print_json(plan)
         else:
             most = most_trainings(chosen.search, fit.recipe, splits.train)
             each = f" in each of at most {most} trainings" if most > 1 else ""
-            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}"
+            and_then = "" if calibrate is None else f", calibrated ({calibrate})"
+            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}{and_then}"
             print_lines(f"would train {task} on {splits.name} into {folder}")
         return 0
     pictures = run_plots.write_plots(folder)
@@ -109,6 +114,8 @@ def train(
         f"accuracy {percent(scores['accuracy'])} %, {fit.run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
     )
+    if calibrate is not None:
+        print_lines(f"Calibrated: {fit.run.result['calibration']['words']}")
     if (search := searched([fit.run.result])) is not None:
         print_lines(about_search(chosen.spec, search))
     return 0

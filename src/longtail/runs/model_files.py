@@ -24,7 +24,8 @@ from longtail.version import __version__
 
 POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
 """The post-hoc rules that a saved model may name; no other is built from a file."""
-PARTS: dict[str, tuple[str, ...]] = {"calibration": (), "decision": (), "sets": ()}
+CALIBRATIONS = ("TemperatureScaling", "VectorScaling", "IsotonicCalibration")
+PARTS: dict[str, tuple[str, ...]] = {"calibration": CALIBRATIONS, "decision": (), "sets": ()}
 """What a model may have besides a rule: the names of the classes in `longtail.posthoc` that a file may name."""
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are refused."""
@@ -158,7 +159,7 @@ def described_parts(parts: Mapping[str, nn.Module | None]) -> dict[str, Any]:
     }
 
 
-def parts_of(entry: Any) -> dict[str, nn.Module]:
+def parts_of(entry: Any) -> dict[str, Any]:
     """Return the parts of a saved model by place, built from their arguments, not yet with their state.
 
     Raises:

@@ -13,6 +13,7 @@ from torch import Tensor
 from longtail.data.prepare import new_rows
 from longtail.facts import files
 from longtail.runs import priors
+from longtail.runs.estimated_prior import EstimatedPrior, estimate
 
 if TYPE_CHECKING:
     from longtail.runs.predictor import Predictor
@@ -33,6 +34,7 @@ class Predictions:
         rows: the names of the N rows (paths of images), or None where they are numbered.
         notes: sentences on what is new in the rows, compared with the training data.
         skipped: row -> the reason why it has no prediction.
+        estimated: the class prior of the rows, where it was estimated from them.
     """
 
     labels: tuple[str, ...]
@@ -43,6 +45,7 @@ class Predictions:
     rows: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     skipped: dict[int, str] = field(default_factory=dict)
+    estimated: EstimatedPrior | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -107,19 +110,25 @@ def predictions(
         raise ValueError(
             "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
         )
-    _, prior = priors.target(target_prior, predictor.classes, predictor.class_counts.cpu())
+    estimated = isinstance(target_prior, str) and target_prior == priors.ESTIMATE
+    given = None if estimated else target_prior
+    _, prior = priors.target(given, predictor.classes, predictor.class_counts.cpu())
     read = new_rows.read(data, predictor.preparation, skip_bad=skip_bad)
     scores = predictor.scores(read.inputs)
-    probabilities = predictor.probabilities(scores, target_prior, raw=raw).cpu()
+    found = estimate(predictor, scores) if estimated else None
+    if found is not None:
+        given, prior = found.prior, found.words
+    probabilities = predictor.probabilities(scores, given, raw=raw).cpu()
     decided = probabilities if target_prior is not None else predictor.decided(scores)
     rule = predictor.rule if target_prior is None else f"highest probability under the target prior ({prior})"
     labels = tuple(predictor.classes[j] for j in decided.argmax(1).tolist())
     notes = (
         *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(data),
         *new_rows.labels_beside(data, predictor.label, read.names, predictor.classes),
+        *(() if found is None else found.notes),
     )
-    stated = "raw" if raw else prior
-    return Predictions(labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped)
+    stated = "raw" if raw else prior if predictor.calibration is None else f"{prior}; {predictor.calibration.words}"
+    return Predictions(labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped, found)
 
 
 def check_target(path: str | Path) -> Path:
