@@ -39,8 +39,9 @@ def predict(
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
 
     Probabilities refer to the training prior. With --target-prior they refer to that prior, and the most probable class
-    under it is predicted; --target-prior estimate takes it from DATA, with an interval for every class. An --out that ends in .npz gets no predictions but the features of the network's last layer,
-    for an encoder trained without labels as for any other; --features reads them.
+    under it is predicted; --target-prior estimate takes it from DATA, with an interval for every class. An --out that
+    ends in .npz gets no predictions but the features of the network's last layer, for an encoder trained without labels
+    as for any other; --features reads them.
 
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
     """
@@ -121,7 +122,7 @@ def _embed(predictor: Any, new: Any, target: Path, *, skip_bad: bool, json: bool
 
 
 def _estimate(found: Any) -> list[str]:
-    """The estimated prior in lines: what it is from, and a line per class, the most frequent first where they are many."""
+    """The estimated prior in lines: what it is from, and a line per class; of many, the most frequent."""
     both = f" and {found.validation_rows} validation rows" if found.validation_rows else ""
     head = f"Class shares, estimated from these rows ({found.level:.0%} intervals over {found.rows} rows{both}):"
     lines = found.lines()
@@ -170,7 +171,8 @@ def prior(text: str | None) -> Any:
     pairs = [pair.rpartition("=") for pair in text.split(",")]
     if not all(name and sign for name, sign, _ in pairs):
         raise ValueError(
-            f'--target-prior must be training, uniform, estimate, a .json file or shares such as "a=0.9,b=0.1", got {text!r}; '
+            "--target-prior must be training, uniform, estimate, a .json file or shares such as "
+            f'"a=0.9,b=0.1", got {text!r}; '
             "for class names with a comma use a .json file"
         )
     shares = {name.strip(): share for name, _, share in pairs}

@@ -85,8 +85,10 @@ def train(
         shared = default_recipe(splits, **changes)
         shared.check(splits.train)
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
-        run = {"seed": seed, "folder": folder, "device": where, "evaluations": evaluations, "calibrate": calibrate}
-        fit = Fit(chosen, splits, recipe=shared, **run)
+        fit = Fit(
+            chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations,
+            calibrate=calibrate,
+        )  # fmt: skip
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
         if not dry_run:

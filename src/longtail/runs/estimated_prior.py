@@ -35,17 +35,7 @@ class EstimatedPrior:
     rows: int
     validation_rows: int
     notes: tuple[str, ...]
-
-    @property
-    def words(self) -> str:
-        """The estimate as the name of a prior."""
-        if len(self.classes) > 5:
-            return "estimated from these rows"
-        shares = (
-            f"{name} {p:.3f} [{low:.3f}, {high:.3f}]"
-            for name, p, low, high in zip(self.classes, *self._values(), strict=True)
-        )
-        return f"estimated from these rows: {', '.join(shares)}"
+    words: str = "estimated from these rows"
 
     def lines(self) -> list[str]:
         """A line per class: its share in percent, the interval, and its share in the training."""
