@@ -16,15 +16,17 @@ from longtail.runs.predictor import Predictor
 NAME = "calibrate (--calibrate)"
 
 
-def check(kind: str | None, method: Method, splits: Splits) -> None:
+def check(kind: str | None, method: Method, splits: Splits, folder: object) -> None:
     """Check, before any training, that a calibration of this kind can be fitted.
 
     Raises:
-        ValueError: another name, no validation part, one whose labels are sets, or a method that trains an encoder.
+        ValueError: another name, no folder, no validation part, one whose labels are sets, or a method that trains an encoder.
     """
     if kind is None:
         return
     check_kind(kind)
+    if folder is None:
+        raise ValueError(f"{NAME} is of the model in a run folder, got no folder; pass folder=")
     if method.task == SELF_SUPERVISED:
         raise ValueError(f"{NAME} is of probabilities, and {method.key!r} trains an encoder; leave it out")
     if splits.val is None:

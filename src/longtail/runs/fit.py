@@ -76,7 +76,7 @@ class Fit(Iterator[Record]):
         calibrate: str | None = None,
     ) -> None:
         self.method = resolve(method)
-        calibrated.check(calibrate, self.method, splits)
+        calibrated.check(calibrate, self.method, splits, folder)
         if self.method.needs_val and splits.val is None:
             raise ValueError(f"method {self.method.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)")
         if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:

@@ -13,7 +13,7 @@ from longtail.posthoc.calibration.scaling import Calibration
 FEW = 50.0
 """A class with fewer rows is shrunk more than the others, in proportion: its ridge is multiplied by 50 / rows."""
 STEPS = 100
-PRECISION = 1e-11
+PRECISION, DECREMENT = 1e-12, 1e-15
 
 
 @final
@@ -98,6 +98,9 @@ def ridge_minimum(z: Tensor, targets: Tensor, weight: Tensor, ridge: Tensor) -> 
             break
         direction = _newton_direction(gradient, p, z, weight, ridge)
         slope, step = float((gradient * direction).sum()), 1.0
+        if -slope <= DECREMENT:  # what is to gain is below rounding, and the step is as good as exact
+            theta = theta + direction
+            break
         while step > 1e-10:
             moved, moved_p = _objective(theta + step * direction, z, targets, weight, ridge)
             if moved <= value + 1e-4 * step * slope:
