@@ -20,7 +20,8 @@ def check(kind: str | None, method: Method, splits: Splits, folder: object) -> N
     """Check, before any training, that a calibration of this kind can be fitted.
 
     Raises:
-        ValueError: another name, no folder, no validation part, one whose labels are sets, or a method that trains an encoder.
+        ValueError: another name, no folder, no validation part, one whose labels are sets, a class without training
+            rows, or a method that trains an encoder.
     """
     if kind is None:
         return

@@ -69,7 +69,8 @@ def fit(
         labels: see `data`.
         seed: of initialisation and order.
         pretrained: a run folder; networks start from the body and the standardisation of its model.
-        options: recipe, network, folder, store, device, threads, evaluations, calibrate as in `Fit`; others as in `data.load`.
+        options: recipe, network, folder, store, device, threads, evaluations, calibrate as in `Fit`; others as in
+            `data.load`.
     """
     resolved = resolve(method)  # before the data are read
     if options.get("network") is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from longtail.comparison.diagnostics.calibration import calibration
 from longtail.comparison.diagnostics.row_runs import RowRuns
 
 __all__ = ["DIAGNOSTICS", "RowRuns", "diagnosed"]
 
 Diagnostic = Callable[[RowRuns], dict[str, Any]]
 
-DIAGNOSTICS: tuple[Diagnostic, ...] = ()
+DIAGNOSTICS: tuple[Diagnostic, ...] = (calibration,)
 
 
 def diagnosed(row: RowRuns) -> dict[str, Any]:
