@@ -28,7 +28,7 @@ from longtail.version import __version__
 
 
 def configuration(
-    method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int
+    method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int, calibrate: str | None = None
 ) -> dict[str, Any]:
     """Return the content of config.json, everything resolved; the keys of `run.IDENTITY` decide the result."""
     return {
@@ -47,6 +47,7 @@ def configuration(
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
+        **({} if calibrate is None else {"calibrate": calibrate}),
     }
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from longtail.data.prepare import new_rows
 from longtail.facts import files
 from longtail.runs import class_sets, priors
+from longtail.runs.estimated_prior import EstimatedPrior, estimate
 
 if TYPE_CHECKING:
     from longtail.runs.predictor import Predictor
@@ -38,6 +39,7 @@ class Predictions:
         sets: for each of the M rows the class names in its set, the most probable first; None where none were asked.
         set_summary: of the sets, for JSON: level, mean size, how many are empty, and by class whether the level is
             promised, by how many calibration rows (`n`) of how many that it needs.
+        estimated: the class prior of the rows, where it was estimated from them.
     """
 
     labels: tuple[str, ...]
@@ -50,6 +52,7 @@ class Predictions:
     skipped: dict[int, str] = field(default_factory=dict)
     sets: tuple[tuple[str, ...], ...] | None = None
     set_summary: dict[str, Any] = field(default_factory=dict)
+    estimated: EstimatedPrior | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -127,22 +130,30 @@ def predictions(
         )
     if sets is not None:
         class_sets.check(predictor, sets)
-    _, prior = priors.target(target_prior, predictor.classes, predictor.class_counts.cpu())
+    estimated = isinstance(target_prior, str) and target_prior == priors.ESTIMATE
+    given = None if estimated else target_prior
+    _, prior = priors.target(given, predictor.classes, predictor.class_counts.cpu())
     read = new_rows.read(data, predictor.preparation, skip_bad=skip_bad)
     scores = predictor.scores(read.inputs)
-    probabilities = predictor.probabilities(scores, target_prior, raw=raw).cpu()
+    found = estimate(predictor, scores) if estimated else None
+    if found is not None:
+        given, prior = found.prior, found.words
+    probabilities = predictor.probabilities(scores, given, raw=raw).cpu()
     decided, rule = _decided(predictor, scores, probabilities, None if target_prior is None else prior)
     labels = tuple(predictor.classes[j] for j in decided.argmax(1).tolist())
     notes = (
         *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(data),
         *new_rows.labels_beside(data, predictor.label, read.names, predictor.classes),
+        *(() if found is None else found.notes),
     )
-    stated = "raw" if raw else prior
-    found = Predictions(labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped)
+    stated = "raw" if raw else prior if predictor.calibration is None else f"{prior}; {predictor.calibration.words}"
+    made = Predictions(
+        labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped, estimated=found
+    )
     if sets is None:
-        return found
+        return made
     names, summary, said = class_sets.predicted(predictor, scores, probabilities, sets)
-    return replace(found, sets=names, set_summary=summary, notes=(*notes, *said))
+    return replace(made, sets=names, set_summary=summary, notes=(*notes, *said))
 
 
 def _decided(predictor: Predictor, scores: Tensor, probabilities: Tensor, prior: str | None) -> tuple[Tensor, str]:

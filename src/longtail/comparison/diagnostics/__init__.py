@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from longtail.comparison.diagnostics.calibration import calibration
 from longtail.comparison.diagnostics.row_runs import RowRuns
 from longtail.comparison.diagnostics.sets import sets
 
@@ -15,7 +16,7 @@ __all__ = ["DIAGNOSTICS", "RowRuns", "diagnosed"]
 
 Diagnostic = Callable[[RowRuns], dict[str, Any]]
 
-DIAGNOSTICS: tuple[Diagnostic, ...] = (sets,)
+DIAGNOSTICS: tuple[Diagnostic, ...] = (calibration, sets)
 
 
 def diagnosed(row: RowRuns) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from longtail.report.page.page import Page, Section
 from longtail.report.page.sections import (
+    calibration,
     class_recall,
     commands,
     differences,
@@ -30,6 +31,7 @@ SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
     ranking.section,
     trade_off.section,
     class_recall.section,
+    calibration.section,
     sets.section,
     further.section,
     findings.section,
