@@ -11,7 +11,6 @@ from longtail.facts.intervals import wilson
 
 MOST = 20
 """Classes up to which there is a matrix, and pairs beyond."""
-DIGITS = 4
 
 
 def confusion(rows: RowRuns) -> dict[str, Any]:
@@ -53,5 +52,5 @@ def confusion(rows: RowRuns) -> dict[str, Any]:
 
 
 def _number(count: float) -> int | float:
-    value = round(float(count), DIGITS)
+    value = float(f"{count:.7g}")  # a third of seeds in a few digits; sums of weights may be large or small
     return int(value) if value.is_integer() else value

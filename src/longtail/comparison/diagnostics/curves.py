@@ -11,7 +11,7 @@ from longtail.metrics.recall_steps import mean_steps, recall_steps
 
 RAREST = 4
 """Classes that have a curve at most."""
-MOST = 60
+MOST = 32
 """Points of a curve."""
 DIGITS = 4
 
