@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from longtail.cli import compare, explain, inspect, labels, methods, predict, reproduce, terminal, train, tune
+from longtail.cli import compare, explain, inspect, labels, methods, predict, report, reproduce, terminal, train, tune
 from longtail.facts import messages, subprocesses
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
-    reproduce.reproduce, tune.tune, labels.labels,
+    reproduce.reproduce, tune.tune, labels.labels, report.report,
 ):  # fmt: skip
     app.command()(verb)
 

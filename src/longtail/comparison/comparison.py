@@ -19,7 +19,8 @@ from longtail.comparison.tuned_rows import tune_every_method
 from longtail.engine.lock import exclusive
 from longtail.facts.files import remove_unfinished
 from longtail.models import Factory
-from longtail.report import files, tables
+from longtail.report import files, page, tables
+from longtail.report.page import files as page_files
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,24 @@ class Comparison:
     def to_markdown(self) -> str:
         """Return the table, what it was measured on, and the verdict."""
         return tables.markdown(self.summary)
+
+    def to_html(self, ignore: Iterable[str] = ()) -> str:
+        """Return the page of `longtail report`: one file that needs nothing else.
+
+        Args:
+            ignore: codes of findings to leave out, such as "LT003".
+
+        Raises:
+            ModuleNotFoundError: without longtail[report].
+            ValueError: a code that is no finding of this comparison.
+        """
+        return page.render(self.summary, self.out, ignore)
+
+    def report(self, path: str | Path, ignore: Iterable[str] = ()) -> Path:
+        """Write that page and return its path; raises as `to_html` does, and ValueError for a name without .html."""
+        target = page_files.checked_target(Path(path))
+        page_files.write_page(target, self.summary, self.out, ignore)
+        return target
 
     def _repr_html_(self) -> str:
         return tables.html(self.summary)
