@@ -11,9 +11,7 @@ from longtail.comparison.diagnostics import RowRuns
 from longtail.runs.scored import ScoredRows, ScoredRun
 
 
-def row_runs(
-    seeds: int = 2, rows: int = 120, classes: int = 5, *, weighted: bool = False, **changes: Any
-) -> RowRuns:
+def row_runs(seeds: int = 2, rows: int = 120, classes: int = 5, *, weighted: bool = False, **changes: Any) -> RowRuns:
     """Runs that tested the same rows: classes drawn evenly, scores that know them a little, decisions by the argmax."""
     generator = np.random.default_rng(7)
     targets = generator.integers(classes, size=rows)
