@@ -81,7 +81,7 @@ def draw_axes(
         picture.text((x.at(value), bottom + 20), number(value), "muted middle")
     picture.line((left, bottom), (right, bottom), "axis")
     picture.text(((left + right) / 2, bottom + 40), x_label, "middle")
-    picture.text((0, top - 12), y_label)
+    picture.text((0, top - 16), y_label)
 
 
 def draw_legend(picture: Picture, names: Sequence[str], top: float, *, first: int = 0) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from longtail.report import further_tables, probes, wrong_labels
+from longtail.report import feature_measures, further_tables, probes, wrong_labels
 from longtail.report.page.elements import joined, paragraphs, table
 from longtail.report.page.page import Page, Section
 
 CAPTIONS = {
     probes.HEADER: "Probes of every encoder, percent",
+    feature_measures.HEADER: "Features of every encoder",
     wrong_labels.HEADER: "Wrong training labels that each method fitted, percent",
 }
 
@@ -17,9 +18,6 @@ def section(page: Page) -> Section | None:
     made = further_tables.further_tables(page.summary)
     if not made:
         return None
-    tables = [
-        table(lines, sides, CAPTIONS.get(tuple(lines[0]), f"Features of every encoder ({i})"))
-        for i, (lines, sides) in enumerate(made, 1)
-    ]
+    tables = [table(lines, sides, CAPTIONS[tuple(lines[0])]) for lines, sides in made]
     about = paragraphs(further_tables.about_further_tables(page.summary))
     return Section("further", "Encoders and labels", joined([*tables, about]))

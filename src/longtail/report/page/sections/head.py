@@ -15,13 +15,10 @@ def head(page: Page) -> Section:
     summary, data = page.summary, page.summary["data"]
     name = shown(data["name"], longest=LONGEST)
     compared = [row["method"] for row in page.rows if not context(row) and row["method"] != page.reference]
-    if page.is_run:
-        title = f"{shown(page.rows[0]['method'], longest=LONGEST)} on {name}"
-    else:
-        title = f"Which method helps on {name}?"
+    title = f"Which method helps on {name}?" if compared else f"{shown(page.reference, longest=LONGEST)} on {name}"
     facts = {
         "Data": f"{name}: {training_examples(summary)}; {sum(data['test_counts']):.9g} test examples",
-        "Task": summary.get("task", "supervised"),
+        **({} if page.is_run else {"Task": summary.get("task", "supervised")}),
         "Judged by": metric_name(summary),
         "Trained": trained(summary),
     }
@@ -40,5 +37,7 @@ def trained(summary: Summary) -> str:
     """How often and for how long, as in "2 seeds, 5 epochs, last epoch"."""
     seeds, epochs = len(summary["seeds"]), summary["recipe"]["epochs"]
     folds = "" if summary.get("folds") is None else f"{summary['folds']} folds, "
-    each = f"{seeds} seed{'s' * (seeds != 1)}" if seeds != 1 or "seed" not in summary else f"seed {summary['seed']}"
+    each = f"{seeds} seeds" if seeds != 1 else "1 seed"
+    if summary.get("kind") == "run":
+        each = f"seed {summary['seeds'][0]}"
     return f"{folds}{each}, {epochs} epoch{'s' * (epochs != 1)}, {summary['select']}"

@@ -15,7 +15,9 @@ def section(page: Page) -> Section | None:
     if not page.rows:
         return None
     lines = [tables.header(page.summary), *tables.cells(page.summary)]
-    caption = f"Methods by {metric_name(page.summary)}, best first; percent, mean ± standard deviation over seeds"
+    caption = f"Methods by {metric_name(page.summary)}, best first; percent"
+    if len(page.summary["seeds"]) > 1:
+        caption += ", mean ± standard deviation over seeds"
     if page.is_run:
         lines, caption = _without_empty_columns(lines), "Scores on the test part, percent"
     marks = [mark(page, row) for row in page.rows]

@@ -15,7 +15,7 @@ from longtail.report.page.sections.ranking import mark
 from longtail.report.printable import shortened
 from longtail.report.rows import context, percent
 
-WIDTH, LEFT, RIGHT, TOP = 760.0, 40.0, 500.0, 34.0
+WIDTH, LEFT, RIGHT, TOP = 760.0, 40.0, 500.0, 38.0
 LINE = 17.0
 """Between two names."""
 LONGEST = 26

@@ -6,7 +6,7 @@ from longtail.report import tables
 from longtail.report.page.page import Page, Section
 from longtail.report.page.templating import fill
 
-ONE_RUN = "No verdict: this is one run, and nothing was compared. `longtail compare` trains it beside its reference."
+ONE_RUN = "No verdict: this is one run, and nothing was compared. longtail compare trains it beside its reference."
 
 
 def section(page: Page) -> Section:
