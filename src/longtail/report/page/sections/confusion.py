@@ -25,13 +25,12 @@ def section(page: Page) -> Section | None:
     rows = _chosen(page)
     if not rows:
         return None
-    parts = [Markup("")]
-    for row in rows:
-        parts.append(paragraphs([Markup("<b>{}</b>").format(shown(row["method"], longest=LONGEST))]))
-        parts.append(_matrix(page, row) if "matrix" in row["confusion"] else _pairs(row))
     seeds = "; means over seeds" if len(page.summary["seeds"]) > 1 else ""
-    about = f"Decided by each method's own rule on the test part{seeds}."
-    return Section("confusion", "Which classes are taken for which", joined([paragraphs([about]), *parts[1:]]))
+    parts = [paragraphs([f"Decided by each method's own rule on the test part{seeds}."])]
+    for row in rows:
+        parts.append(Markup("<h3>{}</h3>").format(shown(row["method"], longest=LONGEST)))
+        parts.append(_matrix(page, row) if "matrix" in row["confusion"] else _pairs(row))
+    return Section("confusion", "Which classes are taken for which", joined(parts))
 
 
 def _chosen(page: Page) -> list[Row]:
@@ -93,7 +92,7 @@ def _pairs(row: Row) -> Markup:
         for one in row["confusion"]["pairs"]
     ]  # fmt: skip
     caption = (
-        f"{shown(row['method'], longest=LONGEST)}: the {len(lines) - 1} worst mistakes, ordered by the share that their "
-        "class is sure to lose (lower end of its 95 % interval)"
+        f"{shown(row['method'], longest=LONGEST)}: the worst {len(lines) - 1} mistakes, by the share of the class that "
+        "is surely lost (lower end of its 95 % interval)"
     )
     return table(lines, "<<>>", caption)

@@ -50,7 +50,7 @@ def _losses(records: Sequence[Record]) -> list[float]:
     return [value for record in records if (value := number(record, "loss")) is not None]
 
 
-def _scores(records: Sequence[Record]) -> list[tuple[float, float | None]]:
+def _scores(records: Sequence[Record]) -> list[tuple[float, float]]:
     found = [(float(i), number(record.get("scores") or {}, SCORED)) for i, record in enumerate(records, 1)]
     return [(i, 100 * value) for i, value in found if value is not None]
 
@@ -81,11 +81,11 @@ def _picture(trainings: Trainings, *, scored: bool) -> Markup:
     return picture.markup()
 
 
-def _draw_scores(picture: Picture, made: Panel, scores: list[tuple[float, float | None]]) -> None:
+def _draw_scores(picture: Picture, made: Panel, scores: Sequence[tuple[float, float]]) -> None:
     points = thinned(scores)
     draw_curve(picture, made, points, f"curve {series(SCORE)}")
     for epoch, value in points if len(points) <= 12 else ():
-        picture.mark(made.at(epoch, value or 0.0), f"mark {series(SCORE)}", SHAPES[SCORE], size=3.5)
+        picture.mark(made.at(epoch, value), f"mark {series(SCORE)}", SHAPES[SCORE], size=3.5)
     for value in (0, 50, 100):
         picture.text((made.x.end + 6, made.y.at(value) + 4.5), str(value), "muted")
 

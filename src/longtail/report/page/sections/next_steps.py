@@ -37,7 +37,7 @@ def section(page: Page) -> Section | None:
         return None
     chosen = gain["method"] if gain["shown"] else page.reference
     said = _shown_to_help(page, chosen) if gain["shown"] else _nothing_shown(page)
-    command = training_command(page.summary.get("command"), chosen)
+    command = training_command(page.summary.get("command"), chosen, page.summary["data"]["name"])
     parts = [paragraphs(said)]
     if command is not None:
         parts.append(paragraphs([f"To train {shown(chosen, longest=80)} on every row, the test part included:"]))
@@ -61,8 +61,8 @@ def _nothing_shown(page: Page) -> list[str]:
     said = [f"Stay with {shown(page.reference)}: no method is shown to beat it."]
     if page.summary.get("task") == "supervised" and page.reference == "ce" and len(page.classes) > 1:
         said.append(
-            "Where mistakes do not cost alike, a threshold for each class, chosen on validation rows, is the next thing "
-            "to try (ce-threshold, with --val 0.2)."
+            "Where mistakes do not cost alike, a threshold for each class, chosen on validation rows, is next to try "
+            "(ce-threshold, with --val 0.2)."
         )
     if len(page.summary["seeds"]) == 1:
         said.append("With one seed, only test examples are in the intervals; more seeds (--seeds 5) tell more.")
@@ -80,25 +80,29 @@ def _not_beaten_by_training(page: Page) -> bool:
     return retraining is not None and not retraining["winners"]
 
 
-def training_command(command: Any, method: str) -> str | None:
+def training_command(command: Any, method: str, name: str) -> str | None:
     """Return the command that trains a method on every row of the data that were compared on.
 
     Args:
         command: that of the comparison, as its summary has it.
         method: a spec.
+        name: of the data, after which a comparison without --out names its folder.
 
     Returns:
         a line for a shell; None where the comparison was no command of a shell, or was not recorded.
     """
-    if not isinstance(command, str) or not command.startswith("longtail compare"):
-        return None
-    words, kept, skip = shlex.split(command)[2:], [], False
-    for word in words:
-        name, joined_to, _ = word.partition("=")
-        if skip:
-            skip = False
-        elif name in WITH_VALUE:
-            skip = not joined_to  # else its value is in the same word
-        elif name not in FLAGS:
+    words = shlex.split(command) if isinstance(command, str) and command.startswith("longtail compare") else []
+    kept, dropped, waiting = list[str](), {"--out": f"runs/{name}"}, ""
+    for word in words[2:]:
+        option, given, value = word.partition("=")
+        if waiting:
+            dropped[waiting], waiting = word, ""
+        elif option in WITH_VALUE and given:
+            dropped[option] = value
+        elif option in WITH_VALUE:
+            waiting = option
+        elif option not in FLAGS:
             kept.append(word)
-    return shlex.join(["longtail", "train", *kept, "--method", method, "--all"])
+    if not words:
+        return None
+    return shlex.join(["longtail", "train", *kept, "--method", method, "--all", "--comparison", dropped["--out"]])

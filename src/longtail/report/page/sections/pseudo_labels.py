@@ -65,7 +65,7 @@ def _about(page: Page) -> list[str]:
     if data.get("labels") == "candidates":
         said.append("A training row has a set of candidates, its class among them; the test part has its classes.")
     guesses = [
-        f"{shown(row['method'], longest=LONGEST)} accepted {of['accepted']} of {of['made']} estimates of the class totals."
+        f"{shown(row['method'], longest=LONGEST)} accepted {of['accepted']} of {of['made']} estimates of class totals."
         for row in page.rows if (of := row.get("estimates")) is not None
     ]  # fmt: skip
     return [" ".join(said), *guesses]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from longtail.report.page.axes import draw_legend
 from longtail.report.page.elements import figure, table
 from longtail.report.page.page import LONGEST, Page, Row, Section
@@ -57,7 +59,7 @@ def _seeds(page: Page) -> str:
     return "A curve is the mean over seeds: at each recall the mean of their precisions." if several else "One seed."
 
 
-def _picture(page: Page, rows: Sequence[Row], names: Sequence[str]) -> Picture | Any:
+def _picture(page: Page, rows: Sequence[Row], names: Sequence[str]) -> Markup:
     methods = [shown(row["method"], longest=LONGEST) for row in rows]
     columns = min(len(names), 2)
     ends = ", ".join(f"{shown(name)}: {_areas(rows, name)}" for name in names)
@@ -100,7 +102,7 @@ def _areas(rows: Sequence[Row], name: str) -> str:
     return ", ".join(f"{shown(row['method'])} {percent(row['curves'][name]['ap'])} %" for row in known)
 
 
-def _table(rows: Sequence[Row], names: Sequence[str]) -> Any:
+def _table(rows: Sequence[Row], names: Sequence[str]) -> Markup:
     lines = [["method", *(shown(name, longest=24) for name in names)]]
     for row in rows:
         areas = [percent(row["curves"][name]["ap"]) if name in row["curves"] else "–" for name in names]
