@@ -12,7 +12,7 @@ from longtail.report.printable import shortened
 
 WIDTH = 720.0
 """Of a picture of panels."""
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 30.0, 44.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 34.0, 44.0
 """Room around what is drawn in a panel: its ticks, its title, its label below."""
 
 

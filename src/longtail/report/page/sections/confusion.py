@@ -63,7 +63,7 @@ def _cell(share: float, *, right: bool) -> Markup:
     """The share in percent, the darker the larger; exact zeros are empty of colour and short."""
     if share == 0:
         return Markup("0")
-    strength = f"{0.08 + 0.37 * share:.2f}"
+    strength = f"{0.10 + 0.35 * share:.2f}"
     colour = RIGHT if right else WRONG
     return Markup('<span style="background:rgb({} / {});padding:.1rem .25rem">{}</span>').format(
         colour, strength, percent(share)

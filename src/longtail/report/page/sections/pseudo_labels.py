@@ -11,18 +11,20 @@ from longtail.report.page.elements import figure, joined, paragraphs, table
 from longtail.report.page.page import LONGEST, Page, Section
 from longtail.report.page.panels import WIDTH, draw_curve, draw_frame, panel, room
 from longtail.report.page.picture import Picture, series
-from longtail.report.page.run_records import Record, named_trainings, number, stages, thinned, which_run
+from longtail.report.page.run_records import Record, named_trainings, number, thinned, which_run
 from longtail.report.printable import shown
 from longtail.report.rows import UNKNOWN, percent
 from longtail.report.training_examples import training_examples
 
 COLUMNS, HEIGHT = 3, 110.0
-SHARES = {
-    "confident": "rows whose label the method was confident of",
-    "changed": "pseudo-labels that a correction changed",
-}
-"""Names of shares in records -> in words."""
+SHARES = {"confident": "confident", "changed": "changed"}
+"""Names of shares in records -> in a word."""
 DISTANCE = "prior_distance"
+WORDS = {
+    "confident": "Confident: the share of rows whose guessed label was sure enough to be learned from.",
+    "changed": "Changed: the share of pseudo-labels that a correction changed.",
+    DISTANCE: "Distance: of the class shares that the method estimates to the true ones (L2).",
+}
 
 
 def section(page: Page) -> Section | None:
@@ -30,32 +32,35 @@ def section(page: Page) -> Section | None:
     data = page.summary["data"]
     hidden = data.get("unlabeled") is not None or data.get("labels") == "candidates"
     named = named_trainings(page)
-    having = {key: [one for one in named if _values(one[1], key)] for key in (*SHARES, DISTANCE)}
-    lines = _lines(page, named)
-    if not (hidden or lines):
+    keys = [key for key in WORDS if any(_values(records, key) for _, records in named)]
+    if not (hidden or keys):
         return None
-    parts = [paragraphs(_about(page))]
-    if lines:
-        head = ["method", *(f"{words}, %" for words in SHARES.values()), "distance to the true class shares"]
-        parts.append(table([head, *lines], "<>>>", "Labels that methods guessed, in the last epoch"))
-    if having["confident"] or having["changed"]:
-        parts.append(_picture(page, [one for one in named if any(_values(one[1], key) for key in SHARES)]))
+    parts = [paragraphs([*_about(page), *(WORDS[key] for key in keys)])]
+    if keys:
+        head = ["method", *("distance" if key == DISTANCE else f"{SHARES[key]}, %" for key in keys)]
+        lines = _lines(named, keys)
+        parts.append(table([head, *lines], "<" + ">" * len(keys), "Guessed labels of each method, in the last epoch"))
+    if drawn := [one for one in named if any(_values(one[1], key) for key in SHARES)]:
+        parts.append(_picture(page, drawn))
     title = "Candidate labels" if data.get("labels") == "candidates" else "Rows without labels"
     return Section("guessed", title if hidden else "Guessed labels", joined(parts))
 
 
-def _values(records: Sequence[Record], key: str) -> list[tuple[float, float | None]]:
+def _values(records: Sequence[Record], key: str) -> list[tuple[float, float]]:
+    """Epoch and value, where there is one."""
     found = [(float(i), number(record, key)) for i, record in enumerate(records, 1)]
-    return [one for one in found if one[1] is not None]
+    return [(epoch, value) for epoch, value in found if value is not None]
 
 
-def _lines(page: Page, named: Sequence[tuple[str, list[Record]]]) -> list[list[str]]:
+def _lines(named: Sequence[tuple[str, list[Record]]], keys: Sequence[str]) -> list[list[str]]:
+    """A line for each training that has one of these values."""
     lines = []
     for name, records in named:
-        last = [values[-1][1] if (values := _values(records, key)) else None for key in (*SHARES, DISTANCE)]
-        if any(value is not None for value in last):
-            distance = UNKNOWN if last[-1] is None else f"{last[-1]:.3f}"
-            lines.append([name, *(percent(value) for value in last[:-1]), distance])
+        last = {key: values[-1][1] for key in keys if (values := _values(records, key))}
+        cells = [UNKNOWN if key not in last else f"{last[key]:.3f}" if key == DISTANCE else percent(last[key])
+                 for key in keys]  # fmt: skip
+        if last:
+            lines.append([name, *cells])
     return lines
 
 
@@ -84,8 +89,6 @@ def _picture(page: Page, named: Sequence[tuple[str, list[Record]]]) -> Markup:
         made = panel(i, COLUMNS, HEIGHT, (1, len(records)), (0, 100), top=top - 12)
         draw_frame(picture, made, name, "epoch; upward: %", whole=True)
         for k, key in enumerate(keys, 1):
-            points = [(x, None if y is None else 100 * y) for x, y in _values(records, key)]
+            points = [(x, 100 * y) for x, y in _values(records, key)]
             draw_curve(picture, made, thinned(points), f"curve {series(k)}")
-    several = any(len(stages(records)) > 1 for _, records in named)
-    note = " Stages follow each other." if several else ""
-    return figure(picture.markup(), f"Of {which_run(page)}; the table above has the last epoch.{note}")
+    return figure(picture.markup(), f"Shares in every epoch, of {which_run(page)}; the table above has the last.")
