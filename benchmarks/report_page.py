@@ -82,6 +82,7 @@ def _row(draw: np.random.Generator, index: int, seeds: int, classes: int, groups
     ]
     confusion = {"matrix": np.eye(classes).tolist()} if classes <= 20 else {"pairs": pairs}
     grid = np.linspace(0, 1, 60).tolist()
+    curve = {"recall": grid, "precision": grid[::-1], "ap": 0.5}
     return {
         "method": name, "key": name, "paper": "Somebody 2000", "role": "reference" if index == 0 else "method",
         "retrains": True, "recipe_changes": {}, "comparable": True, "epochs": {"train": 200}, "reuses": None,
@@ -93,7 +94,7 @@ def _row(draw: np.random.Generator, index: int, seeds: int, classes: int, groups
         "metrics": {name: {"mean": 0.5, "low": 0.4, "high": 0.6} for name in ("mcc", "average_precision", "log_loss")},
         "per_class": {**per_class, **ends},
         "confusion": confusion,
-        "curves": {f"class-{classes - k:03}": {"recall": grid, "precision": grid[::-1], "ap": 0.5} for k in range(1, 5)},
+        "curves": {f"class-{classes - k:03}": curve for k in range(1, 5)},
     }  # fmt: skip
 
 

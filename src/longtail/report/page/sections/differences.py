@@ -58,6 +58,7 @@ def section(page: Page) -> Section | None:
     ]
     for id, contrasts, to in (("forest", plain, page.reference), ("twins", twins, "the twin")):
         if contrasts:
+            contrasts.sort(key=lambda contrast: -contrast.mean)
             caption = f"Difference to {to} {ends}"
             drawn, cut = draw(f"picture-{id}", caption, contrasts)
             pictures.append(figure(drawn, f"{caption}. {_legend(contrasts, cut=cut)}"))

@@ -1,0 +1,81 @@
+"""Pages as a browser renders them: axe, both widths, both colour schemes, the console, print."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from page_browser import DESK, PHONE, judged, missing, printed
+from page_summaries import full, hostile, write_run
+
+from longtail.report import page
+from longtail.report.page.single_run import summary_of_run
+
+pytestmark = [
+    pytest.mark.slow,  # a browser is started
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+]
+BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 22, 29)"}
+BROKEN = (
+    '<!DOCTYPE html><html><head><title>x</title></head><body style="background:#fff;color:#ddd"><img src="data:,">'
+    '<p>pale text</p><div style="width:2000px">wide</div><script>nowhere()</script></body></html>'
+)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The shapes that a page has."""
+    return {
+        "full": page.render(full()),
+        "hostile": page.render(hostile()),
+        "run": page.render(summary_of_run(write_run(tmp_path_factory.mktemp("page") / "run"))),
+        "nothing finished": page.render(full() | {"rows": [], "verdict": None, "gain": None}),
+    }
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def results(
+    request: pytest.FixtureRequest, pages: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, list[dict[str, Any]], list[str]]:
+    """The scheme, what axe and the browser say of every page in it, and the lines of the console."""
+    scheme = str(request.param)
+    return scheme, *judged({**pages, "broken": BROKEN}, tmp_path_factory.mktemp(scheme), scheme)
+
+
+Results = tuple[str, list[dict[str, Any]], list[str]]
+
+
+def test_axe_finds_nothing_in_our_pages(results: Results, pages: dict[str, str]) -> None:
+    scheme, found, _ = results
+    ours = [one for one in found if one["page"] != "broken"]
+    assert [(one["page"], one["width"]) for one in ours] == [(name, width) for name in pages for width in (PHONE, DESK)]
+    for one in ours:
+        assert (one["violations"], one["dark"], one["back"]) == ([], scheme == "dark", BACKGROUNDS[scheme]), one
+        assert {"color-contrast", "landmark-one-main", "heading-order", "region"} <= set(one["passed"])
+
+
+def test_no_page_scrolls_sideways_and_the_console_is_silent(results: Results) -> None:
+    _, found, console = results
+    assert [one["scrolls"] for one in found if one["page"] != "broken"] == [0] * 8
+    assert [line for line in console if "nowhere" not in line] == []
+
+
+def test_the_same_look_at_a_broken_page_finds_what_is_wrong(results: Results) -> None:
+    _, found, console = results
+    for one in (one for one in found if one["page"] == "broken"):
+        rules = {violation.split(":")[0] for violation in one["violations"]}
+        assert {"image-alt", "color-contrast", "html-has-lang"} <= rules
+        assert one["scrolls"] > 0
+    assert any("nowhere" in line for line in console)
+
+
+def test_prints_as_pages_and_as_it_is_on_disk_without_a_complaint(pages: dict[str, str], tmp_path: Path) -> None:
+    """The file itself, with its policy that forbids scripts and fetching."""
+    file = tmp_path / "report.html"
+    file.write_text(pages["full"])
+    pdf, console = printed(file, tmp_path)
+    assert console == []
+    assert pdf.startswith(b"%PDF")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 8
