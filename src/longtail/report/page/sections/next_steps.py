@@ -91,7 +91,7 @@ def training_command(command: Any, method: str, name: str) -> str | None:
     Returns:
         a line for a shell; None where the comparison was no command of a shell, or was not recorded.
     """
-    words = shlex.split(command) if isinstance(command, str) and command.startswith("longtail compare") else []
+    words = _words(command)
     kept, dropped, waiting = list[str](), {"--out": f"runs/{name}"}, ""
     for word in words[2:]:
         option, given, value = word.partition("=")
@@ -103,6 +103,13 @@ def training_command(command: Any, method: str, name: str) -> str | None:
             waiting = option
         elif option not in FLAGS:
             kept.append(word)
-    if not words:
+    if words[:2] != ["longtail", "compare"]:
         return None
     return shlex.join(["longtail", "train", *kept, "--method", method, "--all", "--comparison", dropped["--out"]])
+
+
+def _words(command: Any) -> list[str]:
+    try:
+        return shlex.split(command) if isinstance(command, str) else []
+    except ValueError:  # a call of Python, or a quote that nothing closes
+        return []
