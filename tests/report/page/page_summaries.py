@@ -50,7 +50,12 @@ def full(name: str = "hand", classes: tuple[str, ...] = ("a", "b", "c"), method:
 
 def diagnosed(classes: tuple[str, ...], shift: int) -> dict[str, Any]:
     """Entries of a row that the files of its runs give: curves of two classes, decisions of 20 + 5 test examples."""
-    curve = {"recall": [0.4, 0.8, 1.0], "precision": [1.0, 0.5 + shift / 10, 0.3], "ap": 0.66 + 0.04 * shift, "share": 0.2}
+    curve = {
+        "recall": [0.4, 0.8, 1.0],
+        "precision": [1.0, 0.5 + shift / 10, 0.3],
+        "ap": 0.66 + 0.04 * shift,
+        "share": 0.2,
+    }
     return {
         "curves": {classes[1]: curve, classes[0]: curve | {"share": 0.8}},
         "confusion": {"matrix": [[18 - shift, 2 + shift, 0], [1, 3.5, 0.5], [0, 0, 0]]},
