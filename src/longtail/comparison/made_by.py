@@ -41,6 +41,16 @@ def python_call(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
     return f"longtail.{function.__name__}({', '.join(words)})"
 
 
+def earlier_commands(out: Path, command: str | None) -> list[str]:
+    """Return the commands that began and extended a comparison's folder, in order, without this one."""
+    try:
+        last = json_documents.read(out / "comparison.json", WAY_OUT)
+    except ValueError:  # none yet, or one that is damaged and written anew
+        return []
+    known = [*last.get("earlier_commands", []), last.get("command")]
+    return [one for one in known if isinstance(one, str) and one != command]
+
+
 def versions(folders: Iterable[Path], device: str) -> dict[str, str]:
     """Return the versions that made the summary, what its runs were trained on, and which of them with other versions.
 

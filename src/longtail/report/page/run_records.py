@@ -16,6 +16,7 @@ Record = dict[str, Any]
 Thing = TypeVar("Thing")
 WAY_OUT = "run the same command again"
 LINES = "metrics.jsonl"
+KEPT = "records of trainings"
 
 
 def run_records(page: Page, row: Row) -> list[Record]:
@@ -34,8 +35,16 @@ def which_run(page: Page) -> str:
     return f"seed {seeds[0]}{fold}" if seeds else "the first run"
 
 
-def same_training(page: Page) -> list[tuple[list[Row], list[Record]]]:
+def same_training(page: Page) -> Sequence[tuple[list[Row], list[Record]]]:
     """Return the rows that have records, those with the same records together: they share their training."""
+    kept = vars(page)  # files are read once for all sections, as a cached property would
+    if KEPT not in kept:
+        kept[KEPT] = _grouped(page)
+    found: list[tuple[list[Row], list[Record]]] = kept[KEPT]
+    return found
+
+
+def _grouped(page: Page) -> list[tuple[list[Row], list[Record]]]:
     found: list[tuple[list[Row], list[Record]]] = []
     for row in page.rows:
         if records := run_records(page, row):
