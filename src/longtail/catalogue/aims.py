@@ -11,10 +11,10 @@ from longtail.posthoc.decisions.objectives import objective, objective_of
 
 
 def with_own_objective(asked: str | Iterable[str | Method]) -> set[str]:
-    """Return the keys of those among the specs asked for that give an objective themselves."""
+    """Return the keys of those among the specs asked for that give an objective, or costs, themselves."""
     items = split_specs(asked) if isinstance(asked, str) else asked
-    named = (specs.parse(item) for item in items if isinstance(item, str) and "objective" in item)
-    return {key for key, knobs in named if "objective" in knobs}
+    named = (specs.parse(item) for item in items if isinstance(item, str) and "(" in item)
+    return {key for key, knobs in named if {"objective", "cost"} & knobs.keys()}
 
 
 def aimed(
@@ -55,7 +55,7 @@ def aimed(
 
 
 def _about(goal: str, cost: str | None, positive: str | None) -> dict[str, str]:
-    about = {} if goal != "cost" or cost is None else {"cost": cost}
+    about = {"cost": cost} if goal == "cost" and cost is not None else {}
     if positive is not None and (goal == "cost" or not objective(goal).of_all):
         about["positive"] = positive
     return about

@@ -17,6 +17,7 @@ from longtail.cli import (
     labels,
     methods,
     predict,
+    report,
     reproduce,
     runs,
     terminal,
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
-    reproduce.reproduce, tune.tune, labels.labels, evaluate.evaluate, runs.runs, export.export,
+    reproduce.reproduce, tune.tune, labels.labels, report.report, evaluate.evaluate, runs.runs, export.export,
 ):  # fmt: skip
     app.command()(verb)
 
@@ -64,6 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         _check_working_directory()
+        terminal.remember(sys.argv[1:] if arguments is None else arguments)
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="longtail")
         if code == 130:  # typer has caught the interrupt
             raise KeyboardInterrupt

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from longtail.cli import decision_options as d
 from longtail.cli import options as o
 from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json, print_lines
 
 if TYPE_CHECKING:
     from longtail.cli.progress import Display
+    from longtail.posthoc.decisions import Decision
     from longtail.runs.train import Fit
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,10 @@ def train(
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
     select: o.Select = "last",
+    objective: d.Objective = None,
+    cost: d.Cost = None,
+    positive: d.Positive = None,
+    calibrate: d.Calibrate = None,
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -49,7 +55,9 @@ def train(
 
     longtail predict takes that folder. A test part is held out as in compare, unless --all trains on every row: the
     model has no scores of its own then, and longtail evaluate scores it on new rows. --comparison runs/photos quotes
-    what that comparison measured of the method, and trains by its recipe.
+    what that comparison measured of the method, and trains by its recipe. With --objective or --cost the model decides
+    by them: thresholds are chosen on the validation rows (--val) once it is trained, and saved with it; another
+    --objective later chooses anew, without another training.
 
     Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
     """
@@ -68,6 +76,7 @@ def train(
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
+    from longtail.runs import model_decision
     from longtail.runs.expected import write as write_expected
     from longtail.runs.pretrained import pretrained_body
     from longtail.runs.selected import check_select
@@ -99,41 +108,52 @@ def train(
         end = "-all" if every_row else ""
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}{end}" / f"seed-{seed}"
         further: dict[str, Any] = {"device": where, "evaluations": evaluations, "select": select}
-        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, **further)
+        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, calibrate=calibrate, **further)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
+        decision = model_decision.asked(
+            splits.classes, splits.class_counts, cost=cost, goal=objective, positive=positive
+        )
+        model_decision.check(decision, chosen, splits)
         if not dry_run:
             make_output_folder(folder)
             _show_progress(fit, display)
+            run = model_decision.attach(fit.run, decision)
             if expected is not None:
                 write_expected(folder, expected)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
+        plan |= {} if calibrate is None else {"calibrate": calibrate}
         plan |= {"every_row": True, "expected": expected} if every_row else {}
         if json:
             print_json(plan)
         else:
             most = most_trainings(chosen.search, fit.recipe, splits.train)
             each = f" in each of at most {most} trainings" if most > 1 else ""
-            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}"
+            and_then = "" if calibrate is None else f", calibrated ({calibrate})"
+            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}{and_then}"
             rows = f"every row of {splits.name}" if every_row else splits.name
             print_lines(f"would train {task} on {rows} into {folder}")
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
-        print_json(fit.run.result if expected is None else {**fit.run.result, "expected": expected})
+        print_json(run.result if expected is None else {**run.result, "expected": expected})
         return 0
     drawn = "".join(f", {picture.name}" for picture in pictures)
     if every_row:
         said = announced(splits, expected)
     else:
-        scores = fit.run.scores
+        scores = run.scores
         said = f"balanced accuracy {percent(scores['balanced_accuracy'])} %, accuracy {percent(scores['accuracy'])} %"
     print_lines(
-        f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {fit.run.result['seconds']:.1f} s\n"
+        f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
     )
-    if (search := searched([fit.run.result])) is not None:
+    if decision is not None:
+        print_lines(_decides(decision))
+    if calibrate is not None:
+        print_lines(f"Calibrated: {run.result['calibration']['words']}")
+    if (search := searched([run.result])) is not None:
         print_lines(about_search(chosen.spec, search))
     return 0
 
@@ -145,6 +165,14 @@ def _method(named: str | None, task: str | None) -> str:
     if named is not None:
         return named
     return TASKS[task].reference if task in TASKS else "logit-adjusted"
+
+
+def _decides(decision: Decision) -> str:
+    """The rule of a decision, and what it is worth."""
+    from longtail.posthoc.decisions.words import of_found
+
+    found = decision.found
+    return f"Decides: {decision.words}" + ("" if found is None else f"\n  {of_found(found)}")
 
 
 def _show_progress(fit: Fit, display: Display) -> None:

@@ -54,7 +54,7 @@ class Prepared:
     """A comparison that is checked and not yet run; nothing of it is written.
 
     With `folds` every run is cross-validated, and `splits` is one fold, as an example. The `task` decides the
-    reference (`catalogue.tasks`) where there is no `baseline`.
+    reference (`catalogue.tasks`) where there is no `baseline`. `command` is what was typed, for the record.
     """
 
     splits: Splits
@@ -68,6 +68,7 @@ class Prepared:
     task: str = SUPERVISED
     baseline: Method | None = None
     select: str = LAST
+    command: str | None = None
 
 
 def prepare(

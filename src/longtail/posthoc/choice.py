@@ -13,6 +13,7 @@ from longtail.facts import checks
 from longtail.facts.knobs import Choice, Range
 from longtail.facts.messages import quoted
 from longtail.posthoc.corrections import as_tensor, checked_scores
+from longtail.posthoc.decisions.costs import read_cost
 from longtail.posthoc.decisions.objectives import OF_ALL, OF_ONE, Objective, objective
 from longtail.posthoc.decisions.tallies import Floats, value
 
@@ -35,8 +36,36 @@ class ObjectiveChoice(Choice):
             raise ValueError(f"{name} must be {self}, got {quoted(value)}; choose one of these") from None
 
 
+class CostChoice(Choice):
+    """Costs in words, as `read_cost` reads them, or the path of a file of costs; the words are examples."""
+
+    def __str__(self) -> str:
+        return f"costs as {' or '.join(self.words)}, or the path of a file of costs"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError, naming the knob, where it is no text, or words that cannot be read."""
+        if not isinstance(value, str):
+            raise ValueError(f'{name} must be {self}, got {quoted(value)}; write {name}="{self.words[0]}"')
+        if "=" in value:
+            read_cost(value, 2, 0)
+
+
+class ClassChoice(Choice):
+    """A class by its name or index; which there are is known with the data."""
+
+    def __str__(self) -> str:
+        return "a class by its name or index"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError, naming the knob, where it is neither a text nor an integer >= 0."""
+        if not isinstance(value, str | int) or isinstance(value, bool) or (isinstance(value, int) and value < 0):
+            raise ValueError(f"{name} must be {self}, got {quoted(value)}; quote a name")
+
+
 OBJECTIVE = ObjectiveChoice((*OF_ALL, *OF_ONE))
 Goal = Annotated[str, OBJECTIVE]
+Cost = Annotated[str, CostChoice(("missed=10,false=1", "missed=5,false=1"))]
+PositiveClass = Annotated[str | int, ClassChoice(("a class",))]
 
 
 def checked_grid(taus: Sequence[float], default: str) -> tuple[float, ...]:

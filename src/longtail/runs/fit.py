@@ -27,7 +27,7 @@ from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
-from longtail.runs import manifest, outputs, selected
+from longtail.runs import calibrated, manifest, outputs, selected
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.memorisation import memorisation
@@ -55,8 +55,8 @@ class Fit(Iterator[Record]):
         threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
             resume, since another number gives other last bits.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
-        select: which epoch of the last stage is kept: "last", "val" (the best on validation rows) or "best-test" (the
-            best on the test rows, as many papers did: its scores are optimistic), by balanced accuracy.
+        select: which epoch of the last stage is kept: "last", "val" or "best-test"; see `runs.selected`.
+        calibrate: "temperature", "vector", "isotonic" or "auto": of the run's model, on the validation part.
     """
 
     def __init__(
@@ -73,13 +73,14 @@ class Fit(Iterator[Record]):
         threads: int | None = None,
         evaluations: int = 1,
         select: str = LAST,
+        calibrate: str | None = None,
     ) -> None:
         self.method = resolve(method)
+        calibrated.check(calibrate, self.method, splits, folder)
         if self.method.needs_val and splits.val is None:
             raise ValueError(f"method {self.method.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)")
         if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
             raise ValueError(reason)
-        self.seed = seed
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
         self.recipe = self.method.under(recipe or default_recipe(splits))
@@ -89,18 +90,17 @@ class Fit(Iterator[Record]):
         if self.method.task == SELF_SUPERVISED:
             check_rows(self.recipe.probes, splits.cut_rows is not None)
         selected.check(select, splits)
-        self.splits, self._select = splits, select
+        self.splits, self.seed, self._select, self.device = splits, seed, select, device
         replaced = self.method.needs_truth and not self.method.keeps_labels
         self._trained_on = with_true_labels(splits) if replaced else splits
         self._rows = with_true_counts(splits) if self.method.keeps_labels else None
         self.folder = None if folder is None else Path(folder)
-        self.device = device
         self.config = outputs.configuration(
-            self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe)
+            self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe), calibrate
         )
         self.config |= {} if select == LAST else {"select": select}
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
-        self._evaluations = evaluations
+        self._evaluations, self._calibrate = evaluations, calibrate
         self._choice: Choice | None = None
         self._chosen, self._chosen_recipe = self.method, self.recipe  # what is trained, once a search has ended
         self._run: Run | None = None
@@ -185,9 +185,7 @@ class Fit(Iterator[Record]):
             identity=[self._trained_on.hash, recipe.to_json()],
             device=self.device,
             capture=recipe.capture,
-            selection=selected.selection(
-                self._select, self.method, recipe, self.splits, outputs.group_counts(self.splits), self.device
-            ),
+            selection=selected.selection(self._select, self.method, recipe, self.splits, self.device),
         )
 
     def _epochs(self, training: Training) -> Events:
@@ -223,13 +221,15 @@ class Fit(Iterator[Record]):
         assert self.folder is not None
         start = time.perf_counter()
         predictor = outputs.predictor_of(self._chosen, self._trained_on, training.learner, self.device)
+        calibration = calibrated.calibrate(predictor, self._trained_on, self._calibrate)
         arrays = outputs.predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED and not self.splits.every_row:
             arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
-        validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task)
+        chosen = self._choice is not None
+        validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
         names = (manifest.LINES, *validation, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         if self._choice is not None:  # the chosen training is one of its candidates
@@ -242,6 +242,7 @@ class Fit(Iterator[Record]):
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
             **selected.entry(self._select, self.method, self.recipe, Run(self.folder, self.config, {}).records),
+            **calibration,
             **memorisation(predictor, self.splits),
             **({"trained_on": "every row"} if self.splits.every_row else {}),
             **({} if self._choice is None else {"search": self._choice.to_json()}),

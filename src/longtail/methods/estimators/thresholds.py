@@ -9,14 +9,14 @@ from longtail.catalogue.references import cited
 from longtail.facts.knobs import PositiveFloat
 from longtail.methods.estimators.baselines import ITERATIONS, LEAVES, RATE, Iterations, Leaves, Rate, logistic, trees
 from longtail.methods.supervised.moved_thresholds import tuned_threshold
-from longtail.posthoc.choice import Goal
+from longtail.posthoc.choice import Cost, Goal, PositiveClass
 
 
 def logistic_threshold(
     *,
     objective: Goal = "balanced_accuracy",
-    cost: str | None = None,
-    positive: str | int | None = None,
+    cost: Cost | None = None,
+    positive: PositiveClass | None = None,
     C: PositiveFloat = 1.0,
 ) -> Method:
     """Logistic regression with thresholds moved by tau log pi, tau chosen on validation data.
@@ -38,8 +38,8 @@ def logistic_threshold(
 def trees_threshold(
     *,
     objective: Goal = "balanced_accuracy",
-    cost: str | None = None,
-    positive: str | int | None = None,
+    cost: Cost | None = None,
+    positive: PositiveClass | None = None,
     learning_rate: Rate = RATE,
     max_iter: Iterations = ITERATIONS,
     max_leaf_nodes: Leaves = LEAVES,

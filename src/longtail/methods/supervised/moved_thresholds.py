@@ -15,8 +15,8 @@ from longtail.engine import Recipe
 from longtail.facts.messages import quoted
 from longtail.methods.supervised.logit_adjustment import OWN, logit_adjusted
 from longtail.methods.supervised.plain import PLAIN
-from longtail.posthoc.choice import Goal
-from longtail.posthoc.decisions import objective, read_cost
+from longtail.posthoc.choice import Cost, Goal, PositiveClass
+from longtail.posthoc.decisions import read_cost
 from longtail.posthoc.decisions.costs import class_index
 
 TUNED_FOR = "objective"
@@ -24,15 +24,15 @@ TUNED_FOR = "objective"
 
 
 def ce_threshold(
-    *, objective: Goal = "balanced_accuracy", cost: str | None = None, positive: str | int | None = None
+    *, objective: Goal = "balanced_accuracy", cost: Cost | None = None, positive: PositiveClass | None = None
 ) -> Method:
     """Plain training, then thresholds moved by tau log pi, with tau chosen on validation data.
 
     predict argmax z - tau log pi, tau in [0, 3] the best for the objective on the validation part.
 
     A comparison chooses tau for its own metric unless an objective is given. An objective of one class, as "f1" or
-    "recall>=0.9", is about `positive`, by default the rarest class; "cost" needs `cost`, in words or a file. Where no
-    tau meets a condition, that which comes nearest.
+    "recall>=0.9", is about `positive`, by default the rarest class; with `cost`, in words or a file, tau is chosen for
+    the least cost. Where no tau meets a condition, that which comes nearest.
 
     Threshold moving (Zhou and Liu 2006) with row costs pi^(-tau).
 
@@ -47,7 +47,7 @@ def ce_threshold(
 
 
 def logit_adjusted_threshold(
-    *, objective: Goal = "balanced_accuracy", cost: str | None = None, positive: str | int | None = None
+    *, objective: Goal = "balanced_accuracy", cost: Cost | None = None, positive: PositiveClass | None = None
 ) -> Method:
     """The logit-adjusted network with its thresholds moved by a strength chosen on validation data.
 
@@ -73,10 +73,10 @@ def logit_adjusted_threshold(
     return tuned_threshold(plain, objective, cost, positive, trained=1.0)
 
 
-def threshold_moving(*, cost: str = "missed=10,false=1", positive: str | int | None = None) -> Method:
+def threshold_moving(*, cost: Cost = "missed=10,false=1", positive: PositiveClass | None = None) -> Method:
     """Threshold moving by given costs: plain training, then each class is weighed by what missing it costs.
 
-    predict argmax_k softmax(z)_k sum_j Cost[k, j], z the logits of ce; Cost[k, j] of calling an example of class k a j.
+    predict argmax softmax(z)_k sum_j Cost[k, j] over k, z the logits of ce; Cost[k, j] of calling a k a j.
 
     Costs are "missed=10,false=1" for one class, by default the rarest, against the rest, or the path of a file of
     comma-separated costs with the class names in its first row and first column. The default is an example.
@@ -105,15 +105,16 @@ def tuned_threshold(
     Args:
         plain: the method below.
         goal: the objective.
-        cost: of the objective cost.
+        cost: what mistakes cost, where that is the objective.
         positive: name or index of the class of an objective of one class; None is the rarest.
         trained: the tau of its loss.
     """
-    found = objective(goal)
-    if (found.name == "cost") != (cost is not None):
+    if cost is not None and goal in ("balanced_accuracy", "cost"):
+        goal = "cost"
+    elif cost is not None or goal == "cost":
         raise ValueError(
-            f'objective "cost" and cost go together, got objective={goal!r} and cost={quoted(cost)}; give both, as in '
-            'objective="cost", cost="missed=10,false=1", or none'
+            f"cost is of the objective cost, got objective={quoted(goal)} and cost={quoted(cost)}; give cost alone, as "
+            'in cost="missed=10,false=1", or another objective alone'
         )
     rule: Any = partial(posthoc.TunedLogitAdjustment, trained=trained)
     if goal != "balanced_accuracy":
@@ -128,15 +129,7 @@ def tuned_threshold(
 
 
 def cost_check(cost: str | None, positive: str | int | None, *, row_sums: bool = False) -> Check:
-    """Return the check of costs and of the positive class against the classes of the training rows.
-
-    Raises:
-        ValueError: costs in words that cannot be read, whatever the classes.
-    """
-    if cost is not None and not isinstance(cost, str):
-        raise ValueError(f'cost must be a text such as "missed=10,false=1" or a path, got {quoted(cost)}; quote it')
-    if cost is not None and "=" in cost:
-        read_cost(cost, 2, 0)
+    """Return the check of costs and of the positive class against the classes of the training rows."""
 
     def check(recipe: Recipe, rows: Part) -> str | None:
         try:
