@@ -94,6 +94,18 @@ def test_every_decision_of_one_row(arguments: dict[str, Any]) -> None:
     assert not expected.equal(logs.argmax(1))  # else nothing was tested
 
 
+@pytest.mark.parametrize("name", ["TemperatureScaling", "VectorScaling", "IsotonicCalibration"])
+def test_every_calibration(name: str) -> None:
+    predictor = trained()
+    before = export(predictor)(DATA.inputs)[0]
+    logs = predictor.calibrated(predictor.scores(DATA.inputs))
+    predictor.calibration = getattr(posthoc, name)(num_classes=3).fit(logs, DATA.targets)
+    probabilities = export(predictor)(DATA.inputs)[0]
+    expected = predictor.probabilities(predictor.scores(DATA.inputs))
+    assert torch.allclose(probabilities.double(), expected, atol=1e-5)
+    assert not torch.allclose(probabilities, before, atol=1e-3)
+
+
 def test_a_number_of_alarms_is_no_function_of_one_row() -> None:
     predictor = trained()
     predictor.decision = posthoc.Decision(CLASSES, objective="alarms<=10", positive=2)

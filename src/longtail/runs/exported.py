@@ -55,7 +55,8 @@ class Exported(nn.Module):
         target, self.prior = priors.target(target_prior, predictor.classes, counts)
         self.classes, self.link, self.scale = predictor.classes, predictor.link, predictor.scale
         self.network = _plain(copy.deepcopy(predictor.evaluated()), float32=float32)
-        self.calibration = copy.deepcopy(predictor.calibration)
+        calibration = predictor.calibration
+        self.calibration = None if calibration is None else exported_rules.Calibrated(calibration)
         self.decision = exported_rules.decision(predictor.decision) if target_prior is None else None
         self.by_logits = target_prior is None and self.decision is None
         self.own = exported_rules.own_rule(predictor.posthoc) if self.by_logits else None

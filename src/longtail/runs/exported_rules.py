@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import final
 
 import torch
@@ -84,6 +85,20 @@ class Cut(nn.Module):
         distance = (odds - self.at).abs().clamp(min=LEAST)
         rest = others - others.amax(1, keepdim=True)
         return torch.where(self.chosen, torch.where(called, distance, -distance), rest)
+
+
+@final
+class Calibrated(nn.Module):
+    """The calibration of a model on log-probabilities, without the checks of its forward."""
+
+    def __init__(self, calibration: nn.Module) -> None:
+        super().__init__()
+        self.calibration = copy.deepcopy(calibration)
+
+    def forward(self, logs: Tensor) -> Tensor:
+        """Return calibrated log-probabilities (N, C)."""
+        calibrated: Tensor = self.calibration._calibrated(logs.double().log_softmax(1))  # type: ignore[operator]
+        return calibrated.float()
 
 
 def own_rule(rule: nn.Module | None) -> nn.Module | None:
