@@ -213,14 +213,11 @@ class Fit(Iterator[Record]):
         return now > before
 
     def _score(self, learner: Learner) -> dict[str, float]:
-        test = self.splits.test
+        test, tally = self.splits.test, Tally(outputs.group_counts(self.splits))  # no need of the rankings of evaluate
         with merged_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        counts = outputs.group_counts(self.splits)
-        tally = Tally(counts)  # what is shown does not need the rankings of evaluate
         tally.update(scores, test.targets, sample_weight=test.sample_weight)
-        result = tally.result()
-        return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+        return {name: value for name, value in tally.result().items() if name in manifest.DECIDED}
 
     def _finish(self, training: Training) -> Run:
         assert self.folder is not None
