@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from longtail.report.page.page import Page, Section
 from longtail.report.page.sections import (
+    calibration,
     class_recall,
     commands,
     differences,
@@ -17,6 +18,7 @@ from longtail.report.page.sections import (
     glossary,
     measured,
     ranking,
+    sets,
     trade_off,
     unfinished,
     verdict,
@@ -29,6 +31,8 @@ SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
     ranking.section,
     trade_off.section,
     class_recall.section,
+    calibration.section,
+    sets.section,
     further.section,
     findings.section,
     measured.section,
