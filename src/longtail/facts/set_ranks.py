@@ -10,7 +10,6 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from longtail.facts import checks
 from longtail.facts.messages import quoted
 
 WAY_OUT = "choose a share such as 0.9"
@@ -23,6 +22,8 @@ def exact_level(level: Any, name: str = "level") -> Fraction:
         TypeError: no number.
         ValueError: 0 or less, 1 or more, NaN.
     """
+    from longtail.facts import checks  # imports torch, which the report of sets does without
+
     checks.number(name, level, WAY_OUT)
     if not 0 < float(level) < 1:
         why = "; only the set of all classes is right for certain" if float(level) == 1 else ""
