@@ -102,7 +102,6 @@ def predict(
             "out": str(target), "rows": len(predictions), "predicted": {c: counts[c] for c in predictions.classes},
             "rule": predictions.rule, "prior": predictions.prior, "notes": list(predictions.notes),
             "skipped": predictions.missing, **({"sets": predictions.set_summary} if predictions.set_summary else {}),
-            "skipped": predictions.missing,
             **({} if predictions.estimated is None else {"estimated_prior": predictions.estimated.to_json()}),
         })  # fmt: skip
         return 0

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from longtail.facts.messages import quoted
+from longtail.facts.numbers import number
 
 WAY_OUT = "choose a share such as 0.9"
 
@@ -22,9 +23,7 @@ def exact_level(level: Any, name: str = "level") -> Fraction:
         TypeError: no number.
         ValueError: 0 or less, 1 or more, NaN.
     """
-    from longtail.facts import checks  # imports torch, which the report of sets does without
-
-    checks.number(name, level, WAY_OUT)
+    number(name, level, WAY_OUT)
     if not 0 < float(level) < 1:
         why = "; only the set of all classes is right for certain" if float(level) == 1 else ""
         raise ValueError(f"{name} must be > 0 and < 1, got {quoted(level)}{why}; {WAY_OUT}")
