@@ -19,6 +19,7 @@ from longtail.comparison.result import summarise
 from longtail.comparison.tuned_rows import tune_every_method
 from longtail.engine.lock import exclusive
 from longtail.facts.files import remove_unfinished
+from longtail.inspection.checks import checked_codes
 from longtail.models import Factory
 from longtail.report import files, page, tables
 from longtail.report.page import files as page_files
@@ -62,14 +63,14 @@ class Comparison:
 
         Raises:
             ModuleNotFoundError: without longtail[report].
-            ValueError: a code that is no finding of this comparison.
+            ValueError: a code that no finding has.
         """
-        return page.render(self.summary, self.out, ignore)
+        return page.render(self.summary, self.out, checked_codes(ignore, "ignore"))
 
     def report(self, path: str | Path, ignore: Iterable[str] = ()) -> Path:
         """Write that page and return its path; raises as `to_html` does, and ValueError for a name without .html."""
-        target = page_files.checked_target(Path(path))
-        page_files.write_page(target, self.summary, self.out, ignore)
+        target = page_files.checked_target(Path(path), "path")
+        page_files.write_page(target, self.summary, self.out, checked_codes(ignore, "ignore"))
         return target
 
     def _repr_html_(self) -> str:

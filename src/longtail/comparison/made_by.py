@@ -41,6 +41,12 @@ def python_call(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
     return f"longtail.{function.__name__}({', '.join(words)})"
 
 
+def made_by(out: Path, command: str | None, device: str, folders: Iterable[Path]) -> dict[str, Any]:
+    """Return the entries of a summary: `command`, `earlier_commands` of its folder, and `versions`."""
+    earlier = earlier_commands(out, command)
+    return {"command": command, "earlier_commands": earlier, "versions": versions(folders, device)}
+
+
 def earlier_commands(out: Path, command: str | None) -> list[str]:
     """Return the commands that began and extended a comparison's folder, in order, without this one."""
     try:

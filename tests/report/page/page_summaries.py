@@ -14,7 +14,7 @@ from longtail.facts.json_documents import write_sealed
 EVIL = "<script>alert(1)</script><b onclick=x>&amp;\"'\x1b[31m\u202egnp\x00\u2028"
 FORMULA = "=cmd|' /C calc'!A0"
 FINDING = {"code": "LT003", "severity": "warning", "title": "Duplicates", "detected": "by content",
-           "why": "the test part is not new", "do": "remove one"}  # fmt: skip
+           "why": "the test part is not new", "do": "remove one", "found": ["2 rows"]}  # fmt: skip
 
 
 def full(name: str = "hand", classes: tuple[str, ...] = ("a", "b", "c"), method: str = "ldam") -> dict[str, Any]:
@@ -40,7 +40,7 @@ def full(name: str = "hand", classes: tuple[str, ...] = ("a", "b", "c"), method:
     }  # fmt: skip
     made["failed"] = [{"method": "bad", "seed": 1, "error": f"ValueError: {classes[1]}"}]
     made["missing"] = [{"method": "bad", "seed": 1}, {"method": "bad", "seed": 0}]
-    made["findings"] = [FINDING | {"title": f"Duplicates of {classes[2]}"}]
+    made["findings"] = [FINDING | {"title": f"Duplicates of {classes[2]}", "found": [f"2 rows are {classes[2]}"]}]
     made["command"] = shlex.join(["longtail", "compare", name])
     for shift, one in enumerate(rows[:3]):
         one |= diagnosed(classes, shift)

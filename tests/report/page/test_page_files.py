@@ -12,6 +12,7 @@ import pytest
 from page_summaries import Parsed, full, write_run
 
 from longtail.cli import run
+from longtail.comparison import Comparison
 from longtail.report.page.files import write_report
 from longtail.report.page.reading import read
 from longtail.report.page.single_run import summary_of_run
@@ -45,10 +46,10 @@ class TestCommand:
         assert json.loads(capsys.readouterr().out) == {"report": str(out), "bytes": out.stat().st_size}
         assert "Left out by --ignore: LT003." in out.read_text()
 
-    @pytest.mark.parametrize("given", ["LT001", "LT003,LT001", ","])
-    def test_refuses_codes_that_it_does_not_know(self, given: str, folder: Path, capsys: Capture) -> None:
+    @pytest.mark.parametrize("given", ["LT999", "LT003,x", ","])
+    def test_refuses_codes_that_no_finding_has(self, given: str, folder: Path, capsys: Capture) -> None:
         line = refused(capsys, run(["report", str(folder), "--ignore", given]))
-        assert "--ignore must name codes of findings, got " in line
+        assert "--ignore must be a comma list of codes from LT001 to " in line
         assert not (folder / "report.html").exists()
 
     def test_refuses_names_that_are_no_page(self, folder: Path, capsys: Capture) -> None:
@@ -66,6 +67,16 @@ class TestCommand:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "0 False"
+
+
+def test_a_comparison_writes_its_page(tmp_path: Path) -> None:
+    comparison = Comparison(full())
+    assert comparison.report(tmp_path / "page.html", ignore=["lt003"]) == tmp_path / "page.html"
+    assert (tmp_path / "page.html").read_text() == comparison.to_html(ignore=["LT003"])
+    with pytest.raises(ValueError, match=r"ignore must be a comma list of codes .*, got 'LT999'"):
+        comparison.to_html(ignore=["LT999"])
+    with pytest.raises(ValueError, match=r"path must be the name of a page, such as report\.html, got '.*page\.pdf'"):
+        comparison.report(tmp_path / "page.pdf")
 
 
 class TestReading:

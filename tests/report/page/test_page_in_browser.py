@@ -27,45 +27,23 @@ BROKEN = (
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The shapes that a page has."""
+    """Every section, under names that are hostile; one run; nothing at all."""
     folder = tmp_path_factory.mktemp("trainings")
     return {
-        "full": page.render(write_trainings(folder, full(), trainings()), folder),
-        "hostile": page.render(hostile()),
+        "hostile": page.render(write_trainings(folder, hostile(), trainings()), folder),
         "run": page.render(summary_of_run(write_run(tmp_path_factory.mktemp("page") / "run"))),
         "nothing finished": page.render(full() | {"rows": [], "verdict": None, "gain": None}),
     }
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def results(
-    request: pytest.FixtureRequest, pages: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, list[dict[str, Any]], list[str]]:
-    """The scheme, what axe and the browser say of every page in it, and the lines of the console."""
-    scheme = str(request.param)
-    return scheme, *judged({**pages, "broken": BROKEN}, tmp_path_factory.mktemp(scheme), scheme)
-
-
-Results = tuple[str, list[dict[str, Any]], list[str]]
-
-
-def test_axe_finds_nothing_in_our_pages(results: Results, pages: dict[str, str]) -> None:
-    scheme, found, _ = results
-    ours = [one for one in found if one["page"] != "broken"]
-    assert [(one["page"], one["width"]) for one in ours] == [(name, width) for name in pages for width in (PHONE, DESK)]
-    for one in ours:
-        assert (one["violations"], one["dark"], one["back"]) == ([], scheme == "dark", BACKGROUNDS[scheme]), one
-        assert {"color-contrast", "landmark-one-main", "heading-order", "region"} <= set(one["passed"])
-
-
-def test_no_page_scrolls_sideways_and_the_console_is_silent(results: Results) -> None:
-    _, found, console = results
-    assert [one["scrolls"] for one in found if one["page"] != "broken"] == [0] * 8
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_and_the_console_have_no_complaint_and_nothing_scrolls_sideways(
+    scheme: str, pages: dict[str, str], tmp_path: Path
+) -> None:
+    """One start of the browser, in which the same look at a broken page finds what is wrong with it."""
+    found, console = judged({**pages, "broken": BROKEN}, tmp_path, scheme)
+    look_at_ours(found, pages, scheme)
     assert [line for line in console if "nowhere" not in line] == []
-
-
-def test_the_same_look_at_a_broken_page_finds_what_is_wrong(results: Results) -> None:
-    _, found, console = results
     for one in (one for one in found if one["page"] == "broken"):
         rules = {violation.split(":")[0] for violation in one["violations"]}
         assert {"image-alt", "color-contrast", "html-has-lang"} <= rules
@@ -73,10 +51,20 @@ def test_the_same_look_at_a_broken_page_finds_what_is_wrong(results: Results) ->
     assert any("nowhere" in line for line in console)
 
 
-def test_prints_as_pages_and_as_it_is_on_disk_without_a_complaint(pages: dict[str, str], tmp_path: Path) -> None:
+def look_at_ours(found: list[dict[str, Any]], pages: dict[str, str], scheme: str) -> None:
+    """Every page was judged at both widths in the scheme, by the rules that matter, and broke none."""
+    ours = [one for one in found if one["page"] != "broken"]
+    assert [(one["page"], one["width"]) for one in ours] == [(name, width) for name in pages for width in (PHONE, DESK)]
+    for one in ours:
+        assert (one["violations"], one["dark"], one["back"]) == ([], scheme == "dark", BACKGROUNDS[scheme]), one
+        assert {"color-contrast", "landmark-one-main", "heading-order", "region"} <= set(one["passed"])
+        assert one["scrolls"] == 0, one
+
+
+def test_prints_as_pages_and_as_it_is_on_disk_without_a_complaint(tmp_path: Path) -> None:
     """The file itself, with its policy that forbids scripts and fetching."""
     file = tmp_path / "report.html"
-    file.write_text(pages["full"])
+    file.write_text(page.render(full()))
     pdf, console = printed(file, tmp_path)
     assert console == []
     assert pdf.startswith(b"%PDF")

@@ -19,11 +19,10 @@ def render(summary: dict[str, Any], folder: Path | None = None, ignore: Iterable
         summary: the content of comparison.json, or what `single_run.summary_of_run` makes of a run folder.
         folder: with the run folders that the summary names; None where they are gone, then what is drawn from their
             files is left out.
-        ignore: codes of findings to leave out, such as "LT003"; the page says how many were.
+        ignore: codes of findings to leave out, such as "LT003"; the page names those that it would have had.
 
     Raises:
         ModuleNotFoundError: without longtail[report].
-        ValueError: a code in `ignore` that no finding can have.
     """
     check_installed()
     from longtail.report.page import document
@@ -38,4 +37,4 @@ def check_installed() -> None:
         ModuleNotFoundError: without longtail[report].
     """
     if find_spec("jinja2") is None:
-        raise ModuleNotFoundError("a report needs jinja2; install longtail[report]")
+        raise ModuleNotFoundError("a report needs jinja2; install longtail[report]", name="jinja2")
