@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from longtail.report.page.page import Page, Section
 from longtail.report.page.sections import (
+    calibration,
     class_recall,
     commands,
     confusion,
@@ -23,6 +24,7 @@ from longtail.report.page.sections import (
     pseudo_labels,
     ranking,
     recall_curves,
+    sets,
     trade_off,
     unfinished,
     verdict,
@@ -39,6 +41,8 @@ SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
     class_recall.section,
     recall_curves.section,
     confusion.section,
+    calibration.section,
+    sets.section,
     further.section,
     pseudo_labels.section,
     learning.section,
