@@ -32,9 +32,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = write(tmp_path_factory.mktemp("page") / "made-up", 4, 1, 10)
     every = page.render(read(folder), folder)
     assert {"calibration", "confusion", "sets", "learning", "findings"} <= set(Parsed(every).values("id"))
+    hostiles = tmp_path_factory.mktemp("trainings")
     return {
         "every section": every,
-        "hostile": page.render(hostile()),
+        "hostile": page.render(write_trainings(hostiles, hostile(), trainings()), hostiles),
         "run": page.render(summary_of_run(write_run(tmp_path_factory.mktemp("page") / "run"))),
         "nothing finished": page.render(full() | {"rows": [], "verdict": None, "gain": None}),
     }
