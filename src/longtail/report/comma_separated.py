@@ -7,24 +7,27 @@ import io
 from typing import Any
 
 from longtail.report.rows import changed
+from longtail.report.spreadsheet import cells
 from longtail.report.wrong_labels import wrong_label_columns
 
 
 def comma_separated(summary: dict[str, Any]) -> str:
-    """One line per method with unrounded numbers."""
+    """One line per method with unrounded numbers; no cell is a formula of a spreadsheet."""
     names = list(summary["rows"][0]["mean"]) if summary["rows"] else []
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     ends = ("mean", "low", "high")
     head = ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_{summary['reference']}_{e}" for e in ends)]
     wrong = wrong_label_columns(summary)
-    writer.writerow([*head, "seconds", "seeds", "recipe", "role", "twin", *(f"vs_twin_{e}" for e in ends), *wrong])
+    head += ["seconds", "seeds", "recipe", "role", "twin", *(f"vs_twin_{e}" for e in ends), *wrong]
+    writer.writerow(cells(head))
     for row in summary["rows"]:
         interval, paired = row.get("difference") or {}, row.get("twin") or {}
-        writer.writerow(
+        line = (
             [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(interval.get(e) for e in ends),
              row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common",
              row.get("role", "method"), *(paired.get(e) for e in ("method", *ends)),
              *(column[row["method"]] for column in wrong.values())]
         )  # fmt: skip
+        writer.writerow(cells(line))
     return file.getvalue()
