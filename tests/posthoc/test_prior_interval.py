@@ -1,4 +1,4 @@
-"""The interval of an estimated prior: plain loops, no shift of the source, a shift is covered, few rows are uncertain."""
+"""The interval of an estimated prior: plain loops, no shift of the source, a shift is covered, few rows are unsure."""
 
 import numpy as np
 import pytest
