@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,9 @@ class TestGoodInput:
         assert compare("--json") == 0
         summary = json.loads(capsys.readouterr().out)
         assert {row["method"] for row in summary["rows"]} == {"ce", "ldam"}
+        words = shlex.split(summary["command"])
+        assert words[:3] == ["longtail", "compare", "good.npz"]
+        assert words[-1] == "--json"
         assert json.loads((here / "runs" / "good" / "comparison.json").read_text()) == summary
         verbs: list[tuple[list[str], str]] = [
             (["train", "good.npz", "--method", "ldam", "--epochs", "2", "--model", "linear"], "scores"),

@@ -1,4 +1,4 @@
-"""The interval of an estimated prior: plain loops, no shift of the source, a shift is covered, few rows are unsure."""
+"""The interval of an estimated prior: plain loops, the source has no shift, a shift is covered, few rows say little."""
 
 import numpy as np
 import pytest

@@ -50,6 +50,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         _check_working_directory()
+        terminal.remember(sys.argv[1:] if arguments is None else arguments)
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="longtail")
         if code == 130:  # typer has caught the interrupt
             raise KeyboardInterrupt

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
+from longtail.cli import terminal
 from longtail.cli.option_groups import DATA, RUNNING, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json
 from longtail.facts import subprocesses
@@ -76,7 +78,7 @@ def compare(
         if running["dry_run"]:
             return plan_output.show_estimate(prepared_comparison(), jobs, evaluations, running["json"])
         with progress.comparison_callbacks("comparing") as callbacks:
-            prepared = prepared_comparison()
+            prepared = replace(prepared_comparison(), command=terminal.command())
             result = compare_prepared(prepared, **limits, **callbacks)
     if report:
         result.report(prepared.out / "report.html")

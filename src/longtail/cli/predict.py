@@ -30,7 +30,11 @@ def predict(
         ),
     ] = None,
     target_prior: d.TargetPrior = None,
+    objective: d.Objective = None,
+    cost: d.Cost = None,
+    positive: d.Positive = None,
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
+    sets: d.Sets = None,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
@@ -39,9 +43,13 @@ def predict(
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
 
     Probabilities refer to the training prior. With --target-prior they refer to that prior, and the most probable class
-    under it is predicted; --target-prior estimate takes it from DATA, with an interval for every class. An --out that
-    ends in .npz gets no predictions but the features of the network's last layer, for an encoder trained without labels
-    as for any other; --features reads them.
+    under it is predicted; --target-prior estimate takes it from DATA, with an interval for every class. With --sets 0.9
+    the column `set`, a JSON list of class names, holds the true class of 90 % of the rows of each class that has enough
+    validation rows; the others are named. An --out that ends in .npz gets no predictions but the features of the
+    network's last layer, for an encoder trained without labels as for any other; --features reads them.
+
+    --cost or --objective decide in place of the model's own rule; an objective is chosen on the validation rows of the
+    training (its --val). Costs are taken under --target-prior; thresholds that were chosen do not go with it.
 
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
     """
@@ -49,6 +57,9 @@ def predict(
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import check_not_data
+    from longtail.facts.set_ranks import exact_level
+    from longtail.runs import model_decision
+    from longtail.runs.class_sets import check as check_sets
     from longtail.runs.embeddings import SUFFIX
     from longtail.runs.predictions import check_target
     from longtail.runs.predictor import Predictor
@@ -56,18 +67,29 @@ def predict(
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
     embedding = out is not None and out.suffix == SUFFIX
-    if embedding and (raw or target_prior is not None):
-        raise ValueError("--raw and --target-prior are of probabilities, and an .npz gets embeddings; write a .csv")
+    if embedding and (objective or cost or positive):
+        raise ValueError(
+            "--objective, --cost and --positive are of decisions, and an .npz gets embeddings; write a .csv"
+        )
+    if embedding and (raw or target_prior is not None or sets is not None):
+        raise ValueError(
+            "--raw, --target-prior and --sets are of probabilities, and an .npz gets embeddings; write a .csv"
+        )
+    if sets is not None:
+        exact_level(sets, "--sets")
     target = out if embedding or out is None else check_target(out)
     if target is not None:
         check_not_data(target, data)
     new_prior = prior(target_prior)
     predictor = Predictor.load(model)
+    model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
+    if sets is not None:
+        check_sets(predictor, sets, "--sets")
     _check_kind(data, predictor.preparation)
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
-    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad)
+    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
     for note in (*predictions.notes, *_skipped_note(predictions.missing, len(predictions), "prediction")):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:
@@ -79,7 +101,7 @@ def predict(
         print_json({
             "out": str(target), "rows": len(predictions), "predicted": {c: counts[c] for c in predictions.classes},
             "rule": predictions.rule, "prior": predictions.prior, "notes": list(predictions.notes),
-            "skipped": predictions.missing,
+            "skipped": predictions.missing, **({"sets": predictions.set_summary} if predictions.set_summary else {}),
             **({} if predictions.estimated is None else {"estimated_prior": predictions.estimated.to_json()}),
         })  # fmt: skip
         return 0
@@ -89,6 +111,9 @@ def predict(
     raw_text = "raw, not corrected for a prior"
     probabilities = raw_text if predictions.prior == "raw" else f"under the prior: {predictions.prior}"
     print_lines(f"{len(predictions)} rows: {listed}{skipped}")
+    if summary := predictions.set_summary:
+        size, empty = summary["mean_size"], summary["empty"]
+        print_lines(f"Sets at {summary['level']:g}: {size:.2f} classes on average, {empty} empty")
     if predictions.estimated is not None:
         print_lines("\n".join(_estimate(predictions.estimated)))
     print_lines(f"Rule: {predictions.rule}. Probabilities: {probabilities}.\nFile: {target}")

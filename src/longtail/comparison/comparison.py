@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from longtail.catalogue.method import Method
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits, execute
+from longtail.comparison.made_by import python_call
 from longtail.comparison.output_folder import make_output_folder, write_config
 from longtail.comparison.plan import plan
 from longtail.comparison.preparation import Prepared, prepare
@@ -68,7 +69,7 @@ class Comparison:
 
     def report(self, path: str | Path, ignore: Iterable[str] = ()) -> Path:
         """Write that page and return its path; raises as `to_html` does, and ValueError for a name without .html."""
-        target = page_files.checked_target(Path(path))
+        target = page_files.checked_target(Path(path), "path")
         page_files.write_page(target, self.summary, self.out, checked_codes(ignore, "ignore"))
         return target
 
@@ -134,6 +135,8 @@ def compare(
         ValueError, TypeError: one line naming the argument, the rule, the value and the way out.
         OutputError: the output folder can no longer be written; finished runs are kept.
     """
+    given = {**locals(), **options}
+    del given["options"]
     check_limits(jobs, budget, evaluations)
     prepared = prepare(
         data,
@@ -150,6 +153,7 @@ def compare(
     )
     if tune is not None:
         prepared = tune_every_method(prepared, tune)
+    prepared = replace(prepared, command=python_call(compare, given))
     run = RunOptions(
         jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
     )

@@ -233,7 +233,8 @@ class Fit(Iterator[Record]):
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
-        validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task)
+        chosen = self._choice is not None
+        validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
         names = (manifest.LINES, *validation, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         if self._choice is not None:  # the chosen training is one of its candidates

@@ -22,7 +22,7 @@ from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.facts import files
 from longtail.facts.learner import Learner
-from longtail.runs import manifest, sources
+from longtail.runs import class_sets, manifest, sources
 from longtail.runs.predictor import Predictor
 from longtail.version import __version__
 
@@ -75,6 +75,8 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
     """Return the trained network with its scale and post-hoc rule; rules read it, or are fitted on validation data."""
     inference, counts = learner.inference(), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
+    if (named := getattr(rule, "name_classes", None)) is not None:
+        named(splits.classes)
     if inference.offsets is not None:
         if rule is not None:
             raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior; leave out one of them")
@@ -93,7 +95,9 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
         label=splits.facts.get("label"),
     ).to(device)
     if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
-        fit(_scores(predictor, splits.val), splits.val.targets.to(device))
+        weight = splits.val.sample_weight
+        weighed = {} if weight is None else {"sample_weight": weight}
+        fit(_scores(predictor, splits.val), splits.val.targets.to(device), **weighed)
     return predictor
 
 
@@ -110,10 +114,13 @@ def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
     return arrays
 
 
-def write_validation(folder: Path, predictor: Predictor, splits: Splits, task: str) -> tuple[str, ...]:
+def write_validation(
+    folder: Path, predictor: Predictor, splits: Splits, task: str, *, chosen: bool = False
+) -> tuple[str, ...]:
     """Write validation.safetensors, the scores of the validation part before any rule; return the files' names.
 
-    Nothing is written without such a part, of one whose labels are sets, and of an encoder.
+    Nothing is written without such a part, of one whose labels are sets, and of an encoder. The predictor's sets are
+    fitted on these scores, except where the part has chosen the training (`chosen`): then it can promise nothing.
     """
     part = splits.val
     if part is None or part.kind != "given" or task == SELF_SUPERVISED:
@@ -124,6 +131,8 @@ def write_validation(folder: Path, predictor: Predictor, splits: Splits, task: s
         arrays["adjusted_scores"] = predictor.adjusted(scores).cpu().contiguous()
     if part.sample_weight is not None:
         arrays["sample_weight"] = part.sample_weight.cpu().contiguous()
+    if not chosen:
+        predictor.sets = class_sets.fitted(predictor, scores, part)
     files.write_bytes(folder / manifest.VALIDATION, safetensors.save(arrays))
     return (manifest.VALIDATION,)
 

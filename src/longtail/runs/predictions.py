@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from longtail.data.prepare import new_rows
 from longtail.facts import files
-from longtail.runs import priors
+from longtail.runs import class_sets, priors
 from longtail.runs.estimated_prior import EstimatedPrior, estimate
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ class Predictions:
         rows: the names of the N rows (paths of images), or None where they are numbered.
         notes: sentences on what is new in the rows, compared with the training data.
         skipped: row -> the reason why it has no prediction.
+        sets: for each of the M rows the class names in its set, the most probable first; None where none were asked.
+        set_summary: of the sets, for JSON: level, mean size, how many are empty, and by class whether the level is
+            promised, by how many calibration rows (`n`) of how many that it needs.
         estimated: the class prior of the rows, where it was estimated from them.
     """
 
@@ -45,6 +50,8 @@ class Predictions:
     rows: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     skipped: dict[int, str] = field(default_factory=dict)
+    sets: tuple[tuple[str, ...], ...] | None = None
+    set_summary: dict[str, Any] = field(default_factory=dict)
     estimated: EstimatedPrior | None = None
 
     def __len__(self) -> int:
@@ -59,7 +66,8 @@ class Predictions:
     def columns(self) -> dict[str, list[Any]]:
         """The table by columns: row (or file), prediction, its probability, p(class) for every class, rule, prior.
 
-        A skipped row has its name and, in the column of the rule, the reason; its other cells are None.
+        With sets the column `set` comes last, a list of class names. A skipped row has its name and, in the column of
+        the rule, the reason; its other cells are None.
         """
         values = self.probabilities.tolist()
         place = {name: j for j, name in enumerate(self.classes)}
@@ -68,6 +76,7 @@ class Predictions:
         columns: dict[str, list[Any]] = {"prediction": list(self.labels), "probability": predicted}
         columns |= {f"p({name})": [row[j] for row in values] for j, name in enumerate(self.classes)}
         columns |= {"rule": [self.rule] * size, "prior": [self.prior] * size}
+        columns |= {} if self.sets is None else {"set": [list(names) for names in self.sets]}
         for row, why in sorted(self.skipped.items()):  # ascending, since each insertion moves the rows after it
             for name, cells in columns.items():
                 cells.insert(row, f"skipped: {why}" if name == "rule" else None)
@@ -81,10 +90,13 @@ class Predictions:
         return pandas.DataFrame(self.columns)
 
     def csv(self) -> str:
-        """Return the table as CSV text, its numbers with all digits."""
+        """Return the table as CSV text, its numbers with all digits; sets are JSON lists, as names may have commas."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         columns = self.columns
+        if "set" in columns:
+            cells = columns["set"]
+            columns["set"] = [None if one is None else json.dumps(one, ensure_ascii=False) for one in cells]
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
         return out.getvalue()
@@ -103,13 +115,21 @@ class Predictions:
 
 
 def predictions(
-    predictor: Predictor, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+    predictor: Predictor,
+    data: Any,
+    *,
+    target_prior: Any = None,
+    raw: bool = False,
+    skip_bad: bool = False,
+    sets: Any = None,
 ) -> Predictions:
     """Return what a model predicts for raw rows; see `Predictor.predictions`."""
     if raw and target_prior is not None:
         raise ValueError(
             "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
         )
+    if sets is not None:
+        class_sets.check(predictor, sets)
     estimated = isinstance(target_prior, str) and target_prior == priors.ESTIMATE
     given = None if estimated else target_prior
     _, prior = priors.target(given, predictor.classes, predictor.class_counts.cpu())
@@ -119,8 +139,7 @@ def predictions(
     if found is not None:
         given, prior = found.prior, found.words
     probabilities = predictor.probabilities(scores, given, raw=raw).cpu()
-    decided = probabilities if target_prior is not None else predictor.decided(scores)
-    rule = predictor.rule if target_prior is None else f"highest probability under the target prior ({prior})"
+    decided, rule = _decided(predictor, scores, probabilities, None if target_prior is None else prior)
     labels = tuple(predictor.classes[j] for j in decided.argmax(1).tolist())
     notes = (
         *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(data),
@@ -128,7 +147,34 @@ def predictions(
         *(() if found is None else found.notes),
     )
     stated = "raw" if raw else prior if predictor.calibration is None else f"{prior}; {predictor.calibration.words}"
-    return Predictions(labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped, found)
+    made = Predictions(
+        labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped, estimated=found
+    )
+    if sets is None:
+        return made
+    names, summary, said = class_sets.predicted(predictor, scores, probabilities, sets)
+    return replace(made, sets=names, set_summary=summary, notes=(*notes, *said))
+
+
+def _decided(predictor: Predictor, scores: Tensor, probabilities: Tensor, prior: str | None) -> tuple[Tensor, str]:
+    """Return scores of which the largest decides, and the rule in words; `prior` in words where a target is given.
+
+    Costs, given thresholds and numbers of alarms are taken under the target prior.
+
+    Raises:
+        ValueError: thresholds that were chosen on rows with the training's class shares.
+    """
+    decision = predictor.decision
+    if prior is None:
+        return predictor.decided(scores), predictor.rule
+    if decision is None:
+        return probabilities, f"highest probability under the target prior ({prior})"
+    if getattr(decision, "chosen_by_fit", False):
+        raise ValueError(
+            f"target_prior (--target-prior) does not go with thresholds that were chosen on validation rows with other "
+            f"class shares ({decision.objective}), got {prior}; leave it out, or decide by cost= (--cost)"
+        )
+    return torch.as_tensor(decision(probabilities.log())), f"{decision.words}, under the target prior ({prior})"
 
 
 def check_target(path: str | Path) -> Path:

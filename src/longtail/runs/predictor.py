@@ -159,7 +159,7 @@ class Predictor(nn.Module):
         return self.predictions(data, target_prior=target_prior).probabilities
 
     def predictions(
-        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False, sets: Any = None
     ) -> Predictions:
         """Return class names, probabilities and the decision rule.
 
@@ -172,11 +172,12 @@ class Predictor(nn.Module):
             target_prior: "training", "uniform", {class: share}, C shares, or "estimate": by `posthoc.estimate_prior`.
             raw: probabilities without the correction for the prior; not together with `target_prior`.
             skip_bad: skip images that cannot be decoded; the predictions name them.
+            sets: a level such as 0.9, for sets of classes as well; see `posthoc.ConformalSets`.
 
         Raises:
             ValueError, TypeError: data or a prior that do not fit, named.
         """
-        return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad)
+        return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad, sets=sets)
 
     @property
     def rule(self) -> str:
@@ -201,6 +202,7 @@ class Predictor(nn.Module):
             "scale": self.scale,
             "link": self.link,
             "posthoc": None if self.posthoc is None else type(self.posthoc).__name__,
+            "posthoc_arguments": dict(getattr(self.posthoc, "arguments", {})),
             "rule": self.rule,
             "preparation": None if preparation is None else preparation.to_json(),
             "label": self.label,
@@ -226,16 +228,19 @@ class Predictor(nn.Module):
             counts = state["class_counts"]
             if tuple(counts.shape) != (len(meta["classes"]),):
                 raise model_files.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
+            parts = model_files.parts_of(meta.get("parts"))
             predictor = cls(
                 built,
                 tuple(map(str, meta["classes"])),
                 counts,
                 scale=float(meta["scale"]),
                 link=meta["link"],
-                posthoc=model_files.rule_of(meta["posthoc"], counts),
+                posthoc=model_files.rule_of(meta["posthoc"], counts, meta.get("posthoc_arguments")),
                 preparation=restored(meta.get("preparation"), blobs),
                 label=meta.get("label"),
-                **model_files.parts_of(meta.get("parts")),
+                calibration=parts.get("calibration"),
+                decision=parts.get("decision"),
+                sets=parts.get("sets"),
             )
             predictor.load_state_dict(state)
             predictor.folder = folder

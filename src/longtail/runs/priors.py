@@ -117,6 +117,11 @@ def shift_of(source: Tensor, new: Tensor) -> Tensor:
     return torch.where(source == new, 0.0, new.log() - source.log())
 
 
+def under(logs: Tensor, source: Tensor, new: Tensor) -> Tensor:
+    """Return log-probabilities (N, C) under one prior as those under another, normalised."""
+    return (logs + shift_of(source, new)).log_softmax(1)
+
+
 def log_probabilities(scores: Tensor, link: str) -> Tensor:
     """Return log-probabilities (N, C) float64; those of link "sigmoid" are normalised over classes."""
     scores = scores.double()

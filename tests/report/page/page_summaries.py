@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,25 @@ def full(name: str = "hand", classes: tuple[str, ...] = ("a", "b", "c"), method:
     made["failed"] = [{"method": "bad", "seed": 1, "error": f"ValueError: {classes[1]}"}]
     made["missing"] = [{"method": "bad", "seed": 1}, {"method": "bad", "seed": 0}]
     made["findings"] = [FINDING | {"title": f"Duplicates of {classes[2]}", "found": [f"2 rows are {classes[2]}"]}]
-    made["command"] = f"longtail compare {name}"
+    made["command"] = shlex.join(["longtail", "compare", name])
+    for shift, one in enumerate(rows[:3]):
+        one |= diagnosed(classes, shift)
     made["versions"] = {"longtail": "0.1.0", "python": name}
     return made
+
+
+def diagnosed(classes: tuple[str, ...], shift: int) -> dict[str, Any]:
+    """Entries of a row that the files of its runs give: curves of two classes, decisions of 20 + 5 test examples."""
+    curve = {
+        "recall": [0.4, 0.8, 1.0],
+        "precision": [1.0, 0.5 + shift / 10, 0.3],
+        "ap": 0.66 + 0.04 * shift,
+        "share": 0.2,
+    }
+    return {
+        "curves": {classes[1]: curve, classes[0]: curve | {"share": 0.8}},
+        "confusion": {"matrix": [[18 - shift, 2 + shift, 0], [1, 3.5, 0.5], [0, 0, 0]]},
+    }
 
 
 def hostile() -> dict[str, Any]:

@@ -73,9 +73,9 @@ def test_a_comparison_writes_its_page(tmp_path: Path) -> None:
     comparison = Comparison(full())
     assert comparison.report(tmp_path / "page.html", ignore=["lt003"]) == tmp_path / "page.html"
     assert (tmp_path / "page.html").read_text() == comparison.to_html(ignore=["LT003"])
-    with pytest.raises(ValueError, match="ignore must be a comma list of codes .*, got 'LT999'"):
+    with pytest.raises(ValueError, match=r"ignore must be a comma list of codes .*, got 'LT999'"):
         comparison.to_html(ignore=["LT999"])
-    with pytest.raises(ValueError, match=r"must be the name of a page, got '.*page\.pdf'"):
+    with pytest.raises(ValueError, match=r"path must be the name of a page, such as report\.html, got '.*page\.pdf'"):
         comparison.report(tmp_path / "page.pdf")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from page_browser import DESK, PHONE, judged, missing, printed
+from page_folders import trainings, write_trainings
 from page_summaries import full, hostile, write_run
 
 from longtail.report import page
@@ -26,8 +27,10 @@ BROKEN = (
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Every section, under names that are hostile; one run; nothing at all."""
+    """The shapes that a page has."""
+    folder = tmp_path_factory.mktemp("trainings")
     return {
+        "full": page.render(write_trainings(folder, full(), trainings()), folder),
         "hostile": page.render(hostile()),
         "run": page.render(summary_of_run(write_run(tmp_path_factory.mktemp("page") / "run"))),
         "nothing finished": page.render(full() | {"rows": [], "verdict": None, "gain": None}),

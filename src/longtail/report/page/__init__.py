@@ -37,4 +37,4 @@ def check_installed() -> None:
         ModuleNotFoundError: without longtail[report].
     """
     if find_spec("jinja2") is None:
-        raise ModuleNotFoundError("a report needs jinja2; install longtail[report]")
+        raise ModuleNotFoundError("a report needs jinja2; install longtail[report]", name="jinja2")

@@ -40,16 +40,16 @@ def write_page(target: Path, summary: dict[str, Any], folder: Path | None, ignor
     return len(text.encode())
 
 
-def checked_target(out: Path) -> Path:
-    """The file to write.
+def checked_target(out: Path, name: str = "--out") -> Path:
+    """The file to write; `name` is that of the argument.
 
     Raises:
         ValueError: it is a folder, or its name is not that of a page.
     """
     if out.suffix.lower() not in ENDINGS:
         raise ValueError(
-            f"--out must be the name of a page, such as report.html, got {quoted(str(out))}; end it in .html"
+            f"{name} must be the name of a page, such as report.html, got {quoted(str(out))}; end it in .html"
         )
     if out.is_dir():
-        raise ValueError(f"--out must be a file, got the folder {quoted(str(out))}; name a file in it")
+        raise ValueError(f"{name} must be a file, got the folder {quoted(str(out))}; name a file in it")
     return out

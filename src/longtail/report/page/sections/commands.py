@@ -11,7 +11,8 @@ def section(page: Page) -> Section | None:
     command, versions = page.summary.get("command"), page.summary.get("versions")
     if not command and not versions:
         return None
-    lines = [command] if isinstance(command, str) else list(command or ())
+    # a folder may have been extended by further commands
+    lines = [*page.summary.get("earlier_commands", []), *([command] if command else [])]
     return Section(
         "commands", "Command and versions", fill("commands.html", lines=lines, versions=dict(versions or {}))
     )
