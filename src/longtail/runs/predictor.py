@@ -169,7 +169,7 @@ class Predictor(nn.Module):
 
         Args:
             data: raw rows; see `prepared`.
-            target_prior: "training", "uniform", {class: share}, C shares, or "estimate": by `posthoc.estimate_prior`.
+            target_prior: "training", "uniform", {class: share}, C shares, or "estimate", of these rows.
             raw: probabilities without the correction for the prior; not together with `target_prior`.
             skip_bad: skip images that cannot be decoded; the predictions name them.
             sets: a level such as 0.9, for sets of classes as well; see `posthoc.ConformalSets`.
