@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from longtail.methods import method
     from longtail.models import heads
     from longtail.posthoc import decisions
+    from longtail.runs.exported import export
     from longtail.runs.run import Run
     from longtail.runs.train import fit
 
@@ -56,6 +57,7 @@ _NAMES = {
     "fit": "runs",
     "Run": "runs",
     "load": "runs.predictor",
+    "export": "runs.exported",
     "compare": "comparison",
     "Comparison": "comparison",
     "tune": "comparison.tune.tune",
@@ -76,6 +78,7 @@ __all__ = [
     "class_weights",
     "compare",
     "decisions",
+    "export",
     "fit",
     "functional",
     "heads",

@@ -8,7 +8,22 @@ from collections.abc import Sequence
 
 import typer
 
-from longtail.cli import compare, explain, inspect, labels, methods, predict, report, reproduce, terminal, train, tune
+from longtail.cli import (
+    compare,
+    evaluate,
+    explain,
+    export,
+    inspect,
+    labels,
+    methods,
+    predict,
+    report,
+    reproduce,
+    runs,
+    terminal,
+    train,
+    tune,
+)
 from longtail.facts import messages, subprocesses
 
 app = typer.Typer(
@@ -22,7 +37,7 @@ app = typer.Typer(
 )
 for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
-    reproduce.reproduce, tune.tune, labels.labels, report.report,
+    reproduce.reproduce, tune.tune, labels.labels, report.report, evaluate.evaluate, runs.runs, export.export,
 ):  # fmt: skip
     app.command()(verb)
 

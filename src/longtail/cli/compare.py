@@ -40,6 +40,7 @@ def compare(
     reading: dict[str, Any],
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
+    select: o.Select = "last",
     running: dict[str, Any],
 ) -> int:
     """Compare methods on DATA with several seeds: a ranked table, intervals and a verdict.
@@ -68,7 +69,8 @@ def compare(
         check_limits(**limits)
         options: dict[str, Any] = {
             "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
-            "device": o.device(device), "task": task, **data_options(reading), **recipe_options(training),
+            "device": o.device(device), "task": task, "select": select, **data_options(reading),
+            **recipe_options(training),
         }  # fmt: skip
 
         def prepared_comparison() -> Any:

@@ -177,6 +177,13 @@ Protocol = Annotated[
 Evaluations = Annotated[
     int, typer.Option(help="How often the test part is evaluated during a training; decides nothing, costs time.")
 ]
+Select = Annotated[
+    str,
+    typer.Option(
+        help="Which epoch counts: last; val, the best on validation rows (--val); best-test, the best on the test "
+        "rows, as many papers did, whose numbers are optimistic."
+    ),
+]
 Budget = Annotated[str | None, typer.Option(help="Start no further run after this time: 90s, 10m, 1h.")]
 Jobs = Annotated[
     int | None,

@@ -85,7 +85,7 @@ def predict(
     model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
     if sets is not None:
         check_sets(predictor, sets, "--sets")
-    _check_kind(data, predictor.preparation)
+    check_kind(data, predictor.preparation)
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
@@ -120,7 +120,7 @@ def predict(
     return 0
 
 
-def _check_kind(data: str, preparation: Any) -> None:
+def check_kind(data: str, preparation: Any) -> None:
     """Refuse a table or an array for a model of images; other kinds are checked where they are read."""
     from longtail.data.read.tables.sources import is_table
 

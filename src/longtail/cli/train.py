@@ -30,10 +30,18 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of initialisation and order.")] = 0,
     task: o.Task = None,
+    every_row: Annotated[
+        bool, typer.Option("--all", help="Train on every row, once the choice is made: nothing is held out or scored.")
+    ] = False,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(help="With --all: the folder of the comparison that chose the method; its estimate is quoted."),
+    ] = None,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
+    select: o.Select = "last",
     objective: d.Objective = None,
     cost: d.Cost = None,
     positive: d.Positive = None,
@@ -45,8 +53,10 @@ def train(
 ) -> int:
     """Train one method on DATA and leave a run folder with the model; the same command resumes.
 
-    longtail predict takes that folder. A test part is held out as in compare. With --objective or --cost the model
-    decides by them: thresholds are chosen on the validation rows (--val) once it is trained, and saved with it; another
+    longtail predict takes that folder. A test part is held out as in compare, unless --all trains on every row: the
+    model has no scores of its own then, and longtail evaluate scores it on new rows. --comparison runs/photos quotes
+    what that comparison measured of the method, and trains by its recipe. With --objective or --cost the model decides
+    by them: thresholds are chosen on the validation rows (--val) once it is trained, and saved with it; another
     --objective later chooses anew, without another training.
 
     Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
@@ -54,12 +64,11 @@ def train(
     from longtail.catalogue.choose import without_effect
     from longtail.catalogue.search import most_trainings
     from longtail.cli import progress
+    from longtail.cli.train_all import announced, prepared
     from longtail.comparison.execute import check_limits
     from longtail.comparison.output_folder import make_output_folder
     from longtail.comparison.tuned_rows import searched
-    from longtail.data import load
     from longtail.engine import Recipe
-    from longtail.engine.default_recipe import default_recipe
     from longtail.facts.paths import check_not_data, named_path
     from longtail.learners.probe_protocols import check_used, chosen_probes
     from longtail.methods import method as resolve
@@ -68,7 +77,9 @@ def train(
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
     from longtail.runs import model_decision
+    from longtail.runs.expected import write as write_expected
     from longtail.runs.pretrained import pretrained_body
+    from longtail.runs.selected import check_select
     from longtail.runs.train import Fit
 
     if not 0 <= seed < 2**63:
@@ -77,6 +88,7 @@ def train(
     for option in ("data_dir", "human_labels", "unlabeled", "train_list", "val_list", "test_list"):
         check_not_data(out or Path("runs"), reading[option])
     check_limits(None, None, evaluations)
+    check_select(select)
     chosen, where, changes = resolve(_method(method, task)), o.device(device), recipe_options(training)
     if changes["pretrained"] is not None:
         changes["pretrained"] = pretrained_body(changes["pretrained"])
@@ -88,14 +100,15 @@ def train(
     check_used(probed.probe, probed.protocol, chosen.task)
     full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
-        splits = load(data, keep_cut=full, **data_options(reading))
-        shared = default_recipe(splits, **changes)
+        options = {**data_options(reading), **({"keep_cut": True} if full else {})}
+        splits, shared, expected = prepared(
+            chosen, data, options, changes, every_row=every_row, comparison=comparison, select=select
+        )
         shared.check(splits.train)
-        folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
-        fit = Fit(
-            chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations,
-            calibrate=calibrate,
-        )  # fmt: skip
+        end = "-all" if every_row else ""
+        folder = out or Path("runs") / f"{splits.name}-{chosen.key}{end}" / f"seed-{seed}"
+        further: dict[str, Any] = {"device": where, "evaluations": evaluations, "select": select}
+        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, calibrate=calibrate, **further)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
         decision = model_decision.asked(
@@ -106,9 +119,12 @@ def train(
             make_output_folder(folder)
             _show_progress(fit, display)
             run = model_decision.attach(fit.run, decision)
+            if expected is not None:
+                write_expected(folder, expected)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
         plan |= {} if calibrate is None else {"calibrate": calibrate}
+        plan |= {"every_row": True, "expected": expected} if every_row else {}
         if json:
             print_json(plan)
         else:
@@ -116,16 +132,21 @@ def train(
             each = f" in each of at most {most} trainings" if most > 1 else ""
             and_then = "" if calibrate is None else f", calibrated ({calibrate})"
             task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}{and_then}"
-            print_lines(f"would train {task} on {splits.name} into {folder}")
+            rows = f"every row of {splits.name}" if every_row else splits.name
+            print_lines(f"would train {task} on {rows} into {folder}")
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
-        print_json(run.result)
+        print_json(run.result if expected is None else {**run.result, "expected": expected})
         return 0
-    scores, drawn = run.scores, "".join(f", {picture.name}" for picture in pictures)
+    drawn = "".join(f", {picture.name}" for picture in pictures)
+    if every_row:
+        said = announced(splits, expected)
+    else:
+        scores = run.scores
+        said = f"balanced accuracy {percent(scores['balanced_accuracy'])} %, accuracy {percent(scores['accuracy'])} %"
     print_lines(
-        f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {percent(scores['balanced_accuracy'])} %, "
-        f"accuracy {percent(scores['accuracy'])} %, {run.result['seconds']:.1f} s\n"
+        f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
     )
     if decision is not None:

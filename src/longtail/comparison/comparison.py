@@ -18,6 +18,7 @@ from longtail.comparison.preparation import Prepared, prepare
 from longtail.comparison.result import summarise
 from longtail.comparison.tuned_rows import tune_every_method
 from longtail.engine.lock import exclusive
+from longtail.engine.selection import LAST
 from longtail.facts.files import remove_unfinished
 from longtail.inspection.checks import checked_codes
 from longtail.models import Factory
@@ -96,6 +97,7 @@ def compare(
     jobs: int | None = None,
     budget: float | None = None,
     evaluations: int = 1,
+    select: str = LAST,
     on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
@@ -125,6 +127,8 @@ def compare(
             on a GPU of runs at once at most, all in this process (None: as many as make it faster).
         budget: seconds after which no further run begins.
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
+        select: which epoch counts: "last", "val" (the best on validation rows) or "best-test" (the best on the test
+            rows, as many papers did; its numbers are optimistic, and said to be).
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
             candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise
@@ -149,6 +153,7 @@ def compare(
         task=task,
         baseline=baseline,
         network=network,
+        select=select,
         **options,
     )
     if tune is not None:

@@ -17,6 +17,7 @@ from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.admission import Admission
 from longtail.engine.lanes import Cpu, Device, device_of
+from longtail.engine.selection import LAST
 from longtail.engine.side_by_side import endings
 from longtail.engine.works import Pending, Work
 from longtail.facts import subprocesses
@@ -121,9 +122,9 @@ def execute(
     return results
 
 
-def _shared(plan: Plan, evaluations: int) -> tuple[Splits | Folds, Recipe, Path, str, int]:
+def _shared(plan: Plan, evaluations: int) -> tuple[Splits | Folds, Recipe, Path, str, int, str]:
     """The arguments that all runs share."""
-    return plan.data, plan.recipe, plan.store, plan.device, evaluations
+    return plan.data, plan.recipe, plan.store, plan.device, evaluations, plan.select
 
 
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
@@ -198,6 +199,7 @@ def run_tasks(
     store: Path,
     device: str = "cpu",
     evaluations: int = 1,
+    select: str = LAST,
     place: Device | None = None,
     admission: Admission | None = None,
 ) -> Iterator[TaskResult]:
@@ -205,7 +207,7 @@ def run_tasks(
 
     Args:
         tasks: a run is taken from it when it may begin.
-        data, recipe, store, device, evaluations: of all runs; each makes its own changes to the recipe.
+        data, recipe, store, device, evaluations, select: of all runs; each makes its own changes to the recipe.
         place: the device as `engine.lanes` has it.
         admission: how many run at once; by default all.
     """
@@ -213,7 +215,7 @@ def run_tasks(
     def trainings(task: Task) -> Work:
         options: dict[str, Any] = {
             "folder": task.folder, "seed": task.seed, "recipe": task.under(recipe), "store": store, "device": device,
-            "threads": THREADS, "evaluations": evaluations,
+            "threads": THREADS, "evaluations": evaluations, "select": select,
         }  # fmt: skip
         if isinstance(data, Folds):
             yield from fold_trainings(task.spec, data, **options)

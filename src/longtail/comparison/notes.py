@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from longtail.catalogue.choose import without_effect
 from longtail.comparison.plan import Plan
+from longtail.engine.selection import BEST_TEST, LAST
+from longtail.runs.selected import OPTIMISTIC, without_choice
 
 
 def notes(plan: Plan) -> list[str]:
@@ -12,9 +14,18 @@ def notes(plan: Plan) -> list[str]:
     # of a table in folds: the column decisions of the first fold
     every = (
         *plan.data.notes, *getattr(plan.splits.preparation, "notes", ()), *of_methods,
-        *without_effect(plan.methods, plan.recipe), *_start(plan),
+        *without_effect(plan.methods, plan.recipe), *_start(plan), *_selected(plan),
     )  # fmt: skip
     return list(dict.fromkeys(note for note in every if note is not None))
+
+
+def _selected(plan: Plan) -> list[str]:
+    """Return notes on the epochs that were chosen; [] where the last one counts."""
+    if plan.select == LAST:
+        return []
+    why = {one.spec: without_choice(one, one.under(plan.recipe)) for one in plan.methods}
+    kept = [f"{spec} keeps the last epoch ({reason})" for spec, reason in why.items() if reason is not None]
+    return [OPTIMISTIC, *kept] if plan.select == BEST_TEST else kept
 
 
 def _start(plan: Plan) -> list[str]:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 2
 """Version of config.json; 1 had no checksum."""
-IDENTITY = ("data", "recipe", "task")
+IDENTITY = ("data", "recipe", "task", "select")
 CONFIG = "config.json"
 WAY_OUT = "delete that file and run the same command again; finished runs are checked and kept"
 _RULES: dict[str, Rule] = {

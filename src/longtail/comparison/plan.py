@@ -17,6 +17,7 @@ from longtail.comparison.preparation import Prepared
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
+from longtail.engine.selection import LAST
 from longtail.methods import added, method, methods
 
 
@@ -152,6 +153,7 @@ class Plan(Prepared):
             "baseline": None if self.baseline is None else self.baseline.spec,
             "methods": [m.spec for m in self.methods],
             "seeds": list(self.seeds),
+            **({} if self.select == LAST else {"select": self.select}),
         }
 
 

@@ -23,6 +23,7 @@ from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe
+from longtail.engine.selection import LAST
 from longtail.facts.messages import quoted
 from longtail.facts.paths import check_not_data, named_path
 from longtail.learners.probe_protocols import check_rows, check_used, chosen_probes
@@ -32,6 +33,8 @@ from longtail.methods.presets import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
 from longtail.runs.pretrained import check_start, pretrained_body
+from longtail.runs.selected import check as check_selectable
+from longtail.runs.selected import check_select
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class Prepared:
     folds: Folds | None = None
     task: str = SUPERVISED
     baseline: Method | None = None
+    select: str = LAST
     command: str | None = None
 
 
@@ -81,6 +85,7 @@ def prepare(
     baseline: str | Method | None = None,
     network: Factory | None = None,
     search: bool = False,
+    select: str = LAST,
     **options: Any,
 ) -> Prepared:
     """Check everything that a comparison needs; names and numbers before data are loaded. Arguments as in `compare`.
@@ -88,6 +93,7 @@ def prepare(
     With `search`, the data are those of `load_search`, without the rows for testing, and `folds` are inside of the
     training rows.
     """
+    check_select(select)
     if network is not None:
         check_factory(network)
     if options.get("pretrained") is not None:
@@ -113,6 +119,7 @@ def prepare(
     if asks_for_features(methods) and network is None:
         recipe_options = on_features(splits, recipe_options)
     recipe = default_recipe(splits, network, **recipe_options)
+    check_selectable(select, splits)
     check_start(recipe, splits)
     if reference is not None:
         _check_baseline(reference, task, splits, recipe)
@@ -144,6 +151,7 @@ def prepare(
         folds=data_folds,
         task=task,
         baseline=reference,
+        select=select,
     )
 
 

@@ -24,6 +24,7 @@ from longtail.comparison.plan import Plan, Task, corrects_plain
 from longtail.comparison.seed_statistics import encoder_statistics, mean, numbers, probe_protocols, std
 from longtail.comparison.tuned_rows import searched, verdict_on_tuned
 from longtail.facts.groups import groups
+from longtail.runs import selected
 from longtail.runs.outputs import group_counts
 from longtail.runs.run import Run
 from longtail.runs.scored import of_run
@@ -69,7 +70,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         "reference": plan.reference,
         "seeds": list(plan.seeds),
         "folds": None if plan.folds is None else plan.folds.k,
-        "select": "last epoch",
+        "select": selected.WORDS[plan.select],
         **probe_protocols(plan),
         "failed": [
             {"method": r.task.spec, "seed": r.task.seed, "error": r.error} for r in results if r.error is not None
@@ -176,12 +177,10 @@ def _add_differences(
         row["difference"] = None if d is None else _interval(d)
         row["twin"] = None if t is None else {"method": t.reference, **_interval(t)}
     summary["verdict"] = {
-        "sentence": first.sentence,
-        "winners": list(first.winners),
-        "losers": list(first.losers),
-        "undecided": list(first.undecided),
+        "sentence": first.sentence + (f" But {selected.OPTIMISTIC}." if plan.select == "best-test" else ""),
+        "winners": list(first.winners), "losers": list(first.losers), "undecided": list(first.undecided),
         "statistics": _statistics(differences),
-    }
+    }  # fmt: skip
     if (third := verdict_on_twins(differences)) is not None:
         summary["twins"] = {"sentence": third.sentence, "winners": list(third.winners), "losers": list(third.losers)}
 

@@ -15,6 +15,7 @@ from longtail.engine.capture import steps_of
 from longtail.engine.due_step import DueStep, EndOfEpoch, Events, Steps, next_record
 from longtail.engine.gradient_scaler import scale_record
 from longtail.engine.randomness import generator, seeded
+from longtail.engine.selection import Selection
 from longtail.engine.stage import Built, Stage
 from longtail.facts import files
 from longtail.facts.learner import Learner
@@ -49,7 +50,7 @@ class Training(Iterator[Record]):
         identity: what a stage's hash covers besides the specs and the seed (data, recipe).
         device: of learner and data.
         capture: on a GPU, whether steps that can be are recorded as CUDA graphs (`engine.capture`).
-
+        selection: which epoch of the last stage is kept; None keeps the last.
     `events`: the records, and before each its optimiser steps (`DueStep`) for the consumer to make.
     """
 
@@ -67,6 +68,7 @@ class Training(Iterator[Record]):
         identity: Any = None,
         device: str = "cpu",
         capture: bool = True,
+        selection: Selection | None = None,
     ) -> None:
         if not stages:
             raise ValueError("stages must not be empty, got none; a method has at least one stage")
@@ -79,7 +81,7 @@ class Training(Iterator[Record]):
         self._evaluate_at = evaluate_at or (lambda done: done >= 1.0)
         self._capture = capture
         self._store = store
-        self._owner = owner
+        self._owner, self.selection = owner, selection or Selection()
         self._identity = [stage_store.FORMAT, identity, self.data.hash if identity is None else None, seed]
         self._resume = resume
         self._built: Built | None = None
@@ -105,6 +107,7 @@ class Training(Iterator[Record]):
     def stage_hash(self, index: int) -> str:
         """Return the hash of everything that decides a stage's result: data, recipe, seed and the specs so far."""
         facts = [*self._identity, [(s.spec, s.epochs) for s in self.stages[: index + 1]]]
+        facts += self.selection.identity if index == len(self.stages) - 1 else []
         return files.json_checksum(facts)[:16]
 
     def state(self) -> dict[str, Any]:
@@ -119,6 +122,7 @@ class Training(Iterator[Record]):
             "before": list(self._before),
             "update": None if self._built is None else state_files.cloned(self._built.update.state_dict()),
             "optimizer": None if self._steps is None else state_files.cloned(self._steps.optimizer_state()),
+            **self.selection.state(),
         }
 
     def _run(self) -> Events:
@@ -166,6 +170,7 @@ class Training(Iterator[Record]):
             record = yield from self._one_epoch(index, stage, built, self._steps)
             self._records.append(record)
             if self._epoch == stage.epochs:
+                self.selection.load_best(built.learner)
                 self._save_stage(index)
             if self._epoch > reported:
                 yield record
@@ -186,6 +191,7 @@ class Training(Iterator[Record]):
         if optimizer is not None:
             state_files.restore(optimizer, state["optimizer"])
         self._epoch, self._records = state["epoch"], state["records"]
+        self.selection.best = state.get("best")
         return self._epoch
 
     def _one_epoch(
@@ -223,7 +229,7 @@ class Training(Iterator[Record]):
             start = time.perf_counter()
             record["scores"] = self._evaluate(learner)
             record["evaluation_seconds"] = time.perf_counter() - start
-        return record
+        return record | (self.selection.consider(learner, self._epoch) if stage is self.stages[-1] else {})
 
     def _load_stored(self, index: int) -> dict[str, Any] | None:
         """Load a finished stage, where the store has it with the evaluations that this training asks for."""
@@ -234,15 +240,9 @@ class Training(Iterator[Record]):
         if stored is None:
             return None
         if index < len(self.stages) - 1:  # another method may have evaluated it as its last stage
-            evaluation = ("scores", "evaluation_seconds")
-            records = [{k: v for k, v in record.items() if k not in evaluation} for record in stored["records"]]
-            return {**stored, "records": records}
-        wanted = self._evaluate is not None and stage.epochs
-        lacking = wanted and any(
-            self._evaluate_at((epoch + 1) / stage.epochs) and "scores" not in record
-            for epoch, record in enumerate(stored["records"])
-        )
-        return None if lacking else stored
+            return stage_store.unevaluated(stored)
+        whole = self._evaluate is None or stage_store.has_scores(stored, stage.epochs, self._evaluate_at)
+        return stored if whole else None
 
     def _save_stage(self, index: int) -> None:
         """Store a finished stage for every method that shares it."""

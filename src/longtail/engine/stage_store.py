@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,18 @@ log = logging.getLogger(__name__)
 FORMAT = 2
 """Part of a stage's hash, so that stages stored in another format are not loaded."""
 NAME = "stage.safetensors"
+
+
+def unevaluated(stage: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored stage without the evaluations in its records."""
+    evaluation = ("scores", "evaluation_seconds")
+    records = [{k: v for k, v in record.items() if k not in evaluation} for record in stage["records"]]
+    return {**stage, "records": records}
+
+
+def has_scores(stage: dict[str, Any], epochs: int, evaluate_at: Callable[[float], bool]) -> bool:
+    """Return whether a stored stage was evaluated after every epoch that is to be."""
+    return all("scores" in record for epoch, record in enumerate(stage["records"], 1) if evaluate_at(epoch / epochs))
 
 
 def save(store: Path, name: str, owner: str, learner: Learner, records: list[Record]) -> None:

@@ -18,10 +18,11 @@ from longtail.engine import Recipe
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.due_step import Events
 from longtail.engine.lanes import device_of
+from longtail.engine.selection import LAST
 from longtail.engine.side_by_side import finish
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
-from longtail.runs import manifest, sources
+from longtail.runs import manifest, selected, sources
 from longtail.runs.memorisation import summed
 from longtail.runs.outputs import configuration, described, write_result
 from longtail.runs.run import Run, opened
@@ -76,6 +77,8 @@ def fold_trainings(
     options |= {"seed": seed, "device": device, "threads": threads}
     shared = chosen.under(recipe)
     config = _configuration(chosen, folds, first, seed, shared, device, threads or usual_threads(shared))
+    selected.check(select := options.get("select", LAST), first)
+    config |= {} if select == LAST else {"select": select}
     with opened(place, config) as (finished, config):
         if finished is not None:
             return finished
@@ -138,6 +141,7 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         link=runs[0].result["link"],
         predicted=manifest.write_predictions(folder, arrays),
         **{name: _mean_shares(runs, name) for name in ("prior", "training_prior")},
+        **selected.of_folds([r.result for r in runs]),
         **summed([r.result for r in runs]),
         **searched_in([r.result["search"] for r in runs if "search" in r.result]),
     )  # fmt: skip

@@ -21,15 +21,13 @@ from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.determinism import deterministic
 from longtail.engine.due_step import Events, next_record
+from longtail.engine.selection import LAST
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
-from longtail.metrics import Tally
 from longtail.models import Factory
-from longtail.models.conv_bn_fusion import merged_batch_norms
-from longtail.runs import calibrated, manifest, outputs
-from longtail.runs.evaluated import EVALUATED
+from longtail.runs import calibrated, manifest, outputs, selected
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.memorisation import memorisation
@@ -57,6 +55,7 @@ class Fit(Iterator[Record]):
         threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
             resume, since another number gives other last bits.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
+        select: which epoch of the last stage is kept: "last", "val" or "best-test"; see `runs.selected`.
         calibrate: "temperature", "vector", "isotonic" or "auto": of the run's model, on the validation part.
     """
 
@@ -73,6 +72,7 @@ class Fit(Iterator[Record]):
         device: str = "cpu",
         threads: int | None = None,
         evaluations: int = 1,
+        select: str = LAST,
         calibrate: str | None = None,
     ) -> None:
         self.method = resolve(method)
@@ -81,7 +81,6 @@ class Fit(Iterator[Record]):
             raise ValueError(f"method {self.method.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)")
         if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
             raise ValueError(reason)
-        self.seed = seed
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
         self.recipe = self.method.under(recipe or default_recipe(splits))
@@ -90,7 +89,8 @@ class Fit(Iterator[Record]):
             raise ValueError(reason)
         if self.method.task == SELF_SUPERVISED:
             check_rows(self.recipe.probes, splits.cut_rows is not None)
-        self.splits, self.device = splits, device
+        selected.check(select, splits)
+        self.splits, self.seed, self._select, self.device = splits, seed, select, device
         replaced = self.method.needs_truth and not self.method.keeps_labels
         self._trained_on = with_true_labels(splits) if replaced else splits
         self._rows = with_true_counts(splits) if self.method.keeps_labels else None
@@ -98,6 +98,7 @@ class Fit(Iterator[Record]):
         self.config = outputs.configuration(
             self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe), calibrate
         )
+        self.config |= {} if select == LAST else {"select": select}
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
         self._evaluations, self._calibrate = evaluations, calibrate
         self._choice: Choice | None = None
@@ -176,7 +177,7 @@ class Fit(Iterator[Record]):
             self._chosen.stages(recipe),
             self._rows or TrainingSet.of(self._trained_on),
             seed=self.seed,
-            evaluate=None if self._choice else self._score,
+            evaluate=None if self._choice or self.splits.every_row else self._score,
             evaluate_at=self._is_evaluated,
             resume=resume,
             store=self._store,
@@ -184,6 +185,7 @@ class Fit(Iterator[Record]):
             identity=[self._trained_on.hash, recipe.to_json()],
             device=self.device,
             capture=recipe.capture,
+            selection=selected.selection(self._select, self.method, recipe, self.splits, self.device),
         )
 
     def _epochs(self, training: Training) -> Events:
@@ -213,11 +215,7 @@ class Fit(Iterator[Record]):
         return now > before
 
     def _score(self, learner: Learner) -> dict[str, float]:
-        test, tally = self.splits.test, Tally(outputs.group_counts(self.splits))  # no need of the rankings of evaluate
-        with merged_batch_norms(learner):
-            scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        tally.update(scores, test.targets, sample_weight=test.sample_weight)
-        return {name: value for name, value in tally.result().items() if name in manifest.DECIDED}
+        return selected.scores_on(learner, self.splits.test, outputs.group_counts(self.splits), self.device)
 
     def _finish(self, training: Training) -> Run:
         assert self.folder is not None
@@ -225,7 +223,7 @@ class Fit(Iterator[Record]):
         predictor = outputs.predictor_of(self._chosen, self._trained_on, training.learner, self.device)
         calibration = calibrated.calibrate(predictor, self._trained_on, self._calibrate)
         arrays = outputs.predictions(predictor, self.splits)
-        if self.method.task == SELF_SUPERVISED:
+        if self.method.task == SELF_SUPERVISED and not self.splits.every_row:
             arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
@@ -243,8 +241,10 @@ class Fit(Iterator[Record]):
             link=predictor.link,
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
+            **selected.entry(self._select, self.method, self.recipe, Run(self.folder, self.config, {}).records),
             **calibration,
             **memorisation(predictor, self.splits),
+            **({"trained_on": "every row"} if self.splits.every_row else {}),
             **({} if self._choice is None else {"search": self._choice.to_json()}),
         )  # fmt: skip
         return Run(self.folder, self.config, result)

@@ -36,8 +36,8 @@ DECIDED = ("accuracy", "balanced_accuracy", "macro_f1")
 _NAME = re.compile(r"(fold-\d+/run\.json|[\w-][\w.-]*)")
 _RESULT: dict[str, Rule] = {
     "method": str, "key": str, "reference": str, "retrains": bool, "seed": int, "reuses": (str, type(None)),
-    "seconds": is_amount, "scores": dict, "link": lambda value: value in LINKS, "hashes.data": str, "folds?": int,
-    "prior?": is_list_of(is_amount), "training_prior?": is_list_of(is_amount),
+    "seconds": is_amount, "scores": (dict, type(None)), "link": lambda value: value in LINKS, "hashes.data": str,
+    "folds?": int, "prior?": is_list_of(is_amount), "training_prior?": is_list_of(is_amount),
     "files": lambda value: isinstance(value, dict) and all(_NAME.fullmatch(n) for n in value),
 }  # fmt: skip
 _CONFIG: dict[str, Rule] = {
@@ -82,11 +82,15 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         scores = scores_of(arrays, result["link"], config["data"]["class_counts"], prior_shift(result))
     except (SafetensorError, ValueError, TypeError, LookupError) as error:
         raise DamagedError(f"{path} is damaged ({' '.join(str(error).split())[:200]})", WAY_OUT) from None
+    stored = result["scores"]
+    if scores is None or stored is None:
+        if scores is not stored:
+            raise DamagedError(f"{folder / RUN} and {path} do not agree on whether the run was tested", WAY_OUT)
+        return config, result
     for name in DECIDED:
-        stored = result["scores"].get(name)
-        if not (is_amount(stored) and math.isclose(stored, scores[name], rel_tol=0.0, abs_tol=1e-9)):
+        if not (is_amount(stored.get(name)) and math.isclose(stored[name], scores[name], rel_tol=0.0, abs_tol=1e-9)):
             raise DamagedError(
-                f"{folder / RUN} says {name} {str(stored)[:30]}, its predictions {scores[name]:.6g}", WAY_OUT
+                f"{folder / RUN} says {name} {str(stored.get(name))[:30]}, its predictions {scores[name]:.6g}", WAY_OUT
             )
     return config, {**result, "scores": scores, **encoder_results(arrays, config["data"]["class_counts"])}
 
@@ -136,8 +140,10 @@ def prior_shift(result: Mapping[str, Any]) -> Tensor | None:
 
 def scores_of(
     arrays: Mapping[str, Tensor], link: str, class_counts: Any, shift: Tensor | None = None
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Score what predictions.safetensors holds: decisions by the method's rule, probabilities as predict writes them.
+
+    None where it holds no row: every row was for training.
 
     Args:
         arrays: of the file.
@@ -145,6 +151,8 @@ def scores_of(
         class_counts: (C,) by which classes are many, medium or few.
         shift: of `prior_shift`; None takes the probabilities as the scores have them.
     """
+    if len(arrays["targets"]) == 0:
+        return None
     logs = priors.log_probabilities(arrays["scores"], link)
     decided = arrays.get("adjusted_scores", arrays["scores"]).argmax(1)
     weight = arrays.get("sample_weight")

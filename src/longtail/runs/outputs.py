@@ -104,6 +104,9 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
 def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
     """Predict the test part, and return the arrays of predictions.safetensors."""
     test = splits.test
+    if splits.every_row:
+        none = torch.empty(0, dtype=torch.int64)
+        return {"scores": torch.empty(0, len(splits.classes)), "targets": none, "index": none.clone()}
     scores = _scores(predictor, test)
     index = torch.arange(len(test)) if splits.test_rows is None else splits.test_rows.contiguous()
     arrays = {"scores": scores.cpu(), "targets": test.targets, "index": index}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,12 @@ class Predictor(nn.Module):
         sets: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.network = network
-        self.classes = classes
-        self.scale, self.link = scale, link
-        self.folder: Path | None = None  # that it was loaded from
-        self.posthoc = posthoc
+        self.network, self.classes = network, classes
+        self.scale, self.link, self.posthoc = scale, link, posthoc
         self.calibration, self.decision, self.sets = calibration, decision, sets
         self._evaluated = evaluated.Evaluated()
-        self.preparation = preparation
-        self.label = label
+        self.preparation, self.label = preparation, label
+        self.folder: Path | None = None  # that it was loaded from
         self.class_counts: Tensor
         self.register_buffer("class_counts", class_counts.clone())
         source = (class_counts if prior is None else prior).double()
@@ -81,8 +79,7 @@ class Predictor(nn.Module):
     def features(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
         """Return the features (N, D) float32 that enter the classifier, of prepared inputs, in evaluation mode.
 
-        Raises:
-            ValueError: a model without features (scikit-learn's classifiers).
+        Raises ValueError of a model without features (scikit-learn's classifiers).
         """
         return evaluated.features(self.evaluated(), inputs, self.class_counts.device, batch_size)
 
@@ -179,6 +176,11 @@ class Predictor(nn.Module):
         """
         return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad, sets=sets)
 
+    def evaluate(self, data: Any, labels: Any = None, **options: Any) -> dict[str, Any]:
+        """Score the model on new labelled rows, against what was to be expected; see `new_scores.evaluate_new`."""
+        result: dict[str, Any] = import_module("longtail.runs.new_scores").evaluate_new(self, data, labels, **options)
+        return result
+
     @property
     def rule(self) -> str:
         """The decision rule without a target prior, in words."""
@@ -229,18 +231,12 @@ class Predictor(nn.Module):
                 raise model_files.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
             parts = model_files.parts_of(meta.get("parts"))
             predictor = cls(
-                built,
-                tuple(map(str, meta["classes"])),
-                counts,
-                scale=float(meta["scale"]),
-                link=meta["link"],
+                built, tuple(map(str, meta["classes"])), counts, scale=float(meta["scale"]), link=meta["link"],
                 posthoc=model_files.rule_of(meta["posthoc"], counts, meta.get("posthoc_arguments")),
                 preparation=restored(meta.get("preparation"), blobs),
                 label=meta.get("label"),
-                calibration=parts.get("calibration"),
-                decision=parts.get("decision"),
-                sets=parts.get("sets"),
-            )
+                calibration=parts.get("calibration"), decision=parts.get("decision"), sets=parts.get("sets"),
+            )  # fmt: skip
             predictor.load_state_dict(state)
             predictor.folder = folder
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:

@@ -32,7 +32,7 @@ from longtail.runs.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
-IDENTITY = ("method", "seed", "data", "recipe", "calibrate")
+IDENTITY = ("method", "seed", "data", "recipe", "calibrate", "select")
 """The parts of config.json that decide the result; threads, versions and device are recorded beside them."""
 
 
@@ -65,8 +65,17 @@ class Run:
 
     @property
     def scores(self) -> dict[str, Any]:
-        """The flat dict of `metrics.evaluate` on the test part."""
-        scores: dict[str, Any] = self.result["scores"]
+        """The flat dict of `metrics.evaluate` on the test part.
+
+        Raises:
+            ValueError: the model was trained on every row, so that nothing was left to score it on.
+        """
+        scores: dict[str, Any] | None = self.result["scores"]
+        if scores is None:
+            raise ValueError(
+                f"the model in {self.folder} was trained on every row and has no scores; score it on new labelled "
+                "rows with longtail evaluate"
+            )
         return scores
 
     @property

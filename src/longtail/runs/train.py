@@ -11,6 +11,7 @@ from typing import Any
 from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
 from longtail.data import Splits, load
+from longtail.data.every_row import load_every_row
 from longtail.facts.types import Record
 from longtail.methods.registry import method as resolve
 from longtail.models.own import check_factory
@@ -57,6 +58,7 @@ def fit(
     *,
     seed: int = 0,
     pretrained: str | Path | None = None,
+    every_row: bool = False,
     **options: Any,
 ) -> Fit:
     """Return an iterator of epoch records (stage, epoch, progress, lr, loss, seconds, scores when evaluated).
@@ -69,14 +71,19 @@ def fit(
         labels: see `data`.
         seed: of initialisation and order.
         pretrained: a run folder; networks start from the body and the standardisation of its model.
-        options: recipe, network, folder, store, device, threads, evaluations, calibrate as in `Fit`; others as in
-            `data.load`.
+        every_row: train on every row, those for testing included, once the method has been chosen; nothing is scored
+            then. Validation rows are withheld where `val` asks for them or the method needs them.
+        options: recipe, network, folder, store, device, threads, evaluations, select, calibrate as in `Fit`; others as
+            in `data.load`.
     """
     resolved = resolve(method)  # before the data are read
     if options.get("network") is not None:
         check_factory(options["network"])
     training = {name: options.pop(name) for name in signature(Fit).parameters if name in options}
-    splits = load(data, labels, **options)
+    if every_row:
+        splits = load_every_row(data, labels, needs_val=resolved.needs_val, **options)
+    else:
+        splits = load(data, labels, **options)
     if pretrained is not None:
         training["recipe"] = started(training.get("recipe"), pretrained, splits, training.get("network"))
     made = Fit(resolved, splits, seed=seed, **training)

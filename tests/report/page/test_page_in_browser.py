@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from benchmarks.report_page import write
 from page_browser import DESK, PHONE, judged, missing, printed
+from page_folders import trainings, write_trainings
 from page_summaries import Parsed, full, hostile, write_run
 
 from longtail.report import page

@@ -100,10 +100,7 @@ def labels_beside(
         where = "the images lie in folders that are called as the classes"
     if where is None:
         return ()
-    return (
-        f"{where}; they were not used to predict, and longtail.metrics.evaluate(probabilities, labels, "
-        "class_counts=..., probabilities=True) will score the predictions against them",
-    )
+    return (f"{where}; they were not used to predict, and longtail evaluate scores the model against them",)
 
 
 def _labels_in(path: Path) -> str | None:

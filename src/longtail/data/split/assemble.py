@@ -45,9 +45,11 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
         notes = [*notes, *getattr(preparation, "notes", ())]
     notes = [*pool.notes, *notes, *weight_notes(pool)]
     truths = [part.truth for name in ("train", "unlabeled") if (part := pools.get(name)) and part.truth is not None]
+    tested = parts["test"] if "test" in parts else no_rows(parts["train"])
+    numbers = pool.source(rows.get("test", torch.empty(0, dtype=torch.int64)))
     return Splits(
-        pool.name, parts["train"], parts["test"], parts.get("val"), {**pool.facts, **facts}, tuple(notes), preparation,
-        pool.origin, pool.source(rows["test"]), parts.get("unlabeled"), torch.cat(truths) if truths else None,
+        pool.name, parts["train"], tested, parts.get("val"), {**pool.facts, **facts}, tuple(notes), preparation,
+        pool.origin, numbers, parts.get("unlabeled"), torch.cat(truths) if truths else None,
         parts.get("cut"), pool.source(rows["train"]),
     )  # fmt: skip
 
@@ -64,6 +66,12 @@ def _part(pool: Pool, name: str, index: Tensor) -> Pool:
         return part.with_targets(part.known if part.truth is None else part.truth)
     hidden = part.truth is not None and not isinstance(part.rows, Table)
     return replace(part, rows=with_own_labels(part.rows)) if hidden else part  # type: ignore[arg-type]
+
+
+def no_rows(part: Part) -> Part:
+    """Return a part of the same features and classes without rows, whose labels are given."""
+    empty = torch.empty(0, dtype=torch.int64)
+    return replace(part.take(empty), targets=empty)
 
 
 def rows_apart(rest: Pool, held_out_parts: list[Pool], notes: list[str]) -> Pool:

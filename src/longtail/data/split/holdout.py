@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ MOST = 0.5
 def split(
     pool: Pool,
     *,
-    test: float = TEST_SHARE,
+    test: float | None = TEST_SHARE,
     val: float | None = None,
     ratio: float | None = None,
     profile: str = "exp",
@@ -52,7 +53,8 @@ def split(
 
     Args:
         pool: all rows.
-        test: share held out for testing where the data declare no test part.
+        test: share held out for testing where the data declare no test part; None trains on every row, those that are
+            declared for testing included, and on those declared for validation where `val` is None.
         val: share of the training rows withheld for validation where the data declare none; None withholds nothing.
         ratio: thin the training rows to this imbalance ratio, before validation rows are withheld; None leaves them.
         profile: "exp" or "step", for `ratio`.
@@ -79,7 +81,7 @@ Divided = tuple[Pool, dict[str, Tensor], dict[str, Any], list[str]]
 
 def divided(
     pool: Pool,
-    test: float,
+    test: float | None,
     val: float | None,
     ratio: float | None,
     profile: str,
@@ -91,16 +93,18 @@ def divided(
 ) -> Divided:
     """Return which rows are for what; arguments and errors as in `split`."""
     check_classes(pool.classes)
-    check_share("test", test)
-    if val is not None:
-        check_share("val (--val)", val)
+    for name, share in (("test", test), ("val (--val)", val)):
+        if share is not None:
+            check_share(name, share)
     check_clean(pool, simulation)
     facts: dict[str, Any] = {}
     notes: list[str] = []
-    rows = _declared(pool, notes)
+    rows = _declared(pool, notes) if test is not None else _all(pool, withhold=val is not None)
     if pool.kind == CANDIDATES:
         check_shares(None if "test" in rows else test, None if "val" in rows else val)
-    if "test" not in rows:
+    if test is None:
+        facts["test"] = 0
+    elif "test" not in rows:
         rows["train"], rows["test"] = _test_rows(pool, rows["train"], test, seed, notes)
         facts["test"] = test
     before = rows["train"]
@@ -154,6 +158,14 @@ def hold_out(pool: Pool, rows: Tensor, share: float, seed: int = DATA_SEED) -> t
         codes = pool.groups[rows.numpy()]
         remaining &= torch.from_numpy(~np.isin(codes, codes[out.numpy()]))
     return rows[remaining], rows[out]
+
+
+def _all(pool: Pool, *, withhold: bool) -> dict[str, Tensor]:
+    """Return all rows for training, but for those declared for validation where some are to be withheld."""
+    rows = _declared(replace(pool, groups=None), [])
+    val = {"val": rows["val"]} if withhold and "val" in rows else {}
+    trained = torch.cat([part for name, part in rows.items() if name not in val])
+    return {"train": trained.sort().values, **val}
 
 
 def _declared(pool: Pool, notes: list[str]) -> dict[str, Tensor]:

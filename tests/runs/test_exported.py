@@ -1,0 +1,182 @@
+"""An exported model gives the numbers of predict: as a module, as torch's file and as ONNX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine_toys import RECIPE, gaussians
+from longtail import posthoc
+from longtail.learners import FittedEstimator
+from longtail.runs import export_files
+from longtail.runs.exported import Exported, export
+from longtail.runs.predictor import Predictor
+
+DATA = gaussians()
+CLASSES = DATA.classes
+COUNTS = DATA.class_counts
+
+
+def trained(**options: Any) -> Predictor:
+    torch.manual_seed(0)
+    network = RECIPE.network(DATA)
+    network.standardize.fit(DATA.inputs)  # type: ignore[union-attr, operator]
+    network.head.weight.data.mul_(4.0)  # type: ignore[union-attr, operator]
+    return Predictor(network, CLASSES, COUNTS, **options)
+
+
+def fitted(rule: Any, predictor: Predictor) -> Any:
+    if hasattr(rule, "read"):
+        rule.read(predictor.network, predictor.scale)
+    return rule.fit(predictor.scores(DATA.inputs), DATA.targets) if hasattr(rule, "fit") else rule
+
+
+def decided(model: Exported) -> Tensor:
+    return model(DATA.inputs)[1].argmax(1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 7.0])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("prior", [None, "uniform", [0.5, 0.3, 0.2]])
+def test_the_module_has_the_numbers_of_predict(scale: float, link: str, prior: Any) -> None:
+    source = torch.full((3,), 1 / 3)
+    predictor = trained(scale=scale, link=link, prior=source)
+    scores = predictor.scores(DATA.inputs)
+    probabilities, ours = export(predictor, target_prior=prior)(DATA.inputs)
+    assert torch.allclose(probabilities.double(), predictor.probabilities(scores, prior), atol=1e-5)
+    expected = scores if prior is None else predictor.probabilities(scores, prior)
+    assert ours.argmax(1).equal(expected.argmax(1))
+    if prior is None:
+        assert torch.allclose(ours, scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: posthoc.LogitAdjustment(COUNTS, tau=1.5),
+        lambda: posthoc.TunedLogitAdjustment(COUNTS),
+        lambda: posthoc.TauNormalization(COUNTS, tau=0.7),
+        lambda: posthoc.TunedTauNormalization(COUNTS),
+        lambda: posthoc.ThresholdMoving(COUNTS, cost=[[0, 1, 2], [3, 0, 1], [9, 9, 0]]),
+    ],
+)
+def test_every_rule_that_a_file_may_name(make: Any) -> None:
+    predictor = trained()
+    predictor.posthoc = fitted(make(), predictor)
+    expected = predictor.adjusted(predictor.scores(DATA.inputs))
+    ours = export(predictor)(DATA.inputs)[1]
+    assert torch.allclose(ours.double(), expected.double(), atol=1e-5)
+
+
+DECISIONS: list[dict[str, Any]] = [
+    {"cost": [[0, 1, 1], [5, 0, 1], [20, 20, 0]]},
+    {"cost": [[0, 1, 1], [5, 0, 1], [20, 20, 0]], "rule": "row-sums"},
+    {"objective": "macro_f1"},
+    {"objective": "recall>=0.9", "positive": 2},
+    {"thresholds": {CLASSES[2]: 0.1}},
+    {"thresholds": [0.6, 0.2, 0.0]},
+]
+
+
+@pytest.mark.parametrize("arguments", DECISIONS, ids=lambda given: ",".join(given))
+def test_every_decision_of_one_row(arguments: dict[str, Any]) -> None:
+    predictor = trained()
+    logs = predictor.calibrated(predictor.scores(DATA.inputs))
+    predictor.decision = posthoc.Decision(CLASSES, **arguments).fit(logs, DATA.targets)
+    expected = predictor.decided(predictor.scores(DATA.inputs)).argmax(1)
+    assert decided(export(predictor)).equal(expected)
+    assert not expected.equal(logs.argmax(1))  # else nothing was tested
+
+
+def test_a_number_of_alarms_is_no_function_of_one_row() -> None:
+    predictor = trained()
+    predictor.decision = posthoc.Decision(CLASSES, objective="alarms<=10", positive=2)
+    with pytest.raises(
+        ValueError, match=r"decision cannot be exported, since it is no function of one row .*decided together"
+    ):
+        export(predictor)
+    assert decided(export(predictor, target_prior="uniform")).shape == (len(DATA),)
+
+
+def test_a_classifier_of_scikit_learn_is_refused_with_the_way_out() -> None:
+    predictor = Predictor(FittedEstimator(3), CLASSES, COUNTS)
+    with pytest.raises(ValueError, match=r"classifier of scikit-learn, no network .* train a method with a network"):
+        export(predictor)
+
+
+def test_the_copy_does_not_follow_the_model() -> None:
+    predictor = trained()
+    before = export(predictor)(DATA.inputs)[0]
+    model = export(predictor)
+    with torch.no_grad():
+        predictor.network.head.weight.zero_()  # type: ignore[union-attr, operator]
+    assert model(DATA.inputs)[0].equal(before)
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_bfloat16_is_computed_in_float32_where_asked() -> None:
+    predictor = trained()
+    predictor.network.precision = "bfloat16"  # type: ignore[assignment]
+    half, full = export(predictor), Exported(predictor, float32=True)
+    scores = predictor.scores(DATA.inputs)
+    assert half(DATA.inputs)[1].equal(scores)
+    assert not full(DATA.inputs)[1].equal(scores)
+    described = export_files.description(predictor, full, DATA.inputs[:2], ".onnx")
+    assert "in bfloat16" in described["notes"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_files_have_the_numbers_of_predict(tmp_path: Path, suffix: str) -> None:
+    predictor = trained(scale=3.0, posthoc=posthoc.LogitAdjustment(COUNTS), prior=torch.full((3,), 1 / 3))
+    path = tmp_path / f"m{suffix}"
+    if suffix == ".onnx":
+        pytest.importorskip("onnxscript", reason="longtail[onnx] is not installed")
+    described = export_files.write(predictor, path)
+    scores = predictor.scores(DATA.inputs)
+    wanted = (predictor.probabilities(scores).float().numpy(), predictor.adjusted(scores).numpy())
+    if suffix == ".onnx":
+        runtime = pytest.importorskip("onnxruntime")
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (given,) = session.get_inputs()
+        assert (given.name, given.shape[1:]) == ("inputs", described["inputs"]["shape"][1:])
+        found = session.run(list(export_files.OUTPUTS), {"inputs": DATA.inputs.numpy()})
+    else:
+        found = [one.numpy() for one in torch.export.load(path).module()(DATA.inputs)]
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert np.abs(ours - theirs).max() < 1e-5
+    assert json.loads(Path(f"{path}.json").read_text()) == described
+    assert described["classes"] == list(CLASSES)
+    assert "whatever made the tensors" in described["not_in_the_file"][0]
+
+
+class ByValue(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs[:, :3] if float(inputs.sum()) > 0 else inputs[:, 1:4]
+
+
+@pytest.mark.slow
+def test_a_network_that_cannot_be_traced_is_refused(tmp_path: Path) -> None:
+    network = ByValue()
+    network.builder = {"input_shape": [8]}  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"cannot be exported as a graph .* use lt.export\(folder\)"):
+        export_files.write(Predictor(network, CLASSES, COUNTS), tmp_path / "m.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_written_is_refused_before_the_model_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"--out must be a file that ends in .onnx or .pt2, got '.*m.pt'"):
+        export_files.check_target(tmp_path / "m.pt")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs onnx; install longtail\[onnx\], or write .pt2"):
+        export_files.check_target(tmp_path / "m.onnx")
+    with pytest.raises(ValueError, match="does not say what shape its inputs have"):
+        export_files.example_inputs(Predictor(ByValue(), CLASSES, COUNTS))
