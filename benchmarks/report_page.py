@@ -3,8 +3,8 @@
     python -m benchmarks.report_page --out benchmarks/results/report/page.json
 
 The comparisons are made up: comparison.json with every entry that a real one has, and a run folder with run.json and
-metrics.jsonl per seed. Each is reported in a process of its own, as a user would; `seconds` is the least of the
-repeats, wall clock, Python's start included.
+metrics.jsonl per seed; what is diagnosed of a row's scores is computed by the comparison's own code. Each is reported
+in a process of its own, as a user would; `seconds` is the least of the repeats, wall clock, Python's start included.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ import numpy as np
 
 from benchmarks.command import argument_parser, save
 from benchmarks.machine import facts
+from longtail.comparison.diagnostics import RowRuns, diagnosed
+from longtail.runs.scored import ScoredRows, ScoredRun
 
 SECONDS, BYTES = 5.0, 1_000_000
 """What a report of 20 methods x 5 seeds may take, and how large a page may be."""
 CASES = {"20 methods x 5 seeds x 10 classes": (20, 5, 10), "20 methods x 5 seeds x 100 classes": (20, 5, 100),
          "20 methods x 5 seeds x 1000 classes": (20, 5, 1000)}  # fmt: skip
+TESTED, VALIDATED = 4000, 1000
+"""Rows of the made-up test and validation parts, over all classes."""
 METRICS = ("balanced_accuracy", "accuracy", "macro_f1", "g_mean", "many", "medium", "few", "worst_class", "ece",
            "classwise_ece")  # fmt: skip
 
@@ -39,6 +43,8 @@ def comparison(methods: int, seeds: int, classes: int) -> dict[str, Any]:
               "medium": list(range(classes - 2 * third, classes - third)),
               "few": list(range(classes - third, classes))}  # fmt: skip
     rows = [_row(draw, i, seeds, classes, groups) for i in range(methods)]
+    entries = _diagnosed(draw, counts, rows[0]["runs"])
+    rows = [row | entries for row in rows]
     rows.sort(key=lambda row: -row["mean"]["balanced_accuracy"])
     winners = [row["method"] for row in rows if row["difference"] and row["difference"]["low"] > 0]
     return {
@@ -77,12 +83,6 @@ def _row(draw: np.random.Generator, index: int, seeds: int, classes: int, groups
     ends = {
         f"{name}_{end}": (recall + step).tolist() for name in per_class for end, step in (("low", -0.1), ("high", 0.1))
     }
-    pairs = [
-        {"true": f"class-{j % classes:03}", "predicted": "class-000", "share": 0.2, "count": 10} for j in range(20)
-    ]
-    confusion = {"matrix": np.eye(classes).tolist()} if classes <= 20 else {"pairs": pairs}
-    grid = np.linspace(0, 1, 60).tolist()
-    curve = {"recall": grid, "precision": grid[::-1], "ap": 0.5}
     return {
         "method": name, "key": name, "paper": "Somebody 2000", "role": "reference" if index == 0 else "method",
         "retrains": True, "recipe_changes": {}, "comparable": True, "epochs": {"train": 200}, "reuses": None,
@@ -93,9 +93,25 @@ def _row(draw: np.random.Generator, index: int, seeds: int, classes: int, groups
         "twin": None,
         "metrics": {name: {"mean": 0.5, "low": 0.4, "high": 0.6} for name in ("mcc", "average_precision", "log_loss")},
         "per_class": {**per_class, **ends},
-        "confusion": confusion,
-        "curves": {f"class-{classes - k:03}": curve for k in range(1, 5)},
     }  # fmt: skip
+
+
+def _diagnosed(draw: np.random.Generator, counts: list[int], runs: list[Any]) -> dict[str, Any]:
+    """What a comparison diagnoses of a row, from made-up scores; all rows get the same."""
+    size = len(counts)
+    prior = np.array(counts) / sum(counts)
+    tested, validated = max(TESTED // size, 2), max(VALIDATED // size, 1)
+
+    def rows(each: int) -> ScoredRows:
+        targets = np.repeat(np.arange(size), each)
+        logs = draw.normal(0, 1, (len(targets), size)) + np.log(prior)
+        logs[np.arange(len(targets)), targets] += 4
+        logs -= np.log(np.exp(logs).sum(1, keepdims=True))
+        return ScoredRows(logs, logs.argmax(1), targets, None, np.arange(len(targets)))
+
+    classes = tuple(f"class-{j:03}" for j in range(size))
+    made = [ScoredRun(Path(), rows(tested), rows(validated), classes, np.array(counts, float), prior) for _ in runs[:2]]
+    return diagnosed(RowRuns("made-up", tuple(made), classes, np.array(counts, float)))
 
 
 def write(folder: Path, methods: int, seeds: int, classes: int, epochs: int = 200) -> Path:

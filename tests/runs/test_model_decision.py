@@ -129,7 +129,7 @@ def test_costs_are_taken_under_the_target_prior_and_chosen_thresholds_are_not(tr
     assert command(["predict", "model", "rows.csv", "--target-prior", text]) == 2
     err = capsys.readouterr().err
     assert "does not go with thresholds that were chosen on validation rows" in err
-    assert "decide by cost= (--cost)" in err
+    assert "decide by cost (--cost)" in err
     assert err.count("\n") == 1
     assert Run.load(folder / "model").result["decision"] == run.result["decision"]  # predict changes nothing
 

@@ -41,6 +41,12 @@ def python_call(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
     return f"longtail.{function.__name__}({', '.join(words)})"
 
 
+def made_by(out: Path, command: str | None, device: str, folders: Iterable[Path]) -> dict[str, Any]:
+    """Return the entries of a summary: `command`, `earlier_commands` of its folder, and `versions`."""
+    earlier = earlier_commands(out, command)
+    return {"command": command, "earlier_commands": earlier, "versions": versions(folders, device)}
+
+
 def earlier_commands(out: Path, command: str | None) -> list[str]:
     """Return the commands that began and extended a comparison's folder, in order, without this one."""
     try:
@@ -66,10 +72,14 @@ def versions(folders: Iterable[Path], device: str) -> dict[str, str]:
         "scikit-learn": sklearn.__version__,
     }
     configs = [json_documents.read(folder / "config.json", WAY_OUT) for folder in folders]
-    threads = sorted({config["threads"] for config in configs})
-    machines = {" ".join(str(config["machine"].get(part, "")) for part in ("gpu", "cpu")).strip() for config in configs}
+    threads = sorted({config["threads"] for config in configs if "threads" in config})
+    machines = {
+        " ".join(str(config.get("machine", {}).get(part, "")) for part in ("gpu", "cpu")).strip() for config in configs
+    }
     trained = Counter(
-        ", ".join(f"{name} {version}" for name, version in config["versions"].items() if version != now[name])
+        ", ".join(
+            f"{name} {version}" for name, version in config.get("versions", {}).items() if version != now.get(name)
+        )
         for config in configs
     )
     del trained[""]

@@ -18,7 +18,7 @@ from longtail.comparison.evidence.recall_intervals import recall_intervals, test
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
-from longtail.comparison.made_by import earlier_commands, versions
+from longtail.comparison.made_by import made_by
 from longtail.comparison.notes import notes
 from longtail.comparison.plan import Plan, Task, corrects_plain
 from longtail.comparison.seed_statistics import encoder_statistics, mean, numbers, probe_protocols, std
@@ -78,8 +78,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         "missing": [{"method": t.spec, "seed": t.seed} for t in plan.tasks if not t.finished],
     }
     done = [task.folder for tasks in finished.values() for task in tasks.values()]
-    earlier = earlier_commands(plan.out, plan.command)
-    summary |= {"command": plan.command, "earlier_commands": earlier, "versions": versions(done, plan.device)}
+    summary |= made_by(plan.out, plan.command, plan.device, done)
     _add_differences(plan, summary, rows, finished)
     # context rows are not ranked
     rows.sort(key=lambda row: (row["role"] == CONTEXT, -(row["mean"][plan.metric] or 0.0)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from longtail.metrics.operating_points import curve
 from longtail.metrics.rates import Floats
 
 
@@ -56,14 +57,12 @@ def recall_steps(scores: Floats, positive: np.ndarray, weight: Floats | None = N
         weight: (N,) of the rows; a row of weight k counts as k rows.
     """
     weights = np.ones(len(scores)) if weight is None else np.asarray(weight, dtype=np.float64)
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], len(ranked) > 0))  # of rows with one score the last
-    listed, found = (np.cumsum(values[order])[ends] for values in (weights, weights * positive))
-    if not len(found) or found[-1] <= 0:
+    if not (weights[positive] > 0).any():
         return None
-    rises = np.diff(found, prepend=0.0) > 0
-    return RecallSteps(found[rises] / found[-1], found[rises] / listed[rises])
+    points = curve(scores, positive, weights)
+    assert points is not None
+    rises = np.diff(points.true, prepend=0.0) > 0
+    return RecallSteps(points.recall[rises], points.precision[rises])
 
 
 def mean_steps(curves: Sequence[RecallSteps]) -> RecallSteps:

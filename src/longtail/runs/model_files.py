@@ -154,6 +154,12 @@ def rule_of(name: str | None, counts: Tensor, arguments: Mapping[str, Any] | Non
     return rule
 
 
+def described_rule(rule: nn.Module | None) -> dict[str, Any]:
+    """Return the entries of meta.json on the post-hoc rule: its class, and arguments that are not in its buffers."""
+    name = None if rule is None else type(rule).__name__
+    return {"posthoc": name, "posthoc_arguments": dict(getattr(rule, "arguments", {}))}
+
+
 def described_parts(parts: Mapping[str, nn.Module | None]) -> dict[str, Any]:
     """Return the entry of meta.json on the parts that a model has: class and JSON arguments by place."""
     return {

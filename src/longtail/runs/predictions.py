@@ -14,6 +14,7 @@ from torch import Tensor
 
 from longtail.data.prepare import new_rows
 from longtail.facts import files
+from longtail.facts.messages import quoted
 from longtail.runs import class_sets, priors
 from longtail.runs.estimated_prior import EstimatedPrior, estimate
 
@@ -128,6 +129,8 @@ def predictions(
         raise ValueError(
             "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
         )
+    if target_prior is not None:
+        _check_prior(predictor, target_prior)
     if sets is not None:
         class_sets.check(predictor, sets)
     estimated = isinstance(target_prior, str) and target_prior == priors.ESTIMATE
@@ -160,21 +163,24 @@ def _decided(predictor: Predictor, scores: Tensor, probabilities: Tensor, prior:
     """Return scores of which the largest decides, and the rule in words; `prior` in words where a target is given.
 
     Costs, given thresholds and numbers of alarms are taken under the target prior.
-
-    Raises:
-        ValueError: thresholds that were chosen on rows with the training's class shares.
     """
     decision = predictor.decision
     if prior is None:
         return predictor.decided(scores), predictor.rule
     if decision is None:
         return probabilities, f"highest probability under the target prior ({prior})"
+    return torch.as_tensor(decision(probabilities.log())), f"{decision.words}, under the target prior ({prior})"
+
+
+def _check_prior(predictor: Predictor, target: Any) -> None:
+    """Raise ValueError for a target prior of a model whose thresholds were chosen on rows with other shares."""
+    decision = predictor.decision
     if getattr(decision, "chosen_by_fit", False):
         raise ValueError(
             f"target_prior (--target-prior) does not go with thresholds that were chosen on validation rows with other "
-            f"class shares ({decision.objective}), got {prior}; leave it out, or decide by cost= (--cost)"
+            f"class shares ({getattr(decision, 'objective', '')}), got {quoted(target)}; leave it out, or decide by "
+            "cost (--cost)"
         )
-    return torch.as_tensor(decision(probabilities.log())), f"{decision.words}, under the target prior ({prior})"
 
 
 def check_target(path: str | Path) -> Path:

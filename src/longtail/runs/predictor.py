@@ -166,7 +166,7 @@ class Predictor(nn.Module):
 
         Args:
             data: raw rows; see `prepared`.
-            target_prior: "training", "uniform", {class: share}, C shares, or "estimate": by `posthoc.estimate_prior`.
+            target_prior: "training", "uniform", {class: share}, C shares, or "estimate", of these rows.
             raw: probabilities without the correction for the prior; not together with `target_prior`.
             skip_bad: skip images that cannot be decoded; the predictions name them.
             sets: a level such as 0.9, for sets of classes as well; see `posthoc.ConformalSets`.
@@ -203,8 +203,7 @@ class Predictor(nn.Module):
             "classes": list(self.classes),
             "scale": self.scale,
             "link": self.link,
-            "posthoc": None if self.posthoc is None else type(self.posthoc).__name__,
-            "posthoc_arguments": dict(getattr(self.posthoc, "arguments", {})),
+            **model_files.described_rule(self.posthoc),
             "rule": self.rule,
             "preparation": None if preparation is None else preparation.to_json(),
             "label": self.label,

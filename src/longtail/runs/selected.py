@@ -17,8 +17,9 @@ from longtail.engine.selection import BEST_TEST, LAST, SELECT, VAL, Selection
 from longtail.facts.learner import Learner
 from longtail.facts.messages import quoted
 from longtail.facts.types import Record
-from longtail.metrics import evaluate
+from longtail.metrics import Tally
 from longtail.models.conv_bn_fusion import merged_batch_norms
+from longtail.runs import manifest
 from longtail.runs.evaluated import EVALUATED
 from longtail.runs.outputs import group_counts
 
@@ -79,8 +80,9 @@ def scores_on(learner: Learner, part: Part, counts: Any, device: str) -> dict[st
     """Return the scores of a learner on some rows, as its records have them."""
     with merged_batch_norms(learner):
         scores = torch.cat([learner.predict(x.to(device)) for x in part.chunks(EVALUATED)])
-    result = evaluate(scores, part.targets, class_counts=counts, sample_weight=part.sample_weight)
-    return {name: result[name] for name in ("accuracy", METRIC, "macro_f1")}
+    tally = Tally(counts)  # no need of the rankings of evaluate
+    tally.update(scores, part.targets, sample_weight=part.sample_weight)
+    return {name: value for name, value in tally.result().items() if name in manifest.DECIDED}
 
 
 def entry(select: str, method: Method, recipe: Recipe, records: Sequence[Record]) -> Mapping[str, Any]:

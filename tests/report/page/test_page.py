@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from benchmarks.report_page import BYTES, comparison
 from page_summaries import EVIL, FINDING, FORMULA, Parsed, full, hostile
 from tests.report.report_summary import METRICS, row, summary
 
@@ -172,3 +173,9 @@ def test_without_jinja2_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(page, "find_spec", absent)
     with pytest.raises(ModuleNotFoundError, match=r"a report needs jinja2; install longtail\[report\]"):
         page.render(full())
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_twenty_methods_stay_below_a_megabyte(classes: int) -> None:
+    """The seconds of the command are measured by the benchmark, whose comparison this is."""
+    assert len(page.render(comparison(20, 5, classes)).encode()) < BYTES

@@ -65,6 +65,18 @@ def test_the_error_before_and_after_is_in_words_and_in_a_table() -> None:
     assert shapes == marks + 3  # those of the legend
 
 
+def test_a_kind_of_probabilities_has_one_colour_and_small_bins_are_not_joined() -> None:
+    three, two = html(with_entries()), html(with_entries(before=state(2.0)))
+    for text in (three, two):
+        legend = text[: text.index(">calibrated</text>")]
+        assert legend[legend.rindex("class=") :].startswith('class="mark s3"')
+    small = state(1.0)
+    small["bins"] = [{"predicted": p, "observed": p, "share": s} for p, s in ((0.4, 0.1), (0.6, 0.5), (0.8, 0.4))]
+    text = html(with_entries(after=small, before=small, corrected=small))  # 25 test rows: 2.5, 12.5 and 10 of them
+    line = text[text.index("<polyline points=") :]
+    assert line[: line.index("/>")].count(",") == 2
+
+
 def test_scores_for_the_training_prior_are_drawn_once_and_without_rows_nothing_is_calibrated() -> None:
     same = entry(before=state(2.0), after=None, method=None, fitted_on=None, rows=None)
     text = html(with_entries(**same))

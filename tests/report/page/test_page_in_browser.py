@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.report_page import write
 from page_browser import DESK, PHONE, judged, missing, printed
 from page_folders import trainings, write_trainings
-from page_summaries import full, hostile, write_run
+from page_summaries import Parsed, full, hostile, write_run
 
 from longtail.report import page
+from longtail.report.page.reading import read
 from longtail.report.page.single_run import summary_of_run
 
 pytestmark = [
@@ -27,11 +29,14 @@ BROKEN = (
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The shapes that a page has."""
-    folder = tmp_path_factory.mktemp("trainings")
+    """Every section there is; names that are hostile; one run; nothing at all."""
+    folder = write(tmp_path_factory.mktemp("page") / "made-up", 4, 1, 10)
+    every = page.render(read(folder), folder)
+    assert {"calibration", "confusion", "sets", "learning", "findings"} <= set(Parsed(every).values("id"))
+    hostiles = tmp_path_factory.mktemp("trainings")
     return {
-        "full": page.render(write_trainings(folder, full(), trainings()), folder),
-        "hostile": page.render(hostile()),
+        "every section": every,
+        "hostile": page.render(write_trainings(hostiles, hostile(), trainings()), hostiles),
         "run": page.render(summary_of_run(write_run(tmp_path_factory.mktemp("page") / "run"))),
         "nothing finished": page.render(full() | {"rows": [], "verdict": None, "gain": None}),
     }

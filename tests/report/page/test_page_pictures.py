@@ -41,7 +41,8 @@ class TestScale:
         assert Scale(*ends, 0, 1).ticks(6) == pytest.approx(ticks)
 
     @pytest.mark.parametrize(
-        ("ends", "ticks"), [((2, 110), [2, 5, 10, 20, 50, 100]), ((1, 1e9), [1, 100, 1e4, 1e6, 1e8])]
+        ("ends", "ticks"),
+        [((2, 110), [2, 5, 10, 20, 50, 100]), ((1, 1e9), [1, 100, 1e4, 1e6, 1e8]), ((9, 21), [10, 12, 14, 16, 18, 20])],
     )
     def test_ticks_of_a_logarithmic_scale_are_few(self, ends: tuple[float, float], ticks: list[float]) -> None:
         assert Scale(*ends, 0, 1, log=True).ticks(6) == pytest.approx(ticks)

@@ -92,6 +92,10 @@ class TestWeights:
         assert [line[1:] for line in table[1:]] == [["1", "1.000", "3.000"], ["2", "1.000", "3.000"]]
         assert table[0][2] == "x"
 
+    def test_weights_of_no_class_or_of_others_are_none(self, tmp_path: Path) -> None:
+        odd = {"a": records(2, mean_weights=[None] * 3), "b": records(3, mean_weights=[1.0])}
+        assert weights.section(Page(write_trainings(tmp_path / "odd", full(), odd), tmp_path / "odd")) is None
+
 
 class TestGuessedLabels:
     def test_shares_and_distances_of_the_last_epoch_that_has_them(self, drawn: Page) -> None:

@@ -63,7 +63,8 @@ def _powers(low: float, high: float, most: int) -> list[float]:
     for factors in ((1, 2, 5), (1,)):
         ticks = [f * 10.0**k for k in tens for f in factors if low <= f * 10.0**k <= high]
         if len(ticks) <= most + 2:
-            return ticks
+            # within one power of ten there may be none
+            return ticks if len(ticks) >= 3 else [tick for tick in _steps(low, high, most) if tick > 0]
     return ticks[:: math.ceil(len(ticks) / most)]
 
 

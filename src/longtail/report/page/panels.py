@@ -72,7 +72,8 @@ def draw_frame(
     picture.text((left - LEFT + 4, top - 14), shortened(title, int((made.width + LEFT) / LETTER)), "strong")
     for value in made.y.ticks(most[1]):
         picture.line((left, made.y.at(value)), (right, made.y.at(value)), "grid")
-        picture.text((left - 6, made.y.at(value) + 4.5), number(value), "muted end")
+        short = number(value) if abs(value) < 1e5 else f"{value:.3g}"  # there is room for six letters
+        picture.text((left - 6, made.y.at(value) + 4.5), short, "muted end")
     for value in made.x.ticks(most[0]):
         if not (whole and value % 1):
             picture.line((made.x.at(value), bottom), (made.x.at(value), bottom + 4), "axis")

@@ -20,6 +20,8 @@ STATES = {"before": "as the scores say", "corrected": "for the training prior", 
 """In the order of their series."""
 ENOUGH = 30
 """Test rows of the rarest class from which the curve of its probability is worth a look."""
+JOINED = 10
+"""Rows of a bin from which its mark is joined to the others."""
 Entry = Mapping[str, Any]
 
 
@@ -28,8 +30,9 @@ def section(page: Page) -> Section | None:
     known = [row for row in page.rows if row.get("calibration")]
     if not known:
         return None
-    parts = [paragraphs([*_words(page, known)]), _table(known)]
-    parts += [_figure(row, f"calibration-{i}") for i, row in enumerate(_drawn(page, known))]
+    rows = float(sum(page.summary["data"]["test_counts"]))
+    parts = [paragraphs(_words(page, known, rows)), _table(known)]
+    parts += [_figure(row, rows, f"calibration-{i}") for i, row in enumerate(_drawn(page, known))]
     return Section("calibration", "Whether the probabilities are right", joined(parts))
 
 
@@ -40,11 +43,10 @@ def _drawn(page: Page, known: list[Row]) -> list[Row]:
     return [*ranked[:1], *(row for row in others if row not in ranked[:1])]
 
 
-def _words(page: Page, known: list[Row]) -> list[str]:
+def _words(page: Page, known: list[Row], rows: float) -> list[str]:
     """What the errors are, in sentences, and what there are too few rows for."""
     lines = [_sentence(row) for row in _drawn(page, known)]
     entry = known[0]["calibration"]
-    rows = sum(page.summary["data"]["test_counts"])
     best = entry["after"] or entry["corrected"]
     lines.append(
         f"On {rows:g} test rows about {percent(by_chance(best['bins'], rows))} points of ECE arise by chance, even "
@@ -116,14 +118,14 @@ def _three(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _figure(row: Row, id: str) -> Markup:
+def _figure(row: Row, rows: float, id: str) -> Markup:
     entry, name = row["calibration"], shown(row["method"], longest=LONGEST)
     rare = shown(entry["class"], longest=LONGEST)
     states = [s for s in STATES if entry[s] is not None and not (s == "before" and entry[s] == entry["corrected"])]
     caption = (
         f"Reliability of {name}: left, confidence against how often it is right; right, the probability of {rare} "
-        "against how often it is true, in groups of equally many rows. On the line probabilities are right; larger "
-        "marks have more rows"
+        "against how often it is true, in groups of equally many rows. On the dashed line probabilities are right; "
+        f"larger marks have more rows, and those of fewer than {JOINED} are not joined"
     )
     lines = [["probabilities", "of", "predicted, %", "observed, %", "rows, %"]]
     for state in states:
@@ -133,23 +135,28 @@ def _figure(row: Row, id: str) -> Markup:
                 for b in entry[state][kind]
             ]
     alternative = table(lines, "<<>>>", f"Reliability of {name}, every bin")
-    return figure(_draw(entry, states, id, caption), f"{caption}.", alternative=alternative)
+    return figure(_draw(entry, states, rows, id, caption), f"{caption}.", alternative=alternative)
 
 
-def _draw(entry: Entry, states: list[str], id: str, caption: str) -> Markup:
+def _draw(entry: Entry, states: list[str], rows: float, id: str, caption: str) -> Markup:
     told = "; ".join(f"{STATES[s]}: ECE {percent(entry[s]['ece'])} percent" for s in states)
     picture = Picture(f"picture-{id}", caption, f"{told}. The table below has every bin.", WIDTH, HEIGHT)
-    top = draw_legend(picture, [STATES[s] for s in states], 12, first=1) + 26
+    top = draw_legend(picture, [STATES[s] for s in states], 12, first=_first(states)) + 26
     half = (WIDTH - LEFT - GAP) / 2 - 8
-    _panel(picture, entry, states, "bins", (LEFT, LEFT + half, top), ("confidence", "right, share"))
+    _panel(picture, entry, states, rows, "bins", (LEFT, LEFT + half, top), ("confidence", "right, share"))
     start = LEFT + half + GAP
-    _panel(picture, entry, states, "rare_bins", (start, start + half, top), ("its probability", ""))
+    _panel(picture, entry, states, rows, "rare_bins", (start, start + half, top), ("its probability", ""))
     picture.text((start - 40, top - 16), "true, share")
     return picture.markup()
 
 
+def _first(states: list[str]) -> int:
+    """The series of the first, so that a kind of probabilities has the same colour in every picture."""
+    return 1 + list(STATES).index(states[0])
+
+
 def _panel(
-    picture: Picture, entry: Entry, states: list[str], kind: str, place: tuple[float, float, float],
+    picture: Picture, entry: Entry, states: list[str], rows: float, kind: str, place: tuple[float, float, float],
     labels: tuple[str, str],
 ) -> None:  # fmt: skip
     """One diagram: the diagonal, and a curve with marks for each kind of probabilities."""
@@ -159,8 +166,9 @@ def _panel(
     x, y = Scale(0, high, start, end), Scale(0, high, HEIGHT - 50, top)
     draw_axes(picture, x, y, *labels, most=(4, 5))
     picture.line((x.at(0), y.at(0)), (x.at(high), y.at(high)), "zero")
-    for i, state in enumerate(states, 1):
+    for i, state in enumerate(states, _first(states)):
         points = [(x.at(one["predicted"]), y.at(one["observed"])) for one in entry[state][kind]]
-        picture.curve(points, f"thin {series(i)}")
+        whole = [point for point, one in zip(points, entry[state][kind], strict=True) if one["share"] * rows >= JOINED]
+        picture.curve(whole, f"thin {series(i)}")
         for point, one in zip(points, entry[state][kind], strict=True):
             picture.mark(point, f"mark {series(i)}", SHAPES[i % len(SHAPES)], 2.5 + 6 * math.sqrt(one["share"]))

@@ -10,24 +10,12 @@ from longtail.report.page.page import Page, Row, Section
 from longtail.report.page.templating import fill
 from longtail.report.printable import shown
 
-WITH_VALUE = frozenset(
-    [
-        "--methods",
-        "--seeds",
-        "--folds",
-        "--metric",
-        "--baseline",
-        "--tune",
-        "--jobs",
-        "--budget",
-        "--evaluations",
-        "--out",
-        "--seed",
-        "--method",
-    ]
-)
+WITH_VALUE = {
+    "--methods", "--method", "--seeds", "--seed", "--folds", "--metric", "--target-prior", "--baseline", "--tune",
+    "--jobs", "--budget", "--evaluations", "--out",
+}  # fmt: skip
 """Options of `compare`, or of both verbs, that the command below sets anew or has no use for."""
-FLAGS = frozenset(["--json", "--dry-run", "--report"])
+FLAGS = {"--json", "--dry-run", "--report"}
 
 
 def section(page: Page) -> Section | None:

@@ -26,17 +26,26 @@ COLOURS = (2, 3, 1)
 ALONE = 30
 """Classes up to which each has a thin line of its own."""
 
-Having = tuple[str, list[Record]]
+Weights = list[float | None]
+Epochs = Sequence[Weights | None]
 
 
 def section(page: Page) -> Section | None:
     """None where no method had instance weights."""
     named = named_trainings(page)
-    weighted = [(name, records) for name, records in named if any(record.get(KEY) for record in records)]
+    size = len(page.classes)
+    read = [(name, [_weights(record, size) for record in records]) for name, records in named]
+    weighted = [(name, epochs) for name, epochs in read if any(epochs)]
     nets = [(name, curves) for name, records in named if (curves := [r for r in records if r.get(NET)])]
     parts = [_by_class(page, weighted)] if weighted else []
     parts += [_by_loss(page, nets)] if nets else []
     return Section("weights", "Instance weights", joined(parts)) if parts else None
+
+
+def _weights(record: Record, size: int) -> Weights | None:
+    """The weight of each class in an epoch; None where no class has one, or other classes than the page's do."""
+    weights = record.get(KEY) or []
+    return weights if len(weights) == size and any(weight is not None for weight in weights) else None
 
 
 def _members(page: Page) -> dict[str, list[int]]:
@@ -46,15 +55,15 @@ def _members(page: Page) -> dict[str, list[int]]:
     return known or {name: [j] for j, name in enumerate(page.classes)}
 
 
-def _means(records: Sequence[Record], classes: Sequence[int]) -> list[tuple[float, float | None]]:
+def _means(epochs: Epochs, classes: Sequence[int]) -> list[tuple[float, float | None]]:
     """Epoch and mean weight of these classes; None where none of them was seen."""
     return [
-        (float(i), mean_known([record[KEY][j] for j in classes]) if record.get(KEY) else None)
-        for i, record in enumerate(records, 1)
+        (float(i), mean_known([weights[j] for j in classes]) if weights else None)
+        for i, weights in enumerate(epochs, 1)
     ]
 
 
-def _by_class(page: Page, weighted: Sequence[Having]) -> Markup:
+def _by_class(page: Page, weighted: Sequence[tuple[str, Epochs]]) -> Markup:
     members = _members(page)
     picture = Picture(
         "weights-picture", "Average instance weight by class, epoch by epoch",
@@ -68,11 +77,11 @@ def _by_class(page: Page, weighted: Sequence[Having]) -> Markup:
         left += 120
     picture.height = 20 + room(len(weighted), COLUMNS, HEIGHT)
     single = len(page.classes) <= ALONE and set(members) <= set(GROUPS)
-    for i, (name, records) in enumerate(weighted):
-        lines = {group: _means(records, classes) for group, classes in members.items()}
-        each = {j: _means(records, [j]) for j in range(len(page.classes))} if single else {}
+    for i, (name, epochs) in enumerate(weighted):
+        lines = {group: _means(epochs, classes) for group, classes in members.items()}
+        each = {j: _means(epochs, [j]) for j in range(len(page.classes))} if single else {}
         values = [value for line in [*lines.values(), *each.values()] for _, value in line if value is not None]
-        made = panel(i, COLUMNS, HEIGHT, (1, len(records)), (0.0, max(values) * 1.02), top=20)
+        made = panel(i, COLUMNS, HEIGHT, (1, len(epochs)), (0.0, max(values) * 1.02), top=20)
         draw_frame(picture, made, name, "epoch", whole=True)
         for group, classes in members.items():
             for j in classes if single else ():
@@ -88,17 +97,17 @@ def _by_class(page: Page, weighted: Sequence[Having]) -> Markup:
     return figure(picture.markup(), about, alternative=_table(weighted, members))
 
 
-def _table(weighted: Sequence[Having], members: dict[str, list[int]]) -> Markup:
+def _table(weighted: Sequence[tuple[str, Epochs]], members: dict[str, list[int]]) -> Markup:
     lines = [["method", "epoch", *(shown(name, longest=24) for name in members)]]
-    for name, records in weighted:
-        having = [i for i, record in enumerate(records) if record.get(KEY)]
+    for name, epochs in weighted:
+        having = [i for i, weights in enumerate(epochs) if weights]
         for i in sorted({having[0], having[-1]}):
-            means = [mean_known([records[i][KEY][j] for j in classes]) for classes in members.values()]
+            means = [_means(epochs, classes)[i][1] for classes in members.values()]
             lines.append([name, str(i + 1), *(UNKNOWN if mean is None else f"{mean:.3f}" for mean in means)])
     return table(lines, "<>" + ">" * len(members), "Average instance weights, first and last epoch that had any")
 
 
-def _by_loss(page: Page, nets: Sequence[Having]) -> Markup:
+def _by_loss(page: Page, nets: Sequence[tuple[str, list[Record]]]) -> Markup:
     picture = Picture(
         "weight-nets-picture", "Weight that a net learned to give an example, by its loss",
         f"One panel for each of {len(nets)} trainings, with a curve for each of some epochs.", WIDTH, 0,
