@@ -100,7 +100,7 @@ def test_macro_f1_varies_as_in_a_plain_bootstrap_within_classes() -> None:
 
 def test_resampling_weights_have_mean_1_and_the_unbiased_variance_of_a_mean() -> None:
     sizes = np.array([1, 2, 5])
-    weights = np.concatenate(list(resampling._weights(sizes, 40_000, np.random.default_rng(0))))
+    weights = np.concatenate(list(resampling.resampling_weights(sizes, 40_000, np.random.default_rng(0))))
     assert set(np.unique(weights[:, 0])) == {0.0, 2.0}
     assert weights.mean(axis=0) == pytest.approx(np.ones(8), abs=0.03)
     values = np.array([3.0, -1.0, 0.0, 2.0, 7.0])
