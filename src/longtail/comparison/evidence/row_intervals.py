@@ -1,0 +1,52 @@
+"""The interval of every metric of every row, each by itself: how far its mean over seeds would move on other test rows.
+
+The mean over S seeds has variance V + sigma^2 / S: V of the choice of test examples, from the mean influence of every
+example (`influences`), sigma^2 of a seed, pooled over the methods that vary. The interval is mean -+ t se, t the
+quantile of Student's distribution with Satterthwaite's degrees of freedom, se^4 / ((sigma^2 / S)^2 / df), since V
+counts as known. Unlike the differences of a comparison these intervals are not simultaneous, and unpaired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from longtail.comparison.evidence.influences import Judged, variance, width_where_all_fail
+from longtail.metrics.rates import Floats
+
+
+class Seeds(NamedTuple):
+    """One metric of one row: its value in every seed (S,), and the variance of their mean over test examples."""
+
+    values: Floats
+    variance: float
+
+
+def over_seeds(runs: Sequence[Judged]) -> Seeds:
+    """Return the statistics of a row from its runs, which were tested on the same examples."""
+    influence, parts, room = (np.mean([getattr(r, part) for r in runs], axis=0) for part in ("influence", "parts", "room"))
+    strata = runs[0].strata
+    moved = variance(influence, parts, strata) + float((width_where_all_fail(room, strata) ** 2).sum())
+    return Seeds(np.array([run.value for run in runs]), moved)
+
+
+def row_intervals(
+    rows: Sequence[Seeds], ends: tuple[float, float], level: float = 0.95
+) -> list[tuple[float, float]]:
+    """Return the interval of every row, within the range of the metric."""
+    from scipy.stats import norm, t
+
+    squares = [float(((row.values - row.values.mean()) ** 2).sum()) for row in rows]
+    varying = [k for k, square in enumerate(squares) if square > 1e-24]
+    df = sum(len(rows[k].values) - 1 for k in varying)
+    seed = sum(squares[k] for k in varying) / df if df else 0.0
+    made = []
+    for row in rows:
+        part = seed / len(row.values)
+        se = np.sqrt(row.variance + part)
+        half = se * (t.ppf((1 + level) / 2, df * se**4 / part**2) if part > 0 else norm.ppf((1 + level) / 2))
+        low, high = np.clip([row.values.mean() - half, row.values.mean() + half], *ends)
+        made.append((float(low), float(high)))
+    return made
