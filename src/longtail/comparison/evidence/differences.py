@@ -169,6 +169,7 @@ def compare_to_reference(
     se[table.same] = 0.0
     if df:
         seed *= np.sqrt(df / generator.chisquare(df, draws))[:, None]
+    spread = spread_notes(table, values, variance, outside, measure.metric.fraction) if df else ()
     intervals = _intervals(table, values, test, seed, se, level, outside, measure.span)
     rows = {pair: _row(table, values, intervals, k, measure.span) for k, pair in enumerate(table.pairs)}
     return Differences(
@@ -181,7 +182,10 @@ def compare_to_reference(
         critical_value=intervals.critical,
         num_examples=table.num_examples,
         draws=draws,
-        notes=(*table.notes(df), *(spread_notes(table, values, variance, outside, measure.metric.fraction) if df else ())),
+        notes=(
+            *table.notes(df),
+            *(spread_notes(table, values, variance, outside, measure.metric.fraction) if df else ()),
+        ),
         outside=outside,
         twins=tuple(rows[m, t] for m in predictions if (t := (twins or {}).get(m, reference)) != reference != m),
         label=measure.label,

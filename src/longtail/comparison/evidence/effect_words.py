@@ -27,7 +27,7 @@ def shown_worse(differences: Differences, row: Difference) -> bool:
 
 
 def effect(differences: Differences, row: Difference) -> str:
-    """As in "3.1 points of balanced accuracy (simultaneous 95 % interval 0.4 to 5.8)", "0.12 lower expected cost (...)".
+    """As in "3.1 points of balanced accuracy (simultaneous 95 % interval 0.4 to 5.8)" and "0.12 lower log loss (...)".
 
     A difference for the worse of a metric where lower is better is "0.12 higher".
     """
@@ -39,9 +39,7 @@ def effect(differences: Differences, row: Difference) -> str:
         ends, way = (ends if better else (row.difference, row.low, row.high)), " lower" if better else " higher"
     said = [_points(end) if found.fraction else number(end) for end in ends]
     unit = " points" if found.fraction else ""
-    return (
-        f"{said[0]}{unit}{way} {label} (simultaneous {100 * differences.level:g} % interval {said[1]} to {said[2]})"
-    )
+    return f"{said[0]}{unit}{way} {label} (simultaneous {100 * differences.level:g} % interval {said[1]} to {said[2]})"
 
 
 def signed(differences: Differences, row: Difference) -> str:

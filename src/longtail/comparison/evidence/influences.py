@@ -1,15 +1,15 @@
 """How any metric varies with the draw of the test set: by the influence of every test example on it.
 
 A metric of weighted rows is, to first order, value(u) = value + sum_i (u_i - 1) influence_i, with influences as
-`metrics.registry` defines them. A resample gives every example a weight u_i (`resampling`), the same for all methods, so
-its noise is one matrix product. What a first-order term cannot see is a class with few examples that all agree: in it
+`metrics.registry` defines them. A resample gives every example a weight u_i (`resampling`), the same for all methods,
+so its noise is one matrix product. What a first-order term cannot see is a class with few examples that all agree: in it
 u changes nothing. So every stratum s of n examples adds
 
     (sum_i u_i / n - 1) part_s
 
 with part_s what the stratum contributes to the metric (its recall over C, of balanced accuracy): u sums to n + 1 or to
-n - 1 at random. For accuracy and balanced accuracy, which are linear, the two terms together are exactly what `resampling`
-draws for them; tests hold them to that.
+n - 1 at random. For accuracy and balanced accuracy, which are linear, the two terms together are exactly what
+`resampling` draws for them; tests hold them to that.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ class Judged:
     strata: Labels
 
 
-def resampled(
-    influence: Floats, parts: Floats, strata: Labels, draws: int, generator: np.random.Generator
-) -> Floats:
+def resampled(influence: Floats, parts: Floats, strata: Labels, draws: int, generator: np.random.Generator) -> Floats:
     """Return the noise (draws, K) of K metrics or differences of metrics, mean 0 per column.
 
     Args:

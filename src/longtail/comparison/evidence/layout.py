@@ -61,7 +61,7 @@ class Layout:
     @property
     def num_examples(self) -> int:
         """The test examples that count."""
-        return self.predictions.shape[1]
+        return int(self.predictions.shape[1])
 
     @cached_property
     def same_seeds(self) -> dict[Pair, tuple[int, ...]]:

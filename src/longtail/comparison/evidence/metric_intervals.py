@@ -60,9 +60,7 @@ def metric_intervals(
             used = sample_weight > 0
             rows, targets, sample_weight = rows[:, used], targets[used], sample_weight[used]
         values = metric_values(rows, targets, measure.name, num_classes, sample_weight)
-        noise = resampled_differences(
-            rows, targets, of, measure.name, num_classes, draws, generator, sample_weight
-        )
+        noise = resampled_differences(rows, targets, of, measure.name, num_classes, draws, generator, sample_weight)
         noise += _where_all_are_wrong(of @ (rows == targets), targets, measure.name, draws, generator, sample_weight)
     mean = of @ values
     seed_variance, df = _seed_variance(values - mean[owner], owner)

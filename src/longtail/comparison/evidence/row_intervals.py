@@ -26,15 +26,14 @@ class Seeds(NamedTuple):
 
 def over_seeds(runs: Sequence[Judged]) -> Seeds:
     """Return the statistics of a row from its runs, which were tested on the same examples."""
-    influence, parts, room = (np.mean([getattr(r, part) for r in runs], axis=0) for part in ("influence", "parts", "room"))
+    names = ("influence", "parts", "room")
+    influence, parts, room = (np.mean([getattr(run, name) for run in runs], axis=0) for name in names)
     strata = runs[0].strata
     moved = variance(influence, parts, strata) + float((width_where_all_fail(room, strata) ** 2).sum())
     return Seeds(np.array([run.value for run in runs]), moved)
 
 
-def row_intervals(
-    rows: Sequence[Seeds], ends: tuple[float, float], level: float = 0.95
-) -> list[tuple[float, float]]:
+def row_intervals(rows: Sequence[Seeds], ends: tuple[float, float], level: float = 0.95) -> list[tuple[float, float]]:
     """Return the interval of every row, within the range of the metric."""
     from scipy.stats import norm, t
 

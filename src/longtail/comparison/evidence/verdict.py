@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,14 +104,17 @@ def verdict_on_twins(differences: Differences, labels: Mapping[str, str] | None 
     ranked = sorted(differences.twins, key=lambda row: -gain(differences, row)[0])
     winners = [row for row in ranked if shown_better(differences, row)]
     losers = [row for row in reversed(ranked) if shown_worse(differences, row)]
+    over = partial(_over, differences, names=names)
     count = f"Of {len(ranked)} methods" if len(ranked) > 1 else "Of the one method"
     sentence = f"{count} whose plain twin is not {names.get(reference, reference)}, "
     if winners:
-        sentence += f"{len(winners)} {'is' if len(winners) == 1 else 'are'} shown to beat it: {_over(differences, winners, names)}"
+        sentence += f"{len(winners)} {'is' if len(winners) == 1 else 'are'} shown to beat it: {over(winners)}"
     else:
-        sentence += f"none is shown to beat it; the largest difference is {_over(differences, ranked[:1], names, unclear='')}"
+        sentence += (
+            f"none is shown to beat it; the largest difference is {over(ranked[:1], unclear='')}"
+        )
     if losers:
-        sentence += f". Shown to be worse: {_over(differences, losers, names)}"
+        sentence += f". Shown to be worse: {over(losers)}"
     return Verdict(
         reference=reference,
         metric=differences.metric,
