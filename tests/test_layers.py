@@ -12,9 +12,9 @@ FACTS = {"aliases", "facts", "version"}
 PARTS = {"data", "instance_weights", "losses", "models", "posthoc", "sampling", "targets", "updates"}
 LAYERS = [
     FACTS,
-    {"functional"},
+    {"functional", "metrics"},
     PARTS,
-    {"learners", "metrics", "optim"},
+    {"learners", "optim"},
     {"engine"},
     {"catalogue"},
     {"methods"},

@@ -248,3 +248,14 @@ def test_a_column_of_labels_and_whole_floats_are_labels() -> None:
     for targets in ([0.5, 1, 1], ["a", "b", "b"], [0, 1, float("nan")]):
         with pytest.raises(TypeError, match=r"encode the labels first, for example with numpy.unique\(labels"):
             evaluate(np.eye(3), targets, class_counts=[3, 2, 1])
+
+
+def test_another_rule_decides_and_the_calibration_is_that_of_the_scores() -> None:
+    probs, y, counts = [[0.7, 0.3], [0.6, 0.4], [0.2, 0.8]], [0, 1, 1], [50, 5]
+    moved = evaluate(probs, y, class_counts=counts, probabilities=True, decided=[0, 1, 1])
+    plain = evaluate(probs, y, class_counts=counts, probabilities=True)
+    assert moved["accuracy"] == 1.0
+    assert plain["accuracy"] == 2 / 3
+    assert moved["ece"] == plain["ece"]
+    with pytest.raises(ValueError, match="decided must lie in"):
+        evaluate(probs, y, class_counts=counts, probabilities=True, decided=[0, 2, 1])

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
+from longtail.catalogue.tasks import CONTEXT, METHOD, SELF_SUPERVISED, TASKS
 from longtail.comparison import pseudo_labels, wrong_labels
+from longtail.comparison.diagnostics import RowRuns, diagnosed
 from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
 from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
@@ -24,6 +25,7 @@ from longtail.comparison.tuned_rows import searched, verdict_on_tuned
 from longtail.facts.groups import groups
 from longtail.runs.outputs import group_counts
 from longtail.runs.run import Run
+from longtail.runs.scored import of_run
 
 SCHEMA = 1
 """Version of comparison.json."""
@@ -93,7 +95,8 @@ def _indices(indices: Any) -> list[int] | None:
 
 def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> dict[str, Any]:
     tasks = finished[spec]
-    runs = [Run.load(task.folder).result for task in tasks.values()]
+    loaded = [Run.load(task.folder) for task in tasks.values()]
+    runs = [run.result for run in loaded]
     recall = np.array([run["scores"]["per_class"]["recall"] for run in runs], dtype=float)
     means = [mean(column) for column in recall.T]
     table = {name: numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
@@ -113,6 +116,7 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
         **encoder_statistics(runs),
         **({} if (found := searched(runs)) is None else {"search": found}),
         **pseudo_labels.pseudo_labels(plan, tasks.values()),
+        **_diagnosed(plan, spec, loaded),
         "memorisation": [run.get("memorisation") for run in runs],
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
@@ -123,6 +127,14 @@ def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> d
             for run, task in zip(runs, tasks.values(), strict=True)
         ],
     }  # fmt: skip
+
+
+def _diagnosed(plan: Plan, spec: str, runs: list[Run]) -> dict[str, Any]:
+    """Return what the report shows of a row that classifies; {} of an encoder."""
+    if plan.task == SELF_SUPERVISED:
+        return {}
+    arrays = tuple(of_run(run) for run in runs)
+    return diagnosed(RowRuns(spec, arrays, arrays[0].classes, arrays[0].class_counts))
 
 
 def _reused(plan: Plan, spec: str, seed: int, finished: Mapping[str, Mapping[int, Task]]) -> str | None:

@@ -35,6 +35,7 @@ def evaluate(
     class_counts: Any,
     probabilities: bool = False,
     sample_weight: Any = None,
+    decided: Any = None,
 ) -> dict[str, Any]:
     """Score a classifier so that rare classes are not hidden; fractions in [0, 1], ready for JSON.
 
@@ -48,6 +49,8 @@ def evaluate(
         sample_weight: (N,) weights; a weight of k equals k copies of the row, so ``n`` and the n of the Wilson
             interval are sums of weights, whole or not. Weights that are no counts (survey weights, say) make that
             interval too narrow or too wide unless they sum to the number of examples that they are worth.
+        decided: (N,) the predicted classes, where another rule than the largest score decides; the scores then serve
+            the calibration alone.
 
     Returns:
         A dict: ``accuracy``; ``balanced_accuracy`` (mean recall); ``macro_f1``; ``g_mean`` (geometric mean
@@ -62,7 +65,7 @@ def evaluate(
             [0, C), rows that do not sum to 1.
     """
     tally = Tally(class_counts, probabilities=probabilities)
-    tally.update(scores, targets, sample_weight=sample_weight)
+    tally.update(scores, targets, sample_weight=sample_weight, decided=decided)
     return tally.result()
 
 
@@ -83,16 +86,17 @@ class Tally:
         self.gaps = np.zeros(BINS)
         self.class_gaps = np.zeros((num_classes, BINS))
 
-    def update(self, scores: Any, targets: Any, *, sample_weight: Any = None) -> None:
-        """Add a batch: scores (N, C), targets (N,), weights (N,). A batch that raises changes nothing."""
+    def update(self, scores: Any, targets: Any, *, sample_weight: Any = None, decided: Any = None) -> None:
+        """Add a batch: scores (N, C), targets, weights, decisions (N,). A batch that raises changes nothing."""
         rows = checked_scores(scores, self.num_classes)
         labels = checked_labels(targets, len(rows), self.num_classes)
         weight = checked_weights(sample_weight, len(rows))
+        classes = None if decided is None else checked_labels(decided, len(rows), self.num_classes, "decided")
         step = max(1, _CELLS // self.num_classes)
         added: tuple[Floats, ...] = ()
         for first in range(0, len(rows), step):
             part = slice(first, first + step)
-            sums = self._sums(rows[part], labels[part], weight[part], first)
+            sums = self._sums(rows[part], labels[part], weight[part], None if classes is None else classes[part], first)
             added = tuple(old + new for old, new in zip(added, sums, strict=True)) if added else sums
         for total, new in zip(self._totals(), added, strict=True):
             total += new
@@ -102,18 +106,24 @@ class Tally:
         return self.hits, self.support, self.predicted, self.gaps, self.class_gaps
 
     def _sums(
-        self, scores: NDArray[Any], targets: NDArray[np.int64], weight: Floats, first_row: int
+        self,
+        scores: NDArray[Any],
+        targets: NDArray[np.int64],
+        weight: Floats,
+        decided: NDArray[np.int64] | None,
+        first_row: int,
     ) -> tuple[Floats, ...]:
         probs = checked_probabilities(scores, self.probabilities, first_row)
-        predicted = scores.argmax(axis=1)  # of the scores: a saturated softmax has ties that they do not have
+        likeliest = scores.argmax(axis=1)  # of the scores: a saturated softmax has ties that they do not have
+        predicted = likeliest if decided is None else decided
         right = predicted == targets
-        confidence = probs[np.arange(len(probs)), predicted]
+        confidence = probs[np.arange(len(probs)), likeliest]
         size = self.num_classes
         return (
             weighted_count(targets, weight * right, size),
             weighted_count(targets, weight, size),
             weighted_count(predicted, weight, size),
-            confidence_gaps(confidence, right, weight, BINS),
+            confidence_gaps(confidence, likeliest == targets, weight, BINS),
             class_gaps(probs, targets, weight, BINS),
         )
 

@@ -137,10 +137,17 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         folds=len(runs),
         link=runs[0].result["link"],
         predicted=manifest.write_predictions(folder, arrays),
+        **{name: _mean_shares(runs, name) for name in ("prior", "training_prior")},
         **summed([r.result for r in runs]),
         **searched_in([r.result["search"] for r in runs if "search" in r.result]),
     )  # fmt: skip
     return Run(folder, config, result)
+
+
+def _mean_shares(runs: list[Run], name: str) -> list[float]:
+    """Return the mean of the folds' class shares, which differ by single rows; those of each are in its run.json."""
+    shares: list[float] = torch.tensor([run.result[name] for run in runs], dtype=torch.float64).mean(0).tolist()
+    return shares
 
 
 def _predictions(folds: Folds, seed: int, runs: list[Run]) -> dict[str, Tensor]:

@@ -28,12 +28,11 @@ from longtail.methods.registry import method as resolve
 from longtail.metrics import evaluate
 from longtail.models import Factory
 from longtail.models.conv_bn_fusion import merged_batch_norms
-from longtail.runs import manifest
+from longtail.runs import manifest, outputs
+from longtail.runs.evaluated import EVALUATED
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.memorisation import memorisation
-from longtail.runs.outputs import configuration, group_counts, predictions, predictor_of, write_result
-from longtail.runs.predictor import EVALUATED
 from longtail.runs.pretrained import check_start
 from longtail.runs.prior_distance import distances
 from longtail.runs.probe_arrays import probe_arrays
@@ -94,7 +93,7 @@ class Fit(Iterator[Record]):
         self._rows = with_true_counts(splits) if self.method.keeps_labels else None
         self.folder = None if folder is None else Path(folder)
         self.device = device
-        self.config = configuration(
+        self.config = outputs.configuration(
             self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe)
         )
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
@@ -215,30 +214,32 @@ class Fit(Iterator[Record]):
         test = self.splits.test
         with merged_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
-        counts = group_counts(self.splits)
+        counts = outputs.group_counts(self.splits)
         result = evaluate(scores, test.targets, class_counts=counts, sample_weight=test.sample_weight)
         return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 
     def _finish(self, training: Training) -> Run:
         assert self.folder is not None
         start = time.perf_counter()
-        predictor = predictor_of(self._chosen, self._trained_on, training.learner, self.device)
-        arrays = predictions(predictor, self.splits)
+        predictor = outputs.predictor_of(self._chosen, self._trained_on, training.learner, self.device)
+        arrays = outputs.predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED:
             arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
-        names = (manifest.LINES, *predictor.save(self.folder))
+        validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task)
+        names = (manifest.LINES, *validation, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         if self._choice is not None:  # the chosen training is one of its candidates
             trained = self._choice.seconds
-        result = write_result(
+        result = outputs.write_result(
             self.folder, self.method, self.splits, self.seed, arrays, names,
             reuses=training.reused[0] if training.reused and self._choice is None else None,
             seconds=trained + time.perf_counter() - start,
             link=predictor.link,
             predicted=predicted,
+            **outputs.prior_entries(predictor.prior, predictor.class_counts),
             **memorisation(predictor, self.splits),
             **({} if self._choice is None else {"search": self._choice.to_json()}),
         )  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
@@ -27,6 +28,7 @@ from longtail.runs.probe_scores import probe_scores
 SCHEMA = 2
 """Of config.json and run.json; 1 had no checksums, so that nothing of it can be verified."""
 RUN, CONFIG, LINES, PREDICTIONS = "run.json", "config.json", "metrics.jsonl", "predictions.safetensors"
+VALIDATION = "validation.safetensors"
 WAY_OUT = "run the same command again, which does this run anew, or copy the folder again"
 DECIDED = ("accuracy", "balanced_accuracy", "macro_f1")
 """Scores that depend on the decisions alone, so that every version of torch computes the same."""
@@ -35,6 +37,7 @@ _NAME = re.compile(r"(fold-\d+/run\.json|[\w-][\w.-]*)")
 _RESULT: dict[str, Rule] = {
     "method": str, "key": str, "reference": str, "retrains": bool, "seed": int, "reuses": (str, type(None)),
     "seconds": is_amount, "scores": dict, "link": lambda value: value in LINKS, "hashes.data": str, "folds?": int,
+    "prior?": is_list_of(is_amount), "training_prior?": is_list_of(is_amount),
     "files": lambda value: isinstance(value, dict) and all(_NAME.fullmatch(n) for n in value),
 }  # fmt: skip
 _CONFIG: dict[str, Rule] = {
@@ -76,7 +79,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     path = folder / PREDICTIONS
     try:
         arrays = safetensors.load(path.read_bytes())
-        scores = scores_of(arrays, result["link"], config["data"]["class_counts"])
+        scores = scores_of(arrays, result["link"], config["data"]["class_counts"], prior_shift(result))
     except (SafetensorError, ValueError, TypeError, LookupError) as error:
         raise DamagedError(f"{path} is damaged ({' '.join(str(error).split())[:200]})", WAY_OUT) from None
     for name in DECIDED:
@@ -123,7 +126,27 @@ def verify(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return config, result
 
 
-def scores_of(arrays: Mapping[str, Tensor], link: str, class_counts: Any) -> dict[str, Any]:
-    """Score what predictions.safetensors holds: the adjusted scores where there is a post-hoc rule."""
-    logs = priors.log_probabilities(arrays.get("adjusted_scores", arrays["scores"]), link)
-    return evaluate(logs, arrays["targets"], class_counts=class_counts, sample_weight=arrays.get("sample_weight"))
+def prior_shift(result: Mapping[str, Any]) -> Tensor | None:
+    """Return what turns the log-probabilities of a run into those under the training prior (C,); None of old runs."""
+    if result.get("prior") is None:
+        return None
+    before, after = (torch.tensor(result[name], dtype=torch.float64) for name in ("prior", "training_prior"))
+    return priors.shift_of(before, after)
+
+
+def scores_of(
+    arrays: Mapping[str, Tensor], link: str, class_counts: Any, shift: Tensor | None = None
+) -> dict[str, Any]:
+    """Score what predictions.safetensors holds: decisions by the method's rule, probabilities as predict writes them.
+
+    Args:
+        arrays: of the file.
+        link: how the scores become probabilities.
+        class_counts: (C,) by which classes are many, medium or few.
+        shift: of `prior_shift`; None takes the probabilities as the scores have them.
+    """
+    logs = priors.log_probabilities(arrays["scores"], link)
+    decided = arrays.get("adjusted_scores", arrays["scores"]).argmax(1)
+    weight = arrays.get("sample_weight")
+    logs = logs if shift is None else logs + shift
+    return evaluate(logs, arrays["targets"], class_counts=class_counts, sample_weight=weight, decided=decided)

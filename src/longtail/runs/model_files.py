@@ -24,6 +24,8 @@ from longtail.version import __version__
 
 POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
 """The post-hoc rules that a saved model may name; no other is built from a file."""
+PARTS: dict[str, tuple[str, ...]] = {"calibration": (), "decision": (), "sets": ()}
+"""What a model may have besides a rule: the names of the classes in `longtail.posthoc` that a file may name."""
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are refused."""
 META, TENSORS = "meta.json", "model.safetensors"
@@ -145,6 +147,33 @@ def rule_of(name: str | None, counts: Tensor) -> nn.Module | None:
         )
     rule: nn.Module = getattr(rules, name)(counts)
     return rule
+
+
+def described_parts(parts: Mapping[str, nn.Module | None]) -> dict[str, Any]:
+    """Return the entry of meta.json on the parts that a model has: class and JSON arguments by place."""
+    return {
+        place: {"name": type(part).__name__, "arguments": part.arguments}
+        for place, part in parts.items()
+        if part is not None
+    }
+
+
+def parts_of(entry: Any) -> dict[str, nn.Module]:
+    """Return the parts of a saved model by place, built from their arguments, not yet with their state.
+
+    Raises:
+        ValueError: a place or a name that is not in `PARTS`.
+    """
+    parts: dict[str, nn.Module] = {}
+    for place, one in dict(entry or {}).items():
+        if one["name"] not in PARTS.get(place, ()):
+            known = ", ".join(PARTS.get(place, ())) or "none"
+            raise ValueError(
+                f"the model's {visible(str(place))} must be one of {known}, got {quoted(one['name'])}; "
+                "load it with the version that saved it"
+            )
+        parts[place] = getattr(rules, one["name"])(**one["arguments"])
+    return parts
 
 
 def damaged(folder: Path, reason: object) -> ValueError:

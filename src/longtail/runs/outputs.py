@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import torch as safetensors
 from torch import Tensor
 
 from longtail import posthoc
 from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Part, Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
+from longtail.facts import files
 from longtail.facts.learner import Learner
 from longtail.runs import manifest, sources
 from longtail.runs.predictor import Predictor
@@ -106,6 +109,30 @@ def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
     return arrays
 
 
+def write_validation(folder: Path, predictor: Predictor, splits: Splits, task: str) -> tuple[str, ...]:
+    """Write validation.safetensors, the scores of the validation part before any rule; return the files' names.
+
+    Nothing is written without such a part, of one whose labels are sets, and of an encoder.
+    """
+    part = splits.val
+    if part is None or part.kind != "given" or task == SELF_SUPERVISED:
+        return ()
+    scores = _scores(predictor, part)
+    arrays = {"scores": scores.cpu(), "targets": part.targets.cpu().contiguous()}
+    if predictor.posthoc is not None:
+        arrays["adjusted_scores"] = predictor.adjusted(scores).cpu().contiguous()
+    if part.sample_weight is not None:
+        arrays["sample_weight"] = part.sample_weight.cpu().contiguous()
+    files.write_bytes(folder / manifest.VALIDATION, safetensors.save(arrays))
+    return (manifest.VALIDATION,)
+
+
+def prior_entries(prior: Tensor, training: Tensor) -> dict[str, list[float]]:
+    """Return the entries of run.json on class shares: those that the scores refer to, and those of the training."""
+    shares = training.double().cpu() / training.double().cpu().sum()
+    return {"prior": prior.cpu().tolist(), "training_prior": shares.tolist()}
+
+
 def write_result(
     folder: Path, method: Method, data: Splits | Folds, seed: int, arrays: dict[str, Tensor], names: Iterable[str],
     *, link: str, predicted: str, **entries: Any,
@@ -119,7 +146,8 @@ def write_result(
         names: the other files of the run, beside config.json.
         link: how its scores become probabilities.
         predicted: checksum of predictions.safetensors.
-        entries: what else run.json says: `seconds`, `reuses` and, of a cross-validated run, `folds`.
+        entries: what else run.json says: `seconds`, `reuses`, `prior` and `training_prior` and, of a cross-validated
+            run, `folds`.
     """
     sources.write(folder, data.origin)
     result = {
@@ -129,7 +157,7 @@ def write_result(
         "retrains": method.retrains,
         "seed": seed,
         **entries,
-        "scores": manifest.scores_of(arrays, link, group_counts(data)),
+        "scores": manifest.scores_of(arrays, link, group_counts(data), manifest.prior_shift(entries)),
         **manifest.encoder_results(arrays, group_counts(data)),
         "link": link,
         "sources": None if data.origin is None else data.origin.digest,

@@ -6,11 +6,16 @@ import csv
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from longtail.data.prepare import new_rows
 from longtail.facts import files
+from longtail.runs import priors
+
+if TYPE_CHECKING:
+    from longtail.runs.predictor import Predictor
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -92,6 +97,29 @@ class Predictions:
         buffer = io.BytesIO()
         parquet.write_table(arrow.table(self.columns), buffer)
         files.write_bytes(target, buffer.getvalue())
+
+
+def predictions(
+    predictor: Predictor, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+) -> Predictions:
+    """Return what a model predicts for raw rows; see `Predictor.predictions`."""
+    if raw and target_prior is not None:
+        raise ValueError(
+            "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
+        )
+    _, prior = priors.target(target_prior, predictor.classes, predictor.class_counts.cpu())
+    read = new_rows.read(data, predictor.preparation, skip_bad=skip_bad)
+    scores = predictor.scores(read.inputs)
+    probabilities = predictor.probabilities(scores, target_prior, raw=raw).cpu()
+    decided = probabilities if target_prior is not None else predictor.decided(scores)
+    rule = predictor.rule if target_prior is None else f"highest probability under the target prior ({prior})"
+    labels = tuple(predictor.classes[j] for j in decided.argmax(1).tolist())
+    notes = (
+        *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(data),
+        *new_rows.labels_beside(data, predictor.label, read.names, predictor.classes),
+    )
+    stated = "raw" if raw else prior
+    return Predictions(labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped)
 
 
 def check_target(path: str | Path) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,10 @@ from torch import Tensor, nn
 from longtail.data.prepare import new_rows
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.prepare.restored import restored
-from longtail.facts.types import as_outputs
 from longtail.models import Factory
-from longtail.models.conv_bn_fusion import merge_batch_norms
-from longtail.runs import model_files, priors
-from longtail.runs.predictions import Predictions
-
-EVALUATED = 256
-"""Rows evaluated at once: enough for the processor's units, few enough for its caches."""
+from longtail.runs import evaluated, model_files, priors
+from longtail.runs.evaluated import EVALUATED
+from longtail.runs.predictions import Predictions, predictions
 
 
 class Predictor(nn.Module):
@@ -36,6 +30,9 @@ class Predictor(nn.Module):
         preparation: raw rows -> inputs of the network; None takes tensors as they are.
         prior: (C,) the class prior that softmax(scores) refers to; None means the training prior.
         label: the column of the labels in training, or None.
+        calibration: log-probabilities under the training prior -> calibrated ones; `posthoc.calibration`.
+        decision: log-probabilities -> scores, the largest decides in place of `posthoc`; `posthoc.decisions`.
+        sets: log-probabilities and a level -> sets of classes; `posthoc.sets`.
     """
 
     def __init__(
@@ -50,6 +47,9 @@ class Predictor(nn.Module):
         preparation: Preparation | None = None,
         prior: Tensor | None = None,
         label: str | None = None,
+        calibration: nn.Module | None = None,
+        decision: nn.Module | None = None,
+        sets: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -57,7 +57,8 @@ class Predictor(nn.Module):
         self.scale = scale
         self.link = link
         self.posthoc = posthoc
-        self._merged: tuple[tuple[int, ...], nn.Module] | None = None
+        self.calibration, self.decision, self.sets = calibration, decision, sets
+        self._evaluated = evaluated.Evaluated()
         self.preparation = preparation
         self.label = label
         self.class_counts: Tensor
@@ -69,18 +70,12 @@ class Predictor(nn.Module):
     @torch.no_grad()
     def scores(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
         """Return scores (N, C) float32 of prepared inputs, in evaluation mode."""
-        network, device = self.evaluated(), self.class_counts.device
-        parts = [as_outputs(network(x.to(device))).logits.float() for x in torch.split(inputs, batch_size)]
-        logits = torch.cat(parts)
+        logits = evaluated.logits(self.evaluated(), inputs, self.class_counts.device, batch_size)
         return logits if self.scale == 1.0 else logits * self.scale
 
     def evaluated(self) -> nn.Module:
         """Return the network in evaluation mode with its batch norms fused; fused again when a weight has changed."""
-        self.network.eval()
-        versions = tuple(t._version for t in chain(self.network.parameters(), self.network.buffers()))
-        if self._merged is None or self._merged[0] != versions:
-            self._merged = (versions, merge_batch_norms(copy.deepcopy(self.network)))
-        return self._merged[1]
+        return self._evaluated.of(self.network)
 
     @torch.no_grad()
     def features(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
@@ -89,14 +84,7 @@ class Predictor(nn.Module):
         Raises:
             ValueError: a model without features (scikit-learn's classifiers).
         """
-        network, device = self.evaluated(), self.class_counts.device
-        parts = [as_outputs(network(x.to(device))).features for x in torch.split(inputs, batch_size)]
-        known = [part.float() for part in parts if part is not None]
-        if len(known) < len(parts):
-            raise ValueError(
-                "the model has no features to embed by (it is no network of longtail's); write predictions to a .csv"
-            )
-        return torch.cat(known)
+        return evaluated.features(self.evaluated(), inputs, self.class_counts.device, batch_size)
 
     def embed(self, data: Any) -> Tensor:
         """Return the features (N, D) float32 of raw rows, on the CPU; see `prepared` and `features`."""
@@ -106,6 +94,12 @@ class Predictor(nn.Module):
     def adjusted(self, scores: Tensor) -> Tensor:
         """Return the scores after the post-hoc rule, where there is one; the largest decides."""
         return scores if self.posthoc is None else torch.as_tensor(self.posthoc(scores))
+
+    def decided(self, scores: Tensor) -> Tensor:
+        """Return the scores (N, C) of which the largest decides: of the decision, else of the post-hoc rule."""
+        if self.decision is None:
+            return self.adjusted(scores)
+        return torch.as_tensor(self.decision(self.calibrated(scores)))
 
     def log_probabilities(self, scores: Tensor) -> Tensor:
         """Return log-probabilities (N, C) float64; those of sigmoid models are normalised over classes."""
@@ -124,6 +118,8 @@ class Predictor(nn.Module):
 
         p_k = softmax(scores)_k target_k / source_k / sum over classes
 
+        With a calibration: softmax(calibration(log p)) under the training prior, then for the target prior.
+
         The source is the prior under which the scores are log-probabilities: the training prior for plain training, a
         uniform one where the loss or the sampler removed the prior (`Method.prior`). Focal and margin losses are not
         proper scoring rules: their probabilities rank, they are not calibrated.
@@ -133,11 +129,23 @@ class Predictor(nn.Module):
             target_prior: the class shares where the model is used; see `priors.target`. None is the training prior.
             raw: without the correction.
         """
-        logs = self.log_probabilities(scores)
-        if not raw:
-            new, _ = priors.target(target_prior, self.classes, self.class_counts.cpu())
-            logs = logs + new.to(logs).log() - self.prior.to(logs).log()
-        return logs.softmax(1)
+        if raw:
+            return self.log_probabilities(scores).softmax(1)
+        training = self.training_prior
+        new, _ = priors.target(target_prior, self.classes, self.class_counts.cpu())
+        return (self.calibrated(scores) + priors.shift_of(training, new.to(training))).softmax(1)
+
+    @property
+    def training_prior(self) -> Tensor:
+        """The class shares (C,) float64 of the training part."""
+        return self.class_counts.double() / self.class_counts.double().sum()
+
+    @torch.no_grad()
+    def calibrated(self, scores: Tensor) -> Tensor:
+        """Return log-probabilities (N, C) float64 under the training prior, calibrated where the model is."""
+        training = self.training_prior
+        logs = (self.log_probabilities(scores) + priors.shift_of(self.prior, training)).log_softmax(1)
+        return logs if self.calibration is None else torch.as_tensor(self.calibration(logs))
 
     def predict(self, data: Any, *, target_prior: Any = None) -> list[str]:
         """Return the predicted class names; see `predictions` for the rule."""
@@ -165,35 +173,21 @@ class Predictor(nn.Module):
         Raises:
             ValueError, TypeError: data or a prior that do not fit, named.
         """
-        if raw and target_prior is not None:
-            raise ValueError(
-                "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
-            )
-        _, prior = priors.target(target_prior, self.classes, self.class_counts.cpu())
-        read = new_rows.read(data, self.preparation, skip_bad=skip_bad)
-        scores = self.scores(read.inputs)
-        probabilities = self.probabilities(scores, target_prior, raw=raw).cpu()
-        decided = probabilities if target_prior is not None else self.adjusted(scores)
-        rule = self.rule if target_prior is None else f"highest probability under the target prior ({prior})"
-        labels = tuple(self.classes[j] for j in decided.argmax(1).tolist())
-        notes = (
-            *getattr(self.preparation, "unfamiliar", lambda rows: ())(data),
-            *new_rows.labels_beside(data, self.label, read.names, self.classes),
-        )
-        stated = "raw" if raw else prior
-        return Predictions(labels, probabilities, self.classes, rule, stated, read.names, notes, read.skipped)
+        return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad)
 
     @property
     def rule(self) -> str:
         """The decision rule without a target prior, in words."""
+        if self.decision is not None:
+            return str(self.decision.words)
         if self.posthoc is not None:
             return f"highest score after {self.posthoc}"
-        shares = self.class_counts.double() / self.class_counts.double().sum()
-        if torch.allclose(self.prior, shares, rtol=1e-9):
-            return "highest probability under the training prior"
-        if torch.allclose(self.prior, torch.full_like(self.prior, 1 / len(self.classes)), rtol=1e-9):
-            return "highest probability with every class equally likely"
-        return "highest probability under the prior that the method trains for"
+        return priors.rule_in_words(self.prior, self.class_counts)
+
+    @property
+    def parts(self) -> dict[str, nn.Module | None]:
+        """Calibration, decision and sets, None where the model has none."""
+        return {"calibration": self.calibration, "decision": self.decision, "sets": self.sets}
 
     def save(self, folder: Path) -> tuple[str, ...]:
         """Write model.safetensors and meta.json (builders, their arguments, classes); return the files' names."""
@@ -207,6 +201,7 @@ class Predictor(nn.Module):
             "rule": self.rule,
             "preparation": None if preparation is None else preparation.to_json(),
             "label": self.label,
+            "parts": model_files.described_parts(self.parts),
         }
         return model_files.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
@@ -228,6 +223,7 @@ class Predictor(nn.Module):
             counts = state["class_counts"]
             if tuple(counts.shape) != (len(meta["classes"]),):
                 raise model_files.damaged(folder, f"{len(meta['classes'])} class names, {counts.numel()} class counts")
+            parts = model_files.parts_of(meta.get("parts"))
             predictor = cls(
                 built,
                 tuple(map(str, meta["classes"])),
@@ -237,6 +233,9 @@ class Predictor(nn.Module):
                 posthoc=model_files.rule_of(meta["posthoc"], counts),
                 preparation=restored(meta.get("preparation"), blobs),
                 label=meta.get("label"),
+                calibration=parts.get("calibration"),
+                decision=parts.get("decision"),
+                sets=parts.get("sets"),
             )
             predictor.load_state_dict(state)
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:

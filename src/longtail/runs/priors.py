@@ -87,6 +87,24 @@ def _check(prior: Tensor, classes: Sequence[str]) -> None:
         raise ValueError(f"{NAME} must have shares that sum to 1, got {total:g}; {way}")
 
 
+def rule_in_words(source: Tensor, class_counts: Tensor) -> str:
+    """Return how the largest score decides, by the class prior (C,) that the scores refer to."""
+    shares = class_counts.double() / class_counts.double().sum()
+    if torch.allclose(source, shares, rtol=1e-9):
+        return "highest probability under the training prior"
+    if torch.allclose(source, torch.full_like(source, 1 / len(source)), rtol=1e-9):
+        return "highest probability with every class equally likely"
+    return "highest probability under the prior that the method trains for"
+
+
+def shift_of(source: Tensor, new: Tensor) -> Tensor:
+    """Return what is added to log-probabilities (C,) under one prior to have them under another, up to a constant.
+
+    log new_j - log source_j, and 0 where the two are equal, a class without examples included.
+    """
+    return torch.where(source == new, 0.0, new.log() - source.log())
+
+
 def log_probabilities(scores: Tensor, link: str) -> Tensor:
     """Return log-probabilities (N, C) float64; those of link "sigmoid" are normalised over classes."""
     scores = scores.double()
