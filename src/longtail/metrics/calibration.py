@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from longtail.metrics.inputs import checked_labels, checked_probabilities, checked_scores, checked_weights
 from longtail.metrics.rates import Floats, weighted_count
+from longtail.metrics.rows import Rows
 
 __all__ = ["BINS", "class_gaps", "classwise_ece", "confidence_gaps", "ece"]
 
@@ -84,3 +85,47 @@ def _checked(probs: Any, targets: Any, bins: int, sample_weight: Any) -> tuple[F
     if weight.sum() <= 0:
         raise ValueError("sample_weight must be > 0 for some example, got only 0; correct the weights")
     return checked_probabilities(scores, probabilities=True), labels, weight
+
+
+def rows_ece(rows: Rows) -> float:
+    """Return the expected calibration error of the most probable class."""
+    return float(np.abs(_confidence(rows)[0]).sum() / rows.total)
+
+
+def rows_ece_slope(rows: Rows) -> Floats:
+    """Return what a unit of weight of each row changes in it, (N,); a bin without a gap has none."""
+    gaps, bins, gap = _confidence(rows)
+    return np.asarray((np.sign(gaps)[bins] * gap - np.abs(gaps).sum() / rows.total) / rows.total)
+
+
+def rows_classwise_ece(rows: Rows) -> float:
+    """Return the calibration error of every class's probability, averaged over classes."""
+    gaps = class_gaps(rows.probs, rows.targets, rows.weights, BINS)
+    return float(np.abs(gaps).sum() / (rows.total * rows.num_classes))
+
+
+def rows_classwise_ece_slope(rows: Rows) -> Floats:
+    """Return what a unit of weight of each row changes in it, (N,)."""
+    gaps = class_gaps(rows.probs, rows.targets, rows.weights, BINS)
+    return class_gap_slopes(rows.probs, rows.targets, gaps, rows.total)
+
+
+def class_gap_slopes(probs: Floats, targets: NDArray[np.int64], gaps: Floats, total: float) -> Floats:
+    """Return the derivative of the classwise error (N,) from the sums of `class_gaps` (C, bins)."""
+    n, num_classes = probs.shape
+    signs, bins = np.sign(gaps), gaps.shape[1]
+    sign = np.broadcast_to(signs[:, 0], probs.shape).copy()
+    rows, columns = np.nonzero(probs > 1.0 / bins)
+    sign[rows, columns] = signs[columns, _bin(probs[rows, columns], bins)]
+    moved = sign[np.arange(n), targets] - np.einsum("ij,ij->i", sign, probs)
+    value = np.abs(gaps).sum() / total
+    return np.asarray((moved - value) / (total * num_classes))
+
+
+def _confidence(rows: Rows) -> tuple[Floats, NDArray[np.int64], Floats]:
+    """Return the weighted gap per bin, and each row's bin and gap (hit - confidence)."""
+    top = rows.probs.argmax(axis=1)
+    confidence = rows.probs[np.arange(len(top)), top]
+    gap = (top == rows.targets) - confidence
+    bins = _bin(confidence, BINS)
+    return weighted_count(bins, rows.weights * gap, BINS), bins, gap

@@ -19,9 +19,11 @@ __all__ = [
     "f1",
     "g_mean",
     "macro_f1",
+    "macro_precision",
     "mean_of_defined",
     "ratio",
     "weighted_count",
+    "weighted_f1",
 ]
 
 Floats = NDArray[np.float64]
@@ -60,6 +62,22 @@ def macro_f1(hits: Floats, support: Floats, predicted: Floats) -> Floats:
     So a class without test examples counts, with F1 = 0, as soon as it is predicted.
     """
     return mean_of_defined(f1(hits, support, predicted))
+
+
+def weighted_f1(hits: Floats, support: Floats, predicted: Floats) -> Floats:
+    """Mean F1 weighted by the test examples of each class, as ``f1_score(average="weighted")`` takes it."""
+    each = np.nan_to_num(f1(hits, support, predicted))
+    return ratio((support * each).sum(-1), np.asarray(support.sum(-1) + 0.0 * each.sum(-1)))
+
+
+def macro_precision(hits: Floats, support: Floats, predicted: Floats) -> Floats:
+    """Mean precision over the classes that are present or predicted, as ``precision_score(average="macro")`` takes it.
+
+    A class that is present and never predicted counts with 0 (scikit-learn's default), so that leaving rare classes
+    out does not pay.
+    """
+    each = np.nan_to_num(ratio(hits, predicted))
+    return mean_of_defined(np.where(support + predicted > 0, each, np.nan))
 
 
 def g_mean(hits: Floats, support: Floats) -> Floats:
