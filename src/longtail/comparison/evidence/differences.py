@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +37,8 @@ from longtail.comparison.evidence.influences import resampled
 from longtail.comparison.evidence.layout import Layout, lay_out
 from longtail.comparison.evidence.measure import Measure, judged, measure_of
 from longtail.comparison.evidence.resampling import metric_values, resampled_differences
-from longtail.comparison.evidence.seed_variance import outside_the_pool, own_interval, spread_notes
+from longtail.comparison.evidence.seed_variance import outside_the_pool, spread_notes
+from longtail.comparison.evidence.simultaneous import Intervals, simultaneous
 from longtail.metrics.inputs import checked_weights
 from longtail.metrics.rates import Floats
 
@@ -170,7 +171,7 @@ def compare_to_reference(
     if df:
         seed *= np.sqrt(df / generator.chisquare(df, draws))[:, None]
     spread = spread_notes(table, values, variance, outside, measure.metric.fraction) if df else ()
-    intervals = _intervals(table, values, test, seed, se, level, outside, measure.span)
+    intervals = simultaneous(table, values, test, seed, se, level, outside, measure.span)
     rows = {pair: _row(table, values, intervals, k, measure.span) for k, pair in enumerate(table.pairs)}
     return Differences(
         reference=reference,
@@ -182,10 +183,7 @@ def compare_to_reference(
         critical_value=intervals.critical,
         num_examples=table.num_examples,
         draws=draws,
-        notes=(
-            *table.notes(df),
-            *(spread_notes(table, values, variance, outside, measure.metric.fraction) if df else ()),
-        ),
+        notes=(*table.notes(df), *spread),
         outside=outside,
         twins=tuple(rows[m, t] for m in predictions if (t := (twins or {}).get(m, reference)) != reference != m),
         label=measure.label,
@@ -199,51 +197,7 @@ def _resampled(table: Layout, draws: int, generator: np.random.Generator) -> Flo
     return resampled(influence, parts, table.judged[0].strata, draws, generator)
 
 
-class _Intervals(NamedTuple):
-    """Intervals mean -+ half, per pair in the order of the table."""
-
-    mean: Floats
-    half: Floats
-    se: Floats
-    p: Floats
-    critical: float | None
-
-
-def _intervals(
-    table: Layout,
-    values: Floats,
-    test: Floats,
-    seed: Floats,
-    se: Floats,
-    level: float,
-    outside: tuple[str, ...],
-    span: float,
-) -> _Intervals:
-    moving = se > 1e-12  # the two of any other pair predict every example alike
-    mean, se = np.where(moving, table.pairing @ values, 0.0), np.where(moving, se, 0.0)
-    apart = moving & np.array([not {*pair}.isdisjoint(outside) for pair in table.pairs])
-    joint, count = moving & ~apart, int(moving.sum())
-    critical, share, largest = None, 1.0, np.full(len(test), np.inf)
-    if joint.any():
-        share = float(joint.sum() / count)
-        largest = (np.abs((test + seed)[:, joint]) / se[joint]).max(axis=1)
-        critical = _quantile(largest, level if share == 1.0 else 1 - (1 - level) * share)
-    size = np.abs(np.divide(mean, se, out=np.zeros_like(mean), where=moving))
-    p = np.array([(1 + np.sum(largest >= one)) / (1 + len(test)) for one in size])
-    intervals = _Intervals(mean, (critical or 0.0) * se, se, np.minimum(p / share, 1.0), critical)
-    for k in np.flatnonzero(apart):
-        paired = table.paired_values(values, table.pairs[k])
-        own = own_interval(mean[k], test[:, k], paired, (1 - level) / count, span)
-        intervals.se[k], intervals.half[k], intervals.p[k] = own.se, own.half, min(1.0, own.p * count)
-    return intervals
-
-
-def _quantile(drawn: Floats, level: float) -> float:
-    rank = min(int(np.ceil(level * (len(drawn) + 1))), len(drawn))
-    return float(np.partition(drawn, rank - 1)[rank - 1])
-
-
-def _row(table: Layout, values: Floats, intervals: _Intervals, k: int, span: float) -> Difference:
+def _row(table: Layout, values: Floats, intervals: Intervals, k: int, span: float) -> Difference:
     pair = table.pairs[k]
     paired = table.paired_values(values, pair)
     return Difference(

@@ -2,8 +2,8 @@
 
 A metric of weighted rows is, to first order, value(u) = value + sum_i (u_i - 1) influence_i, with influences as
 `metrics.registry` defines them. A resample gives every example a weight u_i (`resampling`), the same for all methods,
-so its noise is one matrix product. What a first-order term cannot see is a class with few examples that all agree: in it
-u changes nothing. So every stratum s of n examples adds
+so its noise is one matrix product. What a first-order term cannot see is a class with few examples that all agree: in
+it u changes nothing. So every stratum s of n examples adds
 
     (sum_i u_i / n - 1) part_s
 

@@ -110,9 +110,7 @@ def verdict_on_twins(differences: Differences, labels: Mapping[str, str] | None 
     if winners:
         sentence += f"{len(winners)} {'is' if len(winners) == 1 else 'are'} shown to beat it: {over(winners)}"
     else:
-        sentence += (
-            f"none is shown to beat it; the largest difference is {over(ranked[:1], unclear='')}"
-        )
+        sentence += f"none is shown to beat it; the largest difference is {over(ranked[:1], unclear='')}"
     if losers:
         sentence += f". Shown to be worse: {over(losers)}"
     return Verdict(
