@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longtail.losses import Loss
     from longtail.methods import method
     from longtail.models import heads
+    from longtail.posthoc import decisions
     from longtail.runs.run import Run
     from longtail.runs.train import fit
 
@@ -37,6 +38,7 @@ _PACKAGES = (
 _MODULES = {
     **{name: name for name in _PACKAGES},
     **{name: place for name, place in aliases.MOVED.items() if "." not in name},
+    "decisions": "posthoc.decisions",
 }
 """Name after `lt.` -> module below `longtail`."""
 
@@ -74,6 +76,7 @@ __all__ = [
     "class_names",
     "class_weights",
     "compare",
+    "decisions",
     "fit",
     "functional",
     "heads",

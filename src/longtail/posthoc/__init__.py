@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from longtail.posthoc.confusion import ConfusionEstimate, estimate_totals
 from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
+from longtail.posthoc.decisions import Decision, read_cost
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
 
 __all__ = [
     "ConfusionEstimate",
+    "Decision",
     "LogitAdjustment",
     "PriorEstimate",
     "TauNormalization",
@@ -25,5 +27,6 @@ __all__ = [
     "estimate_totals",
     "move_threshold",
     "normalize_tau",
+    "read_cost",
     "shift_prior",
 ]

@@ -24,7 +24,7 @@ from longtail.version import __version__
 
 POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
 """The post-hoc rules that a saved model may name; no other is built from a file."""
-PARTS: dict[str, tuple[str, ...]] = {"calibration": (), "decision": (), "sets": ()}
+PARTS: dict[str, tuple[str, ...]] = {"calibration": (), "decision": ("Decision",), "sets": ()}
 """What a model may have besides a rule: the names of the classes in `longtail.posthoc` that a file may name."""
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are refused."""
