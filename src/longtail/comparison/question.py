@@ -5,7 +5,7 @@ Nothing of it changes a training, so that the same folder can be asked again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from longtail.posthoc.decisions.costs import class_index, read_cost
 from longtail.posthoc.decisions.objectives import objective as objective_of
 from longtail.runs import priors
 from longtail.runs.outputs import group_counts
-from longtail.runs.scored import ScoredRows, ScoredRun
+from longtail.runs.scored import ScoredRun
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Question:
         measure: the metric that rows are ranked and tested by.
         positive: index of the class that metrics of one class mean; `by_rarity` where nobody named it.
         decided: the rule of all rows; None leaves each method its own.
-        shift: (C,) what turns log-probabilities under the training prior into those under the target prior, or None.
-        prior: the target prior in words, or None.
+        target: (C,) the prior that probabilities and decisions are for, or None for that of the training part.
+        prior: the same in words, or None.
     """
 
     measure: Measure
@@ -78,20 +78,21 @@ class Question:
     positive_name: str
     by_rarity: bool = True
     decided: DecidedBy | None = None
-    shift: Floats | None = None
+    target: Floats | None = field(default=None, compare=False)
     prior: str | None = None
 
     @property
     def plain(self) -> bool:
         """Whether methods decide by their own rules, with probabilities under the training prior."""
-        return self.decided is None and self.shift is None
+        return self.decided is None and self.target is None
 
-    def log_probs(self, rows: ScoredRows) -> Floats:
-        """Return log-probabilities (N, C) under the target prior, where there is one."""
-        if self.shift is None:
-            return rows.log_probs
-        moved = rows.log_probs + self.shift
-        moved = moved - moved.max(axis=1, keepdims=True)
+    def log_probs(self, run: ScoredRun) -> Floats:
+        """Return log-probabilities (N, C) of test rows under the target prior, where there is one."""
+        if self.target is None:
+            return run.test.log_probs
+        with np.errstate(divide="ignore"):
+            moved = run.test.log_probs + np.log(self.target) - np.log(run.training_prior)
+        moved -= moved.max(axis=1, keepdims=True)
         return np.asarray(moved - np.log(np.exp(moved).sum(axis=1, keepdims=True)))
 
     def asked_of(self, run: ScoredRun) -> ScoredRun:
@@ -99,16 +100,14 @@ class Question:
         under a target prior where there is one, as `longtail predict --target-prior` decides."""
         if self.plain:
             return run
-        logs = self.log_probs(run.test)
+        logs = self.log_probs(run)
         decided = logs.argmax(axis=1) if self.decided is None else self.decided.decide(run, logs)
         return replace(run, test=replace(run.test, decided=decided, log_probs=logs))
 
     def rows(self, run: ScoredRun) -> Rows:
         """Return the test rows of a run of which `asked_of` was asked."""
         test = run.test
-        return Rows(
-            np.exp(test.log_probs), test.decided, test.targets, test.weight, self.positive, self.measure.cost
-        )
+        return Rows(np.exp(test.log_probs), test.decided, test.targets, test.weight, self.positive, self.measure.cost)
 
     def measures(self) -> dict[str, Measure]:
         """Return every metric that applies, by name, the chosen one too."""
@@ -145,9 +144,7 @@ def question(asked: Asked, data: Splits | Folds, val: bool, task: str) -> Questi
     counts = np.asarray(group_counts(data), dtype=np.float64)
     positive = int(counts.argmin()) if asked.positive is None else class_index(asked.positive, classes, "positive")
     cost = None if asked.cost is None else read_cost(asked.cost, classes, positive)
-    measure = measure_of(
-        asked.metric, len(classes), positive=positive, positive_name=classes[positive], cost=cost
-    )
+    measure = measure_of(asked.metric, len(classes), positive=positive, positive_name=classes[positive], cost=cost)
     if task == SELF_SUPERVISED:
         _check_encoders(asked, measure)
     if measure.of_one_class and not float(data.test_counts[positive]) > 0:
@@ -163,10 +160,8 @@ def question(asked: Asked, data: Splits | Folds, val: bool, task: str) -> Questi
     made = Question(measure, positive, classes[positive], asked.positive is None, decided)
     if asked.target_prior is None:
         return made
-    training = data.class_counts
-    new, words = priors.target(asked.target_prior, classes, training)
-    shift = priors.shift_of(training.double() / training.double().sum(), new.double())
-    return replace(made, shift=shift.numpy(), prior=words)
+    target, words = priors.target(asked.target_prior, classes, data.class_counts)
+    return replace(made, target=target.numpy(), prior=words)
 
 
 def _rule(asked: Asked, classes: tuple[str, ...], positive: int, cost: Floats | None) -> DecidedBy | None:
