@@ -14,7 +14,10 @@ from tests.cases import cases
 
 from longtail.metrics import Tally, classwise_ece, ece, evaluate, wilson
 
-SCALARS = ["accuracy", "balanced_accuracy", "macro_f1", "g_mean", "worst_class", "ece", "classwise_ece"]
+SCALARS = [
+    "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "precision", "mcc", "g_mean", "worst_class",
+    "log_loss", "brier", "ece", "classwise_ece",
+]  # fmt: skip
 
 
 def random_case(seed: int, n: int = 200, classes: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -146,15 +149,22 @@ def test_batches_add_up_to_the_whole(batch: int) -> None:
     streamed = tally.result()
     for key in SCALARS:
         assert streamed[key] == pytest.approx(whole[key], abs=1e-13), key
-    assert streamed["per_class"] == whole["per_class"]
+    ranked = {f"{name}{end}" for name in ("average_precision", "roc_auc") for end in ("", "_low", "_high")}
+    for name, values in whole["per_class"].items():
+        assert streamed["per_class"][name] == ([None] * 7 if name in ranked else values), name
+    needs_rows = {"average_precision", "roc_auc", "macro_f1", "weighted_f1", "precision", "mcc"}
+    for name, ends in whole["intervals"].items():
+        assert streamed["intervals"][name] == (None if name in needs_rows else pytest.approx(ends, abs=1e-9)), name
 
 
 def test_more_scores_than_are_held_at_once_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     scores, y = random_case(9)
     whole = evaluate(scores, y, class_counts=np.arange(7))
-    monkeypatch.setattr("longtail.metrics.evaluation._CELLS", 70)
+    monkeypatch.setattr("longtail.metrics.tally.CELLS", 70)
     parts = evaluate(scores, y, class_counts=np.arange(7))
     assert [parts[key] for key in SCALARS] == pytest.approx([whole[key] for key in SCALARS], abs=1e-13)
+    assert parts["per_class"]["roc_auc"] == pytest.approx(whole["per_class"]["roc_auc"], abs=1e-13)
+    assert parts["per_class"]["average_precision"] == pytest.approx(whole["per_class"]["average_precision"], abs=1e-13)
     scores[57, 2] = np.nan
     with pytest.raises(ValueError, match="row 57"):
         evaluate(scores, y, class_counts=np.arange(7))

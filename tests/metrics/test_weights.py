@@ -34,7 +34,8 @@ def case(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def flat(found: dict[str, Any]) -> dict[str, Any]:
-    numbers = {k: v for k, v in found.items() if k not in ("per_class", "groups")}
+    numbers = {k: v for k, v in found.items() if k not in ("per_class", "groups", "intervals")}
+    numbers |= {f"{k} interval {j}": v for k, ends in found["intervals"].items() for j, v in enumerate(ends)}
     return numbers | {f"{k} {j}": v for k, row in found["per_class"].items() for j, v in enumerate(row)}
 
 
@@ -43,8 +44,9 @@ class TestEvaluate:
     def test_every_number_is_that_of_copies(self, seed: int) -> None:
         scores, y, k = case(seed)
         train = np.array([500, 90, 40, 12, 3])
-        weighted = metrics.evaluate(scores, y, class_counts=train, sample_weight=k)
-        repeated = metrics.evaluate(np.repeat(scores, k, 0), np.repeat(y, k), class_counts=train)
+        more: dict[str, Any] = {"class_counts": train, "cost": np.arange(C * C).reshape(C, C) % 7, "positive": 3}
+        weighted = metrics.evaluate(scores, y, sample_weight=k, **more)
+        repeated = metrics.evaluate(np.repeat(scores, k, 0), np.repeat(y, k), **more)
         one, other = flat(weighted), flat(repeated)
         assert one.keys() == other.keys()
         for name, value in one.items():

@@ -31,22 +31,24 @@ BINS = 15
 
 
 def confidence_gaps(confidence: Floats, hits: NDArray[np.bool_], weight: Floats, bins: int) -> Floats:
-    """Return the sum of weight (hit - confidence) per confidence bin, (bins,)."""
-    return weighted_count(_bin(confidence, bins), weight * (hits - confidence), bins)
+    """Return the sums of weight (hit - confidence) and of weight (hit - confidence)^2 per confidence bin, (2, bins)."""
+    cell, gap = _bin(confidence, bins), hits - confidence
+    return np.stack([weighted_count(cell, weight * gap**k, bins) for k in (1, 2)])
 
 
 def class_gaps(probs: Floats, targets: NDArray[np.int64], weight: Floats, bins: int) -> Floats:
-    """Return the sum of weight (1[y = j] - p_j) per class and bin of p_j, (C, bins)."""
+    """Return the sums of weight (1[y = j] - p_j) and of its squares per class and bin of p_j, (2, C, bins)."""
     n, num_classes = probs.shape
-    gap = probs * -weight[:, None]
-    gap[np.arange(n), targets] += weight
-    lowest = probs <= 1.0 / bins
-    rows, columns = np.nonzero(~lowest)  # at most bins - 1 per row: nearly all of a large C is in bin 0
+    gap = -probs
+    gap[np.arange(n), targets] += 1.0
+    rows, columns = np.nonzero(probs > 1.0 / bins)  # at most bins - 1 per row: nearly all of a large C is in bin 0
     cell = columns * bins + _bin(probs[rows, columns], bins)
-    sums = weighted_count(cell, gap[rows, columns], num_classes * bins)
-    by_class = sums.reshape(num_classes, bins)
-    gap[~lowest] = 0.0
-    by_class[:, 0] += gap.sum(axis=0)
+    above, each = gap[rows, columns], weight[rows]
+    sums = np.stack([weighted_count(cell, each * above**k, num_classes * bins) for k in (1, 2)])
+    by_class = sums.reshape(2, num_classes, bins)
+    gap[rows, columns] = 0.0
+    by_class[0, :, 0] += weight @ gap
+    by_class[1, :, 0] += weight @ np.square(gap, out=gap)
     return by_class
 
 
@@ -65,14 +67,14 @@ def ece(probs: Any, targets: Any, bins: int = BINS, sample_weight: Any = None) -
     rows, labels, weight = _checked(probs, targets, bins, sample_weight)
     predicted = rows.argmax(axis=1)
     confidence = rows[np.arange(len(rows)), predicted]
-    gaps = confidence_gaps(confidence, predicted == labels, weight, bins)
+    gaps = confidence_gaps(confidence, predicted == labels, weight, bins)[0]
     return float(np.abs(gaps).sum() / weight.sum())
 
 
 def classwise_ece(probs: Any, targets: Any, bins: int = BINS, sample_weight: Any = None) -> float:
     """Return the calibration error of every class's probability, averaged over classes; arguments as in ``ece``."""
     rows, labels, weight = _checked(probs, targets, bins, sample_weight)
-    gaps = class_gaps(rows, labels, weight, bins)
+    gaps = class_gaps(rows, labels, weight, bins)[0]
     return float(np.abs(gaps).sum() / (weight.sum() * rows.shape[1]))
 
 
@@ -100,13 +102,13 @@ def rows_ece_slope(rows: Rows) -> Floats:
 
 def rows_classwise_ece(rows: Rows) -> float:
     """Return the calibration error of every class's probability, averaged over classes."""
-    gaps = class_gaps(rows.probs, rows.targets, rows.weights, BINS)
+    gaps = class_gaps(rows.probs, rows.targets, rows.weights, BINS)[0]
     return float(np.abs(gaps).sum() / (rows.total * rows.num_classes))
 
 
 def rows_classwise_ece_slope(rows: Rows) -> Floats:
     """Return what a unit of weight of each row changes in it, (N,)."""
-    gaps = class_gaps(rows.probs, rows.targets, rows.weights, BINS)
+    gaps = class_gaps(rows.probs, rows.targets, rows.weights, BINS)[0]
     return class_gap_slopes(rows.probs, rows.targets, gaps, rows.total)
 
 

@@ -12,7 +12,9 @@ from longtail.metrics.rates import Floats
 
 __all__ = [
     "ROW_SUM_TOLERANCE",
+    "checked_cost",
     "checked_labels",
+    "checked_positive",
     "checked_probabilities",
     "checked_scores",
     "checked_weights",
@@ -113,3 +115,25 @@ def checked_probabilities(scores: NDArray[Any], probabilities: bool, first_row: 
             "use probabilities=False for logits"
         )
     return values
+
+
+def checked_cost(cost: Any, num_classes: int) -> Floats:
+    """Return Cost[true, decided] as floats (C, C), finite."""
+    array = as_array(cost)
+    wanted = (num_classes, num_classes)
+    if array.shape != wanted or array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"cost must have shape {wanted}, numbers Cost[true, decided], got shape {array.shape} of {array.dtype}; "
+            "give one row per true class and one column per decision"
+        )
+    values = array.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"cost must be finite, got {values[~np.isfinite(values)][0]}; give a large number instead")
+    return values
+
+
+def checked_positive(positive: Any, num_classes: int) -> int:
+    """Return the index of the class that is meant, in [0, C)."""
+    if isinstance(positive, bool) or not isinstance(positive, int | np.integer) or not 0 <= positive < num_classes:
+        raise ValueError(f"positive must be a class index in [0, {num_classes}), got {positive!r}; give its index")
+    return int(positive)

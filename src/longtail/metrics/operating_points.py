@@ -109,24 +109,24 @@ def precision_recall_curve(rows: Rows, class_index: int, points: int = 60) -> di
     are empty for a class without rows.
 
     Args:
-        rows: the rows. class_index: the class. points: >= 2.
+        rows: the rows. class_index: the class. points: >= 3.
 
     Raises:
-        ValueError: no such class, or fewer than two points.
+        ValueError: no such class, or fewer than three points.
     """
     if not 0 <= class_index < rows.num_classes:
         raise ValueError(
             f"class_index must lie in [0, {rows.num_classes}), got {class_index}; give the index of a class"
         )
-    if points < 2:
-        raise ValueError(f"points must be >= 2, got {points}; use points=60")
+    if points < 3:
+        raise ValueError(f"points must be >= 3, got {points}; use points=60")
     found = curve(rows.probs[:, class_index], rows.targets == class_index, rows.weights)
     if found is None:
         return {"recall": [], "precision": []}
     recall, precision = found.recall, found.precision
     if len(recall) > points:
-        part = np.minimum((recall * (points - 1)).astype(np.int64), points - 2)
-        part[0], part[-1] = -1, points - 1
+        part = np.minimum((recall * (points - 2)).astype(np.int64), points - 3)
+        part[0], part[-1] = -1, points
         starts = np.flatnonzero(np.diff(part, prepend=-2))
         ends = np.append(starts[1:], len(part))
         best = [a + int(np.argmax(precision[a:b])) for a, b in zip(starts, ends, strict=True)]

@@ -22,6 +22,7 @@ curves"). A row enters only by where it stands among the positives, so that a cl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,12 +35,15 @@ __all__ = ["Areas", "Ranking", "one_against_rest", "ranked"]
 
 @dataclass(frozen=True)
 class Ranking:
-    """One class against the rest: the two areas and what a unit of weight of each row changes in them, (N,)."""
+    """One class against the rest: the two areas, what a unit of weight of each row changes in them, (N,), and their
+    first-order variances sum_i w_i slope_i^2."""
 
     average_precision: float
     roc_auc: float
     average_precision_slope: Floats
     roc_auc_slope: Floats
+    average_precision_variance: float
+    roc_auc_variance: float
 
 
 def ranked(scores: Floats, positive: NDArray[np.bool_], weight: Floats) -> Ranking:
@@ -48,13 +52,14 @@ def ranked(scores: Floats, positive: NDArray[np.bool_], weight: Floats) -> Ranki
     others = float(weight[~positive].sum())
     nothing = np.zeros(len(scores))
     if total <= 0.0:
-        return Ranking(np.nan, np.nan, nothing, nothing)
+        return Ranking(np.nan, np.nan, nothing, nothing, np.nan, np.nan)
     thresholds = np.unique(scores[positive & (weight > 0)])  # ascending; K of them
     below = np.searchsorted(thresholds, scores, side="left")
     tied = thresholds[np.minimum(below, len(thresholds) - 1)] == scores
-    cell = 2 * below + tied  # 2k: between thresholds k - 1 and k; 2k + 1: at threshold k
     size = 2 * len(thresholds) + 1
-    both = np.bincount(cell + size * positive, weights=weight, minlength=2 * size).reshape(2, size)
+    # negatives first; cell 2k: between thresholds k - 1 and k; 2k + 1: at threshold k
+    cell = 2 * below + tied + size * positive
+    both = np.bincount(cell, weights=weight, minlength=2 * size).reshape(2, size)
     at_or_above = np.cumsum(both[:, ::-1], axis=1)[:, ::-1]
     false, true = at_or_above[:, 1::2]
     here = both[1, 1::2]
@@ -65,21 +70,22 @@ def ranked(scores: Floats, positive: NDArray[np.bool_], weight: Floats) -> Ranki
     reached = (np.arange(size) + 1) // 2
     gained, lost = np.append(0.0, gained)[reached], np.append(0.0, lost)[reached]
     at = np.append(precision, 0.0)[np.minimum(np.arange(size) // 2, len(thresholds))]  # positives stand at thresholds
-    slope = np.stack([-lost, (at - ap) / total + gained])
-    ap_slope = slope.ravel()[cell + size * positive]
+    moved = np.stack([-lost, (at - ap) / total + gained])
+    ap_slope, ap_variance = moved.ravel()[cell], float((both * moved**2).sum())
     if others <= 0.0:
-        return Ranking(ap, np.nan, ap_slope, nothing)
+        return Ranking(ap, np.nan, ap_slope, nothing, ap_variance, np.nan)
     half_tied = at_or_above - both / 2.0  # at or above, ties half
     under = 1.0 - half_tied[0] / others
     over = half_tied[1] / total
     auc = float(both[1] @ under) / total
     placed = np.stack([(over - auc) / others, (under - auc) / total])
-    return Ranking(ap, auc, ap_slope, placed.ravel()[cell + size * positive])
+    return Ranking(ap, auc, ap_slope, placed.ravel()[cell], ap_variance, float((both * placed**2).sum()))
 
 
 @dataclass(frozen=True)
 class Areas:
-    """Of all classes: AP and AUC (C,); slopes (N,) of their means; variances (2, C), from positives and negatives."""
+    """Of all classes: AP and AUC (C,), the slopes (N,) of their means, their first-order variances (C,), and
+    the weights (N,)."""
 
     average_precision: Floats
     roc_auc: Floats
@@ -87,6 +93,7 @@ class Areas:
     roc_auc_slope: Floats
     average_precision_variance: Floats
     roc_auc_variance: Floats
+    weight: Floats
 
     @property
     def mean_average_precision(self) -> float:
@@ -99,34 +106,23 @@ class Areas:
         return float(mean_of_defined(self.roc_auc))
 
 
-def one_against_rest(probs: Floats, targets: NDArray[np.int64], weight: Floats) -> Areas:
-    """Return both areas of every class and the influence of the rows on their means over the defined classes."""
-    size = probs.shape[1]
-    areas, spreads = np.full((2, size), np.nan), np.full((2, 2, size), np.nan)
+def one_against_rest(blocks: Iterable[Floats], num_classes: int, targets: NDArray[np.int64], weight: Floats) -> Areas:
+    """Return both areas of every class and what the weight of each row changes in their means over defined classes.
+
+    Args:
+        blocks: the columns p_j of consecutive classes, (b, N) each, so that not all are in memory at once.
+        num_classes: C. targets: (N,). weight: (N,).
+    """
+    areas, variances = np.full((2, 2, num_classes), np.nan)
     slopes = np.zeros((2, len(targets)))
-    columns = np.ascontiguousarray(probs.T)
-    for j in np.unique(targets[weight > 0]):
-        positive = targets == j
-        found = ranked(columns[j], positive, weight)
+    present = np.bincount(targets, weights=weight, minlength=num_classes) > 0
+    for j, column in enumerate(column for block in blocks for column in block):
+        if not present[j]:
+            continue
+        found = ranked(column, targets == j, weight)
         areas[:, j] = found.average_precision, found.roc_auc
-        for k, slope in enumerate((found.average_precision_slope, found.roc_auc_slope)):
-            slopes[k] += slope
-            spreads[k, :, j] = spread(slope, positive, weight)
+        variances[:, j] = found.average_precision_variance, found.roc_auc_variance
+        slopes[0] += found.average_precision_slope
+        slopes[1] += found.roc_auc_slope
     slopes /= np.maximum((~np.isnan(areas)).sum(axis=1), 1)[:, None]
-    return Areas(areas[0], areas[1], slopes[0], slopes[1], spreads[0], spreads[1])
-
-
-def spread(slope: Floats, positive: NDArray[np.bool_], weight: Floats) -> tuple[float, float]:
-    """Return the first-order variance that positives and negatives bring, each group drawn within itself."""
-    weighted = weight * slope
-    square = weighted * slope
-    found = []
-    of_positives, all_rows = positive.astype(np.float64), float(weight.sum())
-    n = float(weight @ of_positives)
-    sums, squares = float(weighted @ of_positives), float(square @ of_positives)
-    for size, total, squared in (
-        (n, sums, squares),
-        (all_rows - n, float(weighted.sum()) - sums, float(square.sum()) - squares),
-    ):
-        found.append(max(squared - total**2 / size, 0.0) if size > 0 else 0.0)
-    return found[0], found[1]
+    return Areas(areas[0], areas[1], slopes[0], slopes[1], variances[0], variances[1], weight)

@@ -16,7 +16,7 @@ import numpy as np
 
 from longtail.metrics.correlation import matthews_slopes
 from longtail.metrics.rates import Floats, f1, g_mean, ratio, weighted_f1
-from longtail.metrics.rows import Counts, Rows
+from longtail.metrics.rows import Counts, Labels
 
 __all__ = ["SLOPES", "Slopes", "of_rows"]
 
@@ -24,10 +24,10 @@ Slopes = tuple[Floats, Floats, Floats]
 """Derivatives with respect to hits, support and predicted, each (C,)."""
 
 
-def of_rows(rows: Rows, slopes: Slopes) -> Floats:
-    """Return the derivative with respect to the weight of each row, (N,)."""
+def of_rows(slopes: Slopes, targets: Labels, decided: Labels) -> Floats:
+    """Return the derivative with respect to the weight of each row, (N,), from its class and its decision."""
     by_hits, by_support, by_predicted = slopes
-    return np.asarray(by_support[rows.targets] + by_predicted[rows.decided] + rows.right * by_hits[rows.targets])
+    return np.asarray(by_support[targets] + by_predicted[decided] + (targets == decided) * by_hits[targets])
 
 
 def _accuracy(n: Counts) -> Slopes:

@@ -81,7 +81,7 @@ def _decided(
     gradient = rate_slopes.SLOPES[name]
     return Metric(
         name, label, True, True, "decisions", _counted(formula),
-        lambda rows: rate_slopes.of_rows(rows, gradient(rows.counts)), by_class=by_class,
+        lambda rows: rate_slopes.of_rows(gradient(rows.counts), rows.targets, rows.decided), by_class=by_class,
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def _positive_rate(
     def slope(rows: Rows) -> Floats:
         chosen = np.arange(rows.num_classes) == rows.the_positive()
         hits, support, predicted = (part * chosen for part in gradient(rows.counts))
-        return rate_slopes.of_rows(rows, (hits, support, predicted))
+        return rate_slopes.of_rows((hits, support, predicted), rows.targets, rows.decided)
 
     return Metric(
         f"positive_{name}", label, True, True, "decisions", of, slope,

@@ -106,7 +106,8 @@ class Rows:
     @cached_property
     def areas(self) -> Areas:
         """Average precision and ROC AUC of every class, which take most of the time."""
-        return one_against_rest(self.probs, self.targets, self.weights)
+        columns = np.ascontiguousarray(self.probs.T)
+        return one_against_rest([columns], self.num_classes, self.targets, self.weights)
 
     def the_positive(self) -> int:
         """Return `positive`.

@@ -25,7 +25,7 @@ from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
-from longtail.metrics import evaluate
+from longtail.metrics import Tally
 from longtail.models import Factory
 from longtail.models.conv_bn_fusion import merged_batch_norms
 from longtail.runs import manifest, outputs
@@ -215,7 +215,9 @@ class Fit(Iterator[Record]):
         with merged_batch_norms(learner):
             scores = torch.cat([learner.predict(x.to(self.device)) for x in test.chunks(EVALUATED)])
         counts = outputs.group_counts(self.splits)
-        result = evaluate(scores, test.targets, class_counts=counts, sample_weight=test.sample_weight)
+        tally = Tally(counts)  # what is shown does not need the rankings of evaluate
+        tally.update(scores, test.targets, sample_weight=test.sample_weight)
+        result = tally.result()
         return {name: result[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 
     def _finish(self, training: Training) -> Run:

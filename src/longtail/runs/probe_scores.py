@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from longtail.learners.probe_protocols import PROTOCOLS
-from longtail.metrics import evaluate
+from longtail.metrics import Tally
 
 PREFIX, DRAW = "probe.", "#"
 """Of the names of the probes' scores (M, C) in predictions.safetensors; of several draws, "probe.NAME#0" and so on."""
@@ -31,16 +31,16 @@ def probe_scores(arrays: Mapping[str, Tensor], class_counts: Any) -> dict[str, d
         draws.setdefault(name.partition(DRAW)[0], []).append(name)
     results: dict[str, dict[str, float | None]] = {}
     for probe in sorted(draws, key=lambda name: _ORDER.get(name, -1)):
-        measured = [
-            evaluate(
-                arrays[PREFIX + name], arrays["targets"], class_counts=class_counts,
-                sample_weight=arrays.get("sample_weight"),
-            )
-            for name in draws[probe]
-        ]  # fmt: skip
+        measured = [_measured(arrays, PREFIX + name, class_counts) for name in draws[probe]]
         results[probe] = {key: _mean([one[key] for one in measured]) for key in SHOWN}
         results[probe] |= deviations([results[probe][group] for group in GROUPS])
     return results
+
+
+def _measured(arrays: Mapping[str, Tensor], name: str, class_counts: Any) -> dict[str, Any]:
+    tally = Tally(class_counts)
+    tally.update(arrays[name], arrays["targets"], sample_weight=arrays.get("sample_weight"))
+    return tally.result()
 
 
 def deviations(groups: list[float | None]) -> dict[str, float | None]:
