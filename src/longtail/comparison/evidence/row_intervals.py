@@ -1,9 +1,10 @@
 """The interval of every metric of every row, each by itself: how far its mean over seeds would move on other test rows.
 
 The mean over S seeds has variance V + sigma^2 / S: V of the choice of test examples, from the mean influence of every
-example (`influences`), sigma^2 of a seed, pooled over the methods that vary. The interval is mean -+ t se, t the
-quantile of Student's distribution with Satterthwaite's degrees of freedom, se^4 / ((sigma^2 / S)^2 / df), since V
-counts as known. Unlike the differences of a comparison these intervals are not simultaneous, and unpaired.
+example (`influences`), sigma^2 of a seed, pooled over the methods that vary, but for those whose own estimate is more
+than `APART` times the median of all: they keep their own. The interval is mean -+ t se, t the quantile of Student's
+distribution with Satterthwaite's degrees of freedom, se^4 / ((sigma^2 / S)^2 / df), since V counts as known. Unlike the
+differences of a comparison these intervals are not simultaneous, and unpaired.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import numpy as np
 
 from longtail.comparison.evidence.influences import Judged, variance, width_where_all_fail
 from longtail.metrics.rates import Floats
+
+APART = 10.0
+"""A share of 3 in 100 of estimates from two seeds exceed the median so far by chance."""
+_NONE = 1e-24
 
 
 class Seeds(NamedTuple):
@@ -37,15 +42,19 @@ def row_intervals(rows: Sequence[Seeds], ends: tuple[float, float], level: float
     """Return the interval of every row, within the range of the metric."""
     from scipy.stats import norm, t
 
-    squares = [float(((row.values - row.values.mean()) ** 2).sum()) for row in rows]
-    varying = [k for k, square in enumerate(squares) if square > 1e-24]
-    df = sum(len(rows[k].values) - 1 for k in varying)
-    seed = sum(squares[k] for k in varying) / df if df else 0.0
+    spread = np.array([row.values.var(ddof=1) if len(row.values) > 1 else 0.0 for row in rows])
+    free = np.array([len(row.values) - 1 for row in rows])
+    varying = spread > _NONE
+    apart = varying & (spread > APART * (np.median(spread[varying]) if varying.any() else 0.0))
+    pool = varying & ~apart
+    df = int(free[pool].sum())
+    pooled = float(spread[pool] @ free[pool]) / df if df else 0.0
     made = []
-    for row in rows:
-        part = seed / len(row.values)
+    for row, own, one_free, alone in zip(rows, spread, free, apart, strict=True):
+        part = (own if alone else pooled) / len(row.values)
         se = np.sqrt(row.variance + part)
-        half = se * (t.ppf((1 + level) / 2, df * se**4 / part**2) if part > 0 else norm.ppf((1 + level) / 2))
+        degrees = (one_free if alone else df) * se**4 / part**2 if part > 0 else np.inf
+        half = se * (t.ppf((1 + level) / 2, degrees) if np.isfinite(degrees) else norm.ppf((1 + level) / 2))
         low, high = np.clip([row.values.mean() - half, row.values.mean() + half], *ends)
         made.append((float(low), float(high)))
     return made
