@@ -92,26 +92,27 @@ def mean_ends(values: Floats, low: Floats, high: Floats, common: float = 1.0) ->
 
 
 def common_factor(variance_of_mean: float, variances: Floats) -> float:
-    """Return c: how much more the sum of K parts varies than it would if they were independent, in [1/2, K].
+    """Return c: how much more the sum of K parts varies than it would if they were independent, in [1, K].
 
-    Not below 1/2, so that first-order variances of 0, of classes with few rows, do not cancel what guards them.
+    Not below 1: first-order variances are 0 of classes with few rows, and must not cancel what guards them.
     """
     known = variances[~np.isnan(variances)]
     apart = float(known.sum())
-    return float(np.clip(variance_of_mean * len(known) ** 2 / apart, 0.5, len(known))) if apart > 0.0 else 1.0
+    return float(np.clip(variance_of_mean * len(known) ** 2 / apart, 1.0, len(known))) if apart > 0.0 else 1.0
 
 
-def geometric_mean_ends(recall: Floats, low: Floats, high: Floats) -> Ends:
+def geometric_mean_ends(recall: Floats, low: Floats, high: Floats, support: Floats) -> Ends:
     """Return the interval of the geometric mean of the recalls that are defined: `mean_ends` of the logarithms.
 
-    Where a recall is 0 so is the lower end; the upper end takes it at its own upper end.
+    Where a recall is 0 so is the lower end; the upper end takes it at its own upper end. The logarithm of an estimated
+    recall is too low by (1 - r) / (2 n r) on average, which the upper end adds.
     """
     known = ~np.isnan(recall)
-    r, below, above = recall[known], low[known], high[known]
+    r, below, above, n = recall[known], low[known], high[known], support[known]
     lower = 0.0
     if below.min() > 0.0:
         lower = float(np.exp(np.log(r).mean() - np.linalg.norm(np.log(r / below)) / len(r)))
-    raised = np.where(r > 0.0, r, above)
+    raised = np.where(r > 0.0, np.minimum(r * np.exp((1.0 - r) / (2.0 * n * np.where(r > 0.0, r, 1.0))), above), above)
     upper = float(np.exp(np.log(raised).mean() + np.linalg.norm(np.log(above / raised)) / len(r)))
     return lower, min(upper, float(above.max()))
 
@@ -172,15 +173,13 @@ def f1_variances(hits: Floats, support: Floats, predicted: Floats) -> Floats:
 
 
 def precision_variances(hits: Floats, predicted: Floats) -> Floats:
-    """Return the first-order variance of each precision."""
-    rate = ratio(hits, predicted)
-    return ratio(rate * (1.0 - rate), predicted)
+    """Return the first-order variance of each precision; 0 where a class is never predicted."""
+    return np.nan_to_num(ratio(hits * (predicted - hits), predicted**3))
 
 
 def of_rows(value: float, variance: float, total: float) -> Ends:
-    """Return the interval of a fraction that is about a mean over n rows: one further row moves it by up to
-    max(v, 1 - v)/n."""
-    low, high = effective(value, variance, max(value, 1.0 - value) / total)
+    """Return the interval of a fraction that is about a mean over n rows: one further row moves it by up to 1/n."""
+    low, high = effective(value, variance, 1.0 / total)
     return float(low), float(high)
 
 
@@ -207,13 +206,15 @@ def area_ends(value: Floats, variance: Floats, positives: Floats, others: Floats
 def correlation_ends(value: float, variance: float, n: Counts) -> Ends:
     """Return the interval of a Matthews correlation, that of the fraction (1 + MCC)/2.
 
-    The further row is of the rarest class and decided for the most frequent other one.
+    The further row is of the rarest class, and right, or decided for the most frequent other class.
     """
     rarest = int(np.argmin(np.where(n.support > 0, n.support, np.inf)))
-    wrong = int(np.argmax(np.where(np.arange(len(n.support)) == rarest, -1.0, n.support)))
+    other = int(np.argmax(np.where(np.arange(len(n.support)) == rarest, -1.0, n.support)))
     one = np.eye(len(n.support))
-    moved = value - matthews(n.hits, n.support + one[rarest], n.predicted + one[wrong])
+    support = n.support + one[rarest]
+    wrong = matthews(n.hits, support, n.predicted + one[other])
+    right = matthews(n.hits + one[rarest], support, n.predicted + one[rarest])
     half = (1.0 + value) / 2.0
-    further = max(moved / 2.0, max(half, 1.0 - half) / (float(n.support.sum()) + 1.0))
+    further = max((value - wrong) / 2.0, (right - value) / 2.0, max(half, 1.0 - half) / (float(support.sum()) + 1.0))
     low, high = effective(half, variance / 4.0, further)
     return float(2.0 * low - 1.0), float(2.0 * high - 1.0)

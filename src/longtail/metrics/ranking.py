@@ -18,6 +18,9 @@ Derivatives with respect to the weight of one row of score s:
 
 (the placements of DeLong, DeLong and Clarke-Pearson 1988, "Comparing the areas under two or more correlated ROC
 curves"). A row enters only by where it stands among the positives, so that a class costs O(N log n_j).
+
+With few positives AP is too high on average, as each is among those that score as much as itself. In `others_precision`
+A(t) is (A(t) - 1) P / (P - 1), the share of the *other* positives there, and AP is too low instead.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ __all__ = ["Areas", "Ranking", "one_against_rest", "ranked"]
 @dataclass(frozen=True)
 class Ranking:
     """One class against the rest: the two areas, what a unit of weight of each row changes in them, (N,), and their
-    first-order variances sum_i w_i slope_i^2."""
+    first-order variances sum_i w_i slope_i^2. `others_precision`: AP in which no row counts for itself."""
 
     average_precision: float
     roc_auc: float
@@ -44,6 +47,7 @@ class Ranking:
     roc_auc_slope: Floats
     average_precision_variance: float
     roc_auc_variance: float
+    others_precision: float
 
 
 def ranked(scores: Floats, positive: NDArray[np.bool_], weight: Floats) -> Ranking:
@@ -52,7 +56,7 @@ def ranked(scores: Floats, positive: NDArray[np.bool_], weight: Floats) -> Ranki
     others = float(weight[~positive].sum())
     nothing = np.zeros(len(scores))
     if total <= 0.0:
-        return Ranking(np.nan, np.nan, nothing, nothing, np.nan, np.nan)
+        return Ranking(np.nan, np.nan, nothing, nothing, np.nan, np.nan, np.nan)
     thresholds = np.unique(scores[positive & (weight > 0)])  # ascending; K of them
     below = np.searchsorted(thresholds, scores, side="left")
     tied = thresholds[np.minimum(below, len(thresholds) - 1)] == scores
@@ -65,6 +69,9 @@ def ranked(scores: Floats, positive: NDArray[np.bool_], weight: Floats) -> Ranki
     here = both[1, 1::2]
     precision = true / (true + false)
     ap = float(here @ precision) / total
+    # of the other positives the same share above
+    apart = np.maximum(true - 1.0, 0.0) * (total / (total - 1.0) if total > 1.0 else 1.0)
+    alone = float(here @ np.where(false > 0.0, apart / np.where(false > 0.0, apart + false, 1.0), 1.0)) / total
     gained, lost = (np.cumsum(here * side / (true + false) ** 2) / total for side in (false, true))
     # of a row in a cell the thresholds t <= s are the first below + tied
     reached = (np.arange(size) + 1) // 2
@@ -73,19 +80,19 @@ def ranked(scores: Floats, positive: NDArray[np.bool_], weight: Floats) -> Ranki
     moved = np.stack([-lost, (at - ap) / total + gained])
     ap_slope, ap_variance = moved.ravel()[cell], float((both * moved**2).sum())
     if others <= 0.0:
-        return Ranking(ap, np.nan, ap_slope, nothing, ap_variance, np.nan)
+        return Ranking(ap, np.nan, ap_slope, nothing, ap_variance, np.nan, alone)
     half_tied = at_or_above - both / 2.0  # at or above, ties half
     under = 1.0 - half_tied[0] / others
     over = half_tied[1] / total
     auc = float(both[1] @ under) / total
     placed = np.stack([(over - auc) / others, (under - auc) / total])
-    return Ranking(ap, auc, ap_slope, placed.ravel()[cell], ap_variance, float((both * placed**2).sum()))
+    return Ranking(ap, auc, ap_slope, placed.ravel()[cell], ap_variance, float((both * placed**2).sum()), alone)
 
 
 @dataclass(frozen=True)
 class Areas:
     """Of all classes: AP and AUC (C,), the slopes (N,) of their means, their first-order variances (C,), and
-    the weights (N,)."""
+    the weights (N,). `others_precision`: as in `Ranking`."""
 
     average_precision: Floats
     roc_auc: Floats
@@ -93,6 +100,7 @@ class Areas:
     roc_auc_slope: Floats
     average_precision_variance: Floats
     roc_auc_variance: Floats
+    others_precision: Floats
     weight: Floats
 
     @property
@@ -114,6 +122,7 @@ def one_against_rest(blocks: Iterable[Floats], num_classes: int, targets: NDArra
         num_classes: C. targets: (N,). weight: (N,).
     """
     areas, variances = np.full((2, 2, num_classes), np.nan)
+    alone = np.full(num_classes, np.nan)
     slopes = np.zeros((2, len(targets)))
     present = np.bincount(targets, weights=weight, minlength=num_classes) > 0
     for j, column in enumerate(column for block in blocks for column in block):
@@ -121,8 +130,9 @@ def one_against_rest(blocks: Iterable[Floats], num_classes: int, targets: NDArra
             continue
         found = ranked(column, targets == j, weight)
         areas[:, j] = found.average_precision, found.roc_auc
+        alone[j] = found.others_precision
         variances[:, j] = found.average_precision_variance, found.roc_auc_variance
         slopes[0] += found.average_precision_slope
         slopes[1] += found.roc_auc_slope
     slopes /= np.maximum((~np.isnan(areas)).sum(axis=1), 1)[:, None]
-    return Areas(areas[0], areas[1], slopes[0], slopes[1], variances[0], variances[1], weight)
+    return Areas(areas[0], areas[1], slopes[0], slopes[1], variances[0], variances[1], alone, weight)

@@ -88,8 +88,11 @@ def _per_class(n: Counts, areas: Areas | None, total: float) -> dict[str, Floats
         value = unknown if areas is None else getattr(areas, name)
         variance = unknown if areas is None else getattr(areas, f"{name}_variance")
         found[name] = value
-        found[f"{name}_low"], found[f"{name}_high"] = intervals.area_ends(
-            value, variance, support, total - support if name == "roc_auc" else None
+        others = total - support if name == "roc_auc" else None
+        found[f"{name}_low"], found[f"{name}_high"] = intervals.area_ends(value, variance, support, others)
+    if areas is not None:  # see there: too high on average, so that the lower end is about what is too low
+        found["average_precision_low"], _ = intervals.area_ends(
+            areas.others_precision, areas.average_precision_variance, support, None
         )
     return found
 
@@ -135,7 +138,7 @@ def _ends_of_decisions(
         "accuracy": (float(of_accuracy[0]), float(of_accuracy[1])),
         "balanced_accuracy": intervals.mean_ends(recall, low, high),
         **dict.fromkeys(("macro_f1", "weighted_f1", "precision", "mcc"), UNKNOWN),
-        "g_mean": intervals.geometric_mean_ends(recall, low, high),
+        "g_mean": intervals.geometric_mean_ends(recall, low, high, n.support),
         **{name: intervals.mean_ends(recall[g], low[g], high[g]) for name, g in members.items()},
         "worst_class": intervals.worst_ends(n.hits, n.support),
     }
@@ -145,16 +148,17 @@ def _ends_of_decisions(
         decided.variance("macro_f1", n), intervals.f1_variances(n.hits, n.support, n.predicted)
     )
     found["macro_f1"] = intervals.mean_ends(each["f1"], each["f1_low"], each["f1_high"], shared)
-    known = n.support + n.predicted > 0
-    unused = known & (n.predicted == 0)  # in the mean with 0, though nothing is known of it
-    parts = [
-        np.where(unused, instead, each[name])
-        for name, instead in (("precision", 0.0), ("precision_low", 0.0), ("precision_high", 1.0))
-    ]
     shared = intervals.common_factor(
         decided.variance("precision", n), intervals.precision_variances(n.hits, n.predicted)
     )
-    found["precision"] = intervals.mean_ends(parts[0], parts[1], parts[2], shared)
+    unused = (n.support > 0) & (n.predicted == 0)  # 0 in the mean, though it may be anything
+    lowest, highest = (
+        [np.where(unused, bound, each[f"precision{end}"]) for end in ("", "_low", "_high")] for bound in (0.0, 1.0)
+    )
+    found["precision"] = (
+        intervals.mean_ends(lowest[0], lowest[1], lowest[2], shared)[0],
+        intervals.mean_ends(highest[0], highest[1], highest[2], shared)[1],
+    )
     found["weighted_f1"] = intervals.of_rows(values["weighted_f1"], decided.variance("weighted_f1", n), total)
     found["mcc"] = intervals.correlation_ends(values["mcc"], decided.variance("mcc", n), n)
     return found
@@ -169,7 +173,10 @@ def _ends_of_probabilities(
         if areas is not None:
             slope, variances = getattr(areas, f"{name}_slope"), getattr(areas, f"{name}_variance")
             shared = intervals.common_factor(float(areas.weight @ slope**2), variances)
-            found[name] = intervals.mean_ends(each[name], each[f"{name}_low"], each[f"{name}_high"], shared)
+            low, high = each[f"{name}_low"], each[f"{name}_high"]
+            found[name] = intervals.mean_ends(each[name], low, high, shared)
+            if name == "average_precision":
+                found[name] = intervals.mean_ends(areas.others_precision, low, high, shared)[0], found[name][1]
     squares = tally.losses[1] / total
     found["log_loss"] = intervals.of_positive_mean(values["log_loss"], squares[0], total)
     highest = 1.0 if tally.num_classes == 2 else 2.0
