@@ -149,7 +149,7 @@ def question(asked: Asked, data: Splits | Folds, val: bool, task: str) -> Questi
         _check_encoders(asked, measure)
     if measure.of_one_class and not float(data.test_counts[positive]) > 0:
         raise ValueError(
-            f"metric {asked.metric} is of class {quoted(classes[positive])}, which has no test rows; name another one "
+            f"metric {asked.metric} is of class {quoted(classes[positive])}, which has no row to judge by; name another "
             "with --positive (positive=)"
         )
     decided = _rule(asked, classes, positive, cost)
