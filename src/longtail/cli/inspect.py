@@ -26,6 +26,7 @@ Model = Annotated[
         "class shares are from the labels'."
     ),
 ]
+Ignore = Annotated[str | None, typer.Option(help="Codes of findings to leave out, as in LT003,LT008; the others stay.")]
 SVG = Annotated[Path | None, typer.Option("--svg", help="Write the class sizes as a picture to this file.")]
 
 
@@ -35,11 +36,13 @@ def inspect(
     reading: Any = None,
     model: Model = None,
     fail_on: FailOn = None,
+    ignore: Ignore = None,
     svg: SVG = None,
     json: o.Json = False,
 ) -> int:
     """Show how imbalanced DATA are, what is wrong with them, what cannot be measured, and what to try and why.
 
+    Every finding has a code that stays the same (LT004); --json has how it is detected, why it matters and what to do.
     Images that cannot be decoded are skipped and reported, whether --skip-bad is given or not.
 
     Example: longtail inspect photos/ --fail-on "duplicates,leaks,min-count<5"
@@ -47,12 +50,14 @@ def inspect(
     Example: longtail inspect photos/ --unlabeled more_photos/ --model runs/model
     """
     from longtail.inspection import rules
+    from longtail.inspection.checks import checked_codes
     from longtail.runs.predictor import Predictor
 
     broken_if = rules.parse_rules(fail_on)
+    codes = checked_codes([] if ignore is None else ignore.split(","))
     if svg is not None:
         _check_can_draw(svg, data)
-    result = _inspect(data, reading, None if model is None else Predictor.load(model))
+    result = _inspect(data, reading, None if model is None else Predictor.load(model), codes)
     result["broken_rules"] = rules.broken_rules(broken_if, result)
     if svg is not None:
         _draw(svg, result)
@@ -65,7 +70,7 @@ def inspect(
     return 1 if result["broken_rules"] else 0
 
 
-def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
+def _inspect(data: str, reading: dict[str, Any], model: Any, ignore: frozenset[str]) -> dict[str, Any]:
     from longtail.data import load, pool
     from longtail.data.read.dispatch import NAMES, kind_of
     from longtail.data.read.options import ALLOWED, OF_CIFAR
@@ -77,7 +82,9 @@ def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     reading = data_options(reading)
     of_cifar = any(reading[name] is not None for name in OF_CIFAR)
     if data in NAMES or of_cifar or reading["profile"] not in profiles.PROFILES:
-        return inspection(load(data, **reading), data=named, model=model)  # which refuses bad options before reading
+        return inspection(
+            load(data, **reading), data=named, model=model, ignore=ignore
+        )  # which refuses bad options before reading
     shaping = {
         key: reading[key] for key in ("ratio", "profile", "largest", "val", "drop_rows", "relabel", *SIMULATIONS)
     }
@@ -85,7 +92,7 @@ def _inspect(data: str, reading: dict[str, Any], model: Any) -> dict[str, Any]:
     if "skip_bad" in ALLOWED[kind_of(data)]:
         options["skip_bad"] = True
     rows = pool(data, **options)
-    return inspection(rows, load(rows, **shaping), data=named, model=model)
+    return inspection(rows, load(rows, **shaping), data=named, model=model, ignore=ignore)
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -123,8 +130,9 @@ def _show(result: dict[str, Any]) -> None:
             line(text, "dim")
     if result["findings"]:
         line("Found", "bold")
-    for text in result["findings"]:
-        line(f"- {text}")
+    for check in result["checks"]:
+        for text in check["found"]:
+            line(f"- {check['code']} {text}")
     if result["unknown"]:
         line("Cannot be known", "bold")
     for text in result["unknown"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from longtail.data import Splits
 from longtail.data.pool import Pool
 from longtail.inspection import class_names, columns, duplicates, leakage
 from longtail.inspection.advice import advice
+from longtail.inspection.checks import checked_codes, checks
 from longtail.inspection.class_shares import class_shares
-from longtail.inspection.findings import findings
+from longtail.inspection.findings import found
 from longtail.inspection.hidden_labels import hidden_labels
 from longtail.inspection.label_noise import label_noise
 from longtail.inspection.shape import gini, shape
@@ -32,6 +34,7 @@ def inspection(
     *,
     data: str = "DATA",
     model: str | Path | Predictor | None = None,
+    ignore: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return everything that `longtail inspect` prints, as plain JSON; docs/guide/own-data.md explains the keys.
 
@@ -40,6 +43,7 @@ def inspection(
         splits: the parts that a comparison would train and test on.
         data: the data and their options as given on the command line, for the commands of the advice.
         model: the folder of a run, or its predictor, for the class shares of the rows without labels.
+        ignore: codes of `inspection.checks` whose findings are left out of `findings` and `checks`.
 
     Raises:
         TypeError: a pool without its splits.
@@ -77,7 +81,14 @@ def inspection(
         },
         "notes": list(dict.fromkeys(subject.notes)),
     }
-    return document | {"findings": findings(document), "advice": advice(document, data)}
+    codes = checked_codes(ignore, "ignore (--ignore)")
+    problems = [(code, sentence) for code, sentence in found(document) if code not in codes]
+    return document | {
+        "findings": [sentence for _, sentence in problems],
+        "checks": checks(problems),
+        "ignored": sorted(codes),
+        "advice": advice(document, data),
+    }
 
 
 def _contents(subject: Subject) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from longtail.inspection.findings import Document
 from longtail.inspection.repairs import Step, drop_options, repairs, with_options
+from longtail.inspection.sentences import Document
 from longtail.inspection.shape import FEW_TESTS
 from longtail.report.printable import shown
 

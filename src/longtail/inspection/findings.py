@@ -1,96 +1,105 @@
-"""The findings of an inspection, in sentences."""
+"""The findings of an inspection, in sentences; each belongs to a check of `inspection.checks`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from longtail.inspection.hidden_findings import hidden_label_findings
 from longtail.inspection.identifiers import NAMES
+from longtail.inspection.sentences import Document, Found, plural, share
 from longtail.inspection.shape import FEW_TESTS
 from longtail.metrics import wilson
 from longtail.report.printable import listed, shown
 
-FEW_SIZES = 8
-"""Of at most so many sizes of candidate sets the rows are listed."""
 
-READINGS = {"em": "EM", "mean_probability": "mean probability", "argmax": "arg-max"}
-"""Key of a model's class shares -> its name."""
-
-Document = dict[str, Any]
-"""What `inspection` returns."""
-
-
-def plural(count: int, one: str = "class has", many: str = "classes have") -> str:
-    """Format a count with its noun, as in "1 class has" and "2 classes have"."""
-    return f"{count:,} {one if count == 1 else many}"
-
-
-def findings(document: Document) -> list[str]:
-    """Return a sentence per problem; none where there is no problem."""
+def found(document: Document) -> list[Found]:
+    """Return code and sentence per problem; none where there is no problem."""
     return [
-        *_rows(document), *_splits(document), *_columns(document), *_labels(document), *_hidden_labels(document),
+        *_rows(document), *_splits(document), *_columns(document), *_labels(document), *hidden_label_findings(document),
         *_class_sizes(document),
     ]  # fmt: skip
 
 
-def _rows(document: Document) -> list[str]:
-    lines = []
+def _rows(document: Document) -> list[Found]:
+    lines: list[Found] = []
     if n := document["unreadable"]["files"]:
-        lines.append(f"{plural(n, 'file', 'files')} cannot be read: {listed(document['unreadable']['examples'])}")
+        lines.append(
+            ("LT001", f"{plural(n, 'file', 'files')} cannot be read: {listed(document['unreadable']['examples'])}")
+        )
     copies, conflicts = document["duplicates"], document["conflicts"]
     ignored = identifier_names(document)
     but = f", ignoring {listed(ignored)}" if ignored else ""
     if copies["rows"]:
         lines.append(
-            f"{plural(copies['rows'], 'row is a copy', 'rows are copies')} of another "
-            f"({_share(copies['rows'], document['rows'])} of all; {plural(copies['sets'], 'set', 'sets')} of equal "
-            f"rows, the largest of {copies['largest']:,}{but}), for instance {_set(copies['examples'][0])}"
+            (
+                "LT002",
+                f"{plural(copies['rows'], 'row is a copy', 'rows are copies')} of another "
+                f"({share(copies['rows'], document['rows'])} of all; {plural(copies['sets'], 'set', 'sets')} of equal "
+                f"rows, the largest of {copies['largest']:,}{but}), for instance {_set(copies['examples'][0])}",
+            )
         )
     if conflicts["rows"]:
         first = conflicts["examples"][0]
         rows = plural(conflicts["rows"], "row", "rows")
         lines.append(
-            f"{rows} in {plural(conflicts['sets'], 'set', 'sets')} of equal rows carry different labels, for instance "
-            f"{_set(first['rows'])} are {listed(first['classes'])}; a classifier of these columns or pixels is "
-            f"wrong on at least {plural(conflicts['errors'], 'row', 'rows')}"
+            (
+                "LT003",
+                f"{rows} in {plural(conflicts['sets'], 'set', 'sets')} of equal rows carry different labels, for "
+                f"instance {_set(first['rows'])} are {listed(first['classes'])}; a classifier of these columns or "
+                f"pixels is wrong on at least {plural(conflicts['errors'], 'row', 'rows')}",
+            )
         )
     return lines
 
 
-def _splits(document: Document) -> list[str]:
-    lines = []
+def _splits(document: Document) -> list[Found]:
+    lines: list[Found] = []
     leak, groups = document["leaks"], document["group_leaks"]
     if leak["test"]:
         where = "the declared split" if leak["declared"] else "the present split"
         example = f", for instance {_set(leak['examples'][0])}" if leak["examples"] else ""
         lines.append(
-            f"{plural(leak['test'], 'test row is', 'test rows are')} in the training part too, by {where} "
-            f"({_share(leak['test'], leak['test_rows'])} of the test part){example}"
+            (
+                "LT004",
+                f"{plural(leak['test'], 'test row is', 'test rows are')} in the training part too, by {where} "
+                f"({share(leak['test'], leak['test_rows'])} of the test part){example}",
+            )
         )
     if leak["val"]:
-        lines.append(f"{plural(leak['val'], 'validation row is', 'validation rows are')} in the training part too")
+        lines.append(
+            ("LT005", f"{plural(leak['val'], 'validation row is', 'validation rows are')} in the training part too")
+        )
     if groups["groups"]:
         lines.append(
-            f"{plural(groups['groups'], 'group is', 'groups are')} in two parts of the declared split, for "
-            f"instance {_set(groups['examples'][0])}"
+            (
+                "LT006",
+                f"{plural(groups['groups'], 'group is', 'groups are')} in two parts of the declared split, for "
+                f"instance {_set(groups['examples'][0])}",
+            )
         )
     return lines
 
 
-def _columns(document: Document) -> list[str]:
+def _columns(document: Document) -> list[Found]:
     columns = document["columns"] or {"constant": [], "leaking": [], "identifying": []}
     flagged = {c["name"] for c in columns["identifying"]}
-    lines = identifier_sentences(columns["identifying"])
+    lines = [("LT007", sentence) for sentence in identifier_sentences(columns["identifying"])]
     if constant := columns["constant"]:
         lines.append(
-            f"{plural(len(constant), 'column holds', 'columns hold')} one value in at least 99.9 % of the rows: "
-            f"{listed([c['name'] for c in constant])}"
+            (
+                "LT008",
+                f"{plural(len(constant), 'column holds', 'columns hold')} one value in at least 99.9 % of the rows: "
+                f"{listed([c['name'] for c in constant])}",
+            )
         )
     if leaking := [c for c in columns["leaking"] if c["name"] not in flagged]:
         lines.append(
-            f"{plural(len(leaking), 'column alone predicts', 'columns alone predict')} the class: "
-            + ", ".join(f"'{shown(c['name'])}' ({100 * c['balanced_accuracy']:.1f} %)" for c in leaking[:5])
-            + " mean recall on held-out rows"
+            (
+                "LT009",
+                f"{plural(len(leaking), 'column alone predicts', 'columns alone predict')} the class: "
+                + ", ".join(f"'{shown(c['name'])}' ({100 * c['balanced_accuracy']:.1f} %)" for c in leaking[:5])
+                + " mean recall on held-out rows",
+            )
         )
     return lines
 
@@ -108,18 +117,22 @@ def identifier_names(document: Document) -> list[str]:
     return [c["name"] for c in (document["columns"] or {}).get("identifying", []) if c["kind"] in NAMES]
 
 
-def _labels(document: Document) -> list[str]:
+def _labels(document: Document) -> list[Found]:
     lines = [
-        f"{listed(t['names'])} are one class name but for {t['differ_in']}" for t in document["labels"]["twins"][:5]
+        ("LT010", f"{listed(t['names'])} are one class name but for {t['differ_in']}")
+        for t in document["labels"]["twins"][:5]
     ]
     if (more := len(document["labels"]["twins"]) - 5) > 0:
-        lines.append(f"and {more} more such sets of class names")
+        lines.append(("LT010", f"and {more} more such sets of class names"))
     if hidden := document["labels"]["unseen"]:
         lines.append(
-            f"{plural(len(hidden), 'class name has', 'class names have')} white space at an end or invisible "
-            f"characters: {listed(hidden)}"
+            (
+                "LT011",
+                f"{plural(len(hidden), 'class name has', 'class names have')} white space at an end or invisible "
+                f"characters: {listed(hidden)}",
+            )
         )
-    return [*lines, *joined_names_sentence(document["labels"]["joined"])]
+    return [*lines, *(("LT012", sentence) for sentence in joined_names_sentence(document["labels"]["joined"]))]
 
 
 def joined_names_sentence(joined: Document | None) -> list[str]:
@@ -134,60 +147,23 @@ def joined_names_sentence(joined: Document | None) -> list[str]:
     ]
 
 
-def _hidden_labels(document: Document) -> list[str]:
-    lines, unlabeled, candidates = [], document["unlabeled"], document["candidates"]
-    if unlabeled is not None and (tested := unlabeled["tested"]):
-        lines.append(
-            f"{plural(tested, 'test row is', 'test rows are')} among the rows without labels too "
-            f"({_share(tested, sum(document['test_rows_by_class']))} of the test part), so training sees these inputs"
-        )
-    if (shares := document["class_shares"]) is not None and shares["verdict"] == "differ":
-        lines.append(
-            f"by the model, the {shares['rows']:,} rows without labels have other class shares than the labels: "
-            + "total variation distance "
-            + ", ".join(f"{shares['distances'][key]:.2f} ({name})" for key, name in READINGS.items())
-        )
-    if candidates is not None:
-        sizes = candidates["sizes"]
-        by_size = ", ".join(f"{size}: {rows:,}" for size, rows in sizes.items())
-        lines.append(
-            f"the {sum(sizes.values()):,} training rows have {candidates['mean']:.2f} candidates on average, from "
-            f"{min(map(int, sizes))} to {max(map(int, sizes))}; the class of {candidates['known']:,} is known"
-            + (f" (rows by size: {by_size})" if len(sizes) <= FEW_SIZES else "")
-        )
-        lines += _always_with(candidates["always_with"])
-        if candidates["full"]:
-            rows = plural(candidates["full"], "row names", "rows name")
-            lines.append(f"{rows} every class as a candidate, from which nothing can be learnt")
-    return lines
-
-
-def _always_with(pairs: list[Document]) -> list[str]:
-    """Return the sentence on classes that are candidates only beside a certain other one, [] without any."""
-    if not pairs:
-        return []
-    names = list(dict.fromkeys(pair["class"] for pair in pairs))
-    one = pairs[0]
-    return [
-        f"{plural(len(names), 'class is a candidate', 'classes are candidates')} only beside a certain other one, for "
-        f"instance all {one['rows']:,} sets with '{shown(one['class'])}' also name '{shown(one['other'])}'; no method "
-        "can tell such a class from the other"
-    ]
-
-
-def _class_sizes(document: Document) -> list[str]:
-    lines, classes = [], document["classes"]
+def _class_sizes(document: Document) -> list[Found]:
+    lines: list[Found] = []
+    classes = document["classes"]
     tested = dict(zip(classes, document["test_rows_by_class"], strict=True))
     if single := document["singletons"]:
         lines.append(
-            f"{plural(len(single))} a single example, which can be learnt from or tested with, not both: "
-            f"{listed(single)}"
+            (
+                "LT018",
+                f"{plural(len(single))} a single example, which can be learnt from or tested with, not both: "
+                f"{listed(single)}",
+            )
         )
     sizes = dict(zip(classes, document["class_counts"], strict=True)) if document["counts_known"] else {}
     if lone := [name for name, size in sizes.items() if size == 1 and name not in single]:
-        lines.append(f"{plural(len(lone))} a single training example: {listed(lone)}")
+        lines.append(("LT019", f"{plural(len(lone))} a single training example: {listed(lone)}"))
     sentence = few_tests_sentence(tested)
-    return [*lines, sentence] if sentence else lines
+    return [*lines, ("LT020", sentence)] if sentence else lines
 
 
 def few_tests_sentence(tested: Mapping[str, int]) -> str | None:
@@ -201,10 +177,6 @@ def few_tests_sentence(tested: Mapping[str, int]) -> str | None:
         f"{plural(len(small))} fewer than {FEW_TESTS} test examples: a recall of one half measured on the "
         f"{small[worst]} of '{shown(worst)}' could be anything from {100 * float(low):.0f} to {100 * float(high):.0f} %"
     )
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / max(whole, 1):.2g} %"
 
 
 def _set(rows: list[str]) -> str:

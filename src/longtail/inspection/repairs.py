@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from longtail.inspection.findings import Document, plural
+from longtail.inspection.sentences import Document, plural
 from longtail.report.printable import listed
 
 DEFAULT_SHARE = 0.01

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from longtail.inspection.findings import Document, plural
+from longtail.inspection.sentences import Document, plural
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
