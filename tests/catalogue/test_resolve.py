@@ -9,7 +9,7 @@ from tests.cases import cases
 
 from longtail.catalogue.describe import table
 from longtail.catalogue.resolve import split_specs
-from longtail.methods import PRESETS, catalogue, entries, explained, method, methods, overview
+from longtail.methods import PRESETS, catalogue, entries, explained, method, methods, overview, presets
 from longtail.methods import registry as catalog
 
 BAD = {
@@ -72,13 +72,15 @@ class TestLists:
             "logit-adjusted-posthoc",
         ]  # fmt: skip
         networks = set(catalog.CATALOG) - set(entries.ESTIMATORS) - set(entries.CONTEXT) - {"tuned", *entries.ALIASED}
+        networks -= {*presets.ESTIMATOR_THRESHOLDS, *presets.GIVEN_COSTS}
         assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS.keys["all"])
 
     def test_for_a_table_scikit_learns_classifiers_join_them(self) -> None:
         for preset in ("quick", "all"):
             for val in (False, True):
                 without, joined = ([m.key for m in methods(preset, val=val, table=t)] for t in (False, True))
-                assert joined == [*without, *entries.ESTIMATORS]
+                more = presets.ESTIMATOR_THRESHOLDS if val else ()
+                assert joined == [*without, *entries.ESTIMATORS, *more]
         assert [m.key for m in methods("estimators")] == list(entries.ESTIMATORS)
         assert [m.key for m in methods("estimators", table=True, val=True)] == list(entries.ESTIMATORS)
 

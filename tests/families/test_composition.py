@@ -22,7 +22,9 @@ from longtail.data.true_labels import with_true_counts
 from longtail.engine import Built, Stage, Training
 from longtail.facts import knobs
 from longtail.methods import method
-from longtail.methods.entries import CATALOG, ESTIMATORS, SEARCHES
+from longtail.methods.entries import CATALOG, SEARCHES
+from longtail.methods.presets import ESTIMATOR_THRESHOLDS
+from longtail.methods.presets import ESTIMATORS as PLAIN_ESTIMATORS
 
 ALL = {**CATALOG, **TOYS}
 RECIPE = replace(toys.RECIPE, batch_size=12)
@@ -34,7 +36,8 @@ RULES = {
 }
 """Correction -> what it asks of its base."""
 
-POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm"}
+ESTIMATORS = (*PLAIN_ESTIMATORS, *ESTIMATOR_THRESHOLDS)
+POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "threshold-moving", "tau-norm"}
 META = {"l2rw", "mwn", "meta"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", "co-teaching", *META}
 REGULARISED = {"har", "har-drw"}

@@ -24,13 +24,18 @@ from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 from longtail.methods import method
-from longtail.methods.entries import CATALOG, ESTIMATORS
+from longtail.methods.entries import CATALOG
+from longtail.methods.presets import ESTIMATOR_THRESHOLDS
+from longtail.methods.presets import ESTIMATORS as PLAIN_ESTIMATORS
 from longtail.runs.run import Run
 from longtail.runs.train import Fit, train
 
 pytestmark = pytest.mark.slow  # it trains every method
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})  # deferred methods switch at 4
 GROUPS = by_task(CATALOG)
+ESTIMATORS = (*PLAIN_ESTIMATORS, *ESTIMATOR_THRESHOLDS)
+OF_THE_RULE = ("tau", "objective", "cost", "positive")
+"""Knobs of a post-hoc rule."""
 
 
 @cache
@@ -160,8 +165,10 @@ class TestEveryMethod:
             other = method(f"{key}({name}={changed(knob)!r})")
             assert other.spec != plain.spec
             same = [s.spec for s in other.stages(RECIPE)] == [s.spec for s in plain.stages(RECIPE)]
-            # a knob is the rule's own, or the training's; the networks' rules come with their base's training as it is
-            of_the_rule = plain.posthoc is not None and (name == "tau" or key not in ESTIMATORS) and name != "base"
+            # a knob is the rule's own, or the training's; networks' rules come with their base's training as it is
+            of_the_rule = (
+                plain.posthoc is not None and (name in OF_THE_RULE or key not in ESTIMATORS) and name != "base"
+            )
             assert same == of_the_rule, name
 
 

@@ -37,6 +37,7 @@ REFUSED = {
     *(key for key in CATALOG if method(key).task != "supervised"),
     "logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm", "oracle",
     "logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc",
+    "threshold-moving", "logistic-threshold", "trees-threshold",
     *OURS, "recover", "co-teaching", "l2rw", "mwn", "meta", *SEARCHES, "ssp", "ssp-contrast", "rcal", "supcon",
     "rolt", "rolt-drw", "sel-cl", "sel-cl-plus",
 }  # fmt: skip

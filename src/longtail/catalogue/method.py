@@ -60,21 +60,20 @@ class Method:
         posthoc: class counts -> a rule on the scores of the trained model, or None.
         prior: class counts -> the class prior of the scores (see `catalogue.implied`); None means the counts.
         needs_val: whether the rule is fitted on a validation part.
+        tuned_for: the knob with the objective of that fit, which a comparison sets to its metric (`catalogue.aims`).
         needs_truth: whether it learns from the true labels of all rows, as only methods shown for context may.
         keeps_labels: whether it learns from the labels that the rows have, and of the truth from class counts alone
             (`data.true_labels.TrueCounts`).
         task: the kind of labels it learns from, one of `catalogue.tasks.TASKS`.
         inputs: what it learns from: "any", "images", or "table or features" where each example is a row of numbers.
         misfit: which training parts it refuses, and why; None where it accepts all.
-        checks: further conditions, on the recipe and the training part together, such as a batch that is large enough;
-            a correction adds its own to those of its base.
+        checks: further conditions, on recipe and training part together; a correction adds its own to its base's.
         notes: what a table says of it and of these training rows, such as a row that is used twice.
         late: what has no effect at the start of its training, besides what its knobs say of that (`facts.late`);
             `named` puts it into the stages, for their epochs.
         slots: those of `ALREADY` that a correction over this method can fill; one that needs another is refused.
         taken: the slots that it has filled, itself or a base below it.
-        body_args: arguments of the network's body that it sets, such as `branches`, and their values; a network that
-            does not take them is refused before training.
+        body_args: arguments of the network's body that it sets, and their values; a network without them is refused.
         own: what its paper changes in a recipe of the kind "own"; a value may be a function of the number of epochs.
         projects: width of its encoder's projections, or features' width -> it; None where not known before training.
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
@@ -91,6 +90,7 @@ class Method:
     posthoc: MakeRule | None = None
     prior: Implied | None = None
     needs_val: bool = False
+    tuned_for: str | None = None
     needs_truth: bool = False
     keeps_labels: bool = False
     task: str = SUPERVISED

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from longtail.cli import decision_options as d
 from longtail.cli import options as o
 from longtail.cli.terminal import print_json, print_lines, write_table
 
@@ -30,6 +31,9 @@ def predict(
         str | None,
         typer.Option(help='Class shares where the model is used: training, uniform, "a=0.9,b=0.1" or a .json file.'),
     ] = None,
+    objective: d.Objective = None,
+    cost: d.Cost = None,
+    positive: d.Positive = None,
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
@@ -42,12 +46,16 @@ def predict(
     under it is predicted. An --out that ends in .npz gets no predictions but the features of the network's last layer,
     for an encoder trained without labels as for any other; --features reads them.
 
+    --cost or --objective decide in place of the model's own rule; an objective is chosen on the validation rows of the
+    training (its --val). Costs are taken under --target-prior; thresholds that were chosen do not go with it.
+
     Example: longtail predict runs/model claims-new.csv --out predicted.csv
     """
     if raw and target_prior is not None:
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import check_not_data
+    from longtail.runs import model_decision
     from longtail.runs.embeddings import SUFFIX
     from longtail.runs.predictions import check_target
     from longtail.runs.predictor import Predictor
@@ -55,6 +63,10 @@ def predict(
     if json and out is None:
         raise ValueError("--json prints a summary of what is in a file; name the file with --out")
     embedding = out is not None and out.suffix == SUFFIX
+    if embedding and (objective or cost or positive):
+        raise ValueError(
+            "--objective, --cost and --positive are of decisions, and an .npz gets embeddings; write a .csv"
+        )
     if embedding and (raw or target_prior is not None):
         raise ValueError("--raw and --target-prior are of probabilities, and an .npz gets embeddings; write a .csv")
     target = out if embedding or out is None else check_target(out)
@@ -62,6 +74,7 @@ def predict(
         check_not_data(target, data)
     new_prior = prior(target_prior)
     predictor = Predictor.load(model)
+    model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
     _check_kind(data, predictor.preparation)
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
     if embedding and target is not None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from longtail.cli import decision_options as d
 from longtail.cli import options as o
 from longtail.cli.option_groups import DATA, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json, print_lines
 
 if TYPE_CHECKING:
     from longtail.cli.progress import Display
+    from longtail.posthoc.decisions import Decision
     from longtail.runs.train import Fit
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ def train(
     reading: dict[str, Any],
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
+    objective: d.Objective = None,
+    cost: d.Cost = None,
+    positive: d.Positive = None,
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -39,7 +44,9 @@ def train(
 ) -> int:
     """Train one method on DATA and leave a run folder with the model; the same command resumes.
 
-    longtail predict takes that folder. A test part is held out as in compare.
+    longtail predict takes that folder. A test part is held out as in compare. With --objective or --cost the model
+    decides by them: thresholds are chosen on the validation rows (--val) once it is trained, and saved with it; another
+    --objective later chooses anew, without another training.
 
     Example: longtail train photos/ --method "ldam-drw(scale=20)" --out runs/model
     """
@@ -59,6 +66,7 @@ def train(
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
+    from longtail.runs import model_decision
     from longtail.runs.pretrained import pretrained_body
     from longtail.runs.train import Fit
 
@@ -86,9 +94,14 @@ def train(
         fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
+        decision = model_decision.asked(
+            splits.classes, splits.class_counts, cost=cost, goal=objective, positive=positive
+        )
+        model_decision.check(decision, chosen, splits)
         if not dry_run:
             make_output_folder(folder)
             _show_progress(fit, display)
+            run = model_decision.attach(fit.run, decision)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
         if json:
@@ -101,15 +114,17 @@ def train(
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
-        print_json(fit.run.result)
+        print_json(run.result)
         return 0
-    scores, drawn = fit.run.scores, "".join(f", {picture.name}" for picture in pictures)
+    scores, drawn = run.scores, "".join(f", {picture.name}" for picture in pictures)
     print_lines(
         f"{chosen.spec} on {splits.name}, seed {seed}: balanced accuracy {percent(scores['balanced_accuracy'])} %, "
-        f"accuracy {percent(scores['accuracy'])} %, {fit.run.result['seconds']:.1f} s\n"
+        f"accuracy {percent(scores['accuracy'])} %, {run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
     )
-    if (search := searched([fit.run.result])) is not None:
+    if decision is not None:
+        print_lines(_decides(decision))
+    if (search := searched([run.result])) is not None:
         print_lines(about_search(chosen.spec, search))
     return 0
 
@@ -121,6 +136,14 @@ def _method(named: str | None, task: str | None) -> str:
     if named is not None:
         return named
     return TASKS[task].reference if task in TASKS else "logit-adjusted"
+
+
+def _decides(decision: Decision) -> str:
+    """The rule of a decision, and what it is worth."""
+    from longtail.posthoc.decisions.words import of_found
+
+    found = decision.found
+    return f"Decides: {decision.words}" + ("" if found is None else f"\n  {of_found(found)}")
 
 
 def _show_progress(fit: Fit, display: Display) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from longtail.catalogue.aims import aimed, with_own_objective
 from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
 from longtail.catalogue.resolve import split_specs
@@ -27,7 +28,7 @@ from longtail.facts.paths import check_not_data, named_path
 from longtail.learners.probe_protocols import check_rows, check_used, chosen_probes
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
-from longtail.methods.entries import FEATURES
+from longtail.methods.presets import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
 from longtail.runs.pretrained import check_start, pretrained_body
@@ -105,6 +106,10 @@ def prepare(
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
     reference = None if baseline is None else _resolve_baseline(baseline)
+    if reference is not None:
+        reference = aimed([reference], metric, own=with_own_objective([baseline or reference]))[0][0]
+    if not isinstance(methods, str):
+        methods = list(methods)
     if search:
         loaded = load_search(data, y, folds, options)
     else:
@@ -132,7 +137,8 @@ def prepare(
         truth=splits.truth is not None,
         recipe=recipe,
     )
-    for note in without_effect(resolved, recipe):
+    resolved, off_target = aimed(resolved, metric, own=with_own_objective(methods))
+    for note in (*without_effect(resolved, recipe), *([] if off_target is None else [off_target])):
         log.warning("%s", note)
     recipe.check(splits.train)
     check_used(recipe.probe, recipe.protocol, task)

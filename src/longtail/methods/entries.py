@@ -1,13 +1,12 @@
-"""The entries of the catalogue: one line per method, and the methods of each preset."""
+"""The entries of the catalogue: one line per method."""
 
 from __future__ import annotations
 
 from longtail.catalogue.alias import aliases_of
-from longtail.catalogue.choose import Presets
 from longtail.catalogue.method import Builder
-from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, SUPERVISED
 from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
+from longtail.methods.estimators import thresholds
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.noisy import (
@@ -23,6 +22,12 @@ from longtail.methods.noisy import (
     transition,
 )
 from longtail.methods.partial import cavl, cc, corr, lw, proden, rc, records, solar
+from longtail.methods.presets import CONTEXT as CONTEXT
+from longtail.methods.presets import ESTIMATORS as ESTIMATORS
+from longtail.methods.presets import FEATURES as FEATURES
+from longtail.methods.presets import QUICK as QUICK
+from longtail.methods.presets import SEARCHES as SEARCHES
+from longtail.methods.presets import presets
 from longtail.methods.pretrained import contrast, rotation
 from longtail.methods.robust import abadam, decoupled
 from longtail.methods.robust import weights as robust
@@ -51,6 +56,7 @@ from longtail.methods.supervised import (
     fixed_frame,
     logit_adjustment,
     mixing,
+    moved_thresholds,
     pairwise,
     plain,
     resampling,
@@ -108,8 +114,9 @@ CATALOG: dict[str, Builder] = {
     "balanced-softmax": logit_adjustment.balanced_softmax,
     "balanced-softmax-drw": logit_adjustment.balanced_softmax_drw,
     "lift-head": class_means.lift_head,
-    "ce-threshold": logit_adjustment.ce_threshold,
-    "logit-adjusted-threshold": logit_adjustment.logit_adjusted_threshold,
+    "ce-threshold": moved_thresholds.ce_threshold,
+    "logit-adjusted-threshold": moved_thresholds.logit_adjusted_threshold,
+    "threshold-moving": moved_thresholds.threshold_moving,
     "adaptive": pairwise.adaptive,
     "equalised": pairwise.equalised,
     "logit-adjusted-adaptive": pairwise.logit_adjusted_adaptive,
@@ -192,9 +199,11 @@ CATALOG: dict[str, Builder] = {
     "logistic": estimators.logistic,
     "logistic-cw": estimators.logistic_cw,
     "logistic-posthoc": estimators.logistic_posthoc,
+    "logistic-threshold": thresholds.logistic_threshold,
     "trees": estimators.trees,
     "trees-cw": estimators.trees_cw,
     "trees-posthoc": estimators.trees_posthoc,
+    "trees-threshold": thresholds.trees_threshold,
 }
 BASES = {
     "darp": ("fixmatch", "mixmatch", "remixmatch"),
@@ -211,40 +220,4 @@ for _key, _bases in BASES.items():
 ALIASED = tuple(BASES)
 """Methods that are the same as one of their aliases; no preset has both."""
 
-QUICK = {
-    SUPERVISED: (
-        "ce", "focal", "cb-focal", "cb-rs", "ce-drw", "ce-drs", "ldam-drw", "logit-adjusted", "logit-adjusted-posthoc",
-    ),
-    SEMI_SUPERVISED: ("fixmatch", "fixmatch-darp", "fixmatch-abc", "fixmatch-simpro"),
-    PARTIAL: ("cc", "proden", "proden-records"),
-    SELF_SUPERVISED: ("simclr", "moco", "byol"),
-}  # fmt: skip
-"""Task -> its methods in the preset quick; a comparison takes those of its own task."""
-ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc")
-"""scikit-learn's classifiers; for a table they are added to the presets of the networks."""
-CONTEXT = ("oracle", "oracle-la", "random-encoder")
-"""Methods that are shown beside others; no preset has them."""
-SEARCHES = ("ce-tuned", "tuned")
-"""Methods that are several trainings each."""
-NOISY = (
-    "ce", "gce", "gce(k=0.5)", "sce", "bootstrap", "bootstrap(hard=True)", "forward", "small-loss", "co-teaching",
-    "cdr", "eg(tau=switch(0.666, inf, 1))", "absgd(lam=switch(0.666, inf, -1))", "crt", "mislas", "har", "har-drw",
-    "rolt", "rolt-drw", "rcal", "sel-cl", "sel-cl-plus",
-)  # fmt: skip
-"""What learns from wrong labels, and two-stage methods that are published beside it."""
-FEATURES = "features"
-"""The preset for embeddings: classifiers on the features as they are, by a linear model (`comparison.prepare`)."""
-PRESETS = Presets(
-    {
-        "quick": tuple(key for keys in QUICK.values() for key in keys if key in CATALOG),
-        "all": tuple(key for key in CATALOG if key not in (*ESTIMATORS, *CONTEXT, *ALIASED, "tuned")),
-        "noisy": NOISY,
-        "estimators": ESTIMATORS,
-        FEATURES: (
-            "lift-head", "logit-adjusted", "logit-adjusted-posthoc", "tau-norm", "ncm", "maxnorm", "los", "logistic",
-        ),
-    },
-    extended=("quick", "all"),
-    with_val=("ce-threshold",),
-    with_table=ESTIMATORS,
-)  # fmt: skip
+PRESETS = presets(CATALOG, ALIASED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from longtail.posthoc.confusion import ConfusionEstimate, estimate_totals
 from longtail.posthoc.corrections import adjust_logits, move_threshold, normalize_tau
 from longtail.posthoc.decisions import Decision, read_cost
+from longtail.posthoc.moving import ThresholdMoving
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
@@ -19,6 +20,7 @@ __all__ = [
     "LogitAdjustment",
     "PriorEstimate",
     "TauNormalization",
+    "ThresholdMoving",
     "TunedLogitAdjustment",
     "TunedTauNormalization",
     "adjust_logits",

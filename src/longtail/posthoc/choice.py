@@ -1,19 +1,71 @@
-"""The choice of tau on validation data: the grid, the metrics, the search."""
+"""The choice of tau on validation data: the grid, the objectives, the search."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from longtail.facts import checks
 from longtail.facts.knobs import Choice, Range
+from longtail.facts.messages import quoted
 from longtail.posthoc.corrections import as_tensor, checked_scores
+from longtail.posthoc.decisions.costs import read_cost
+from longtail.posthoc.decisions.objectives import OF_ALL, OF_ONE, Objective, objective
+from longtail.posthoc.decisions.tallies import Floats, value
 
-METRIC = Choice(("balanced_accuracy", "accuracy", "macro_f1"))
+METRIC = Choice(tuple(name for name in OF_ALL if name != "cost"))
 Metric = Annotated[str, METRIC]
+
+
+class ObjectiveChoice(Choice):
+    """An objective as `decisions.objective` reads it; the words are examples of those with a number."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError, naming the knob, where it is none."""
+        if isinstance(value, Objective) or (isinstance(value, str) and value in self.words):
+            return
+        try:
+            objective(value)
+        except ValueError as error:
+            if "unknown objective" not in str(error):
+                raise
+            raise ValueError(f"{name} must be {self}, got {quoted(value)}; choose one of these") from None
+
+
+class CostChoice(Choice):
+    """Costs in words, as `read_cost` reads them, or the path of a file of costs; the words are examples."""
+
+    def __str__(self) -> str:
+        return f"costs as {' or '.join(self.words)}, or the path of a file of costs"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError, naming the knob, where it is no text, or words that cannot be read."""
+        if not isinstance(value, str):
+            raise ValueError(f'{name} must be {self}, got {quoted(value)}; write {name}="{self.words[0]}"')
+        if "=" in value:
+            read_cost(value, 2, 0)
+
+
+class ClassChoice(Choice):
+    """A class by its name or index; which there are is known with the data."""
+
+    def __str__(self) -> str:
+        return "a class by its name or index"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError, naming the knob, where it is neither a text nor an integer >= 0."""
+        if not isinstance(value, str | int) or isinstance(value, bool) or (isinstance(value, int) and value < 0):
+            raise ValueError(f"{name} must be {self}, got {quoted(value)}; quote a name")
+
+
+OBJECTIVE = ObjectiveChoice((*OF_ALL, *OF_ONE))
+Goal = Annotated[str, OBJECTIVE]
+Cost = Annotated[str, CostChoice(("missed=10,false=1", "missed=5,false=1"))]
+PositiveClass = Annotated[str | int, ClassChoice(("a class",))]
 
 
 def checked_grid(taus: Sequence[float], default: str) -> tuple[float, ...]:
@@ -37,9 +89,15 @@ def best_tau(
     num_classes: int,
     taus: Sequence[float],
     adjusted: Callable[[Tensor, float], Tensor],
-    metric: str,
+    metric: str | Objective,
+    *,
+    sample_weight: Any = None,
+    positive: int | None = None,
+    cost: Floats | None = None,
 ) -> float:
     """Return the tau at which the adjusted scores have the best metric; ties go to the smallest.
+
+    Where no tau meets a condition such as recall>=0.9, that which comes nearest.
 
     Args:
         scores: (N, C) of the validation part, tensor or array, unadjusted.
@@ -47,7 +105,10 @@ def best_tau(
         num_classes: C.
         taus: in ascending order.
         adjusted: scores and tau -> scores (N, C).
-        metric: a name of `METRICS`.
+        metric: an objective; see `decisions.objective`.
+        sample_weight: (N,) >= 0; None is 1 for every row.
+        positive: the class of an objective of one class.
+        cost: (C, C) of the objective cost.
 
     Raises:
         ValueError: no rows, rows of another number than targets, scores that are not finite, a target outside [0, C).
@@ -63,39 +124,12 @@ def best_tau(
     if bool(((y < 0) | (y >= num_classes)).any()):
         wrong = int(y[(y < 0) | (y >= num_classes)][0])
         raise ValueError(f"targets must be in [0, {num_classes}), got {wrong}; drop what has no label")
-    best, chosen = -1.0, taus[0]
+    goal, true = objective(metric), y.numpy(force=True)
+    weight = np.ones(len(y)) if sample_weight is None else as_tensor(sample_weight).double().numpy(force=True)
+    best, chosen = -math.inf, taus[0]
     for tau in taus:
-        value = METRICS[metric](adjusted(z, tau), y)
-        if value > best + 1e-12:  # a tie, although its sum may be rounded differently
-            best, chosen = value, tau
+        decided = adjusted(z, tau).argmax(1).numpy(force=True)
+        found = value(goal, true, decided, weight, num_classes, positive=positive, cost=cost)
+        if found > best + 1e-12:  # a tie, although its sum may be rounded differently
+            best, chosen = found, tau
     return chosen
-
-
-def _confusion_counts(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return, per class (C,) in float64: correct predictions, predictions, examples."""
-    classes, predicted_class = scores.shape[1], scores.argmax(1)
-    correct = torch.bincount(targets[predicted_class == targets], minlength=classes)
-    predicted = torch.bincount(predicted_class, minlength=classes)
-    return correct.double(), predicted.double(), torch.bincount(targets, minlength=classes).double()
-
-
-def _balanced_accuracy(scores: Tensor, targets: Tensor) -> float:
-    correct, _, n = _confusion_counts(scores, targets)
-    return float((correct[n > 0] / n[n > 0]).mean())
-
-
-def _accuracy(scores: Tensor, targets: Tensor) -> float:
-    return float((scores.argmax(1) == targets).double().mean())
-
-
-def _macro_f1(scores: Tensor, targets: Tensor) -> float:
-    correct, predicted, n = _confusion_counts(scores, targets)
-    present = predicted + n > 0
-    return float((2 * correct[present] / (predicted + n)[present]).mean())
-
-
-METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
-    "balanced_accuracy": _balanced_accuracy,
-    "accuracy": _accuracy,
-    "macro_f1": _macro_f1,
-}

@@ -111,9 +111,17 @@ class TunedTauNormalization(_Normalization):
         self.taus, self.metric = grid, metric
 
     @torch.no_grad()
-    def fit(self, scores: Tensor | np.ndarray, targets: Tensor | np.ndarray) -> Self:
-        """Choose tau from scores (N, C) and class indices (N,) of the validation part; errors as in `best_tau`."""
-        self.tau.fill_(best_tau(scores, targets, len(self.lengths), self.taus, self._at, self.metric))
+    def fit(
+        self,
+        scores: Tensor | np.ndarray,
+        targets: Tensor | np.ndarray,
+        *,
+        sample_weight: Tensor | np.ndarray | None = None,
+    ) -> Self:
+        """Choose tau from scores (N, C), class indices (N,) and weights (N,) of the validation part, as `best_tau`."""
+        size = len(self.lengths)
+        chosen = best_tau(scores, targets, size, self.taus, self._at, self.metric, sample_weight=sample_weight)
+        self.tau.fill_(chosen)
         return self
 
     def extra_repr(self) -> str:

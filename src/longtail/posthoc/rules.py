@@ -12,7 +12,7 @@ from torch import Tensor
 from longtail.facts.counts import log_priors
 from longtail.facts.fixed_dtype import FixedDtype
 from longtail.facts.knobs import NonNegativeFloat, Range
-from longtail.posthoc.choice import METRIC, Metric, best_tau, checked_grid
+from longtail.posthoc.choice import OBJECTIVE, Goal, best_tau, checked_grid
 from longtail.posthoc.corrections import (
     T,
     apply_to,
@@ -20,6 +20,8 @@ from longtail.posthoc.corrections import (
     prior_shift,
     subtract_offsets,
 )
+from longtail.posthoc.decisions.costs import class_index, read_cost
+from longtail.posthoc.decisions.objectives import objective
 
 TAUS = tuple(round(0.05 * k, 2) for k in range(61))
 """0, 0.05, ..., 3: the default grid of a tuned tau."""
@@ -69,8 +71,10 @@ class TunedLogitAdjustment(_Rule):
         taus: the grid, by default 0, 0.05, ..., 3.
         trained: the tau of the loss that the network was trained with: the rule adds what is missing to the chosen
             tau, or takes off what is too much. 0 for plain training.
-        metric: "balanced_accuracy" (mean recall of the classes that the validation part has), "accuracy" or
-            "macro_f1", as scikit-learn defines them.
+        metric: what tau is chosen for, as `Decision` reads objectives: "balanced_accuracy" (mean recall of the classes
+            that the validation part has), "macro_f1", "mcc", "fbeta(2)", "recall>=0.9", "cost", ...
+        cost: of the objective "cost"; see `read_cost`. What names classes needs `name_classes` before `fit`.
+        positive: name or index of the class of an objective of one class; None is the one with the fewest counts.
 
     The chosen `tau` is a buffer: it is saved with the model and restored by `load_state_dict`.
     """
@@ -81,25 +85,57 @@ class TunedLogitAdjustment(_Rule):
         *,
         taus: Sequence[float] = TAUS,
         trained: NonNegativeFloat = 0.0,
-        metric: Metric = "balanced_accuracy",
+        metric: Goal = "balanced_accuracy",
+        cost: Any = None,
+        positive: str | int | None = None,
         zero_count: str | float = "error",
     ) -> None:
-        METRIC.check("metric", metric)
+        OBJECTIVE.check("metric", metric)
+        if (objective(metric).name == "cost") != (cost is not None):
+            raise ValueError(f'metric "cost" and cost go together, got metric={metric!r}; pass both or none')
         Range(0, open_high=True).check("trained", trained)
         grid = checked_grid(taus, "0, 0.05, ..., 3")
         log_prior = log_priors(counts, zero_count)
         super().__init__(torch.nan, torch.full_like(log_prior, torch.nan))
         self.taus, self.trained, self.metric = grid, trained, metric
         self.log_prior: Tensor = log_prior
+        self.cost, self._positive = cost, positive
+        self.classes: tuple[str, ...] = tuple(str(j) for j in range(len(log_prior)))
         self.fitted = False
 
+    def name_classes(self, classes: Sequence[str]) -> None:
+        """Take the names of the classes, by which costs and the positive class may be given."""
+        self.classes = tuple(classes)
+
+    @property
+    def positive(self) -> int:
+        """The class of an objective of one class."""
+        if self._positive is None:
+            return int(self.log_prior.argmin())
+        return class_index(self._positive, self.classes, "positive")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What it was chosen for, of JSON values; the rest of its state is in its buffers."""
+        if self.metric == "balanced_accuracy":
+            return {}
+        cost = self.cost if self.cost is None or isinstance(self.cost, str) else np.asarray(self.cost).tolist()
+        return {"metric": self.metric, "cost": cost, "positive": self._positive}
+
     @torch.no_grad()
-    def fit(self, scores: Tensor | np.ndarray, targets: Tensor | np.ndarray) -> Self:
+    def fit(
+        self,
+        scores: Tensor | np.ndarray,
+        targets: Tensor | np.ndarray,
+        *,
+        sample_weight: Tensor | np.ndarray | None = None,
+    ) -> Self:
         """Choose tau.
 
         Args:
             scores: (N, C) of the validation part, unadjusted.
             targets: (N,) class indices.
+            sample_weight: (N,) >= 0; a weight k is k copies of the row.
 
         Raises:
             ValueError: no rows, rows of another number than targets, scores that are not finite, a target
@@ -109,7 +145,18 @@ class TunedLogitAdjustment(_Rule):
         def adjusted(z: Tensor, tau: float) -> Tensor:
             return subtract_offsets(z, prior_shift(self.log_prior, tau - self.trained))
 
-        chosen = best_tau(scores, targets, len(self.offsets), self.taus, adjusted, self.metric)
+        goal = objective(self.metric)
+        chosen = best_tau(
+            scores,
+            targets,
+            len(self.offsets),
+            self.taus,
+            adjusted,
+            goal,
+            sample_weight=sample_weight,
+            positive=None if goal.of_all else self.positive,
+            cost=None if goal.name != "cost" else read_cost(self.cost, self.classes, self.positive),
+        )
         self.tau.fill_(chosen)
         self.offsets.copy_(prior_shift(self.log_prior, chosen - self.trained))
         self.fitted = True

@@ -22,7 +22,7 @@ from longtail.models import Factory
 from longtail.models.own import OWN, check_factory, make, structure_of
 from longtail.version import __version__
 
-POSTHOC = ("LogitAdjustment", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
+POSTHOC = ("LogitAdjustment", "ThresholdMoving", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
 """The post-hoc rules that a saved model may name; no other is built from a file."""
 PARTS: dict[str, tuple[str, ...]] = {"calibration": (), "decision": ("Decision",), "sets": ()}
 """What a model may have besides a rule: the names of the classes in `longtail.posthoc` that a file may name."""
@@ -132,8 +132,8 @@ def _built(folder: Path, builder: dict[str, Any], factory: Factory | None = None
         raise damaged(folder, error) from None
 
 
-def rule_of(name: str | None, counts: Tensor) -> nn.Module | None:
-    """Return the post-hoc rule of a saved model, built from its class counts; None where it has none.
+def rule_of(name: str | None, counts: Tensor, arguments: Mapping[str, Any] | None = None) -> nn.Module | None:
+    """Return the post-hoc rule of a saved model, built from its class counts and arguments; None where it has none.
 
     Raises:
         ValueError: a name that is none of `POSTHOC`.
@@ -145,7 +145,7 @@ def rule_of(name: str | None, counts: Tensor) -> nn.Module | None:
             f"the model's post-hoc rule must be one of {', '.join(POSTHOC)}, got {name!r}; "
             "load it with the version that saved it"
         )
-    rule: nn.Module = getattr(rules, name)(counts)
+    rule: nn.Module = getattr(rules, name)(counts, **(arguments or {}))
     return rule
 
 

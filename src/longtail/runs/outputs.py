@@ -74,6 +74,8 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
     """Return the trained network with its scale and post-hoc rule; rules read it, or are fitted on validation data."""
     inference, counts = learner.inference(), splits.class_counts.cpu()
     rule = None if method.posthoc is None else method.posthoc(counts).to(device)
+    if (named := getattr(rule, "name_classes", None)) is not None:
+        named(splits.classes)
     if inference.offsets is not None:
         if rule is not None:
             raise ValueError(f"method {method.key!r} has a post-hoc rule and a learnt prior; leave out one of them")
@@ -92,7 +94,9 @@ def predictor_of(method: Method, splits: Splits, learner: Learner, device: str) 
         label=splits.facts.get("label"),
     ).to(device)
     if rule is not None and splits.val is not None and (fit := getattr(rule, "fit", None)) is not None:
-        fit(_scores(predictor, splits.val), splits.val.targets.to(device))
+        weight = splits.val.sample_weight
+        weighed = {} if weight is None else {"sample_weight": weight}
+        fit(_scores(predictor, splits.val), splits.val.targets.to(device), **weighed)
     return predictor
 
 

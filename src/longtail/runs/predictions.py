@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from longtail.data.prepare import new_rows
@@ -111,8 +112,7 @@ def predictions(
     read = new_rows.read(data, predictor.preparation, skip_bad=skip_bad)
     scores = predictor.scores(read.inputs)
     probabilities = predictor.probabilities(scores, target_prior, raw=raw).cpu()
-    decided = probabilities if target_prior is not None else predictor.decided(scores)
-    rule = predictor.rule if target_prior is None else f"highest probability under the target prior ({prior})"
+    decided, rule = _decided(predictor, scores, probabilities, None if target_prior is None else prior)
     labels = tuple(predictor.classes[j] for j in decided.argmax(1).tolist())
     notes = (
         *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(data),
@@ -120,6 +120,27 @@ def predictions(
     )
     stated = "raw" if raw else prior
     return Predictions(labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped)
+
+
+def _decided(predictor: Predictor, scores: Tensor, probabilities: Tensor, prior: str | None) -> tuple[Tensor, str]:
+    """Return scores of which the largest decides, and the rule in words; `prior` in words where a target is given.
+
+    Costs, given thresholds and numbers of alarms are taken under the target prior.
+
+    Raises:
+        ValueError: thresholds that were chosen on rows with the training's class shares.
+    """
+    decision = predictor.decision
+    if prior is None:
+        return predictor.decided(scores), predictor.rule
+    if decision is None:
+        return probabilities, f"highest probability under the target prior ({prior})"
+    if getattr(decision, "chosen_by_fit", False):
+        raise ValueError(
+            f"target_prior (--target-prior) does not go with thresholds that were chosen on validation rows with other "
+            f"class shares ({decision.objective}), got {prior}; leave it out, or decide by cost= (--cost)"
+        )
+    return torch.as_tensor(decision(probabilities.log())), f"{decision.words}, under the target prior ({prior})"
 
 
 def check_target(path: str | Path) -> Path:

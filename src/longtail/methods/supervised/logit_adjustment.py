@@ -55,34 +55,6 @@ def logit_adjusted_posthoc(*, tau: NonNegativeFloat = 1.0) -> Method:
     return Method(PLAIN, cited("menon2021long"), posthoc=partial(posthoc.LogitAdjustment, tau=tau), own=OWN)
 
 
-def logit_adjusted_threshold() -> Method:
-    """The logit-adjusted network with its thresholds moved by a strength chosen on validation data.
-
-    predict argmax z - (tau - 1) log pi, z of logit-adjusted at tau = 1; tau in [0, 3] the best for balanced accuracy on
-    the validation part. At tau = 1 nothing is moved.
-
-    The loss of Menon et al. 2021, eq. 10, with the correction of eq. 9 on top; one network serves every tau.
-
-    Works: As ce-threshold, where the network is trained for balanced classes and misses them: rare classes recalled
-    too seldom (tau > 1) or frequent ones too seldom (tau < 1).
-
-    Breaks: With few validation rows per class the chosen tau is noise, and the network is not trained on these rows.
-    Where logit-adjusted is right already, there is nothing to gain.
-
-    Paper and code: Neither has it: the paper's rows with a tuned tau correct the scores of plain training, which is
-    ce-threshold, and its loss has tau = 1. To train with another tau, give it: logit-adjusted(tau=1.5).
-    """
-    return Method(
-        logit_adjusted(tau=1.0).stages,
-        cited("menon2021long"),
-        posthoc=partial(posthoc.TunedLogitAdjustment, trained=1.0),
-        needs_val=True,
-        own=OWN,
-        prior=uniform,
-        twin="logit-adjusted",
-    )
-
-
 def balanced_softmax() -> Method:
     """Balanced softmax: logit-adjusted at tau = 1 under another name; a comparison trains it once.
 
@@ -120,20 +92,3 @@ def balanced_softmax_drw(*, at: UnitStart = START) -> Method:
     late = switch(at, 0.0, 1.0)
     stages = one_stage(lambda counts: losses.LogitAdjustedLoss(counts, tau=late))
     return Method(stages, cited("zhang2021bag"), prior=uniform if at < 1 else None)
-
-
-def ce_threshold() -> Method:
-    """Plain training, then thresholds moved by tau log pi, with tau chosen on validation data.
-
-    predict argmax z - tau log pi, tau in [0, 3] the best for balanced accuracy on the validation part.
-
-    Threshold moving (Zhou and Liu 2006) with row costs pi^(-tau).
-
-    Works: The validation part (--val 0.2) has enough rows of the rare classes to tell one tau from another. One network
-    serves every tau.
-
-    Breaks: With few validation rows per class the chosen tau is noise; and the network is not trained on these rows.
-
-    Paper and code: The paper's costs are given, not chosen; the costs pi^(-tau) and the search for tau are ours.
-    """
-    return Method(PLAIN, cited("zhou2006training"), posthoc=posthoc.TunedLogitAdjustment, needs_val=True)

@@ -93,6 +93,26 @@ def objective(text: str | Objective) -> Objective:
     raise ValueError(f"unknown objective {quoted(text)}; {hint}")
 
 
+def objective_of(metric: str) -> str | None:
+    """Return the objective that is best for a metric by its name; None of a metric that is not of decisions.
+
+    positive_f1 is f1; precision@recall=0.9 is recall>=0.9, and recall@precision=0.5 is precision>=0.5. Recall or
+    precision alone are none: calling all rows, or a single one, would be best.
+    """
+    if metric in OF_ALL:
+        return metric
+    if metric == "positive_f1":
+        return "f1"
+    maximised, at, condition = metric.partition("@")
+    name, _, bound = condition.partition("=")
+    if at and {maximised, name} == {"recall", "precision"}:
+        try:
+            return str(objective(f"{name}>={bound}"))
+        except ValueError:
+            return None
+    return None
+
+
 def _alarms(text: str, number: float, percent: bool) -> Objective:
     if percent and 0 < number <= 100:
         return Objective("alarms", number / 100, share=True)
