@@ -149,8 +149,8 @@ def question(asked: Asked, data: Splits | Folds, val: bool, task: str) -> Questi
         _check_encoders(asked, measure)
     if measure.of_one_class and not float(data.test_counts[positive]) > 0:
         raise ValueError(
-            f"metric {asked.metric} is of class {quoted(classes[positive])}, which has no row to judge by; name another "
-            "with --positive (positive=)"
+            f"metric {asked.metric} is of class {quoted(classes[positive])}, which has no row to judge by; name "
+            "another with --positive (positive=)"
         )
     decided = _rule(asked, classes, positive, cost)
     if decided is not None and decided.fitted and not (val or isinstance(data, Folds)):

@@ -35,8 +35,8 @@ class Judgements:
 
     def add(self, spec: str, runs: Sequence[ScoredRun]) -> None:
         """Judge the runs of a row, whose decisions are those that were asked for."""
-        rows = [self.question.rows(run) for run in runs]
         chosen = self.question.measure
+        rows = [chosen.rows(self.question.rows(run)) for run in runs]
         self.seeds[spec] = {}
         for name, measure in self.question.measures().items():
             judged = _judged(measure, rows)
@@ -47,7 +47,7 @@ class Judgements:
                 found = [chosen.judged(one) for one in rows] if judged is None else judged
                 self.runs |= {str(run.folder): one for run, one in zip(runs, found, strict=True)}
         if chosen.exact:
-            self.runs |= {str(run.folder): one.decided for run, one in zip(runs, rows, strict=True)}
+            self.runs |= {str(run.folder): run.test.decided for run in runs}
 
     def metrics(self) -> dict[str, dict[str, dict[str, float | None]]]:
         """Return the entry `metrics` of every row: name -> mean, std, low, high."""

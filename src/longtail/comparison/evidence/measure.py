@@ -94,8 +94,13 @@ class Measure:
         return high - low
 
     def rows(self, rows: Rows) -> Rows:
-        """Return rows with the class and the costs of this measure, without those of weight 0."""
-        used = slice(None) if rows.weight is None else rows.weight > 0
+        """Return rows with the class and the costs of this measure, without those of weight 0; themselves if they are.
+
+        Rows remember what several metrics read, so that they are made anew only where they must be.
+        """
+        used = slice(None) if rows.weight is None or (rows.weight > 0).all() else rows.weight > 0
+        if isinstance(used, slice) and rows.positive == self.positive and rows.cost is self.cost:
+            return rows
         return Rows(
             probs=rows.probs[used],
             decided=rows.decided[used],
