@@ -15,6 +15,7 @@ from longtail.comparison import compare, prepare
 from longtail.comparison.decided import DecidedBy
 from longtail.comparison.tune.tune import tune
 from longtail.comparison.tuned_rows import tune_every_method
+from longtail.facts.digits import alike
 from longtail.posthoc import Decision
 from longtail.runs.scored import scored
 
@@ -133,7 +134,8 @@ class TestDirection:
         assert other["difference"]["mean"] == pytest.approx(difference)
         shown = result.to_markdown()
         assert "| log loss |" in shown
-        assert f"{best['metrics']['log_loss']['mean']:.3g} ± " in shown
+        statistics = best["metrics"]["log_loss"]
+        assert " ± ".join(alike([statistics["mean"], statistics["std"]])) in shown
         assert "Log loss: lower is better" in shown
         assert "of probabilities under the training prior" in shown
         assert " log loss (simultaneous 95 % interval" in result.verdict
@@ -174,6 +176,7 @@ class TestOneRule:
             assert row["metrics"]["cost"]["mean"] == pytest.approx(np.mean(known))
             assert row["recall"][2] == pytest.approx(np.mean(recall))
             assert row["metrics"]["accuracy"]["mean"] == pytest.approx(row["mean"]["accuracy"])
+        assert "The class that is meant: '2', the rarest" in result.to_markdown()  # that is missed
         assert "Decided for: least expected cost; by this rule in every row" in result.to_markdown()
         assert run(out).rows == done[0].rows  # and asked as at first, it answers as at first
 

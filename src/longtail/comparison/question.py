@@ -67,7 +67,8 @@ class Question:
 
     Args:
         measure: the metric that rows are ranked and tested by.
-        positive: index of the class that metrics of one class mean; `by_rarity` where nobody named it.
+        positive: index of the class that metrics of one class mean; `by_rarity` where nobody named it, `meant` where
+            metric, costs or objective are about it.
         decided: the rule of all rows; None leaves each method its own.
         target: (C,) the prior that probabilities and decisions are for, or None for that of the training part.
         prior: the same in words, or None.
@@ -77,6 +78,7 @@ class Question:
     positive: int
     positive_name: str
     by_rarity: bool = True
+    meant: bool = False
     decided: DecidedBy | None = None
     target: Floats | None = field(default=None, compare=False)
     prior: str | None = None
@@ -119,12 +121,11 @@ class Question:
         """Return the entry `question` of comparison.json."""
         one = self.measure.metric
         decided = self.decided
-        of_one_class = one.needs == "positive" or (decided is not None and decided.positive is not None)
         cost = self.measure.cost
         return {
             "label": self.measure.label, "higher_is_better": one.higher_is_better, "fraction": one.fraction,
             "reads": one.reads, "positive": self.positive_name, "positive_by_rarity": self.by_rarity,
-            "of_one_class": of_one_class, "cost": None if cost is None else cost.tolist(),
+            "of_one_class": self.meant, "cost": None if cost is None else cost.tolist(),
             "decided_for": None if decided is None else decided.words(folds), "target_prior": self.prior,
         }  # fmt: skip
 
@@ -157,7 +158,9 @@ def question(asked: Asked, data: Splits | Folds, val: bool, task: str) -> Questi
         raise ValueError(
             f"objective {asked.objective} is chosen on validation rows, got none; add --val 0.2 (val=0.2), or --folds 5"
         )
-    made = Question(measure, positive, classes[positive], asked.positive is None, decided)
+    in_words = isinstance(asked.cost, str) and "=" in asked.cost
+    meant = measure.of_one_class or in_words or (decided is not None and decided.positive is not None)
+    made = Question(measure, positive, classes[positive], asked.positive is None, meant, decided)
     if asked.target_prior is None:
         return made
     target, words = priors.target(asked.target_prior, classes, data.class_counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from longtail.facts.digits import alike
 from longtail.facts.messages import visible
 from longtail.metrics.registry import metric
 from longtail.report.printable import shown
@@ -56,7 +57,7 @@ def cell(summary: Summary, row: dict[str, Any]) -> str:
         return spread(mean, std)
     if mean is None:
         return UNKNOWN
-    return f"{mean:.3g}" if std is None else f"{mean:.3g} ± {std:.2g}"
+    return " ± ".join(alike([mean] if std is None else [mean, std]))
 
 
 def about(summary: Mapping[str, Any]) -> list[str]:
@@ -64,9 +65,9 @@ def about(summary: Mapping[str, Any]) -> list[str]:
     asked = summary.get("question")
     if asked is None:
         return []
-    lines = []
+    lines, name = [], label(summary)[0].upper() + label(summary)[1:]
     if not asked["higher_is_better"]:
-        lines.append(f"{label(summary)[0].upper()}{label(summary)[1:]}: lower is better, and a difference below 0 too.")
+        lines.append(f"{name}: lower is better; a difference below 0 is a gain.")
     if asked["of_one_class"]:
         why = ", the rarest in training (--positive names another)" if asked["positive_by_rarity"] else ""
         lines.append(f"The class that is meant: '{shown(asked['positive'])}'{why}.")
@@ -78,5 +79,5 @@ def about(summary: Mapping[str, Any]) -> list[str]:
             + ("." if asked["decided_for"] else ", and the most probable class is decided for in every row.")
         )
     elif asked["reads"] == "probabilities":
-        lines.append(f"{label(summary)[0].upper()}{label(summary)[1:]} is of probabilities under the training prior.")
+        lines.append(f"{name} is of probabilities under the training prior.")
     return lines

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from longtail.facts.digits import alike
+
 UNKNOWN = "–"
 CONTEXT_MARK = "§"
 """Of rows that take no part in the verdict."""
@@ -45,7 +47,7 @@ def _ends(interval: dict[str, Any] | None, points: bool) -> str:
     if interval is None:
         return ""
     ends = [interval[key] for key in ("mean", "low", "high")]
-    mean, low, high = (f"{100 * end:+.1f}" if points else f"{end:+.3g}" for end in ends)
+    mean, low, high = [f"{100 * end:+.1f}" for end in ends] if points else alike(ends, "+")
     return f"{mean} [{low}, {high}]"
 
 

@@ -14,6 +14,7 @@ from longtail.comparison.evidence.metric_intervals import metric_intervals
 from longtail.comparison.evidence.resampling import resampled_differences
 from longtail.comparison.evidence.row_intervals import Seeds, over_seeds, row_intervals
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining
+from longtail.facts.digits import alike
 from longtail.metrics.registry import METRICS
 from longtail.metrics.rows import Rows
 
@@ -174,10 +175,10 @@ def test_a_row_of_weight_k_is_k_rows_in_a_difference(metric: str) -> None:
 @pytest.mark.parametrize(
     ("metric", "words"),
     [
-        ("cost", "leads ce by {0:.3g} lower cost per row (simultaneous 95 % interval {1:.3g} to {2:.3g})"),
-        ("log_loss", "leads ce by {0:.3g} lower log loss (simultaneous 95 % interval {1:.3g} to {2:.3g})"),
-        ("positive_recall", "leads ce by {0:.1f} points of recall of fraud (simultaneous 95 % interval"),
-        ("classwise_ece", "leads ce by {0:.1f} points lower classwise ECE (simultaneous 95 % interval"),
+        ("cost", "leads ce by {0} lower cost per row (simultaneous 95 % interval {1} to {2})"),
+        ("log_loss", "leads ce by {0} lower log loss (simultaneous 95 % interval {1} to {2})"),
+        ("positive_recall", "leads ce by {0} points of recall of fraud (simultaneous 95 % interval"),
+        ("classwise_ece", "leads ce by {0} points lower classwise ECE (simultaneous 95 % interval"),
     ],
 )
 def test_who_leads_follows_the_direction_of_the_metric(metric: str, words: str) -> None:
@@ -190,8 +191,9 @@ def test_who_leads_follows_the_direction_of_the_metric(metric: str, words: str) 
     assert said.winners[0] == said.leader == "m"
     assert not said.losers
     ends = [sign * end for end in (row.difference, row.low, row.high)]
-    scale = 100 if METRICS[metric].fraction else 1
-    assert words.format(*(scale * end for end in (ends[0], *sorted(ends[1:])))) in said.sentence
+    ends = [ends[0], *sorted(ends[1:])]
+    shown = [f"{100 * end:.1f}" for end in ends] if METRICS[metric].fraction else alike(ends)
+    assert words.format(*shown) in said.sentence
 
 
 def test_the_worse_of_a_metric_where_lower_is_better_is_called_higher() -> None:
@@ -200,7 +202,8 @@ def test_the_worse_of_a_metric_where_lower_is_better_is_called_higher() -> None:
     found = compare_to_reference(swapped, y, "ce", measured("log_loss"), num_classes=3, draws=1000)
     said = verdict(found)
     assert said.losers == ("m",)
-    assert f"the difference of m is {found['m'].difference:.3g} higher log loss" in said.sentence
+    row = found["m"]
+    assert f"difference of m is {alike([row.difference, row.high])[0]} higher log loss" in said.sentence
 
 
 def test_the_best_post_hoc_row_has_the_lowest_cost() -> None:

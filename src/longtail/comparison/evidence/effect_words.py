@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from longtail.comparison.evidence.differences import Difference, Differences
+from longtail.facts.digits import alike
 from longtail.metrics.registry import metric
 
 Ends = tuple[float, float, float]
@@ -37,7 +38,7 @@ def effect(differences: Differences, row: Difference) -> str:
     if differences.sign < 0:
         better = ends[0] >= 0
         ends, way = (ends if better else (row.difference, row.low, row.high)), " lower" if better else " higher"
-    said = [_points(end) if found.fraction else number(end) for end in ends]
+    said = [_points(end) for end in ends] if found.fraction else alike(ends)
     unit = " points" if found.fraction else ""
     return f"{said[0]}{unit}{way} {label} (simultaneous {100 * differences.level:g} % interval {said[1]} to {said[2]})"
 
@@ -48,13 +49,8 @@ def signed(differences: Differences, row: Difference) -> str:
     if metric(differences.metric).fraction:
         mean, low, high = (f"{100 * end + 0.0:+.1f}" for end in ends)
     else:
-        mean, low, high = (f"{end + 0.0:+.3g}" for end in ends)
+        mean, low, high = alike(ends, "+")
     return f"{mean} [{low}, {high}]"
-
-
-def number(value: float) -> str:
-    """Three significant digits."""
-    return f"{value + 0.0:.3g}"
 
 
 def _points(fraction: float) -> str:
