@@ -149,7 +149,7 @@ class TestDirection:
         named = run(out, metric="positive_recall", positive="1")
         assert "The class that is meant: '1'." in named.to_markdown()
         assert named.rows[0]["metrics"]["positive_recall"]["mean"] == pytest.approx(named.rows[0]["recall"][1])
-        assert "recall of 1" in named.verdict
+        assert "recall of '1'" in named.verdict
 
     def test_the_demanded_points_of_a_curve(self, done: Done) -> None:
         result = run(done[1], metric="precision@recall=0.5")

@@ -63,7 +63,7 @@ class Judgements:
 
 def _judged(measure: Measure, rows: Sequence[Rows]) -> list[Judged] | None:
     """Return the runs under a metric; None where it is undefined in one of them."""
-    if any(not np.isfinite(measure.metric.value(one)) for one in rows):
+    if any(not np.isfinite(measure.value(one)) for one in rows):
         return None
     return [measure.judged(one) for one in rows]
 

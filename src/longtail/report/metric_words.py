@@ -18,7 +18,7 @@ SHORT = {"balanced_accuracy": "bal. acc.", "accuracy": "accuracy", "macro_f1": "
 
 
 def label(summary: Mapping[str, Any]) -> str:
-    """What the metric is called, as in "balanced accuracy" or "recall of fraud"."""
+    """What the metric is called, as in "balanced accuracy" or "recall of 'fraud'"."""
     return str(summary.get("question", {}).get("label") or metric(summary["metric"]).label)
 
 

@@ -148,6 +148,15 @@ def test_a_class_that_contributes_nothing_is_no_certainty_either() -> None:
     assert width_where_all_fail(made.room, made.strata).tolist() == [0.0, 0.25]
 
 
+def test_the_precision_of_a_class_that_is_never_decided_for_is_0() -> None:
+    y, runs = three(1)
+    never = Rows(runs["ce"][0].probs, np.zeros_like(y), y)
+    made = {"ce": {0: never}, "m": runs["m"]}
+    row = compare_to_reference(made, y, "ce", measured("positive_precision"), num_classes=3, draws=200)["m"]
+    one = runs["m"][0]
+    assert row.difference == pytest.approx((y[one.decided == 2] == 2).mean())
+
+
 # ---- weights --------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +186,7 @@ def test_a_row_of_weight_k_is_k_rows_in_a_difference(metric: str) -> None:
     [
         ("cost", "leads ce by {0} lower cost per row (simultaneous 95 % interval {1} to {2})"),
         ("log_loss", "leads ce by {0} lower log loss (simultaneous 95 % interval {1} to {2})"),
-        ("positive_recall", "leads ce by {0} points of recall of fraud (simultaneous 95 % interval"),
+        ("positive_recall", "leads ce by {0} points of recall of 'fraud' (simultaneous 95 % interval"),
         ("classwise_ece", "leads ce by {0} points lower classwise ECE (simultaneous 95 % interval"),
     ],
 )

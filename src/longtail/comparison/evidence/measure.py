@@ -70,9 +70,9 @@ class Measure:
 
     @property
     def label(self) -> str:
-        """What it is called in a sentence, as in "balanced accuracy" or "recall of fraud"."""
+        """What it is called in a sentence, as in "balanced accuracy" or "recall of 'fraud'"."""
         plain = self.metric.label.removesuffix(" of the class")
-        return f"{plain} of {self.positive_name}" if self.of_one_class else plain
+        return f"{plain} of '{self.positive_name}'" if self.of_one_class else plain
 
     @property
     def sign(self) -> float:
@@ -110,6 +110,16 @@ class Measure:
             cost=self.cost,
         )
 
+    def value(self, rows: Rows) -> float:
+        """Return the metric of a run, NaN where it is undefined.
+
+        The precision of a class that has rows and is never decided for is 0, as in the mean over classes.
+        """
+        value = self.metric.value(rows)
+        if math.isnan(value) and self.name == "positive_precision" and rows.counts.support[self.positive] > 0:
+            return 0.0
+        return value
+
     def judged(self, rows: Rows) -> Judged:
         """Judge a run on its test rows.
 
@@ -117,7 +127,7 @@ class Measure:
             ValueError: the metric is undefined on these rows.
         """
         rows = self.rows(rows)
-        value = self.metric.value(rows)
+        value = self.value(rows)
         if not np.isfinite(value):
             raise ValueError(f"metric {self.name} is undefined on these test rows, got {value}; choose another metric")
         influence = self.metric.influence(rows)

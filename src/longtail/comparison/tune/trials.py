@@ -64,7 +64,7 @@ class Trials(Plan):
             return float(stored)
         if self.task == SELF_SUPERVISED:
             return math.nan
-        return self.question.measure.metric.value(self._rows(run))
+        return self.question.measure.value(self._rows(run))
 
     def _rows(self, run: Run) -> Rows:
         return self.question.rows(self.question.asked_of(of_run(run)))
