@@ -2,7 +2,7 @@
 
 It prints the versions of the packages that longtail is tried inside of. With LONGTAIL_REQUIRE_INTEGRATIONS=1 a skip
 in tests/integrations, of a guide page or of the Triton kernels is a failure, except where there is no C++ compiler for
-inductor.
+inductor. With LONGTAIL_REQUIRE_BROWSER=1 a skip of the tests that need Chromium and axe is one, too.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ PLACES = (
     "tests/losses/test_one_kernel.py",
 )
 LEGITIMATE = "no C++ compiler"
+IN_BROWSER = ("tests/report/page/test_page_in_browser.py",)
+INSISTED = {
+    "LONGTAIL_REQUIRE_INTEGRATIONS": (PLACES, "install longtail[test]"),
+    "LONGTAIL_REQUIRE_BROWSER": (IN_BROWSER, "install Chromium and axe, as .ci/run does"),
+}
+"""Variable of the environment -> the places where a skip is a failure once it is 1, and the way out."""
 
 
 def versions() -> str:
@@ -113,12 +119,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _insisted(report: Any) -> Any:
     skipped = report.outcome == "skipped" and not hasattr(report, "wasxfail")
-    if os.environ.get("LONGTAIL_REQUIRE_INTEGRATIONS") != "1" or not skipped:
+    if not skipped:
         return report
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    if report.nodeid.startswith(PLACES) and LEGITIMATE not in reason:
-        report.outcome = "failed"
-        report.longrepr = f"{report.nodeid}: a skip is a failure here ({reason}); install longtail[test]"
+    for variable, (places, way_out) in INSISTED.items():
+        asked = os.environ.get(variable) == "1" and report.nodeid.startswith(places)
+        if asked and LEGITIMATE not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{report.nodeid}: a skip is a failure here ({reason}); {way_out}"
     return report
 
 

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "guide").rglob("*.md"))
-OPTIONAL = {"lightning", "transformers", "accelerate", "skorch", "pandas", "matplotlib", "imblearn"}
+OPTIONAL = {"lightning", "transformers", "accelerate", "skorch", "pandas", "matplotlib", "jinja2", "imblearn"}
 THEIRS = (
     "ignore:.*isinstance\\(treespec, LeafSpec\\).*:FutureWarning",  # lightning under torch 2.13
     "ignore:.*torch.jit.script_method.*:DeprecationWarning",  # torch's own inductor

@@ -37,6 +37,14 @@ def test_a_skip_fails_where_it_is_asked_for(tmp_path: Path, name: str, content: 
     assert "a skip is a failure here" in strict.stdout
 
 
+def test_a_missing_browser_fails_where_it_is_asked_for(tmp_path: Path) -> None:
+    name, skipped = "report/page/test_page_in_browser.py", SKIPPED.format(reason="no Chromium")
+    assert session(tmp_path / "lenient", name, skipped, LONGTAIL_REQUIRE_INTEGRATIONS="1").returncode == 0
+    strict = session(tmp_path / "strict", name, skipped, LONGTAIL_REQUIRE_BROWSER="1")
+    assert strict.returncode == 1, strict.stdout
+    assert "a skip is a failure here (Skipped: no Chromium); install Chromium and axe" in strict.stdout
+
+
 def test_no_compiler_and_other_places_may_skip(tmp_path: Path) -> None:
     compiler = SKIPPED.format(reason="no C++ compiler for inductor")
     asked = {"LONGTAIL_REQUIRE_INTEGRATIONS": "1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def refused(capsys: Capture, code: int, expected: str) -> str:
 
 class TestGoodInput:
     def test_compare_prints_the_table_the_picture_and_the_verdict(self, here: Path, capsys: Capture) -> None:
-        assert compare("--out", "out", methods="ce,ldam,logit-adjusted-posthoc") == 0
+        assert compare("--out", "out", "--report", methods="ce,ldam,logit-adjusted-posthoc") == 0
         out, err = capsys.readouterr()
         assert out.startswith("method")
         for text in (
@@ -70,6 +71,8 @@ class TestGoodInput:
         assert "Files: out/comparison.json" in out
         assert "longtail: error" not in err
         assert (here / "out" / "comparison.md").exists()
+        assert " and report.html" in out
+        assert "Which method helps on good?" in (here / "out" / "report.html").read_text()
 
     def test_another_baseline_is_the_reference_and_a_twin_has_its_column(self, here: Path, capsys: Capture) -> None:
         trees, weighted = "trees(max_iter=3)", "trees-cw(max_iter=3)"
@@ -121,6 +124,9 @@ class TestGoodInput:
         assert compare("--json") == 0
         summary = json.loads(capsys.readouterr().out)
         assert {row["method"] for row in summary["rows"]} == {"ce", "ldam"}
+        words = shlex.split(summary["command"])
+        assert words[:3] == ["longtail", "compare", "good.npz"]
+        assert words[-1] == "--json"
         assert json.loads((here / "runs" / "good" / "comparison.json").read_text()) == summary
         verbs: list[tuple[list[str], str]] = [
             (["train", "good.npz", "--method", "ldam", "--epochs", "2", "--model", "linear"], "scores"),

@@ -147,6 +147,13 @@ class TestFiles:
         summary = json.loads((out / "comparison.json").read_text())
         assert summary == json.loads(json.dumps(result.summary))
         assert summary["schema_version"] == 1
+        assert summary["command"].startswith("longtail.compare(X, y, methods=")
+        assert {"longtail", "torch", "platform", "threads of a run"} <= set(summary["versions"])
+        for row in summary["rows"]:  # all seeds test the same rows
+            matrix = row["confusion"]["matrix"]
+            recall = [line[j] / sum(line) if sum(line) else None for j, line in enumerate(matrix)]
+            assert recall == pytest.approx(row["recall"], rel=1e-6)
+            assert 0 < len(row["curves"]) <= len(matrix)
         assert (out / "comparison.md").read_text() == result.to_markdown()
         with open(out / "comparison.csv", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -190,7 +197,11 @@ class TestAgain:
         assert {row["method"] for row in more.rows} == {"ce", "ldam", "focal"}
         assert all(len(row["runs"]) == 2 for row in more.rows)
         fewer = run(tmp_path, methods="ce", seeds=1)
-        assert fewer.summary == more.summary
+        # all is as before but for what was asked last
+        commands = {"command": None, "earlier_commands": None}
+        assert fewer.summary | commands == more.summary | commands
+        assert fewer.summary["earlier_commands"][-1] == more.summary["command"]
+        assert len(fewer.summary["earlier_commands"]) == 2
 
     def test_one_that_was_deleted_is_run_again(self, tmp_path: Path) -> None:
         run(tmp_path)

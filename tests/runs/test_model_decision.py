@@ -90,6 +90,24 @@ def test_another_objective_is_no_other_training(trained, capsys, caplog):
     assert epochs(folder) == before
 
 
+def test_an_exchange_that_was_interrupted_is_made_good_without_another_training(trained, monkeypatch, capsys):
+    folder, _ = trained
+    trained_once = (folder / "model" / "metrics.jsonl").read_text()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model_decision.manifest, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model_decision.attach(Run.load(folder / "model"), None)
+    with pytest.raises(ValueError, match="was changed since the run was finished"):
+        Run.load(folder / "model")
+    assert command([*TRAIN, "--objective", "mcc"]) == 0
+    assert Run.load(folder / "model").result["decision"]["found"]["objective"] == "mcc"
+    assert (folder / "model" / "metrics.jsonl").read_text() == trained_once  # seconds of its epochs included
+
+
 def test_costs_are_taken_under_the_target_prior_and_chosen_thresholds_are_not(trained, capsys):
     folder, _ = trained
     run = Run.load(folder / "model")

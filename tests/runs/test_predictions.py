@@ -155,7 +155,7 @@ class TestPriors:
         [
             (
                 "flat",
-                r"target_prior \(--target-prior\) must be training, uniform, or a share for every class, got 'flat'",
+                r"target_prior \(--target-prior\) must be training, uniform, estimate, or a share .*, got 'flat'",
             ),
             ({"a": 1.0}, "must name every class once, but 'b' has no share"),
             ({"a": 0.5, "b": 0.3, "c": 0.2}, "'c' is no class; the classes are a, b"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from longtail.cli import compare, explain, inspect, labels, methods, predict, reproduce, terminal, train, tune
+from longtail.cli import compare, explain, inspect, labels, methods, predict, report, reproduce, terminal, train, tune
 from longtail.facts import messages, subprocesses
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
-    reproduce.reproduce, tune.tune, labels.labels,
+    reproduce.reproduce, tune.tune, labels.labels, report.report,
 ):  # fmt: skip
     app.command()(verb)
 
@@ -50,6 +50,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         _check_working_directory()
+        terminal.remember(sys.argv[1:] if arguments is None else arguments)
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="longtail")
         if code == 130:  # typer has caught the interrupt
             raise KeyboardInterrupt

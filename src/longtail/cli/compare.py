@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from longtail.cli import decision_options as d
 from longtail.cli import options as o
+from longtail.cli import terminal
 from longtail.cli.option_groups import DATA, RUNNING, TRAINING, data_options, recipe_options, with_options
 from longtail.cli.terminal import print_json
 from longtail.facts import subprocesses
@@ -36,6 +38,9 @@ def compare(
     ] = None,
     folds: o.Folds = None,
     task: o.Task = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also write report.html, one page (see longtail report).")
+    ] = False,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
@@ -64,7 +69,10 @@ def compare(
         from longtail.comparison.execute import check_limits
         from longtail.comparison.tuned_rows import tune_every_method
         from longtail.facts.messages import visible
+        from longtail.report import page
 
+        if report:
+            page.check_installed()
         limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(running["budget"]), "evaluations": evaluations}
         check_limits(**limits)
         options: dict[str, Any] = {
@@ -80,14 +88,16 @@ def compare(
         if running["dry_run"]:
             return plan_output.show_estimate(prepared_comparison(), jobs, evaluations, running["json"])
         with progress.comparison_callbacks("comparing") as callbacks:
-            prepared = prepared_comparison()
+            prepared = replace(prepared_comparison(), command=terminal.command())
             result = compare_prepared(prepared, **limits, **callbacks)
+    if report:
+        result.report(prepared.out / "report.html")
     if running["json"]:
         print_json(result.summary)
     else:
         comparison_output.comparison(result.summary)
-        picture = " and recall.svg" if (prepared.out / "recall.svg").exists() else ""
-        files = f"Files: {prepared.out}/comparison.json, .csv, .md{picture}"
+        others = [name for name in ("recall.svg", "report.html") if (prepared.out / name).exists()]
+        files = " and ".join([f"Files: {prepared.out}/comparison.json, .csv, .md", *others])
         comparison_output.console().print(visible(files), style="dim", markup=False)
     return 0 if result.ok else 1
 

@@ -32,7 +32,10 @@ Objective = Annotated[
 ]
 TargetPrior = Annotated[
     str | None,
-    typer.Option(help='Class shares where the model is used: training, uniform, "a=0.9,b=0.1" or a .json file.'),
+    typer.Option(
+        help='Class shares where the model is used: training, uniform, "a=0.9,b=0.1", a .json file, or estimate, from '
+        "the rows that are predicted."
+    ),
 ]
 Calibrate = Annotated[
     str | None,

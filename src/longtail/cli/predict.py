@@ -14,6 +14,8 @@ from longtail.cli.terminal import print_json, print_lines, write_table
 
 NAMED = 10
 """How many skipped images are named on the terminal."""
+LISTED = 20
+"""Of how many classes an estimated share is printed."""
 
 
 def predict(
@@ -27,14 +29,12 @@ def predict(
             help="A .csv or .parquet file; without it, CSV on standard output. An .npz gets embeddings: X and files."
         ),
     ] = None,
-    target_prior: Annotated[
-        str | None,
-        typer.Option(help='Class shares where the model is used: training, uniform, "a=0.9,b=0.1" or a .json file.'),
-    ] = None,
+    target_prior: d.TargetPrior = None,
     objective: d.Objective = None,
     cost: d.Cost = None,
     positive: d.Positive = None,
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
+    sets: d.Sets = None,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
@@ -43,8 +43,10 @@ def predict(
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
 
     Probabilities refer to the training prior. With --target-prior they refer to that prior, and the most probable class
-    under it is predicted. An --out that ends in .npz gets no predictions but the features of the network's last layer,
-    for an encoder trained without labels as for any other; --features reads them.
+    under it is predicted; --target-prior estimate takes it from DATA, with an interval for every class. With --sets 0.9
+    the column `set`, a JSON list of class names, holds the true class of 90 % of the rows of each class that has enough
+    validation rows; the others are named. An --out that ends in .npz gets no predictions but the features of the
+    network's last layer, for an encoder trained without labels as for any other; --features reads them.
 
     --cost or --objective decide in place of the model's own rule; an objective is chosen on the validation rows of the
     training (its --val). Costs are taken under --target-prior; thresholds that were chosen do not go with it.
@@ -55,7 +57,9 @@ def predict(
         raise ValueError("--raw leaves out the correction that --target-prior asks for; give one of them")
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import check_not_data
+    from longtail.facts.set_ranks import exact_level
     from longtail.runs import model_decision
+    from longtail.runs.class_sets import check as check_sets
     from longtail.runs.embeddings import SUFFIX
     from longtail.runs.predictions import check_target
     from longtail.runs.predictor import Predictor
@@ -67,19 +71,25 @@ def predict(
         raise ValueError(
             "--objective, --cost and --positive are of decisions, and an .npz gets embeddings; write a .csv"
         )
-    if embedding and (raw or target_prior is not None):
-        raise ValueError("--raw and --target-prior are of probabilities, and an .npz gets embeddings; write a .csv")
+    if embedding and (raw or target_prior is not None or sets is not None):
+        raise ValueError(
+            "--raw, --target-prior and --sets are of probabilities, and an .npz gets embeddings; write a .csv"
+        )
+    if sets is not None:
+        exact_level(sets, "--sets")
     target = out if embedding or out is None else check_target(out)
     if target is not None:
         check_not_data(target, data)
     new_prior = prior(target_prior)
     predictor = Predictor.load(model)
     model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
+    if sets is not None:
+        check_sets(predictor, sets, "--sets")
     _check_kind(data, predictor.preparation)
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
-    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad)
+    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
     for note in (*predictions.notes, *_skipped_note(predictions.missing, len(predictions), "prediction")):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:
@@ -91,7 +101,8 @@ def predict(
         print_json({
             "out": str(target), "rows": len(predictions), "predicted": {c: counts[c] for c in predictions.classes},
             "rule": predictions.rule, "prior": predictions.prior, "notes": list(predictions.notes),
-            "skipped": predictions.missing,
+            "skipped": predictions.missing, **({"sets": predictions.set_summary} if predictions.set_summary else {}),
+            **({} if predictions.estimated is None else {"estimated_prior": predictions.estimated.to_json()}),
         })  # fmt: skip
         return 0
     ranked = sorted(((c, counts[c]) for c in predictions.classes if counts[c]), key=lambda pair: -pair[1])
@@ -100,6 +111,11 @@ def predict(
     raw_text = "raw, not corrected for a prior"
     probabilities = raw_text if predictions.prior == "raw" else f"under the prior: {predictions.prior}"
     print_lines(f"{len(predictions)} rows: {listed}{skipped}")
+    if summary := predictions.set_summary:
+        size, empty = summary["mean_size"], summary["empty"]
+        print_lines(f"Sets at {summary['level']:g}: {size:.2f} classes on average, {empty} empty")
+    if predictions.estimated is not None:
+        print_lines("\n".join(_estimate(predictions.estimated)))
     print_lines(f"Rule: {predictions.rule}. Probabilities: {probabilities}.\nFile: {target}")
     return 0
 
@@ -130,6 +146,17 @@ def _embed(predictor: Any, new: Any, target: Path, *, skip_bad: bool, json: bool
     return 0
 
 
+def _estimate(found: Any) -> list[str]:
+    """The estimated prior in lines: what it is from, and a line per class; of many, the most frequent."""
+    both = f" and {found.validation_rows} validation rows" if found.validation_rows else ""
+    head = f"Class shares, estimated from these rows ({found.level:.0%} intervals over {found.rows} rows{both}):"
+    lines = found.lines()
+    if len(lines) <= LISTED:
+        return [head, *lines]
+    largest = found.prior.argsort(descending=True)[:LISTED].tolist()
+    return [head, *(lines[j] for j in largest), f"  and {len(lines) - LISTED} more, which --json has"]
+
+
 def _skipped_note(missing: dict[str, str], made: int, what: str) -> list[str]:
     """A sentence with the number of skipped rows and the first of their names; none where none was skipped."""
     if not missing:
@@ -150,7 +177,7 @@ def _write(content: Any, target: Path) -> None:
 
 def prior(text: str | None) -> Any:
     """A target prior from the command line: a word, a .json file of {class: share}, or class=share pairs."""
-    if text is None or text in ("training", "uniform"):
+    if text is None or text in ("training", "uniform", "estimate"):
         return text
     if text.endswith(".json"):
         from longtail.facts import json_documents
@@ -169,7 +196,8 @@ def prior(text: str | None) -> Any:
     pairs = [pair.rpartition("=") for pair in text.split(",")]
     if not all(name and sign for name, sign, _ in pairs):
         raise ValueError(
-            f'--target-prior must be training, uniform, a .json file or shares such as "a=0.9,b=0.1", got {text!r}; '
+            "--target-prior must be training, uniform, estimate, a .json file or shares such as "
+            f'"a=0.9,b=0.1", got {text!r}; '
             "for class names with a comma use a .json file"
         )
     shares = {name.strip(): share for name, _, share in pairs}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from longtail.cli import options as o
+from longtail.cli import terminal
 from longtail.cli.option_groups import RUNNING, with_options
 from longtail.cli.terminal import print_json, print_lines
 
@@ -67,7 +69,8 @@ def reproduce(
         return plan_output.show_estimate(prepared, running["jobs"], evaluations, running["json"])
     with progress.comparison_callbacks(f"reproducing {benchmark}") as callbacks:
         published, prepared = reproduction.prepare_benchmark(benchmark, **options)
-        result = reproduction.reproduce_prepared(published, prepared, **limits, **callbacks)
+        made = replace(prepared, command=terminal.command())
+        result = reproduction.reproduce_prepared(published, made, **limits, **callbacks)
     if running["json"]:
         print_json(result.summary)
     else:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import shlex
 import sys
+from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from longtail.facts import messages
@@ -15,6 +18,19 @@ PLAIN = {
     "≥": ">=", "≤": "<=",
 }  # fmt: skip
 r"""Our characters beyond ASCII, in ASCII; any other, as in a class called ñ, is printed as \xf1."""
+
+
+_WORDS: ContextVar[tuple[str, ...]] = ContextVar("longtail_words", default=())
+
+
+def remember(words: Sequence[str]) -> None:
+    """Keep the words of the command line, for the record of what it makes."""
+    _WORDS.set(tuple(words))
+
+
+def command() -> str:
+    """The command line as it was typed, quoted for a shell; the program is named, not its path."""
+    return shlex.join(["longtail", *_WORDS.get()])
 
 
 class Interrupted(Exception):

@@ -37,6 +37,7 @@ def train(
     objective: d.Objective = None,
     cost: d.Cost = None,
     positive: d.Positive = None,
+    calibrate: d.Calibrate = None,
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -91,7 +92,10 @@ def train(
         shared = default_recipe(splits, **changes)
         shared.check(splits.train)
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}" / f"seed-{seed}"
-        fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations)
+        fit = Fit(
+            chosen, splits, seed=seed, recipe=shared, folder=folder, device=where, evaluations=evaluations,
+            calibrate=calibrate,
+        )  # fmt: skip
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
         decision = model_decision.asked(
@@ -104,12 +108,14 @@ def train(
             run = model_decision.attach(fit.run, decision)
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
+        plan |= {} if calibrate is None else {"calibrate": calibrate}
         if json:
             print_json(plan)
         else:
             most = most_trainings(chosen.search, fit.recipe, splits.train)
             each = f" in each of at most {most} trainings" if most > 1 else ""
-            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}"
+            and_then = "" if calibrate is None else f", calibrated ({calibrate})"
+            task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}{and_then}"
             print_lines(f"would train {task} on {splits.name} into {folder}")
         return 0
     pictures = run_plots.write_plots(folder)
@@ -124,6 +130,8 @@ def train(
     )
     if decision is not None:
         print_lines(_decides(decision))
+    if calibrate is not None:
+        print_lines(f"Calibrated: {run.result['calibration']['words']}")
     if (search := searched([run.result])) is not None:
         print_lines(about_search(chosen.spec, search))
     return 0

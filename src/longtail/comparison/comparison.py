@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from longtail.catalogue.method import Method
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits, execute
+from longtail.comparison.made_by import python_call
 from longtail.comparison.output_folder import make_output_folder, write_config
 from longtail.comparison.plan import plan
 from longtail.comparison.preparation import Prepared, prepare
@@ -18,8 +19,10 @@ from longtail.comparison.result import summarise
 from longtail.comparison.tuned_rows import tune_every_method
 from longtail.engine.lock import exclusive
 from longtail.facts.files import remove_unfinished
+from longtail.inspection.checks import checked_codes
 from longtail.models import Factory
-from longtail.report import files, tables
+from longtail.report import files, page, tables
+from longtail.report.page import files as page_files
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,24 @@ class Comparison:
     def to_markdown(self) -> str:
         """Return the table, what it was measured on, and the verdict."""
         return tables.markdown(self.summary)
+
+    def to_html(self, ignore: Iterable[str] = ()) -> str:
+        """Return the page of `longtail report`: one file that needs nothing else.
+
+        Args:
+            ignore: codes of findings to leave out, such as "LT003".
+
+        Raises:
+            ModuleNotFoundError: without longtail[report].
+            ValueError: a code that no finding has.
+        """
+        return page.render(self.summary, self.out, checked_codes(ignore, "ignore"))
+
+    def report(self, path: str | Path, ignore: Iterable[str] = ()) -> Path:
+        """Write that page and return its path; raises as `to_html` does, and ValueError for a name without .html."""
+        target = page_files.checked_target(Path(path), "path")
+        page_files.write_page(target, self.summary, self.out, checked_codes(ignore, "ignore"))
+        return target
 
     def _repr_html_(self) -> str:
         return tables.html(self.summary)
@@ -129,6 +150,8 @@ def compare(
         ValueError, TypeError: one line naming the argument, the rule, the value and the way out.
         OutputError: the output folder can no longer be written; finished runs are kept.
     """
+    given = {**locals(), **options}
+    del given["options"]
     check_limits(jobs, budget, evaluations)
     prepared = prepare(
         data,
@@ -149,6 +172,7 @@ def compare(
     )
     if tune is not None:
         prepared = tune_every_method(prepared, tune)
+    prepared = replace(prepared, command=python_call(compare, given))
     run = RunOptions(
         jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
     )

@@ -51,7 +51,7 @@ class Prepared:
     """A comparison that is checked and not yet run; nothing of it is written.
 
     With `folds` every run is cross-validated, and `splits` is one fold, as an example. The `task` decides the
-    reference (`catalogue.tasks`) where there is no `baseline`.
+    reference (`catalogue.tasks`) where there is no `baseline`. `command` is what was typed, for the record.
     """
 
     splits: Splits
@@ -64,6 +64,7 @@ class Prepared:
     folds: Folds | None = None
     task: str = SUPERVISED
     baseline: Method | None = None
+    command: str | None = None
 
     @property
     def metric(self) -> str:

@@ -17,6 +17,7 @@ from longtail.comparison.evidence.differences import Difference, Differences, co
 from longtail.comparison.evidence.recall_intervals import tested_rows_by_class
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
+from longtail.comparison.made_by import earlier_commands, versions
 from longtail.comparison.notes import notes
 from longtail.comparison.plan import Plan, Task, corrects_plain
 from longtail.comparison.row_metrics import Judgements
@@ -74,6 +75,9 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         ],
         "missing": [{"method": t.spec, "seed": t.seed} for t in plan.tasks if not t.finished],
     }
+    done = [task.folder for tasks in finished.values() for task in tasks.values()]
+    earlier = earlier_commands(plan.out, plan.command)
+    summary |= {"command": plan.command, "earlier_commands": earlier, "versions": versions(done, plan.device)}
     _add_differences(plan, summary, rows, finished, judgements)
     rows.sort(key=lambda row: (row["role"] == CONTEXT, -_merit(plan, row)))  # context rows are not ranked
     summary["rows"] = rows

@@ -7,11 +7,12 @@ import io
 from typing import Any
 
 from longtail.report.rows import changed
+from longtail.report.spreadsheet import cells
 from longtail.report.wrong_labels import wrong_label_columns
 
 
 def comma_separated(summary: dict[str, Any]) -> str:
-    """One line per method with unrounded numbers."""
+    """One line per method with unrounded numbers; no cell is a formula of a spreadsheet."""
     names = list(summary["rows"][0]["mean"]) if summary["rows"] else []
     # of a row in which one is undefined it is left empty
     further = list(dict.fromkeys(n for row in summary["rows"] for n in row.get("metrics", {}) if n not in names))
@@ -20,15 +21,17 @@ def comma_separated(summary: dict[str, Any]) -> str:
     ends = ("mean", "low", "high")
     head = ["method", "paper", *names, *(f"{n}_std" for n in names), *(f"vs_{summary['reference']}_{e}" for e in ends)]
     wrong = wrong_label_columns(summary)
-    writer.writerow([*head, "seconds", "seeds", "recipe", "role", "twin", *(f"vs_twin_{e}" for e in ends), *wrong,
-                     *further, *(f"{n}_std" for n in further)])  # fmt: skip
+    head += ["seconds", "seeds", "recipe", "role", "twin", *(f"vs_twin_{e}" for e in ends), *wrong]
+    head += [*further, *(f"{n}_std" for n in further)]
+    writer.writerow(cells(head))
     for row in summary["rows"]:
         interval, paired = row.get("difference") or {}, row.get("twin") or {}
-        writer.writerow(
+        line = (
             [row["method"], row["paper"], *row["mean"].values(), *row["std"].values(), *(interval.get(e) for e in ends),
              row["seconds"], len(row["runs"]), changed(row) if row.get("recipe_changes") else "common",
              row.get("role", "method"), *(paired.get(e) for e in ("method", *ends)),
              *(column[row["method"]] for column in wrong.values()),
              *(row.get("metrics", {}).get(n, {}).get(end) for end in ("mean", "std") for n in further)]
         )  # fmt: skip
+        writer.writerow(cells(line))
     return file.getvalue()

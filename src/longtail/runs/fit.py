@@ -28,7 +28,7 @@ from longtail.methods.registry import method as resolve
 from longtail.metrics import Tally
 from longtail.models import Factory
 from longtail.models.conv_bn_fusion import merged_batch_norms
-from longtail.runs import manifest, outputs
+from longtail.runs import calibrated, manifest, outputs
 from longtail.runs.evaluated import EVALUATED
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
@@ -57,6 +57,7 @@ class Fit(Iterator[Record]):
         threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
             resume, since another number gives other last bits.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
+        calibrate: "temperature", "vector", "isotonic" or "auto": of the run's model, on the validation part.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Fit(Iterator[Record]):
         device: str = "cpu",
         threads: int | None = None,
         evaluations: int = 1,
+        calibrate: str | None = None,
     ) -> None:
         self.method = resolve(method)
+        calibrated.check(calibrate, self.method, splits, folder)
         if self.method.needs_val and splits.val is None:
             raise ValueError(f"method {self.method.key!r} needs a validation part, got none; add --val 0.2 (val=0.2)")
         if (reason := self.method.refuses(splits.train, splits.unlabeled)) is not None:
@@ -87,17 +90,16 @@ class Fit(Iterator[Record]):
             raise ValueError(reason)
         if self.method.task == SELF_SUPERVISED:
             check_rows(self.recipe.probes, splits.cut_rows is not None)
-        self.splits = splits
+        self.splits, self.device = splits, device
         replaced = self.method.needs_truth and not self.method.keeps_labels
         self._trained_on = with_true_labels(splits) if replaced else splits
         self._rows = with_true_counts(splits) if self.method.keeps_labels else None
         self.folder = None if folder is None else Path(folder)
-        self.device = device
         self.config = outputs.configuration(
-            self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe)
+            self.method, splits, seed, self.recipe, device, threads or usual_threads(self.recipe), calibrate
         )
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
-        self._evaluations = evaluations
+        self._evaluations, self._calibrate = evaluations, calibrate
         self._choice: Choice | None = None
         self._chosen, self._chosen_recipe = self.method, self.recipe  # what is trained, once a search has ended
         self._run: Run | None = None
@@ -224,13 +226,15 @@ class Fit(Iterator[Record]):
         assert self.folder is not None
         start = time.perf_counter()
         predictor = outputs.predictor_of(self._chosen, self._trained_on, training.learner, self.device)
+        calibration = calibrated.calibrate(predictor, self._trained_on, self._calibrate)
         arrays = outputs.predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED:
             arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
-        validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task)
+        chosen = self._choice is not None
+        validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
         names = (manifest.LINES, *validation, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
         if self._choice is not None:  # the chosen training is one of its candidates
@@ -242,6 +246,7 @@ class Fit(Iterator[Record]):
             link=predictor.link,
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
+            **calibration,
             **memorisation(predictor, self.splits),
             **({} if self._choice is None else {"search": self._choice.to_json()}),
         )  # fmt: skip

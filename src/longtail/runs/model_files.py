@@ -24,7 +24,12 @@ from longtail.version import __version__
 
 POSTHOC = ("LogitAdjustment", "ThresholdMoving", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
 """The post-hoc rules that a saved model may name; no other is built from a file."""
-PARTS: dict[str, tuple[str, ...]] = {"calibration": (), "decision": ("Decision",), "sets": ()}
+CALIBRATIONS = ("TemperatureScaling", "VectorScaling", "IsotonicCalibration")
+PARTS: dict[str, tuple[str, ...]] = {
+    "calibration": CALIBRATIONS,
+    "decision": ("Decision",),
+    "sets": ("ConformalSets",),
+}
 """What a model may have besides a rule: the names of the classes in `longtail.posthoc` that a file may name."""
 SCHEMA = 3
 """1 and 2 had no checksum of meta.json itself, so that a changed one would not be noticed: they are refused."""
@@ -158,7 +163,7 @@ def described_parts(parts: Mapping[str, nn.Module | None]) -> dict[str, Any]:
     }
 
 
-def parts_of(entry: Any) -> dict[str, nn.Module]:
+def parts_of(entry: Any) -> dict[str, Any]:
     """Return the parts of a saved model by place, built from their arguments, not yet with their state.
 
     Raises:

@@ -22,13 +22,13 @@ from longtail.engine.machine import machine
 from longtail.engine.precision import resolved
 from longtail.facts import files
 from longtail.facts.learner import Learner
-from longtail.runs import manifest, sources
+from longtail.runs import class_sets, manifest, sources
 from longtail.runs.predictor import Predictor
 from longtail.version import __version__
 
 
 def configuration(
-    method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int
+    method: Method, splits: Splits, seed: int, recipe: Recipe, device: str, threads: int, calibrate: str | None = None
 ) -> dict[str, Any]:
     """Return the content of config.json, everything resolved; the keys of `run.IDENTITY` decide the result."""
     return {
@@ -47,6 +47,7 @@ def configuration(
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
+        **({} if calibrate is None else {"calibrate": calibrate}),
     }
 
 
@@ -113,10 +114,13 @@ def predictions(predictor: Predictor, splits: Splits) -> dict[str, Tensor]:
     return arrays
 
 
-def write_validation(folder: Path, predictor: Predictor, splits: Splits, task: str) -> tuple[str, ...]:
+def write_validation(
+    folder: Path, predictor: Predictor, splits: Splits, task: str, *, chosen: bool = False
+) -> tuple[str, ...]:
     """Write validation.safetensors, the scores of the validation part before any rule; return the files' names.
 
-    Nothing is written without such a part, of one whose labels are sets, and of an encoder.
+    Nothing is written without such a part, of one whose labels are sets, and of an encoder. The predictor's sets are
+    fitted on these scores, except where the part has chosen the training (`chosen`): then it can promise nothing.
     """
     part = splits.val
     if part is None or part.kind != "given" or task == SELF_SUPERVISED:
@@ -127,6 +131,8 @@ def write_validation(folder: Path, predictor: Predictor, splits: Splits, task: s
         arrays["adjusted_scores"] = predictor.adjusted(scores).cpu().contiguous()
     if part.sample_weight is not None:
         arrays["sample_weight"] = part.sample_weight.cpu().contiguous()
+    if not chosen:
+        predictor.sets = class_sets.fitted(predictor, scores, part)
     files.write_bytes(folder / manifest.VALIDATION, safetensors.save(arrays))
     return (manifest.VALIDATION,)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from longtail.data.prepare import new_rows
 from longtail.facts import files
-from longtail.runs import priors
+from longtail.runs import class_sets, priors
+from longtail.runs.estimated_prior import EstimatedPrior, estimate
 
 if TYPE_CHECKING:
     from longtail.runs.predictor import Predictor
@@ -34,6 +36,10 @@ class Predictions:
         rows: the names of the N rows (paths of images), or None where they are numbered.
         notes: sentences on what is new in the rows, compared with the training data.
         skipped: row -> the reason why it has no prediction.
+        sets: for each of the M rows the class names in its set, the most probable first; None where none were asked.
+        set_summary: of the sets, for JSON: level, mean size, how many are empty, and by class whether the level is
+            promised, by how many calibration rows (`n`) of how many that it needs.
+        estimated: the class prior of the rows, where it was estimated from them.
     """
 
     labels: tuple[str, ...]
@@ -44,6 +50,9 @@ class Predictions:
     rows: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     skipped: dict[int, str] = field(default_factory=dict)
+    sets: tuple[tuple[str, ...], ...] | None = None
+    set_summary: dict[str, Any] = field(default_factory=dict)
+    estimated: EstimatedPrior | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,7 +66,8 @@ class Predictions:
     def columns(self) -> dict[str, list[Any]]:
         """The table by columns: row (or file), prediction, its probability, p(class) for every class, rule, prior.
 
-        A skipped row has its name and, in the column of the rule, the reason; its other cells are None.
+        With sets the column `set` comes last, a list of class names. A skipped row has its name and, in the column of
+        the rule, the reason; its other cells are None.
         """
         values = self.probabilities.tolist()
         place = {name: j for j, name in enumerate(self.classes)}
@@ -66,6 +76,7 @@ class Predictions:
         columns: dict[str, list[Any]] = {"prediction": list(self.labels), "probability": predicted}
         columns |= {f"p({name})": [row[j] for row in values] for j, name in enumerate(self.classes)}
         columns |= {"rule": [self.rule] * size, "prior": [self.prior] * size}
+        columns |= {} if self.sets is None else {"set": [list(names) for names in self.sets]}
         for row, why in sorted(self.skipped.items()):  # ascending, since each insertion moves the rows after it
             for name, cells in columns.items():
                 cells.insert(row, f"skipped: {why}" if name == "rule" else None)
@@ -79,10 +90,13 @@ class Predictions:
         return pandas.DataFrame(self.columns)
 
     def csv(self) -> str:
-        """Return the table as CSV text, its numbers with all digits."""
+        """Return the table as CSV text, its numbers with all digits; sets are JSON lists, as names may have commas."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         columns = self.columns
+        if "set" in columns:
+            cells = columns["set"]
+            columns["set"] = [None if one is None else json.dumps(one, ensure_ascii=False) for one in cells]
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
         return out.getvalue()
@@ -101,25 +115,45 @@ class Predictions:
 
 
 def predictions(
-    predictor: Predictor, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+    predictor: Predictor,
+    data: Any,
+    *,
+    target_prior: Any = None,
+    raw: bool = False,
+    skip_bad: bool = False,
+    sets: Any = None,
 ) -> Predictions:
     """Return what a model predicts for raw rows; see `Predictor.predictions`."""
     if raw and target_prior is not None:
         raise ValueError(
             "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
         )
-    _, prior = priors.target(target_prior, predictor.classes, predictor.class_counts.cpu())
+    if sets is not None:
+        class_sets.check(predictor, sets)
+    estimated = isinstance(target_prior, str) and target_prior == priors.ESTIMATE
+    given = None if estimated else target_prior
+    _, prior = priors.target(given, predictor.classes, predictor.class_counts.cpu())
     read = new_rows.read(data, predictor.preparation, skip_bad=skip_bad)
     scores = predictor.scores(read.inputs)
-    probabilities = predictor.probabilities(scores, target_prior, raw=raw).cpu()
+    found = estimate(predictor, scores) if estimated else None
+    if found is not None:
+        given, prior = found.prior, found.words
+    probabilities = predictor.probabilities(scores, given, raw=raw).cpu()
     decided, rule = _decided(predictor, scores, probabilities, None if target_prior is None else prior)
     labels = tuple(predictor.classes[j] for j in decided.argmax(1).tolist())
     notes = (
         *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(data),
         *new_rows.labels_beside(data, predictor.label, read.names, predictor.classes),
+        *(() if found is None else found.notes),
     )
-    stated = "raw" if raw else prior
-    return Predictions(labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped)
+    stated = "raw" if raw else prior if predictor.calibration is None else f"{prior}; {predictor.calibration.words}"
+    made = Predictions(
+        labels, probabilities, predictor.classes, rule, stated, read.names, notes, read.skipped, estimated=found
+    )
+    if sets is None:
+        return made
+    names, summary, said = class_sets.predicted(predictor, scores, probabilities, sets)
+    return replace(made, sets=names, set_summary=summary, notes=(*notes, *said))
 
 
 def _decided(predictor: Predictor, scores: Tensor, probabilities: Tensor, prior: str | None) -> tuple[Tensor, str]:

@@ -54,8 +54,8 @@ class Predictor(nn.Module):
         super().__init__()
         self.network = network
         self.classes = classes
-        self.scale = scale
-        self.link = link
+        self.scale, self.link = scale, link
+        self.folder: Path | None = None  # that it was loaded from
         self.posthoc = posthoc
         self.calibration, self.decision, self.sets = calibration, decision, sets
         self._evaluated = evaluated.Evaluated()
@@ -140,11 +140,14 @@ class Predictor(nn.Module):
         """The class shares (C,) float64 of the training part."""
         return self.class_counts.double() / self.class_counts.double().sum()
 
+    def uncalibrated(self, scores: Tensor) -> Tensor:
+        """Return log-probabilities (N, C) float64 under the training prior, before any calibration."""
+        return (self.log_probabilities(scores) + priors.shift_of(self.prior, self.training_prior)).log_softmax(1)
+
     @torch.no_grad()
     def calibrated(self, scores: Tensor) -> Tensor:
         """Return log-probabilities (N, C) float64 under the training prior, calibrated where the model is."""
-        training = self.training_prior
-        logs = (self.log_probabilities(scores) + priors.shift_of(self.prior, training)).log_softmax(1)
+        logs = self.uncalibrated(scores)
         return logs if self.calibration is None else torch.as_tensor(self.calibration(logs))
 
     def predict(self, data: Any, *, target_prior: Any = None) -> list[str]:
@@ -156,7 +159,7 @@ class Predictor(nn.Module):
         return self.predictions(data, target_prior=target_prior).probabilities
 
     def predictions(
-        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False
+        self, data: Any, *, target_prior: Any = None, raw: bool = False, skip_bad: bool = False, sets: Any = None
     ) -> Predictions:
         """Return class names, probabilities and the decision rule.
 
@@ -166,14 +169,15 @@ class Predictor(nn.Module):
 
         Args:
             data: raw rows; see `prepared`.
-            target_prior: "training", "uniform", {class: share} or C shares.
+            target_prior: "training", "uniform", {class: share}, C shares, or "estimate": by `posthoc.estimate_prior`.
             raw: probabilities without the correction for the prior; not together with `target_prior`.
             skip_bad: skip images that cannot be decoded; the predictions name them.
+            sets: a level such as 0.9, for sets of classes as well; see `posthoc.ConformalSets`.
 
         Raises:
             ValueError, TypeError: data or a prior that do not fit, named.
         """
-        return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad)
+        return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad, sets=sets)
 
     @property
     def rule(self) -> str:
@@ -182,7 +186,7 @@ class Predictor(nn.Module):
             return str(self.decision.words)
         if self.posthoc is not None:
             return f"highest score after {self.posthoc}"
-        return priors.rule_in_words(self.prior, self.class_counts)
+        return priors.rule_in_words(self.prior, self.class_counts, self.calibration)
 
     @property
     def parts(self) -> dict[str, nn.Module | None]:
@@ -239,6 +243,7 @@ class Predictor(nn.Module):
                 sets=parts.get("sets"),
             )
             predictor.load_state_dict(state)
+            predictor.folder = folder
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
             raise model_files.damaged(folder, error) from None
         return predictor.eval()

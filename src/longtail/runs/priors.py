@@ -12,7 +12,7 @@ from torch import Tensor
 
 from longtail.facts.arrays import as_dict
 
-TRAINING, UNIFORM = "training", "uniform"
+TRAINING, UNIFORM, ESTIMATE = "training", "uniform", "estimate"
 NAME = "target_prior (--target-prior)"
 """The argument's name in Python and on the command line, for errors."""
 SUM_TOLERANCE = 1e-6
@@ -34,8 +34,12 @@ def target(prior: Any, classes: Sequence[str], training: Tensor) -> tuple[Tensor
         return training.double() / training.double().sum(), TRAINING
     if isinstance(prior, str):
         if prior != UNIFORM:
+            if prior == ESTIMATE:
+                raise ValueError(
+                    f"{NAME} {ESTIMATE} is of rows, got none; use predictions(data, target_prior={prior!r})"
+                )
             raise ValueError(
-                f"{NAME} must be {TRAINING}, {UNIFORM}, or a share for every class, got {prior!r}; "
+                f"{NAME} must be {TRAINING}, {UNIFORM}, {ESTIMATE}, or a share for every class, got {prior!r}; "
                 f'write {UNIFORM}, or "{classes[0]}=0.9,..."'
             )
         return torch.full((len(classes),), 1 / len(classes), dtype=torch.float64), UNIFORM
@@ -87,8 +91,16 @@ def _check(prior: Tensor, classes: Sequence[str]) -> None:
         raise ValueError(f"{NAME} must have shares that sum to 1, got {total:g}; {way}")
 
 
-def rule_in_words(source: Tensor, class_counts: Tensor) -> str:
-    """Return how the largest score decides, by the class prior (C,) that the scores refer to."""
+def rule_in_words(source: Tensor, class_counts: Tensor, calibration: Any = None) -> str:
+    """Return how the largest score decides, by the class prior (C,) that the scores refer to.
+
+    A calibration other than a temperature may change the order of classes, and the scores are those before.
+    """
+    after = "" if calibration is None or calibration.name == "temperature" else ", before the calibration"
+    return f"{_highest(source, class_counts)}{after}"
+
+
+def _highest(source: Tensor, class_counts: Tensor) -> str:
     shares = class_counts.double() / class_counts.double().sum()
     if torch.allclose(source, shares, rtol=1e-9):
         return "highest probability under the training prior"
@@ -103,6 +115,11 @@ def shift_of(source: Tensor, new: Tensor) -> Tensor:
     log new_j - log source_j, and 0 where the two are equal, a class without examples included.
     """
     return torch.where(source == new, 0.0, new.log() - source.log())
+
+
+def under(logs: Tensor, source: Tensor, new: Tensor) -> Tensor:
+    """Return log-probabilities (N, C) under one prior as those under another, normalised."""
+    return (logs + shift_of(source, new)).log_softmax(1)
 
 
 def log_probabilities(scores: Tensor, link: str) -> Tensor:

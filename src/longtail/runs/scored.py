@@ -47,7 +47,7 @@ class ScoredRun:
     """A run as arrays: its test rows, and its validation rows where it has such a part (never of folds).
 
     `class_counts` are those that group the classes, of the training part; `training_prior` the shares that the
-    log-probabilities refer to.
+    log-probabilities refer to, `prior` those that the scores of the method refer to (None: not known, of old runs).
     """
 
     folder: Path
@@ -56,6 +56,7 @@ class ScoredRun:
     classes: tuple[str, ...]
     class_counts: Floats
     training_prior: Floats
+    prior: Floats | None = None
 
 
 def scored(folder: str | Path) -> ScoredRun:
@@ -73,7 +74,7 @@ def of_run(run: Run) -> ScoredRun:
     counts = np.asarray(run.config["data"]["class_counts"], dtype=np.float64)
     path = run.folder / manifest.VALIDATION
     val = safetensors.load(path.read_bytes()) if manifest.VALIDATION in run.result["files"] else None
-    prior = run.result.get("training_prior")
+    prior, source = (run.result.get(name) for name in ("training_prior", "prior"))
     return ScoredRun(
         run.folder,
         _rows(run.predictions(), run.result["link"], shift),
@@ -81,6 +82,7 @@ def of_run(run: Run) -> ScoredRun:
         run.classes,
         counts,
         counts / counts.sum() if prior is None else np.asarray(prior, dtype=np.float64),
+        None if source is None else np.asarray(source, dtype=np.float64),
     )
 
 

@@ -35,7 +35,7 @@ def train(
         splits: the data, as `data.load` returns them.
         folder: of the run; it belongs to this configuration from then on.
         on_epoch: called with each epoch's record.
-        options: seed, recipe, network, store, device, threads, evaluations as in `Fit`.
+        options: seed, recipe, network, store, device, threads, evaluations, calibrate as in `Fit`.
 
     Raises:
         ValueError: the folder belongs to another configuration or is in use by another process, or the method
@@ -69,7 +69,8 @@ def fit(
         labels: see `data`.
         seed: of initialisation and order.
         pretrained: a run folder; networks start from the body and the standardisation of its model.
-        options: recipe, network, folder, store, device, threads, evaluations as in `Fit`; others as in `data.load`.
+        options: recipe, network, folder, store, device, threads, evaluations, calibrate as in `Fit`; others as in
+            `data.load`.
     """
     resolved = resolve(method)  # before the data are read
     if options.get("network") is not None:

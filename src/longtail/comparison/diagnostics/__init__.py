@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from longtail.comparison.diagnostics.calibration import calibration
+from longtail.comparison.diagnostics.confusion import confusion
+from longtail.comparison.diagnostics.curves import curves
 from longtail.comparison.diagnostics.row_runs import RowRuns
+from longtail.comparison.diagnostics.sets import sets
 
 __all__ = ["DIAGNOSTICS", "RowRuns", "diagnosed"]
 
 Diagnostic = Callable[[RowRuns], dict[str, Any]]
 
-DIAGNOSTICS: tuple[Diagnostic, ...] = ()
+DIAGNOSTICS: tuple[Diagnostic, ...] = (curves, confusion, calibration, sets)
 
 
 def diagnosed(row: RowRuns) -> dict[str, Any]:

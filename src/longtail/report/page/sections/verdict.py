@@ -1,0 +1,15 @@
+"""The verdict in a sentence, what beats its twin, whether retraining was needed, what is gained and what it costs."""
+
+from __future__ import annotations
+
+from longtail.report import tables
+from longtail.report.page.page import Page, Section
+from longtail.report.page.templating import fill
+
+ONE_RUN = "No verdict: this is one run, and nothing was compared. longtail compare trains it beside its reference."
+
+
+def section(page: Page) -> Section:
+    """The sentences that the table of the command line has, too."""
+    first, *further = [ONE_RUN] if page.is_run else tables.verdict_lines(page.summary)
+    return Section("verdict", "Verdict", fill("verdict.html", first=first, further=further))
