@@ -14,6 +14,8 @@ from scipy.stats import binomtest
 from tests.cases import cases
 
 from longtail.metrics import evaluate, intervals
+from longtail.metrics.ranking import ranked
+from longtail.metrics.rows import Counts
 
 Z = 1.959963984540054
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "metrics" / "intervals.json"
@@ -130,6 +132,53 @@ def test_the_average_precision_of_few_rows_may_be_far_lower() -> None:
     many = evaluate(np.repeat(scores, 50, 0), np.repeat(y, 50), class_counts=[200, 3])["per_class"]
     assert few["average_precision"][1] == pytest.approx(many["average_precision"][1])
     assert few["average_precision_low"][1] < 0.7 * many["average_precision_low"][1]
+
+
+def test_the_lower_end_of_an_average_precision_counts_no_row_for_itself() -> None:
+    y = np.array([1, 0, 1, 0, 1, 0, 0, 0])
+    score = np.array([0.9, 0.8, 0.7, 0.7, 0.4, 0.3, 0.2, 0.1])
+    found = ranked(score, y == 1, np.ones(8))
+    # of 3 positives, thresholds 0.9, 0.7 and 0.4 have 0, 1 and 2 others above, of 2, and 0, 2 and 2 of the rest
+    alone = (1.0 + 1.5 / 3.5 + 3.0 / 5.0) / 3
+    assert found.average_precision == pytest.approx((1.0 + 2 / 4 + 3 / 5) / 3)
+    assert found.others_precision == pytest.approx(alone)
+    variance, n = np.array([found.average_precision_variance]), np.array([3.0])
+    low = intervals.area_ends(np.array([alone]), variance, n, None)[0]
+    high = intervals.area_ends(np.array([found.average_precision]), variance, n, None)[1]
+    told = evaluate(np.stack([1 - score, score], 1), y, class_counts=[5, 3], probabilities=True)["per_class"]
+    assert (told["average_precision_low"][1], told["average_precision_high"][1]) == pytest.approx((low[0], high[0]))
+    assert low[0] < intervals.area_ends(np.array([found.average_precision]), variance, n, None)[0][0]
+
+
+def test_ends_of_areas_means_of_logs_the_worst_and_correlation_by_hand() -> None:
+    guess = (0.8 * 3 + 1) / 5
+    variance, d2 = 0.01 + guess * (1 - guess) / 9, (0.8 / 4) ** 2
+    expected = wilson(0.8, (0.16 + math.sqrt(d2)) / (variance + d2))
+    ends = intervals.area_ends(np.array([0.8]), np.array([0.01]), np.array([3.0]), None)
+    assert (ends[0][0], ends[1][0]) == pytest.approx(expected)
+    variance, d2 = variance + guess * (1 - guess) / 400, d2 + (0.8 / 21) ** 2
+    expected = wilson(0.8, (0.16 + math.sqrt(d2)) / (variance + d2))
+    ends = intervals.area_ends(np.array([0.8]), np.array([0.01]), np.array([3.0]), np.array([20.0]))
+    assert (ends[0][0], ends[1][0]) == pytest.approx(expected)
+
+    r, low, high, n = (np.array(x) for x in ([0.5, 0.8], [0.3, 0.6], [0.7, 0.9], [10.0, 20.0]))
+    lower = math.sqrt(0.4) * math.exp(-math.hypot(math.log(5 / 3), math.log(4 / 3)) / 2)
+    up = [0.5 * math.exp(0.5 / 10), 0.8 * math.exp(0.2 / 32)]
+    upper = math.sqrt(up[0] * up[1]) * math.exp(math.hypot(math.log(0.7 / up[0]), math.log(0.9 / up[1])) / 2)
+    assert intervals.geometric_mean_ends(r, low, high, n) == pytest.approx((lower, upper))
+    assert intervals.geometric_mean_ends(r * [0, 1], low * [0, 1], high, n)[0] == 0.0
+
+    wide = [binomtest(k, m).proportion_ci(0.975, method="wilson") for k, m in ((5, 10), (16, 20))]
+    expected = min(wide[0].low, wide[1].low), min(wide[0].high, wide[1].high)
+    assert intervals.worst_ends(r * n, n) == pytest.approx(expected)
+
+    counts = Counts(np.array([90.0, 2.0]), np.array([95.0, 5.0]), np.array([93.0, 7.0]))
+    value = (92 * 100 - 95 * 93 - 35) / math.sqrt((1e4 - 93**2 - 49) * (1e4 - 95**2 - 25))
+    worse = (92 * 101 - 95 * 94 - 42) / math.sqrt((101**2 - 94**2 - 49) * (101**2 - 95**2 - 36))
+    better = (93 * 101 - 95 * 93 - 48) / math.sqrt((101**2 - 93**2 - 64) * (101**2 - 95**2 - 36))
+    d, v = max(value - worse, better - value) / 2, (1 + value) / 2
+    low_end, high_end = wilson(v, (v * (1 - v) + d) / (0.02 / 4 + d * d))
+    assert intervals.correlation_ends(value, 0.02, counts) == pytest.approx((2 * low_end - 1, 2 * high_end - 1))
 
 
 @cases(

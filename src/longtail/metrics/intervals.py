@@ -19,9 +19,9 @@ confidence limits about effect measures"; Newcombe's square-and-add):
 with c the first-order variance of the sum over the sum of variances: 1 for recalls, whose rows are distinct, more where
 one row counts in several classes.
 
-At 95 % they held the true value in 92 to 99 % of simulated test sets on average over eight kinds with classes of 1 to
-2000 rows (all but the mean average precision, 91 %), and in the worst kind in 85 % or more (the mean average precision of
-single rows: 76.5 %): `python -m benchmarks.metric_intervals --repetitions 400`, benchmarks/results/metrics/intervals.json.
+At 95 % they held the true value in 91 to 99 % of simulated test sets, each on average over eight kinds with classes of 1
+to 2000 rows, and in 84 % or more in its worst kind, but the mean average precision of classes of a single row: 76.5 %.
+Made by `python -m benchmarks.metric_intervals --repetitions 400`: benchmarks/results/metrics/intervals.json.
 """
 
 from __future__ import annotations
