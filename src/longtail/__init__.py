@@ -38,7 +38,6 @@ _PACKAGES = (
 _MODULES = {
     **{name: name for name in _PACKAGES},
     **{name: place for name, place in aliases.MOVED.items() if "." not in name},
-    "decisions": "posthoc.decisions",
 }
 """Name after `lt.` -> module below `longtail`."""
 

@@ -20,6 +20,7 @@ FACTS = (
 MOVED = {
     **{name: f"facts.{name}" for name in FACTS},
     "cosine": "models.heads.cosine",
+    "decisions": "posthoc.decisions",  # a shorter name, for use
     "heads": "models.heads",
     "models.resnet": "models.bodies.resnet",
     "models.tabular": "models.bodies.tabular",

@@ -118,6 +118,7 @@ def test_validation_rows_count_by_their_weights(splits, tmp_path):
         ("ce-threshold(objective='roc_auc')", 'objective must be "balanced_accuracy" or'),
         ("trees-threshold(objective='fbeta(0)')", "beta of objective"),
         ("ce-threshold(objective='cost')", "give cost alone"),
+        ("ce-threshold(objective='alarms<=9')", "must be a share of the rows where it limits alarms, got 'alarms<=9'"),
         ("ce-threshold(objective='mcc', cost='missed=2')", "give cost alone"),
     ],
 )

@@ -26,14 +26,17 @@ class ObjectiveChoice(Choice):
 
     def check(self, name: str, value: Any) -> None:
         """Raise ValueError, naming the knob, where it is none."""
-        if isinstance(value, Objective) or (isinstance(value, str) and value in self.words):
-            return
         try:
-            objective(value)
+            found = objective(value)
         except ValueError as error:
             if "unknown objective" not in str(error):
                 raise
             raise ValueError(f"{name} must be {self}, got {quoted(value)}; choose one of these") from None
+        if found.top:
+            raise ValueError(
+                f"{name} must be a share of the rows where it limits alarms, got {quoted(value)}, a number of rows "
+                "that are decided together; write alarms<=1%, or decide a trained model with --objective"
+            )
 
 
 class CostChoice(Choice):
@@ -62,7 +65,7 @@ class ClassChoice(Choice):
             raise ValueError(f"{name} must be {self}, got {quoted(value)}; quote a name")
 
 
-OBJECTIVE = ObjectiveChoice((*OF_ALL, *OF_ONE))
+OBJECTIVE = ObjectiveChoice((*OF_ALL, *(text for text in OF_ONE if not objective(text).top)))
 Goal = Annotated[str, OBJECTIVE]
 Cost = Annotated[str, CostChoice(("missed=10,false=1", "missed=5,false=1"))]
 PositiveClass = Annotated[str | int, ClassChoice(("a class",))]

@@ -97,7 +97,7 @@ class TunedLogitAdjustment(_Rule):
         grid = checked_grid(taus, "0, 0.05, ..., 3")
         log_prior = log_priors(counts, zero_count)
         super().__init__(torch.nan, torch.full_like(log_prior, torch.nan))
-        self.taus, self.trained, self.metric = grid, trained, metric
+        self.taus, self.trained, self.metric = grid, trained, str(objective(metric))
         self.log_prior: Tensor = log_prior
         self.cost, self._positive = cost, positive
         self.classes: tuple[str, ...] = tuple(str(j) for j in range(len(log_prior)))
