@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,11 +50,12 @@ def _row(plan: Plan, spec: str, finished: Finished, judgements: Judgements) -> d
     scores = [run["scores"] for run in runs]
     diagnostics: dict[str, Any] = {}
     if plan.task != SELF_SUPERVISED:
-        arrays = [plan.question.asked_of(of_run(run)) for run in loaded]
+        own = [of_run(run) for run in loaded]
+        arrays = [plan.question.asked_of(run) for run in own]
         judgements.add(spec, arrays)
         if not plan.question.plain:
             scores = [_scores(run) for run in arrays]
-        diagnostics = diagnosed(RowRuns(spec, tuple(arrays), arrays[0].classes, arrays[0].class_counts))
+        diagnostics = diagnosed(_row_runs(spec, own, arrays))
     recall = np.array([one["per_class"]["recall"] for one in scores], dtype=float)
     means = [mean(column) for column in recall.T]
     table = {name: numbers([one[name] for one in scores]) for name in AVERAGED}
@@ -85,6 +87,13 @@ def _row(plan: Plan, spec: str, finished: Finished, judgements: Judgements) -> d
             for run, one, task in zip(runs, scores, tasks.values(), strict=True)
         ],
     }  # fmt: skip
+
+
+def _row_runs(spec: str, own: list[ScoredRun], asked: list[ScoredRun]) -> RowRuns:
+    """Return what is diagnosed: decisions that were asked for, and the probabilities that validation rows have, too."""
+    pairs = zip(own, asked, strict=True)
+    runs = tuple(replace(run, test=replace(run.test, decided=other.test.decided)) for run, other in pairs)
+    return RowRuns(spec, runs, runs[0].classes, runs[0].class_counts)
 
 
 def _scores(run: ScoredRun) -> dict[str, Any]:

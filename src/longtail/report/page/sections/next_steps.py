@@ -16,6 +16,7 @@ WITH_VALUE = frozenset(
         "--seeds",
         "--folds",
         "--metric",
+        "--target-prior",
         "--baseline",
         "--tune",
         "--jobs",
