@@ -278,7 +278,7 @@ BAD_OPTIONS = {
     ),
     "spec": (["--methods", "ldam(scale=__import__('os'))"], "is not a schedule"),
     "threshold": (["--methods", "ce-threshold"], "needs a validation part, got none; add --val 0.2"),
-    "metric": (["--metric", "auc"], "metric must be one of balanced_accuracy, accuracy, macro_f1, got 'auc'"),
+    "metric": (["--metric", "auc"], "metric must be a metric that longtail has, got 'auc'; did you mean roc_auc"),
     "model": (["--model", "resnet"], "model must be one of auto, linear, mlp, convnet"),
     "model that does not fit": (["--model", "convnet"], "for a convnet"),
     "budget": (["--budget", "soon"], "--budget must be a time such as 90s, 10m or 1.5h, got 'soon'"),

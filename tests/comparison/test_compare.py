@@ -331,7 +331,7 @@ class TestLimits:
             ({"seeds": 0}, "seeds must be an integer >= 1, got 0; 3 is usual"),
             ({"seeds": 2.5}, "seeds must be an integer >= 1, got 2.5"),
             ({"seeds": True}, "seeds must be an integer >= 1, got True"),
-            ({"metric": "auc"}, "metric must be one of balanced_accuracy, accuracy, macro_f1, got 'auc'"),
+            ({"metric": "auc"}, "metric must be a metric that longtail has, got 'auc'; did you mean roc_auc"),
             ({"jobs": 0}, "jobs must be an integer >= 1, got 0; leave it out for one per core"),
             ({"jobs": -1}, "jobs must be an integer >= 1, got -1"),
             ({"budget": 0}, "budget must be > 0 seconds, got 0; leave it out for no limit"),

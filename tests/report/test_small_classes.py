@@ -120,6 +120,6 @@ def test_no_deviation_is_printed_of_what_does_not_vary_with_the_seed() -> None:
 
 
 def test_a_row_varies_if_any_of_its_numbers_does() -> None:
-    runs = [{"scores": {"balanced_accuracy": 1.0, "ece": ece}} for ece in (0.1, 0.1, 0.2)]
-    assert varies_by_seed(runs)
-    assert not varies_by_seed(runs[:2])
+    scores = [{"balanced_accuracy": 1.0, "ece": ece} for ece in (0.1, 0.1, 0.2)]
+    assert varies_by_seed(scores)
+    assert not varies_by_seed(scores[:2])

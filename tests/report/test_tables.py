@@ -15,7 +15,7 @@ from report_summary import METRICS, row, summary
 from rich.console import Console
 
 from longtail.cli import comparison_output
-from longtail.report import files, recall_plot, tables
+from longtail.report import files, metric_words, recall_plot, tables
 from longtail.report.comma_separated import comma_separated
 
 
@@ -34,7 +34,7 @@ def test_cells_are_percent_with_deviation_and_interval() -> None:
 )
 def test_the_metric_stands_first_and_another_beside_it(metric: str, second: str) -> None:
     header = tables.header(summary(metric=metric))
-    assert header[1] == tables.SHORT[metric]
+    assert header[1] == metric_words.SHORT[metric]
     assert header[6] == second
     assert len(header) == len(tables.cells(summary(metric=metric))[0])
 

@@ -51,10 +51,13 @@ class Search:
     Args:
         rounds: the common recipe and the training rows -> the rounds of the search.
         most: the same -> how many trainings they take at most.
+        metric: of `metrics.registry`, by which candidates are chosen on validation rows; those of one class mean the
+            rarest of the training rows.
     """
 
     rounds: Callable[[Recipe, Part], Rounds]
     most: Callable[[Recipe, Part], int]
+    metric: str = "balanced_accuracy"
 
 
 def most_trainings(search: Search | None, recipe: Recipe, rows: Part) -> int:

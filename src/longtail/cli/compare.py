@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from longtail.cli import decision_options as d
 from longtail.cli import options as o
 from longtail.cli import terminal
 from longtail.cli.option_groups import DATA, RUNNING, TRAINING, data_options, recipe_options, with_options
@@ -24,7 +25,11 @@ def compare(
         str, typer.Option(help='A preset (quick, all, noisy, features) or specs: "ce,ldam-drw(scale=20)".')
     ] = "quick",
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 3,
-    metric: Annotated[str, typer.Option(help="balanced_accuracy, accuracy or macro_f1.")] = "balanced_accuracy",
+    metric: d.Metric = "balanced_accuracy",
+    positive: d.Positive = None,
+    cost: d.Cost = None,
+    objective: d.Objective = None,
+    target_prior: d.TargetPrior = None,
     baseline: Annotated[
         str | None, typer.Option(help="The method that others are compared with. Default: that of the folder, else ce.")
     ] = None,
@@ -50,6 +55,9 @@ def compare(
     Rows without labels (--unlabeled) and candidate sets (--candidates) get methods that learn from them, beside their
     task's reference; --labeled, --ambiguity and --noise hide labels of clean data, to measure what that costs.
 
+    Rows are ranked and tested by --metric. With --cost, --objective or --target-prior all of them decide by one rule,
+    and nothing is trained again: give the same --out once more with another one.
+
     Example: longtail compare claims.csv --label fraud --out runs/claims
     """
     out, jobs, device = (running[name] for name in ("out", "jobs", "device"))
@@ -57,6 +65,7 @@ def compare(
     workers = _early_workers(seeds * (1 + methods.count(",")), jobs, device, folder) if _is_there(data) else 0
     with subprocesses.early_workers(workers, "longtail.comparison.execute"):
         from longtail.cli import comparison_output, plan_output, progress
+        from longtail.cli.predict import prior
         from longtail.comparison import compare_prepared, prepare
         from longtail.comparison.execute import check_limits
         from longtail.comparison.tuned_rows import tune_every_method
@@ -68,8 +77,9 @@ def compare(
         limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(running["budget"]), "evaluations": evaluations}
         check_limits(**limits)
         options: dict[str, Any] = {
-            "methods": methods, "seeds": seeds, "metric": metric, "baseline": baseline, "folds": folds, "out": out,
-            "device": o.device(device), "task": task, "select": select, **data_options(reading),
+            "methods": methods, "seeds": seeds, "metric": metric, "positive": positive, "cost": cost,
+            "objective": objective, "target_prior": prior(target_prior), "baseline": baseline, "folds": folds,
+            "out": out, "device": o.device(device), "task": task, "select": select, **data_options(reading),
             **recipe_options(training),
         }  # fmt: skip
 

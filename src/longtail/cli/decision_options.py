@@ -6,6 +6,15 @@ from typing import Annotated
 
 import typer
 
+Metric = Annotated[
+    str,
+    typer.Option(
+        help="balanced_accuracy, accuracy, macro_f1, weighted_f1, g_mean, mcc, precision, worst_class, "
+        "average_precision, roc_auc, log_loss, brier, ece, classwise_ece or cost; of --positive: positive_recall, "
+        "positive_precision, positive_f1, positive_average_precision, positive_roc_auc, precision@recall=0.9, "
+        "recall@precision=0.5."
+    ),
+]
 Positive = Annotated[
     str | None,
     typer.Option(help="The class that metrics and objectives of one class mean. Default: the rarest."),

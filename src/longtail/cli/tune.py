@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from longtail.cli import decision_options as d
 from longtail.cli import options as o
 from longtail.cli.option_groups import (
     DATA,
@@ -43,7 +44,9 @@ def tune(
         int | None, typer.Option(help="Validate by cross-validation inside of the training rows, in place of --val.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="How many trainings of every candidate.")] = 1,
-    metric: Annotated[str, typer.Option(help="balanced_accuracy, accuracy or macro_f1.")] = "balanced_accuracy",
+    metric: d.Metric = "balanced_accuracy",
+    positive: d.Positive = None,
+    cost: d.Cost = None,
     task: o.Task = None,
     *,
     reading: dict[str, Any],
@@ -69,7 +72,8 @@ def tune(
     searched = checked(method, vary, search, trials)
     folder = running["out"] or Path("runs", f"{Path(data).stem}-tune")
     options: dict[str, Any] = {
-        "inner_folds": inner_folds, "seeds": seeds, "metric": metric, "task": task, "out": folder,
+        "inner_folds": inner_folds, "seeds": seeds, "metric": metric, "positive": positive,
+        "cost": cost, "task": task, "out": folder,
         "device": o.device(running["device"]), **data_options(reading), **recipe_options(training),
     }  # fmt: skip
     if running["dry_run"]:

@@ -90,6 +90,10 @@ def compare(
     folds: int | None = None,
     out: str | Path | None = None,
     metric: str = "balanced_accuracy",
+    positive: str | int | None = None,
+    cost: Any = None,
+    objective: str | None = None,
+    target_prior: Any = None,
     task: str | None = None,
     baseline: str | Method | None = None,
     network: Factory | None = None,
@@ -116,7 +120,18 @@ def compare(
         folds: number of cross-validation folds, so that every example is tested once, for data too small to hold a
             test part out; every seed then draws its own folds. None holds one test part out.
         out: folder for every run; the same call resumes there. None uses a temporary folder.
-        metric: balanced_accuracy, accuracy or macro_f1.
+        metric: any of `metrics.registry`, by which rows are ranked and tested: balanced_accuracy, macro_f1, g_mean,
+            mcc, average_precision, log_loss, ...; of one class positive_recall, positive_average_precision,
+            "precision@recall=0.9", ...; "cost" is what decisions cost per row.
+        positive: the class that metrics, costs and objectives of one class mean, by name or index; None is the rarest.
+        cost: what mistakes cost: "missed=10,false=1", a file, or (C, C) with the true class by row (see
+            `posthoc.decisions.costs.read_cost`). All rows then decide for the least expected cost.
+        objective: what all rows decide for, by one rule that is chosen on each run's validation rows, or across folds:
+            "macro_f1", "fbeta(2)", "recall>=0.9", "alarms<=100", ... (see `posthoc.Decision`); None leaves each method
+            its own rule.
+        target_prior: "training", "uniform", {class: share} or C shares: probabilities and decisions of all rows are for
+            these, as `longtail predict --target-prior` makes them; None is the training prior and each method's rule.
+            Cost, objective and prior change no training: the same call with others judges the same runs again.
         task: None infers it from the labels; "self-supervised" uses the labels for evaluation only.
         baseline: the reference, a method of the task such as "trees". None is that of the folder `out`, else the task's
             (ce where every row has a label).
@@ -148,6 +163,10 @@ def compare(
         methods=methods,
         seeds=seeds,
         metric=metric,
+        positive=positive,
+        cost=cost,
+        objective=objective,
+        target_prior=target_prior,
         out=out,
         folds=folds,
         task=task,

@@ -16,8 +16,8 @@ from longtail.catalogue.method import Method
 from longtail.catalogue.resolve import split_specs
 from longtail.catalogue.tasks import CONTEXT, SELF_SUPERVISED, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
-from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.input_data import load_folds, load_search, load_splits
+from longtail.comparison.question import Asked, Question, question
 from longtail.data import Splits, TrainingSet, load
 from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
@@ -61,7 +61,7 @@ class Prepared:
     methods: Sequence[Method]
     seeds: tuple[int, ...]
     recipe: Recipe
-    metric: str
+    question: Question
     out: Path
     device: str
     folds: Folds | None = None
@@ -69,6 +69,11 @@ class Prepared:
     baseline: Method | None = None
     select: str = LAST
     command: str | None = None
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that rows are ranked and tested by."""
+        return self.question.measure.name
 
 
 def prepare(
@@ -78,6 +83,10 @@ def prepare(
     methods: str | Iterable[str | Method] = "quick",
     seeds: int = 3,
     metric: str = "balanced_accuracy",
+    positive: str | int | None = None,
+    cost: Any = None,
+    objective: str | None = None,
+    target_prior: Any = None,
     out: str | Path | None = None,
     device: str = "cpu",
     folds: int | None = None,
@@ -98,7 +107,9 @@ def prepare(
         check_factory(network)
     if options.get("pretrained") is not None:
         options["pretrained"] = pretrained_body(options["pretrained"])
-    recipe_options = _check_arguments(data, methods, seeds, metric, out, folds, options)
+    asked = Asked(metric, positive, cost, objective, target_prior)
+    asked.check()
+    recipe_options = _check_arguments(data, methods, seeds, out, folds, options)
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
     reference = None if baseline is None else _resolve_baseline(baseline)
@@ -118,6 +129,7 @@ def prepare(
     task = task_of(splits.train, splits.unlabeled, task)
     if asks_for_features(methods) and network is None:
         recipe_options = on_features(splits, recipe_options)
+    judged_by = question(asked, data_folds or splits, splits.val is not None, task)
     recipe = default_recipe(splits, network, **recipe_options)
     check_selectable(select, splits)
     check_start(recipe, splits)
@@ -145,7 +157,7 @@ def prepare(
         methods=resolved,
         seeds=tuple(range(seeds)),
         recipe=recipe,
-        metric=metric,
+        question=judged_by,
         out=Path("runs") / splits.name if out is None else Path(out),
         device=device,
         folds=data_folds,
@@ -202,7 +214,6 @@ def _check_arguments(
     data: Any,
     methods: str | Iterable[str | Method],
     seeds: int,
-    metric: str,
     out: str | Path | None,
     folds: int | None,
     options: dict[str, Any],
@@ -218,8 +229,6 @@ def _check_arguments(
     check_not_data(Path("runs") if out is None else out, named_path(data))
     for option in ("data_dir", "human_labels", "unlabeled", "train_list", "val_list", "test_list"):
         check_not_data(Path("runs") if out is None else out, options.get(option))
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {quoted(metric)}; choose one of these")
     known = (*DATA_OPTIONS, *RECIPE_OPTIONS)
     for name in options:
         if name not in known:

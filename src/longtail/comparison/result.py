@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,29 +10,26 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from longtail.catalogue.tasks import CONTEXT, METHOD, SELF_SUPERVISED, TASKS
+from longtail.catalogue.tasks import CONTEXT, METHOD, TASKS
 from longtail.comparison import pseudo_labels, wrong_labels
-from longtail.comparison.diagnostics import RowRuns, diagnosed
 from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
-from longtail.comparison.evidence.recall_intervals import recall_intervals, tested_rows_by_class, varies_by_seed
-from longtail.comparison.evidence.resampling import METRICS
+from longtail.comparison.evidence.recall_intervals import tested_rows_by_class
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
 from longtail.comparison.made_by import made_by
 from longtail.comparison.notes import notes
 from longtail.comparison.plan import Plan, Task, corrects_plain
-from longtail.comparison.seed_statistics import encoder_statistics, mean, numbers, probe_protocols, std
-from longtail.comparison.tuned_rows import searched, verdict_on_tuned
+from longtail.comparison.row_metrics import Judgements
+from longtail.comparison.seed_statistics import probe_protocols
+from longtail.comparison.summary_rows import Finished, summary_rows
+from longtail.comparison.tuned_rows import verdict_on_tuned
 from longtail.facts.groups import groups
 from longtail.runs import selected
 from longtail.runs.outputs import group_counts
-from longtail.runs.run import Run
-from longtail.runs.scored import of_run
 
 SCHEMA = 1
 """Version of comparison.json."""
-AVERAGED = (*METRICS, "g_mean", "many", "medium", "few", "worst_class", "ece", "classwise_ece")
 
 
 def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     for task in plan.tasks:
         if task.finished:
             finished[task.spec][task.seed] = task
-    rows = [_row(plan, spec, finished) for spec in finished]
+    rows, judgements = summary_rows(plan, finished)
     counts, unlabeled = _as_numbers(group_counts(plan.data)), plan.splits.unlabeled
     members = groups(counts)
     by_group = {"many": _indices(members.many), "medium": _indices(members.medium), "few": _indices(members.few)}
@@ -66,6 +64,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         },
         "recipe": plan.recipe.to_json(),
         "metric": plan.metric,
+        "question": plan.question.to_json(plan.folds is not None),
         "task": plan.task,
         "reference": plan.reference,
         "seeds": list(plan.seeds),
@@ -79,9 +78,8 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     }
     done = [task.folder for tasks in finished.values() for task in tasks.values()]
     summary |= made_by(plan.out, plan.command, plan.device, done)
-    _add_differences(plan, summary, rows, finished)
-    # context rows are not ranked
-    rows.sort(key=lambda row: (row["role"] == CONTEXT, -(row["mean"][plan.metric] or 0.0)))
+    _add_differences(plan, summary, rows, finished, judgements)
+    rows.sort(key=lambda row: (row["role"] == CONTEXT, -_merit(plan, row)))  # context rows are not ranked
     summary["rows"] = rows
     summary["data"]["notes"] += pseudo_labels.notes(rows)
     summary["gain"] = _gain(summary)
@@ -97,61 +95,19 @@ def _indices(indices: Any) -> list[int] | None:
     return None if indices is None else [int(j) for j in indices]
 
 
-def _row(plan: Plan, spec: str, finished: Mapping[str, Mapping[int, Task]]) -> dict[str, Any]:
-    tasks = finished[spec]
-    loaded = [Run.load(task.folder) for task in tasks.values()]
-    runs = [run.result for run in loaded]
-    recall = np.array([run["scores"]["per_class"]["recall"] for run in runs], dtype=float)
-    means = [mean(column) for column in recall.T]
-    table = {name: numbers([run["scores"][name] for run in runs]) for name in AVERAGED}
-    return {
-        "method": spec,
-        "key": runs[0]["key"],
-        "paper": runs[0]["reference"],
-        "role": plan.role(spec),
-        "retrains": runs[0]["retrains"],
-        "recipe_changes": plan.changes(spec),
-        "comparable": plan.changes(spec) == plan.changes(plan.reference),
-        "epochs": plan.epochs(spec),
-        "reuses": _reused(plan, spec, next(iter(tasks)), finished),
-        "mean": {name: mean(values) for name, values in table.items()},
-        "std": {name: std(values) for name, values in table.items()},
-        "varies": varies_by_seed(runs),
-        **encoder_statistics(runs),
-        **({} if (found := searched(runs)) is None else {"search": found}),
-        **pseudo_labels.pseudo_labels(plan, tasks.values()),
-        **_diagnosed(plan, spec, loaded),
-        "memorisation": [run.get("memorisation") for run in runs],
-        "recall": means,
-        "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
-        "seconds": float(np.mean([run["seconds"] for run in runs])),
-        "runs": [
-            {"seed": run["seed"], "folder": str(task.folder.relative_to(plan.out)), "seconds": run["seconds"],
-             plan.metric: run["scores"][plan.metric]}
-            for run, task in zip(runs, tasks.values(), strict=True)
-        ],
-    }  # fmt: skip
-
-
-def _diagnosed(plan: Plan, spec: str, runs: list[Run]) -> dict[str, Any]:
-    """Return what the report shows of a row that classifies; {} of an encoder."""
-    if plan.task == SELF_SUPERVISED:
-        return {}
-    arrays = tuple(of_run(run) for run in runs)
-    return diagnosed(RowRuns(spec, arrays, arrays[0].classes, arrays[0].class_counts))
-
-
-def _reused(plan: Plan, spec: str, seed: int, finished: Mapping[str, Mapping[int, Task]]) -> str | None:
-    """Return the run whose training a row shares by the plan, whichever of the two was trained first."""
-    trainer = plan.shared(spec, [other for other, tasks in finished.items() if seed in tasks])
-    return None if trainer is None else str(finished[trainer][seed].folder.relative_to(plan.out))
+def _merit(plan: Plan, row: dict[str, Any]) -> float:
+    """Return what rows are ranked by, the largest first."""
+    name = plan.metric
+    value = row["mean"][name] if name in row["mean"] else row["metrics"].get(name, {"mean": None})["mean"]
+    return -math.inf if value is None else plan.question.measure.sign * value
 
 
 def _add_differences(
     plan: Plan,
     summary: dict[str, Any],
     rows: list[dict[str, Any]],
-    finished: Mapping[str, Mapping[int, Task]],
+    finished: Finished,
+    judgements: Judgements,
 ) -> None:
     """Add the paired differences to the rows, and the verdicts to the summary."""
     summary["verdict"] = summary["twins"] = summary["retraining"] = summary["tuned"] = None
@@ -162,12 +118,12 @@ def _add_differences(
     if len(paired) < 2:
         return
     folders = {spec: {seed: task.folder for seed, task in finished[spec].items()} for spec in paired}
-    predictions, targets, weight = load_decisions(folders)
-    size = len(plan.data.classes)
+    predictions, targets, weight = load_decisions(folders, judgements.runs)
+    size, measure = len(plan.data.classes), plan.question.measure
     # a twin that failed, or shares no seed, is no twin
     twins = {m: t for m, t in plan.twins.items() if m in paired and m in _sharing_a_seed(predictions, [t])}
     differences = compare_to_reference(
-        predictions, targets, plan.reference, plan.metric, num_classes=size, sample_weight=weight, twins=twins
+        predictions, targets, plan.reference, measure, num_classes=size, sample_weight=weight, twins=twins
     )
     first = verdict(differences)
     by_method = {d.method: d for d in differences}
@@ -188,7 +144,7 @@ def _add_differences(
         return corrects_plain(plan.method(spec), plan.task)
 
     posthoc = [row["method"] for row in rows if corrects(row["method"]) and row["method"] in predictions]
-    test: dict[str, Any] = {"metric": plan.metric, "num_classes": size, "sample_weight": weight}
+    test: dict[str, Any] = {"metric": measure, "num_classes": size, "sample_weight": weight}
     plain = next((spec for spec in (TASKS[plan.task].reference, plan.reference) if spec in predictions), "")
     summary["tuned"] = verdict_on_tuned(rows, predictions, targets, (plain, plan.reference), **test)
     if plain in posthoc:

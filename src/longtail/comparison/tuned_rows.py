@@ -13,6 +13,7 @@ from longtail.comparison.evidence.verdict import verdict
 from longtail.comparison.preparation import Prepared
 from longtail.facts.knobs import Range
 from longtail.methods import method
+from longtail.metrics.registry import METRICS
 
 TUNED_PLAIN = "ce-tuned"
 """Key of the tuned plain training, which every verdict faces where a table has it."""
@@ -28,17 +29,31 @@ def tune_every_method(prepared: Prepared, trials: int) -> Prepared:
         ValueError, TypeError: trials below 2, no validation rows, or a recipe of its own for each method.
     """
     _TRIALS.check("tune", trials)
+    by = _chosen_by(prepared)
     if prepared.splits.val is None:
         raise ValueError("tune needs a validation part, got none; add --val 0.2 (val=0.2)")
     if prepared.recipe.kind != "common":
         raise ValueError("recipe must be common with tune, which searches for it, got own; leave one of them out")
 
     def tuned(one: Method) -> Method:
-        return one if one.needs_val or one.needs_truth else method(f"tuned(base={one.spec!r}, trials={trials})")
+        return one if one.needs_val or one.needs_truth else method(f"tuned(base={one.spec!r}, trials={trials}{by})")
 
     reference = prepared.baseline or method(TASKS[prepared.task].reference)
     chosen = {one.spec: one for one in map(tuned, prepared.methods)}
     return replace(prepared, methods=tuple(chosen.values()), baseline=tuned(reference))
+
+
+def _chosen_by(prepared: Prepared) -> str:
+    """Return the knob `metric` of the searches: balanced accuracy for the metrics that always had it, the table's else.
+
+    A search has no costs, and means the rarest class: of costs and of another class it chooses by balanced accuracy,
+    too, and the table says so.
+    """
+    asked = prepared.question
+    alike = asked.by_rarity or not asked.measure.of_one_class
+    if asked.measure.exact or asked.measure.name not in METRICS or asked.measure.metric.needs == "cost" or not alike:
+        return ""
+    return f", metric={asked.measure.name!r}"
 
 
 def searched(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from longtail.facts.digits import alike
+
 UNKNOWN = "–"
 CONTEXT_MARK = "§"
 """Of rows that take no part in the verdict."""
@@ -29,21 +31,23 @@ def spread(mean: float | None, std: float | None) -> str:
     return percent(mean) if std is None or mean is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
 
 
-def difference(row: dict[str, Any]) -> str:
-    """The paired difference to the reference with its simultaneous interval, in points."""
-    return _points(row.get("difference"))
+def difference(row: dict[str, Any], points: bool = True) -> str:
+    """The paired difference to the reference with its simultaneous interval: in points, or as a plain number."""
+    return _ends(row.get("difference"), points)
 
 
-def twin(row: dict[str, Any], reference: str) -> str:
+def twin(row: dict[str, Any], reference: str, points: bool = True) -> str:
     """The same to its twin, and the twin's name; empty where that is the reference."""
     interval = row.get("twin")
-    return "" if interval is None or interval["method"] == reference else f"{_points(interval)} {interval['method']}"
+    unlike = interval is not None and interval["method"] != reference
+    return f"{_ends(interval, points)} {interval['method']}" if interval is not None and unlike else ""
 
 
-def _points(interval: dict[str, Any] | None) -> str:
+def _ends(interval: dict[str, Any] | None, points: bool) -> str:
     if interval is None:
         return ""
-    mean, low, high = (f"{100 * interval[key]:+.1f}" for key in ("mean", "low", "high"))
+    ends = [interval[key] for key in ("mean", "low", "high")]
+    mean, low, high = [f"{100 * end:+.1f}" for end in ends] if points else alike(ends, "+")
     return f"{mean} [{low}, {high}]"
 
 

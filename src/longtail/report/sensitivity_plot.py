@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from longtail.metrics.registry import metric
+from longtail.report import metric_words
 from longtail.report.printable import shown
 from longtail.report.svg_figure import BLUE, GREY, PALE_BLUE, RED, draw, heading
 
@@ -17,7 +19,6 @@ MOST_TICKS = 12
 """Listed values up to which each has a tick."""
 WIDE = 10.0
 """Ratio of the largest to the smallest listed number from which the axis is logarithmic."""
-METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1"}
 
 
 def svg(summary: Summary) -> str | None:
@@ -34,6 +35,7 @@ def svg(summary: Summary) -> str | None:
         the picture, the same bytes for the same input; None without matplotlib.
     """
     knobs, rows = summary["knobs"], [row for row in summary["rows"] if row["metric"] is not None]
+    unit = ", %" if metric_words.is_fraction(summary) else ""
     across = min(ACROSS, len(knobs))
     down = -(-len(knobs) // across)
 
@@ -42,11 +44,11 @@ def svg(summary: Summary) -> str | None:
         heading(figure, f"Sensitivity of {of}: {len(rows)} candidates, {summary['search']} search")
         panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
         for panel, (knob, declared) in zip(panels, knobs.items(), strict=False):
-            _draw_panel(panel, knob, declared, rows, mean=summary["search"] == "grid", alone=len(knobs) == 1)
+            _draw_panel(panel, knob, declared, rows, summary, mean=summary["search"] == "grid", alone=len(knobs) == 1)
         for panel in panels[len(knobs) :]:
             panel.set_visible(False)
         for panel in panels[::across]:
-            panel.set_ylabel(f"{METRICS[summary['metric']]}, %\n({_where(summary)})")
+            panel.set_ylabel(f"{metric_words.label(summary)}{unit}\n({_where(summary)})")
         handles = {h.get_label(): h for panel in panels for h in panel.get_legend_handles_labels()[0]}
         figure.legend(handles=list(handles.values()), loc="outside lower left", ncols=5 if across == ACROSS else 3)
 
@@ -59,23 +61,32 @@ def _where(summary: Summary) -> str:
 
 
 def _draw_panel(
-    axes: Any, knob: str, declared: Mapping[str, Any], rows: Sequence[Row], *, mean: bool, alone: bool
+    axes: Any,
+    knob: str,
+    declared: Mapping[str, Any],
+    rows: Sequence[Row],
+    summary: Summary,
+    *,
+    mean: bool,
+    alone: bool,
 ) -> None:
     """Draw the candidates at their values of one knob; `alone`: there is no other knob."""
     name = f"{knob.removeprefix('recipe.')} of the recipe" if knob.startswith("recipe.") else knob
     places, ordered = _axis(axes, shown(name), declared)
-    x, y = [places(row["setting"][knob]) for row in rows], [100 * row["metric"] for row in rows]
+    scale, higher = 100 if metric_words.is_fraction(summary) else 1, metric(summary["metric"]).higher_is_better
+    x, y = [places(row["setting"][knob]) for row in rows], [scale * row["metric"] for row in rows]
     if "values" in declared and not alone:  # in an interval hardly two candidates have the same value
         at = sorted(set(x))
         values = [[b for a, b in zip(x, y, strict=True) if a == place] for place in at]
         line, dashed = ("-", "--") if ordered else ("none", "none")
         marks = {} if ordered else {"marker": "_", "markersize": 24}
-        best = [max(v) for v in values]
+        best = [max(v) if higher else min(v) for v in values]
         axes.plot(at, best, linestyle=line, color=BLUE, label="best over the other knobs", **marks)
         if mean:
             means = [sum(v) / len(v) for v in values]
             axes.plot(at, means, linestyle=dashed, color=GREY, label="mean over the other knobs", **marks)
-    worse = [row["difference"] is not None and row["difference"]["high"] < 0 for row in rows]
+    differences = [row["difference"] for row in rows]
+    worse = [d is not None and (d["high"] < 0 if higher else d["low"] > 0) for d in differences]
     for hollow, label in ((False, "candidate"), (True, "worse than the chosen one beyond chance")):
         some = [i for i, is_worse in enumerate(worse) if is_worse is hollow]
         if some:

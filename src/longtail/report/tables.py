@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from longtail.facts.messages import visible
-from longtail.report import small_classes
+from longtail.report import metric_words, small_classes
 from longtail.report.further_tables import about_further_tables, further_tables
 from longtail.report.no_verdict import no_verdict
 from longtail.report.printable import shown
-from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, spread, twin
+from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, twin
 from longtail.report.searches import about_searches
 from longtail.report.text_table import aligned, markdown_table
 from longtail.report.training_examples import counts_known, stages, training_examples
 
 Summary = dict[str, Any]
 
-NAMES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro F1"}
-SHORT = {"balanced_accuracy": "bal. acc.", "accuracy": "accuracy", "macro_f1": "macro F1"}
 GROUPS = ("many", "medium", "few")
 VERSUS_TWIN = "vs twin"
 
@@ -36,31 +34,39 @@ def has_twins(summary: Summary) -> bool:
 
 def header(summary: Summary) -> list[str]:
     """The columns of the table."""
-    metric = summary["metric"]
-    others = [m for m in NAMES if m != metric][:1]
+    other = _other(summary)
     groups, shots = summary["data"]["groups"], shot_groups(summary)
     # without groups, a class with few test examples moves the means over classes
     every = [] if shots else range(len(summary["data"]["classes"]))
-    means = {m: small_classes.marked(SHORT[m], every if m != "accuracy" else [], summary) for m in (metric, *others)}
+    of_metric = every if len(metric_words.classes(summary)) > 1 else metric_words.classes(summary)
+    metric = small_classes.marked(metric_words.head(summary), of_metric, summary)
+    beside = small_classes.marked(metric_words.SHORT[other], every if other != "accuracy" else [], summary)
     marked = (small_classes.marked(group, groups[group], summary) for group in shots)
     versus = [f"vs {summary['reference']}", *([VERSUS_TWIN] if has_twins(summary) else [])]
-    return ["method", means[metric], *versus, *marked, *(means[m] for m in others), "ECE", "seconds"]
+    return ["method", metric, *versus, *marked, beside, *_ece(summary), "seconds"]
+
+
+def _other(summary: Summary) -> str:
+    """The metric that is shown beside the chosen one."""
+    return next(name for name in metric_words.NAMES if name != summary["metric"])
+
+
+def _ece(summary: Summary) -> list[str]:
+    return [] if summary["metric"] == "ece" else ["ECE"]
 
 
 def cells(summary: Summary) -> list[list[str]]:
     """One line per method, best first; percent, mean ± standard deviation over seeds."""
-    metric = summary["metric"]
-    others = [m for m in NAMES if m != metric][:1]
-    lines = []
+    other, points, lines = _other(summary), metric_words.is_fraction(summary), []
     for row in summary["rows"]:
         mean = row["mean"]
         name = visible(row["method"]) + (" *" if shares(row) else "")
         name += "" if row.get("comparable", True) else " †"
         name += f" {CONTEXT_MARK}" if context(row) else ""
-        line = [name, spread(mean[metric], row["std"][metric] if row.get("varies", True) else None), difference(row)]
-        line += [visible(twin(row, summary["reference"]))] if has_twins(summary) else []
+        line = [name, metric_words.cell(summary, row), difference(row, points)]
+        line += [visible(twin(row, summary["reference"], points))] if has_twins(summary) else []
         line += [percent(mean[group]) for group in shot_groups(summary)]
-        line += [percent(mean[m]) for m in others] + [percent(mean["ece"]), f"{row['seconds']:.1f}"]
+        line += [percent(mean[other]), *(percent(mean["ece"]) for _ in _ece(summary)), f"{row['seconds']:.1f}"]
         lines.append(line)
     return lines
 
@@ -76,9 +82,11 @@ def about(summary: Summary) -> list[str]:
     lines = [
         f"{data['name']}: {training_examples(summary)}, {sum(data['test_counts']):.9g} test examples; {len(seeds)} "
         f"seed{'s' * (len(seeds) > 1)}, {epochs}, {summary['select']}.",
-        f"Groups: {rule}. vs {summary['reference']}: paired difference in "
-        "points with its simultaneous 95 % interval" + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
+        f"Groups: {rule}. vs {summary['reference']}: paired difference"
+        f"{' in points' if metric_words.is_fraction(summary) else ''} with its simultaneous 95 % interval"
+        + (" (one seed: test examples only)." if len(seeds) == 1 else "."),
     ]
+    lines += metric_words.about(summary)
     if has_twins(summary):
         lines.append(
             f"{VERSUS_TWIN}: the same difference to the plain method of the same model, which is named; empty where it "

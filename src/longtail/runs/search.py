@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from longtail.catalogue.search import Candidate, Search
 from longtail.catalogue.spec import folder_name
 from longtail.data import Splits
 from longtail.engine import Recipe
 from longtail.engine.due_step import Events
 from longtail.engine.epoch_monitor import FinitenessError
+from longtail.metrics.registry import metric
+from longtail.metrics.rows import Rows
 from longtail.runs.run import Run
+from longtail.runs.scored import of_run
 
 log = logging.getLogger(__name__)
 
-METRIC = "balanced_accuracy"
-"""By which every search chooses, whatever the metric of the table: accuracy would choose for the frequent classes."""
 FOLDER = "search"
 CANDIDATE = "candidate"
 """With it begins the stage in the records of a candidate, as in "candidate 3: train"."""
@@ -41,8 +44,10 @@ class Training(Protocol):
 
 @dataclass
 class Choice:
-    """What a search has done so far: `rows` in the order of training, and the candidate chosen at its end."""
+    """What a search has done so far: by which `metric`, `rows` in the order of training, the candidate chosen at its
+    end."""
 
+    metric: str
     chosen: Candidate | None = None
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -55,8 +60,8 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """Return the entry `search` of run.json."""
         return {
-            "metric": METRIC, "chosen": [self.candidate.text], "trainings": len(self.rows), "seconds": self.seconds,
-            "rows": [{"candidate": text, **row} for text, row in self.rows.items()],
+            "metric": self.metric, "chosen": [self.candidate.text], "trainings": len(self.rows),
+            "seconds": self.seconds, "rows": [{"candidate": text, **row} for text, row in self.rows.items()],
         }  # fmt: skip
 
     @property
@@ -81,21 +86,22 @@ def choose(
         folder: of the method's run; every candidate has a run of its own below it, and is not trained again.
         fit: makes a candidate's training on `splits`.
     """
-    choice, rounds = Choice(), search.rounds(recipe, splits.train)
+    choice, rounds = Choice(search.metric), search.rounds(recipe, splits.train)
+    sign = 1.0 if metric(search.metric).higher_is_better else -1.0
     asked = next(rounds)
     while True:
         for one in asked:
             if one.text not in choice.rows:
                 place = folder / FOLDER / folder_name(one.spec.partition("(")[0], one.text)
-                choice.rows[one.text] = yield from _tried(one, fit(one, place), len(choice.rows) + 1)
+                choice.rows[one.text] = yield from _tried(one, fit(one, place), len(choice.rows) + 1, choice.metric)
         try:
-            asked = rounds.send([_number(choice.rows[one.text][METRIC]) for one in asked])
+            asked = rounds.send([sign * _number(choice.rows[one.text][choice.metric]) for one in asked])
         except StopIteration as end:
             choice.chosen = end.value
             return choice
 
 
-def _tried(one: Candidate, training: Training, number: int) -> Generator[Any, None, dict[str, Any]]:
+def _tried(one: Candidate, training: Training, number: int, by: str) -> Generator[Any, None, dict[str, Any]]:
     """Train a candidate; return its metric, None where its loss stopped being finite, and its seconds."""
     try:
         for event in training.events:
@@ -103,15 +109,24 @@ def _tried(one: Candidate, training: Training, number: int) -> Generator[Any, No
             yield {**event, "stage": f"{CANDIDATE} {number}: {event['stage']}"} if isinstance(event, dict) else event
     except FinitenessError as error:
         log.warning("candidate %s is not chosen: %s", one.text, error)
-        return {METRIC: None, "seconds": 0.0}
+        return {by: None, "seconds": 0.0}
     finally:
         training.close()
-    result = training.run.result
-    return {METRIC: result["scores"][METRIC], "seconds": result["seconds"]}
+    return {by: _value(training.run, by), "seconds": training.run.result["seconds"]}
 
 
-def _number(metric: float | None) -> float:
-    return math.nan if metric is None else metric
+def _value(run: Run, by: str) -> float | None:
+    """Return a metric of a finished candidate; None where it is undefined."""
+    if by in run.scores:
+        return run.scores[by]  # type: ignore[no-any-return]
+    found = of_run(run)
+    test, rarest = found.test, int(found.class_counts.argmin())
+    value = metric(by).value(Rows(np.exp(test.log_probs), test.decided, test.targets, test.weight, rarest))
+    return None if math.isnan(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def searched_in(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -120,4 +135,4 @@ def searched_in(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {}
     chosen = [text for fold in folds for text in fold["chosen"]]
     total = {name: sum(fold[name] for fold in folds) for name in ("trainings", "seconds")}
-    return {"search": {"metric": METRIC, "chosen": chosen, **total}}
+    return {"search": {"metric": folds[0]["metric"], "chosen": chosen, **total}}

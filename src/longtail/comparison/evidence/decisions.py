@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,18 @@ Labels = NDArray[np.int64]
 
 
 def load_decisions(
-    folders: Mapping[str, Mapping[int, Path]],
-) -> tuple[dict[str, dict[int, Labels]], Labels, Floats | None]:
+    folders: Mapping[str, Mapping[int, Path]], judged: Mapping[str, Any] | None = None
+) -> tuple[dict[str, dict[int, Any]], Labels, Floats | None]:
     """Return predicted classes (M,) per method and seed, true classes (M,), and row weights (M,) or None.
+
+    ``judged``: by folder what stands in place of the predicted classes, such as `Judged`.
 
     Rows are paired by their position in the file, which with cross-validation folds is ascending by index.
 
     Raises:
         ValueError: runs that tested other rows.
     """
-    predictions: dict[str, dict[int, Labels]] = {}
+    predictions: dict[str, dict[int, Any]] = {}
     shared: tuple[Labels, Labels, Floats | None] | None = None
     for method, seeds in folders.items():
         predictions[method] = {}
@@ -34,7 +37,7 @@ def load_decisions(
                 shared = (index, targets, weight)
             if not (_same_rows(index, shared[0]) and np.array_equal(targets, shared[1])):
                 raise ValueError(f"{folder} tested other rows than the other runs; delete it and run the same again")
-            predictions[method][seed] = predicted
+            predictions[method][seed] = (judged or {}).get(str(folder), predicted)
     assert shared is not None
     return predictions, shared[1], shared[2]
 

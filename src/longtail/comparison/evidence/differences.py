@@ -29,13 +29,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from longtail.comparison.evidence.influences import resampled
 from longtail.comparison.evidence.layout import Layout, lay_out
-from longtail.comparison.evidence.resampling import METRICS, metric_values, resampled_differences
-from longtail.comparison.evidence.seed_variance import outside_the_pool, own_interval, spread_notes
+from longtail.comparison.evidence.measure import Measure, judged, measure_of
+from longtail.comparison.evidence.resampling import metric_values, resampled_differences
+from longtail.comparison.evidence.seed_variance import outside_the_pool, spread_notes
+from longtail.comparison.evidence.simultaneous import Intervals, simultaneous
 from longtail.metrics.inputs import checked_weights
 from longtail.metrics.rates import Floats
 
@@ -44,7 +47,7 @@ __all__ = ["Difference", "Differences", "compare_to_reference"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One method's metric less that of ``reference``, which may be its twin; fractions.
+    """One method's metric less that of ``reference``, which may be its twin; fractions of a metric that is one.
 
     ``low`` to ``high`` is the simultaneous interval, ``p`` is adjusted for it too; ``seed_sd`` is the
     standard deviation of the per-seed differences (None for a single seed), ``seeds`` those that were paired.
@@ -68,7 +71,8 @@ class Differences:
     ``df``: degrees of freedom of the seed variance, 0 where it could not be estimated. ``seed_variance``:
     the pooled sigma^2 of one method's one seed. ``critical_value``: c above, None where no method differs.
     ``outside``: the methods outside the pool, whose intervals use their own seeds alone, sorted.
-    ``twins``: the differences to twins other than the reference, in the same order.
+    ``twins``: the differences to twins other than the reference, in the same order. ``label``: of the metric, where it
+    says more than the registry's; ``sign``: 1 where a larger metric is better, -1 where a smaller one is.
     """
 
     reference: str
@@ -83,6 +87,8 @@ class Differences:
     notes: tuple[str, ...]
     outside: tuple[str, ...] = ()
     twins: tuple[Difference, ...] = ()
+    label: str = ""
+    sign: float = 1.0
 
     def __iter__(self) -> Iterator[Difference]:
         return iter(self.rows)
@@ -111,7 +117,7 @@ def compare_to_reference(
     predictions: Mapping[str, Any],
     targets: Any,
     reference: str,
-    metric: str = "balanced_accuracy",
+    metric: str | Measure = "balanced_accuracy",
     *,
     num_classes: int,
     draws: int = 4000,
@@ -123,10 +129,11 @@ def compare_to_reference(
 
     Args:
         predictions: per method the predicted classes, (S, N) for seeds 0..S-1, or {seed: (N,)} where methods
-            finished different seeds; they are paired by seed.
+            finished different seeds; they are paired by seed. For metrics that read probabilities, `metrics.Rows` or
+            `Judged` in place of the classes.
         targets: (N,) class indices in [0, num_classes).
         reference: the key of the method that the others are compared with.
-        metric: "balanced_accuracy", "accuracy" or "macro_f1".
+        metric: any of `metrics.registry`, or a `Measure` where it needs a positive class or costs.
         num_classes: C. draws: resamples of the test set. level: of all intervals together.
         sample_weight: (N,) >= 0; a row of weight k counts as k rows in the metric. It is resampled as one
             example, so that its copies do not make an interval narrower.
@@ -139,91 +146,66 @@ def compare_to_reference(
         ValueError, TypeError: an unknown reference or metric, nothing to compare, a method that shares no
             seed with the reference or its twin, shapes or labels that do not fit.
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; use balanced_accuracy")
+    measure = measure_of(metric, num_classes) if isinstance(metric, str) else metric
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie in (0, 1), got {level}; use level=0.95")
     if draws < 200:
         raise ValueError(f"draws must be >= 200 to find a quantile, got {draws}; use draws=4000")
-    table = lay_out(predictions, targets, reference, num_classes, twins)
+    table = lay_out(judged(predictions, targets, measure, sample_weight), targets, reference, num_classes, twins)
     weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
-    table, weight = table.without_zero_weights(weight)
-    values = metric_values(table.predictions, table.targets, metric, num_classes, weight)
+    generator = np.random.default_rng(0)
+    if table.judged:
+        values, test = table.values, _resampled(table, draws, generator)
+    else:
+        table, weight = table.without_zero_weights(weight)
+        values = metric_values(table.predictions, table.targets, measure.name, num_classes, weight)
+        test = resampled_differences(
+            table.predictions, table.targets, table.pairing, measure.name, num_classes, draws, generator, weight
+        )
     outside = outside_the_pool(table, values)
     variance, df = table.seed_variance(values, without=outside)
-    generator = np.random.default_rng(0)
-    test = resampled_differences(
-        table.predictions, table.targets, table.pairing, metric, num_classes, draws, generator, weight
-    )
     errors = generator.standard_normal((draws, len(values))) * table.varies * np.sqrt(variance)
     seed = errors @ table.pairing.T
     se = np.sqrt(test.var(axis=0, ddof=1) + variance * (table.pairing**2 @ table.varies))
     se[table.same] = 0.0
     if df:
         seed *= np.sqrt(df / generator.chisquare(df, draws))[:, None]
-    intervals = _intervals(table, values, test, seed, se, level, outside)
-    rows = {pair: _row(table, values, intervals, k) for k, pair in enumerate(table.pairs)}
+    spread = spread_notes(table, values, variance, outside, measure.metric.fraction) if df else ()
+    intervals = simultaneous(table, values, test, seed, se, level, outside, measure.span)
+    rows = {pair: _row(table, values, intervals, k, measure.span) for k, pair in enumerate(table.pairs)}
     return Differences(
         reference=reference,
-        metric=metric,
+        metric=measure.name,
         level=level,
         rows=tuple(rows[method, reference] for method in predictions if method != reference),
         df=df,
         seed_variance=variance,
         critical_value=intervals.critical,
-        num_examples=len(table.targets),
+        num_examples=table.num_examples,
         draws=draws,
-        notes=(*table.notes(df), *(spread_notes(table, values, variance, outside) if df else ())),
+        notes=(*table.notes(df), *spread),
         outside=outside,
         twins=tuple(rows[m, t] for m in predictions if (t := (twins or {}).get(m, reference)) != reference != m),
+        label=measure.label,
+        sign=measure.sign,
     )
 
 
-class _Intervals(NamedTuple):
-    """Intervals mean -+ half, per pair in the order of the table."""
-
-    mean: Floats
-    half: Floats
-    se: Floats
-    p: Floats
-    critical: float | None
+def _resampled(table: Layout, draws: int, generator: np.random.Generator) -> Floats:
+    influence = table.pairing @ np.stack([run.influence for run in table.judged])
+    parts = table.pairing @ np.stack([run.parts for run in table.judged])
+    return resampled(influence, parts, table.judged[0].strata, draws, generator)
 
 
-def _intervals(
-    table: Layout, values: Floats, test: Floats, seed: Floats, se: Floats, level: float, outside: tuple[str, ...]
-) -> _Intervals:
-    moving = se > 1e-12  # the two of any other pair predict every example alike
-    mean, se = np.where(moving, table.pairing @ values, 0.0), np.where(moving, se, 0.0)
-    apart = moving & np.array([not {*pair}.isdisjoint(outside) for pair in table.pairs])
-    joint, count = moving & ~apart, int(moving.sum())
-    critical, share, largest = None, 1.0, np.full(len(test), np.inf)
-    if joint.any():
-        share = float(joint.sum() / count)
-        largest = (np.abs((test + seed)[:, joint]) / se[joint]).max(axis=1)
-        critical = _quantile(largest, level if share == 1.0 else 1 - (1 - level) * share)
-    size = np.abs(np.divide(mean, se, out=np.zeros_like(mean), where=moving))
-    p = np.array([(1 + np.sum(largest >= one)) / (1 + len(test)) for one in size])
-    intervals = _Intervals(mean, (critical or 0.0) * se, se, np.minimum(p / share, 1.0), critical)
-    for k in np.flatnonzero(apart):
-        own = own_interval(mean[k], test[:, k], table.paired_values(values, table.pairs[k]), (1 - level) / count)
-        intervals.se[k], intervals.half[k], intervals.p[k] = own.se, own.half, min(1.0, own.p * count)
-    return intervals
-
-
-def _quantile(drawn: Floats, level: float) -> float:
-    rank = min(int(np.ceil(level * (len(drawn) + 1))), len(drawn))
-    return float(np.partition(drawn, rank - 1)[rank - 1])
-
-
-def _row(table: Layout, values: Floats, intervals: _Intervals, k: int) -> Difference:
+def _row(table: Layout, values: Floats, intervals: Intervals, k: int, span: float) -> Difference:
     pair = table.pairs[k]
     paired = table.paired_values(values, pair)
     return Difference(
         method=pair[0],
         reference=pair[1],
         difference=float(intervals.mean[k]),
-        low=max(float(intervals.mean[k] - intervals.half[k]), -1.0),  # two fractions differ by at most 1
-        high=min(float(intervals.mean[k] + intervals.half[k]), 1.0),
+        low=max(float(intervals.mean[k] - intervals.half[k]), -span),  # two runs differ by no more
+        high=min(float(intervals.mean[k] + intervals.half[k]), span),
         se=float(intervals.se[k]),
         p=float(intervals.p[k]),
         seed_sd=float(paired.std(ddof=1)) if len(paired) > 1 else None,

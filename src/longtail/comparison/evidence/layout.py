@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longtail.comparison.evidence.influences import Judged
 from longtail.facts.arrays import as_array
 from longtail.metrics.inputs import checked_labels
 from longtail.metrics.rates import Floats
@@ -28,18 +29,20 @@ class Layout:
     ``cells``: (method, seed) of each row. ``pairs``: K times (method, what it is compared with).
     ``pairing``: (K, R), differences as combinations of rows.
     ``varies``: (R,), 0 where a method predicts the same in all its several seeds (a closed-form baseline).
-    ``paired_seeds``: the seeds of each pair.
+    ``paired_seeds``: the seeds of each pair. ``predictions``: (R, N) classes, or what else makes two rows the same.
+    ``judged``: of the R rows where the metric is not computed from ``predictions``, else empty.
     """
 
     reference: str
     methods: tuple[str, ...]
     pairs: tuple[Pair, ...]
     cells: tuple[tuple[str, int], ...]
-    predictions: Labels
+    predictions: NDArray[Any]
     targets: Labels
     pairing: Floats
     varies: Floats
     paired_seeds: dict[Pair, tuple[int, ...]]
+    judged: tuple[Judged, ...] = ()
 
     def without_zero_weights(self, weight: Floats | None) -> tuple[Layout, Floats | None]:
         """Return the table without the examples of weight 0, and the weights of the others."""
@@ -49,6 +52,16 @@ class Layout:
             raise ValueError("sample_weight must be > 0 for some test example, got only 0; correct the weights")
         used = weight > 0
         return replace(self, predictions=self.predictions[:, used], targets=self.targets[used]), weight[used]
+
+    @property
+    def values(self) -> Floats:
+        """The metric of every row, (R,), where the rows are judged."""
+        return np.array([run.value for run in self.judged])
+
+    @property
+    def num_examples(self) -> int:
+        """The test examples that count."""
+        return int(self.predictions.shape[1])
 
     @cached_property
     def same_seeds(self) -> dict[Pair, tuple[int, ...]]:
@@ -144,10 +157,13 @@ def lay_out(
     if labels.ndim != 1 or len(labels) == 0:
         raise ValueError(f"targets must have shape (N,) with N >= 1, got {labels.shape}; pass the test labels")
     labels = checked_labels(labels, len(labels), num_classes)
-    rows: dict[tuple[str, int], Labels] = {}
-    for method in (reference, *methods):
-        for seed, row in _by_seed(method, predictions[method]).items():
-            rows[method, seed] = checked_labels(row, len(labels), num_classes, f"predictions[{method!r}][{seed}]")
+    given = {(m, s): row for m in (reference, *methods) for s, row in _by_seed(m, predictions[m]).items()}
+    rows: dict[tuple[str, int], NDArray[Any]] = {
+        (m, s): row.said
+        if isinstance(row, Judged)
+        else checked_labels(row, len(labels), num_classes, f"predictions[{m!r}][{s}]")
+        for (m, s), row in given.items()
+    }
     cells = tuple(sorted(rows))
     seeds = {m: {seed for name, seed in cells if name == m} for m in predictions}
     pairs = (*((m, reference) for m in methods), *_twin_pairs(methods, reference, twins or {}))
@@ -174,6 +190,7 @@ def lay_out(
         pairing=pairing,
         varies=np.array([float(method not in fixed) for method, _ in cells]),
         paired_seeds=paired,
+        judged=tuple(row for cell in cells if isinstance(row := given[cell], Judged)),
     )
 
 

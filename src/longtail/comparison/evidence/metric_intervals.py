@@ -13,45 +13,56 @@ strata vary by (mean / n)^2 for that (`resampling`), which is nothing at recall 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longtail.comparison.evidence.influences import Judged, resampled, width_where_all_fail
+from longtail.comparison.evidence.measure import Measure, judged, measure_of
 from longtail.comparison.evidence.resampling import metric_values, resampled_differences
 from longtail.metrics.rates import Floats
 
 Labels = NDArray[np.int64]
+_PARTS = ("influence", "parts", "room")
 
 
 def metric_intervals(
-    predictions: Mapping[str, Mapping[int, Labels]],
+    predictions: Mapping[str, Mapping[int, Any]],
     targets: Labels,
-    metric: str,
+    metric: str | Measure,
     *,
     num_classes: int,
     draws: int = 4000,
     level: float = 0.95,
     sample_weight: Floats | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """Return the ends of each candidate's interval, fractions in [0, 1].
+    """Return the ends of each candidate's interval, within the range of the metric.
 
     Args:
-        predictions: candidate -> seed -> predicted classes (N,).
-        targets: (N,). metric: a key of `METRICS`. num_classes: C. draws: resamples. level: of all intervals together.
+        predictions: candidate -> seed -> predicted classes (N,), or `Rows` or `Judged` for metrics that read more.
+        targets: (N,). metric: of the registry. num_classes: C. draws: resamples. level: of all intervals together.
         sample_weight: (N,) >= 0, how many rows each one counts as.
     """
-    rows = np.stack([row for seeds in predictions.values() for row in seeds.values()])
+    measure = measure_of(metric, num_classes) if isinstance(metric, str) else metric
+    predictions = judged(predictions, targets, measure, sample_weight)
+    runs = [row for seeds in predictions.values() for row in seeds.values()]
     owner = np.repeat(np.arange(len(predictions)), [len(seeds) for seeds in predictions.values()])
-    if sample_weight is not None:
-        used = sample_weight > 0
-        rows, targets, sample_weight = rows[:, used], targets[used], sample_weight[used]
     of = (np.arange(len(predictions))[:, None] == owner).astype(np.float64)
     of /= of.sum(axis=1, keepdims=True)
-    values = metric_values(rows, targets, metric, num_classes, sample_weight)
-    mean, generator = of @ values, np.random.default_rng(0)
-    noise = resampled_differences(rows, targets, of, metric, num_classes, draws, generator, sample_weight)
-    noise += _where_all_are_wrong(of @ (rows == targets), targets, metric, draws, generator, sample_weight)
+    generator = np.random.default_rng(0)
+    if isinstance(runs[0], Judged):
+        values, noise = np.array([run.value for run in runs]), _noise(runs, of, draws, generator)
+    else:
+        rows = np.stack(runs)
+        if sample_weight is not None:
+            used = sample_weight > 0
+            rows, targets, sample_weight = rows[:, used], targets[used], sample_weight[used]
+        values = metric_values(rows, targets, measure.name, num_classes, sample_weight)
+        noise = resampled_differences(rows, targets, of, measure.name, num_classes, draws, generator, sample_weight)
+        noise += _where_all_are_wrong(of @ (rows == targets), targets, measure.name, draws, generator, sample_weight)
+    mean = of @ values
     seed_variance, df = _seed_variance(values - mean[owner], owner)
     per_mean = seed_variance * (of**2).sum(axis=1)
     se = np.sqrt(noise.var(axis=0, ddof=1) + per_mean)
@@ -61,8 +72,17 @@ def metric_intervals(
     moving = se > 1e-12
     largest = (np.abs(noise[:, moving]) / se[moving]).max(axis=1, initial=0.0)
     half = float(np.quantile(largest, level, method="higher")) * se
-    ends = np.clip(np.stack([mean - half, mean + half]), 0.0, 1.0)
+    ends = np.clip(np.stack([mean - half, mean + half]), *measure.ends)
     return {name: (float(low), float(high)) for name, low, high in zip(predictions, *ends, strict=True)}
+
+
+def _noise(runs: Sequence[Judged], of: Floats, draws: int, generator: np.random.Generator) -> Floats:
+    """Return the noise (draws, K) of candidates whose runs are judged, of strata that contribute nothing, too."""
+    strata = runs[0].strata
+    influence, parts, room = (of @ np.stack([getattr(run, name) for run in runs]) for name in _PARTS)
+    noise = resampled(influence, parts, strata, draws, generator)
+    widths = np.stack([width_where_all_fail(one, strata) for one in room])
+    return np.asarray(noise + generator.choice([-1.0, 1.0], size=(draws, room.shape[1])) @ widths.T)
 
 
 def _where_all_are_wrong(

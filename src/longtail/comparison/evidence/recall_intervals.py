@@ -28,6 +28,6 @@ def recall_intervals(recall: Sequence[float | None], counts: Sequence[float]) ->
     return [None if r is None or np.isnan(a) else [a, b] for r, a, b in ends]
 
 
-def varies_by_seed(runs: Sequence[dict[str, Any]]) -> bool:
-    """Whether any score of these runs, one per seed, differs between seeds."""
-    return any(run["scores"] != runs[0]["scores"] for run in runs)
+def varies_by_seed(scores: Sequence[dict[str, Any]]) -> bool:
+    """Whether any score of the runs differs between seeds."""
+    return any(one != scores[0] for one in scores)

@@ -73,7 +73,7 @@ def resampled_differences(
     order = np.argsort(strata, kind="stable")
     strata, targets, predictions = strata[order], targets[order], predictions[:, order]
     sizes = np.unique(strata, return_counts=True)[1]
-    weights = _weights(sizes, draws, generator)
+    weights = resampling_weights(sizes, draws, generator)
     if metric == "macro_f1":
         if weight is not None:
             weights = (block * weight[order] for block in weights)
@@ -100,7 +100,7 @@ def _linearised(gain: Floats, sizes: Labels, weight: Floats) -> Floats:
     return np.asarray(mean + share * (gain - mean))
 
 
-def _weights(sizes: Labels, draws: int, generator: np.random.Generator) -> Iterator[Floats]:
+def resampling_weights(sizes: Labels, draws: int, generator: np.random.Generator) -> Iterator[Floats]:
     """Yield blocks (b, N) of resampling weights, for examples sorted by stratum."""
     n = int(sizes.sum())
     starts = np.cumsum(sizes) - sizes

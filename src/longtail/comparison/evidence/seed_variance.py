@@ -21,7 +21,6 @@ __all__ = ["OwnInterval", "outside_the_pool", "own_interval", "spread_notes"]
 _OUTSIDE = 0.05
 _NOTED = 0.01
 _NONE = 1e-24  # a variance that is rounding
-_ANY = 2.0  # half width of an interval that holds every difference of two fractions
 
 
 class _Spread(NamedTuple):
@@ -102,19 +101,19 @@ class OwnInterval(NamedTuple):
     p: float
 
 
-def own_interval(mean: float, test: Floats, differences: Floats, error: float) -> OwnInterval:
+def own_interval(mean: float, test: Floats, differences: Floats, error: float, span: float = 1.0) -> OwnInterval:
     """An interval that misses with probability ``error``, from one pair's own seeds; one seed shows no spread.
 
     Its noise is the test part, draws of which are ``test``, plus a Student t on S - 1 degrees of freedom, scaled
     by the spread of the S paired ``differences``. The sum is the mixture of Behrens and Fisher, which errs on the
     wide side whichever part is the larger. The t is not drawn but averaged over the draws of the other part:
-    its far tail decides, which 4000 draws would not cover.
+    its far tail decides, which 4000 draws would not cover. ``span``: the largest difference of the metric.
     """
     from scipy.optimize import brentq
     from scipy.special import stdtr, stdtrit
 
     if len(differences) < 2:
-        return OwnInterval(float(test.std(ddof=1)), _ANY, 1.0)
+        return OwnInterval(float(test.std(ddof=1)), 2 * span, 1.0)
     df, scale = len(differences) - 1, max(float(differences.std(ddof=1)) / np.sqrt(len(differences)), _NONE)
 
     def tail(size: float) -> float:
@@ -125,24 +124,31 @@ def own_interval(mean: float, test: Floats, differences: Floats, error: float) -
     return OwnInterval(float(np.sqrt(test.var(ddof=1) + scale**2)), half, tail(abs(mean)))
 
 
-def spread_notes(table: Layout, values: Floats, variance: float, outside: Collection[str]) -> tuple[str, ...]:
-    """Return a sentence on every method whose own spread contradicts the others'; ``variance``: the pooled sigma^2."""
+def spread_notes(
+    table: Layout, values: Floats, variance: float, outside: Collection[str], fraction: bool = True
+) -> tuple[str, ...]:
+    """Return a sentence on every method whose own spread contradicts the others'.
+
+    ``variance``: the pooled sigma^2. ``fraction``: whether the metric is one, which is said in points.
+    """
     notes = []
     for method in (*table.methods, table.reference):
         spread = _spread(table, values, method, [m for m in outside if m != method])
         if spread is None:
             continue
-        own, theirs = 100 * np.sqrt(spread.variance), 100 * np.sqrt(spread.copies * variance)
+        own, theirs = np.sqrt(spread.variance), np.sqrt(spread.copies * variance)
+        said, other = (f"{100 * x:.1f}" if fraction else f"{x:.2g}" for x in (own, theirs))
+        unit = " points" if fraction else ""
         if method in outside:
             notes.append(
                 f"{method} varies much more over seeds than the other methods (standard deviation of its difference "
-                f"{own:.1f} points, theirs {theirs:.1f}): its interval is its own, the others' do not include its "
+                f"{said}{unit}, theirs {other}): its interval is its own, the others' do not include its "
                 "spread"
             )
         elif spread.p <= _NOTED and own > (1 + 1e-9) * theirs:  # equal where nobody else is in the pool
             whose = "all intervals are" if method == table.reference else "its interval is"
             notes.append(
                 f"{method} varies more over seeds than the other methods (standard deviation of its difference "
-                f"{own:.1f} points, pooled {theirs:.1f}): {whose} too narrow"
+                f"{said}{unit}, pooled {other}): {whose} too narrow"
             )
     return tuple(notes)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from longtail.comparison.evidence.differences import Difference, Differences, compare_to_reference
+from longtail.comparison.evidence.effect_words import effect, gain, shown_better, shown_worse, signed
 from longtail.comparison.evidence.layout import lay_out
-from longtail.comparison.evidence.resampling import METRICS, metric_values
+from longtail.comparison.evidence.measure import Measure, judged, measure_of
+from longtail.comparison.evidence.resampling import metric_values
 from longtail.metrics.inputs import checked_weights
 
 __all__ = ["Verdict", "compare_to_reference", "verdict", "verdict_on_retraining", "verdict_on_twins"]
@@ -20,7 +23,7 @@ _LISTED = 6  # names in a sentence at most; the table has them all
 
 @dataclass(frozen=True)
 class Verdict:
-    """The methods shown to beat the reference (lower end of the simultaneous interval above 0) or to lose to it.
+    """The methods shown to beat the reference (the whole simultaneous interval on the better side) or to lose to it.
 
     ``winners`` and ``losers`` are sorted by size of their difference, the largest first; ``leader`` is the winner
     with the largest difference, None where nothing is shown. ``undecided`` is neither.
@@ -54,15 +57,15 @@ def verdict(
     """
     names = labels or {}
     reference = reference_label or names.get(differences.reference, differences.reference)
-    ranked = sorted(differences, key=lambda row: -row.difference)
-    winners = [row for row in ranked if row.low > 0]
-    losers = [row for row in reversed(ranked) if row.high < 0]
+    ranked = sorted(differences, key=lambda row: -gain(differences, row)[0])
+    winners = [row for row in ranked if shown_better(differences, row)]
+    losers = [row for row in reversed(ranked) if shown_worse(differences, row)]
 
     def listed(rows: Sequence[Difference]) -> str:
         return ", ".join(names.get(row.method, row.method) for row in rows)
 
     if winners:
-        sentence = f"{listed(winners[:1])} leads {reference} by {_effect(differences, winners[0])}"
+        sentence = f"{listed(winners[:1])} leads {reference} by {effect(differences, winners[0])}"
         if len(ranked) > 1:
             verb = "is" if len(winners) == 1 else "are"
             sentence += f"; {len(winners)} of {len(ranked)} methods {verb} shown to beat {reference}"
@@ -72,10 +75,10 @@ def verdict(
     else:
         which = f"largest of {len(ranked)} differences is" if len(ranked) > 1 else "difference of"
         which = f"the {which} {listed(ranked[:1])}" + ("'s," if len(ranked) > 1 else " is")
-        sentence = f"Nothing is shown to beat {reference}; {which} {_effect(differences, ranked[0])}"
+        sentence = f"Nothing is shown to beat {reference}; {which} {effect(differences, ranked[0])}"
     parts = differences.parts(ranked[0].method)
     if len(parts) > 1:
-        sentence += f". {listed(ranked[:1])} in parts: {_over(parts, names)}"
+        sentence += f". {listed(ranked[:1])} in parts: {_over(differences, parts, names)}"
     if losers:
         sentence += f". Shown to be worse than {reference}: {listed(losers)}"
     if differences.df == 0:
@@ -98,17 +101,18 @@ def verdict_on_twins(differences: Differences, labels: Mapping[str, str] | None 
     if not differences.twins:
         return None
     names, reference = labels or {}, differences.reference
-    ranked = sorted(differences.twins, key=lambda row: -row.difference)
-    winners = [row for row in ranked if row.low > 0]
-    losers = [row for row in reversed(ranked) if row.high < 0]
+    ranked = sorted(differences.twins, key=lambda row: -gain(differences, row)[0])
+    winners = [row for row in ranked if shown_better(differences, row)]
+    losers = [row for row in reversed(ranked) if shown_worse(differences, row)]
+    over = partial(_over, differences, names=names)
     count = f"Of {len(ranked)} methods" if len(ranked) > 1 else "Of the one method"
     sentence = f"{count} whose plain twin is not {names.get(reference, reference)}, "
     if winners:
-        sentence += f"{len(winners)} {'is' if len(winners) == 1 else 'are'} shown to beat it: {_over(winners, names)}"
+        sentence += f"{len(winners)} {'is' if len(winners) == 1 else 'are'} shown to beat it: {over(winners)}"
     else:
-        sentence += f"none is shown to beat it; the largest difference is {_over(ranked[:1], names, unclear='')}"
+        sentence += f"none is shown to beat it; the largest difference is {over(ranked[:1], unclear='')}"
     if losers:
-        sentence += f". Shown to be worse: {_over(losers, names)}"
+        sentence += f". Shown to be worse: {over(losers)}"
     return Verdict(
         reference=reference,
         metric=differences.metric,
@@ -125,7 +129,7 @@ def verdict_on_retraining(
     *,
     plain: str,
     posthoc: Sequence[str],
-    metric: str = "balanced_accuracy",
+    metric: str | Measure = "balanced_accuracy",
     num_classes: int,
     labels: Mapping[str, str] | None = None,
     draws: int = 4000,
@@ -146,15 +150,20 @@ def verdict_on_retraining(
     trained = [name for name in predictions if name not in (plain, *posthoc)]
     if not rows or not trained:
         return None
+    measure = measure_of(metric, num_classes) if isinstance(metric, str) else metric
+    predictions = judged(predictions, targets, measure, sample_weight)
     table = lay_out({name: predictions[name] for name in (plain, *rows)}, targets, plain, num_classes)
-    weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
-    gain = table.pairing @ metric_values(table.predictions, table.targets, metric, num_classes, weight)
-    best = table.methods[int(np.argmax(gain))]
+    if table.judged:
+        values = table.values
+    else:
+        weight = None if sample_weight is None else checked_weights(sample_weight, len(table.targets))
+        values = metric_values(table.predictions, table.targets, measure.name, num_classes, weight)
+    best = table.methods[int(np.argmax(measure.sign * (table.pairing @ values)))]
     differences = compare_to_reference(
         {name: predictions[name] for name in (best, *trained)},
         targets,
         best,
-        metric,
+        measure,
         num_classes=num_classes,
         draws=draws,
         level=level,
@@ -164,25 +173,12 @@ def verdict_on_retraining(
     return differences, verdict(differences, labels, reference_label=called)
 
 
-def _over(rows: Sequence[Difference], names: Mapping[str, str], unclear: str = ", not shown") -> str:
+def _over(
+    differences: Differences, rows: Sequence[Difference], names: Mapping[str, str], unclear: str = ", not shown"
+) -> str:
     """As in "trees over ce +3.1 [+0.4, +5.8]; trees-cw over trees +2.6 [-0.3, +5.5], not shown"."""
     said = []
     for row in rows[:_LISTED]:
-        mean, low, high = (100 * end + 0.0 for end in (row.difference, row.low, row.high))
         pair = f"{names.get(row.method, row.method)} over {names.get(row.reference, row.reference)}"
-        said.append(f"{pair} {mean:+.1f} [{low:+.1f}, {high:+.1f}]{unclear if row.low <= 0 <= row.high else ''}")
+        said.append(f"{pair} {signed(differences, row)}{unclear if row.low <= 0 <= row.high else ''}")
     return "; ".join(said) + (f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else "")
-
-
-def _effect(differences: Differences, row: Difference) -> str:
-    return (
-        f"{_points(row.difference)} points of {METRICS[differences.metric]} (simultaneous "
-        f"{100 * differences.level:g} % interval {_points(row.low)} to {_points(row.high)})"
-    )
-
-
-def _points(fraction: float) -> str:
-    """Format points with one decimal, or as many as show that a small number is not zero."""
-    points = 100 * fraction
-    digits = next((digits for digits in (1, 2, 3) if abs(points) >= 0.5 * 10**-digits), 1)
-    return f"{round(points, digits) + 0.0:.{digits}f}"

@@ -24,13 +24,14 @@ def summarise(plan: Trials, searched: Space, search: str, errors: Mapping[str, s
     Raises:
         ValueError: no candidate finished.
     """
-    metric = [plan.metric_of(one) for one in plan.candidates]
+    metric, measure = [plan.metric_of(one) for one in plan.candidates], plan.question.measure
     if all(map(math.isnan, metric)):
         why = next(iter(errors.values()), "the budget ended first")
         raise ValueError(f"no candidate finished ({why}); mend the cause or raise the budget and run the same again")
-    differences, intervals = _evidence(plan, plan.candidates[best_of(metric)])
+    differences, intervals = _evidence(plan, plan.candidates[best_of([measure.sign * m for m in metric])])
     best_first = sorted(
-        zip(plan.candidates, metric, strict=True), key=lambda pair: math.inf if math.isnan(pair[1]) else -pair[1]
+        zip(plan.candidates, metric, strict=True),
+        key=lambda pair: math.inf if math.isnan(pair[1]) else -measure.sign * pair[1],
     )
     rows = [
         {"method": one.spec, "recipe_changes": dict(one.changes), "setting": dict(one.setting),
@@ -43,7 +44,8 @@ def summarise(plan: Trials, searched: Space, search: str, errors: Mapping[str, s
     counts = (plan.splits if folds is None else folds).test_counts.tolist()
     return {
         "schema_version": 1, "data": data.name, "hash": data.hash, "search": search, "metric": plan.metric,
-        "seeds": len(plan.seeds), "inner_folds": None if folds is None else folds.k,
+        "question": plan.question.to_json(False), "seeds": len(plan.seeds),
+        "inner_folds": None if folds is None else folds.k,
         "validation_rows": len(plan.splits.test) if folds is None else len(folds.tested),
         "unmeasured": [name for name, count in zip(data.classes, counts, strict=True) if not count],
         "recipe": plan.recipe.to_json(), "knobs": {knob: _described(v) for knob, v in searched.varied.items()},
@@ -61,12 +63,12 @@ def _described(values: Values) -> dict[str, Any]:
 def _evidence(plan: Trials, chosen: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return differences to the chosen candidate and metrics, on validation rows, with simultaneous intervals."""
     predictions, targets, weight = plan.decisions()
-    classes = len(plan.data.classes)
-    ends = metric_intervals(predictions, targets, plan.metric, num_classes=classes, sample_weight=weight)
+    classes, measure = len(plan.data.classes), plan.question.measure
+    ends = metric_intervals(predictions, targets, measure, num_classes=classes, sample_weight=weight)
     intervals = {name: {"low": low, "high": high} for name, (low, high) in ends.items()}
     if len(predictions) < 2:
         return {}, intervals
     compared = compare_to_reference(
-        predictions, targets, chosen.text, plan.metric, num_classes=classes, sample_weight=weight
+        predictions, targets, chosen.text, measure, num_classes=classes, sample_weight=weight
     )
     return {d.method: {"mean": d.difference, "low": d.low, "high": d.high} for d in compared}, intervals

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from longtail.catalogue.search import Candidate
 from longtail.catalogue.spec import folder_name
+from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.evidence.decisions import load_decisions
 from longtail.comparison.execute import RunOptions, execute
@@ -19,7 +20,9 @@ from longtail.comparison.preparation import Prepared
 from longtail.data.split.folds import Folds
 from longtail.facts.files import remove_unfinished
 from longtail.methods import method
+from longtail.metrics.rows import Rows
 from longtail.runs.run import Run
+from longtail.runs.scored import of_run
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,38 @@ class Trials(Plan):
         tasks = [self.task_of(one, seed) for seed in self.seeds]
         if not all(task.finished for task in tasks):
             return math.nan
-        values = [Run.load(task.folder).scores[self.metric] for task in tasks]
-        return math.nan if None in values else float(sum(values) / len(values))
+        values = [self._value(Run.load(task.folder)) for task in tasks]
+        return float(sum(values) / len(values))
+
+    def merit_of(self, one: Candidate) -> float:
+        """Return the metric, higher is better: with the sign changed where lower is."""
+        return self.question.measure.sign * self.metric_of(one)
+
+    def _value(self, run: Run) -> float:
+        stored = run.scores.get(self.metric) if self.question.plain else None
+        if stored is not None:
+            return float(stored)
+        if self.task == SELF_SUPERVISED:
+            return math.nan
+        return self.question.measure.value(self._rows(run))
+
+    def _rows(self, run: Run) -> Rows:
+        return self.question.rows(self.question.asked_of(of_run(run)))
 
     def decisions(self) -> Any:
-        """Return the decisions of finished candidates on validation rows, as `compare_to_reference` takes them."""
+        """Return the finished candidates on validation rows, as `compare_to_reference` takes them."""
         folders: dict[str, dict[int, Path]] = {}
         for one in self.candidates:
             tasks = [self.task_of(one, seed) for seed in self.seeds]
             if all(task.finished for task in tasks):
                 folders[one.text] = {task.seed: task.folder for task in tasks}
-        return load_decisions(folders)
+        judged: dict[str, Any] = {}
+        measure = self.question.measure
+        if self.task != SELF_SUPERVISED and not (measure.exact and self.question.plain):
+            for folder in (folder for seeds in folders.values() for folder in seeds.values()):
+                rows = self._rows(Run.load(folder))
+                judged[str(folder)] = rows.decided if measure.exact else measure.judged(rows)
+        return load_decisions(folders, judged)
 
 
 def trials(prepared: Prepared, candidates: Sequence[Candidate], inner: Folds | None = None) -> Trials:
@@ -84,10 +108,10 @@ def trials(prepared: Prepared, candidates: Sequence[Candidate], inner: Folds | N
 
 
 def run_trials(plan: Trials, **run: Unpack[RunOptions]) -> list[float]:
-    """Train what is not finished; return the metric of each candidate. The caller has locked the output folder."""
+    """Train what is not finished; return the merit of each candidate. The caller has locked the output folder."""
     stored_config(plan.out, plan.config(), [task.folder for task in plan.tasks])  # refuses other data or recipes
     remove_unfinished(plan.out)
     reopen_damaged(plan, find_damaged(plan))
     write_config(plan.out, plan.config(), plan.data.origin)
     execute(plan, **run)
-    return [plan.metric_of(one) for one in plan.candidates]
+    return [plan.merit_of(one) for one in plan.candidates]

@@ -217,7 +217,7 @@ def _search(
         if budget is not None:
             options["budget"] = max(budget - (time.monotonic() - start), 1e-9)
         run_trials(plan, **options)
-        return [plan.metric_of(one) for one in made]
+        return [plan.merit_of(one) for one in made]
 
     _explore(searched, search, count, evaluate)
     return trials(prepared, tuple(asked.values()), inner), errors

@@ -19,6 +19,7 @@ from longtail.facts.knobs import Choice, Declared, Length, Numbers, Range
 from longtail.methods.supervised import plain
 from longtail.methods.tuning.search import at_random, best_of, by_coordinate
 from longtail.methods.tuning.space import Interval, Space, Values
+from longtail.metrics.registry import METRICS
 from longtail.models import body_arguments
 
 DECAYS = (5e-5, 1e-3, 5e-3, 2e-2)
@@ -27,6 +28,7 @@ WIDER = 4.0
 """A knob without both ends is searched from a quarter of its value to four times as much."""
 _SLOWER, _FASTER = 0.1, 2.0  # of the recipe's learning rate
 
+ByMetric = Annotated[str, Choice(tuple(name for name in METRICS if METRICS[name].needs != "cost"))]
 Listed = Annotated[tuple[float, ...], Numbers(Range(0, open_high=True), "those to try", "(2e-4, 1e-3)")]
 Shares = Annotated[tuple[float, ...], Numbers(Range(0, 1, open_high=True), "those to try", "(0.0, 0.1)")]
 
@@ -36,11 +38,12 @@ def ce_tuned(
     weight_decay: Listed = DECAYS,
     dropout: Shares = (0.0, 0.25, 0.5),
     smoothing: Shares = (0.0, 0.1),
+    metric: ByMetric = "balanced_accuracy",
 ) -> Method:
     """Tuned plain training: cross-entropy whose regularisation is chosen on the validation part, knob by knob.
 
     loss = -(1 - e) log p_y - (e / C) sum_j log p_j, p = softmax(z), mean over the batch; e, weight decay and
-    augmentation or dropout are those with the best balanced accuracy on the validation rows.
+    augmentation or dropout are those with the best `metric` on the validation rows; one of one class means the rarest.
 
     Coordinate search in one pass, from the recipe's own values: weight decay, the recipe's and those listed; then the
     augmentation of images, usual or strong (`augmentation` of the recipe), or the dropout of a network on features or a
@@ -74,7 +77,7 @@ def ce_tuned(
     def most(recipe: Recipe, rows: Part) -> int:
         return 1 + sum(len(values) - 1 for values in listed(recipe, rows).values())
 
-    return searching(plain.ce(), Search(rounds, most), reference=cited("alshammari2022long"))
+    return searching(plain.ce(), Search(rounds, most, metric), reference=cited("alshammari2022long"))
 
 
 def _plain(setting: Mapping[str, Any], usual: Mapping[str, Any]) -> Candidate:
@@ -102,12 +105,15 @@ class Tunable(BaseMethod):
 
 
 def tuned(
-    *, base: Annotated[Method, Tunable(alike=True)] = PLAIN, trials: Annotated[int, Range(1, 10_000, integer=True)] = 8
+    *,
+    base: Annotated[Method, Tunable(alike=True)] = PLAIN,
+    trials: Annotated[int, Range(1, 10_000, integer=True)] = 8,
+    metric: ByMetric = "balanced_accuracy",
 ) -> Method:
     """Any method, tuned: the best of `trials` trainings with different knobs and recipes, by the validation part.
 
-    loss = that of `base`; its numbers, weight decay and learning rate are those with the best balanced accuracy on the
-    validation rows.
+    loss = that of `base`; its numbers, weight decay and learning rate are those with the best `metric` on the
+    validation rows; one of one class means the rarest.
 
     Random search: the first trial is `base` as it is. Others draw weight decay from 5e-5 to 2e-2 and the learning rate
     from a tenth of the recipe's to twice as much, evenly in their logarithms, and every number of `base` (not of a base
@@ -126,17 +132,22 @@ def tuned(
     Paper and code: The paper compares random search with grids for networks; no released code has these ranges.
     """
 
-    return searching(base, among(lambda recipe: settings(base, recipe, trials)), reference=cited("bergstra2012random"))
+    return searching(
+        base, among(lambda recipe: settings(base, recipe, trials), metric), reference=cited("bergstra2012random")
+    )
 
 
-def among(candidates: Callable[[Recipe], list[Candidate]]) -> Search:
+def among(candidates: Callable[[Recipe], list[Candidate]], metric: str = "balanced_accuracy") -> Search:
     """Return the search that trains all of these and takes the best, of equals the first."""
 
     def one_round(made: list[Candidate]) -> Rounds:
-        metric = yield made
-        return made[best_of(metric)]
+        merits = yield made
+        return made[best_of(merits)]
 
-    return Search(lambda recipe, rows: one_round(candidates(recipe)), lambda recipe, rows: len(candidates(recipe)))
+    def rounds(recipe: Recipe, rows: Part) -> Rounds:
+        return one_round(candidates(recipe))
+
+    return Search(rounds, lambda recipe, rows: len(candidates(recipe)), metric)
 
 
 def first_decays(recipe: Recipe) -> list[dict[str, float]]:

@@ -10,6 +10,8 @@ from typing import Any
 from markupsafe import Markup
 from rich.cells import cell_len
 
+from longtail.metrics.registry import metric
+from longtail.report import metric_words
 from longtail.report.page.axes import Scale, number
 from longtail.report.page.elements import figure, joined
 from longtail.report.page.page import Page, Section
@@ -29,18 +31,28 @@ LOOKS = {"good": ("mark good", "circle"), "bad": ("mark bad", "down"), "open": (
 
 @dataclass(frozen=True)
 class Contrast:
-    """One line of the picture: its name, the difference and its interval in points, the numbers as text."""
+    """One line of the picture: its name, the difference and its interval, the numbers as text.
+
+    Fractions are in points. `higher`: whether more of the metric is better.
+    """
 
     name: str
     mean: float
     low: float
     high: float
     text: str
+    higher: bool = True
 
     @property
     def look(self) -> str:
         """Whether 0 is outside of the interval, and on which side."""
-        return "good" if self.low > 0 else "bad" if self.high < 0 else "open"
+        above, below = ("good", "bad") if self.higher else ("bad", "good")
+        return above if self.low > 0 else below if self.high < 0 else "open"
+
+    @property
+    def gain(self) -> float:
+        """How much better, > 0 where it is better."""
+        return self.mean if self.higher else -self.mean
 
 
 def section(page: Page) -> Section | None:
@@ -48,26 +60,29 @@ def section(page: Page) -> Section | None:
     if page.summary["verdict"] is None:
         return None
     level = 100 * float(page.summary["verdict"]["statistics"].get("level", 0.95))
-    ends = f"in {metric_name(page.summary)}, points, with simultaneous {level:g} % intervals"
+    unit = ", points," if metric_words.is_fraction(page.summary) else ""
+    ends = f"in {metric_name(page.summary)}{unit} with simultaneous {level:g} % intervals"
     pictures = []
-    plain = [_contrast(row["method"], row["difference"]) for row in page.rows if row.get("difference")]
+    plain = [_contrast(page, row["method"], row["difference"]) for row in page.rows if row.get("difference")]
     twins = [
-        _contrast(f"{row['method']} vs {row['twin']['method']}", row["twin"])
+        _contrast(page, f"{row['method']} vs {row['twin']['method']}", row["twin"])
         for row in page.rows
         if row.get("twin") and row["twin"]["method"] != page.reference
     ]
     for id, contrasts, to in (("forest", plain, page.reference), ("twins", twins, "the twin")):
         if contrasts:
-            contrasts.sort(key=lambda contrast: -contrast.mean)
+            contrasts.sort(key=lambda contrast: -contrast.gain)
             caption = f"Difference to {to} {ends}"
             drawn, cut = draw(f"picture-{id}", caption, contrasts)
             pictures.append(figure(drawn, f"{caption}. {_legend(contrasts, cut=cut)}"))
     return Section("differences", f"Differences to {page.reference}", joined(pictures)) if pictures else None
 
 
-def _contrast(name: str, interval: dict[str, Any]) -> Contrast:
-    mean, low, high = (100 * interval[key] for key in ("mean", "low", "high"))
-    return Contrast(shortened(name, LONGEST), mean, low, high, difference({"difference": interval}))
+def _contrast(page: Page, name: str, interval: dict[str, Any]) -> Contrast:
+    points = metric_words.is_fraction(page.summary)
+    mean, low, high = ((100 if points else 1) * interval[key] for key in ("mean", "low", "high"))
+    higher = metric(page.summary["metric"]).higher_is_better
+    return Contrast(shortened(name, LONGEST), mean, low, high, difference({"difference": interval}, points), higher)
 
 
 def _legend(contrasts: Sequence[Contrast], *, cut: bool) -> str:
@@ -90,8 +105,9 @@ def draw(id: str, caption: str, contrasts: Sequence[Contrast]) -> tuple[Markup, 
     for value in x.ticks():
         picture.line((x.at(value), TOP - 6), (x.at(value), bottom), "zero" if abs(value) < 1e-9 else "grid")
         picture.text((x.at(value), bottom + 18), number(value), "muted middle")
-    picture.text((left, 14), "← worse", "muted")
-    picture.text((right, 14), "better →", "muted end")
+    less, more = ("worse", "better") if contrasts[0].higher else ("better", "worse")
+    picture.text((left, 14), f"← {less}", "muted")
+    picture.text((right, 14), f"{more} →", "muted end")
     cut = [_draw_line(picture, x, contrast, TOP + LINE * (i + 0.5)) for i, contrast in enumerate(contrasts)]
     return picture.markup(), any(cut)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from longtail.facts.messages import visible
+from longtail.report import metric_words
 from longtail.report.page.page import LONGEST, Page, Section, Summary
 from longtail.report.page.templating import fill
 from longtail.report.printable import listed, shown
 from longtail.report.rows import context
-from longtail.report.tables import NAMES
 from longtail.report.training_examples import training_examples
 
 
@@ -20,6 +21,7 @@ def head(page: Page) -> Section:
         "Data": f"{name}: {training_examples(summary)}; {sum(data['test_counts']):.9g} test examples",
         **({} if page.is_run else {"Task": summary.get("task", "supervised")}),
         "Judged by": metric_name(summary),
+        **asked(summary),
         "Trained": trained(summary),
     }
     if compared:
@@ -29,8 +31,14 @@ def head(page: Page) -> Section:
 
 def metric_name(summary: Summary) -> str:
     """The metric in words."""
-    metric = str(summary["metric"])
-    return NAMES.get(metric, metric.replace("_", " "))
+    return visible(metric_words.label(summary))
+
+
+def asked(summary: Summary) -> dict[str, str]:
+    """By which rule all rows decide and under which prior, where that was asked for."""
+    question = summary.get("question") or {}
+    said = {"Decided for": question.get("decided_for"), "Prior": question.get("target_prior")}
+    return {name: visible(text) for name, text in said.items() if text}
 
 
 def trained(summary: Summary) -> str:

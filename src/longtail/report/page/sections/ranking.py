@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longtail.report import tables
+from longtail.report import metric_words, tables
 from longtail.report.page.elements import table
 from longtail.report.page.page import Page, Row, Section
 from longtail.report.page.sections.head import metric_name
@@ -16,6 +16,8 @@ def section(page: Page) -> Section | None:
         return None
     lines = [tables.header(page.summary), *tables.cells(page.summary)]
     caption = f"Methods by {metric_name(page.summary)}, best first; percent"
+    if not metric_words.is_fraction(page.summary):
+        caption = f"Methods by {metric_name(page.summary)}, best first; the other columns in percent"
     if len(page.summary["seeds"]) > 1:
         caption += ", mean ± standard deviation over seeds"
     if page.is_run:
