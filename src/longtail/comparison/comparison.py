@@ -102,6 +102,7 @@ def compare(
     budget: float | None = None,
     evaluations: int = 1,
     select: str = LAST,
+    inspect: bool = False,
     on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
@@ -144,6 +145,7 @@ def compare(
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
         select: which epoch counts: "last", "val" (the best on validation rows) or "best-test" (the best on the test
             rows, as many papers did; its numbers are optimistic, and said to be).
+        inspect: also inspect the data, for the findings of `Comparison.report`.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
             candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise
@@ -173,6 +175,7 @@ def compare(
         baseline=baseline,
         network=network,
         select=select,
+        inspect=inspect,
         **options,
     )
     if tune is not None:

@@ -17,6 +17,7 @@ from longtail.comparison.evidence.differences import Difference, Differences, co
 from longtail.comparison.evidence.recall_intervals import tested_rows_by_class
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
+from longtail.comparison.findings import known_findings
 from longtail.comparison.made_by import made_by
 from longtail.comparison.notes import notes
 from longtail.comparison.plan import Plan, Task, corrects_plain
@@ -78,6 +79,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     }
     done = [task.folder for tasks in finished.values() for task in tasks.values()]
     summary |= made_by(plan.out, plan.command, plan.device, done)
+    summary["findings"] = known_findings(plan.out, plan.data.hash) if plan.findings is None else plan.findings
     _add_differences(plan, summary, rows, finished, judgements)
     rows.sort(key=lambda row: (row["role"] == CONTEXT, -_merit(plan, row)))  # context rows are not ranked
     summary["rows"] = rows
