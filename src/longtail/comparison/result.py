@@ -186,7 +186,9 @@ def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
     if reference not in rows or not rest:
         return None
     winners = summary["verdict"]["winners"] if summary["verdict"] else []
-    best = rows[winners[0]] if winners else rest[0]
+    same = {"mean": 0.0, "low": 0.0, "high": 0.0}  # the reference itself, where one rule decides in all rows
+    other = [row for row in rest if row.get("difference") != same] or rest
+    best = rows[winners[0]] if winners else other[0]
     plain, members = rows[reference], summary["data"]["groups"]
     if not members["few"]:  # below three classes
         ranked = np.argsort([-count for count in summary["data"]["class_counts"]], kind="stable").tolist()
