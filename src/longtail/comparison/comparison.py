@@ -126,7 +126,8 @@ def compare(
             "precision@recall=0.9", ...; "cost" is what decisions cost per row.
         positive: the class that metrics, costs and objectives of one class mean, by name or index; None is the rarest.
         cost: what mistakes cost: "missed=10,false=1", a file, or (C, C) with the true class by row (see
-            `posthoc.decisions.costs.read_cost`). All rows then decide for the least expected cost.
+            `posthoc.decisions.costs.read_cost`). All rows then decide for the least expected cost, but for those that
+            decide by costs themselves (threshold-moving; with metric "cost" also rows with a chosen threshold).
         objective: what all rows decide for, by one rule that is chosen on each run's validation rows, or across folds:
             "macro_f1", "fbeta(2)", "recall>=0.9", "alarms<=100", ... (see `posthoc.Decision`); None leaves each method
             its own rule.

@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,9 @@ def prepare(
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
     reference = None if baseline is None else _resolve_baseline(baseline)
+    about: dict[str, Any] = {"cost": str(cost) if isinstance(cost, str | PathLike) else None, "positive": positive}
     if reference is not None:
-        reference = aimed([reference], metric, own=with_own_objective([baseline or reference]))[0][0]
+        reference = aimed([reference], metric, own=with_own_objective([baseline or reference]), **about)[0][0]
     if not isinstance(methods, str):
         methods = list(methods)
     rows: Pool | None = None
@@ -152,7 +154,7 @@ def prepare(
         truth=splits.truth is not None,
         recipe=recipe,
     )
-    resolved, off_target = aimed(resolved, metric, own=with_own_objective(methods))
+    resolved, off_target = aimed(resolved, metric, own=with_own_objective(methods), **about)
     for note in (*without_effect(resolved, recipe), *([] if off_target is None else [off_target])):
         log.warning("%s", note)
     recipe.check(splits.train)

@@ -45,6 +45,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     by_group = {"many": _indices(members.many), "medium": _indices(members.medium), "few": _indices(members.few)}
     for row in rows:
         row |= wrong_labels.memorised(row.pop("memorisation"), by_group)
+    own_rule = [spec for spec in finished if plan.keeps_rule(spec)]
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
         "data": {
@@ -65,7 +66,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         },
         "recipe": plan.recipe.to_json(),
         "metric": plan.metric,
-        "question": plan.question.to_json(plan.folds is not None),
+        "question": {**plan.question.to_json(plan.folds is not None), "own_rule": own_rule},
         "task": plan.task,
         "reference": plan.reference,
         "seeds": list(plan.seeds),
