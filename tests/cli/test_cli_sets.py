@@ -73,7 +73,7 @@ def test_csv_on_standard_output_has_sets_too(claims: Path, capsys: pytest.Captur
         (["m", "--sets", "-0.1"], "--sets must be > 0 and < 1, got -0.1"),
         (["m", "--sets", "90"], "--sets must be > 0 and < 1, got 90.0"),
         (["m", "--sets", "nan"], "--sets must be finite, got nan; choose a share such as 0.9"),
-        (["none", "--sets", "0.9"], "train it again with a validation part (--val 0.2, no search), or fit lt.posthoc."),
+        (["none", "--sets", "0.9"], "(--val 0.2, without a search or --select val), or fit lt.posthoc."),
         (["m", "--sets", "0.9", "--out", "x.npz"], "--sets are of probabilities, and an .npz gets embeddings"),
     ],
 )

@@ -20,6 +20,7 @@ from longtail.facts.schedules import switch
 from longtail.losses import Loss
 from longtail.methods import method
 from longtail.methods.entries import CATALOG
+from longtail.posthoc.choice import ClassChoice, CostChoice
 
 LOSSES = {
     name: made
@@ -30,6 +31,12 @@ LOSSES = {
 
 def beyond(rule: Range | Choice | Numbers) -> Iterator[Any]:
     """Values just out of a range, no word of a choice, or not one number per class."""
+    if isinstance(rule, ClassChoice):  # which names there are is known with the data
+        yield from (-1, True, 0.5)
+        return
+    if isinstance(rule, CostChoice):  # any other text may be the path of a file
+        yield from (10, True)
+        return
     if isinstance(rule, Choice):
         yield "no-such-word"
         return

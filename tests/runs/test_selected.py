@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+from tests.cases import cases
 
 import longtail as lt
 from longtail import data
 from longtail.data.every_row import load_every_row
 from longtail.engine import Recipe
+from longtail.runs import manifest
 from longtail.runs.fit import Fit
 from longtail.runs.run import Run
+from longtail.runs.scored import of_run
 from longtail.runs.selected import without_choice
 
 DIGITS = data.load("digits", val=0.3)
@@ -47,6 +50,7 @@ def test_the_best_epoch_is_kept(tmp_path: Path, select: str) -> None:
     of_epoch = [state["network.head.weight"] for state in states("ce")]
     assert [bool(torch.equal(weights, one)) for one in of_epoch] == [k == epoch for k in range(1, 11)]
     assert epoch < 10  # else nothing was tested: change the recipe
+    assert (found.predictor.sets is None) == of_run(found).chosen == (select == "val")
     if select == "best-test":
         assert found.scores["balanced_accuracy"] == pytest.approx(max(values), abs=1e-6)
 
@@ -88,6 +92,7 @@ def test_what_has_no_epochs_keeps_the_last_and_says_so(tmp_path: Path) -> None:
     assert usual is not None
     why = "its last stage has no epochs to choose from"
     assert found.result["select"] == {"rule": "val", "epoch": None, "why": why}
+    assert found.predictor.sets is not None  # its validation rows chose nothing
     assert (tmp_path / "a" / FILES[0]).read_bytes() == (tmp_path / "b" / FILES[0]).read_bytes()
     reasons = {key: without_choice(lt.method(key), RECIPE) for key in ("trees", "ce-tuned", "simclr", "crt")}
     assert reasons["trees"] == why
@@ -149,4 +154,22 @@ def test_every_fold_chooses_for_itself(tmp_path: Path) -> None:
     (run,) = (Run.load(tmp_path / run["folder"]) for run in found.rows[0]["runs"])
     folds = [Run.load(run.folder / f"fold-{j}").result["select"]["epoch"] for j in range(2)]
     assert run.result["select"] == {"rule": "val", "epoch": folds, "balanced_accuracy": None}
+    assert not of_run(run).chosen  # by the validation rows of each fold, which are not those that it tests
     assert run.config["select"] == "val"
+
+
+@cases(
+    ("rows", "result", "chosen"),
+    [
+        ("val", {}, False),
+        ("val", {"search": {}}, True),
+        ("best-test", {"search": {}}, False),
+        ("val", {"select": {"rule": "val", "epoch": 3}}, True),
+        ("val", {"select": {"rule": "val", "epoch": None}}, False),
+        ("val", {"select": {"rule": "best-test", "epoch": 3}}, False),
+        ("best-test", {"select": {"rule": "best-test", "epoch": [None, 3]}}, True),
+        ("best-test", {"select": {"rule": "best-test", "epoch": [None, None]}}, False),
+    ],
+)
+def test_which_rows_chose_a_training(rows: str, result: dict[str, Any], chosen: bool) -> None:
+    assert manifest.chosen_on(rows, result) is chosen

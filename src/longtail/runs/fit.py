@@ -21,7 +21,7 @@ from longtail.engine import Recipe, Training, malloc
 from longtail.engine.default_recipe import default_recipe, usual_threads
 from longtail.engine.determinism import deterministic
 from longtail.engine.due_step import Events, next_record
-from longtail.engine.selection import LAST
+from longtail.engine.selection import LAST, VAL
 from longtail.facts.learner import Learner
 from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
@@ -228,12 +228,14 @@ class Fit(Iterator[Record]):
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
-        chosen = self._choice is not None
+        records = Run(self.folder, self.config, {}).records
+        choices = dict(selected.entry(self._select, self.method, self.recipe, records))
+        trained = sum(record["seconds"] for record in records)
+        if self._choice is not None:  # the chosen training is one of its candidates
+            choices, trained = {**choices, "search": self._choice.to_json()}, self._choice.seconds
+        chosen = manifest.chosen_on(VAL, choices)
         validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
         names = (manifest.LINES, *validation, *predictor.save(self.folder))
-        trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)
-        if self._choice is not None:  # the chosen training is one of its candidates
-            trained = self._choice.seconds
         result = outputs.write_result(
             self.folder, self.method, self.splits, self.seed, arrays, names,
             reuses=training.reused[0] if training.reused and self._choice is None else None,
@@ -241,10 +243,8 @@ class Fit(Iterator[Record]):
             link=predictor.link,
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
-            **selected.entry(self._select, self.method, self.recipe, Run(self.folder, self.config, {}).records),
-            **calibration,
+            **choices, **calibration,
             **memorisation(predictor, self.splits),
             **({"trained_on": "every row"} if self.splits.every_row else {}),
-            **({} if self._choice is None else {"search": self._choice.to_json()}),
         )  # fmt: skip
         return Run(self.folder, self.config, result)

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from longtail.engine.selection import VAL
 from longtail.facts import files, json_documents
 from longtail.facts.json_documents import DamagedError, Rule, is_amount, is_list_of
 from longtail.metrics import evaluate
@@ -136,6 +137,20 @@ def prior_shift(result: Mapping[str, Any]) -> Tensor | None:
         return None
     before, after = (torch.tensor(result[name], dtype=torch.float64) for name in ("prior", "training_prior"))
     return priors.shift_of(before, after)
+
+
+def chosen_on(rows: str, result: Mapping[str, Any]) -> bool:
+    """Whether these rows of a run chose its training, so that they are not like new rows.
+
+    Args:
+        rows: `VAL`, by a search or its epoch, or `BEST_TEST`, by its epoch.
+        result: the entries `search` and `select` of run.json, where it has them.
+    """
+    kept = result.get("select", {})
+    epochs = kept.get("epoch")
+    of_each = epochs if isinstance(epochs, list) else [epochs]  # a list of the folds'
+    by_epoch = kept.get("rule") == rows and any(epoch is not None for epoch in of_each)
+    return by_epoch or (rows == VAL and "search" in result)
 
 
 def scores_of(

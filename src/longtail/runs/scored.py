@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from longtail.engine.selection import BEST_TEST, VAL
 from longtail.metrics.rates import Floats
 from longtail.runs import manifest, priors
 from longtail.runs.run import Run
@@ -48,6 +49,7 @@ class ScoredRun:
 
     `class_counts` are those that group the classes, of the training part; `training_prior` the shares that the
     log-probabilities refer to, `prior` those that the scores of the method refer to (None: not known, of old runs).
+    `chosen`: the training was chosen on its validation rows (of folds: the tested ones), which are not like new rows.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class ScoredRun:
     class_counts: Floats
     training_prior: Floats
     prior: Floats | None = None
+    chosen: bool = False
 
 
 def scored(folder: str | Path) -> ScoredRun:
@@ -75,14 +78,16 @@ def of_run(run: Run) -> ScoredRun:
     path = run.folder / manifest.VALIDATION
     val = safetensors.load(path.read_bytes()) if manifest.VALIDATION in run.result["files"] else None
     prior, source = (run.result.get(name) for name in ("training_prior", "prior"))
+    test = _rows(run.predictions(), run.result["link"], shift)
     return ScoredRun(
         run.folder,
-        _rows(run.predictions(), run.result["link"], shift),
+        test,
         None if val is None else _rows(val, run.result["link"], shift),
         run.classes,
         counts,
         counts / counts.sum() if prior is None else np.asarray(prior, dtype=np.float64),
         None if source is None else np.asarray(source, dtype=np.float64),
+        manifest.chosen_on(VAL if test.fold is None else BEST_TEST, run.result),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ def test_a_row_of_weight_k_is_k_rows() -> None:
 
 def test_runs_without_rows_to_calibrate_on_have_no_entry_and_an_absent_class_no_coverage() -> None:
     assert sets(row(run(rows((30, 12, 4), 0), None))) == {}
+    assert sets(row(replace(run(rows((30, 12, 4), 0), rows((25, 9, 3), 1)), chosen=True))) == {}
+    assert sets(row(replace(run(rows((30, 12, 4), 0, 4), None), chosen=True))) == {}
     entry = diagnosed(row(run(rows((30, 12, 0), 0), rows((25, 9, 3), 1))))["sets"]
     assert entry["classes"][2]["coverage"] is None
     assert entry["classes"][2]["size"] is None

@@ -126,6 +126,15 @@ class TestNextSteps:
              "--comparison runs/hand"),
             ("longtail compare 'a b' --out=o --drop c --drop d", "longtail train 'a b' --drop c --drop d --method "
              "'m(a=1)' --all --comparison o"),
+            ("longtail compare x --metric positive_f1 --positive yes", "longtail train x --method 'm(a=1)' "
+             "--all --comparison runs/hand"),
+            ("longtail compare x --positive yes --objective=f1 --folds 5", "longtail train x --objective f1 --positive "
+             "yes --val 0.2 --method 'm(a=1)' --all --comparison runs/hand"),
+            ("longtail compare x --cost c.csv --metric cost --select val --val=0.3", "longtail train x --val=0.3 "
+             "--cost c.csv --select val --method 'm(a=1)' --all --comparison runs/hand"),
+            ("longtail compare x --cost c.csv --metric cost --objective mcc --val 0.3", "longtail train x --val 0.3 "
+             "--objective mcc --method 'm(a=1)' --all --comparison runs/hand"),
+            ("longtail compare x --select best-test", "longtail train x --method 'm(a=1)' --all"),
             ("longtail reproduce cifar10-lt-100", None),
             ("longtail.compare(X, y)", None),
             ("longtail compare 'unclosed", None),

@@ -1,9 +1,9 @@
 """Sets of classes on the test part: how often they hold the true class, by class, beside what they promise.
 
-From validation rows the sets are those that the model saves. In a cross-validated run, which has none, the rows of a
-fold get sets that are calibrated on the scores of the rows of all other folds, each by the model of its own fold. These
-scores are of different models, so nothing is proven for finite samples; coverage is near the level as far as models of
-nearly the same training rows score alike.
+From validation rows the sets are those that the model saves: none where these rows chose the training. In a cross-
+validated run, which has none, the rows of a fold get sets that are calibrated on the scores of the rows of all other
+folds, each by the model of its own fold. These scores are of different models, so nothing is proven for finite samples;
+coverage is near the level as far as models of nearly the same training rows score alike.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class _Covered:
 
 
 def sets(row: RowRuns) -> dict[str, Any]:
-    """Return the entry `sets` of a row, averaged over seeds; {} of runs with neither validation rows nor folds.
+    """Return the entry `sets` of a row, averaged over seeds; {} of runs with neither validation rows nor folds, or
+    whose training was chosen on these rows.
 
     Of a class: `n` calibration rows, whether the level is `promised` (`needs` rows are enough), `tested` rows, their
     `coverage` and mean set `size`, and `low` and `high`, between which coverage lies in 95 of 100 data sets where the
@@ -65,7 +66,7 @@ def sets(row: RowRuns) -> dict[str, Any]:
 
 def _covered(run: ScoredRun, level: float) -> _Covered | None:
     rows = run.test
-    if run.val is None and rows.fold is None:
+    if run.chosen or (run.val is None and rows.fold is None):
         return None
     held = np.zeros(rows.log_probs.shape, dtype=bool)
     fewest = np.full(rows.log_probs.shape[1], np.inf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from longtail.report.page.elements import joined, paragraphs
@@ -15,6 +16,9 @@ WITH_VALUE = {
     "--jobs", "--budget", "--evaluations", "--out",
 }  # fmt: skip
 """Options of `compare`, or of both verbs, that the command below sets anew or has no use for."""
+DECIDING = {"--objective", "--cost", "--positive", "--select"}
+"""Options of both verbs that mean less to one model on every row than to a comparison."""
+BEST_TEST = "best-test"
 FLAGS = {"--json", "--dry-run", "--report"}
 
 
@@ -87,15 +91,35 @@ def training_command(command: Any, method: str, name: str) -> str | None:
         option, given, value = word.partition("=")
         if waiting:
             dropped[waiting], waiting = word, ""
-        elif option in WITH_VALUE and given:
+        elif option in WITH_VALUE | DECIDING and given:
             dropped[option] = value
-        elif option in WITH_VALUE:
+        elif option in WITH_VALUE | DECIDING:
             waiting = option
         elif option not in FLAGS:
             kept.append(word)
     if words[:2] != ["longtail", "compare"]:
         return None
-    return shlex.join(["longtail", "train", *kept, "--method", method, "--all", "--comparison", dropped["--out"]])
+    kept += _deciding(dropped, any(word.partition("=")[0] == "--val" for word in kept))
+    quoted = [] if dropped.get("--select") == BEST_TEST else ["--comparison", dropped["--out"]]
+    return shlex.join(["longtail", "train", *kept, "--method", method, "--all", *quoted])
+
+
+def _deciding(dropped: Mapping[str, str], val: bool) -> list[str]:
+    """Return by what one model decides, and which epoch it keeps: what a comparison only measured is left out.
+
+    Test rows, which there are none of, choose no epoch. A model decides by its objective or by costs; the class that
+    only the metric meant is none of its options. What folds chose needs validation rows here.
+    """
+    objective, cost, select = (dropped.get(name) for name in ("--objective", "--cost", "--select"))
+    if objective is not None and objective.strip() != "cost":
+        cost = None
+    again = {"--objective": objective, "--cost": cost}
+    if objective is not None or cost is not None:
+        again["--positive"] = dropped.get("--positive")
+    if objective is not None and not val:
+        again["--val"] = "0.2"
+    again["--select"] = None if select == BEST_TEST else select
+    return [word for name, value in again.items() if value is not None for word in (name, value)]
 
 
 def _words(command: Any) -> list[str]:
