@@ -35,6 +35,9 @@ def summary_rows(plan: Plan, finished: Finished) -> tuple[list[dict[str, Any]], 
     entries = judgements.metrics()
     for row in rows:
         row["metrics"] = entries.get(row["method"], {})
+        if row["metrics"].get(plan.metric, {}).get("mean") is not None:  # an ECE as it is asked for, not as scores say
+            row["mean"][plan.metric] = row["metrics"][plan.metric]["mean"]
+            row["std"][plan.metric] = row["metrics"][plan.metric]["std"]
     for row in rows:  # of an encoder the metric is that of its probe
         of_runs = judgements.seeds.get(row["method"], {}).get(plan.metric)
         for k, run in enumerate(row["runs"]):
@@ -47,14 +50,14 @@ def _row(plan: Plan, spec: str, finished: Finished, judgements: Judgements) -> d
     tasks = finished[spec]
     loaded = [Run.load(task.folder) for task in tasks.values()]
     runs = [run.result for run in loaded]
-    scores = [run["scores"] for run in runs]
+    scores = judged = [run["scores"] for run in runs]
     diagnostics: dict[str, Any] = {}
     if plan.task != SELF_SUPERVISED:
         own = [of_run(run) for run in loaded]
         arrays = own if plan.keeps_rule(spec) else [plan.question.asked_of(run) for run in own]
         judgements.add(spec, arrays)
-        if not plan.question.plain:
-            scores = [_scores(run) for run in arrays]
+        judged = [_scores(run) for run in arrays]
+        scores = scores if plan.question.plain else judged
         diagnostics = diagnosed(_row_runs(spec, own, arrays))
     recall = np.array([one["per_class"]["recall"] for one in scores], dtype=float)
     means = [mean(column) for column in recall.T]
@@ -79,7 +82,7 @@ def _row(plan: Plan, spec: str, finished: Finished, judgements: Judgements) -> d
         "memorisation": [run.get("memorisation") for run in runs],
         "recall": means,
         "recall_interval": recall_intervals(means, plan.data.test_counts.tolist()),
-        "per_class": per_class(scores),
+        "per_class": per_class(judged),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "runs": [
             {"seed": run["seed"], "folder": str(task.folder.relative_to(plan.out)), "seconds": run["seconds"],

@@ -80,7 +80,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     path = folder / PREDICTIONS
     try:
         arrays = safetensors.load(path.read_bytes())
-        scores = scores_of(arrays, result["link"], config["data"]["class_counts"], prior_shift(result))
+        scores = scores_of(arrays, result["link"], config["data"]["class_counts"])
     except (SafetensorError, ValueError, TypeError, LookupError) as error:
         raise DamagedError(f"{path} is damaged ({' '.join(str(error).split())[:200]})", WAY_OUT) from None
     stored = result["scores"]
@@ -153,23 +153,13 @@ def chosen_on(rows: str, result: Mapping[str, Any]) -> bool:
     return by_epoch or (rows == VAL and "search" in result)
 
 
-def scores_of(
-    arrays: Mapping[str, Tensor], link: str, class_counts: Any, shift: Tensor | None = None
-) -> dict[str, Any] | None:
-    """Score what predictions.safetensors holds: decisions by the method's rule, probabilities as predict writes them.
+def scores_of(arrays: Mapping[str, Tensor], link: str, class_counts: Any) -> dict[str, Any] | None:
+    """Score what predictions.safetensors holds: the adjusted scores where there is a post-hoc rule.
 
-    None where it holds no row: every row was for training.
-
-    Args:
-        arrays: of the file.
-        link: how the scores become probabilities.
-        class_counts: (C,) by which classes are many, medium or few.
-        shift: of `prior_shift`; None takes the probabilities as the scores have them.
+    Probabilities are what these scores say, under whatever class prior they refer to; `runs.scored` has those under the
+    training prior, which predict writes. None where the file holds no row: every row was for training.
     """
     if len(arrays["targets"]) == 0:
         return None
-    logs = priors.log_probabilities(arrays["scores"], link)
-    decided = arrays.get("adjusted_scores", arrays["scores"]).argmax(1)
-    weight = arrays.get("sample_weight")
-    logs = logs if shift is None else logs + shift
-    return evaluate(logs, arrays["targets"], class_counts=class_counts, sample_weight=weight, decided=decided)
+    logs = priors.log_probabilities(arrays.get("adjusted_scores", arrays["scores"]), link)
+    return evaluate(logs, arrays["targets"], class_counts=class_counts, sample_weight=arrays.get("sample_weight"))

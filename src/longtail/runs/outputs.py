@@ -170,7 +170,7 @@ def write_result(
         "retrains": method.retrains,
         "seed": seed,
         **entries,
-        "scores": manifest.scores_of(arrays, link, group_counts(data), manifest.prior_shift(entries)),
+        "scores": manifest.scores_of(arrays, link, group_counts(data)),
         **manifest.encoder_results(arrays, group_counts(data)),
         "link": link,
         "sources": None if data.origin is None else data.origin.digest,
