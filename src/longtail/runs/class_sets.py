@@ -49,7 +49,8 @@ def check(predictor: Predictor, level: Any, name: str = "sets") -> None:
     if predictor.sets is None:
         raise ValueError(
             f"{name} needs rows that the training left aside, and this model has none; train it again with a "
-            "validation part (--val 0.2, no search), or fit lt.posthoc.ConformalSets on other labelled rows"
+            "validation part (--val 0.2, without a search and without --select val), or fit lt.posthoc.ConformalSets "
+            "on other labelled rows"
         )
 
 

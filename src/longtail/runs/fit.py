@@ -228,7 +228,7 @@ class Fit(Iterator[Record]):
             arrays |= measure_arrays(predictor, self.splits)
         predicted = manifest.write_predictions(self.folder, arrays)
         (self.folder / manifest.LINES).touch()  # of a training without epochs there are no lines
-        chosen = self._choice is not None
+        chosen = self._choice is not None or selected.on_validation(self._select, self.method, self.recipe)
         validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
         names = (manifest.LINES, *validation, *predictor.save(self.folder))
         trained = sum(record["seconds"] for record in Run(self.folder, self.config, {}).records)

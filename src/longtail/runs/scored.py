@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class ScoredRun:
 
     `class_counts` are those that group the classes, of the training part; `training_prior` the shares that the
     log-probabilities refer to, `prior` those that the scores of the method refer to (None: not known, of old runs).
+    `chosen`: the validation rows have chosen the training or its epoch, so that they are not like new rows to it.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class ScoredRun:
     class_counts: Floats
     training_prior: Floats
     prior: Floats | None = None
+    chosen: bool = False
 
 
 def scored(folder: str | Path) -> ScoredRun:
@@ -83,7 +86,13 @@ def of_run(run: Run) -> ScoredRun:
         counts,
         counts / counts.sum() if prior is None else np.asarray(prior, dtype=np.float64),
         None if source is None else np.asarray(source, dtype=np.float64),
+        _chosen(run.result),
     )
+
+
+def _chosen(result: Mapping[str, Any]) -> bool:
+    select = result.get("select", {})
+    return "search" in result or (select.get("rule") == "val" and select.get("epoch") is not None)
 
 
 def _rows(arrays: Mapping[str, Tensor], link: str, shift: Tensor | None) -> ScoredRows:

@@ -67,6 +67,11 @@ def without_choice(method: Method, recipe: Recipe) -> str | None:
     return None
 
 
+def on_validation(select: str, method: Method, recipe: Recipe) -> bool:
+    """Whether the validation rows choose the epoch, so that they can promise nothing of the model any more."""
+    return select == VAL and without_choice(method, recipe) is None
+
+
 def selection(select: str, method: Method, recipe: Recipe, splits: Splits, device: str) -> Selection:
     """Return what chooses the epoch of a training."""
     counts = group_counts(splits)

@@ -37,7 +37,8 @@ class _Covered:
 
 
 def sets(row: RowRuns) -> dict[str, Any]:
-    """Return the entry `sets` of a row, averaged over seeds; {} of runs with neither validation rows nor folds.
+    """Return the entry `sets` of a row, averaged over seeds; {} of runs with neither validation rows nor folds, and of
+    those whose validation rows have chosen the training or its epoch: they can promise nothing of it.
 
     Of a class: `n` calibration rows, whether the level is `promised` (`needs` rows are enough), `tested` rows, their
     `coverage` and mean set `size`, and `low` and `high`, between which coverage lies in 95 of 100 data sets where the
@@ -65,7 +66,7 @@ def sets(row: RowRuns) -> dict[str, Any]:
 
 def _covered(run: ScoredRun, level: float) -> _Covered | None:
     rows = run.test
-    if run.val is None and rows.fold is None:
+    if rows.fold is None and (run.val is None or run.chosen):
         return None
     held = np.zeros(rows.log_probs.shape, dtype=bool)
     fewest = np.full(rows.log_probs.shape[1], np.inf)
