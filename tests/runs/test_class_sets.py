@@ -15,11 +15,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 import longtail as lt
+from longtail.comparison.diagnostics import RowRuns
+from longtail.comparison.diagnostics.sets import sets
 from longtail.data import load
 from longtail.engine.default_recipe import default_recipe
 from longtail.posthoc import ConformalSets
 from longtail.runs.predictions import Predictions
 from longtail.runs.run import Run
+from longtail.runs.scored import scored
 from longtail.runs.train import train
 
 SMALL = {"epochs": 3, "batch_size": 32}
@@ -124,6 +127,14 @@ def test_validation_rows_that_chose_the_training_promise_nothing(tmp_path: Path)
     tuned = train("tuned(base='ce', trials=2)", splits, folder=tmp_path / "tuned", recipe=recipe)
     assert (tuned.folder / "validation.safetensors").exists()
     assert tuned.predictor.sets is None
+    recipe = default_recipe(splits, epochs=2, batch_size=64, model="linear")
+    kept = train("ce", splits, folder=tmp_path / "kept", recipe=recipe, select="val")  # and that chose the epoch
+    assert kept.predictor.sets is None
+    for made in (tuned, kept):  # nor does a report promise anything
+        one = scored(made.folder)
+        assert one.chosen
+        assert one.val is not None
+        assert sets(RowRuns("x", (one,), one.classes, one.class_counts)) == {}
 
 
 @pytest.mark.parametrize(

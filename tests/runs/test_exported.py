@@ -92,6 +92,16 @@ def test_every_decision_of_one_row(arguments: dict[str, Any]) -> None:
     expected = predictor.decided(predictor.scores(DATA.inputs)).argmax(1)
     assert decided(export(predictor)).equal(expected)
     assert not expected.equal(logs.argmax(1))  # else nothing was tested
+    if predictor.decision.chosen_by_fit:
+        for ask in (export, Predictor.predictions):  # as predict refuses it
+            with pytest.raises(ValueError, match=r"target_prior \(--target-prior\) does not go with thresholds"):
+                ask(*((predictor,) if ask is export else (predictor, DATA.inputs)), target_prior="uniform")
+        return
+    for prior in ("uniform", "training"):  # decided under a target prior, too
+        moved, made = predictor.predictions(DATA.inputs, target_prior=prior), export(predictor, target_prior=prior)
+        assert [CLASSES[j] for j in decided(made).tolist()] == list(moved.labels)
+        assert made.rule == moved.rule
+    assert not decided(made).equal(moved.probabilities.argmax(1))
 
 
 @pytest.mark.parametrize("name", ["TemperatureScaling", "VectorScaling", "IsotonicCalibration"])
@@ -109,11 +119,11 @@ def test_every_calibration(name: str) -> None:
 def test_a_number_of_alarms_is_no_function_of_one_row() -> None:
     predictor = trained()
     predictor.decision = posthoc.Decision(CLASSES, objective="alarms<=10", positive=2)
-    with pytest.raises(
-        ValueError, match=r"decision cannot be exported, since it is no function of one row .*decided together"
-    ):
-        export(predictor)
-    assert decided(export(predictor, target_prior="uniform")).shape == (len(DATA),)
+    for prior in (None, "uniform"):
+        with pytest.raises(
+            ValueError, match=r"decision cannot be exported, since it is no function of one row .*decided together"
+        ):
+            export(predictor, target_prior=prior)
 
 
 def test_a_classifier_of_scikit_learn_is_refused_with_the_way_out() -> None:

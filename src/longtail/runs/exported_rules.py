@@ -132,8 +132,7 @@ def decision(rule: nn.Module | None) -> nn.Module | None:
     if not isinstance(rule, Decision) or (rule.objective is not None and rule.objective.top):
         raise ValueError(
             f"the decision cannot be exported, since it is no function of one row ({getattr(rule, 'words', rule)}); "
-            "use lt.load(folder) in Python, or export for a prior of your own (target_prior, --target-prior), whose "
-            "most probable class is decided"
+            "use lt.load(folder) in Python, or train or load the model with another decision"
         )
     size = len(rule.classes)
     if rule.objective is not None:

@@ -117,6 +117,30 @@ def test_folds_are_calibrated_by_the_rows_of_the_others() -> None:
     assert (entry["fitted_on"], entry["rows"]) == ("folds", 90)
 
 
+def test_a_test_part_of_other_shares_is_also_judged_for_these() -> None:
+    """Perfect probabilities under the training prior are off on balanced test rows, and perfect for their shares."""
+    many = rows(6000, 0, sharpness=1.0)
+
+    def part(*sizes: int) -> ScoredRows:
+        kept = np.concatenate([np.flatnonzero(many.targets == k)[:n] for k, n in enumerate(sizes)])
+        return replace(many, **{name: getattr(many, name)[kept] for name in ("log_probs", "targets", "index")})
+
+    test = part(500, 500, 500)
+    entry = of(run(test, None))
+    probs = np.exp(test.log_probs) / PRIOR
+    probs /= probs.sum(1, keepdims=True)
+    assert entry["shifted"]["distance"] == pytest.approx(0.7 - 1 / 3)
+    assert entry["shifted"]["ece"] == pytest.approx(ece(probs, test.targets))
+    assert entry["shifted"]["ece"] < 0.9 * entry["corrected"]["ece"]
+    assert entry["shifted"]["log_loss"] < entry["corrected"]["log_loss"] - 0.03
+    assert of(run(part(640, 240, 120), None))["shifted"] is None
+    calibrated = of(run(test, rows(300, 1, sharpness=3.0)))  # moved once they are calibrated
+    assert calibrated["shifted"]["log_loss"] != pytest.approx(entry["shifted"]["log_loss"], abs=1e-6)
+    certain = np.log(np.full((3, 3), 1e-320) + np.eye(3)[2])  # of a class that has no test row
+    one = replace(test, log_probs=certain, targets=np.array([0, 1, 1]), decided=np.full(3, 2), index=np.arange(3))
+    assert np.isfinite(of(run(one, None))["shifted"]["ece"])
+
+
 def test_a_class_that_no_row_can_be_of_leaves_the_entry_out_and_one_without_test_rows_is_not_the_rarest() -> None:
     test = rows(100, 0)
     logs = test.log_probs.copy()

@@ -36,6 +36,16 @@ def with_entries(**changes: Any) -> dict[str, Any]:
     return made
 
 
+def test_a_test_part_of_other_shares_is_said_with_the_error_for_these() -> None:
+    apart = {"distance": 0.41, "ece": 0.0234, "log_loss": 0.5, "brier": 0.2}
+    text = html(with_entries(shifted=apart))
+    assert "The class shares of the test part are not those of training: 41.0 % of the rows" in text
+    assert "ECE is 2.3 of ldam, 2.3 of ce; longtail predict --target-prior" in text
+    assert "ECE, for the shares of the test part" in text
+    for entries in ({}, {"shifted": None}):
+        assert "shares of the test part" not in html(with_entries(**entries))
+
+
 def html(summary: dict[str, Any]) -> str:
     made = section(Page(summary))
     assert made is not None

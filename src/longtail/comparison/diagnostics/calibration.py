@@ -13,6 +13,9 @@ from longtail.posthoc.calibration import AUTO, Calibration, fit_calibration
 from longtail.runs.scored import ScoredRows, ScoredRun
 
 VALIDATION, FOLDS = "validation", "folds"
+APART = 0.1
+"""Total variation of the class shares of test part and training from which probabilities are judged for both."""
+TINY = 1e-300
 COMPARED = 200_000
 """Numbers of log-probabilities up to which the calibration is chosen; of more it is the temperature, for time."""
 
@@ -24,7 +27,10 @@ def calibration(row: RowRuns) -> dict[str, Any]:
     writes (the same where the scores refer to it), `after` these once they are calibrated: `fitted_on` the "validation"
     rows, or for each fold on the rows of the other "folds"; None where a run has neither. Each is `reliability`.
     `method` names the calibrations that were chosen, `rows` counts those that they were fitted on, the fewest of a run
-    or fold; `class` is the rarest class that has test rows and `tested` its test rows.
+    or fold; `class` is the rarest class that has test rows and `tested` its test rows. `shifted` is None, but where the
+    class shares of the test part are far from those of training, so that no probability under the training prior can
+    be right on it: then it has their `distance`, half the sum of absolute differences, and `ece`, `log_loss` and
+    `brier` of the probabilities, calibrated where `after` is, under the shares of the test part.
     """
     if not all(np.isfinite(run.test.log_probs).all() for run in row.runs):
         return {}
@@ -38,6 +44,7 @@ def calibration(row: RowRuns) -> dict[str, Any]:
         "corrected": reliability(corrected, rare),
         "after": None, "method": None, "fitted_on": None, "rows": None,
     }  # fmt: skip
+    best = corrected
     found = [_after(run) for run in row.runs]
     known = [one for one in found if one is not None]
     if len(known) == len(found):
@@ -48,7 +55,23 @@ def calibration(row: RowRuns) -> dict[str, Any]:
             "fitted_on": FOLDS if row.runs[0].test.fold is not None else VALIDATION,
             "rows": min(rows for _, _, rows in known),
         }
+        best = after
+    entry["shifted"] = _shifted(row, best, rare)
     return {"calibration": entry}
+
+
+def _shifted(row: RowRuns, judged: list[Judged], rare: int) -> dict[str, float] | None:
+    """Return the errors of probabilities that are moved to the shares of the test rows; None where these are near."""
+    distances, moved = [], []
+    for run, one in zip(row.runs, judged, strict=True):
+        shares = np.bincount(one.targets, one.weight, len(row.classes)) / one.weight.sum()
+        distances.append(float(np.abs(shares - run.training_prior).sum() / 2))
+        probs = np.maximum(one.probs, TINY) * (shares / run.training_prior)
+        moved.append(Judged(probs / probs.sum(axis=1, keepdims=True), one.targets, one.weight))
+    if (distance := float(np.mean(distances))) < APART:
+        return None
+    found = reliability(moved, rare)
+    return {"distance": distance, **{name: found[name] for name in ("ece", "log_loss", "brier")}}
 
 
 def _rarest(row: RowRuns) -> int:

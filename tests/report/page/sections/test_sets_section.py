@@ -40,6 +40,14 @@ def text(made: Any) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", str(made)).split())
 
 
+def test_a_row_whose_validation_rows_chose_its_training_is_named() -> None:
+    one_of_two = page(LDAM, None)
+    next(row for row in one_of_two.rows if row["method"] == "ce")["search"] = {"trainings": [3]}
+    made = sets.section(one_of_two)
+    assert made is not None
+    assert "Not of ce: validation rows that chose a training can promise nothing of it." in text(made.html)
+
+
 def test_coverage_is_set_beside_its_promise() -> None:
     made = sets.section(page(LDAM, CE))
     assert made is not None

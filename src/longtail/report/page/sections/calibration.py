@@ -52,6 +52,7 @@ def _words(page: Page, known: list[Row], rows: float) -> list[str]:
         f"On {rows:g} test rows about {percent(by_chance(best['bins'], rows))} points of ECE arise by chance, even "
         "where probabilities are perfect."
     )
+    lines += _apart(page, known)
     if entry["after"] is None:
         lines.append(
             "There are neither validation rows nor folds to calibrate on: run again with --val 0.2, or --folds 5."
@@ -62,6 +63,20 @@ def _words(page: Page, known: list[Row], rows: float) -> list[str]:
             f"than {ENOUGH}: the curve of its probability says little."
         )
     return lines
+
+
+def _apart(page: Page, known: list[Row]) -> list[str]:
+    """That test rows have other class shares than training, and what the error is for these."""
+    found = [(row, row["calibration"]["shifted"]) for row in _drawn(page, known) if row["calibration"].get("shifted")]
+    if not found:
+        return []
+    errors = ", ".join(f"{percent(one['ece'])} of {shown(row['method'], longest=LONGEST)}" for row, one in found)
+    return [
+        "The class shares of the test part are not those of training: "
+        f"{percent(found[0][1]['distance'])} % of the rows would have to be of another class. Probabilities for the "
+        "training prior are then off on these rows by that alone. For the shares of the test part, ECE is "
+        f"{errors}; longtail predict --target-prior gives probabilities for the shares of the rows that it is used on."
+    ]
 
 
 def _sentence(row: Row) -> str:
@@ -100,14 +115,18 @@ def _table(known: list[Row]) -> Markup:
         ["method", *(f"ECE, {name}" for name in STATES.values()), "class-wise ECE, calibrated", "log loss",
          "log loss, calibrated", "Brier score", "Brier score, calibrated", "calibration"],
     ]  # fmt: skip
+    apart = any(row["calibration"].get("shifted") for row in known)
+    if apart:
+        lines[0].insert(4, "ECE, for the shares of the test part")
     for row in known:
         entry = row["calibration"]
         errors = [percent(_of(entry, state, "ece")) for state in STATES]
+        errors += [percent(shifted["ece"] if (shifted := entry.get("shifted")) else None)] if apart else []
         scores = [_three(_of(entry, state, name)) for name in ("log_loss", "brier") for state in ("corrected", "after")]
         name = shown(row["method"], longest=LONGEST)
         lines.append([name, *errors, percent(_of(entry, "after", "classwise_ece")), *scores, _how(entry)])
     caption = "Errors of the probabilities on test rows, mean over seeds; ECE in percent"
-    return table(lines, "<" + ">" * 8 + "<", caption)
+    return table(lines, "<" + ">" * (len(lines[0]) - 2) + "<", caption)
 
 
 def _of(entry: Entry, state: str, name: str) -> float | None:

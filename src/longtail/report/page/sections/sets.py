@@ -74,6 +74,9 @@ def sentences(page: Page, entry: Entry, level: Fraction) -> list[str]:
             "Calibrated on the validation rows. The promise is on average over draws of such rows: over them and "
             "draws of test rows, coverage lies in the interval of a class in 95 of 100 cases where it holds."
         )
+    searched = [shown(row["method"]) for row in page.rows if row.get("search") and not row.get("sets")]
+    if searched:
+        lines.append(f"Not of {', '.join(searched)}: validation rows that chose a training can promise nothing of it.")
     return [*lines, *(f"{note[0].upper()}{note[1:]}." for note in short)]
 
 
