@@ -126,6 +126,14 @@ class TestNextSteps:
              "--comparison runs/hand"),
             ("longtail compare 'a b' --out=o --drop c --drop d", "longtail train 'a b' --drop c --drop d --method "
              "'m(a=1)' --all --comparison o"),
+            ("longtail compare x --folds 5 --objective 'recall>=0.9' --positive a --out o", "longtail train x "
+             "--objective 'recall>=0.9' --positive a --val 0.2 --method 'm(a=1)' --all --comparison o"),
+            ("longtail compare x --metric positive_f1 --positive a --out o", "longtail train x --method 'm(a=1)' --all "
+             "--comparison o"),
+            ("longtail compare x --metric cost --cost missed=2 --objective=macro_f1 --val=0.2 --positive=a --out o",
+             "longtail train x --objective=macro_f1 --val=0.2 --positive=a --method 'm(a=1)' --all --comparison o"),
+            ("longtail compare x --cost missed=2 --positive a --out o", "longtail train x --cost missed=2 --positive a "
+             "--method 'm(a=1)' --all --comparison o"),
             ("longtail reproduce cifar10-lt-100", None),
             ("longtail.compare(X, y)", None),
             ("longtail compare 'unclosed", None),
@@ -134,6 +142,11 @@ class TestNextSteps:
     )  # fmt: skip
     def test_the_command_has_the_data_of_the_comparison(self, command: str | None, expected: str | None) -> None:
         assert training_command(command, "m(a=1)", "hand") == expected
+
+    def test_what_was_measured_under_another_prior_is_not_quoted(self) -> None:
+        comparison = full() | {"question": {"decided_for": None, "target_prior": "uniform"}}
+        assert "--all --comparison" not in text(next_steps.section(Page(comparison)))
+        assert "--all --comparison" in text(next_steps.section(Page(full())))
 
     def test_every_option_of_compare_that_train_lacks_is_dropped(self) -> None:
         theirs = dict(inspect.signature(compare).parameters)

@@ -26,7 +26,13 @@ def section(page: Page) -> Section | None:
     if not rows:
         return None
     seeds = "; means over seeds" if len(page.summary["seeds"]) > 1 else ""
-    parts = [paragraphs([f"Decided by each method's own rule on the test part{seeds}."])]
+    asked = page.summary.get("question") or {}
+    rule = "each method's own rule"
+    if asked.get("decided_for"):
+        rule = f"the common rule ({shown(asked['decided_for'], longest=200)})"
+    elif asked.get("target_prior"):
+        rule = f"the largest probability under the prior {shown(asked['target_prior'], longest=200)}"
+    parts = [paragraphs([f"Decided by {rule} on the test part{seeds}."])]
     for row in rows:
         parts.append(Markup("<h3>{}</h3>").format(shown(row["method"], longest=LONGEST)))
         parts.append(_matrix(page, row) if "matrix" in row["confusion"] else _pairs(row))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from longtail.report.page.elements import joined, paragraphs
@@ -25,7 +27,9 @@ def section(page: Page) -> Section | None:
         return None
     chosen = gain["method"] if gain["shown"] else page.reference
     said = _shown_to_help(page, chosen) if gain["shown"] else _nothing_shown(page)
-    command = training_command(page.summary.get("command"), chosen, page.summary["data"]["name"])
+    asked = page.summary.get("question") or {}
+    prior = asked.get("target_prior") is not None  # what was measured under it is no estimate of the trained model
+    command = training_command(page.summary.get("command"), chosen, page.summary["data"]["name"], quoted=not prior)
     parts = [paragraphs(said)]
     if command is not None:
         parts.append(paragraphs([f"To train {shown(chosen, longest=80)} on every row, the test part included:"]))
@@ -68,13 +72,14 @@ def _not_beaten_by_training(page: Page) -> bool:
     return retraining is not None and not retraining["winners"]
 
 
-def training_command(command: Any, method: str, name: str) -> str | None:
+def training_command(command: Any, method: str, name: str, quoted: bool = True) -> str | None:
     """Return the command that trains a method on every row of the data that were compared on.
 
     Args:
         command: that of the comparison, as its summary has it.
         method: a spec.
         name: of the data, after which a comparison without --out names its folder.
+        quoted: whether the estimate of the comparison is one of the trained model.
 
     Returns:
         a line for a shell; None where the comparison was no command of a shell, or was not recorded.
@@ -93,7 +98,27 @@ def training_command(command: Any, method: str, name: str) -> str | None:
             kept.append(word)
     if words[:2] != ["longtail", "compare"]:
         return None
-    return shlex.join(["longtail", "train", *kept, "--method", method, "--all", "--comparison", dropped["--out"]])
+    decides = _values(kept, "--objective") or _values(kept, "--cost")
+    if not decides:  # the class that only a metric means
+        kept = _without(kept, "--positive")
+    if _values(kept, "--objective") not in ([], ["cost"]):  # costs that only the metric counts
+        kept = _without(kept, "--cost")
+    if _values(kept, "--objective") and "--folds" in dropped:  # which need no validation rows
+        kept += ["--val", "0.2"]
+    estimate = ["--comparison", dropped["--out"]] if quoted else []
+    return shlex.join(["longtail", "train", *kept, "--method", method, "--all", *estimate])
+
+
+def _values(words: Sequence[str], option: str) -> list[str]:
+    """The values of an option, given as its next word or after "="."""
+    after = [value for word, value in pairwise(words) if word == option]
+    return after + [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+
+
+def _without(words: Sequence[str], option: str) -> list[str]:
+    """The words without an option and its value."""
+    left = [i for i, word in enumerate(words) if word == option]
+    return [w for i, w in enumerate(words) if i not in left and i - 1 not in left and not w.startswith(f"{option}=")]
 
 
 def _words(command: Any) -> list[str]:
