@@ -116,6 +116,28 @@ def test_an_estimate_of_something_else_is_refused(
     assert not (tmp_path / "x").exists()
 
 
+def test_an_estimate_by_another_rule_is_refused(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, summary = tmp_path / "r", json.loads((place / "r" / "comparison.json").read_text())
+    shutil.copytree(place / "r", asked)
+    folder = ["--all", "--comparison", asked, "--out", tmp_path / "x"]
+    line = refused(capsys, *train(place, *folder, "--cost", "missed=10,false=1"))
+    assert "last decided for: each method's own rule, the model decides for: least expected cost: 'yes' where" in line
+    costs = {"decided_for": "least expected cost: 'yes' where p >= 0.09091", "cost": [[0, 1], [10, 0]]}
+    by_cost = summary | {"metric": "cost", "question": summary["question"] | costs}
+    by_cost["rows"] = [row | {"metrics": row["metrics"] | {"cost": {"mean": 0.25, "low": 0.125, "high": 0.5}}}
+                       for row in summary["rows"]]  # fmt: skip
+    (asked / "comparison.json").write_text(json.dumps(by_cost))
+    assert "where p >= 0.09091, the model decides for: its own rule" in refused(capsys, *train(place, *folder))
+    assert "what to expect: cost 0.25 (95 % interval 0.125 to 0.5)" in said(
+        capsys, *train(place, *folder, "--cost", "missed=10,false=1")
+    )
+    prior = summary | {"question": summary["question"] | {"target_prior": "uniform"}}
+    (asked / "comparison.json").write_text(json.dumps(prior))
+    assert "under the prior uniform, the model decides under" in refused(capsys, *train(place, *folder))
+
+
 def test_a_comparison_of_other_rows_is_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = claims(0)
     table.loc[3, "amount"] += 0.01

@@ -103,7 +103,14 @@ def train(
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
         options = {**data_options(reading), **({"keep_cut": True} if full else {})}
         splits, shared, expected = prepared(
-            chosen, data, options, changes, every_row=every_row, comparison=comparison, select=select
+            chosen,
+            data,
+            options,
+            changes,
+            every_row=every_row,
+            comparison=comparison,
+            select=select,
+            decides={"cost": cost, "objective": objective, "positive": positive},
         )
         shared.check(splits.train)
         end = "-all" if every_row else ""

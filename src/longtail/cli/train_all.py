@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from longtail.catalogue.method import Method
+    from longtail.comparison.question import Asked
     from longtail.data import Splits
     from longtail.engine import Recipe
 
@@ -20,6 +21,7 @@ def prepared(
     every_row: bool,
     comparison: Path | None,
     select: str,
+    decides: dict[str, Any],
 ) -> tuple[Splits, Recipe, dict[str, Any] | None]:
     """Return the data, the recipe and, with a comparison, what it measured of the method.
 
@@ -42,9 +44,18 @@ def prepared(
         return splits, default_recipe(splits, **changes), None
     expected, recipe = None, None
     if comparison is not None:
-        expected, recipe = as_compared(comparison, method, data, None, options, changes, select)
+        expected, recipe = as_compared(comparison, method, data, None, options, changes, select, _asked(decides))
     splits = load_every_row(data, needs_val=method.needs_val, **options)
     return splits, default_recipe(splits, **changes) if recipe is None else of_fold(recipe, splits), expected
+
+
+def _asked(decides: dict[str, Any]) -> Asked | None:
+    """Return what the model decides for, as a comparison asks for it."""
+    from longtail.comparison.question import Asked
+
+    if decides["cost"] is None and decides["objective"] is None:
+        return None
+    return Asked(**decides) if decides["cost"] is None else Asked("cost", **decides)
 
 
 def announced(splits: Splits, expected: dict[str, Any] | None) -> str:
@@ -59,13 +70,16 @@ def announced(splits: Splits, expected: dict[str, Any] | None) -> str:
 def to_expect(expected: dict[str, Any]) -> str:
     """A sentence on a comparison's estimate."""
     from longtail.comparison.evidence.resampling import METRICS
+    from longtail.metrics.registry import metric
     from longtail.report.rows import percent
 
     name = expected["metric"] if expected["metric"] in expected["metrics"] else next(iter(expected["metrics"]))
     one, label = expected["metrics"][name], METRICS.get(name, name.replace("_", " "))
+    fraction = name in METRICS or metric(name).fraction
+    value, low, high = (percent(one[end]) if fraction else f"{one[end]:.3g}" for end in ("mean", "low", "high"))
     seeds = f"{expected['seeds']} seed{'s' * (expected['seeds'] != 1)}"
     return (
-        f"what to expect: {label} {percent(one['mean'])} % (95 % interval {percent(one['low'])} to "
-        f"{percent(one['high'])}), as {expected['method']} had in {expected['comparison']} with {seeds} on "
-        f"{expected['rows']} rows that it was not trained on"
+        f"what to expect: {label} {value}{' %' * fraction} (95 % interval {low} to {high}), as "
+        f"{expected['method']} had in {expected['comparison']} with {seeds} on {expected['rows']} rows "
+        "that it was not trained on"
     )

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from longtail.catalogue.method import Method
+from longtail.catalogue.tasks import SUPERVISED
 from longtail.comparison.evidence.decisions import Labels, load_decisions
 from longtail.comparison.evidence.metric_intervals import metric_intervals
 from longtail.comparison.evidence.resampling import METRICS
 from longtail.comparison.input_data import load_folds, load_splits
+from longtail.comparison.question import Asked, question
 from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
@@ -56,7 +58,7 @@ def read(folder: str | Path) -> dict[str, Any]:
 
 def as_compared(
     folder: str | Path, method: Method, data: Any, y: Any, options: Mapping[str, Any], changes: Mapping[str, Any],
-    select: str = LAST,
+    select: str = LAST, decides: Asked | None = None,
 ) -> tuple[dict[str, Any], Recipe]:  # fmt: skip
     """Return the estimate of a method in a comparison, and the recipe that all its methods were trained by.
 
@@ -70,10 +72,11 @@ def as_compared(
         options: of `data.load`; val and test are those of the comparison.
         changes: to the recipe.
         select: which epoch the model keeps.
+        decides: the costs or the objective that the model decides for; None leaves it its method's rule.
 
     Raises:
-        ValueError: no comparison there, one of other data, of another recipe, or without this method; the line names
-            the difference.
+        ValueError: no comparison there, one of other data, of another recipe, without this method, or whose rows
+            decide by another rule; the line names the difference.
     """
     summary = read(folder)
     if summary["select"] != WORDS[select]:
@@ -88,6 +91,7 @@ def as_compared(
     own = {"facts": loaded.facts, "classes": list(loaded.classes), "hash": loaded.hash}
     _check(folder, "data", {name: summary["data"][name] for name in own}, own)
     _check(folder, "recipe", summary["recipe"], recipe.to_json())
+    _check_rule(folder, summary, loaded, decides)
     return _estimate(folder, summary, row), recipe
 
 
@@ -120,6 +124,26 @@ def _check(folder: str | Path, kind: str, stored: Mapping[str, Any], asked: Mapp
     way = "give the options that it was made with" if kind == "recipe" or entry != "hash" else "name these data"
     values = "values or rows of the data" if entry == "hash" else f"{entry} is {old!r} there, {new!r} was asked"
     raise ValueError(f"comparison (--comparison) {folder} is of other {kind}: {values}; {way}, or leave it out")
+
+
+def _check_rule(folder: str | Path, summary: Mapping[str, Any], loaded: Splits | Folds, decides: Asked | None) -> None:
+    """Raise ValueError where the rows of the comparison decide by another rule than the model will."""
+    there = summary.get("question") or {}
+    if (prior := there.get("target_prior")) is not None:
+        raise ValueError(
+            f"comparison (--comparison) {folder} was last asked for probabilities under the prior {prior}, the model "
+            "decides under that of its training; run that compare once more without --target-prior (nothing is trained)"
+        )
+    made = None if decides is None else question(decides, loaded, True, SUPERVISED)
+    rule = None if made is None or made.decided is None else made.decided.words(isinstance(loaded, Folds))
+    costs = None if made is None or made.measure.cost is None else made.measure.cost.tolist()
+    if there.get("decided_for") != rule or (rule is not None and costs is not None and there.get("cost") != costs):
+        asked = there.get("decided_for") or "each method's own rule"
+        raise ValueError(
+            f"comparison (--comparison) {folder} was last decided for: {asked}, the model decides for: "
+            f"{rule or 'its own rule'}; run that compare once more with the same --objective, --cost and --positive "
+            "(nothing is trained), or leave it out"
+        )
 
 
 def _estimate(folder: str | Path, summary: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class TestContent:
     def test_verdict_ranking_and_notes_are_those_of_the_command_line(self, rendered: str, parsed: Parsed) -> None:
         comparison = full()
         for line in [*tables.verdict_lines(comparison), *tables.about(comparison)]:
-            assert " ".join(line.removeprefix("- ").split()) in parsed.text
+            assert " ".join(line.removeprefix("- ").replace(" -> ", " \u2192 ").split()) in parsed.text
         body = rendered.split('<section id="methods"')[1].split("</section>")[0]
         cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", body)
         assert cells == [cell for line in [tables.header(comparison), *tables.cells(comparison)] for cell in line]

@@ -144,6 +144,11 @@ class TestNextSteps:
     def test_the_command_has_the_data_of_the_comparison(self, command: str | None, expected: str | None) -> None:
         assert training_command(command, "m(a=1)", "hand") == expected
 
+    def test_what_was_measured_under_another_prior_is_not_quoted(self) -> None:
+        comparison = full() | {"question": {"decided_for": None, "target_prior": "uniform"}}
+        assert "--all --comparison" not in text(next_steps.section(Page(comparison)))
+        assert "--all --comparison" in text(next_steps.section(Page(full())))
+
     def test_every_option_of_compare_that_train_lacks_is_dropped(self) -> None:
         theirs = dict(inspect.signature(compare).parameters)
         lacking = [name for name in theirs if name not in inspect.signature(train).parameters]

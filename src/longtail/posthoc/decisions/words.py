@@ -70,7 +70,7 @@ def of_found(found: Mapping[str, Any]) -> str:
         if condition is not None:
             parts.append(f"{condition['name']} {_interval(condition)}")
         parts.append(f"{found['maximises']} {_interval(found['value'])}, {crossed}")
-        parts.append(f"{_signed(found['gain'])} against the largest probability")
+        parts.append(f"gain {_signed(found['gain'])} over the largest probability")  # above 0 where a cost falls, too
     parts += [text.removeprefix("; ")] if (text := neutral(found["neutral"])) else []
     return "; ".join(parts)
 

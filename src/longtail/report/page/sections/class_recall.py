@@ -70,7 +70,7 @@ def draw(page: Page, recall: Recall, groups: Sequence[Group], caption: str, x_la
     counts = [mean_known([page.summary["data"]["class_counts"][j] for j in group]) or 0.0 for group in groups]
     picture = Picture("picture-classes", caption, _told(page, recall), WIDTH, HEIGHT)
     top = draw_legend(picture, [_name(page, name) for name in recall], 12) + 26
-    x, y = logarithmic(counts, LEFT, WIDTH - 10), Scale(0, 100, HEIGHT - 50, top)
+    x, y = logarithmic(counts, LEFT, WIDTH - 24), Scale(0, 100, HEIGHT - 50, top)
     draw_axes(picture, x, y, x_label, "recall, %")
     gap = min(APART, 0.5 * (x.end - x.start) / max(len(groups), 1))
     for i, (name, values) in enumerate(recall.items()):

@@ -39,7 +39,7 @@ def _rule(page: Page) -> str:
     if asked.get("decided_for"):
         return f"for {shown(asked['decided_for'], longest=LONGEST)}"
     if asked.get("target_prior"):
-        return "for the highest probability under the target prior"
+        return f"for the highest probability under the prior {shown(asked['target_prior'], longest=200)}"
     return "by each method's own rule"
 
 

@@ -29,7 +29,9 @@ def section(page: Page) -> Section | None:
         return None
     chosen = gain["method"] if gain["shown"] else page.reference
     said = _shown_to_help(page, chosen) if gain["shown"] else _nothing_shown(page)
-    command = training_command(page.summary.get("command"), chosen, page.summary["data"]["name"])
+    asked = page.summary.get("question") or {}
+    prior = asked.get("target_prior") is not None  # what was measured under it is no estimate of the trained model
+    command = training_command(page.summary.get("command"), chosen, page.summary["data"]["name"], quoted=not prior)
     parts = [paragraphs(said)]
     if command is not None:
         parts.append(paragraphs([f"To train {shown(chosen, longest=80)} on every row, the test part included:"]))
@@ -74,13 +76,14 @@ def _not_beaten_by_training(page: Page) -> bool:
     return retraining is not None and not retraining["winners"]
 
 
-def training_command(command: Any, method: str, name: str) -> str | None:
+def training_command(command: Any, method: str, name: str, quoted: bool = True) -> str | None:
     """Return the command that trains a method on every row of the data that were compared on.
 
     Args:
         command: that of the comparison, as its summary has it.
         method: a spec.
         name: of the data, after which a comparison without --out names its folder.
+        quoted: whether the estimate of the comparison is one of the trained model.
 
     Returns:
         a line for a shell; None where the comparison was no command of a shell, or was not recorded.
@@ -100,8 +103,9 @@ def training_command(command: Any, method: str, name: str) -> str | None:
     if words[:2] != ["longtail", "compare"]:
         return None
     kept += _deciding(dropped, any(word.partition("=")[0] == "--val" for word in kept))
-    quoted = [] if dropped.get("--select") == BEST_TEST else ["--comparison", dropped["--out"]]
-    return shlex.join(["longtail", "train", *kept, "--method", method, "--all", *quoted])
+    as_trained = quoted and dropped.get("--select") != BEST_TEST
+    estimate = ["--comparison", dropped["--out"]] if as_trained else []
+    return shlex.join(["longtail", "train", *kept, "--method", method, "--all", *estimate])
 
 
 def _deciding(dropped: Mapping[str, str], val: bool) -> list[str]:

@@ -12,4 +12,5 @@ ONE_RUN = "No verdict: this is one run, and nothing was compared. longtail compa
 def section(page: Page) -> Section:
     """The sentences that the table of the command line has, too."""
     first, *further = [ONE_RUN] if page.is_run else tables.verdict_lines(page.summary)
+    first, *further = (line.replace(" -> ", " \u2192 ") for line in [first, *further])  # no line breaks within an arrow
     return Section("verdict", "Verdict", fill("verdict.html", first=first, further=further))
