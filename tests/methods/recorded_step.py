@@ -101,8 +101,9 @@ def recording() -> Iterator[Recorded]:
 
 
 def _tensors(result: Any) -> list[Tensor]:
-    """Those that an operation returns; nearly all return one, which needs no search."""
-    return [result] if isinstance(result, Tensor) else [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+    """Those that an operation returns; nearly all return one, which is not searched."""
+    found = [result] if isinstance(result, Tensor) else tree_leaves(result)
+    return [leaf for leaf in found if isinstance(leaf, Tensor)]
 
 
 def copied(tree: Any) -> Any:
