@@ -90,7 +90,7 @@ class Asked(Exception):
     """What a reproduction would load and train."""
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [*COMMANDS, "reproduce cifar10-lt-10 --data-dir data"])  # the last of all its methods
 def test_commands_of_the_documents_ask_for_published_recipes(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(data: str, **options: Any) -> None:
         raise Asked({"data": data, **{name: value for name, value in options.items() if value is not None}})
