@@ -31,7 +31,7 @@ class Recorded(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.waits: list[str] = []
-        self._operations: list[tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any], Any]] = []
+        self._operations: list[tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any], list[Tensor]]] = []
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -41,15 +41,15 @@ class Recorded(TorchDispatchMode):
         if name in WAITING or masked:
             self.waits.append(f"{name}{' by a mask' if masked else ''} in {_caller()}")
         result = func(*args, **(kwargs or {}))
-        self._operations.append((func, args, kwargs or {}, result))
+        self._operations.append((func, args, kwargs or {}, _tensors(result)))
         return result
 
     @torch.no_grad()
     def replay(self) -> None:
         """Run the operations again on the tensors of the recording, whose contents may have changed."""
-        for func, args, kwargs, result in self._operations:
-            for old, new in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
-                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():  # not a view of another's memory
+        for func, args, kwargs, results in self._operations:
+            for old, new in zip(results, _tensors(func(*args, **kwargs)), strict=True):
+                if old.data_ptr() != new.data_ptr():  # not a view of another's memory
                     old.copy_(new)
 
 
@@ -98,6 +98,12 @@ def recording() -> Iterator[Recorded]:
     recorded = Recorded()
     with recorded, _Host(recorded.waits):
         yield recorded
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    """Those that an operation returns; nearly all return one, which is not searched."""
+    found = [result] if isinstance(result, Tensor) else tree_leaves(result)
+    return [leaf for leaf in found if isinstance(leaf, Tensor)]
 
 
 def copied(tree: Any) -> Any:

@@ -157,19 +157,20 @@ def test_rows_without_labels_take_part_and_steps_may_be_set() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", ["dnc", "rwsam(base='dnc', refresh=0.5)"])
-def test_resumed_after_any_epoch_it_ends_the_same(spec: str) -> None:
+def test_resumed_after_every_epoch_it_ends_the_same(spec: str) -> None:
+    """In every stage, and between two: what one of the cuts lost, the end would show."""
     stages = method(spec).stages(RECIPE)
     whole = Training(stages, DATA)
     list(whole)
-    for cut in (1, 2, 5, 8, 9):  # in every stage, and between two
-        begun = Training(stages, DATA)
-        for _ in range(cut):
-            next(begun)
-        resumed = Training(stages, DATA, resume=begun.state())
-        assert len(list(resumed)) == 10 - cut
-        for one, other in zip(resumed.state()["before"], whole.state()["before"], strict=True):
-            assert all(value.equal(other[name]) for name, value in one.items())
-        assert all(v.equal(whole.learner.state_dict()[n]) for n, v in resumed.learner.state_dict().items())
+    state = None
+    for _ in range(10):
+        resumed = Training(stages, DATA, resume=state)
+        next(resumed)
+        state = resumed.state()
+    assert list(resumed) == []
+    for one, other in zip(resumed.state()["before"], whole.state()["before"], strict=True):
+        assert all(value.equal(other[name]) for name, value in one.items())
+    assert all(v.equal(whole.learner.state_dict()[n]) for n, v in resumed.learner.state_dict().items())
 
 
 def test_clusters_that_were_stored_are_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
