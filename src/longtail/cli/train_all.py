@@ -58,14 +58,17 @@ def announced(splits: Splits, expected: dict[str, Any] | None) -> str:
 
 def to_expect(expected: dict[str, Any]) -> str:
     """A sentence on a comparison's estimate."""
-    from longtail.comparison.evidence.resampling import METRICS
-    from longtail.report.rows import percent
+    from longtail.facts.messages import quoted
+    from longtail.metrics.registry import metric
+    from longtail.report.new_scores import interval
 
     name = expected["metric"] if expected["metric"] in expected["metrics"] else next(iter(expected["metrics"]))
-    one, label = expected["metrics"][name], METRICS.get(name, name.replace("_", " "))
+    one = metric(name)
+    label = f"{one.label} ({quoted(expected['positive'])})" if one.needs == "positive" else one.label
     seeds = f"{expected['seeds']} seed{'s' * (expected['seeds'] != 1)}"
+    decided = expected.get("decided_for")
     return (
-        f"what to expect: {label} {percent(one['mean'])} % (95 % interval {percent(one['low'])} to "
-        f"{percent(one['high'])}), as {expected['method']} had in {expected['comparison']} with {seeds} on "
-        f"{expected['rows']} rows that it was not trained on"
+        f"what to expect: {label} {interval(name, expected['metrics'][name], '95 % interval ')}, as "
+        f"{expected['method']} had in {expected['comparison']} with {seeds} on {expected['rows']} rows that it was not "
+        f"trained on{'' if decided is None else f', decided for: {decided}'}"
     )
