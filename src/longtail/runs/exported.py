@@ -12,6 +12,7 @@ from longtail.facts.types import as_outputs
 from longtail.learners import FittedEstimator
 from longtail.models.network import Network
 from longtail.runs import exported_rules, priors
+from longtail.runs.predictions import check_prior, rule_under
 from longtail.runs.predictor import Predictor
 
 OUTPUTS = ("probabilities", "scores")
@@ -25,8 +26,8 @@ class Exported(nn.Module):
         p = softmax(calibration(log softmax(s z) + log pi_train - log pi_source) + log pi_target - log pi_train)
 
     z are the network's logits and s its scale (of link "sigmoid", log sigmoid(s z) in place of s z). The scores are
-    what `Predictor.predictions` decides by: the decision's where the model has one, else those of the method's own
-    rule; with a target prior log p. In evaluation mode; the numbers are in float32.
+    what `Predictor.predictions` decides by: the decision's where the model has one, of costs under the target prior;
+    else those of the method's own rule; with a target prior log p. In evaluation mode; the numbers are in float32.
 
     Args:
         predictor: the model, which is copied.
@@ -37,7 +38,8 @@ class Exported(nn.Module):
         classes: the C class names. rule: what decides, in words. prior: what the probabilities refer to, in words.
 
     Raises:
-        ValueError: a model that is no network (scikit-learn's classifiers), or has a rule that is no tensor.
+        ValueError: a model that is no network (scikit-learn's classifiers), or has a rule that is no tensor; a
+            target prior beside thresholds that were chosen on rows with other shares.
     """
 
     to_training: Tensor
@@ -57,11 +59,12 @@ class Exported(nn.Module):
         self.network = _plain(copy.deepcopy(predictor.evaluated()), float32=float32)
         calibration = predictor.calibration
         self.calibration = None if calibration is None else exported_rules.Calibrated(calibration)
-        self.decision = exported_rules.decision(predictor.decision) if target_prior is None else None
+        if target_prior is not None:
+            check_prior(predictor, target_prior)
+        self.decision = exported_rules.decision(predictor.decision)
         self.by_logits = target_prior is None and self.decision is None
         self.own = exported_rules.own_rule(predictor.posthoc) if self.by_logits else None
-        highest = f"highest probability under the target prior ({self.prior})"
-        self.rule = predictor.rule if target_prior is None else highest
+        self.rule = predictor.rule if target_prior is None else rule_under(predictor, self.prior)
         self.register_buffer("to_training", priors.shift_of(predictor.prior.cpu(), training).float())
         self.register_buffer("to_target", priors.shift_of(training, target).float())
         self.to(predictor.class_counts.device).eval().requires_grad_(False)

@@ -130,7 +130,7 @@ def predictions(
             "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
         )
     if target_prior is not None:
-        _check_prior(predictor, target_prior)
+        check_prior(predictor, target_prior)
     if sets is not None:
         class_sets.check(predictor, sets)
     estimated = isinstance(target_prior, str) and target_prior == priors.ESTIMATE
@@ -167,12 +167,17 @@ def _decided(predictor: Predictor, scores: Tensor, probabilities: Tensor, prior:
     decision = predictor.decision
     if prior is None:
         return predictor.decided(scores), predictor.rule
-    if decision is None:
-        return probabilities, f"highest probability under the target prior ({prior})"
-    return torch.as_tensor(decision(probabilities.log())), f"{decision.words}, under the target prior ({prior})"
+    decided = probabilities if decision is None else torch.as_tensor(decision(probabilities.log()))
+    return decided, rule_under(predictor, prior)
 
 
-def _check_prior(predictor: Predictor, target: Any) -> None:
+def rule_under(predictor: Predictor, prior: str) -> str:
+    """Return what decides under a target prior, in words."""
+    own = "highest probability" if predictor.decision is None else f"{predictor.decision.words},"
+    return f"{own} under the target prior ({prior})"
+
+
+def check_prior(predictor: Predictor, target: Any) -> None:
     """Raise ValueError for a target prior of a model whose thresholds were chosen on rows with other shares."""
     decision = predictor.decision
     if getattr(decision, "chosen_by_fit", False):
