@@ -180,6 +180,31 @@ class TestOneRule:
         assert "Decided for: least expected cost; by this rule in every row" in result.to_markdown()
         assert run(out).rows == done[0].rows  # and asked as at first, it answers as at first
 
+    def test_rows_that_decide_by_costs_themselves_keep_their_rule(self, tmp_path: Path) -> None:
+        """A chosen threshold is tuned for the cost that is asked for, and judged; the others decide by Bayes' rule."""
+        asked = {"metric": "cost", "cost": "missed=4,false=1", "positive": "1"}
+        result = run(tmp_path, methods="ce,ce-threshold,threshold-moving(cost='missed=3')", seeds=1, **asked)
+        tuned = "ce-threshold(cost='missed=4,false=1', objective='cost', positive='1')"
+        cost = np.array([[0.0, 1, 1], [4, 0, 4], [1, 1, 0]])
+        by_spec = {row["method"]: row for row in result.rows}
+        assert set(by_spec) == {"ce", tuned, "threshold-moving(cost='missed=3')"}
+        for spec, row in by_spec.items():
+            known = []
+            for one in runs_of(row, tmp_path):
+                decided = (np.exp(one.test.log_probs) @ cost).argmin(1) if spec == "ce" else one.test.decided
+                known.append(cost[one.test.targets, decided].mean())
+            assert row["metrics"]["cost"]["mean"] == pytest.approx(np.mean(known))
+        said = f"but for those that decide by costs themselves: {tuned}, threshold-moving(cost='missed=3')."
+        assert said in repr(result)
+
+    def test_the_class_that_is_named_is_that_of_chosen_thresholds(self) -> None:
+        asked = {"methods": "ce,ce-threshold", "metric": "positive_f1", "positive": "1", "val": 0.3}
+        made = prepare(X, Y, **asked, baseline="ce-threshold", epochs=2, model="linear")
+        spec = "ce-threshold(objective='f1', positive='1')"
+        assert made.baseline is not None
+        assert made.baseline.spec == spec
+        assert spec in [one.spec for one in made.methods]
+
     def test_an_objective_is_fitted_on_the_validation_rows_of_each_run(self, done: Done) -> None:
         _, out = done
         result = run(out, metric="macro_f1", objective="macro_f1")

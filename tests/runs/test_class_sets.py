@@ -76,6 +76,8 @@ def test_names_in_a_set_are_ordered_by_probability(run: Run, new: pd.DataFrame) 
 
 def test_a_set_does_not_depend_on_the_prior_or_a_calibration(run: Run, new: pd.DataFrame) -> None:
     class Flattened(nn.Module):
+        name = words = "flattened"
+
         def forward(self, log_probs: torch.Tensor) -> torch.Tensor:
             return (log_probs / 7).log_softmax(1)
 

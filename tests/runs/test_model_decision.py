@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 from tests.cases import cases
 
 from longtail.cli import run as command
@@ -54,8 +55,12 @@ def test_the_objective_is_chosen_saved_and_applied(trained, capsys):
     val = of_run(run).val
     by_hand = Decision(run.classes, objective="macro_f1").fit(val.log_probs, val.targets)
     assert torch.equal(run.predictor.decision.offsets, by_hand.offsets)
-    assert entry["found"] == json.loads(json.dumps(by_hand.found))
     test = of_run(run).test
+    said = 100 * balanced_accuracy_score(test.targets, by_hand(test.log_probs).argmax(1))  # no longer the method's rule
+    assert f"balanced accuracy {said:.1f} %, " in out
+    assert abs(said - 100 * run.scores["balanced_accuracy"]) > 0.1
+    assert " as decided below, " in out
+    assert entry["found"] == json.loads(json.dumps(by_hand.found))
     scores = run.predictions()["scores"]
     assert np.array_equal(run.predictor.decided(scores).argmax(1).numpy(), by_hand(test.log_probs).argmax(1))
     assert command(["predict", "model", "rows.csv", "--out", "p.csv"]) == 0

@@ -23,7 +23,7 @@ def aimed(
     *,
     own: Iterable[str] = (),
     cost: str | None = None,
-    positive: str | None = None,
+    positive: str | int | None = None,
 ) -> tuple[list[Method], str | None]:
     """Return the methods, each once, those with a chosen threshold tuned for the metric; and a note where none can be.
 
@@ -54,8 +54,13 @@ def aimed(
     return list(changed.values()), note
 
 
-def _about(goal: str, cost: str | None, positive: str | None) -> dict[str, str]:
-    about = {"cost": cost} if goal == "cost" and cost is not None else {}
+def decides_by_cost(one: Method) -> bool:
+    """Whether a method decides by costs that it was given, as knob `cost`."""
+    return one.knobs is not None and one.knobs.values.get("cost") is not None
+
+
+def _about(goal: str, cost: str | None, positive: str | int | None) -> dict[str, str | int]:
+    about: dict[str, str | int] = {"cost": cost} if goal == "cost" and cost is not None else {}
     if positive is not None and (goal == "cost" or not objective(goal).of_all):
         about["positive"] = positive
     return about

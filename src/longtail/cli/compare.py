@@ -80,7 +80,7 @@ def compare(
             "methods": methods, "seeds": seeds, "metric": metric, "positive": positive, "cost": cost,
             "objective": objective, "target_prior": prior(target_prior), "baseline": baseline, "folds": folds,
             "out": out, "device": o.device(device), "task": task, "select": select, **data_options(reading),
-            **recipe_options(training),
+            "inspect": report, **recipe_options(training),
         }  # fmt: skip
 
         def prepared_comparison() -> Any:

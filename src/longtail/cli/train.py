@@ -78,6 +78,7 @@ def train(
     from longtail.report.searches import about_search
     from longtail.runs import model_decision
     from longtail.runs.expected import write as write_expected
+    from longtail.runs.new_scores import decided_scores
     from longtail.runs.pretrained import pretrained_body
     from longtail.runs.selected import check_select
     from longtail.runs.train import Fit
@@ -137,14 +138,17 @@ def train(
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
-        print_json(run.result if expected is None else {**run.result, "expected": expected})
+        further = {} if expected is None else {"expected": expected}
+        further |= {} if decision is None or every_row else {"decided_scores": decided_scores(run)}
+        print_json({**run.result, **further})
         return 0
     drawn = "".join(f", {picture.name}" for picture in pictures)
     if every_row:
         said = announced(splits, expected)
     else:
-        scores = run.scores
+        scores = run.scores if decision is None else decided_scores(run)
         said = f"balanced accuracy {percent(scores['balanced_accuracy'])} %, accuracy {percent(scores['accuracy'])} %"
+        said += "" if decision is None else " as decided below"
     print_lines(
         f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"

@@ -102,6 +102,7 @@ def compare(
     budget: float | None = None,
     evaluations: int = 1,
     select: str = LAST,
+    inspect: bool = False,
     on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
@@ -125,7 +126,8 @@ def compare(
             "precision@recall=0.9", ...; "cost" is what decisions cost per row.
         positive: the class that metrics, costs and objectives of one class mean, by name or index; None is the rarest.
         cost: what mistakes cost: "missed=10,false=1", a file, or (C, C) with the true class by row (see
-            `posthoc.decisions.costs.read_cost`). All rows then decide for the least expected cost.
+            `posthoc.decisions.costs.read_cost`). All rows then decide for the least expected cost, but for those that
+            decide by costs themselves (threshold-moving; with metric "cost" also rows with a chosen threshold).
         objective: what all rows decide for, by one rule that is chosen on each run's validation rows, or across folds:
             "macro_f1", "fbeta(2)", "recall>=0.9", "alarms<=100", ... (see `posthoc.Decision`); None leaves each method
             its own rule.
@@ -144,6 +146,7 @@ def compare(
         evaluations: number of evaluations on the test part during a training, for the record; they decide nothing.
         select: which epoch counts: "last", "val" (the best on validation rows) or "best-test" (the best on the test
             rows, as many papers did; its numbers are optimistic, and said to be).
+        inspect: also inspect the data, for the findings of `Comparison.report`.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
             candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise
@@ -173,6 +176,7 @@ def compare(
         baseline=baseline,
         network=network,
         select=select,
+        inspect=inspect,
         **options,
     )
     if tune is not None:

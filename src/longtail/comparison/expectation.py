@@ -108,7 +108,7 @@ def _loaded(summary: Mapping[str, Any], data: Any, y: Any, options: Mapping[str,
     options = {**options, "val": facts.get("val")}
     if folds is not None:
         return load_folds(data, y, folds, options)
-    return load_splits(data, y, {**options, **({"test": facts["test"]} if "test" in facts else {})})
+    return load_splits(data, y, {**options, **({"test": facts["test"]} if "test" in facts else {})})[0]
 
 
 def _check(folder: str | Path, kind: str, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -43,12 +43,16 @@ def load_folds(data: Any, y: Any, k: int, options: dict[str, Any]) -> Folds:
     return Folds(warn_of_identifiers(pool(data, y, **reading)), k, options.get("val"), simulated)
 
 
-def load_splits(data: Any, y: Any, options: dict[str, Any]) -> Splits:
-    """Load the data in one split; the user's own rows are checked for identifier columns before that."""
+def load_splits(data: Any, y: Any, options: dict[str, Any]) -> tuple[Splits, Pool | None]:
+    """Load the data in one split; the user's own rows are checked for identifier columns before that.
+
+    Returns:
+        the split, and the rows as they were read, None of data that come in parts.
+    """
     if _is_split(data, options):
-        return load(data, y, **options)
+        return load(data, y, **options), None
     rows, shaping = _read(data, y, options)
-    return load(rows, **shaping)
+    return load(rows, **shaping), rows
 
 
 def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, Any]) -> Splits | Folds:

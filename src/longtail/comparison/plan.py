@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from longtail.catalogue.aims import decides_by_cost
 from longtail.catalogue.method import Method
 from longtail.catalogue.search import Candidate
 from longtail.catalogue.spec import folder_name
@@ -61,6 +62,11 @@ class Plan(Prepared):
         part = role(self.task, self.method(spec).task, spec, self.reference)
         assert part is not None, spec  # others are refused before a plan is made
         return part
+
+    def keeps_rule(self, spec: str) -> bool:
+        """Whether a row decides by its own rule, by costs that it was given or tuned for, where all others decide for
+        the least expected cost: the two ways are what such a table compares."""
+        return self.question.of_costs and decides_by_cost(self.method(spec))
 
     @property
     def twins(self) -> dict[str, str]:

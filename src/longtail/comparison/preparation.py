@@ -7,18 +7,21 @@ import inspect
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from longtail.catalogue.aims import aimed, with_own_objective
 from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
-from longtail.catalogue.resolve import split_specs
 from longtail.catalogue.tasks import CONTEXT, SELF_SUPERVISED, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
+from longtail.comparison.features_preset import asks_for_features, on_features
+from longtail.comparison.findings import Findings, findings
 from longtail.comparison.input_data import load_folds, load_search, load_splits
 from longtail.comparison.question import Asked, Question, question
 from longtail.data import Splits, TrainingSet, load
+from longtail.data.pool import Pool
 from longtail.data.read.options import ALLOWED
 from longtail.data.split.folds import Folds, check_folds
 from longtail.engine import Recipe
@@ -29,7 +32,6 @@ from longtail.facts.paths import check_not_data, named_path
 from longtail.learners.probe_protocols import check_rows, check_used, chosen_probes
 from longtail.methods import added, method
 from longtail.methods import methods as resolve
-from longtail.methods.presets import FEATURES
 from longtail.models import Factory
 from longtail.models.own import check_factory
 from longtail.runs.pretrained import check_start, pretrained_body
@@ -40,8 +42,6 @@ log = logging.getLogger(__name__)
 
 MOST_SEEDS = 1000
 """Every seed is a training of every method; intervals stop narrowing long before."""
-FEATURES_LR = 0.01
-"""Learning rate of linear models on embeddings: that of LIFT."""
 RECIPE_OPTIONS = tuple(field.name for field in fields(Recipe) if field.name != "own")
 """`pretrained` is a run folder there."""
 _COLUMN_OPTIONS = {option: None for known in ALLOWED.values() for option in known}
@@ -69,6 +69,7 @@ class Prepared:
     baseline: Method | None = None
     select: str = LAST
     command: str | None = None
+    findings: Findings | None = None
 
     @property
     def metric(self) -> str:
@@ -95,12 +96,13 @@ def prepare(
     network: Factory | None = None,
     search: bool = False,
     select: str = LAST,
+    inspect: bool = False,
     **options: Any,
 ) -> Prepared:
     """Check everything that a comparison needs; names and numbers before data are loaded. Arguments as in `compare`.
 
     With `search`, the data are those of `load_search`, without the rows for testing, and `folds` are inside of the
-    training rows.
+    training rows. With `inspect` the data are inspected for the report.
     """
     check_select(select)
     if network is not None:
@@ -113,14 +115,21 @@ def prepare(
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
     reference = None if baseline is None else _resolve_baseline(baseline)
+    about: dict[str, Any] = {"cost": str(cost) if isinstance(cost, str | PathLike) else None, "positive": positive}
     if reference is not None:
-        reference = aimed([reference], metric, own=with_own_objective([baseline or reference]))[0][0]
+        reference = aimed([reference], metric, own=with_own_objective([baseline or reference]), **about)[0][0]
     if not isinstance(methods, str):
         methods = list(methods)
+    rows: Pool | None = None
+    loaded: Splits | Folds
     if search:
         loaded = load_search(data, y, folds, options)
     else:
-        loaded = load_splits(data, y, options) if folds is None else load_folds(data, y, folds, options)
+        if folds is None:
+            loaded, rows = load_splits(data, y, options)
+        else:
+            loaded = load_folds(data, y, folds, options)
+            rows = loaded.pool
         warn_of_small_classes(loaded)
     if isinstance(loaded, Folds):
         loaded.check_noise(range(seeds))
@@ -145,7 +154,7 @@ def prepare(
         truth=splits.truth is not None,
         recipe=recipe,
     )
-    resolved, off_target = aimed(resolved, metric, own=with_own_objective(methods))
+    resolved, off_target = aimed(resolved, metric, own=with_own_objective(methods), **about)
     for note in (*without_effect(resolved, recipe), *([] if off_target is None else [off_target])):
         log.warning("%s", note)
     recipe.check(splits.train)
@@ -164,32 +173,8 @@ def prepare(
         task=task,
         baseline=reference,
         select=select,
+        findings=findings(rows, splits) if inspect else None,
     )
-
-
-def asks_for_features(methods: str | Iterable[str | Method]) -> bool:
-    """Whether the preset `features` is among the methods."""
-    return FEATURES in (split_specs(methods) if isinstance(methods, str) else list(methods))
-
-
-def on_features(splits: Splits, recipe_options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a recipe for classifiers on the features as they are: linear, where no model is named.
-
-    Raises:
-        ValueError: the inputs are images.
-    """
-    if len(splits.train.input_shape) > 1:
-        raise ValueError(
-            f"methods features is for features (N, D), got images of shape {tuple(splits.train.input_shape)}; embed "
-            "them first and pass the embeddings (--features FILE), or choose another preset"
-        )
-    given = {name: value for name, value in recipe_options.items() if value is not None}
-    if given.get("model", "auto") != "auto":
-        return recipe_options
-    given.setdefault("lr", FEATURES_LR)
-    if getattr(splits.preparation, "kind", None) == "table":
-        return {**given, "model_args": {"hidden": [], **given.get("model_args", {})}}
-    return {**given, "model": "linear"}
 
 
 def _resolve_baseline(baseline: str | Method) -> Method:

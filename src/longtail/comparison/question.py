@@ -89,6 +89,11 @@ class Question:
         """Whether methods decide by their own rules, with probabilities under the training prior."""
         return self.decided is None and self.target is None
 
+    @property
+    def of_costs(self) -> bool:
+        """Whether all rows decide for the least expected cost, under the training prior."""
+        return self.decided is not None and self.decided.objective is None and self.target is None
+
     def log_probs(self, run: ScoredRun) -> Floats:
         """Return log-probabilities (N, C) of test rows under the target prior, where there is one."""
         if self.target is None:

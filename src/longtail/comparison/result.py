@@ -17,6 +17,7 @@ from longtail.comparison.evidence.differences import Difference, Differences, co
 from longtail.comparison.evidence.recall_intervals import tested_rows_by_class
 from longtail.comparison.evidence.verdict import verdict, verdict_on_retraining, verdict_on_twins
 from longtail.comparison.execute import TaskResult
+from longtail.comparison.findings import known_findings
 from longtail.comparison.made_by import made_by
 from longtail.comparison.notes import notes
 from longtail.comparison.plan import Plan, Task, corrects_plain
@@ -44,6 +45,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     by_group = {"many": _indices(members.many), "medium": _indices(members.medium), "few": _indices(members.few)}
     for row in rows:
         row |= wrong_labels.memorised(row.pop("memorisation"), by_group)
+    own_rule = [spec for spec in finished if plan.keeps_rule(spec)]
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
         "data": {
@@ -64,7 +66,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
         },
         "recipe": plan.recipe.to_json(),
         "metric": plan.metric,
-        "question": plan.question.to_json(plan.folds is not None),
+        "question": {**plan.question.to_json(plan.folds is not None), "own_rule": own_rule},
         "task": plan.task,
         "reference": plan.reference,
         "seeds": list(plan.seeds),
@@ -78,6 +80,7 @@ def summarise(plan: Plan, results: list[TaskResult]) -> dict[str, Any]:
     }
     done = [task.folder for tasks in finished.values() for task in tasks.values()]
     summary |= made_by(plan.out, plan.command, plan.device, done)
+    summary["findings"] = known_findings(plan.out, plan.data.hash) if plan.findings is None else plan.findings
     _add_differences(plan, summary, rows, finished, judgements)
     rows.sort(key=lambda row: (row["role"] == CONTEXT, -_merit(plan, row)))  # context rows are not ranked
     summary["rows"] = rows
@@ -184,7 +187,9 @@ def _gain(summary: dict[str, Any]) -> dict[str, Any] | None:
     if reference not in rows or not rest:
         return None
     winners = summary["verdict"]["winners"] if summary["verdict"] else []
-    best = rows[winners[0]] if winners else rest[0]
+    same = {"mean": 0.0, "low": 0.0, "high": 0.0}  # the reference itself, where one rule decides in all rows
+    other = [row for row in rest if row.get("difference") != same] or rest
+    best = rows[winners[0]] if winners else other[0]
     plain, members = rows[reference], summary["data"]["groups"]
     if not members["few"]:  # below three classes
         ranked = np.argsort([-count for count in summary["data"]["class_counts"]], kind="stable").tolist()

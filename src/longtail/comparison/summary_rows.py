@@ -51,7 +51,7 @@ def _row(plan: Plan, spec: str, finished: Finished, judgements: Judgements) -> d
     diagnostics: dict[str, Any] = {}
     if plan.task != SELF_SUPERVISED:
         own = [of_run(run) for run in loaded]
-        arrays = [plan.question.asked_of(run) for run in own]
+        arrays = own if plan.keeps_rule(spec) else [plan.question.asked_of(run) for run in own]
         judgements.add(spec, arrays)
         if not plan.question.plain:
             scores = [_scores(run) for run in arrays]

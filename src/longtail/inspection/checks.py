@@ -32,7 +32,7 @@ CHECKS = {
     "LT002": Check(
         "warning", "copies of rows", "rows with equal values (columns that identify rows left out) or equal pixels",
         "a class looks larger than it is, and copies in two parts make the test easy",
-        "remove copies; --group COLUMN keeps copies of one origin in one part",
+        "keep one of each set, or number the sets in a column and name it with --group, which keeps a set in one part",
     ),
     "LT003": Check(
         "warning", "equal rows with different labels", "equal values or pixels under two labels or more",
@@ -42,17 +42,17 @@ CHECKS = {
     "LT004": Check(
         "error", "test rows in the training part", "rows of the test part that equal a training row",
         "their labels are memorised, so the test promises too much",
-        "remove them from one part, or let --test make the split, which keeps copies together",
+        "take the copies out of the other parts, or number the sets of copies in a column and name it with --group",
     ),
     "LT005": Check(
         "error", "validation rows in the training part", "rows of the validation part that equal a training row",
         "thresholds, calibration and sets that are fitted on them are too sure",
-        "remove them from one part, or let --val make it",
+        "as for test rows in the training part",
     ),
     "LT006": Check(
         "error", "groups in two parts", "a value of --group that occurs in two declared parts",
         "rows of one patient, user or scene resemble each other, so the test promises too much",
-        "move each group into one part, or let --test make the split",
+        "declare the split again with each group on one side, or leave it to --group",
     ),
     "LT007": Check(
         "warning", "columns that number, identify or follow the rows", "order and uniqueness of a column's values",

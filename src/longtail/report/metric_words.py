@@ -72,7 +72,9 @@ def about(summary: Mapping[str, Any]) -> list[str]:
         why = ", the rarest in training (--positive names another)" if asked["positive_by_rarity"] else ""
         lines.append(f"The class that is meant: '{shown(asked['positive'])}'{why}.")
     if asked["decided_for"] is not None:
-        lines.append(f"Decided for: {asked['decided_for']}; by this rule in every row, not the method's own.")
+        own = ", ".join(map(visible, asked.get("own_rule", ())))
+        but = f", but for those that decide by costs themselves: {own}" if own else ""
+        lines.append(f"Decided for: {asked['decided_for']}; by this rule in every row, not the method's own{but}.")
     if asked["target_prior"] is not None:
         lines.append(
             f"Probabilities are under the prior {asked['target_prior']}"

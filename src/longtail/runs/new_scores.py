@@ -177,6 +177,27 @@ def _judged(predictor: Predictor, inputs: Any, targets: Any, weight: Any) -> Jud
     return Judged(probs, predictor.decided(scores).argmax(1).cpu().numpy(), targets, weight)
 
 
+def judged_test_rows(predictor: Predictor, run: Run) -> Judged:
+    """Return the test rows of a run as its model, with calibration and decision, judges them."""
+    test = of_run(run).test
+    logs = torch.from_numpy(test.log_probs)
+    if predictor.calibration is not None:
+        logs = torch.as_tensor(predictor.calibration(logs))
+    decided = test.decided
+    if predictor.decision is not None:
+        decided = torch.as_tensor(predictor.decision(logs)).argmax(1).numpy()
+    return Judged(logs.exp().numpy(), decided, test.targets, test.weight)
+
+
+def decided_scores(run: Run) -> dict[str, Any]:
+    """Return the dict of `evaluate` on the test rows of a run, as its saved model judges and decides them."""
+    rows, counts = judged_test_rows(run.predictor, run), run.config["data"]["class_counts"]
+    return evaluate(
+        rows.probs, rows.targets, class_counts=counts, probabilities=True, sample_weight=rows.weight,
+        decided=rows.decided,
+    )  # fmt: skip
+
+
 def _scored(
     rows: Judged, *, counts: Any, positive: int | None, cost: Any, metric: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
@@ -217,14 +238,8 @@ def _estimate(
     if folder is None:
         return None, None, None
     if (folder / RUN).exists() and (run := Run.load(folder)).result["scores"] is not None:
-        test = of_run(run).test
-        logs = torch.from_numpy(test.log_probs)
-        if predictor.calibration is not None:
-            logs = torch.as_tensor(predictor.calibration(logs))
-        decided = test.decided
-        if predictor.decision is not None:
-            decided = torch.as_tensor(predictor.decision(logs)).argmax(1).numpy()
-        scores, values = _scored(Judged(logs.exp().numpy(), decided, test.targets, test.weight), **options)
+        test = judged_test_rows(predictor, run)
+        scores, values = _scored(test, **options)
         of = {"kind": "its own test rows", "rows": len(test.targets)}
         return of, values, {"recall": scores["per_class"]["recall"], "n": scores["per_class"]["n"]}
     known = expected.read(folder)

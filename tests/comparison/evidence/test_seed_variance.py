@@ -229,9 +229,12 @@ WORLDS = [  # ratio, seeds, test part, the most that we stand by
 @pytest.mark.slow
 @pytest.mark.parametrize(("ratio", "seeds", "test", "most"), WORLDS)
 def test_false_claims(monkeypatch: pytest.MonkeyPatch, ratio: float, seeds: int, test: float, most: float) -> None:
-    """Family-wise error at a nominal 5 %, within what 400 repetitions can tell; ``main`` measures it closely."""
-    rates = false_claims(monkeypatch, ratio, seeds, test, 400)
-    assert rates[0] <= most + 2.5 * np.sqrt(most * (1 - most) / 400)
+    """Family-wise error at a nominal 5 %, within what 200 repetitions can tell; ``main`` measures it closely.
+
+    They tell it from the 22 to 26 % where nobody is taken out of the pool (decision 3).
+    """
+    rates = false_claims(monkeypatch, ratio, seeds, test, 200)
+    assert rates[0] <= most + 2.5 * np.sqrt(most * (1 - most) / 200)
 
 
 def main(repetitions: int = 2000) -> None:

@@ -57,7 +57,9 @@ def verdict(
     """
     names = labels or {}
     reference = reference_label or names.get(differences.reference, differences.reference)
-    ranked = sorted(differences, key=lambda row: -gain(differences, row)[0])
+    by_gain = sorted(differences, key=lambda row: -gain(differences, row)[0])
+    alike = [row for row in by_gain if _is_the_same(row)]
+    ranked = [row for row in by_gain if row not in alike] or by_gain  # the largest difference is one that there is
     winners = [row for row in ranked if shown_better(differences, row)]
     losers = [row for row in reversed(ranked) if shown_worse(differences, row)]
 
@@ -66,21 +68,23 @@ def verdict(
 
     if winners:
         sentence = f"{listed(winners[:1])} leads {reference} by {effect(differences, winners[0])}"
-        if len(ranked) > 1:
+        if len(by_gain) > 1:
             verb = "is" if len(winners) == 1 else "are"
-            sentence += f"; {len(winners)} of {len(ranked)} methods {verb} shown to beat {reference}"
+            sentence += f"; {len(winners)} of {len(by_gain)} methods {verb} shown to beat {reference}"
         if len(winners) > 1:
             sentence += f": {listed(winners)}" if len(winners) <= _LISTED else ""
             sentence += ". How they compare with each other was not tested"
     else:
-        which = f"largest of {len(ranked)} differences is" if len(ranked) > 1 else "difference of"
-        which = f"the {which} {listed(ranked[:1])}" + ("'s," if len(ranked) > 1 else " is")
+        which = f"largest of {len(by_gain)} differences is" if len(by_gain) > 1 else "difference of"
+        which = f"the {which} {listed(ranked[:1])}" + ("'s," if len(by_gain) > 1 else " is")
         sentence = f"Nothing is shown to beat {reference}; {which} {effect(differences, ranked[0])}"
     parts = differences.parts(ranked[0].method)
     if len(parts) > 1:
         sentence += f". {listed(ranked[:1])} in parts: {_over(differences, parts, names)}"
     if losers:
         sentence += f". Shown to be worse than {reference}: {listed(losers)}"
+    if alike:
+        sentence += f". No row tells {listed(alike)} from {reference}"
     if differences.df == 0:
         sentence += f". {differences.notes[0][0].upper()}{differences.notes[0][1:]}"
     return Verdict(
@@ -88,9 +92,14 @@ def verdict(
         metric=differences.metric,
         winners=tuple(row.method for row in winners),
         losers=tuple(row.method for row in losers),
-        undecided=tuple(row.method for row in ranked if row.low <= 0 <= row.high),
+        undecided=tuple(row.method for row in by_gain if row.low <= 0 <= row.high),
         sentence=sentence + ".",
     )
+
+
+def _is_the_same(row: Difference) -> bool:
+    """Whether a method is the other under the metric, as where one rule decides on the same probabilities."""
+    return row.difference == row.low == row.high == 0.0
 
 
 def verdict_on_twins(differences: Differences, labels: Mapping[str, str] | None = None) -> Verdict | None:
@@ -110,7 +119,8 @@ def verdict_on_twins(differences: Differences, labels: Mapping[str, str] | None 
     if winners:
         sentence += f"{len(winners)} {'is' if len(winners) == 1 else 'are'} shown to beat it: {over(winners)}"
     else:
-        sentence += f"none is shown to beat it; the largest difference is {over(ranked[:1], unclear='')}"
+        told = [row for row in ranked if not _is_the_same(row)] or ranked
+        sentence += f"none is shown to beat it; the largest difference is {over(told[:1], unclear='')}"
     if losers:
         sentence += f". Shown to be worse: {over(losers)}"
     return Verdict(

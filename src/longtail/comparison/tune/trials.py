@@ -67,7 +67,8 @@ class Trials(Plan):
         return self.question.measure.value(self._rows(run))
 
     def _rows(self, run: Run) -> Rows:
-        return self.question.rows(self.question.asked_of(of_run(run)))
+        own = of_run(run)
+        return self.question.rows(own if self.keeps_rule(run.config["method"]) else self.question.asked_of(own))
 
     def decisions(self) -> Any:
         """Return the finished candidates on validation rows, as `compare_to_reference` takes them."""

@@ -74,15 +74,15 @@ class ConformalSets(nn.Module):
     def fit(self, log_probs: Any, targets: Any, *, sample_weight: Any = None) -> Self:
         """Store the sorted scores of calibration rows.
 
-            Args:
-                log_probs: (N, C), log-probabilities of rows that were not trained on.
-                targets: (N,) class indices.
-                sample_weight: (N,) >= 0; a whole weight k counts as k copies of the row. Weights with a fraction are
+        Args:
+            log_probs: (N, C), log-probabilities of rows that were not trained on.
+            targets: (N,) class indices.
+            sample_weight: (N,) >= 0; a whole weight k counts as k copies of the row. Weights with a fraction are
                 counts on average: n_c is their sum W, and the threshold is the smallest score up to which they sum
                 to (W + 1)(1 - a). Weights that are no counts (corrections of a sample) carry no promise.
 
         Raises:
-                ValueError: rows that are no log-probabilities, targets or weights of another number or out of range.
+            ValueError: rows that are no log-probabilities, targets or weights of another number or out of range.
         """
         logs = checked_log_probs(log_probs, self.num_classes)
         y = checked_targets(targets, len(logs), self.num_classes).to(logs.device)

@@ -26,11 +26,21 @@ def section(page: Page) -> Section | None:
     if not rows:
         return None
     seeds = "; means over seeds" if len(page.summary["seeds"]) > 1 else ""
-    parts = [paragraphs([f"Decided by each method's own rule on the test part{seeds}."])]
+    parts = [paragraphs([f"Decided {_rule(page)} on the test part{seeds}."])]
     for row in rows:
         parts.append(Markup("<h3>{}</h3>").format(shown(row["method"], longest=LONGEST)))
         parts.append(_matrix(page, row) if "matrix" in row["confusion"] else _pairs(row))
     return Section("confusion", "Which classes are taken for which", joined(parts))
+
+
+def _rule(page: Page) -> str:
+    """How all rows were decided, as the question of the comparison has it."""
+    asked = page.summary.get("question") or {}
+    if asked.get("decided_for"):
+        return f"for {shown(asked['decided_for'], longest=LONGEST)}"
+    if asked.get("target_prior"):
+        return "for the highest probability under the target prior"
+    return "by each method's own rule"
 
 
 def _chosen(page: Page) -> list[Row]:

@@ -51,7 +51,9 @@ def _shown_to_help(page: Page, chosen: str) -> list[str]:
 
 def _nothing_shown(page: Page) -> list[str]:
     said = [f"Stay with {shown(page.reference)}: no method is shown to beat it."]
-    if page.summary.get("task") == "supervised" and page.reference == "ce" and len(page.classes) > 1:
+    asked = page.summary.get("question") or {}
+    tried = asked.get("decided_for") or any("threshold" in row["key"] for row in page.rows)
+    if page.summary.get("task") == "supervised" and page.reference == "ce" and not tried:
         said.append(
             "Where mistakes do not cost alike, a threshold for each class, chosen on validation rows, is next to try "
             "(ce-threshold, with --val 0.2)."
