@@ -202,3 +202,28 @@ def test_what_cannot_be_written_is_refused_before_the_model_is_read(
         export_files.check_target(tmp_path / "m.onnx")
     with pytest.raises(ValueError, match="does not say what shape its inputs have"):
         export_files.example_inputs(Predictor(ByValue(), CLASSES, COUNTS))
+
+
+@pytest.mark.parametrize("calibrated", ["TemperatureScaling", "IsotonicCalibration"])
+@pytest.mark.parametrize("prior", [None, "uniform"])
+def test_prior_calibration_and_decision_together(calibrated: str, prior: Any) -> None:
+    predictor = trained(scale=2.0, prior=torch.full((3,), 1 / 3))
+    scores = predictor.scores(DATA.inputs)
+    logs = predictor.calibrated(scores)
+    predictor.calibration = getattr(posthoc, calibrated)(num_classes=3).fit(logs, DATA.targets)
+    predictor.decision = posthoc.Decision(CLASSES, cost=[[0, 1, 1], [6, 0, 1], [20, 2, 0]])
+    probabilities, decides = export(predictor, target_prior=prior)(DATA.inputs)
+    assert torch.allclose(probabilities.double(), predictor.probabilities(scores, prior), atol=1e-5)
+    assert decides.argmax(1).equal(predictor.decision(predictor.probabilities(scores, prior).log()).argmax(1))
+    found = predictor.predictions(DATA.inputs, target_prior=prior)
+    assert [CLASSES[j] for j in decides.argmax(1).tolist()] == list(found.labels)
+    assert export(predictor, target_prior=prior).rule == found.rule
+    assert not decides.argmax(1).equal(probabilities.argmax(1))  # else the decision was not tested
+
+
+def test_a_target_prior_beside_chosen_thresholds_is_refused_as_in_predict() -> None:
+    predictor = trained()
+    logs = predictor.calibrated(predictor.scores(DATA.inputs))
+    predictor.decision = posthoc.Decision(CLASSES, objective="macro_f1").fit(logs, DATA.targets)
+    with pytest.raises(ValueError, match="does not go with thresholds that were chosen on validation rows"):
+        export(predictor, target_prior="uniform")

@@ -12,6 +12,7 @@ from longtail.cli import run as command
 from longtail.data import load
 from longtail.methods import method
 from longtail.posthoc import Decision
+from longtail.posthoc.calibration import cross_calibrated
 from longtail.runs import model_decision
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run
@@ -190,3 +191,19 @@ def test_what_cannot_be_decided_is_refused(trained, capsys, tmp_path):
     model_decision.check(
         model_decision.asked(splits.classes, splits.class_counts, cost="missed=3"), method("ce"), splits
     )
+
+
+def test_beside_a_calibration_it_is_chosen_on_rows_that_did_not_calibrate_themselves(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    options = ["--calibrate", "isotonic", "--objective", "macro_f1", "--out", "calibrated"]
+    assert command([*TRAIN[:-2], *options]) == 0
+    run = Run.load(folder / "calibrated")
+    val = of_run(run).val
+    shared = {"num_classes": 3, "prior": run.predictor.training_prior}
+    logs = cross_calibrated("isotonic", val.log_probs, val.targets, **shared)
+    by_hand = Decision(run.classes, objective="macro_f1").fit(logs, val.targets)
+    assert torch.equal(run.predictor.decision.offsets, by_hand.offsets)
+    assert run.result["decision"]["found"] == json.loads(json.dumps(by_hand.found))
+    seen = run.predictor.calibration(torch.from_numpy(val.log_probs))
+    optimistic = Decision(run.classes, objective="macro_f1").fit(seen, val.targets)
+    assert by_hand.found["value"] != optimistic.found["value"]

@@ -69,17 +69,17 @@ def announced(splits: Splits, expected: dict[str, Any] | None) -> str:
 
 def to_expect(expected: dict[str, Any]) -> str:
     """A sentence on a comparison's estimate."""
-    from longtail.comparison.evidence.resampling import METRICS
+    from longtail.facts.messages import quoted
     from longtail.metrics.registry import metric
-    from longtail.report.rows import percent
+    from longtail.report.new_scores import interval
 
     name = expected["metric"] if expected["metric"] in expected["metrics"] else next(iter(expected["metrics"]))
-    one, label = expected["metrics"][name], METRICS.get(name, name.replace("_", " "))
-    fraction = name in METRICS or metric(name).fraction
-    value, low, high = (percent(one[end]) if fraction else f"{one[end]:.3g}" for end in ("mean", "low", "high"))
+    one = metric(name)
+    label = f"{one.label} ({quoted(expected['positive'])})" if one.needs == "positive" else one.label
     seeds = f"{expected['seeds']} seed{'s' * (expected['seeds'] != 1)}"
+    decided = expected.get("decided_for")
     return (
-        f"what to expect: {label} {value}{' %' * fraction} (95 % interval {low} to {high}), as "
-        f"{expected['method']} had in {expected['comparison']} with {seeds} on {expected['rows']} rows "
-        "that it was not trained on"
+        f"what to expect: {label} {interval(name, expected['metrics'][name], '95 % interval ')}, as "
+        f"{expected['method']} had in {expected['comparison']} with {seeds} on {expected['rows']} rows that it was not "
+        f"trained on{'' if decided is None else f', decided for: {decided}'}"
     )

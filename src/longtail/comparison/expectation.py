@@ -152,8 +152,9 @@ def _estimate(folder: str | Path, summary: Mapping[str, Any], row: Mapping[str, 
     runs = {run["seed"]: Path(folder) / run["folder"] for run in row["runs"]}
     decisions = load_decisions({row["method"]: runs})
     metrics = row["metrics"] if row.get("metrics") else _metrics(row, decisions, len(tested))
-    spread = row.get("std", {})
+    spread, asked = row.get("std", {}), summary.get("question") or {}
     return {
+        **{name: asked.get(name) for name in ("positive", "cost", "decided_for", "target_prior")},
         "comparison": str(folder),
         "method": row["method"],
         "metric": summary["metric"],

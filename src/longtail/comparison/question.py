@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.comparison.decided import DecidedBy
@@ -97,10 +98,8 @@ class Question:
         """Return log-probabilities (N, C) of test rows under the target prior, where there is one."""
         if self.target is None:
             return run.test.log_probs
-        with np.errstate(divide="ignore"):
-            moved = run.test.log_probs + np.log(self.target) - np.log(run.training_prior)
-        moved -= moved.max(axis=1, keepdims=True)
-        return np.asarray(moved - np.log(np.exp(moved).sum(axis=1, keepdims=True)))
+        logs, training, target = map(torch.from_numpy, (run.test.log_probs, run.training_prior, self.target))
+        return np.asarray(priors.under(logs, training, target))
 
     def asked_of(self, run: ScoredRun) -> ScoredRun:
         """Return a run with the decisions that are asked for: by the common rule, else its own; by the probabilities

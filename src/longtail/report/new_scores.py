@@ -29,13 +29,13 @@ def sentence(result: dict[str, Any]) -> str:
     of = f" of class {shown(result['positive'])}" if result["positive"] is not None and _needs_positive(name) else ""
     if value is None:
         return f"{label}{of} is not defined on these {result['rows']} rows."
-    head = f"{label}{of} on {result['rows']} new rows: {_interval(name, value)}"
+    head = f"{label}{of} on {result['rows']} new rows: {interval(name, value)}"
     found = result["differences"].get(name)
     if found is None:
         return f"{head}; nothing to compare it with."
     gap, expected = found["difference"], found["expected"]
     return (
-        f"{head}. Expected {_interval(name, expected)}, from {_source(result['estimate'])}: "
+        f"{head}. Expected {interval(name, expected)}, from {_source(result['estimate'])}: "
         f"{WORDS[found['said']]}, {_signed(name, gap)}."
     )
 
@@ -50,13 +50,13 @@ def _metrics(result: dict[str, Any]) -> str:
     against = bool(result["differences"])
     lines = [["metric", "new data"] + (["expected", "difference", ""] if against else [])]
     for name, value in result["values"].items():
-        cells = [_label(name), _interval(name, value)]
+        cells = [_label(name), interval(name, value)]
         if against:
             found = result["differences"].get(name)
             rest = ["", "", ""]
             if found is not None:
                 said = _words(name, found["said"])
-                rest = [_interval(name, found["expected"]), _signed(name, found["difference"]), said]
+                rest = [interval(name, found["expected"]), _signed(name, found["difference"]), said]
             cells += rest
         lines.append(cells)
     return "\n" + "\n".join(aligned(lines, "<<" + "<<<" * against)) + "\n"
@@ -123,9 +123,10 @@ def _is_fraction(name: str) -> bool:
     return name in GROUPS or (metric_of(name).fraction and name != "mcc")
 
 
-def _interval(name: str, value: dict[str, float]) -> str:
+def interval(name: str, value: dict[str, float], what: str = "") -> str:
+    """Return a metric with the ends of its interval, of which `what` says what it is."""
     mean, low, high = (_number(name, value[end]) for end in ("mean", "low", "high"))
-    return f"{mean}{' %' * _is_fraction(name)} ({low} to {high})"
+    return f"{mean}{' %' * _is_fraction(name)} ({what}{low} to {high})"
 
 
 def _number(name: str, value: float) -> str:
@@ -139,4 +140,4 @@ def _signed(name: str, gap: dict[str, float]) -> str:
 
 
 def _recall(value: dict[str, float] | None) -> str:
-    return UNKNOWN if value is None else _interval("accuracy", value)
+    return UNKNOWN if value is None else interval("accuracy", value)

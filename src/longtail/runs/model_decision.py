@@ -17,6 +17,7 @@ from longtail.catalogue.method import Method
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits
 from longtail.facts.messages import quoted
+from longtail.posthoc.calibration import cross_calibrated
 from longtail.posthoc.decisions import Decision, objective, read_cost
 from longtail.runs import manifest
 from longtail.runs.predictor import Predictor
@@ -78,12 +79,15 @@ def check(decision: Decision | None, method: Method, splits: Splits) -> None:
 
 
 def fitted(decision: Decision, predictor: Predictor, run: Run) -> Decision:
-    """Fit a decision on the validation rows of a run, with the probabilities as its model calibrates them.
+    """Fit a decision on the validation rows of a run, with the probabilities as its model calibrates new rows.
+
+    Each row is calibrated by the others, for the model's calibration has seen all of them.
 
     Raises:
         ValueError: a run without validation rows whose decision must be chosen, or an objective that they do not meet.
     """
-    val = of_run(run).val
+    arrays = of_run(run)
+    val = arrays.val
     if val is None:
         if decision.chosen_by_fit:
             raise ValueError(
@@ -91,10 +95,21 @@ def fitted(decision: Decision, predictor: Predictor, run: Run) -> Decision:
                 "none; train with --val 0.2, or give --cost"
             )
         return decision
-    log_probs = torch.from_numpy(val.log_probs)
+    if arrays.chosen:
+        log.warning("what %s is worth is estimated on rows that have chosen the training, too: rather less", OPTIONS)
+    kept = slice(None) if val.weight is None else val.weight > 0
+    log_probs, targets = torch.from_numpy(val.log_probs[kept]), val.targets[kept]
+    weight = None if val.weight is None else val.weight[kept]
     if predictor.calibration is not None:
-        log_probs = torch.as_tensor(predictor.calibration(log_probs)).detach()
-    return decision.fit(log_probs, val.targets, sample_weight=val.weight, seed=int(run.config["seed"]))
+        log_probs = cross_calibrated(
+            str(predictor.calibration.name),
+            log_probs,
+            targets,
+            num_classes=len(run.classes),
+            sample_weight=weight,
+            prior=predictor.training_prior.cpu(),
+        )
+    return decision.fit(log_probs, targets, sample_weight=weight, seed=int(run.config["seed"]))
 
 
 def attach(run: Run, decision: Decision | None) -> Run:

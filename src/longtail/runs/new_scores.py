@@ -109,7 +109,11 @@ def evaluate_new(
         "differences": against_estimate.by_metric(values, before or {}, seeds),
         "classes": [{"class": name, **row} for name, row in zip(classes, table, strict=True)],
         "shares": against_estimate.shares(n, counts.tolist()),
-        "notes": [*notes, *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(given.rows)],
+        "notes": [
+            *notes,
+            *(source or {}).get("notes", ()),
+            *getattr(predictor.preparation, "unfamiliar", lambda rows: ())(given.rows),
+        ],
     }
 
 
@@ -242,4 +246,8 @@ def _estimate(
     if known is None or tuple(known["classes"]) != predictor.classes:
         return None, None, None
     of = {name: known[name] for name in ("comparison", "rows", "seeds", "folds")}
-    return {"kind": "a comparison", **of}, known["metrics"], known["per_class"]
+    rule = None if predictor.decision is None else predictor.rule
+    of["notes"] = expected.differences(known, rule, predictor.calibration is not None)
+    positive = None if options["positive"] is None else predictor.classes[options["positive"]]
+    metrics = expected.comparable(known, positive, options["cost"])
+    return {"kind": "a comparison", **of}, metrics, known["per_class"]

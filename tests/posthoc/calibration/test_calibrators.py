@@ -10,7 +10,7 @@ from tests.cases import cases
 
 from longtail import posthoc
 from longtail.posthoc import IsotonicCalibration, TemperatureScaling, VectorScaling, correct_prior, fit_calibration
-from longtail.posthoc.calibration import KINDS
+from longtail.posthoc.calibration import KINDS, cross_calibrated
 
 ALL = (TemperatureScaling, VectorScaling, IsotonicCalibration)
 
@@ -224,3 +224,31 @@ def test_nothing_becomes_zero_and_the_loss_is_finite_wherever_the_truth_is():
         logs = make(3).fit(z, y)(np.array([[0.0, -5000.0, -900.0], [-5000.0, 0.0, 0.0]]))
         assert np.isfinite(logs).all()
         assert logs.min() > math.log(1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_row_is_calibrated_by_the_rows_of_the_other_folds(kind):
+    chance = np.random.default_rng(3)
+    y = np.repeat([0, 1], [140, 60])
+    z = chance.normal(size=(200, 2)) + 1.2 * np.eye(2)[y]
+    logs = z - np.logaddexp.reduce(z, 1, keepdims=True)
+    weight = chance.integers(1, 4, 200).astype(float)
+    found = cross_calibrated(kind, logs, y, num_classes=2, sample_weight=weight)
+    order = sorted(range(200), key=lambda i: (*logs[i], y[i]))
+    fold, dealt = {}, [0, 0]
+    for i in order:  # those of a class in turn, each class from another fold on
+        fold[i] = (dealt[y[i]] + int(y[i])) % 5
+        dealt[y[i]] += 1
+    for k in range(5):
+        own = np.array([fold[i] == k for i in range(200)])
+        one = KINDS[kind](2).fit(logs[~own], y[~own], sample_weight=weight[~own])
+        assert np.allclose(found[own], one(logs[own]), atol=1e-9)
+    copies = np.repeat(np.arange(200), weight.astype(int))
+    again = cross_calibrated(kind, logs[copies], y[copies], num_classes=2)
+    assert np.allclose(again, found[copies], atol=1e-7)
+    whole = KINDS[kind](2).fit(logs, y, sample_weight=weight)(logs)
+    loss = [-np.average(np.asarray(p)[np.arange(200), y], weights=weight) for p in (whole, found)]
+    assert loss[0] < loss[1]  # rows that were fitted on look better
+    weight[7] = 0
+    with pytest.raises(ValueError, match="sample_weight must be > 0 where rows are held out, got 0"):
+        cross_calibrated(kind, logs, y, num_classes=2, sample_weight=weight)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from longtail.comparison.diagnostics.reliability import Judged, reliability
 from longtail.comparison.diagnostics.row_runs import RowRuns
 from longtail.metrics.rates import Floats
 from longtail.posthoc.calibration import AUTO, Calibration, fit_calibration
+from longtail.runs import priors
 from longtail.runs.scored import ScoredRows, ScoredRun
 
 VALIDATION, FOLDS = "validation", "folds"
@@ -89,10 +91,8 @@ def _before(run: ScoredRun) -> Floats:
     """Return softmax(scores); of old runs, whose prior is not known, the probabilities are these."""
     if run.prior is None or np.allclose(run.prior, run.training_prior, rtol=1e-9):
         return np.exp(run.test.log_probs)
-    logs = run.test.log_probs + np.log(run.prior) - np.log(run.training_prior)
-    logs -= logs.max(axis=1, keepdims=True)
-    probs = np.exp(logs)
-    return np.asarray(probs / probs.sum(axis=1, keepdims=True))
+    logs, training, prior = map(torch.from_numpy, (run.test.log_probs, run.training_prior, run.prior))
+    return np.asarray(priors.under(logs, training, prior).exp())
 
 
 def _after(run: ScoredRun) -> tuple[Floats, set[str], int] | None:

@@ -6,7 +6,7 @@ saved with their model; `fit_calibration` makes one by its name, or chooses.
 
 from __future__ import annotations
 
-from longtail.posthoc.calibration.choice import AUTO, KINDS, Calibrated, check_kind, fit_calibration
+from longtail.posthoc.calibration.choice import AUTO, KINDS, Calibrated, check_kind, cross_calibrated, fit_calibration
 from longtail.posthoc.calibration.isotonic import IsotonicCalibration
 from longtail.posthoc.calibration.scaling import Calibration, TemperatureScaling
 from longtail.posthoc.calibration.vector import VectorScaling
@@ -20,5 +20,6 @@ __all__ = [
     "TemperatureScaling",
     "VectorScaling",
     "check_kind",
+    "cross_calibrated",
     "fit_calibration",
 ]

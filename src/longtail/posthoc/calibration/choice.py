@@ -61,6 +61,30 @@ def fit_calibration(
     return Calibrated(one, means, f"{one.words}{_why(chosen, means) if kind == AUTO else ''}")
 
 
+@torch.no_grad()
+def cross_calibrated(
+    name: str, log_probs: Any, targets: Any, *, num_classes: int, sample_weight: Any = None, prior: Any = None
+) -> Tensor:
+    """Return log-probabilities (N, C) float64 of the rows of a fit, each calibrated by the rows of the other folds.
+
+    They are like those of new rows, which probabilities that the calibration was fitted on are not: what is chosen and
+    judged on these, as a `Decision`, looks better than it is. Equal rows are in one fold.
+
+    Args:
+        name: of the calibration, "auto" left out.
+        log_probs, targets, sample_weight, prior, num_classes: see `fit_calibration`.
+
+    Raises:
+        ValueError: see `fit_calibration`; a row without weight.
+    """
+    check_kind(name, auto=False)
+    rows = checked_rows(log_probs, targets, num_classes, sample_weight, prior)
+    if len(rows.targets) < len(log_probs):
+        raise ValueError("sample_weight must be > 0 where rows are held out, got 0; leave such rows out")
+    distinct, place = _merged(rows)
+    return _out_of_fold(name, distinct)[place]
+
+
 def check_kind(kind: str, *, auto: bool = True) -> None:
     """Raise ValueError where no calibration has this name, or it is "auto" and there is no choice."""
     known = (*KINDS, AUTO) if auto else tuple(KINDS)
@@ -84,8 +108,9 @@ def compared(rows: Rows) -> tuple[dict[str, float], str]:
     names = allowed(rows)
     if len(names) == 1:
         return {}, names[0]
-    distinct = _merged(rows)
-    losses = {name: _out_of_fold(name, distinct) for name in names}
+    distinct, _ = _merged(rows)
+    own = distinct.targets[:, None]
+    losses = {name: -_out_of_fold(name, distinct).gather(1, own)[:, 0] for name in names}
     means = {name: float((distinct.weight * loss).sum()) for name, loss in losses.items()}
     base, chosen = names[0], min(means, key=lambda name: means[name])
     gain = losses[base] - losses[chosen]
@@ -95,15 +120,15 @@ def compared(rows: Rows) -> tuple[dict[str, float], str]:
 
 
 def _out_of_fold(name: str, rows: Rows) -> Tensor:
-    """Return the log loss of every row under a calibration that was fitted on the other folds."""
-    fold, loss = _folds(rows.targets), torch.empty(len(rows.targets), dtype=torch.float64)
+    """Return every row's log-probabilities (N, C) by a calibration that was fitted on the other folds."""
+    fold, found = _folds(rows.targets), rows.log_probs.clone()
     for k in range(FOLDS):
         held = fold == k
-        if not bool(held.any()):
+        if not bool(held.any()) or bool(held.all()):
             continue
         one = KINDS[name](len(rows.counts)).fit_rows(rows.subset(~held))
-        loss[held] = -one(rows.log_probs[held]).gather(1, rows.targets[held, None])[:, 0]
-    return loss
+        found[held] = one(rows.log_probs[held])
+    return found
 
 
 def _folds(targets: Tensor) -> Tensor:
@@ -115,14 +140,14 @@ def _folds(targets: Tensor) -> Tensor:
     return fold
 
 
-def _merged(rows: Rows) -> Rows:
-    """Return the distinct rows in order of their values, the copies of equal ones added."""
+def _merged(rows: Rows) -> tuple[Rows, Tensor]:
+    """Return the distinct rows in order of their values, the copies of equal ones added, and which each row is (N,)."""
     table = np.column_stack([rows.log_probs.numpy(), rows.targets.numpy()])
     _, first, place = np.unique(table, axis=0, return_index=True, return_inverse=True)
-    at = torch.from_numpy(first)
-    copies = torch.zeros(len(at), dtype=torch.float64).index_add(0, torch.from_numpy(place.reshape(-1)), rows.copies)
+    at, of_each = torch.from_numpy(first), torch.from_numpy(place.reshape(-1))
+    copies = torch.zeros(len(at), dtype=torch.float64).index_add(0, of_each, rows.copies)
     ratio = (rows.weight / rows.copies)[at]
-    return weighed(rows.log_probs[at], rows.targets[at], copies, ratio, len(rows.counts))
+    return weighed(rows.log_probs[at], rows.targets[at], copies, ratio, len(rows.counts)), of_each
 
 
 def _why(chosen: str, means: dict[str, float]) -> str:
