@@ -283,6 +283,7 @@ REFUSED = {
         {"objective": "macro_f1", "target_prior": "uniform"},
         "macro_f1 is chosen on validation rows, which have the tr",
     ),
+    "estimate": ({"target_prior": "estimate"}, "of a comparison must be class shares, got 'estimate'; give"),
     "prior": ({"target_prior": "flat"}, r"target_prior \(--target-prior\) must be training, uniform"),
 }
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import longtail as lt
 from engine_toys import RECIPE, gaussians
 from longtail import posthoc
 from longtail.learners import FittedEstimator
@@ -192,3 +193,14 @@ def test_what_cannot_be_written_is_refused_before_the_model_is_read(
         export_files.check_target(tmp_path / "m.onnx")
     with pytest.raises(ValueError, match="does not say what shape its inputs have"):
         export_files.example_inputs(Predictor(ByValue(), CLASSES, COUNTS))
+
+
+def test_a_calibration_that_depends_on_values_is_refused_for_files(tmp_path: Path) -> None:
+    y = np.arange(60) % 3
+    X = np.random.default_rng(0).normal(size=(60, 2)).astype("float32") + y[:, None]
+    recipe = lt.engine.Recipe(epochs=1, model="linear")
+    list(lt.fit("ce", X, y, val=0.3, folder=tmp_path / "m", calibrate="vector", recipe=recipe))
+    with pytest.raises(ValueError, match="is calibrated by VectorScaling, which depends on values") as error:
+        export_files.write(lt.load(tmp_path / "m"), tmp_path / "model.pt2")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "model.pt2").exists()
