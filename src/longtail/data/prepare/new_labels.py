@@ -66,7 +66,8 @@ def labelled_rows(
 def _column(frame: Any, label: str | None) -> list[str]:
     """Return the cells of the label column as they are written, without white space around them."""
     from longtail.data.read.tables import cells
-    from longtail.data.read.tables.labels import MADE_UP, find
+    from longtail.data.read.tables.dialect import MADE_UP
+    from longtail.data.read.tables.labels import find
 
     columns = [str(column) for column in frame.columns]
     header = not all(map(MADE_UP.fullmatch, columns))  # without one a number or "last" names the column, as in training
