@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import longtail as lt
 from engine_toys import RECIPE, gaussians
 from longtail import posthoc
 from longtail.learners import FittedEstimator
@@ -227,3 +228,14 @@ def test_a_target_prior_beside_chosen_thresholds_is_refused_as_in_predict() -> N
     predictor.decision = posthoc.Decision(CLASSES, objective="macro_f1").fit(logs, DATA.targets)
     with pytest.raises(ValueError, match="does not go with thresholds that were chosen on validation rows"):
         export(predictor, target_prior="uniform")
+
+
+def test_a_calibration_that_depends_on_values_is_refused_for_files(tmp_path: Path) -> None:
+    y = np.arange(60) % 3
+    X = np.random.default_rng(0).normal(size=(60, 2)).astype("float32") + y[:, None]
+    recipe = lt.engine.Recipe(epochs=1, model="linear")
+    list(lt.fit("ce", X, y, val=0.3, folder=tmp_path / "m", calibrate="vector", recipe=recipe))
+    with pytest.raises(ValueError, match="is calibrated by VectorScaling, which depends on values") as error:
+        export_files.write(lt.load(tmp_path / "m"), tmp_path / "model.pt2")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "model.pt2").exists()

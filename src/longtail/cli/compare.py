@@ -29,7 +29,7 @@ def compare(
     positive: d.Positive = None,
     cost: d.Cost = None,
     objective: d.Objective = None,
-    target_prior: d.TargetPrior = None,
+    target_prior: d.GivenPrior = None,
     baseline: Annotated[
         str | None, typer.Option(help="The method that others are compared with. Default: that of the folder, else ce.")
     ] = None,

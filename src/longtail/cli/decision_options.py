@@ -37,6 +37,10 @@ TargetPrior = Annotated[
         "the rows that are predicted."
     ),
 ]
+GivenPrior = Annotated[
+    str | None,
+    typer.Option(help='Class shares where the model is used: training, uniform, "a=0.9,b=0.1" or a .json file.'),
+]
 Calibrate = Annotated[
     str | None,
     typer.Option(help="Calibrate the probabilities on the validation part: temperature, vector, isotonic or auto."),

@@ -105,8 +105,10 @@ def predict(
             **({} if predictions.estimated is None else {"estimated_prior": predictions.estimated.to_json()}),
         })  # fmt: skip
         return 0
+    from longtail.report.printable import shown
+
     ranked = sorted(((c, counts[c]) for c in predictions.classes if counts[c]), key=lambda pair: -pair[1])
-    listed = ", ".join(f"{name} {count}" for name, count in ranked[:8]) + (" ..." if len(ranked) > 8 else "")
+    listed = ", ".join(f"{shown(name)} {count}" for name, count in ranked[:8]) + (" ..." if len(ranked) > 8 else "")
     skipped = f"; {len(predictions.skipped)} skipped" if predictions.skipped else ""
     raw_text = "raw, not corrected for a prior"
     probabilities = raw_text if predictions.prior == "raw" else f"under the prior: {predictions.prior}"

@@ -55,6 +55,11 @@ class Asked:
                 f"cost has no use with objective {self.objective} and metric {self.metric}, which read no costs; leave "
                 "one of them out, or take --metric cost (metric='cost')"
             )
+        if isinstance(self.target_prior, str) and self.target_prior == priors.ESTIMATE:
+            raise ValueError(
+                "target_prior (--target-prior) of a comparison must be class shares, got 'estimate'; give "
+                '"a=0.9,b=0.1", uniform or a .json file (longtail predict estimates them)'
+            )
         if self.objective is not None and self.target_prior is not None:
             raise ValueError(
                 f"objective {self.objective} is chosen on validation rows, which have the training prior, got "

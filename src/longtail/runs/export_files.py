@@ -17,6 +17,7 @@ from torch import Tensor
 
 from longtail.facts import files
 from longtail.facts.messages import quoted
+from longtail.posthoc import TemperatureScaling
 from longtail.runs.exported import OUTPUTS, Exported
 from longtail.runs.predictor import Predictor
 from longtail.version import __version__
@@ -58,6 +59,11 @@ def write(predictor: Predictor, path: str | Path, target_prior: Any = None) -> d
         ModuleNotFoundError: .onnx without longtail[onnx].
     """
     target = check_target(path)
+    if not isinstance(predictor.calibration, TemperatureScaling | None):
+        raise ValueError(
+            f"the model is calibrated by {type(predictor.calibration).__name__}, which depends on values and is in no "
+            "file; use lt.export(folder), the module itself, in Python, or train with --calibrate temperature"
+        )
     module = Exported(predictor, target_prior, float32=True)
     example = example_inputs(predictor)
     data = (_onnx if target.suffix == ".onnx" else _pt2)(module, example)

@@ -66,10 +66,13 @@ def labelled_rows(
 def _column(frame: Any, label: str | None) -> list[str]:
     """Return the cells of the label column as they are written, without white space around them."""
     from longtail.data.read.tables import cells
+    from longtail.data.read.tables.dialect import MADE_UP
     from longtail.data.read.tables.labels import find
 
-    name, _ = find([str(column) for column in frame.columns], label)
-    place = [str(column) for column in frame.columns].index(name)
+    columns = [str(column) for column in frame.columns]
+    header = not all(map(MADE_UP.fullmatch, columns))  # without one a number or "last" names the column, as in training
+    name, _ = find(columns, label, header)
+    place = columns.index(name)
     return [str(cell).strip() for cell in cells.texts(frame.iloc[:, place]).tolist()]
 
 
