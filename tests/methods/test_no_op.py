@@ -85,12 +85,12 @@ def test_every_method_of_the_preset_moves_the_probabilities_of_its_base(
 
 @pytest.mark.parametrize(
     ("task", "base", "options"),
-    [("semi-supervised", "ce", {"labeled": 0.2, "epochs": 25}), ("partial", "cc", {"ambiguity": 0.3, "epochs": 20})],
+    [("semi-supervised", "ce", {"labeled": 0.2, "epochs": 12}), ("partial", "cc", {"ambiguity": 0.3, "epochs": 20})],
 )
 def test_methods_of_other_tasks_move_the_probabilities_of_their_reference(
     task: str, base: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    """In a quarter of the epochs, as above."""
+    """In a few of the epochs, as above."""
     methods = [m for m in PRESETS.keys["quick"] if lt.method(m).task == task and m != base]
     assert methods
     shares = moved(tmp_path, methods, base=base, data="digits", **options)

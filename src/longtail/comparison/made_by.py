@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
 
 from longtail.catalogue.method import Method
@@ -64,6 +63,8 @@ def versions(folders: Iterable[Path], device: str) -> dict[str, str]:
         folders: of the finished runs.
         device: that was asked for.
     """
+    import sklearn
+
     now = {
         "longtail": __version__,
         "python": platform.python_version(),
