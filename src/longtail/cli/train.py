@@ -78,7 +78,7 @@ def train(
     from longtail.report.searches import about_search
     from longtail.runs import model_decision
     from longtail.runs.expected import write as write_expected
-    from longtail.runs.new_scores import decided_scores
+    from longtail.runs.judged import decided_scores
     from longtail.runs.pretrained import pretrained_body
     from longtail.runs.selected import check_select
     from longtail.runs.train import Fit

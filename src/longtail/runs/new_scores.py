@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,24 +17,15 @@ from longtail.metrics import Rows, evaluate
 from longtail.metrics import metric as metric_of
 from longtail.metrics.intervals import effective
 from longtail.runs import against_estimate, expected
+from longtail.runs.judged import Judged, judged, judged_test_rows
 from longtail.runs.manifest import RUN
 from longtail.runs.run import Run
-from longtail.runs.scored import of_run
 
 if TYPE_CHECKING:
     from longtail.runs.predictor import Predictor
 
 NAMED = 5
 """How many unknown classes are named in a line."""
-
-
-class Judged(NamedTuple):
-    """Rows that a model has judged: arrays as in `scored.ScoredRows`."""
-
-    probs: Any
-    decided: Any
-    targets: Any
-    weight: Any = None
 
 
 def evaluate_new(
@@ -89,7 +80,7 @@ def evaluate_new(
         )
     kept = np.flatnonzero(targets >= 0)
     weight = None if sample_weight is None else _weights(sample_weight, read.skipped, len(given.labels))[kept]
-    rows = _judged(predictor, read.inputs[torch.from_numpy(kept)], targets[kept], weight)
+    rows = judged(predictor, read.inputs[torch.from_numpy(kept)], targets[kept], weight)
     options: dict[str, Any] = {"counts": counts, "positive": index, "cost": cost, "metric": chosen}
     scores, values = _scored(rows, **options)
     source, before, recalls = _estimate(predictor, options)
@@ -169,33 +160,6 @@ def _weights(given: Any, skipped: dict[int, str], size: int) -> Any:
     if weight.shape != (size,):
         raise ValueError(f"sample_weight must have shape ({size},), got {weight.shape}; pass one per row")
     return weight[[row for row in range(size) if row not in skipped]]
-
-
-def _judged(predictor: Predictor, inputs: Any, targets: Any, weight: Any) -> Judged:
-    scores = predictor.scores(inputs)
-    probs = predictor.probabilities(scores).cpu().numpy()
-    return Judged(probs, predictor.decided(scores).argmax(1).cpu().numpy(), targets, weight)
-
-
-def judged_test_rows(predictor: Predictor, run: Run) -> Judged:
-    """Return the test rows of a run as its model, with calibration and decision, judges them."""
-    test = of_run(run).test
-    logs = torch.from_numpy(test.log_probs)
-    if predictor.calibration is not None:
-        logs = torch.as_tensor(predictor.calibration(logs))
-    decided = test.decided
-    if predictor.decision is not None:
-        decided = torch.as_tensor(predictor.decision(logs)).argmax(1).numpy()
-    return Judged(logs.exp().numpy(), decided, test.targets, test.weight)
-
-
-def decided_scores(run: Run) -> dict[str, Any]:
-    """Return the dict of `evaluate` on the test rows of a run, as its saved model judges and decides them."""
-    rows, counts = judged_test_rows(run.predictor, run), run.config["data"]["class_counts"]
-    return evaluate(
-        rows.probs, rows.targets, class_counts=counts, probabilities=True, sample_weight=rows.weight,
-        decided=rows.decided,
-    )  # fmt: skip
 
 
 def _scored(
