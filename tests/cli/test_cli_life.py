@@ -130,9 +130,7 @@ def test_an_estimate_by_another_rule_is_refused(
                        for row in summary["rows"]]  # fmt: skip
     (asked / "comparison.json").write_text(json.dumps(by_cost))
     assert "where p >= 0.09091, the model decides for: its own rule" in refused(capsys, *train(place, *folder))
-    assert "what to expect: cost 0.25 (95 % interval 0.125 to 0.5)" in said(
-        capsys, *train(place, *folder, "--cost", "missed=10,false=1")
-    )
+    assert "what to expect: cost per row 0.25" in said(capsys, *train(place, *folder, "--cost", "missed=10,false=1"))
     prior = summary | {"question": summary["question"] | {"target_prior": "uniform"}}
     (asked / "comparison.json").write_text(json.dumps(prior))
     assert "under the prior uniform, the model decides under" in refused(capsys, *train(place, *folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from longtail.facts.messages import visible
 from longtail.metrics import metric as metric_of
 from longtail.report.printable import shown
 from longtail.report.rows import UNKNOWN, percent
@@ -43,7 +44,9 @@ def sentence(result: dict[str, Any]) -> str:
 def _source(estimate: dict[str, Any]) -> str:
     if estimate["kind"] != "a comparison":
         return f"{estimate['kind']} ({estimate['rows']})"
-    return f"the comparison in {shown(estimate['comparison'])} ({estimate['rows']} rows, {estimate['seeds']} seeds)"
+    return (
+        f"the comparison in {visible(str(estimate['comparison']))} ({estimate['rows']} rows, {estimate['seeds']} seeds)"
+    )
 
 
 def _metrics(result: dict[str, Any]) -> str:

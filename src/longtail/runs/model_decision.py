@@ -96,7 +96,10 @@ def fitted(decision: Decision, predictor: Predictor, run: Run) -> Decision:
             )
         return decision
     if arrays.chosen:
-        log.warning("what %s is worth is estimated on rows that have chosen the training, too: rather less", OPTIONS)
+        log.warning(
+            "the decision may be worth less than is said: its validation rows have chosen the training, too (a search, "
+            "or --select val)"
+        )
     kept = slice(None) if val.weight is None else val.weight > 0
     log_probs, targets = torch.from_numpy(val.log_probs[kept]), val.targets[kept]
     weight = None if val.weight is None else val.weight[kept]
