@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from tests.forked import Forked
 import longtail as lt
 from longtail.data import load
 from longtail.engine import Recipe
+from longtail.runs.predictions import Predictions
 from longtail.runs.priors import target
 from longtail.runs.train import train
 
@@ -201,3 +203,16 @@ class TestRefusals:
     def test_raw_and_a_target_exclude_each_other(self, model: Path) -> None:
         with pytest.raises(ValueError, match=r"raw \(--raw\) leaves out the correction"):
             lt.load(model).predictions(frame(), target_prior="uniform", raw=True)
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text_in_csv_and_a_number_stays_one() -> None:
+    names = ("=cmd|' /C calc'!A0", "-1", "\x1b[31mred", "plain")
+    rows, probs = ("+a.png", "b", "c", "d"), torch.eye(4, dtype=torch.float64)
+    made = Predictions(
+        names, probs, names, "rule", "training", rows=rows, sets=tuple((name, "\u202e") for name in names)
+    )
+    lines = list(csv.DictReader(io.StringIO(made.csv())))
+    assert [line["prediction"] for line in lines] == ["'=cmd|' /C calc'!A0", "-1", r"\x1b[31mred", "plain"]
+    assert lines[0]["file"] == "'+a.png"
+    assert [json.loads(line["set"]) for line in lines] == [[name, "\u202e"] for name in names]
+    assert made.columns["prediction"] == list(names)

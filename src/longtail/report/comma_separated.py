@@ -6,8 +6,8 @@ import csv
 import io
 from typing import Any
 
+from longtail.facts.spreadsheet import cells
 from longtail.report.rows import changed
-from longtail.report.spreadsheet import cells
 from longtail.report.wrong_labels import wrong_label_columns
 
 

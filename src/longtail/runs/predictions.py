@@ -15,6 +15,7 @@ from torch import Tensor
 from longtail.data.prepare import new_rows
 from longtail.facts import files
 from longtail.facts.messages import quoted
+from longtail.facts.spreadsheet import cells as guarded
 from longtail.runs import class_sets, priors
 from longtail.runs.estimated_prior import EstimatedPrior, estimate
 
@@ -91,15 +92,19 @@ class Predictions:
         return pandas.DataFrame(self.columns)
 
     def csv(self) -> str:
-        """Return the table as CSV text, its numbers with all digits; sets are JSON lists, as names may have commas."""
+        """Return the table as CSV text, its numbers with all digits; sets are JSON lists, as names may have commas.
+
+        Control characters of names are escaped, and a name that a spreadsheet would run (`=cmd`) stands after ';
+        parquet and `frame` have the names as they are.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         columns = self.columns
         if "set" in columns:
-            cells = columns["set"]
-            columns["set"] = [None if one is None else json.dumps(one, ensure_ascii=False) for one in cells]
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+            named = columns["set"]
+            columns["set"] = [None if one is None else json.dumps(one, ensure_ascii=False) for one in named]
+        writer.writerow(guarded(list(columns)))
+        writer.writerows(guarded(list(line)) for line in zip(*columns.values(), strict=True))
         return out.getvalue()
 
     def write(self, path: str | Path) -> None:
