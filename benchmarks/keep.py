@@ -16,11 +16,11 @@ from benchmarks.machine import facts
 
 KEPT = (
     "data", "recipe", "metric", "reference", "seeds", "folds", "failed", "missing", "verdict", "twins", "retraining",
-    "tuned",
+    "question", "tuned",
 )  # fmt: skip
 ROW = (
     "method", "mean", "std", "difference", "twin", "recall", "epochs", "search", "seconds", "probes", "features",
-    "wrong_labels",
+    "metrics", "wrong_labels",
 )  # fmt: skip
 
 
