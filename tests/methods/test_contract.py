@@ -229,13 +229,13 @@ def test_methods_that_train_differently_have_different_texts() -> None:
     assert sorted(shared) == [
         ["abc", "fixmatch-abc"],
         ["balanced-softmax", "logit-adjusted", "logit-adjusted-threshold"],
-        ["ce", "ce-threshold", "logit-adjusted-posthoc", "tau-norm"],
+        ["ce", "ce-threshold", "logit-adjusted-posthoc", "tau-norm", "threshold-moving"],
         ["crest", "fixmatch-crest"],
         ["crest-plus", "fixmatch-crest-plus"],
         ["darp", "fixmatch-darp"],
         ["fixmatch-simpro", "simpro"],
         ["gh", "simclr-gh"],
-        ["logistic", "logistic-posthoc"],
+        ["logistic", "logistic-posthoc", "logistic-threshold"],
         ["proden-records", "records"],
-        ["trees", "trees-posthoc"],
+        ["trees", "trees-posthoc", "trees-threshold"],
     ]

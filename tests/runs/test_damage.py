@@ -65,9 +65,10 @@ def said(arguments: list[str]) -> Said:
 
 
 def timeless(value: Any) -> Any:
-    """JSON without what differs from one time to the next."""
+    """JSON without what differs from one time to the next, and without the commands, which name the folder."""
     if isinstance(value, dict):
-        return {key: timeless(inner) for key, inner in value.items() if key not in SECONDS}
+        unlike = (*SECONDS, "command", "earlier_commands")
+        return {key: timeless(inner) for key, inner in value.items() if key not in unlike}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
