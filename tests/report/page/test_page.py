@@ -151,11 +151,12 @@ class TestHostileNames:
 
     def test_no_cell_of_the_csv_is_a_formula(self) -> None:
         comparison = hostile()
-        formulas = (FORMULA, "+1", "-1", "@SUM(A1)", "\t=1", " =1")
+        formulas = (FORMULA, "+1", "-1", "+1+cmd", "-2*A1", "@SUM(A1)", "\t=1", " =1")
         comparison["rows"] = [row(name, 0.5, [0.5] * 3, paper=name, difference=None) for name in formulas]
         lines = list(csv.reader(io.StringIO(comma_separated(comparison))))
         for line, name in zip(lines[1:], formulas, strict=True):
-            assert line[0] == line[1] == ("'" if name != "\t=1" else "") + visible(name)
+            text = name in ("\t=1", "+1", "-1")  # escaped, or a number
+            assert line[0] == line[1] == ("" if text else "'") + visible(name)
         negative = row("ce", -0.5, [0.5] * 3)
         assert ",-0.5," in comma_separated(comparison | {"rows": [negative]}), "numbers stay numbers"
         assert EVIL not in comma_separated(hostile())

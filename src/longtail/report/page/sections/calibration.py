@@ -92,10 +92,19 @@ def _sentence(row: Row) -> str:
 
 
 def _how(entry: Entry) -> str:
+    return _kind(entry) + _fitted(entry)
+
+
+def _kind(entry: Entry) -> str:
+    return "none" if entry["after"] is None else " or ".join(entry["method"])
+
+
+def _fitted(entry: Entry) -> str:
+    """On what calibrations are fitted, which is the same for all rows of a comparison."""
     if entry["after"] is None:
-        return "none"
+        return ""
     where = "rows of other folds" if entry["fitted_on"] == "folds" else "validation rows"
-    return f"{' or '.join(entry['method'])}, fitted on {entry['rows']} {where}"
+    return f", fitted on {entry['rows']} {where}"
 
 
 def by_chance(bins: list[dict[str, float]], rows: float) -> float:
@@ -124,8 +133,10 @@ def _table(known: list[Row]) -> Markup:
         errors += [percent(shifted["ece"] if (shifted := entry.get("shifted")) else None)] if apart else []
         scores = [_three(_of(entry, state, name)) for name in ("log_loss", "brier") for state in ("corrected", "after")]
         name = shown(row["method"], longest=LONGEST)
-        lines.append([name, *errors, percent(_of(entry, "after", "classwise_ece")), *scores, _how(entry)])
-    caption = "Errors of the probabilities on test rows, mean over seeds; ECE in percent"
+        lines.append([name, *errors, percent(_of(entry, "after", "classwise_ece")), *scores, _kind(entry)])
+    caption = (
+        f"Errors of the probabilities on test rows, mean over seeds; ECE in percent{_fitted(known[0]['calibration'])}"
+    )
     return table(lines, "<" + ">" * (len(lines[0]) - 2) + "<", caption)
 
 
