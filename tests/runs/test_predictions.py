@@ -90,7 +90,8 @@ def test_names_probabilities_and_rule_are_in_the_file(model: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(found.csv())))
     assert len(rows) == 160
     assert set(rows[0]) == {"row", "prediction", "probability", "p(<b>ok</b>)", "p(=1+1)", "rule", "prior"}
-    assert {row["prediction"] for row in rows} == {"<b>ok</b>", "=1+1"}
+    assert {row["prediction"] for row in rows} == {"<b>ok</b>", "'=1+1"}  # text in a spreadsheet, too
+    assert set(found.labels) == {"<b>ok</b>", "=1+1"}
     assert rows[0]["rule"] == "highest probability with every class equally likely"
     back = torch.tensor([[float(r["p(<b>ok</b>)"]), float(r["p(=1+1)"])] for r in rows], dtype=torch.float64)
     assert back.equal(found.probabilities)
