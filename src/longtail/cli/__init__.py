@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from inspect import cleandoc
 
 import typer
 
@@ -26,6 +27,12 @@ from longtail.cli import (
 )
 from longtail.facts import messages, subprocesses
 
+
+def paragraphs(text: str) -> str:
+    """Return a docstring with each paragraph on one line, so that a terminal of any width wraps it by itself."""
+    return "\n\n".join(" ".join(one.split()) for one in cleandoc(text).split("\n\n"))
+
+
 app = typer.Typer(
     name="longtail",
     add_completion=False,
@@ -39,7 +46,7 @@ for verb in (
     compare.compare, train.train, predict.predict, inspect.inspect, methods.methods, explain.explain,
     reproduce.reproduce, tune.tune, labels.labels, report.report, evaluate.evaluate, runs.runs, export.export,
 ):  # fmt: skip
-    app.command()(verb)
+    app.command(help=paragraphs(verb.__doc__ or ""))(verb)
 
 # typer contains click since 0.26 and depended on it before: take the class from its own bases
 _CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
