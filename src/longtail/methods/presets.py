@@ -19,6 +19,26 @@ ESTIMATORS = ("logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw"
 """scikit-learn's classifiers; for a table they are added to the presets of the networks."""
 ESTIMATOR_THRESHOLDS = ("logistic-threshold", "trees-threshold")
 """Added with them where there is a validation part."""
+CLASSICAL = (
+    *(
+        f"{one}{kind}"
+        for one in ("forest", "knn", "svm", "kernel-logistic")
+        for kind in ("", "-cw", "-posthoc", "-threshold")
+    ),
+    "plugin", "logistic-cog", "logistic-cog-os",
+    *(
+        f"{one}-{how}"
+        for one in ("logistic", "trees")
+        for how in ("smote", "borderline-smote", "over", "under", "smote-under")
+    ),
+    "balanced-forest", "easy-ensemble", "rusboost", "self-paced",
+)  # fmt: skip
+"""Further classifiers on rows of numbers; the preset classical has them all."""
+PRACTICE = (
+    "trees", "trees-threshold", "forest-posthoc", "balanced-forest", "easy-ensemble", "logistic-smote", "ce",
+    "logit-adjusted",
+)  # fmt: skip
+"""What a practitioner tries first."""
 CONTEXT = ("oracle", "oracle-la", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
@@ -42,13 +62,15 @@ def presets(catalogue: Builders, aliased: tuple[str, ...]) -> Presets:
         catalogue: all methods.
         aliased: those that are the same as one of their aliases; no preset has both.
     """
-    beside = (*ESTIMATORS, *ESTIMATOR_THRESHOLDS, *CONTEXT, *GIVEN_COSTS, *aliased, "tuned")
+    beside = (*ESTIMATORS, *ESTIMATOR_THRESHOLDS, *CLASSICAL, *CONTEXT, *GIVEN_COSTS, *aliased, "tuned")
     return Presets(
         {
             "quick": tuple(key for keys in QUICK.values() for key in keys if key in catalogue),
             "all": tuple(key for key in catalogue if key not in beside),
             "noisy": NOISY,
             "estimators": ESTIMATORS,
+            "classical": tuple(key for key in CLASSICAL if key in catalogue),
+            "practice": tuple(key for key in PRACTICE if key in catalogue),
             FEATURES: (
                 "lift-head", "logit-adjusted", "logit-adjusted-posthoc", "tau-norm", "ncm", "maxnorm", "los",
                 "logistic",
