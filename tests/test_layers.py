@@ -9,7 +9,7 @@ TESTS = Path(__file__).parent
 SRC = TESTS.parent / "src" / "longtail"
 
 FACTS = {"aliases", "facts", "version"}
-PARTS = {"data", "instance_weights", "losses", "models", "posthoc", "sampling", "targets", "updates"}
+PARTS = {"classical", "data", "instance_weights", "losses", "models", "posthoc", "sampling", "targets", "updates"}
 LAYERS = [
     FACTS,
     {"functional", "metrics"},
@@ -21,7 +21,7 @@ LAYERS = [
     {"runs", "report"},
     {"inspection"},
     {"comparison"},
-    {"labels"},
+    {"labels", "classifier"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 aliases.install()
 
 _PACKAGES = (
-    "aliases", "catalogue", "cli", "comparison", "data", "engine", "facts", "functional", "inspection",
-    "instance_weights", "labels", "learners", "losses", "methods", "metrics", "models", "optim", "posthoc", "report",
-    "runs", "sampling", "targets", "updates", "version",
+    "aliases", "catalogue", "classical", "classifier", "cli", "comparison", "data", "engine", "facts",
+    "functional", "inspection", "instance_weights", "labels", "learners", "losses", "methods", "metrics", "models",
+    "optim", "posthoc", "report", "runs", "sampling", "targets", "updates", "version",
 )  # fmt: skip
 _MODULES = {
     **{name: name for name in _PACKAGES},

@@ -72,7 +72,7 @@ class TestLists:
             "logit-adjusted-posthoc",
         ]  # fmt: skip
         networks = set(catalog.CATALOG) - set(entries.ESTIMATORS) - set(entries.CONTEXT) - {"tuned", *entries.ALIASED}
-        networks -= {*presets.ESTIMATOR_THRESHOLDS, *presets.GIVEN_COSTS}
+        networks -= {*presets.ESTIMATOR_THRESHOLDS, *presets.CLASSICAL, *presets.GIVEN_COSTS}
         assert {m.key for m in methods("all", val=True)} == networks == set(PRESETS.keys["all"])
 
     def test_for_a_table_scikit_learns_classifiers_join_them(self) -> None:
@@ -143,7 +143,7 @@ class TestMenu:
         assert "@inproceedings{cao2019learning," in explanation["bibtex"]
         assert explanation["presets"] == ["quick", "all"]
         assert explained("logit-adjusted-posthoc")["retrains"] is False
-        assert explained("trees")["presets"] == ["quick", "all", "estimators"]
+        assert explained("trees")["presets"] == ["quick", "all", "estimators", "practice"]
         assert explained("trees")["inputs"] == "table or features"
 
 

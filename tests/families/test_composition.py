@@ -23,7 +23,7 @@ from longtail.engine import Built, Stage, Training
 from longtail.facts import knobs
 from longtail.methods import method
 from longtail.methods.entries import CATALOG, SEARCHES
-from longtail.methods.presets import ESTIMATOR_THRESHOLDS
+from longtail.methods.presets import CLASSICAL, ESTIMATOR_THRESHOLDS
 from longtail.methods.presets import ESTIMATORS as PLAIN_ESTIMATORS
 
 ALL = {**CATALOG, **TOYS}
@@ -36,7 +36,7 @@ RULES = {
 }
 """Correction -> what it asks of its base."""
 
-ESTIMATORS = (*PLAIN_ESTIMATORS, *ESTIMATOR_THRESHOLDS)
+ESTIMATORS = tuple(key for key in (*PLAIN_ESTIMATORS, *ESTIMATOR_THRESHOLDS, *CLASSICAL) if key in CATALOG)
 POSTHOC = {"logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "threshold-moving", "tau-norm"}
 META = {"l2rw", "mwn", "meta"}
 WEIGHING = {"absgd", "absgd-decoupled", "abadam", "term", "eg", "small-loss", "recover", "co-teaching", *META}

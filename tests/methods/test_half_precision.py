@@ -19,12 +19,12 @@ from longtail.facts.learner import Learner
 from longtail.facts.types import Step
 from longtail.methods import method
 from longtail.methods.entries import CATALOG
-from longtail.methods.presets import ESTIMATOR_THRESHOLDS, ESTIMATORS
+from longtail.methods.presets import CLASSICAL, ESTIMATOR_THRESHOLDS, ESTIMATORS
 
 pytestmark = pytest.mark.slow  # it trains every method
 
 RECIPE = Recipe(epochs=5, batch_size=16, model="mlp", model_args={"hidden": (8,)})
-KEYS = [key for key in CATALOG if key not in (*ESTIMATORS, *ESTIMATOR_THRESHOLDS)]
+KEYS = [key for key in CATALOG if key not in (*ESTIMATORS, *ESTIMATOR_THRESHOLDS, *CLASSICAL)]
 STEPS = 8
 DTYPES = {  # a recipe's precision runs the body in it; a loop of one's own runs everything under autocast
     "the recipe's bfloat16": (replace(RECIPE, precision="bfloat16"), contextlib.nullcontext()),

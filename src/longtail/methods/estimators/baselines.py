@@ -8,32 +8,20 @@ stopping is random, so seeds differ little or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
-from longtail import posthoc
-from longtail.catalogue.implied import uniform
-from longtail.catalogue.method import Method, Misfit
-from longtail.catalogue.references import Reference, cited
-from longtail.data import TrainingSet
-from longtail.engine import Built, Recipe, Stage
+from longtail.catalogue.method import Method
+from longtail.catalogue.references import cited
 from longtail.facts.knobs import NonNegativeFloat, PositiveFloat, Range
-from longtail.facts.learner import Learner
-from longtail.learners.estimator import EstimatorLearner, EvaluateOnly, no_optimizer
 from longtail.methods.estimators import classifiers
+from longtail.methods.estimators.build import adjusted, estimator
 
 Rate = Annotated[float, Range(0, 1, open_low=True)]
 Iterations = Annotated[int, Range(1, 10_000, integer=True)]
 Leaves = Annotated[int, Range(2, 65_535, integer=True)]
 RATE, ITERATIONS, LEAVES = 0.1, 100, 31
 """scikit-learn's defaults of the three knobs of `trees`."""
-
-TRAINS = "a scikit-learn classifier"
-EAGER = "a scikit-learn classifier predicts on the CPU"
-ROWS = 4096
-"""Batch size for evaluating the training loss."""
 
 
 def logistic(*, C: PositiveFloat = 1.0) -> Method:
@@ -83,7 +71,7 @@ def logistic_posthoc(*, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0) -> 
 
     Paper and code: The paper corrects networks; that of other classifiers is ours.
     """
-    return _adjusted(logistic(C=C), tau)
+    return adjusted(logistic(C=C), tau)
 
 
 def trees(*, learning_rate: Rate = RATE, max_iter: Iterations = ITERATIONS, max_leaf_nodes: Leaves = LEAVES) -> Method:
@@ -146,20 +134,20 @@ def trees_posthoc(
 
     Paper and code: The paper corrects networks; that of other classifiers is ours.
     """
-    return _adjusted(trees(learning_rate=learning_rate, max_iter=max_iter, max_leaf_nodes=max_leaf_nodes), tau)
+    return adjusted(trees(learning_rate=learning_rate, max_iter=max_iter, max_leaf_nodes=max_leaf_nodes), tau)
 
 
 def _logistic(name: str, C: float, **options: Any) -> Method:
     make = partial(classifiers.logistic, C=C)
     reference = cited("cox1958regression")
-    return _method(f"{name}(C={float(C)})", "logistic", make, classifiers.logistic_misfit, reference, **options)
+    return estimator(f"{name}(C={float(C)})", "logistic", make, classifiers.logistic_misfit, reference, **options)
 
 
 def _trees(name: str, rate: float, iterations: int, leaves: int, *, balanced: bool = False) -> Method:
     knobs: dict[str, Any] = {"learning_rate": float(rate), "max_iter": int(iterations), "max_leaf_nodes": int(leaves)}
     text = f"{name}({','.join(f'{knob}={value}' for knob, value in knobs.items())})"
-    options = {"balanced": balanced, "gentler": classifiers.slower}
-    return _method(
+    options: dict[str, Any] = {"balanced": balanced, "gentler": classifiers.slower}
+    return estimator(
         text,
         "trees",
         partial(classifiers.boosting, **knobs),
@@ -167,40 +155,3 @@ def _trees(name: str, rate: float, iterations: int, leaves: int, *, balanced: bo
         cited("friedman2001greedy"),
         **options,
     )
-
-
-def _method(
-    text: str, plain: str, make: Callable[..., Any], misfit: Misfit, reference: Reference, **options: Any
-) -> Method:
-    """Return a method of one stage whose single epoch is the fit; the options are those of `EstimatorLearner`.
-
-    `plain` is the classifier without class weights or correction.
-    """
-
-    def stages(recipe: Recipe) -> Sequence[Stage]:
-        def build(data: TrainingSet, previous: Learner | None) -> Built:
-            rows = data.labeled
-            if (reason := misfit(rows)) is not None:
-                raise ValueError(f"{text.partition('(')[0]} {reason}")
-            columns = classifiers.columns_of(recipe, rows)
-            learner = EstimatorLearner(partial(make, columns), len(rows.classes), **options)
-            return Built(learner, rows.drawn(ROWS), EvaluateOnly())
-
-        return (Stage("fit", text, build, 1, no_optimizer, lambda progress: 0.0, eager=EAGER),)
-
-    prior = uniform if options.get("balanced") else None
-    return Method(
-        stages,
-        reference,
-        prior=prior,
-        inputs="table or features",
-        misfit=misfit,
-        slots=frozenset(),
-        twin=plain,
-        trains=TRAINS,
-    )
-
-
-def _adjusted(plain: Method, tau: float) -> Method:
-    rule = partial(posthoc.LogitAdjustment, tau=tau)
-    return replace(plain, posthoc=rule, prior=None, reference=cited("menon2021long"))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from longtail.catalogue.method import Misfit
 from longtail.data import Examples, Part
 from longtail.engine import Recipe
 from longtail.engine.default_recipe import SCALED
@@ -47,17 +48,26 @@ def columns_of(recipe: Recipe, data: Part) -> Columns:
 
 def logistic(columns: Columns, seed: int, targets: NDArray[np.int64], *, C: float) -> Any:
     """Build logistic regression on scaled numbers and one-hot codes, unfitted."""
-    from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     model = LogisticRegression(C=C, max_iter=1000, random_state=seed)
+    return make_pipeline(scaled_and_one_hot(columns), model)
+
+
+def scaled_and_one_hot(columns: Columns) -> Any:
+    """Return the unfitted first step of classifiers of numbers: scaled numbers, then indicators of codes.
+
+    A code that no training row has is no category: all its columns are 0.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     if not columns.scaled:  # without scaling, no column has codes
-        return make_pipeline(StandardScaler(), model)
+        return StandardScaler()
     numbers = ("numbers", "passthrough", list(range(columns.numeric)))
     codes = ("codes", OneHotEncoder(handle_unknown="ignore"), columns.codes)
-    return make_pipeline(ColumnTransformer([part for part in (numbers, codes) if part[2]]), model)
+    return ColumnTransformer([part for part in (numbers, codes) if part[2]])
 
 
 def boosting(columns: Columns, seed: int, targets: NDArray[np.int64], **knobs: Any) -> Any:
@@ -88,7 +98,7 @@ def logistic_misfit(data: Part) -> str | None:
     size = len(data) * len(data.classes)
     if size > MOST_SCORES:
         return f"takes at most {MOST_SCORES:,} training rows x classes, got {size:,}; leave it out and compare networks"
-    return _size_misfit(data, MOST_FEATURES)
+    return size_misfit(data, MOST_FEATURES)
 
 
 def boosting_misfit(data: Part) -> str | None:
@@ -98,10 +108,22 @@ def boosting_misfit(data: Part) -> str | None:
             f"takes at most {MOST_CLASSES} classes (a tree for each and iteration), got {len(data.classes)}; "
             "leave it out, or take logistic"
         )
-    return _size_misfit(data)
+    return size_misfit(data)
 
 
-def _size_misfit(data: Part, features: int = MOST_VALUES) -> str | None:
+def without_weights(misfit: Misfit) -> Misfit:
+    """Return what also refuses rows with sample weights, for classifiers that cannot take them."""
+
+    def refuse(data: Part) -> str | None:
+        if getattr(data, "sample_weight", None) is not None:
+            return "cannot weigh rows, got sample weights; leave out the weights, or take logistic, trees or forest"
+        return misfit(data)
+
+    return refuse
+
+
+def size_misfit(data: Part, features: int = MOST_VALUES) -> str | None:
+    """Return why rows are too many to be fitted at once or too wide, or None."""
     if not isinstance(data, Examples):
         return "needs all training rows in memory, got rows that are read one by one; leave it out"
     values = int(np.prod(data.input_shape))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from longtail.catalogue.method import Method
-from longtail.catalogue.references import cited
 from longtail.facts.knobs import PositiveFloat
 from longtail.methods.estimators.baselines import ITERATIONS, LEAVES, RATE, Iterations, Leaves, Rate, logistic, trees
-from longtail.methods.supervised.moved_thresholds import tuned_threshold
+from longtail.methods.estimators.build import thresholded
 from longtail.posthoc.choice import Cost, Goal, PositiveClass
 
 
@@ -32,7 +29,7 @@ def logistic_threshold(
 
     Paper and code: Threshold moving (Zhou and Liu 2006) has costs that are given; the search for tau is ours.
     """
-    return tuned_threshold(_moved(logistic(C=C)), objective, cost, positive)
+    return thresholded(logistic(C=C), objective, cost, positive)
 
 
 def trees_threshold(
@@ -58,8 +55,4 @@ def trees_threshold(
     Paper and code: Threshold moving (Zhou and Liu 2006) has costs that are given; the search for tau is ours.
     """
     plain = trees(learning_rate=learning_rate, max_iter=max_iter, max_leaf_nodes=max_leaf_nodes)
-    return tuned_threshold(_moved(plain), objective, cost, positive)
-
-
-def _moved(plain: Method) -> Method:
-    return replace(plain, reference=cited("zhou2006training"))
+    return thresholded(plain, objective, cost, positive)

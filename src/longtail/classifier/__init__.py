@@ -1,0 +1,1 @@
+"""Every supervised method as a scikit-learn classifier."""
