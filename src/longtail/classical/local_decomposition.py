@@ -111,6 +111,7 @@ class LocalDecomposition(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  #
     @available_if(lambda self: hasattr(self.estimator, "predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
         """Return P(y | x), (N, C): the sums over the clusters of each class."""
+        check_is_fitted(self)
         parts = self.estimator_.predict_proba(self._rows(X))
         sums = np.zeros((len(parts), len(self.classes_)))
         for cluster, parent in enumerate(self.parents_):
@@ -118,7 +119,6 @@ class LocalDecomposition(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  #
         return sums
 
     def _rows(self, X: Any) -> Any:
-        check_is_fitted(self)
         return validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
 
     def _planned(self, sizes: Floats) -> tuple[Ints, Ints]:
