@@ -6,7 +6,7 @@ import math
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_random_state
@@ -70,7 +70,7 @@ class SelfPacedEnsemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: Any, y: Any) -> Self:
         """Fit the members one after another.
 
         Args:
@@ -123,20 +123,22 @@ class SelfPacedEnsemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sizes = np.bincount(places, minlength=self.bins)
         means = np.bincount(places, weights=hardness, minlength=self.bins) / np.maximum(sizes, 1)
         counts = draws_by_bin(sizes, means, alpha, total, replacement=self.replacement)
-        return np.concatenate([
-            random.choice(rows[places == place], count, replace=self.replacement)
-            for place, count in enumerate(counts)
-            if count
-        ])
+        return np.concatenate(
+            [
+                random.choice(rows[places == place], count, replace=self.replacement)
+                for place, count in enumerate(counts)
+                if count
+            ]
+        )
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return (N, C) the mean of the members' probabilities."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
         mean: NDArray[np.float64] = sum(member.predict_proba(X) for member in self.estimators_) / len(self.estimators_)
         return mean
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return (N,) the classes of the highest probability."""
         found = self.predict_proba(X)
         classes: NDArray[Any] = self.classes_[found.argmax(1)]
@@ -156,7 +158,7 @@ def draws_by_bin(
         replacement: whether a row can be drawn twice.
     """
     weight = np.where(sizes > 0, 1 / (hardness + alpha), 0.0)
-    counts = (total * weight / weight.sum()).astype(np.int64)
+    counts: Rows = (total * weight / weight.sum()).astype(np.int64)
     room = np.where(sizes > 0, total, 0) if replacement else sizes
     counts = np.minimum(counts, room)
     fullest_first = np.argsort(-sizes, kind="stable")

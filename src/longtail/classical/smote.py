@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from longtail.facts.imbalanced_learn import imbalanced_learn
 from longtail.facts.resampled_counts import raised
 
 log = logging.getLogger(__name__)
@@ -95,14 +96,14 @@ class SmallClassSMOTE(BaseEstimator):  # type: ignore[misc]
         if not missed:
             return [found]
         log.warning(
-            "no row of class %s is in danger, so that borderline SMOTE adds none; raised by SMOTE",
-            ", ".join(map(str, missed)),
+            "borderline SMOTE adds no rows to %s, of which no row is in danger; SMOTE adds them",
+            ", ".join(f"class index {label}" for label in missed),
         )
         return [found, self._sampler("smote", rows, k, missed).fit_resample(rows, labels)]
 
     def _sampler(self, kind: str, rows: NDArray[Any], k: int, goals: dict[Any, int]) -> Any:
         """Return imbalanced-learn's sampler for these columns."""
-        samplers = over_samplers()
+        samplers = imbalanced_learn("over_sampling")
         options = {"sampling_strategy": goals, "k_neighbors": k, "random_state": self.random_state}
         if kind != "smote":
             return samplers.BorderlineSMOTE(kind=kind, m_neighbors=min(self.m_neighbors, len(rows) - 1), **options)
@@ -111,28 +112,3 @@ class SmallClassSMOTE(BaseEstimator):  # type: ignore[misc]
         if len(self.codes) == rows.shape[1]:
             return samplers.SMOTEN(**options)
         return samplers.SMOTENC(categorical_features=list(self.codes), **options)
-
-
-def over_samplers() -> Any:
-    """Return `imblearn.over_sampling`.
-
-    Raises:
-        ModuleNotFoundError: without longtail[data].
-    """
-    return imblearn("over_sampling")
-
-
-def imblearn(module: str) -> Any:
-    """Return a module of imbalanced-learn, which is imported where it is used.
-
-    Raises:
-        ModuleNotFoundError: without longtail[data].
-    """
-    from importlib import import_module
-
-    try:
-        return import_module(f"imblearn.{module}")
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("imblearn"):
-            raise
-        raise ModuleNotFoundError("resampling needs imbalanced-learn; install longtail[data]") from None

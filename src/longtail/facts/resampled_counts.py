@@ -23,4 +23,5 @@ def lowered(counts: ArrayLike, ratio: float) -> NDArray[np.float64]:
     Arguments as in `raised`.
     """
     n = np.asarray(counts, dtype=np.float64)
-    return np.minimum(n, np.floor(n[n > 0].min() / ratio))
+    found: NDArray[np.float64] = np.minimum(n, np.floor(n[n > 0].min() / ratio))
+    return found
