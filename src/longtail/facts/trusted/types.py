@@ -72,6 +72,10 @@ _IMBLEARN = frozenset({
 
 _OURS: frozenset[str] = frozenset({
     # classes of longtail.classical: their fitted fields are numbers, arrays and estimators of these lists
+    "longtail.classical.folds.DealtFolds",
+    "longtail.classical.kernel_root.KernelRoot",
+    "longtail.classical.local_decomposition.LocalDecomposition",
+    "longtail.classical.plugin.PlugInClassifier",
 })  # fmt: skip
 
 OBJECTS = _SKLEARN | _IMBLEARN | _OURS
