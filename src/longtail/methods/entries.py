@@ -6,6 +6,7 @@ from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.method import Builder
 from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
+from longtail.methods.estimators import decomposed, kernels, machines, thresholds
 from longtail.methods.estimators import ensembles, resampled, resampled_trees, thresholds
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
@@ -209,6 +210,17 @@ CATALOG: dict[str, Builder] = {
     "trees-cw": estimators.trees_cw,
     "trees-posthoc": estimators.trees_posthoc,
     "trees-threshold": thresholds.trees_threshold,
+    "svm": machines.svm,
+    "svm-cw": machines.svm_cw,
+    "svm-posthoc": machines.svm_posthoc,
+    "svm-threshold": machines.svm_threshold,
+    "kernel-logistic": kernels.kernel_logistic,
+    "kernel-logistic-cw": kernels.kernel_logistic_cw,
+    "kernel-logistic-posthoc": kernels.kernel_logistic_posthoc,
+    "kernel-logistic-threshold": kernels.kernel_logistic_threshold,
+    "plugin": kernels.plugin,
+    "logistic-cog": decomposed.logistic_cog,
+    "logistic-cog-os": decomposed.logistic_cog_os,
     "trees-smote": resampled_trees.trees_smote,
     "trees-borderline-smote": resampled_trees.trees_borderline_smote,
     "trees-over": resampled_trees.trees_over,
