@@ -72,6 +72,7 @@ _IMBLEARN = frozenset({
 
 _OURS: frozenset[str] = frozenset({
     # classes of longtail.classical: their fitted fields are numbers, arrays and estimators of these lists
+    "longtail.classical.self_paced.SelfPacedEnsemble",
 })  # fmt: skip
 
 OBJECTS = _SKLEARN | _IMBLEARN | _OURS
