@@ -63,7 +63,9 @@ def _check_kinds(values: list[Any]) -> None:
     gone = [row for row, value in enumerate(values) if _is_missing(value)]
     if gone:
         raise ValueError(_missing(gone[0], len(gone)))
-    kinds = {_kind(value): value for value in reversed(values)}
+    kinds: dict[str, Any] = {}
+    for value in values:
+        kinds.setdefault(_kind(value), value)
     if len(kinds) > 1:
         (one, first), (other, second) = list(kinds.items())[:2]
         raise ValueError(

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
+from longtail.facts.messages import quoted
+
 ALWAYS: dict[str, Any] = {"accept_sparse": False, "allow_nd": True, "ensure_all_finite": False}
 
 
@@ -27,6 +29,7 @@ def training_rows(estimator: Any, X: Any) -> Any:
     if is_frame(X):
         validate_data(estimator, X, skip_check_array=True)
         return X
+    _check_text(X)
     return _finite(validate_data(estimator, X, **ALWAYS))
 
 
@@ -50,6 +53,17 @@ def new_rows(estimator: Any, X: Any, columns: tuple[str, ...] | None) -> Any:
 
     array = validate_data(estimator, X, reset=False, accept_sparse=False, dtype=None, ensure_all_finite=False)
     return pandas.DataFrame(array, columns=list(columns)).infer_objects()
+
+
+def _check_text(X: Any) -> None:
+    if getattr(getattr(X, "dtype", None), "kind", "") not in ("O", "U"):
+        return
+    text = next((value for value in np.asarray(X).ravel().tolist() if isinstance(value, str)), None)
+    if text is not None:
+        raise ValueError(
+            f"X must be numbers where it is an array, got text such as {quoted(text)}; pass a pandas frame, whose "
+            "columns of text are categories"
+        )
 
 
 def weights(sample_weight: Any, size: int) -> NDArray[np.float64] | None:

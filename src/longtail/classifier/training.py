@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
 from longtail.catalogue.tasks import SUPERVISED
+from longtail.classifier.labels import by_name
 from longtail.classifier.rows import is_frame
 from longtail.data.every_row import load_every_row
 from longtail.data.pool import Pool
 from longtail.data.read.dispatch import pool
+from longtail.data.splits import Splits
 from longtail.engine.default_recipe import default_recipe
 from longtail.facts.messages import quoted
 from longtail.methods.registry import method as resolve
-from longtail.runs import in_memory, model_decision
+from longtail.posthoc.decisions import Decision
+from longtail.runs import in_memory, model_decision, priors
 from longtail.runs.fit import Fit
+from longtail.runs.predictions import check_prior
 from longtail.runs.predictor import Predictor
 
 RECIPE = ("epochs", "batch_size", "lr", "model")
@@ -98,6 +102,7 @@ def trained(
         goal=params["objective"],
         positive=None if params["positive"] is None else str(plain(params["positive"])),
     )
+    check_target(splits, by_name(params["target_prior"]), decision)
     in_memory.check(method, splits, calibrate=params["calibrate"], decision=decision)
     fit = Fit(method, splits, seed=seed, recipe=recipe, device=device)
     for note in splits.notes:
@@ -108,6 +113,19 @@ def trained(
         for _ in fit:
             pass
         return Trained(method, in_memory.trained_model(fit, calibrate=params["calibrate"], decision=decision))
+
+
+def check_target(splits: Splits, prior: Any, decision: Decision | None) -> None:
+    """Check a deployment prior before any training.
+
+    Raises:
+        ValueError, TypeError: not one of these classes, or beside thresholds that are chosen on validation rows.
+    """
+    if prior is None:
+        return
+    check_prior(decision, prior)
+    if not (isinstance(prior, str) and prior == priors.ESTIMATE):  # that of rows which are not known yet
+        priors.target(prior, splits.classes, splits.class_counts.cpu())
 
 
 def seed_of(random_state: Any) -> int:

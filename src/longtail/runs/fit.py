@@ -221,7 +221,7 @@ class Fit(Iterator[Record]):
         assert self.folder is not None
         start = time.perf_counter()
         predictor = outputs.predictor_of(self.chosen, self.trained_on, training.learner, self.device)
-        calibration = calibrated.calibrate(predictor, self.trained_on, self._calibrate)
+        calibration = calibrated.calibrate(predictor, self.splits if self._choice else self.trained_on, self._calibrate)
         arrays = outputs.predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED and not self.splits.every_row:
             arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})

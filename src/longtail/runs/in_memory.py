@@ -48,9 +48,10 @@ def trained_model(fit: Fit, *, calibrate: str | None = None, decision: Decision 
     """
     splits = fit.trained_on
     predictor = outputs.predictor_of(fit.chosen, splits, fit.learner, fit.device).eval()
-    calibrated.calibrate(predictor, splits, calibrate)
     # after a search, what it trained on has the validation rows for its test part
-    part, searched = fit.splits.val, fit.method.search is not None
+    searched = fit.method.search is not None
+    calibrated.calibrate(predictor, fit.splits if searched else splits, calibrate)
+    part = fit.splits.val
     scores = None if part is None or part.kind != "given" else _scores(predictor, part)
     if scores is not None and part is not None and not searched:
         predictor.sets = class_sets.fitted(predictor, scores, part)
