@@ -96,7 +96,7 @@ class TestDeterminism:
         assert [clf.predict_proba(X).tolist() for clf in found] == [alone] * 4
 
 
-@cases("method", ["logit-adjusted", "ldam-drw", "ce-threshold", "trees-posthoc(max_iter=3)", "ncm", "bbn"])
+@cases("method", ["ldam", "ce-threshold", "trees-posthoc(max_iter=3)"])
 def test_a_fitted_classifier_is_pickled(method: str) -> None:
     clf = classifier(method).fit(TABLE, OUTCOME)
     file = io.BytesIO()

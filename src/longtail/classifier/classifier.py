@@ -126,6 +126,8 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, folder: str | Path) -> Path:
         """Write the model as `lt.load` and `longtail predict` read it; its classes are the labels as text.
 
+        Calibration and decision are part of it; `target_prior` is not, for predict takes one.
+
         Raises:
             ValueError: the folder holds a run of `longtail train`.
         """

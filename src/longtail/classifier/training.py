@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from threading import Lock
 from typing import Any, NamedTuple
@@ -109,7 +110,7 @@ def trained(
         log.info("%s", note)
     for note in without_effect([method], fit.recipe):
         log.warning("%s", note)
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, closing(fit):
         for _ in fit:
             pass
         return Trained(method, in_memory.trained_model(fit, calibrate=params["calibrate"], decision=decision))
