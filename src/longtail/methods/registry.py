@@ -42,7 +42,7 @@ def catalogue() -> Builders:
 
 def method(spec: str | Method) -> Method:
     """Return the method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`."""
-    return resolve(spec, catalogue())
+    return spec if isinstance(spec, Method) else resolve(spec, catalogue())
 
 
 def methods(
