@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -55,11 +55,12 @@ def methods(
     data: TrainingSet | Part | None = None,
     truth: bool = False,
     recipe: Recipe | None = None,
+    folds: Mapping[str, Part] | None = None,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`."""
     return choose(
         asked, catalogue(), PRESETS, val=val, table=table, embeddings=embeddings, task=task, data=data, truth=truth,
-        recipe=recipe,
+        recipe=recipe, folds=folds,
     )  # fmt: skip
 
 
