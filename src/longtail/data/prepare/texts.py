@@ -146,7 +146,7 @@ def _weights(counts: Any, idf: Floats) -> Any:
 
     weights = counts.copy()
     weights.data = (1 + np.log(weights.data)) * idf[weights.indices]
-    return normalize(weights, copy=False)
+    return normalize(weights, copy=False) if weights.shape[0] else weights
 
 
 def packed(texts: Mapping[str, Text]) -> bytes:

@@ -50,10 +50,12 @@ def later(pool: Pool, rows: Tensor, share: float, part: str, notes: list[str]) -
                 f"{int(again.sum())} rows from then on are of groups with earlier rows, and are in neither part"
             )
         out = out[torch.from_numpy(~again)]
+    named = pool.facts.get("time")
+    by = f" by column {named!r}, which is no feature" if named and part == "test" else ""
     moment = int((own.values == cut).sum())
     span = f"{own.text(own.values.min())} to {own.text(own.values[~after].max())}"
     notes.append(
-        f"{part}: {100 * len(out) / len(rows):.3g} % of the rows ({len(out):,}), those from {own.text(cut)} on; "
+        f"{part}: {100 * len(out) / len(rows):.3g} % of the rows ({len(out):,}), those from {own.text(cut)} on{by}; "
         f"the {len(before):,} before are of {span}"
     )
     if moment > 1:
