@@ -50,13 +50,17 @@ def methods(
     *,
     val: bool = False,
     table: bool = False,
+    embeddings: bool = False,
     task: str | None = None,
     data: TrainingSet | Part | None = None,
     truth: bool = False,
     recipe: Recipe | None = None,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`."""
-    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data, truth=truth, recipe=recipe)
+    return choose(
+        asked, catalogue(), PRESETS, val=val, table=table, embeddings=embeddings, task=task, data=data, truth=truth,
+        recipe=recipe,
+    )  # fmt: skip
 
 
 def added(task: str, baseline: Method | None = None, *, truth: bool = False) -> list[Method]:
