@@ -28,6 +28,7 @@ def evaluate(
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out rows of classes that the model does not know.")
     ] = False,
+    worksheet: o.Worksheet = None,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
@@ -63,7 +64,7 @@ def evaluate(
         costs = read_cost(cost, predictor.classes, positive)
     result = predictor.evaluate(
         data, label=label, metric=metric, positive=positive, cost=costs, skip_unknown=skip_unknown, skip_bad=skip_bad,
-        delimiter=delimiter, header=header,
+        delimiter=delimiter, header=header, worksheet=worksheet,
     )  # fmt: skip
     if out is not None:
         try:

@@ -11,7 +11,8 @@ import typer
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of images, a .csv, .tsv, .parquet (of images, too), .npz (X and y) or .npy (with --label), "
+        help="A folder of images, a .csv, .tsv, .xlsx, .jsonl, .parquet (of images, too), .npz (X and y) or .npy "
+        "(with --label), "
         "hub:owner/name, hub:owner/name/config, or digits, cifar10, cifar100."
     ),
 ]
@@ -102,6 +103,26 @@ Relabel = Annotated[
     Path | None,
     typer.Option(help="The .csv of longtail labels: give its training rows the likely label."),
 ]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of times (dates or numbers): train on the past, test on the latest quarter, and with --val "
+        "validate on the latest rows before it. It is no feature."
+    ),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(help='Cells that mean missing, beside empty ones: "?,n/a". A model reads new rows alike.'),
+]
+Text = Annotated[
+    list[str] | None,
+    typer.Option("--text", help="A column whose words count (by default: plainly text); may be repeated."),
+]
+Category = Annotated[
+    list[str] | None,
+    typer.Option("--category", help="A column of categories, whatever it looks like (zip codes); may be repeated."),
+]
+Worksheet = Annotated[str | None, typer.Option(help="Sheet of an .xlsx file (by default the first).")]
 Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
 Header = Annotated[
     bool | None,

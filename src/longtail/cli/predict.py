@@ -35,6 +35,7 @@ def predict(
     positive: d.Positive = None,
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
     sets: d.Sets = None,
+    worksheet: o.Worksheet = None,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
@@ -86,7 +87,7 @@ def predict(
     if sets is not None:
         check_sets(predictor, sets, "--sets")
     check_kind(data, predictor.preparation)
-    new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
+    new = rows(data, predictor.preparation, delimiter=delimiter, header=header, worksheet=worksheet)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
     predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)

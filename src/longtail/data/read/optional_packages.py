@@ -11,6 +11,7 @@ from typing import Any
 NEEDS = {
     "images": "reading images needs datasets and pillow",
     "tables": "reading tables needs pandas and pyarrow",
+    "workbooks": "reading .xlsx files needs openpyxl",
 }
 
 

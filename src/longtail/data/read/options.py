@@ -11,10 +11,11 @@ from longtail.facts.messages import quoted
 
 COLUMNS = ("label", "split", "group", "weight")
 TASKS = ("unlabeled", "candidates")
+OF_TABLES = ("time", "missing", "drop_columns", "text_columns", "category_columns")
 OF_CIFAR = ("data_dir", "human_labels")
 LISTS = ("train_list", "val_list", "test_list")
 ALLOWED = {
-    "table": (*COLUMNS, *TASKS, "drop_columns", "delimiter", "header"),
+    "table": (*COLUMNS, *TASKS, *OF_TABLES, "worksheet", "delimiter", "header"),
     "images": (*COLUMNS, *TASKS, "size", "skip_bad", "mirror", "features", "workers", *LISTS),
     "Clothing1M": ("label", "size", "skip_bad", "mirror", "workers", *LISTS),
     "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
@@ -22,12 +23,13 @@ ALLOWED = {
     "array file": ("label", "group", "unlabeled"),
     "arrays": ("group", "split", *TASKS),
     "data set": ("group", "split", *TASKS, "size", "mirror", "workers"),
-    "frame": (*COLUMNS, *TASKS, "drop_columns"),
+    "frame": (*COLUMNS, *TASKS, *OF_TABLES),
 }
 """Kind of data -> its options."""
 DEFAULTS = {"mirror": True, "skip_bad": False}
 FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o != "workers"}
 FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header", "drop_columns": "--drop"}
+FLAGS |= {"text_columns": "--text", "category_columns": "--category"}
 
 
 def refuse(kind: str, allowed: Sequence[str], given: Mapping[str, Any], source: str = "") -> None:
