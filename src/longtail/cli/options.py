@@ -111,6 +111,17 @@ Size = Annotated[int | None, typer.Option(help="Height and width that images are
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
 ]
+Backbone = Annotated[
+    Path | None,
+    typer.Option(
+        help="A local folder of a pretrained model of transformers: its features stand in place of pixels, computed "
+        "once by its own preprocessing. Nothing is downloaded, no code in the folder is run."
+    ),
+]
+ModelBackbone = Annotated[
+    Path | None,
+    typer.Option("--backbone", help="Where the backbone of the model is now, if no longer where it was in training."),
+]
 TrainList = Annotated[
     Path | None,
     typer.Option(

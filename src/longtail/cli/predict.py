@@ -38,6 +38,8 @@ def predict(
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
+    backbone: o.ModelBackbone = None,
+    device: o.Device = "cpu",
     json: o.Json = False,
 ) -> int:
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
@@ -81,7 +83,7 @@ def predict(
     if target is not None:
         check_not_data(target, data)
     new_prior = prior(target_prior)
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model, backbone=backbone, device=o.device(device))
     model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
     if sets is not None:
         check_sets(predictor, sets, "--sets")
@@ -128,7 +130,7 @@ def check_kind(data: str, preparation: Any) -> None:
 
     path = Path(data)
     arrays = path.suffix.lower() in (".npz", ".npy")
-    if getattr(preparation, "kind", None) == "images" and path.is_file() and (arrays or is_table(path)):
+    if getattr(preparation, "kind", None) in ("images", "backbone") and path.is_file() and (arrays or is_table(path)):
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
 
 

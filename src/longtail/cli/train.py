@@ -102,6 +102,7 @@ def train(
     full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
         options = {**data_options(reading), **({"keep_cut": True} if full else {})}
+        options |= {} if reading["backbone"] is None else {"device": where}
         splits, shared, expected = prepared(
             chosen,
             data,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from longtail.data.prepare import new_rows
 from longtail.data.prepare.preparation import Preparation
-from longtail.data.prepare.restored import restored
+from longtail.data.prepare.restored import restored, with_backbone
 from longtail.models import Factory
 from longtail.runs import evaluated, model_files, priors
 from longtail.runs.evaluated import EVALUATED
@@ -212,15 +212,25 @@ class Predictor(nn.Module):
         return model_files.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
     @classmethod
-    def load(cls, folder: str | Path, network: nn.Module | Factory | None = None) -> Predictor:
+    def load(
+        cls,
+        folder: str | Path,
+        network: nn.Module | Factory | None = None,
+        backbone: str | Path | None = None,
+        device: str = "cpu",
+    ) -> Predictor:
         """Load what `save` wrote; the training data are not needed.
 
         Args:
             folder: with model.safetensors and meta.json.
             network: the function that made it, or the network, where it was the user's own.
+            backbone: the folder of the pretrained network that images go through first, where it is no longer in that
+                of training.
+            device: where that network runs.
 
         Raises:
-            ValueError: no model in the folder, one that was damaged or changed, or one of another version.
+            ValueError: no model in the folder, one that was damaged or changed, or one of another version; a backbone
+                for a model without one, or another one.
         """
         folder = Path(folder)
         meta, state, blobs = model_files.read(folder)
@@ -239,11 +249,17 @@ class Predictor(nn.Module):
             )  # fmt: skip
             predictor.load_state_dict(state)
             predictor.folder = folder
+            predictor.preparation = with_backbone(predictor.preparation, backbone, device)
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
             raise model_files.damaged(folder, error) from None
         return predictor.eval()
 
 
-def load(folder: str | Path, network: nn.Module | Factory | None = None) -> Predictor:
+def load(
+    folder: str | Path,
+    network: nn.Module | Factory | None = None,
+    backbone: str | Path | None = None,
+    device: str = "cpu",
+) -> Predictor:
     """Load the model of a run folder: `load(folder).predict(rows)`; see `Predictor.load`."""
-    return Predictor.load(folder, network)
+    return Predictor.load(folder, network, backbone, device)
