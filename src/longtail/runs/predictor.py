@@ -216,7 +216,8 @@ class Predictor(nn.Module):
         cls,
         folder: str | Path,
         network: nn.Module | Factory | None = None,
-        backbone: str | Path | None = None,
+        *,
+        backbone: Any = None,
         device: str = "cpu",
     ) -> Predictor:
         """Load what `save` wrote; the training data are not needed.
@@ -224,13 +225,11 @@ class Predictor(nn.Module):
         Args:
             folder: with model.safetensors and meta.json.
             network: the function that made it, or the network, where it was the user's own.
-            backbone: the folder of the pretrained network that images go through first, where it is no longer in that
-                of training.
+            backbone: the folder of the pretrained network that images go through, where it has moved since training.
             device: where that network runs.
 
         Raises:
-            ValueError: no model in the folder, one that was damaged or changed, or one of another version; a backbone
-                for a model without one, or another one.
+            ValueError: no model in the folder, one damaged, changed or of another version; another backbone.
         """
         folder = Path(folder)
         meta, state, blobs = model_files.read(folder)
@@ -255,11 +254,6 @@ class Predictor(nn.Module):
         return predictor.eval()
 
 
-def load(
-    folder: str | Path,
-    network: nn.Module | Factory | None = None,
-    backbone: str | Path | None = None,
-    device: str = "cpu",
-) -> Predictor:
-    """Load the model of a run folder: `load(folder).predict(rows)`; see `Predictor.load`."""
-    return Predictor.load(folder, network, backbone, device)
+def load(folder: str | Path, network: nn.Module | Factory | None = None, **place: Any) -> Predictor:
+    """Load the model of a run folder: `load(folder).predict(rows)`; backbone and device as in `Predictor.load`."""
+    return Predictor.load(folder, network, **place)

@@ -119,8 +119,8 @@ class BackbonePreparation:
                     f"preparation must follow {name.replace('_', ' ')} {rules}, got {description.get(name)!r}; predict "
                     "with the version of longtail that trained the model"
                 )
-        texts = (str(description[name]) for name in ("path", "checksum", "pooling"))
-        return cls(*texts, int(description["features"]))
+        path, checksum, words = (str(description[name]) for name in ("path", "checksum", "pooling"))
+        return cls(path, checksum, words, int(description["features"]))
 
     def _given(self, array: np.ndarray) -> Tensor:
         if array.shape[1] != self.features or not np.isfinite(array).all():

@@ -31,7 +31,8 @@ def restored(description: Any, blobs: Mapping[str, bytes]) -> Preparation | None
         from longtail.data.prepare.backbone import BackbonePreparation
 
         return BackbonePreparation.from_json(description, blobs)
-    raise ValueError(f"the model's preparation must be table, images, backbone or features, got {kind!r}; update longtail")
+    known = "table, images, backbone or features"
+    raise ValueError(f"the model's preparation must be {known}, got {kind!r}; update longtail")
 
 
 def with_backbone(preparation: Any, path: Any, device: str) -> Any:

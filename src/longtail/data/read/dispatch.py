@@ -53,8 +53,8 @@ def pool(
         options: for tables, folders and the hub the columns `split`, `group` and `weight` (for arrays: arrays of one
             entry per row); for tables `drop_columns`, columns that are no features; for text files `delimiter` and
             `header`; for images `size`, `skip_bad`, `mirror`, `features` and `workers`, or a `backbone`, the local
-            folder of a pretrained network whose features stand in place of pixels, and its `device`; for a folder of images the
-            files `train_list`, `val_list` and `test_list`, with "relative/path.jpg 17" in each line. `unlabeled`:
+            folder of a pretrained network whose features stand in place of pixels, and its `device`; for a folder of
+            images the files `train_list`, `val_list` and `test_list`, "relative/path.jpg 17" in each line. `unlabeled`:
             "same" where some rows have no label (an empty cell, -1 in an array, the folder `unlabeled`), or further
             data without labels, of the same columns or sizes: a path, an array, a frame, a data set. `candidates`:
             what separates class names in a cell that names several; for arrays, truth values (N, C) in place of the

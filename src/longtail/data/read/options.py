@@ -54,7 +54,8 @@ def check_backbone(given: Mapping[str, Any]) -> None:
     """Raise ValueError where an option goes with a backbone alone, or does nothing beside one."""
     if "backbone" not in given:
         if "device" in given:
-            raise ValueError(f"device is where a backbone runs, got {given_as(given['device'])} and no backbone; add it")
+            got = given_as(given["device"])
+            raise ValueError(f"device is where a backbone runs, got {got} and no backbone; add it or leave both out")
         return
     for option, why in IDLE.items():
         if option in given:

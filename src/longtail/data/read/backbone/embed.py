@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -163,7 +163,9 @@ def _digests(images: EncodedImages) -> list[bytes]:
         return list(executor.map(one, range(len(images.names))))
 
 
-def _prepared(images: EncodedImages, rows: list[int], encoder: Encoder) -> Iterator[tuple[int, Inputs | str]]:
+def _prepared(
+    images: EncodedImages, rows: list[int], encoder: Encoder
+) -> Generator[tuple[int, Inputs | str], None, None]:
     """Yield each row as the network takes it, or the reason why it cannot be decoded; a few ahead, in threads."""
 
     def one(row: int) -> Inputs | str:

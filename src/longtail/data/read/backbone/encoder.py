@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longtail.data.read.backbone import pooling
 from longtail.data.read.backbone.folder import CONFIG, NEEDS, Backbone
@@ -85,8 +85,8 @@ class Encoder:
     def _features(self, images: Sequence[Inputs]) -> tuple[Tensor, str]:
         with self._refusing():
             given = {name: torch.cat([one[name] for one in images]).to(self._device) for name in images[0]}
-            if hasattr(self._model, "get_image_features"):
-                found: Any = self._model.get_image_features(pixel_values=given["pixel_values"])
+            if (embedding := getattr(self._model, "get_image_features", None)) is not None:
+                found = embedding(pixel_values=given["pixel_values"])
                 features, words = pooling.image_embedding(found), "image embedding"
             else:
                 features, words = pooling.pooled(self._model, self._model(**given), pooler=self._pooler)
@@ -129,10 +129,9 @@ class Encoder:
             raise ValueError(f"{self._where} has model_type {quoted(kind)}, which {why}; embed yourself (--features)")
 
 
-def _loaded(folder: Backbone) -> tuple[Any, nn.Module, dict[str, Any]]:
+def _loaded(folder: Backbone) -> tuple[Any, Any, dict[str, Any]]:
     """Return image processor, model, and what of its weights was missing."""
-    import transformers
-
+    transformers = optional("transformers", NEEDS)
     path, newer = str(folder.path), int(transformers.__version__.split(".")[0]) >= 5
     # by Pillow on every machine, whether torchvision is installed or not
     by_pillow: dict[str, Any] = {"backend": "pil"} if newer else {"use_fast": False}

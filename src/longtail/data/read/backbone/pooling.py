@@ -14,8 +14,9 @@ POOLER = "pooler"
 
 
 def image_embedding(outputs: Any) -> Tensor:
-    """Return the projected embedding (N, D) of a model of images and texts: a tensor, or in newer versions an output."""
-    return outputs if isinstance(outputs, Tensor) else outputs.pooler_output  # type: ignore[no-any-return]
+    """Return the projected embedding (N, D) of a model of images and texts: a tensor, or in an output."""
+    found: Tensor = outputs if isinstance(outputs, Tensor) else outputs.pooler_output
+    return found
 
 
 def pooled(model: nn.Module, outputs: Any, *, pooler: bool) -> tuple[Tensor, str]:

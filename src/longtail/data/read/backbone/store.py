@@ -54,7 +54,8 @@ class FeatureStore:
 
     def known(self, digests: Iterable[bytes]) -> dict[bytes, Tensor]:
         """Return the features of those images that are here."""
-        wanted, found = set(digests), {}
+        wanted = set(digests)
+        found: dict[bytes, Tensor] = {}
         for path in sorted(self.folder.glob("*.safetensors")):
             for digest, row in self._read(path):
                 if digest in wanted:

@@ -150,8 +150,8 @@ class ImageDataset:
 def unreadable(name: str, error: OSError) -> ValueError:
     """Return the error of an image that cannot be read at all."""
     return ValueError(
-        f"image {name!r} cannot be read ({error.strerror or type(error).__name__}); it may be sound, so --skip-bad does "
-        "not leave it out: give yourself the right to read it or move it away"
+        f"image {name!r} cannot be read ({error.strerror or type(error).__name__}); it may be sound, so --skip-bad "
+        "does not leave it out: give yourself the right to read it or move it away"
     )
 
 

@@ -53,12 +53,14 @@ def pixels(source: Any, size: int) -> np.ndarray:
         BadImage: corrupt, truncated, no image, too many pixels, pixels without a stated range.
         OSError: with an errno: the file cannot be read at all.
     """
-    return _read(source, lambda image: _fitted(image, size))
+    fitted: np.ndarray = _read(source, lambda image: _fitted(image, size))
+    return fitted
 
 
 def full_size(source: Any) -> Image:
     """Return one image in RGB, at its own size, by the rules above but the fifth; arguments and errors as `pixels`."""
-    return _read(source, lambda image: image.copy())
+    whole: Image = _read(source, lambda image: image.copy())
+    return whole
 
 
 def _read(source: Any, use: Callable[[Image], Any]) -> Any:
