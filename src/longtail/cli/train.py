@@ -76,6 +76,7 @@ def train(
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
+    from longtail.report.small_network import small_network
     from longtail.runs import model_decision
     from longtail.runs.expected import write as write_expected
     from longtail.runs.judged import decided_scores
@@ -130,6 +131,7 @@ def train(
             run = model_decision.attach(fit.run, decision)
             if expected is not None:
                 write_expected(folder, expected)
+    small = small_network(splits.facts, shared.to_json())
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
         plan |= {} if calibrate is None else {"calibrate": calibrate}
@@ -143,6 +145,8 @@ def train(
             task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}{and_then}"
             rows = f"every row of {splits.name}" if every_row else splits.name
             print_lines(f"would train {task} on {rows} into {folder}")
+            if small is not None:
+                print_lines(small)
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
@@ -161,6 +165,8 @@ def train(
         f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
     )
+    if small is not None:
+        print_lines(small)
     if decision is not None:
         print_lines(_decides(decision))
         if not every_row:
