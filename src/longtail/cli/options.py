@@ -195,6 +195,13 @@ Select = Annotated[
         "rows, as many papers did, whose numbers are optimistic."
     ),
 ]
+Tracker = Annotated[
+    str | None,
+    typer.Option(
+        help="tensorboard, mlflow or wandb, or one of these with a place, as in tensorboard:runs/board: gets every "
+        "epoch and the scores as well."
+    ),
+]
 Budget = Annotated[str | None, typer.Option(help="Start no further run after this time: 90s, 10m, 1h.")]
 Jobs = Annotated[
     int | None,

@@ -46,6 +46,7 @@ def train(
     cost: d.Cost = None,
     positive: d.Positive = None,
     calibrate: d.Calibrate = None,
+    tracker: o.Tracker = None,
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -82,8 +83,10 @@ def train(
     from longtail.runs.judged import decided_scores
     from longtail.runs.pretrained import pretrained_body
     from longtail.runs.selected import check_select
+    from longtail.runs.trackers import named
     from longtail.runs.train import Fit
 
+    sent_to = named(tracker)
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
     check_not_data(out or Path("runs"), named_path(data))
@@ -117,7 +120,7 @@ def train(
         shared.check(splits.train)
         end = "-all" if every_row else ""
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}{end}" / f"seed-{seed}"
-        further: dict[str, Any] = {"device": where, "evaluations": evaluations, "select": select}
+        further: dict[str, Any] = {"device": where, "evaluations": evaluations, "select": select, "tracker": sent_to}
         fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, calibrate=calibrate, **further)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)

@@ -117,9 +117,8 @@ class Predictor(nn.Module):
 
         With a calibration: softmax(calibration(log p)) under the training prior, then for the target prior.
 
-        The source is the prior under which the scores are log-probabilities: the training prior for plain training, a
-        uniform one where the loss or the sampler removed the prior (`Method.prior`). Focal and margin losses are not
-        proper scoring rules: their probabilities rank, they are not calibrated.
+        The source is the prior under which the scores are log-probabilities: the training prior, or a uniform one where
+        loss or sampler removed it (`Method.prior`). Focal and margin losses rank: they are not calibrated.
 
         Args:
             scores: (N, C), as `scores` gives them, before any post-hoc rule.
@@ -160,9 +159,8 @@ class Predictor(nn.Module):
     ) -> Predictions:
         """Return class names, probabilities and the decision rule.
 
-        Without `target_prior` the method's own rule decides, which for most methods aims at balanced accuracy; the
-        probabilities refer to the training prior, so the predicted class need not be the most probable one. With
-        `target_prior`, the class of the highest probability under that prior is predicted (Bayes' rule for accuracy).
+        Without `target_prior` the method's own rule decides, mostly for balanced accuracy; the probabilities refer to
+        the training prior, so the predicted class need not be the most probable one. With `target_prior` it is (Bayes).
 
         Args:
             data: raw rows; see `prepared`.
@@ -178,8 +176,7 @@ class Predictor(nn.Module):
 
     def evaluate(self, data: Any, labels: Any = None, **options: Any) -> dict[str, Any]:
         """Score the model on new labelled rows, against what was to be expected; see `new_scores.evaluate_new`."""
-        result: dict[str, Any] = import_module("longtail.runs.new_scores").evaluate_new(self, data, labels, **options)
-        return result
+        return dict(import_module("longtail.runs.new_scores").evaluate_new(self, data, labels, **options))
 
     @property
     def rule(self) -> str:
@@ -199,16 +196,11 @@ class Predictor(nn.Module):
         """Write model.safetensors and meta.json (builders, their arguments, classes); return the files' names."""
         preparation = self.preparation
         meta = {
-            "network": getattr(self.network, "builder", None),
-            "classes": list(self.classes),
-            "scale": self.scale,
-            "link": self.link,
-            **model_files.described_rule(self.posthoc),
-            "rule": self.rule,
-            "preparation": None if preparation is None else preparation.to_json(),
-            "label": self.label,
+            "network": getattr(self.network, "builder", None), "classes": list(self.classes),
+            "scale": self.scale, "link": self.link, **model_files.described_rule(self.posthoc), "rule": self.rule,
+            "preparation": None if preparation is None else preparation.to_json(), "label": self.label,
             "parts": model_files.described_parts(self.parts),
-        }
+        }  # fmt: skip
         return model_files.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
     @classmethod
@@ -223,8 +215,7 @@ class Predictor(nn.Module):
         """Load what `save` wrote; the training data are not needed.
 
         Args:
-            folder: with model.safetensors and meta.json.
-            network: the function that made it, or the network, where it was the user's own.
+            folder, network: of the model; the function that made it, or the network, where it was the user's own.
             backbone: the folder of the pretrained network that images go through, where it has moved since training.
             device: where that network runs.
 
