@@ -60,7 +60,7 @@ def test_new_images_are_embedded_alike(made: Path, capsys: pytest.CaptureFixture
     names = predictor.preparation.paths(made / "photos")
     assert sum(Path(name).parent.name == label for name, label in zip(names, predicted.labels, strict=True)) >= 16
     # training rows, as they were in training, have the scores of the same images read anew
-    paths = [place.name for place in lt.Run.load(made / "model").sources()]
+    paths = [place.file for place in lt.Run.load(made / "model").sources()]
     again = predictor.scores(predictor.prepared([made / "photos" / str(name) for name in paths]))
     torch.testing.assert_close(again, lt.Run.load(made / "model").predictions()["scores"])
     assert splits.train.input_shape == (8,)

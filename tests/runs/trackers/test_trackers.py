@@ -76,8 +76,8 @@ def _tensorboard(place: Path) -> list[Read]:
                     if not value.HasField("tensor") or not value.tensor.dtype:
                         continue
                     held = make_ndarray(value.tensor)
-                    if held.dtype.kind == "f":
-                        scalars.append((value.tag, event.step, float(held)))
+                    if held.dtype.kind == "f" and held.size == 1:
+                        scalars.append((value.tag, event.step, held.item()))
                     elif value.tag.startswith("configuration"):
                         words = {k: str(v) for k, v in json.loads(held.item()).items()}
         losses = [(step, value) for tag, step, value in scalars if tag == "loss"]
