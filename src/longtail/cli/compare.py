@@ -46,6 +46,7 @@ def compare(
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
     select: o.Select = "last",
+    tracker: o.Tracker = None,
     running: dict[str, Any],
 ) -> int:
     """Compare methods on DATA with several seeds: a ranked table, intervals and a verdict.
@@ -71,11 +72,13 @@ def compare(
         from longtail.comparison.tuned_rows import tune_every_method
         from longtail.facts.messages import visible
         from longtail.report import page
+        from longtail.runs.trackers import named
 
         if report:
             page.check_installed()
         limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(running["budget"]), "evaluations": evaluations}
         check_limits(**limits)
+        limits["tracker"] = named(tracker)
         options: dict[str, Any] = {
             "methods": methods, "seeds": seeds, "metric": metric, "positive": positive, "cost": cost,
             "objective": objective, "target_prior": prior(target_prior), "baseline": baseline, "folds": folds,

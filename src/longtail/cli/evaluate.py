@@ -32,6 +32,7 @@ def evaluate(
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
+    backbone: o.ModelBackbone = None,
     json: o.Json = False,
 ) -> int:
     """Score the model in MODEL on new labelled DATA: metrics and recall per class, each with its interval.
@@ -55,7 +56,7 @@ def evaluate(
         if out.suffix != ".json" or out.is_dir():
             raise ValueError(f"--out must be a file that ends in .json, got {str(out)!r}; rename it")
         check_not_data(out, data)
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model, backbone=backbone)
     check_kind(data, predictor.preparation)
     costs: Any = None
     if cost is not None:

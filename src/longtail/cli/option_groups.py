@@ -30,6 +30,7 @@ DATA: Group = {
     "header": (o.Header, None),
     "size": (o.Size, None),
     "features": (o.Features, None),
+    "backbone": (o.Backbone, None),
     "train_list": (o.TrainList, None),
     "val_list": (o.ValList, None),
     "test_list": (o.TestList, None),

@@ -132,6 +132,17 @@ Size = Annotated[int | None, typer.Option(help="Height and width that images are
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
 ]
+Backbone = Annotated[
+    Path | None,
+    typer.Option(
+        help="A local folder of a pretrained model of transformers: its features stand in place of pixels, computed "
+        "once by its own preprocessing. Nothing is downloaded, no code in the folder is run."
+    ),
+]
+ModelBackbone = Annotated[
+    Path | None,
+    typer.Option("--backbone", help="Where the backbone of the model is now, if no longer where it was in training."),
+]
 TrainList = Annotated[
     Path | None,
     typer.Option(
@@ -203,6 +214,13 @@ Select = Annotated[
     typer.Option(
         help="Which epoch counts: last; val, the best on validation rows (--val); best-test, the best on the test "
         "rows, as many papers did, whose numbers are optimistic."
+    ),
+]
+Tracker = Annotated[
+    str | None,
+    typer.Option(
+        help="tensorboard, mlflow or wandb, or one of these with a place, as in tensorboard:runs/board: gets every "
+        "epoch and the scores as well."
     ),
 ]
 Budget = Annotated[str | None, typer.Option(help="Start no further run after this time: 90s, 10m, 1h.")]

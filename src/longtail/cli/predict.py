@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,8 @@ def predict(
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
+    backbone: o.ModelBackbone = None,
+    device: o.Device = "cpu",
     json: o.Json = False,
 ) -> int:
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
@@ -82,7 +85,7 @@ def predict(
     if target is not None:
         check_not_data(target, data)
     new_prior = prior(target_prior)
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model, backbone=backbone, device=o.device(device))
     model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
     if sets is not None:
         check_sets(predictor, sets, "--sets")
@@ -90,7 +93,8 @@ def predict(
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header, worksheet=worksheet)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
-    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
+    with _shown(predictor.preparation):
+        predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
     for note in (*predictions.notes, *_skipped_note(predictions.missing, len(predictions), "prediction")):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:
@@ -129,15 +133,23 @@ def check_kind(data: str, preparation: Any) -> None:
 
     path = Path(data)
     arrays = path.suffix.lower() in (".npz", ".npy")
-    if getattr(preparation, "kind", None) == "images" and path.is_file() and (arrays or is_table(path)):
+    if getattr(preparation, "kind", None) in ("images", "backbone") and path.is_file() and (arrays or is_table(path)):
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
+
+
+def _shown(preparation: Any) -> AbstractContextManager[Any]:
+    """Progress on standard error where a backbone has to embed the images first; else nothing."""
+    from longtail.cli import progress
+
+    return progress.display("predicting", "rows") if getattr(preparation, "kind", None) == "backbone" else nullcontext()
 
 
 def _embed(predictor: Any, new: Any, target: Path, *, skip_bad: bool, json: bool) -> int:
     """Write the embeddings of new rows and print how many there are."""
     from longtail.runs.embeddings import embed
 
-    embeddings = embed(predictor, new, skip_bad=skip_bad)
+    with _shown(predictor.preparation):
+        embeddings = embed(predictor, new, skip_bad=skip_bad)
     for note in _skipped_note(embeddings.skipped, len(embeddings), "embedding"):
         print_lines(f"longtail: note: {note}", error=True)
     _write(embeddings, target)

@@ -16,6 +16,7 @@ from longtail.comparison.output_folder import make_output_folder, write_config
 from longtail.comparison.plan import plan
 from longtail.comparison.preparation import Prepared, prepare
 from longtail.comparison.result import summarise
+from longtail.comparison.tracked_table import track_table
 from longtail.comparison.tuned_rows import tune_every_method
 from longtail.engine.lock import exclusive
 from longtail.engine.selection import LAST
@@ -24,6 +25,7 @@ from longtail.inspection.checks import checked_codes
 from longtail.models import Factory
 from longtail.report import files, page, tables
 from longtail.report.page import files as page_files
+from longtail.runs.trackers import named
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def compare(
     on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
+    tracker: str | None = None,
     **options: Any,
 ) -> Comparison:
     """Compare methods of long-tailed learning on data, with confidence intervals and a verdict.
@@ -147,6 +150,8 @@ def compare(
         select: which epoch counts: "last", "val" (the best on validation rows) or "best-test" (the best on the test
             rows, as many papers did; its numbers are optimistic, and said to be).
         inspect: also inspect the data, for the findings of `Comparison.report`.
+        tracker: "tensorboard", "mlflow" or "wandb", NAME or NAME:PLACE, which gets every run's epochs and scores, and
+            the table; it changes no number, and where it fails a warning says so.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
             candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise
@@ -160,6 +165,7 @@ def compare(
     given = {**locals(), **options}
     del given["options"]
     check_limits(jobs, budget, evaluations)
+    sent_to = named(tracker)
     prepared = prepare(
         data,
         y,
@@ -183,8 +189,9 @@ def compare(
         prepared = tune_every_method(prepared, tune)
     prepared = replace(prepared, command=python_call(compare, given))
     run = RunOptions(
-        jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
-    )
+        jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result,
+        tracker=sent_to,
+    )  # fmt: skip
     if out is not None:
         return compare_prepared(prepared, **run)
     with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
@@ -208,4 +215,6 @@ def compare_prepared(prepared: Prepared, **run: Unpack[RunOptions]) -> Compariso
                 f"cannot write {planned.out} ({error.strerror}); finished runs are kept, make room and run the same "
                 "again"
             ) from None
+        if (tracker := run.get("tracker")) is not None:
+            track_table(tracker, planned.out, summary)
         return Comparison(summary, planned.out)

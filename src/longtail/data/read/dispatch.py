@@ -17,7 +17,7 @@ from longtail.data.read.cifar import SOURCES
 from longtail.data.read.hub import hub_pool
 from longtail.data.read.images.clothing1m import clothing1m_pool, is_clothing1m
 from longtail.data.read.images.image_folder import image_pool
-from longtail.data.read.options import ALLOWED, DEFAULTS, LISTS, refuse
+from longtail.data.read.options import ALLOWED, DEFAULTS, LISTS, check_backbone, refuse
 from longtail.data.read.parquet_images import holds_images, parquet_image_pool
 from longtail.data.read.tables.sources import is_table
 from longtail.data.read.tables.table_pool import table_pool
@@ -53,11 +53,12 @@ def pool(
         options: for tables, folders and the hub the columns `split`, `group` and `weight` (for arrays: arrays of one
             entry per row); for tables `time`, `missing`, `drop_columns`, `text_columns` and `category_columns` (see
             `table_pool`), `worksheet` of an .xlsx file, for text files `delimiter` and `header`; for images `size`,
-            `skip_bad`, `mirror`, `features` and `workers`; for a folder of images the files `train_list`, `val_list`
-            and `test_list`, with "relative/path.jpg 17" in each line. `unlabeled`: "same" where
-            some rows have no label (an empty cell, -1 in an array, the folder `unlabeled`), or further data without
-            labels, of the same columns or sizes: a path, an array, a frame, a data set. `candidates`: what separates
-            class names in a cell that names several; for arrays, truth values (N, C) in place of the
+            `skip_bad`, `mirror`, `features` and `workers`, or a `backbone`, the local folder of a pretrained network
+            whose features stand in place of pixels, and its `device`; for a folder of images the files `train_list`,
+            `val_list` and `test_list`, "relative/path.jpg 17" in each line. `unlabeled`: "same" where some rows have
+            no label (an empty cell, -1 in an array, the folder `unlabeled`), or further data without labels, of the
+            same columns or sizes: a path, an array, a frame, a data set. `candidates`: what separates class names in
+            a cell that names several; for arrays, truth values (N, C) in place of the
             labels.
 
     Raises:
@@ -77,6 +78,7 @@ def pool(
         )
     kind, read = _reader(source)
     refuse(kind, ALLOWED[kind], given, str(source))
+    check_backbone(given)
     return read(classes=classes, name=name, **given)
 
 

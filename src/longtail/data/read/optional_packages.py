@@ -31,6 +31,18 @@ def package(name: str, reading: str = "images") -> Any:
         raise ModuleNotFoundError(f"{NEEDS[reading]}; install longtail[data]") from None
 
 
+def optional(name: str, needs: str) -> Any:
+    """An optional package that no extra of longtail has to have.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; `needs` says what is to be.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ModuleNotFoundError(needs) from None
+
+
 PATIENCE = 5.0
 """Seconds until a hub that does not answer counts as not reached."""
 
