@@ -30,7 +30,7 @@ from longtail.engine.selection import LAST
 from longtail.facts.messages import quoted
 from longtail.facts.paths import check_not_data, named_path
 from longtail.learners.probe_protocols import check_rows, check_used, chosen_probes
-from longtail.methods import added, method
+from longtail.methods import added, given_classifiers, method
 from longtail.methods import methods as resolve
 from longtail.models import Factory
 from longtail.models.own import check_factory
@@ -111,10 +111,11 @@ def prepare(
         options["pretrained"] = pretrained_body(options["pretrained"])
     asked = Asked(metric, positive, cost, objective, target_prior)
     asked.check()
+    methods = given_classifiers(methods)
     recipe_options = _check_arguments(data, methods, seeds, out, folds, options)
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
-    reference = None if baseline is None else _resolve_baseline(baseline)
+    reference = None if baseline is None else _resolve_baseline(baseline, methods)
     about: dict[str, Any] = {"cost": str(cost) if isinstance(cost, str | PathLike) else None, "positive": positive}
     if reference is not None:
         reference = aimed([reference], metric, own=with_own_objective([baseline or reference]), **about)[0][0]
@@ -178,9 +179,9 @@ def prepare(
     )
 
 
-def _resolve_baseline(baseline: str | Method) -> Method:
+def _resolve_baseline(baseline: str | Method, methods: Any) -> Method:
     try:
-        return method(baseline)
+        return method(baseline, beside=() if isinstance(methods, str) else methods)
     except (ValueError, TypeError) as error:
         raise type(error)(f"baseline: {error}") from None
 

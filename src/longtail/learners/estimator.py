@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Progress, Step, TrainingData
-from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix
+from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix, quiet
 from longtail.updates import StatelessUpdate
 
 Make = Callable[[int, NDArray[np.int64]], Any]
@@ -42,15 +42,26 @@ class EstimatorLearner(Learner):
             class_weight="balanced", with n_j the summed weights of the rows of class j.
         gentler: makes what is fitted instead of a classifier whose fit diverged, that is, whose log loss on its own
             training rows is higher than that of the shares of the classes; with a warning. None accepts every fit.
+        rows: the training rows, of a classifier of the user's: one that cannot be saved is fitted to them once more,
+            with the same seed, where its state is loaded. None for a classifier that can always be saved.
     """
 
-    def __init__(self, make: Make, num_classes: int, *, balanced: bool = False, gentler: Gentler | None = None) -> None:
+    def __init__(
+        self,
+        make: Make,
+        num_classes: int,
+        *,
+        balanced: bool = False,
+        gentler: Gentler | None = None,
+        rows: TrainingData | None = None,
+    ) -> None:
         super().__init__()
         self.make = make
         self.num_classes = num_classes
         self.balanced = balanced
         self.gentler = gentler
-        self.network = FittedEstimator(num_classes)
+        self.rows = rows
+        self.network = FittedEstimator(num_classes, refit=None if rows is None else self._refit)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
         """Fit the classifier.
@@ -58,17 +69,30 @@ class EstimatorLearner(Learner):
         Raises:
             ValueError: fewer than two classes have rows of weight > 0.
         """
+        device, seed = self.network.fitted.device, torch.initial_seed() % 2**32
+        estimator, labels = self._fitted(data, seed)
+        refit = None if self.rows is None else self._refit
+        self.network = FittedEstimator(self.num_classes, estimator, labels=labels, seed=seed, refit=refit).to(device)
+
+    def _refit(self, seed: int) -> tuple[Any, NDArray[np.int64] | None]:
+        assert self.rows is not None
+        return self._fitted(self.rows, seed)
+
+    def _fitted(self, data: TrainingData, seed: int) -> tuple[Any, NDArray[np.int64] | None]:
+        """Return the fitted classifier, and the class of each of its labels where these are not our indices."""
         inputs, targets, weight = (getattr(data, name) for name in ("inputs", "targets", "sample_weight"))
         x, y = matrix(inputs), targets.cpu().numpy()
         w = np.ones(len(y)) if weight is None else weight.double().cpu().numpy()
         if (w == 0).any():
             x, y, w = x[w > 0], y[w > 0], w[w > 0]
-        counts = np.bincount(y, weights=w, minlength=self.network.num_classes).astype(np.float64)
+        counts = np.bincount(y, weights=w, minlength=self.num_classes).astype(np.float64)
         if (counts > 0).sum() < 2:
             raise ValueError("two classes or more must have rows of sample weight > 0; correct the weights")
-        estimator = self.make(torch.initial_seed() % 2**32, y)
+        estimator = self.make(seed, y)
         balanced = w * _balanced_weights(counts)[y] if self.balanced else None
-        weights = _fit_arguments(estimator, None if weight is None else w, balanced)
+        weights = fit_arguments(estimator, None if weight is None else w, balanced)
+        if self.rows is not None:
+            return fit_given(estimator, x, y, weights, seed)
         fit_logged(estimator, x, y, weights)
         for _ in range(ATTEMPTS - 1):
             if self.gentler is None or not _diverged(estimator, x, y, w if balanced is None else balanced):
@@ -77,8 +101,7 @@ class EstimatorLearner(Learner):
             name, change = type(before).__name__, _changed_settings(before, estimator)
             log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
             fit_logged(estimator, x, y, weights)
-        device = self.network.fitted.device
-        self.network = FittedEstimator(self.network.num_classes, estimator).to(device)
+        return estimator, None
 
     @torch.no_grad()
     def training_step(self, batch: Batch, progress: Progress) -> Step:
@@ -116,7 +139,7 @@ def _balanced_weights(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return weights
 
 
-def _fit_arguments(
+def fit_arguments(
     estimator: Any, own: NDArray[np.float64] | None, balanced: NDArray[np.float64] | None
 ) -> dict[str, Any]:
     """Return the weights for `fit`: balanced ones for the last step, the rows' own for scalers before it."""
@@ -149,13 +172,43 @@ def _changed_settings(before: Any, after: Any) -> str:
 
 def fit_logged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any]) -> None:
     """Fit a scikit-learn classifier in torch's number of threads; log a warning where it did not converge."""
-    from sklearn.exceptions import ConvergenceWarning
-
     with limited_threads(torch.get_num_threads()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator.fit(x, y, **weights)
     for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
+        if _unconverged(warning):
             log.warning("the fit stopped before it converged (%s)", str(warning.message).splitlines()[0])
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def fit_given(
+    estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any], seed: int
+) -> tuple[Any, NDArray[np.int64] | None]:
+    """Fit a classifier of the user's and return it; what it prints is dropped, and what it warns of is logged, once.
+
+    NumPy's and Python's global generators are seeded for the fit, for a classifier that draws from them. One that
+    cannot take labels with gaps, where a class has no rows, is fitted to labels without: these are returned, else None.
+    """
+    from sklearn.base import clone
+
+    labels, compact = np.unique(y, return_inverse=True)
+    with limited_threads(torch.get_num_threads()), quiet(seed) as caught:
+        try:
+            estimator.fit(x, y, **weights)
+            found = None
+        except ValueError:
+            if len(labels) == labels[-1] + 1:
+                raise
+            estimator, found = clone(estimator).fit(x, compact, **weights), labels
+    said = {str(one.message).strip().splitlines()[0]: one for one in caught if str(one.message).strip()}
+    for line, warning in said.items():
+        old = issubclass(warning.category, DeprecationWarning | PendingDeprecationWarning | FutureWarning)
+        log.log(logging.DEBUG if old else logging.WARNING, "the fit of %s: %s", type(estimator).__name__, line[:300])
+    return estimator, found
+
+
+def _unconverged(warning: warnings.WarningMessage) -> bool:
+    from sklearn.exceptions import ConvergenceWarning
+
+    return issubclass(warning.category, ConvergenceWarning)

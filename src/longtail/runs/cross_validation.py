@@ -22,7 +22,7 @@ from longtail.engine.selection import LAST
 from longtail.engine.side_by_side import finish
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
-from longtail.runs import manifest, selected, sources
+from longtail.runs import manifest, selected, sources, unsaved
 from longtail.runs.memorisation import summed
 from longtail.runs.outputs import configuration, described, write_result
 from longtail.runs.run import Run, opened
@@ -143,6 +143,7 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         **{name: _mean_shares(runs, name) for name in ("prior", "training_prior")},
         **selected.of_folds([r.result for r in runs]),
         **summed([r.result for r in runs]),
+        **unsaved.of_folds([r.result for r in runs]),
         **searched_in([r.result["search"] for r in runs if "search" in r.result]),
     )  # fmt: skip
     return Run(folder, config, result)

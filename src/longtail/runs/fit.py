@@ -27,7 +27,7 @@ from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
-from longtail.runs import calibrated, manifest, outputs, selected
+from longtail.runs import calibrated, manifest, outputs, selected, unsaved
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.memorisation import memorisation
@@ -52,8 +52,7 @@ class Fit(Iterator[Record]):
         folder: of the run; None writes nothing.
         store: folder for finished stages, shared between the runs of a comparison.
         device: where to train.
-        threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
-            resume, since another number gives other last bits.
+        threads: of the CPU (by default one for small networks, all for `models.RESIDUAL`); recorded, used on resume.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
         select: which epoch of the last stage is kept: "last", "val" or "best-test"; see `runs.selected`.
         calibrate: "temperature", "vector", "isotonic" or "auto": of the run's model, on the validation part.
@@ -83,6 +82,7 @@ class Fit(Iterator[Record]):
             raise ValueError(reason)
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
+        unsaved.check_every_row(self.method, splits)
         self.recipe = self.method.under(recipe or default_recipe(splits))
         check_start(self.recipe, splits)
         if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
@@ -235,15 +235,15 @@ class Fit(Iterator[Record]):
             choices, trained = {**choices, "search": self._choice.to_json()}, self._choice.seconds
         chosen = manifest.chosen_on(VAL, choices)
         validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
-        names = (manifest.LINES, *validation, *predictor.save(self.folder))
+        model, no_model = unsaved.saved(predictor, self.folder)
         result = outputs.write_result(
-            self.folder, self.method, self.splits, self.seed, arrays, names,
+            self.folder, self.method, self.splits, self.seed, arrays, (manifest.LINES, *validation, *model),
             reuses=training.reused[0] if training.reused and self._choice is None else None,
             seconds=trained + time.perf_counter() - start,
             link=predictor.link,
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
-            **choices, **calibration,
+            **choices, **calibration, **no_model,
             **memorisation(predictor, self.splits),
             **({"trained_on": "every row"} if self.splits.every_row else {}),
         )  # fmt: skip
