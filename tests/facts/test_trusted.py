@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -128,7 +128,7 @@ FORGED = {
     "a method caller": (operator.methodcaller("unlink"), r"operator.methodcaller \(OperatorFuncNode\)"),
     "a bound method": (FunctionTransformer(StandardScaler().fit), r"\(MethodNode\)"),
     "a class of its own": (Foreign(), r"test_trusted.Foreign \(ObjectNode\)"),
-    "a forest": (RandomForestClassifier(2).fit(X, Y), r"RandomForestClassifier \(ObjectNode\)"),
+    "a forest": (IsolationForest(n_estimators=2).fit(X), r"IsolationForest \(ObjectNode\)"),
     "a generator": (np.random.default_rng(0), r"Generator \(RandomGeneratorNode\)"),
     "a type": ({"a": subprocess.Popen}, r"subprocess.Popen \(TypeNode\)"),
 }

@@ -1,1 +1,15 @@
 """scikit-learn estimators of our own: for anyone's pipelines, and the catalogue's classical methods."""
+
+from __future__ import annotations
+
+from longtail.classical.folds import DealtFolds
+from longtail.classical.kernel_root import KernelRoot
+from longtail.classical.local_decomposition import LocalDecomposition
+from longtail.classical.plugin import PlugInClassifier
+
+__all__ = [
+    "DealtFolds",
+    "KernelRoot",
+    "LocalDecomposition",
+    "PlugInClassifier",
+]

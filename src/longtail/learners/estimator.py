@@ -15,15 +15,22 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Progress, Step, TrainingData
-from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix, quiet
+from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix
+from longtail.learners.given_fit import fit_given
 from longtail.updates import StatelessUpdate
 
 Make = Callable[[int, NDArray[np.int64]], Any]
 """(seed, (N,) class indices of the training rows) -> an unfitted classifier or pipeline."""
 Gentler = Callable[[Any], Any]
 """A classifier whose fit diverged -> the same with smaller steps, unfitted."""
+Keep = Callable[[Any], Any]
+"""A fitted classifier -> what of it predicts and is saved."""
+Resample = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""(C,) rows of each class -> those that the classifier draws from them for its fit."""
 ATTEMPTS = 4
 """Number of fits after which a classifier that diverges again is taken as it is."""
+ROUNDING = 1e-9
+"""Difference of log losses that is none: rows too few for a split have the shares of the classes."""
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +51,8 @@ class EstimatorLearner(Learner):
             training rows is higher than that of the shares of the classes; with a warning. None accepts every fit.
         rows: the training rows, of a classifier of the user's: one that cannot be saved is fitted to them once more,
             with the same seed, where its state is loaded. None for a classifier that can always be saved.
+        keep: takes off what only the fit needs, such as a sampler; None keeps the classifier as it is.
+        resample: of a classifier that resamples its rows itself; its log loss is weighted to these shares.
     """
 
     def __init__(
@@ -54,6 +63,8 @@ class EstimatorLearner(Learner):
         balanced: bool = False,
         gentler: Gentler | None = None,
         rows: TrainingData | None = None,
+        keep: Keep | None = None,
+        resample: Resample | None = None,
     ) -> None:
         super().__init__()
         self.make = make
@@ -61,6 +72,8 @@ class EstimatorLearner(Learner):
         self.balanced = balanced
         self.gentler = gentler
         self.rows = rows
+        self.keep = keep
+        self.resample = resample
         self.network = FittedEstimator(num_classes, refit=None if rows is None else self._refit)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
@@ -94,14 +107,17 @@ class EstimatorLearner(Learner):
         if self.rows is not None:
             return fit_given(estimator, x, y, weights, seed)
         fit_logged(estimator, x, y, weights)
+        judged = w if balanced is None else balanced
+        if self.resample is not None:
+            judged = w * (self.resample(counts) / np.where(counts > 0, counts, 1.0))[y]
         for _ in range(ATTEMPTS - 1):
-            if self.gentler is None or not _diverged(estimator, x, y, w if balanced is None else balanced):
+            if self.gentler is None or not _diverged(estimator, x, y, judged):
                 break
             before, estimator = estimator, self.gentler(estimator)
             name, change = type(before).__name__, _changed_settings(before, estimator)
             log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
             fit_logged(estimator, x, y, weights)
-        return estimator, None
+        return (estimator if self.keep is None else self.keep(estimator)), None
 
     @torch.no_grad()
     def training_step(self, batch: Batch, progress: Progress) -> Step:
@@ -154,13 +170,13 @@ def fit_arguments(
 
 
 def _diverged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weight: NDArray[np.float64]) -> bool:
-    """Whether the shares of the classes alone have a lower log loss on these rows."""
+    """Whether the shares of the classes alone have a lower log loss on these rows, by more than rounding."""
     shares = np.bincount(y, weights=weight)
     shares = shares[shares > 0] / shares.sum()
     with limited_threads(torch.get_num_threads()):
         own = estimator.predict_proba(x)[np.arange(len(y)), np.searchsorted(estimator.classes_, y)]
     loss = np.average(-np.log(np.maximum(own, FLOOR)), weights=weight)
-    return bool(loss > -(shares * np.log(shares)).sum())
+    return bool(loss > -(shares * np.log(shares)).sum() + ROUNDING)
 
 
 def _changed_settings(before: Any, after: Any) -> str:
@@ -172,43 +188,13 @@ def _changed_settings(before: Any, after: Any) -> str:
 
 def fit_logged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any]) -> None:
     """Fit a scikit-learn classifier in torch's number of threads; log a warning where it did not converge."""
+    from sklearn.exceptions import ConvergenceWarning
+
     with limited_threads(torch.get_num_threads()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator.fit(x, y, **weights)
     for warning in caught:
-        if _unconverged(warning):
+        if issubclass(warning.category, ConvergenceWarning):
             log.warning("the fit stopped before it converged (%s)", str(warning.message).splitlines()[0])
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def fit_given(
-    estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any], seed: int
-) -> tuple[Any, NDArray[np.int64] | None]:
-    """Fit a classifier of the user's and return it; what it prints is dropped, and what it warns of is logged, once.
-
-    NumPy's and Python's global generators are seeded for the fit, for a classifier that draws from them. One that
-    cannot take labels with gaps, where a class has no rows, is fitted to labels without: these are returned, else None.
-    """
-    from sklearn.base import clone
-
-    labels, compact = np.unique(y, return_inverse=True)
-    with limited_threads(torch.get_num_threads()), quiet(seed) as caught:
-        try:
-            estimator.fit(x, y, **weights)
-            found = None
-        except ValueError:
-            if len(labels) == labels[-1] + 1:
-                raise
-            estimator, found = clone(estimator).fit(x, compact, **weights), labels
-    said = {str(one.message).strip().splitlines()[0]: one for one in caught if str(one.message).strip()}
-    for line, warning in said.items():
-        old = issubclass(warning.category, DeprecationWarning | PendingDeprecationWarning | FutureWarning)
-        log.log(logging.DEBUG if old else logging.WARNING, "the fit of %s: %s", type(estimator).__name__, line[:300])
-    return estimator, found
-
-
-def _unconverged(warning: warnings.WarningMessage) -> bool:
-    from sklearn.exceptions import ConvergenceWarning
-
-    return issubclass(warning.category, ConvergenceWarning)

@@ -71,7 +71,7 @@ class FittedEstimator(nn.Module):
         self.refit = refit
         self.unsaved: str | None = None
         if estimator is not None and refit is not None:
-            self.unsaved = why_unsaved(estimator) if labels is None else "it was fitted on labels without gaps"
+            self.unsaved = trusted.storable(estimator) if labels is None else "it was fitted on labels without gaps"
         if self.unsaved is not None:
             data = UNSAVED + json.dumps({"seed": seed, "why": self.unsaved}).encode()
         else:
@@ -126,15 +126,6 @@ class FittedEstimator(nn.Module):
         copy.fitted, copy.unsaved = self.fitted.clone(), self.unsaved
         copy._estimator, copy._class_columns = self._estimator, self._class_columns
         return copy.train(self.training)
-
-
-def why_unsaved(estimator: Any) -> str | None:
-    """Return why a fitted classifier cannot be saved, or None."""
-    try:
-        trusted.dumps(estimator)
-    except Exception as error:  # whatever its parts raise
-        return " ".join(str(error).split())[:200]
-    return None
 
 
 def probabilities(estimator: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:

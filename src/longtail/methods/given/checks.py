@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtail.facts.messages import quoted
-from longtail.learners.estimator import fit_arguments, fit_given
+from longtail.learners.estimator import fit_arguments
 from longtail.learners.fitted import probabilities
+from longtail.learners.given_fit import fit_given
 from longtail.methods.given.fitting import seeded_copy, takes_weights
 from longtail.methods.given.identity import is_estimator, nested
 
@@ -45,8 +46,7 @@ def check(value: Any) -> None:
     for one in nested(value):
         _check_declared(one)
     if not hasattr(value, "predict_proba"):
-        way = "give SVC(probability=True), or " if kind == "SVC" and hasattr(value, "probability") else ""
-        raise ValueError(f"a classifier must have predict_proba, got {kind}, which has none; {way}{CALIBRATED}")
+        raise ValueError(f"a classifier must have predict_proba, got {kind}, which has none; {CALIBRATED}")
 
 
 def kind_of(value: Any) -> str | None:
@@ -104,7 +104,7 @@ def refuses_weights(estimator: Any) -> str | None:
 
 def _tried(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weight: NDArray[np.float64] | None) -> Any:
     made = seeded_copy(estimator, 0, threads=1)
-    made, _ = fit_given(made, x, y, fit_arguments(made, weight, None), seed=0)
+    made, _ = fit_given(made, x, y, fit_arguments(made, weight, None), seed=0, told=False)
     probabilities(made, x[: min(len(x), 64)])
     return made
 
@@ -120,4 +120,5 @@ def _failed(estimator: Any, error: Exception) -> str:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or quoted(type(error).__name__)
+    text = " ".join(str(error).partition("Stack trace")[0].split())[:300]
+    return text.rstrip(" .") or quoted(type(error).__name__)

@@ -16,8 +16,9 @@ from longtail.catalogue.method import Builders, Method
 from longtail.catalogue.references import Reference
 from longtail.catalogue.resolve import resolve
 from longtail.data import Part
+from longtail.facts import trusted
 from longtail.facts.knobs import NonNegativeFloat
-from longtail.learners.fitted import matrix, why_unsaved
+from longtail.learners.fitted import matrix
 from longtail.methods.estimators import classifiers
 from longtail.methods.estimators.build import adjusted, estimator, thresholded
 from longtail.methods.given import checks, fitting, identity
@@ -129,7 +130,7 @@ class Given:
             except ValueError as error:
                 return str(error)
             self._tried.add(facts)
-            self._why[facts] = why_unsaved(fitted)
+            self._why[facts] = trusted.storable(fitted)
         return None
 
     @property

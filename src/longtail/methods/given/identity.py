@@ -74,7 +74,7 @@ def text(value: Any, where: str, depth: int = 0) -> str:
     inner = functools.partial(text, where=where, depth=depth + 1)
     if isinstance(value, np.random.RandomState | np.random.Generator):
         raise _unnamed(where, "a generator of random numbers, whose state changes; give an integer or None")
-    if isinstance(value, type | _FUNCTIONS):
+    if isinstance(value, (type, *_FUNCTIONS)):
         if "<" in path_of(value):
             raise _unnamed(
                 where, f"{value.__name__}, which no other process can find by name; give a function of a module"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import pkgutil
 import re
 import sys
 from collections.abc import Iterable
@@ -64,7 +65,9 @@ def class_of(path: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not module_name.startswith(error.name):
             raise ValueError(f"{PREFIX}{path}: {root} needs {error.name}, which is not installed; install it") from None
-        raise ValueError(f"{PREFIX}{path}: {root} has no module {module_name}; {_hint(path, root)}") from None
+        raise ValueError(
+            f"{PREFIX}{path}: {root} has no module {module_name}; {_near_module(module_name, root)}"
+        ) from None
     except Exception as error:  # whatever the code of a package raises
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise ValueError(
@@ -141,6 +144,13 @@ def _hint(path: str, root: str, module: Any = None) -> str:
         here |= {one: f"{kind.__module__.partition('._')[0]}.{one}" for one, kind in all_estimators("classifier")}
     near = difflib.get_close_matches(name, sorted(here), n=1, cutoff=0.5)
     return f"did you mean {here[near[0]]}?" if near else f"see the documentation of {root}"
+
+
+def _near_module(name: str, root: str) -> str:
+    """Return the nearest module of a package."""
+    known = [f"{root}.{one.name}" for one in pkgutil.iter_modules(import_module(root).__path__)]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"see the documentation of {root}"
 
 
 def _classes(module: Any) -> Iterable[str]:
