@@ -41,7 +41,7 @@ def explain(
         rule = f"  ({knob['range']})" if knob["range"] else ""
         print(f"  {knob['name']:<20} default {knob['default']!r}{rule}")
     for name, value in row.get("classifier", {}).items():
-        print(f"  {name:<20} {shown(value)}")
+        print(f"  {name:<20} {shown(value, longest=WIDTH)}")
     if "rows" in row:
         print("Rows of a comparison:", *(f"  {name:<20} {words}" for name, words in row["rows"].items()), sep="\n")
     for line in row["example"]:

@@ -6,7 +6,8 @@ from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.method import Builder
 from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
-from longtail.methods.estimators import decomposed, ensembles, kernels, machines, resampled, resampled_trees, thresholds
+from longtail.methods.estimators import decomposed, kernels, machines, thresholds
+from longtail.methods.estimators import ensembles, resampled, resampled_trees, thresholds
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.noisy import (

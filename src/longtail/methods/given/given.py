@@ -164,7 +164,7 @@ class Given:
         return forms
 
     def _plain(self) -> Method:
-        """A classifier of the user's, as it is.
+        """A classifier of your own, as it is.
 
         predict argmax P(y | x), P its predict_proba.
         """
@@ -176,7 +176,7 @@ class Given:
         return replace(made, given=self, notes=(self.notes,))
 
     def _posthoc(self, *, tau: NonNegativeFloat = 1.0) -> Method:
-        """A classifier of the user's with the log prior subtracted from its log-probabilities; nothing is retrained.
+        """A classifier of your own with the log prior subtracted from its log-probabilities; nothing is retrained.
 
         predict argmax log P(y | x) - tau log pi_y, P its predict_proba.
 
@@ -191,7 +191,7 @@ class Given:
         cost: Cost | None = None,
         positive: PositiveClass | None = None,
     ) -> Method:
-        """A classifier of the user's with thresholds moved by tau log pi, tau chosen on validation data.
+        """A classifier of your own with thresholds moved by tau log pi, tau chosen on validation data.
 
         predict argmax log P(y | x) - tau log pi_y, P its predict_proba; tau in [0, 3] the best for the objective on the
         validation part. With balanced class weights P is for equal classes, and tau - 1 stands in place of tau.

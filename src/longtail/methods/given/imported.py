@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,10 @@ def _not_installed(root: str) -> str | None:
         found = util.find_spec(root)
     except (ImportError, ValueError):
         found = None
-    known = metadata.packages_distributions().get(root, [])
+    installed = _installed()
+    known = installed.get(root, [])
     if found is None or not known:
-        near = difflib.get_close_matches(root, metadata.packages_distributions(), n=1, cutoff=0.7)
+        near = difflib.get_close_matches(root, installed, n=1, cutoff=0.7)
         hint = f"did you mean {near[0]}? " if near else ""
         where = "is not installed" if found is None else "is a module of a folder, not an installed package"
         way = "install it" if found is None else "pass the classifier itself in Python"
@@ -132,6 +134,12 @@ def _not_installed(root: str) -> str | None:
     if not any(place.exists() and place.samefile(origin) for place in places for origin in origins if origin.exists()):
         return f"package {root} is not where it was installed, but {origins[0]}; pass the classifier itself in Python"
     return None
+
+
+@functools.cache
+def _installed() -> Mapping[str, list[str]]:
+    """Return the packages that can be imported -> what they are installed as; reading all takes a second."""
+    return metadata.packages_distributions()
 
 
 def _hint(path: str, root: str, module: Any = None) -> str:
