@@ -43,12 +43,15 @@ def test_train_and_predict(table: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert run(["train", table, "--method", given, "--out", str(tmp_path / "l")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "model.safetensors" not in said
-    assert "No model, so that longtail predict cannot take this folder: not saved: lightgbm." in said
+    assert (
+        "predict cannot take this folder: not saved: the loader of models does not trust lightgbm."
+        in said
+    )
     config = json.loads((tmp_path / "l" / "config.json").read_text())
     assert config["method"] == "lgbm"
     assert "lightgbm" in config["versions"]
     assert run(["predict", str(tmp_path / "l"), table, "--out", str(tmp_path / "p2.csv")]) == 2
-    assert "it was not saved: lightgbm." in capsys.readouterr().err
+    assert "does not trust lightgbm." in capsys.readouterr().err
     assert run(["train", table, "--method", given, "--cost", "missed=5,false=1", "--out", str(tmp_path / "x")]) == 2
     assert "is for a model that is saved, which 'lgbm' cannot be" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()

@@ -107,7 +107,7 @@ class TestFolder:
         assert not (run.folder / "model.safetensors").exists()
         assert (run.folder / "validation.safetensors").exists()
         with pytest.raises(
-            ValueError, match="holds no finished model .*it was not saved: .*Shares.*its scores are there"
+            ValueError, match=r"holds no finished model .*it was not saved: .*Shares.*its scores are there"
         ):
             lt.load(run.folder)
 
@@ -129,9 +129,9 @@ class TestFolder:
         assert predictions(tmp_path / "again") == predictions(finished)
 
     def test_another_classifier_under_the_name_is_refused_and_so_is_none(self, finished: Path) -> None:
-        with pytest.raises(ValueError, match="classifier.width is '1.0' there, '2.0' was asked"):
+        with pytest.raises(ValueError, match=r"classifier.width is '1.0' there, '2.0' was asked"):
             compare(finished, ("mine", Shares(2.0)), ("nb", GaussianNB()))
-        with pytest.raises(ValueError, match="has rows of mine, a classifier .* give it again under that name"):
+        with pytest.raises(ValueError, match=r"has rows of mine, a classifier .* give it again under that name"):
             compare(finished, ("nb", GaussianNB()))
 
     def test_rows_that_decide_by_costs_are_judged_again_without_a_fit(self, finished: Path) -> None:
@@ -178,9 +178,9 @@ class TestAlone:
 
     def test_what_needs_a_saved_model_is_refused_before_a_fit(self, tmp_path: Path) -> None:
         splits = load(*data(), val=0.2)
-        with pytest.raises(ValueError, match="calibrate .* is for a model that is saved, which 'mine' cannot be"):
+        with pytest.raises(ValueError, match=r"calibrate .* is for a model that is saved, which 'mine' cannot be"):
             Fit(("mine", Shares()), splits, folder=tmp_path, calibrate="temperature")
-        with pytest.raises(ValueError, match="every row .* is for a model that is saved, which 'mine' cannot be"):
+        with pytest.raises(ValueError, match=r"every row .* is for a model that is saved, which 'mine' cannot be"):
             lt.fit(("mine", Shares()), *data(), every_row=True, folder=tmp_path)
         assert lt.fit(("nb", GaussianNB()), *data(), every_row=True).method.spec == "nb"
 
@@ -220,7 +220,9 @@ def test_a_class_that_no_module_has_reaches_worker_processes(tmp_path: Path) -> 
 
 
 def test_a_classifier_that_cannot_be_sent_is_named(tmp_path: Path) -> None:
-    value = Shares()
-    value.lock_ = threading.Lock()
-    planned = plan(prepare(*data(), methods=[("mine", value)], out=tmp_path, epochs=1, seeds=1))
+    class Local(Shares):
+        lock = threading.Lock()
+
+    Local.__module__, Local.__qualname__ = "__main__", "Local"
+    planned = plan(prepare(*data(), methods=[("mine", Local())], out=tmp_path, epochs=1, seeds=1))
     assert "classifier mine cannot be pickled for worker processes" in str(execute._unpicklable(planned))

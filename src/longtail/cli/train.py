@@ -165,7 +165,8 @@ def train(
         f"Files: {folder}/run.json, {model}predictions.safetensors{drawn}"
     )
     if "model" in run.result:
-        print_lines(f"No model, so that longtail predict cannot take this folder: {shown(run.result['model'])}")
+        why = shown(run.result["model"], longest=200)
+        print_lines(f"No model, so that longtail predict cannot take this folder: {why}")
     if decision is not None:
         print_lines(_decides(decision))
         if not every_row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
@@ -81,7 +81,7 @@ def prepare(
     data: Any = "digits",
     y: Any = None,
     *,
-    methods: str | Iterable[str | Method] = "quick",
+    methods: Any = "quick",
     seeds: int = 3,
     metric: str = "balanced_accuracy",
     positive: str | int | None = None,
@@ -92,7 +92,7 @@ def prepare(
     device: str = "cpu",
     folds: int | None = None,
     task: str | None = None,
-    baseline: str | Method | None = None,
+    baseline: Any = None,
     network: Factory | None = None,
     search: bool = False,
     select: str = LAST,
@@ -179,7 +179,7 @@ def prepare(
     )
 
 
-def _resolve_baseline(baseline: str | Method, methods: Any) -> Method:
+def _resolve_baseline(baseline: Any, methods: Any) -> Method:
     try:
         return method(baseline, beside=() if isinstance(methods, str) else methods)
     except (ValueError, TypeError) as error:
@@ -199,7 +199,7 @@ def _check_baseline(baseline: Method, task: str, splits: Splits, recipe: Recipe)
 
 def _check_arguments(
     data: Any,
-    methods: str | Iterable[str | Method],
+    methods: Any,
     seeds: int,
     out: str | Path | None,
     folds: int | None,

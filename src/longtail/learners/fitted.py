@@ -71,7 +71,7 @@ class FittedEstimator(nn.Module):
         self.refit = refit
         self.unsaved: str | None = None
         if estimator is not None and refit is not None:
-            self.unsaved = trusted.storable(estimator) if labels is None else "it was fitted on labels without gaps"
+            self.unsaved = untrusted(estimator) if labels is None else "it was fitted on labels without gaps"
         if self.unsaved is not None:
             data = UNSAVED + json.dumps({"seed": seed, "why": self.unsaved}).encode()
         else:
@@ -126,6 +126,12 @@ class FittedEstimator(nn.Module):
         copy.fitted, copy.unsaved = self.fitted.clone(), self.unsaved
         copy._estimator, copy._class_columns = self._estimator, self._class_columns
         return copy.train(self.training)
+
+
+def untrusted(estimator: Any) -> str | None:
+    """Return why a fitted classifier cannot be saved, or None."""
+    first = trusted.storable(estimator)
+    return None if first is None else f"the loader of models does not trust {first}"
 
 
 def probabilities(estimator: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:

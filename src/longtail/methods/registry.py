@@ -83,12 +83,12 @@ def methods(
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`.
 
-    A classifier of the user's gives its rows (`given_classifiers`); `beside` as in `method`.
+    A classifier of the user's gives its rows (`given_classifiers`), which specs may name; `beside` as in `method`.
     """
     asked = given_classifiers(asked)
     if not isinstance(asked, str):
         rows = ((item.methods(val=val) if isinstance(item, given.Given) else [item]) for item in asked)
-        asked = [one for some in rows for one in some]
+        beside, asked = [*beside, *asked], [one for some in rows for one in some]
     return choose(
         asked, {**catalogue(), **given.builders_of(beside)}, PRESETS, val=val, table=table, embeddings=embeddings,
         task=task, data=data, truth=truth, recipe=recipe,

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from longtail.catalogue.method import Method
 from longtail.catalogue.search import Candidate
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits, TrainingSet
@@ -42,7 +41,7 @@ class Fit(Iterator[Record]):
     """One training, epoch by epoch, with or without a folder.
 
     Args:
-        method: a method or its spec string.
+        method: a method, its spec string, or an unfitted classifier of your own, as in `compare`.
         splits: the data, as `data.load` returns them.
         seed: of initialisation and order.
         recipe: how to train; by default the one that fits the data.
@@ -60,7 +59,7 @@ class Fit(Iterator[Record]):
 
     def __init__(
         self,
-        method: str | Method,
+        method: Any,
         splits: Splits,
         *,
         seed: int = 0,

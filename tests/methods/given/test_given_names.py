@@ -17,6 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from tests.cases import cases
 
 from longtail.data import load
 from longtail.methods import given_classifiers, method, methods
@@ -24,7 +25,6 @@ from longtail.methods.given import identity
 from longtail.methods.given.imported import class_of
 from longtail.methods.given.reading import default_name
 from longtail.methods.tuning.space import space
-from tests.cases import cases
 
 RF = "sklearn:sklearn.ensemble.RandomForestClassifier"
 
@@ -49,11 +49,17 @@ class NoProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.full((len(x), len(self.classes_)), 0.7)
 
 
+class Changing(LogisticRegression):  # type: ignore[misc]
+    def __init__(self, C: float = 1.0) -> None:
+        super().__init__(C=C * 2)
+
+
 class TestNames:
     def test_every_classifier_gives_its_rows_beside_ours(self) -> None:
         asked = ["ce", GaussianNB(), ("mine", GaussianNB()), f"{RF}(n_estimators=3)"]
         assert specs(asked) == [
-            "ce", "gaussian-nb", "gaussian-nb-posthoc", "mine", "mine-posthoc", "random-forest", "random-forest-posthoc",
+            "ce", "gaussian-nb", "gaussian-nb-posthoc", "mine", "mine-posthoc",
+            "random-forest", "random-forest-posthoc",
         ]  # fmt: skip
         assert specs(asked[1:2], val=True) == ["gaussian-nb", "gaussian-nb-posthoc", "gaussian-nb-threshold"]
         assert specs(f"ce,rf={RF}(n_estimators=3, max_features=None)") == ["ce", "rf", "rf-posthoc"]
@@ -86,6 +92,17 @@ class TestNames:
         )
         assert [one.name for one in read] == ["gaussian-nb", "gaussian-nb-2", "gaussian-nb-3", "gaussian-nb-4"]
 
+    def test_a_spec_may_name_a_row_with_knobs(self) -> None:
+        asked = f"rf={RF}(),rf-posthoc(tau=0.5)"
+        assert specs(asked) == ["rf", "rf-posthoc", "rf-posthoc(tau=0.5)"]
+
+    def test_what_is_given_is_copied_unfitted(self) -> None:
+        value = GaussianNB().fit([[0.0], [1.0]], [0, 1])
+        read = given_classifiers([("nb", value)])[0]
+        value.var_smoothing = 1.0
+        assert read.estimator.var_smoothing == 1e-9
+        assert not hasattr(read.estimator, "classes_")
+
     def test_what_is_read_is_read_again_as_it_is(self) -> None:
         read = given_classifiers(["ce", GaussianNB()])
         assert given_classifiers(read) == read
@@ -110,6 +127,7 @@ class TestRefused:
             ([("trees-posthoc", GaussianNB())], "but trees is ours"),
             ([("a b", GaussianNB())], "letters, digits, - and _, got 'a b'"),
             ([("a", GaussianNB()), ("a", GaussianNB(var_smoothing=1.0))], "got 'a' for two"),
+            ([Changing()], "Changing cannot be copied .*constructor"),
             ([("a", 3)], "must have get_params and set_params"),
             (["rf=sklearn:Forest()"], "must be named as sklearn:package.module.Class"),
             ([f"{RF}2"], "no class RandomForestClassifier2; did you mean sklearn.ensemble.RandomForestClassifier"),
@@ -126,7 +144,7 @@ class TestRefused:
                 [make_pipeline(FunctionTransformer(lambda x: x), GaussianNB())],
                 "parameter 'steps' must have a text.*<lambda>",
             ),
-            ([RandomForestClassifier(random_state=np.random.RandomState(0))], "generator of random numbers"),  # noqa: NPY002
+            ([RandomForestClassifier(random_state=np.random.RandomState(0))], "generator of random numbers"),
         ],
         ids=lambda value: str(value)[:60],
     )
@@ -160,7 +178,7 @@ class TestRefused:
     def test_nothing_but_a_table_tunes_it(self) -> None:
         for asked in (GaussianNB(), f"rf={RF}(n_estimators=[1, 2])"):
             with pytest.raises(ValueError, match="tune it by scikit-learn"):
-                space(asked)  # type: ignore[arg-type]
+                space(asked)
 
 
 class TestIdentity:

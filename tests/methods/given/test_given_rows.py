@@ -137,7 +137,7 @@ class TestByHand:
 
     def test_sample_weights_reach_a_classifier_and_the_steps_of_a_pipeline(self, tmp_path: Path) -> None:
         splits = weighted()
-        (x, y), w = arrays(splits.train), splits.train.sample_weight.double().numpy()  # type: ignore[union-attr]
+        (x, y), w = arrays(splits.train), splits.train.sample_weight.double().numpy()
         kept = w > 0
         own = LogisticRegression(max_iter=500)
         scale = StandardScaler().fit(x[kept], sample_weight=w[kept])
@@ -145,7 +145,7 @@ class TestByHand:
         given = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
         run = train(("lr", given), splits, folder=tmp_path)
         np.testing.assert_array_equal(scores(run), floored(own.predict_proba(scale.transform(arrays(SPLITS.test)[0]))))
-        with pytest.raises(ValueError, match="method 'knn-2' cannot weigh rows .*no sample_weight"):
+        with pytest.raises(ValueError, match=r"method 'knn-2' cannot weigh rows .*no sample_weight"):
             train(("knn-2", KNeighborsClassifier()), splits, folder=tmp_path / "knn")
 
     def test_balanced_weights_take_the_prior_off_so_that_there_is_no_posthoc_row(self, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def estimator(
             if (reason := misfit(rows)) is not None:
                 raise ValueError(f"{text.partition('(')[0]} {reason}")
             columns, drawn = classifiers.columns_of(recipe, rows), rows.drawn(ROWS)
-            again = {"rows": drawn} if given else {}
+            again: dict[str, Any] = {"rows": drawn} if given else {}
             learner = EstimatorLearner(partial(make, columns), len(rows.classes), **again, **options)
             return Built(learner, drawn, EvaluateOnly())
 

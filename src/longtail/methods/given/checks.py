@@ -49,6 +49,23 @@ def check(value: Any) -> None:
         raise ValueError(f"a classifier must have predict_proba, got {kind}, which has none; {CALIBRATED}")
 
 
+def cloned(value: Any) -> Any:
+    """Return an unfitted copy.
+
+    Raises:
+        ValueError: its constructor changes a parameter, so that copies would differ.
+    """
+    from sklearn.base import clone
+
+    try:
+        return clone(value)
+    except Exception as error:  # whatever a constructor raises
+        raise ValueError(
+            f"{type(value).__name__} cannot be copied ({_line(error)}); its constructor must keep its "
+            "parameters as they are"
+        ) from None
+
+
 def kind_of(value: Any) -> str | None:
     """Return "classifier", "regressor", ...: what an estimator says it is, or None."""
     try:

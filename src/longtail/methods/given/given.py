@@ -16,9 +16,8 @@ from longtail.catalogue.method import Builders, Method
 from longtail.catalogue.references import Reference
 from longtail.catalogue.resolve import resolve
 from longtail.data import Part
-from longtail.facts import trusted
 from longtail.facts.knobs import NonNegativeFloat
-from longtail.learners.fitted import matrix
+from longtail.learners.fitted import matrix, untrusted
 from longtail.methods.estimators import classifiers
 from longtail.methods.estimators.build import adjusted, estimator, thresholded
 from longtail.methods.given import checks, fitting, identity
@@ -118,7 +117,7 @@ class Given:
         weight = part.sample_weight
         if weight is not None and (why := checks.refuses_weights(self.estimator)) is not None:
             return why
-        facts = f"{len(rows)} {tuple(rows.input_shape)} {rows.class_counts.tolist()} {weight is not None}"
+        facts = f"{tuple(rows.input_shape)} {len(rows.classes)} {weight is not None}"  # alike in all folds
         if facts not in self._tried:
             y = part.targets.cpu().numpy()
             w = None if weight is None else weight.double().cpu().numpy()
@@ -130,7 +129,7 @@ class Given:
             except ValueError as error:
                 return str(error)
             self._tried.add(facts)
-            self._why[facts] = trusted.storable(fitted)
+            self._why[facts] = untrusted(fitted)
         return None
 
     @property
@@ -220,4 +219,5 @@ def named(name: str, value: Any) -> Given:
     made = Given(name if form is None else name.removesuffix(form), value)
     checks.check(value)
     _ = made.described  # refuses parameters without a text
+    made = replace(made, estimator=checks.cloned(value))  # which nobody changes meanwhile
     return made if form is None else replace(made, forms=(form,), all_forms=False)
