@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import io
-import json
 import operator
 import os
 import pickle
@@ -26,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from longtail.facts import trusted
+from rewritten_archive import rewritten
 
 skops = pytest.importorskip("skops.io")
 
@@ -92,6 +92,7 @@ def test_another_process_writes_the_same_bytes_and_reads_them(tmp_path: Path) ->
         capture_output=True,
         check=True,
         cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
     assert found.stdout == trees().predict_proba(X).tobytes()
 
@@ -143,18 +144,6 @@ def test_what_is_not_on_the_list_is_neither_written_nor_read(thing: Any, named: 
         trusted.loads(skops.dumps(thing), "the model")
     assert "\n" not in str(found.value)
     assert not CALLED
-
-
-def rewritten(data: bytes, change: Callable[[Any], None], files: dict[str, bytes] | None = None) -> bytes:
-    """The archive with its description changed, and some of its files."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
-        schema = json.loads(old.read("schema.json"))
-        change(schema)
-        contents = {name: old.read(name) for name in old.namelist()} | {"schema.json": json.dumps(schema).encode()}
-        for name, content in {**contents, **(files or {})}.items():
-            new.writestr(name, content)
-    return buffer.getvalue()
 
 
 def first(schema: Any, loader: str) -> Any:

@@ -1,123 +1,32 @@
-"""Classifiers of any depth as bytes: they answer the same, and forged arrays never reach compiled code."""
+"""Classifiers of any depth as bytes: they answer the same, and what cannot be saved is named."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
-from sklearn.ensemble import (
-    AdaBoostClassifier,
-    BaggingClassifier,
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-    VotingClassifier,
-)
-from sklearn.kernel_approximation import Nystroem
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
+from sklearn.ensemble import BaggingClassifier, IsolationForest, RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import SVC, LinearSVC
-from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from longtail.facts import trusted
 
 skops = pytest.importorskip("skops.io")
-imblearn = pytest.importorskip("imblearn")
+pytest.importorskip("imblearn")
 
-from imblearn.ensemble import (  # noqa: E402
-    BalancedRandomForestClassifier,
-    EasyEnsembleClassifier,
-    RUSBoostClassifier,
-)
-from imblearn.over_sampling import SMOTE, BorderlineSMOTE, RandomOverSampler  # noqa: E402
-from imblearn.pipeline import make_pipeline as resampled  # noqa: E402
-from imblearn.under_sampling import RandomUnderSampler  # noqa: E402
+from imblearn.over_sampling import SMOTE  # noqa: E402
 
-DRAWN = np.random.default_rng(0)
-X = np.c_[DRAWN.normal(size=(120, 3)), DRAWN.integers(0, 4, 120)]
-Y = (X[:, 0] + X[:, 3] + DRAWN.normal(size=120) > 1.5).astype(int) + (X[:, 1] > 0.8)
-SEED = 0
+from trusted_models import MODELS, SEED, X, Y, answers, fitted  # noqa: E402
 
-
-def trees(**options: Any) -> Any:
-    return HistGradientBoostingClassifier(max_iter=2, categorical_features=[3], random_state=SEED, **options)
-
-
-def codes() -> Any:
-    return ColumnTransformer(
-        [("n", StandardScaler(), [0, 1, 2]), ("c", OneHotEncoder(handle_unknown="ignore", sparse_output=False), [3])]
-    )
-
-
-MODELS: dict[str, Callable[[], Any]] = {
-    "forest": lambda: RandomForestClassifier(5, random_state=SEED),
-    "forest with a generator": lambda: RandomForestClassifier(3, random_state=np.random.RandomState(3)),
-    "extra trees": lambda: ExtraTreesClassifier(5, min_samples_leaf=3, random_state=SEED),
-    "tree": lambda: DecisionTreeClassifier(random_state=SEED),
-    "tree, best first": lambda: DecisionTreeClassifier(max_leaf_nodes=9, random_state=SEED),
-    "tree of one leaf": lambda: DecisionTreeClassifier(min_samples_leaf=100),
-    "extra tree": lambda: ExtraTreeClassifier(random_state=SEED),
-    "gradient boosting": lambda: GradientBoostingClassifier(n_estimators=3, random_state=SEED),
-    "boosting from zero": lambda: GradientBoostingClassifier(n_estimators=3, init="zero", random_state=SEED),
-    "adaboost": lambda: AdaBoostClassifier(DecisionTreeClassifier(max_depth=2), n_estimators=4, random_state=SEED),
-    "bagging": lambda: BaggingClassifier(n_estimators=3, max_features=0.5, random_state=SEED),
-    "bagging of boosted trees": lambda: BaggingClassifier(trees(), n_estimators=2, random_state=SEED),
-    "trees in a pipeline": lambda: make_pipeline(StandardScaler(), trees()),
-    "calibrated trees": lambda: CalibratedClassifierCV(trees(), cv=2),
-    "calibrated by steps": lambda: CalibratedClassifierCV(GaussianNB(), method="isotonic", cv=2),
-    "calibrated margins": lambda: CalibratedClassifierCV(LinearSVC(random_state=SEED), cv=2),
-    "neighbours": lambda: KNeighborsClassifier(5),
-    "neighbours in balls": lambda: KNeighborsClassifier(5, algorithm="ball_tree", p=1, weights="distance"),
-    "neighbours one by one": lambda: make_pipeline(codes(), KNeighborsClassifier(5, algorithm="brute")),
-    "support vectors": lambda: CalibratedClassifierCV(make_pipeline(codes(), SVC()), cv=2),
-    "support vectors alone": lambda: SVC(kernel="poly", random_state=SEED),
-    "linear margins": lambda: LinearSVC(random_state=SEED),
-    "kernels": lambda: make_pipeline(Nystroem(n_components=20, random_state=SEED), LogisticRegression()),
-    "normal": GaussianNB,
-    "linear discriminants": LinearDiscriminantAnalysis,
-    "quadratic discriminants": lambda: QuadraticDiscriminantAnalysis(reg_param=0.1),
-    "network": lambda: MLPClassifier((5,), max_iter=5, early_stopping=True, random_state=SEED),
-    "ridge": RidgeClassifier,
-    "a vote": lambda: VotingClassifier([("a", trees()), ("b", DecisionTreeClassifier(max_depth=3))], voting="soft"),
-    "over": lambda: resampled(codes(), RandomOverSampler(random_state=SEED), LogisticRegression()),
-    "smote": lambda: resampled(SMOTE(random_state=SEED), trees()),
-    "borderline smote": lambda: resampled(BorderlineSMOTE(random_state=SEED), LogisticRegression(max_iter=500)),
-    "under": lambda: resampled(RandomUnderSampler(random_state=SEED), RandomForestClassifier(3, random_state=SEED)),
-    "balanced forest": lambda: BalancedRandomForestClassifier(
-        5, random_state=SEED, sampling_strategy="all", replacement=True, bootstrap=False
-    ),
-    "easy ensemble": lambda: EasyEnsembleClassifier(2, AdaBoostClassifier(n_estimators=3), random_state=SEED),
-    "rusboost": lambda: RUSBoostClassifier(n_estimators=3, random_state=SEED),
-}
 each = pytest.mark.parametrize("name", MODELS)
 
 
-@cache
-def fitted(name: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return MODELS[name]().fit(X, Y)
-
-
-@cache
 def saved(name: str) -> bytes:
     return trusted.dumps(fitted(name))
-
-
-def answers(model: Any, rows: Any = X) -> bytes:
-    return (model.predict_proba if hasattr(model, "predict_proba") else model.decision_function)(rows).tobytes()
 
 
 @each
@@ -130,3 +39,52 @@ def test_read_back_it_answers_the_same(name: str) -> None:
     assert answers(again, wider) == answers(model, wider)
     assert trusted.dumps(again) == saved(name) == trusted.dumps(model)
     assert trusted.storable(model) is None
+
+
+def test_equal_fits_have_the_same_bytes_and_nothing_of_fitting_alone() -> None:
+    for name in ("balanced forest", "a vote", "neighbours"):
+        assert trusted.dumps(MODELS[name]().fit(X, Y)) == saved(name)
+    assert trusted.loads(saved("balanced forest"), "the model").pipelines_ == []
+    assert trusted.loads(saved("forest with a generator"), "the model").random_state is None
+    sampler = trusted.loads(saved("smote"), "the model").steps[0][1]
+    assert sampler.get_params() == SMOTE(random_state=SEED).get_params()
+    assert not hasattr(sampler, "nn_k_")
+
+
+def test_a_forest_is_a_small_file_and_ties_of_float32_go_the_same_way() -> None:
+    model = RandomForestClassifier(60, random_state=SEED).fit(np.tile(X, (4, 1)), np.tile(Y, 4))
+    data = trusted.dumps(model)
+    assert len(data) < len(skops.dumps(model)) / 20
+    tree = fitted("tree")
+    cuts = tree.tree_.threshold[tree.tree_.feature >= 0]
+    around = np.concatenate([np.nextafter(cuts, way).astype(np.float32) for way in (-np.inf, np.inf, 0)])
+    rows = np.repeat(around[:, None], 4, axis=1)
+    again = trusted.loads(saved("tree"), "the model")
+    assert (again.apply(rows) == tree.apply(rows)).all()
+    assert again.get_depth() == tree.get_depth()
+    assert (again.decision_path(X) != tree.decision_path(X)).nnz == 0
+
+
+class Odd:
+    def __getstate__(self) -> Any:
+        raise RuntimeError("no state\nand more")
+
+
+def test_what_cannot_be_saved_is_named_without_an_error() -> None:
+    assert trusted.storable(IsolationForest(n_estimators=2).fit(X)) == (
+        "sklearn.ensemble._iforest.IsolationForest (ObjectNode)"
+    )
+    inside = make_pipeline(StandardScaler(), BaggingClassifier(NearestCentroid(), n_estimators=2)).fit(X, Y)
+    assert trusted.storable(inside) == "sklearn.neighbors._nearest_centroid.NearestCentroid (ObjectNode)"
+    assert trusted.storable(Odd()) == "test_trusted_depth.Odd (no state)"
+    sparse = make_pipeline(OneHotEncoder(), SVC()).fit(X[:, 3:], Y)
+    assert trusted.storable(sparse) == "sklearn.svm._classes.SVC (its support vectors are of another kind)"
+    for model, reason in (
+        (DecisionTreeClassifier().fit(X, np.c_[Y, Y]), "a saved tree must predict one target"),
+        (KNeighborsClassifier(metric="canberra").fit(X, Y), "its distance is of another kind"),
+        (SVC(kernel="precomputed").fit(X @ X.T, Y), "its support vectors are of another kind"),
+        (OneHotEncoder(min_frequency=50).fit(X[:, 3:]), "it joins rare categories, which is not read"),
+    ):
+        assert trusted.storable(model) == f"{type(model).__module__}.{type(model).__name__} ({reason})"
+        with pytest.raises(ValueError, match=reason):
+            trusted.dumps(model)

@@ -56,6 +56,7 @@ def choose(
     data: TrainingSet | Part | None = None,
     truth: bool = False,
     recipe: Recipe | None = None,
+    folds: Mapping[str, Part] | None = None,
 ) -> list[Method]:
     """Return the methods of a comparison, each once, in the order asked.
 
@@ -73,6 +74,7 @@ def choose(
             for trees, say) and naming such a method is an error.
         truth: whether true labels are known where labels are missing or sets, once the data are known.
         recipe: of the trainings, once known: methods that it does not fit are treated in the same way.
+        folds: name -> training part of each further fold, whose labels a method may refuse.
 
     Raises:
         ValueError: an unknown name or knob, no method at all, or a named method that does not fit these data.
@@ -87,7 +89,7 @@ def choose(
         for one in (resolve(name, builders) for name in names):
             if not named and task not in (None, one.task):
                 continue
-            reason = _misfit(one, val, task, data, truth, recipe)
+            reason = _misfit(one, val, task, data, truth, recipe) or _misfit_in(folds or {}, one)
             if reason is None:
                 chosen.setdefault(one.spec, one)
             elif named:
@@ -102,6 +104,14 @@ def choose(
             raise ValueError(f"methods must not be empty, got none that is {task}; name methods in place of a preset")
         raise ValueError("methods must not be empty, got none; try quick")
     return list(chosen.values())
+
+
+def _misfit_in(folds: Mapping[str, Part], one: Method) -> str | None:
+    """Return why it cannot learn from some fold's training part, though it can from the first one's."""
+    for name, part in folds.items() if one.misfit is not None else ():
+        if (reason := one.refuses(part)) is not None:
+            return f"{reason} (in the training part of {name})"
+    return None
 
 
 def without_effect(methods: Iterable[Method], recipe: Recipe) -> list[str]:

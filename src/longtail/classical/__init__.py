@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from longtail.classical.balanced_votes import BalancedVotes
 from longtail.classical.folds import DealtFolds
 from longtail.classical.kernel_root import KernelRoot
 from longtail.classical.local_decomposition import LocalDecomposition
 from longtail.classical.plugin import PlugInClassifier
 
 __all__ = [
+    "BalancedVotes",
     "DealtFolds",
     "KernelRoot",
     "LocalDecomposition",

@@ -53,11 +53,9 @@ class PlugInClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         self.classes_, codes = np.unique(y, return_inverse=True)
         weight = np.ones(len(y)) if sample_weight is None else _check_sample_weight(sample_weight, X)
         self.shares_: Floats = np.bincount(codes, weight) / weight.sum()
-        if (self.shares_ == 0).any():
-            raise ValueError(
-                f"every class must have weight, got 0 for class {quoted(self.classes_[self.shares_ == 0][0])}; leave "
-                "out its rows"
-            )
+        empty = self.classes_[self.shares_ == 0].tolist()
+        if empty:
+            raise ValueError(f"every class must have weight, got 0 for class {quoted(empty[0])}; leave out its rows")
         self.estimator_ = clone(self.estimator)
         self.estimator_.fit(X, y, **({} if sample_weight is None else {"sample_weight": weight}))
         return self

@@ -18,6 +18,7 @@ from longtail.catalogue.tasks import CONTEXT, SELF_SUPERVISED, SUPERVISED, role,
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
 from longtail.comparison.features_preset import are_embeddings, asks_for_features, on_features
 from longtail.comparison.findings import Findings, findings
+from longtail.comparison.fold_parts import training_parts
 from longtail.comparison.input_data import load_folds, load_search, load_splits
 from longtail.comparison.question import Asked, Question, question
 from longtail.data import Splits, TrainingSet, load
@@ -155,6 +156,7 @@ def prepare(
         data=TrainingSet.of(splits),
         truth=splits.truth is not None,
         recipe=recipe,
+        folds=None if data_folds is None else training_parts(data_folds, splits.train, range(seeds)),
     )
     resolved, off_target = aimed(resolved, metric, own=with_own_objective(methods), **about)
     for note in (*without_effect(resolved, recipe), *([] if off_target is None else [off_target])):

@@ -187,12 +187,23 @@ def _changed_settings(before: Any, after: Any) -> str:
 
 
 def fit_logged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any]) -> None:
-    """Fit a scikit-learn classifier in torch's number of threads; log a warning where it did not converge."""
+    """Fit a scikit-learn classifier in torch's number of threads; log a warning where it did not converge.
+
+    Raises:
+        ValueError: the fit failed; its reason in one line.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     with limited_threads(torch.get_num_threads()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator.fit(x, y, **weights)
+        try:
+            estimator.fit(x, y, **weights)
+        except ValueError as error:
+            last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+            reason = (str(error).splitlines() or [""])[0].strip().removesuffix(".")
+            raise ValueError(
+                f"the fit of {type(last).__name__} failed ({reason}); leave the method out, or take another"
+            ) from error
     for warning in caught:
         if issubclass(warning.category, ConvergenceWarning):
             log.warning("the fit stopped before it converged (%s)", str(warning.message).splitlines()[0])

@@ -6,8 +6,17 @@ from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.method import Builder
 from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators import baselines as estimators
-from longtail.methods.estimators import decomposed, kernels, machines, thresholds
-from longtail.methods.estimators import ensembles, resampled, resampled_trees, thresholds
+from longtail.methods.estimators import (
+    decomposed,
+    ensembles,
+    forests,
+    kernels,
+    machines,
+    neighbours,
+    resampled,
+    resampled_trees,
+    thresholds,
+)
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.noisy import (
@@ -210,6 +219,14 @@ CATALOG: dict[str, Builder] = {
     "trees-cw": estimators.trees_cw,
     "trees-posthoc": estimators.trees_posthoc,
     "trees-threshold": thresholds.trees_threshold,
+    "forest": forests.forest,
+    "forest-cw": forests.forest_cw,
+    "forest-posthoc": forests.forest_posthoc,
+    "forest-threshold": forests.forest_threshold,
+    "knn": neighbours.knn,
+    "knn-cw": neighbours.knn_cw,
+    "knn-posthoc": neighbours.knn_posthoc,
+    "knn-threshold": neighbours.knn_threshold,
     "svm": machines.svm,
     "svm-cw": machines.svm_cw,
     "svm-posthoc": machines.svm_posthoc,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -49,6 +49,8 @@ def method(spec: Any, beside: Iterable[Any] = ()) -> Method:
             first row.
         beside: classifiers of the user's, or methods that are rows of these, whose names a string may have.
     """
+    if isinstance(spec, Method):
+        return spec
     one = given.read_one(spec, reserved())
     return one.method() if isinstance(one, given.Given) else resolve(one, {**catalogue(), **given.builders_of(beside)})
 
@@ -80,6 +82,7 @@ def methods(
     truth: bool = False,
     recipe: Recipe | None = None,
     beside: Iterable[Any] = (),
+    folds: Mapping[str, Part] | None = None,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`.
 
@@ -91,7 +94,7 @@ def methods(
         beside, asked = [*beside, *asked], [one for some in rows for one in some]
     return choose(
         asked, {**catalogue(), **given.builders_of(beside)}, PRESETS, val=val, table=table, embeddings=embeddings,
-        task=task, data=data, truth=truth, recipe=recipe,
+        task=task, data=data, truth=truth, recipe=recipe, folds=folds,
     )  # fmt: skip
 
 

@@ -17,9 +17,9 @@ def saved(predictor: Predictor, folder: Path) -> tuple[tuple[str, ...], dict[str
     return (predictor.save(folder), {}) if why is None else ((), {"model": f"not saved: {why}"})
 
 
-def check_every_row(method: Method, splits: Splits) -> None:
-    """Refuse a training on every row, which is for the model alone, where that cannot be saved; raises as `check`."""
-    if splits.every_row:
+def check_every_row(method: Method, splits: Splits, folder: object) -> None:
+    """Refuse a training on every row into a folder, for the model alone, where it cannot be saved; raises as `check`."""
+    if splits.every_row and folder is not None:
         check(method, splits.train, "a training on every row (--all)")
 
 

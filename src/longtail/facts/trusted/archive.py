@@ -29,12 +29,19 @@ def dumps(estimator: Any) -> bytes:
         ValueError: the object has a part of another type, which `loads` would refuse.
         ModuleNotFoundError: without longtail[data].
     """
-    schema, archive = _described(estimator)
+    try:
+        schema, archive = _described(estimator)
+    except depth.UnreadableError as found:
+        raise ValueError(_not_trusted(found)) from None
     with archive:
         odd = _untrusted(schema)
         if odd is not None:
-            raise ValueError(f"a saved estimator must be made of trusted types, got {odd}; see longtail.trusted.types")
+            raise ValueError(_not_trusted(odd))
         return _repacked(schema, archive)
+
+
+def _not_trusted(odd: object) -> str:
+    return f"a saved estimator must be made of trusted types, got {odd}; see longtail.trusted.types"
 
 
 def storable(estimator: Any) -> str | None:
@@ -46,6 +53,8 @@ def storable(estimator: Any) -> str | None:
     _skops()
     try:
         schema, archive = _described(estimator)
+    except depth.UnreadableError as odd:
+        return str(odd)
     except Exception as error:  # whatever an object of somebody else raises when it is asked for its state
         said = (str(error).splitlines() or [type(error).__name__])[0]
         return f"{type(estimator).__module__}.{type(estimator).__qualname__} ({said})"

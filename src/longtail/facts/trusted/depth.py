@@ -20,8 +20,7 @@ FITTING_ALONE: dict[str, Fields] = {
     "KNeighborsClassifier": {"_tree": None},
 }
 """Class -> fields that only fitting needs, or that are built again, and what is saved instead."""
-CHECKS: dict[str, Callable[[Any], Any]] = {
-    "HistGradientBoostingClassifier": forest.unpacked,
+CHECKS: dict[str, Callable[[Any], None]] = {
     "RandomForestClassifier": native.check_forest,
     "ExtraTreesClassifier": native.check_forest,
     "BalancedRandomForestClassifier": native.check_forest,
@@ -30,9 +29,19 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "KNeighborsClassifier": native.check_neighbors,
     "OneHotEncoder": native.check_one_hot,
 }
+"""What a fitted object must satisfy to be saved and, again, to be read."""
+BUILT: dict[str, Callable[[Any], Any]] = {
+    "HistGradientBoostingClassifier": forest.unpacked,
+    "KNeighborsClassifier": native.build_search_tree,
+}
+"""What of an object is made again when it is read."""
 TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier")
 DICTS = LOADERS["DictNode"]
 TABLE = {"model", "trees"}
+
+
+class UnreadableError(ValueError):
+    """The full name of a type, and why this object of it cannot be saved."""
 
 
 def packed(model: Any) -> Any:
@@ -41,7 +50,7 @@ def packed(model: Any) -> Any:
     Trees become arrays, random generators None, fitted samplers unfitted ones.
 
     Raises:
-        ValueError: it has a part that cannot be read back safely.
+        UnreadableError: it has a part of a trusted type that could not be checked when it is read.
     """
     trees = Trees()
     copy = _packed(model, trees)
@@ -63,8 +72,11 @@ def _packed(value: Any, trees: Trees) -> Any:
         return array
     if _name(value) not in OBJECTS:
         return value
-    value = forest.packed(value)
-    fields = {key: _packed(item, trees) for key, item in _needed(value, trees).items()}
+    try:
+        needed = _needed(forest.packed(value), trees)
+    except ValueError as reason:
+        raise UnreadableError(f"{_name(value)} ({reason})") from None
+    fields = {key: _packed(item, trees) for key, item in needed.items()}
     if _same(fields.values(), vars(value).values()) and fields.keys() == vars(value).keys():
         return value
     copy = object.__new__(type(value))
@@ -77,6 +89,8 @@ def _needed(value: Any, trees: Trees) -> Fields:
     name, fields = type(value).__name__, vars(value)
     if hasattr(value, "fit_resample"):  # a sampler does nothing in prediction
         return dict(value.get_params(deep=False))
+    if name in CHECKS:
+        CHECKS[name](value)
     kept = {key: instead for key, instead in FITTING_ALONE.get(name, {}).items() if key in fields}
     if name in TREES and "tree_" in fields:
         kept["tree_"] = {"tree": trees.add(value.tree_)}
@@ -139,5 +153,6 @@ def _check_object(value: Any, trees: list[Any]) -> None:
         if trees[number].n_features != value.n_features_in_:
             raise ValueError("its trees are for another number of columns")
         value.tree_ = trees[number]
-    if name in CHECKS:
-        CHECKS[name](value)
+    for once in (CHECKS, BUILT):
+        if name in once:
+            once[name](value)

@@ -85,7 +85,7 @@ def check_support_vectors(svm: Any) -> None:
 
 
 def check_neighbors(votes: Any) -> None:
-    """Check the rows and their classes, and build the search tree from them again: its own nodes are never read.
+    """Votes count the class of a row as a place of an array, and the search takes the width from the rows.
 
     Raises:
         ValueError: a row has no class or another width, or the distance is of another kind.
@@ -96,7 +96,7 @@ def check_neighbors(votes: Any) -> None:
     if any(name not in METRICS for name in named) or votes.metric_params is not None:
         raise ValueError("its distance is of another kind")
     rows, classes, options = votes._fit_X, votes._y, votes.effective_metric_params_
-    if not isinstance(options, dict) or not options.keys() <= {"p"} or votes._tree is not None:
+    if not isinstance(options, dict) or not options.keys() <= {"p"}:
         raise ValueError("its distance is of another kind")
     if not all(isinstance(array, np.ndarray) for array in (rows, classes, votes.classes_)):
         raise ValueError("its rows are missing")
@@ -107,23 +107,29 @@ def check_neighbors(votes: Any) -> None:
         and classes.shape == (len(rows),)
         and votes.classes_.ndim == 1
         and ((classes >= 0) & (classes < len(votes.classes_))).all()
-        and type(votes.n_neighbors) is int
+        and isinstance(votes.n_neighbors, (int, np.integer))
         and 1 <= votes.n_neighbors <= len(rows)
     )
     if not fits:
         raise ValueError("its rows do not add up")
-    if votes._fit_method != "brute":
-        votes._tree = _search_tree(votes)
 
 
-def _search_tree(votes: Any) -> Any:
+def build_search_tree(votes: Any) -> None:
+    """Build the tree in which neighbours are searched from the checked rows; its own nodes are never read.
+
+    Raises:
+        ValueError: the neighbours are searched in another way.
+    """
     from sklearn.neighbors import BallTree, KDTree
 
     kinds = {"kd_tree": KDTree, "ball_tree": BallTree}
-    if votes._fit_method not in kinds:
+    if "_fit_X" not in vars(votes):
+        return
+    if votes._fit_method != "brute" and votes._fit_method not in kinds:
         raise ValueError("its neighbours are searched in another way")
-    make = kinds[votes._fit_method]
-    return make(votes._fit_X, votes.leaf_size, metric=votes.effective_metric_, **votes.effective_metric_params_)
+    make, options = kinds.get(votes._fit_method), votes.effective_metric_params_
+    rows, leaf = votes._fit_X, votes.leaf_size
+    votes._tree = None if make is None else make(rows, leaf, metric=votes.effective_metric_, **options)
 
 
 def check_one_hot(encoder: Any) -> None:

@@ -71,7 +71,16 @@ _IMBLEARN = frozenset({
 })  # fmt: skip
 
 _OURS: frozenset[str] = frozenset({
+    # their fitted fields are numbers, arrays and estimators of these lists
+    "longtail.classical.balanced_votes.BalancedVotes",
+    "longtail.classical.folds.DealtFolds",
+    "longtail.classical.kernel_root.KernelRoot",
+    "longtail.classical.local_decomposition.LocalDecomposition",
+    "longtail.classical.plugin.PlugInClassifier",
+    "longtail.classical.self_paced.SelfPacedEnsemble",
+    "longtail.classical.smote.SmallClassSMOTE",
     # classes of longtail.classical: their fitted fields are numbers, arrays and estimators of these lists
+    "longtail.classical.self_paced.SelfPacedEnsemble",
 })  # fmt: skip
 
 OBJECTS = _SKLEARN | _IMBLEARN | _OURS

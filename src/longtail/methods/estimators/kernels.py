@@ -57,7 +57,7 @@ def kernel_logistic_cw(*, C: PositiveFloat = 1.0, gamma: Gamma = "scale", kernel
 def kernel_logistic_posthoc(
     *, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0, gamma: Gamma = "scale", kernel: Kernel = "rbf"
 ) -> Method:
-    """Post-hoc logit adjustment of kernel logistic regression: the log prior is subtracted from its log-probabilities.
+    """Post-hoc logit adjustment of kernel logistic regression: its log-probabilities less the log prior.
 
     predict argmax log P(y | x) - tau log pi_y, P that of kernel-logistic; nothing is retrained.
 
@@ -108,9 +108,9 @@ def plugin(*, C: PositiveFloat = 1.0, gamma: Gamma = "scale", kernel: Kernel = "
     rbf kernels come near any function (their theorem on the plug-in rule).
 
     Breaks: With few rows of a class P is no good yet where P / p decides. The theorem prescribes how fast the penalty
-    of a row falls; with C as it is, that is 1 / (2 C N). For several classes the ratio is ours, after Menon et al. 2021.
+    of a row falls; with C as it is, that is 1 / (2 C N).
 
-    Paper and code: The paper has two classes and takes the empirical share for p, as here; no released code was
+    Paper and code: The paper has two classes; for several the ratio is that of Menon et al. 2021. No released code was
     compared.
     """
     plain = kernel_logistic(C=C, gamma=gamma, kernel=kernel)

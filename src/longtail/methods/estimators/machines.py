@@ -26,8 +26,9 @@ def svm(*, C: PositiveFloat = 1.0, gamma: Gamma = "scale", kernel: Kernel = "rbf
 
     Works: Boundaries that bend, few rows, numbers on one scale.
 
-    Breaks: It ignores class sizes, and a rare class is often all on the wrong side, which only the probabilities can
-    mend. A class of a single row has no decision value that is not fitted to that row: it is taken as it is, so the
+    Breaks: It ignores class sizes, and a rare class is often all on the wrong side. Of several classes s_y is the votes
+    of the pairs and a small rest, so the probabilities move in steps, and a correction has little to move. A class of a
+    single row has no decision value that is not fitted to that row: it is taken as it is, so the
     probability of such a class is too high near that row. Refused for more than 20,000 rows or 300 classes.
 
     Paper and code: Cortes and Vapnik 1995; Platt 1999 for the probabilities. scikit-learn's SVC decides f > 0; here the
@@ -57,7 +58,7 @@ def svm_cw(*, C: PositiveFloat = 1.0, gamma: Gamma = "scale", kernel: Kernel = "
 def svm_posthoc(
     *, tau: NonNegativeFloat = 1.0, C: PositiveFloat = 1.0, gamma: Gamma = "scale", kernel: Kernel = "rbf"
 ) -> Method:
-    """Post-hoc logit adjustment of a support vector machine: the log prior is subtracted from Platt's probabilities.
+    """Post-hoc logit adjustment of a support vector machine: Platt's log-probabilities less the log prior.
 
     predict argmax log P(y | x) - tau log pi_y, P that of svm; nothing is retrained.
 
@@ -65,7 +66,9 @@ def svm_posthoc(
 
     Works: As svm, for the balanced error, as far as the sigmoid fits.
 
-    Breaks: The hinge loss says nothing of P far from the boundary, and one sigmoid may not fit both sides.
+    Breaks: The hinge loss says nothing of P far from the boundary, and one sigmoid may not fit both sides. Of several
+    classes the votes hide it: on three Gaussian classes of 900, 400 and 160 rows, where the least balanced error is
+    31.9 %, it had 35.9, svm-cw 32.9 and kernel-logistic-posthoc 32.6 %.
 
     Paper and code: The paper corrects networks; that of other classifiers is ours.
     """
