@@ -22,7 +22,10 @@ from longtail.facts.paths import BUILT_IN
 def compare(
     data: o.Data = "digits",
     methods: Annotated[
-        str, typer.Option(help='A preset (quick, all, noisy, features) or specs: "ce,ldam-drw(scale=20)".')
+        str,
+        typer.Option(
+            help='A preset (quick, all, noisy, features) or specs: "ce,ldam-drw(scale=20),sklearn:package.Class()".'
+        ),
     ] = "quick",
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 3,
     metric: d.Metric = "balanced_accuracy",

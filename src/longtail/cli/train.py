@@ -26,7 +26,10 @@ def train(
     data: o.Data = "digits",
     method: Annotated[
         str | None,
-        typer.Option(help='A spec such as "ldam-drw(scale=20)". Default: logit-adjusted; of a --task the reference.'),
+        typer.Option(
+            help='A spec such as "ldam-drw(scale=20)", or sklearn:package.Class(arg=1). Default: logit-adjusted; of a '
+            "--task the reference."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of initialisation and order.")] = 0,
     task: o.Task = None,
@@ -158,6 +161,7 @@ def train(
         print_json({**run.result, **further})
         return 0
     drawn = "".join(f", {picture.name}" for picture in pictures)
+    model = "" if "model" in run.result else "model.safetensors, "
     if every_row:
         said = announced(splits, expected)
     else:
@@ -166,10 +170,13 @@ def train(
         said += "" if decision is None else " as decided below"
     print_lines(
         f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {run.result['seconds']:.1f} s\n"
-        f"Files: {folder}/run.json, model.safetensors, predictions.safetensors{drawn}"
+        f"Files: {folder}/run.json, {model}predictions.safetensors{drawn}"
     )
     if small is not None:
         print_lines(small)
+    if "model" in run.result:
+        why = shown(run.result["model"], longest=200)
+        print_lines(f"No model, so that longtail predict cannot take this folder: {why}")
     if decision is not None:
         print_lines(_decides(decision))
         if not every_row:

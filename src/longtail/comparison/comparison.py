@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from longtail.catalogue.method import Method
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits, execute
 from longtail.comparison.made_by import python_call
@@ -87,7 +86,7 @@ def compare(
     data: Any = "digits",
     y: Any = None,
     *,
-    methods: str | Iterable[str | Method] = "quick",
+    methods: Any = "quick",
     seeds: int = 3,
     folds: int | None = None,
     out: str | Path | None = None,
@@ -97,7 +96,7 @@ def compare(
     objective: str | None = None,
     target_prior: Any = None,
     task: str | None = None,
-    baseline: str | Method | None = None,
+    baseline: Any = None,
     network: Factory | None = None,
     tune: int | None = None,
     jobs: int | None = None,
@@ -119,7 +118,10 @@ def compare(
         y: the labels, where `data` is arrays; for a frame also the name of the label column.
         methods: a preset ("quick", "all") or specs such as "ce,ldam-drw(scale=20)". A preset is reduced to the methods
             of the task; the reference is always added, and on tables and features the twin of every method (the plain
-            method of the same model, such as trees for trees-cw), with which it is also compared.
+            method of the same model, such as trees for trees-cw), with which it is also compared. In a list also
+            classifiers of your own, scikit-learn compatible and unfitted, with or without a name, as in ["practice",
+            LGBMClassifier(), ("nb", GaussianNB())], or "nb=sklearn:sklearn.naive_bayes.GaussianNB()" for one of an
+            installed package: each gives the rows nb, nb-posthoc and, with validation rows, nb-threshold.
         seeds: number of seeds; they vary initialisation and order, the split is fixed.
         folds: number of cross-validation folds, so that every example is tested once, for data too small to hold a
             test part out; every seed then draws its own folds. None holds one test part out.

@@ -175,7 +175,8 @@ def _unpicklable(plan: Plan) -> str | None:
 
     rows = plan.folds.pool.rows if plan.folds is not None else plan.splits.train
     own = plan.recipe.own
-    parts = {"network": None if own is None else own.factory, "data": getattr(rows, "dataset", None)}
+    parts: dict[str, Any] = {f"classifier {m.given.name}": m.given for m in plan.methods if m.given is not None}
+    parts |= {"network": None if own is None else own.factory, "data": getattr(rows, "dataset", None)}
     for name, part in parts.items():
         try:
             reduction.dumps(part)
@@ -225,9 +226,9 @@ def run_tasks(
             "threads": THREADS, "evaluations": evaluations, "select": select, "tracker": tracker,
         }  # fmt: skip
         if isinstance(data, Folds):
-            yield from fold_trainings(task.spec, data, **options)
+            yield from fold_trainings(task.given or task.spec, data, **options)
         else:
-            yield [Fit(task.spec, data, **options).events]
+            yield [Fit(task.given or task.spec, data, **options).events]
 
     pending = (Pending(task, partial(trainings, task)) for task in tasks)
     for ending in endings(pending, place or Cpu(), admission):

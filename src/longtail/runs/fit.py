@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from longtail.catalogue.method import Method
 from longtail.catalogue.search import Candidate
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits, TrainingSet
@@ -27,7 +26,7 @@ from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
-from longtail.runs import calibrated, manifest, outputs, selected
+from longtail.runs import calibrated, manifest, outputs, selected, unsaved
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.memorisation import memorisation
@@ -43,7 +42,7 @@ class Fit(Iterator[Record]):
     """One training, epoch by epoch, with or without a folder.
 
     Args:
-        method: a method or its spec string.
+        method: a method, its spec string, or an unfitted classifier of your own, as in `compare`.
         splits: the data, as `data.load` returns them.
         seed: of initialisation and order.
         recipe: how to train; by default the one that fits the data.
@@ -60,7 +59,7 @@ class Fit(Iterator[Record]):
 
     def __init__(
         self,
-        method: str | Method,
+        method: Any,
         splits: Splits,
         *,
         seed: int = 0,
@@ -83,6 +82,7 @@ class Fit(Iterator[Record]):
             raise ValueError(reason)
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
+        unsaved.check_every_row(self.method, splits, folder)
         self.recipe = self.method.under(recipe or default_recipe(splits))
         check_start(self.recipe, splits)
         if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
@@ -235,15 +235,15 @@ class Fit(Iterator[Record]):
             choices, trained = {**choices, "search": self._choice.to_json()}, self._choice.seconds
         chosen = manifest.chosen_on(VAL, choices)
         validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
-        names = (manifest.LINES, *validation, *predictor.save(self.folder))
+        model, no_model = unsaved.saved(predictor, self.folder)
         result = outputs.write_result(
-            self.folder, self.method, self.splits, self.seed, arrays, names,
+            self.folder, self.method, self.splits, self.seed, arrays, (manifest.LINES, *validation, *model),
             reuses=training.reused[0] if training.reused and self._choice is None else None,
             seconds=trained + time.perf_counter() - start,
             link=predictor.link,
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
-            **choices, **calibration,
+            **choices, **calibration, **no_model,
             **memorisation(predictor, self.splits),
             **({"trained_on": "every row"} if self.splits.every_row else {}),
         )  # fmt: skip
