@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Progress, Step, TrainingData
+from longtail.learners.contributions import remember_means
 from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix
 from longtail.updates import StatelessUpdate
 
@@ -77,6 +78,7 @@ class EstimatorLearner(Learner):
             name, change = type(before).__name__, _changed_settings(before, estimator)
             log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
             fit_logged(estimator, x, y, weights)
+        remember_means(estimator, x, None if weight is None else w)
         device = self.network.fitted.device
         self.network = FittedEstimator(self.network.num_classes, estimator).to(device)
 
