@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 TOP = 3
 """Columns that a prediction names, unless asked for another number."""
 REFUSAL = (
-    "contributions are for the methods logistic* and trees*, got a model of another kind; longtail compare --importance "
-    "measures the columns of any model"
+    "contributions are for the methods logistic* and trees*, got another kind of model; longtail compare --importance "
+    "measures columns for any"
 )
 TWO = "the score of a class is its log-odds against the other"
 MANY = "the scores of the classes are those whose softmax the probabilities are"
@@ -161,7 +161,9 @@ def _explained(
             scores[mine] = sign * every[mine, column]
     if without := [one for one in labels if np.isnan(base[classes.index(one)])]:
         raise ValueError(f"class {quoted(without[0])} had no training rows, so no score of it can be explained")
-    return Explained(names, *map(torch.from_numpy, (out, base, scores)), labels, classes, rows)
+    tensors = {"contributions": out, "base": base, "scores": scores}
+    of_rows = {name: torch.from_numpy(values) for name, values in tensors.items()}
+    return Explained(names, of=labels, classes=classes, rows=rows, **of_rows)
 
 
 def beside(predictions: Predictions, predictor: Predictor, data: Any, top: int = TOP) -> Predictions:

@@ -73,8 +73,8 @@ class Predictions:
     def columns(self) -> dict[str, list[Any]]:
         """The table by columns: row (or file), prediction, its probability, p(class) for every class, rule, prior.
 
-        With sets there is a column `set`, a list of class names; contributions come last. A skipped row has its name and, in the column of
-        the rule, the reason; its other cells are None.
+        With sets there is a column `set`, a list of class names; contributions come last. A skipped row has its name
+        and, in the column of the rule, the reason; its other cells are None.
         """
         values = self.probabilities.tolist()
         place = {name: j for j, name in enumerate(self.classes)}

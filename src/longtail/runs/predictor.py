@@ -77,7 +77,7 @@ class Predictor(nn.Module):
 
     @torch.no_grad()
     def features(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
-        """Return the features (N, D) float32 that enter the classifier, of prepared inputs; ValueError where none do."""
+        """Return the features (N, D) float32 that enter the classifier, of prepared inputs; ValueError where none."""
         return evaluated.features(self.evaluated(), inputs, self.class_counts.device, batch_size)
 
     def embed(self, data: Any) -> Tensor:

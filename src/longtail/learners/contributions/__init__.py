@@ -6,6 +6,7 @@ two classes the log-odds, log P(second) - log P(first).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,10 @@ from longtail.learners.contributions.trees import TreeContributions
 
 __all__ = ["Contributions", "LinearContributions", "TreeContributions", "contributions_of", "remember_means"]
 
-_KINDS = {"LogisticRegression": LinearContributions, "HistGradientBoostingClassifier": TreeContributions}
+_KINDS: dict[str, Callable[[Any, NDArray[np.int64], int], Contributions]] = {
+    "LogisticRegression": LinearContributions,
+    "HistGradientBoostingClassifier": TreeContributions,
+}
 
 
 class Contributions(Protocol):

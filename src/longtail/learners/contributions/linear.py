@@ -58,10 +58,10 @@ class LinearContributions:
     def __call__(self, x: Floats, score: int) -> Floats:
         """Return the contributions (N, P) to a score for rows (N, D)."""
         each = self.weights[score] * (transformed(self.estimator, x) - self.means)
-        out = np.zeros((len(x), self.size))
-        np.add.at(out, (slice(None), self.players), each)
-        return out
+        out = np.zeros((self.size, len(x)))
+        np.add.at(out, self.players, each.T)
+        return np.ascontiguousarray(out.T)
 
     def scores(self, x: Floats) -> Floats:
         """Return the scores (N, K)."""
-        return transformed(self.estimator, x) @ self.weights.T + last_step(self.estimator).intercept_
+        return np.asarray(transformed(self.estimator, x) @ self.weights.T + last_step(self.estimator).intercept_)
