@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from longtail.catalogue.method import Method
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits, execute
+from longtail.comparison.importance import add_importance, check_importance
 from longtail.comparison.made_by import python_call
 from longtail.comparison.output_folder import make_output_folder, write_config
 from longtail.comparison.plan import plan
@@ -103,6 +104,7 @@ def compare(
     evaluations: int = 1,
     select: str = LAST,
     inspect: bool = False,
+    importance: bool = False,
     on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
@@ -147,6 +149,8 @@ def compare(
         select: which epoch counts: "last", "val" (the best on validation rows) or "best-test" (the best on the test
             rows, as many papers did; its numbers are optimistic, and said to be).
         inspect: also inspect the data, for the findings of `Comparison.report`.
+        importance: also measure how much the recall of each class falls where the cells of one column are moved between
+            test rows, of the reference and of the leader (`rows[k]["importance"]`); tables only.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
             candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise
@@ -182,17 +186,19 @@ def compare(
     if tune is not None:
         prepared = tune_every_method(prepared, tune)
     prepared = replace(prepared, command=python_call(compare, given))
+    if importance:
+        check_importance(prepared)
     run = RunOptions(
         jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
     )
     if out is not None:
-        return compare_prepared(prepared, **run)
+        return compare_prepared(prepared, importance=importance, **run)
     with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-        result = compare_prepared(replace(prepared, out=Path(folder)), **run)
+        result = compare_prepared(replace(prepared, out=Path(folder)), importance=importance, **run)
     return replace(result, out=None)
 
 
-def compare_prepared(prepared: Prepared, **run: Unpack[RunOptions]) -> Comparison:
+def compare_prepared(prepared: Prepared, *, importance: bool = False, **run: Unpack[RunOptions]) -> Comparison:
     """Run what `prepare` checked, and write the comparison's files beside its runs. Options as in `compare`."""
     make_output_folder(prepared.out)
     with exclusive(prepared.out):
@@ -201,6 +207,7 @@ def compare_prepared(prepared: Prepared, **run: Unpack[RunOptions]) -> Compariso
         reopen_damaged(planned, find_damaged(planned))
         write_config(planned.out, planned.config(), planned.data.origin)
         summary = summarise(planned, execute(planned, **run))
+        add_importance(planned, summary, measured=importance)
         try:
             files.write(planned.out, summary)
         except OSError as error:
