@@ -39,8 +39,8 @@ def _about(page: Page, entry: dict[str, Any]) -> list[str]:
     return [
         f"How much {label(page.summary)} and the recall of each class fall where the cells of one column are moved at "
         f"random between the test rows ({entry['repeats']} times{seeds}), in "
-        f"{'points' if is_fraction(page.summary) else 'points of recall'}; the model is not trained again. ± and "
-        "brackets are about the choice of test rows: one standard error, and falls of less than two.",
+        f"{'points' if is_fraction(page.summary) else 'points of recall'}; the model is not trained again. After "
+        "± stands one standard error over the choice of test rows; a fall of less than two stands in brackets.",
     ]
 
 
