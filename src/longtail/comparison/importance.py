@@ -166,7 +166,8 @@ class Falls:
 
     @staticmethod
     def _fall(base: Any, permuted: list[Any]) -> Floats:
-        return np.asarray(base.astype(np.float64) - np.mean(permuted, axis=0))
+        # differences first, so that what does not change is exactly 0
+        return np.asarray(np.mean([base.astype(np.float64) - one for one in permuted], axis=0))
 
     def _of_class(self, rows: Rows, fall: Floats, j: int) -> tuple[float | None, float | None]:
         mine = rows.targets == j
@@ -183,8 +184,8 @@ class Falls:
         judged = [[self.measure.judged(rows) for rows in some] for some in runs]
 
         def fall(name: str) -> Any:
-            of_run = [getattr(some[0], name) - np.mean([getattr(r, name) for r in some[1:]], axis=0) for some in judged]
-            return self.measure.sign * np.mean(of_run, axis=0)
+            of_runs = [getattr(some[0], name) - getattr(one, name) for some in judged for one in some[1:]]
+            return self.measure.sign * np.mean(of_runs, axis=0)
 
         moved = variance(fall("influence"), fall("parts"), judged[0][0].strata)
         return float(fall("value")), float(np.sqrt(moved))
