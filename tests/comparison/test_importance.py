@@ -44,7 +44,9 @@ def few_repeats() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("compared")
-    return lt.compare(table(), methods=["logistic", ONE_SPLIT], out=out, importance=True, baseline="logistic", **OPTIONS)
+    return lt.compare(
+        table(), methods=["logistic", ONE_SPLIT], out=out, importance=True, baseline="logistic", **OPTIONS
+    )
 
 
 def entry(result: Any, method: str) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def rows_tested(run: Path) -> tuple[Any, Any, Any]:
 
 def recall(truth: Any, said: Any, name: str) -> float:
     hits = [s == name for t, s in zip(truth, said, strict=True) if t == name]
-    return sum(hits) / len(hits)
+    return float(sum(hits) / len(hits))
 
 
 def test_the_metric_agrees_with_scikit_learn_and_recalls_with_loops(
@@ -135,8 +137,10 @@ def test_a_column_that_a_model_ignores_has_exactly_0(compared: Any) -> None:
 def test_the_most_important_column_is_first_and_all_are_there(compared: Any) -> None:
     found = entry(compared, "logistic")
     falls = [one["metric"] for one in found["columns"]]
-    assert falls == sorted(falls, reverse=True) and {one["column"] for one in found["columns"]} == {"a", "b", "kind"}
-    assert found["columns"][0]["column"] == "a" and found["rows"] == 60
+    assert falls == sorted(falls, reverse=True)
+    assert {one["column"] for one in found["columns"]} == {"a", "b", "kind"}
+    assert found["columns"][0]["column"] == "a"
+    assert found["rows"] == 60
 
 
 def test_it_is_kept_with_the_runs_and_measured_again_for_another_question(
@@ -162,7 +166,8 @@ def test_of_folds_each_model_is_measured_on_its_own_rows(tmp_path: Path) -> None
     )
     run = next(tmp_path.glob("logistic*/seed-0"))
     rows, truth, fold = rows_tested(run)
-    assert fold is not None and len(rows) == 240
+    assert fold is not None
+    assert len(rows) == 240
     draw = np.random.default_rng([0, *b"kind"])
     said = np.empty((importance.REPEATS, 240), dtype=object)
     base = np.empty(240, dtype=object)

@@ -44,7 +44,8 @@ def test_contributions_are_to_the_scores_whose_softmax_is_predicted(models: dict
     model = Predictor.load(models[name])
     rows = frame(len(model.classes)).drop(columns="label")[:40]
     one, two = (model.explain(rows, of=c) for c in model.classes[:2])
-    assert one.names == ("age", "noise", "@kind") and one.contributions.shape == (40, 3)
+    assert one.names == ("age", "noise", "@kind")
+    assert one.contributions.shape == (40, 3)
     total = one.contributions.sum(1) + one.base[0]
     torch.testing.assert_close(total, one.scores, rtol=0, atol=1e-10)
     logs = model.scores(model.prepared(rows)).double()
@@ -66,22 +67,35 @@ def test_the_table_names_the_columns_that_moved_a_row_most(models: dict[str, Pat
     rows.index = rows.index[::-1]  # rows are counted, whatever their index
     made = explained.beside(model.predictions(rows), model, rows, top=2)
     found, table = made.explained, made.frame()
-    assert found is not None and list(table.columns)[-8:] == [
-        "score", "mean score", "feature 1", "value 1", "contribution 1", "feature 2", "value 2", "contribution 2"
-    ]  # fmt: skip
+    assert found is not None
+    assert list(table.columns)[-8:] == [
+        "score",
+        "mean score",
+        "feature 1",
+        "value 1",
+        "contribution 1",
+        "feature 2",
+        "value 2",
+        "contribution 2",
+    ]
     for i in range(60):
         order = sorted(range(3), key=lambda d: -abs(float(found.contributions[i, d])))
-        assert table["feature 1"][i] == found.names[order[0]] and table["feature 2"][i] == found.names[order[1]]
+        assert table["feature 1"][i] == found.names[order[0]]
+        assert table["feature 2"][i] == found.names[order[1]]
         assert table["contribution 2"][i] == float(found.contributions[i, order[1]])
         cell = rows[found.names[order[0]]].iloc[i]
         missing = isinstance(cell, float) and math.isnan(cell)
-        assert (table["value 1"][i] is None or table["value 1"][i] != table["value 1"][i]) if missing else str(
-            cell
-        ) == table["value 1"][i]
+        assert (
+            (table["value 1"][i] is None or table["value 1"][i] != table["value 1"][i])
+            if missing
+            else str(cell) == table["value 1"][i]
+        )
     assert "before any rule, calibration or prior" in made.notes[-1]
     text = made.csv()
-    assert ",'@kind," in text and ",'=cmd," in text  # not run by a spreadsheet
-    assert ",@kind," not in text and ",=cmd," not in text
+    assert ",'@kind," in text
+    assert ",'=cmd," in text
+    assert ",@kind," not in text
+    assert ",=cmd," not in text
 
 
 def test_features_are_called_by_their_place(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ def test_a_column_of_missing_cells_belongs_to_its_column() -> None:
 
 def test_features_by_place_and_nothing_for_images() -> None:
     found = input_columns(FeaturePreparation((3,), "float32"))
-    assert found is not None and found[0] == ("feature 0", "feature 1", "feature 2") and found[1].tolist() == [0, 1, 2]
+    assert found is not None
+    assert found[0] == ("feature 0", "feature 1", "feature 2")
+    assert found[1].tolist() == [0, 1, 2]
     assert input_columns(FeaturePreparation((1, 8, 8), "float32")) is None
-    assert ImagePreparation.kind == "images" and input_columns(None) is None
+    assert ImagePreparation.kind == "images"
+    assert input_columns(None) is None

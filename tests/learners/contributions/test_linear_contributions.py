@@ -66,7 +66,8 @@ def test_the_formula_column_by_column(classes: int, weight: Any) -> None:
 def test_columns_of_one_player_are_added_up() -> None:
     model = pipeline(3)
     apart, together = (contributions_of(model, np.array(p), max(p) + 1) for p in ([0, 1, 2], [0, 1, 0]))
-    assert apart is not None and together is not None
+    assert apart is not None
+    assert together is not None
     each = apart(X, 0)
     np.testing.assert_allclose(together(X, 0), np.column_stack([each[:, 0] + each[:, 2], each[:, 1]]), atol=1e-12)
 

@@ -109,7 +109,8 @@ def test_they_are_shapley_values_over_all_subsets(group: list[int]) -> None:
 def test_the_trees_have_what_the_test_is_about() -> None:
     nodes = np.concatenate([tree.nodes for some in MODEL._predictors for tree in some])
     inner = nodes[nodes["is_leaf"] == 0]
-    assert inner["is_categorical"].any() and not inner["is_categorical"].all()
+    assert inner["is_categorical"].any()
+    assert not inner["is_categorical"].all()
     assert len(set(inner["missing_go_to_left"].tolist())) == 2
 
 
