@@ -62,6 +62,7 @@ STUDIES = {
     "absgd-toy.json": Benchmark("absgd_toy", 20),
     "absgd-digits.json": Benchmark("absgd_digits --jobs 2", 60),
     "honesty.csv": Benchmark("honesty", 30),
+    "honesty-practice.csv": Benchmark("honesty --methods practice --seeds 1 --val 0.2", 30),
     "deferral-choose.json": Benchmark("deferral choose --tables {tables} --cifar {cifar} --photos {photos}", 180,
                                       ("tables", "cifar")),
     "deferral-test.json": Benchmark("deferral test --tables {tables} --cifar {cifar} --photos {photos}", 120,

@@ -2,7 +2,8 @@
 
 Plain cross-entropy with a linear model is optimal on Gaussian classes with one covariance: for balanced classes
 judged by balanced accuracy, and for long-tailed ones judged by accuracy (the test part has the training prior).
-Each repetition draws new means, training and test parts and runs the whole comparison, quick methods x 3 seeds.
+Each repetition draws new means, training and test parts and runs the whole comparison, quick methods x 3 seeds (or
+another preset, with --methods, and another number of them).
 One line per repetition goes to a CSV; the same command goes on where it was interrupted.
 """
 
@@ -41,11 +42,11 @@ def splits(kind: str, repetition: int) -> Splits:
     return Splits(f"gaussian-{kind}", train, draw(np.repeat(np.arange(CLASSES), test_counts)))
 
 
-def repetition(kind: str, number: int) -> dict[str, object]:
+def repetition(kind: str, number: int, methods: str, seeds: int, val: float | None) -> dict[str, object]:
     torch.set_num_threads(1)
     found = lt.compare(
-        splits(kind, number), methods="quick", seeds=3, metric=METRIC[kind], jobs=1, model="linear", epochs=20,
-        batch_size=64,
+        splits(kind, number), methods=methods, seeds=seeds, val=val, metric=METRIC[kind], jobs=1, model="linear",
+        epochs=20, batch_size=64,
     )  # fmt: skip
     rows = {row["method"]: row for row in found.rows}
     best = max((row for name, row in rows.items() if name != "ce"), key=lambda row: row["difference"]["mean"])
@@ -61,6 +62,9 @@ def repetition(kind: str, number: int) -> dict[str, object]:
 def main() -> None:
     parser = argument_parser(__doc__, "honesty.csv")
     parser.add_argument("--repetitions", type=int, default=100)
+    parser.add_argument("--methods", default="quick", help="a preset, or methods separated by commas")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--val", type=float, help="share of the training rows for validation")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +75,11 @@ def main() -> None:
         given.out.write_text(",".join(COLUMNS) + "\n")
     todo = [(k, r) for r in range(given.repetitions) for k in METRIC if (k, r) not in done]
     parallel = Parallel(n_jobs=given.jobs, return_as="generator_unordered")
-    for row in parallel(delayed(repetition)(*one) for one in todo):
+    for row in parallel(delayed(repetition)(*one, given.methods, given.seeds, given.val) for one in todo):
         with given.out.open("a", newline="") as file:
             csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
     rows = list(csv.DictReader(given.out.open()))
-    summary = {"machine": facts()}
+    summary: dict[str, object] = {"machine": facts(), "methods": given.methods, "seeds": given.seeds}
     for kind in METRIC:
         mine = [r for r in rows if r["kind"] == kind]
         wrong = sum(bool(r["winners"]) for r in mine)

@@ -14,6 +14,7 @@ from longtail.version import __version__ as __version__
 if TYPE_CHECKING:
     from longtail import functional, instance_weights, losses, metrics, optim, posthoc, sampling
     from longtail.catalogue.method import Method
+    from longtail.classifier import LongTailClassifier
     from longtail.comparison import Comparison, compare
     from longtail.comparison.tune.tune import tune
     from longtail.facts import checks, class_weights, profiles, schedules
@@ -60,6 +61,7 @@ _NAMES = {
     "export": "runs.exported",
     "compare": "comparison",
     "Comparison": "comparison",
+    "LongTailClassifier": "classifier",
     "tune": "comparison.tune.tune",
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "Comparison",
     "InstanceWeights",
     "Learner",
+    "LongTailClassifier",
     "Loss",
     "Method",
     "Run",

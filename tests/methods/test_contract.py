@@ -38,6 +38,8 @@ BY_CHANCE = tuple(
     key for key in CLASSICAL if re.match(r"forest|.*-(over|under|smote|cog)|balanced-|easy-|rusboost|self-paced", key)
 )
 """Classifiers whose fit draws random numbers."""
+TOO_FEW_ROWS = ("trees-under", "trees-smote-under")
+"""They draw rows, too few here for a split, so that every draw gives the class shares."""
 OF_THE_RULE = ("tau", "objective", "cost", "positive")
 """Knobs of a post-hoc rule."""
 
@@ -119,7 +121,7 @@ class TestEveryMethod:
         train(key, data(key), folder=tmp_path / "other", recipe=recipe(key), seed=1)
         # a classifier that draws nothing takes chance only where it stops early (tests/methods/test_estimators.py)
         same = predictions(tmp_path / "other") == predictions(runs[key].folder)
-        assert same == (key in ESTIMATORS and key not in BY_CHANCE)
+        assert same == (key in ESTIMATORS and (key not in BY_CHANCE or key in TOO_FEW_ROWS))
 
     def test_interrupted_after_every_epoch_it_ends_the_same(
         self, runs: dict[str, Run], key: str, tmp_path: Path

@@ -61,6 +61,7 @@ def test_the_module_has_the_numbers_of_predict(scale: float, link: str, prior: A
     "make",
     [
         lambda: posthoc.LogitAdjustment(COUNTS, tau=1.5),
+        lambda: posthoc.PluginThreshold(COUNTS),
         lambda: posthoc.TunedLogitAdjustment(COUNTS),
         lambda: posthoc.TauNormalization(COUNTS, tau=0.7),
         lambda: posthoc.TunedTauNormalization(COUNTS),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from longtail.facts.class_weights import effective_number, named
+from longtail.facts.resampled_counts import lowered, raised
 
 Implied = Callable[[Tensor], Tensor]
 """Class counts (C,) -> shares (C,) up to a factor."""
@@ -50,6 +51,22 @@ def subset(ratio: float) -> Implied:
         largest = ratio * n[n > 0].min()
         whole = bool((n == n.floor()).all())
         return n.clamp(max=float(largest.floor() if whole else largest))
+
+    return shares
+
+
+def resampled(over: float | None, under: float | None) -> Implied:
+    """Return the rows of each class after over- and then under-sampling to these ratios (`facts.resampled_counts`).
+
+    Args:
+        over: rows of the smallest class by those of the largest after the first; None leaves it out.
+        under: the same after the second.
+    """
+
+    def shares(counts: Tensor) -> Tensor:
+        n = counts.double().numpy()
+        n = n if over is None else raised(n, over)
+        return torch.from_numpy(n if under is None else lowered(n, under))
 
     return shares
 

@@ -1,4 +1,4 @@
-"""The preset `features`: linear classifiers on embeddings, with a learning rate of their own."""
+"""Presets on embeddings: linear classifiers, with a learning rate of their own."""
 
 from __future__ import annotations
 
@@ -8,15 +8,25 @@ from typing import Any
 from longtail.catalogue.method import Method
 from longtail.catalogue.resolve import split_specs
 from longtail.data import Splits
+from longtail.data.read.dispatch import NAMES
 from longtail.methods.presets import FEATURES
+
+PRACTICE = "practice"
 
 FEATURES_LR = 0.01
 """Learning rate of linear models on embeddings: that of LIFT."""
 
 
-def asks_for_features(methods: str | Iterable[str | Method]) -> bool:
-    """Whether the preset `features` is among the methods."""
-    return FEATURES in (split_specs(methods) if isinstance(methods, str) else list(methods))
+def asks_for_features(methods: str | Iterable[str | Method], splits: Splits) -> bool:
+    """Whether the preset `features` is among the methods, or `practice` on embeddings, which then has it, too."""
+    asked = split_specs(methods) if isinstance(methods, str) else list(methods)
+    return FEATURES in asked or (PRACTICE in asked and are_embeddings(splits))
+
+
+def are_embeddings(splits: Splits) -> bool:
+    """Whether examples are rows of numbers of no table, as an encoder gives them; the built-in digits are pixels."""
+    of_table = getattr(splits.preparation, "kind", None) == "table"
+    return len(splits.train.input_shape) == 1 and not of_table and splits.facts.get("source") not in NAMES
 
 
 def on_features(splits: Splits, recipe_options: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from longtail.catalogue.choose import without_effect
 from longtail.catalogue.method import Method
 from longtail.catalogue.tasks import CONTEXT, SELF_SUPERVISED, SUPERVISED, role, task_of
 from longtail.comparison.data_warnings import warn_of_joined_names, warn_of_small_classes
-from longtail.comparison.features_preset import asks_for_features, on_features
+from longtail.comparison.features_preset import are_embeddings, asks_for_features, on_features
 from longtail.comparison.findings import Findings, findings
+from longtail.comparison.fold_parts import training_parts
 from longtail.comparison.input_data import load_folds, load_search, load_splits
 from longtail.comparison.question import Asked, Question, question
 from longtail.data import Splits, TrainingSet, load
@@ -136,7 +137,7 @@ def prepare(
     splits, data_folds = (loaded.splits(0, 0), loaded) if isinstance(loaded, Folds) else (loaded, None)
     warn_of_joined_names(splits.classes)
     task = task_of(splits.train, splits.unlabeled, task)
-    if asks_for_features(methods) and network is None:
+    if network is None and asks_for_features(methods, splits):
         recipe_options = on_features(splits, recipe_options)
     judged_by = question(asked, data_folds or splits, splits.val is not None, task)
     recipe = default_recipe(splits, network, **recipe_options)
@@ -149,10 +150,12 @@ def prepare(
         methods,
         val=splits.val is not None,
         table=getattr(splits.preparation, "kind", None) == "table",
+        embeddings=are_embeddings(splits),
         task=task,
         data=TrainingSet.of(splits),
         truth=splits.truth is not None,
         recipe=recipe,
+        folds=None if data_folds is None else training_parts(data_folds, splits.train, range(seeds)),
     )
     resolved, off_target = aimed(resolved, metric, own=with_own_objective(methods), **about)
     for note in (*without_effect(resolved, recipe), *([] if off_target is None else [off_target])):

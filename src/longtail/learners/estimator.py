@@ -23,8 +23,14 @@ Make = Callable[[int, NDArray[np.int64]], Any]
 """(seed, (N,) class indices of the training rows) -> an unfitted classifier or pipeline."""
 Gentler = Callable[[Any], Any]
 """A classifier whose fit diverged -> the same with smaller steps, unfitted."""
+Keep = Callable[[Any], Any]
+"""A fitted classifier -> what of it predicts and is saved."""
+Resample = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""(C,) rows of each class -> those that the classifier draws from them for its fit."""
 ATTEMPTS = 4
 """Number of fits after which a classifier that diverges again is taken as it is."""
+ROUNDING = 1e-9
+"""Difference of log losses that is none: rows too few for a split have the shares of the classes."""
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +49,27 @@ class EstimatorLearner(Learner):
             class_weight="balanced", with n_j the summed weights of the rows of class j.
         gentler: makes what is fitted instead of a classifier whose fit diverged, that is, whose log loss on its own
             training rows is higher than that of the shares of the classes; with a warning. None accepts every fit.
+        keep: takes off what only the fit needs, such as a sampler; None keeps the classifier as it is.
+        resample: of a classifier that resamples its rows itself; its log loss is weighted to these shares.
     """
 
-    def __init__(self, make: Make, num_classes: int, *, balanced: bool = False, gentler: Gentler | None = None) -> None:
+    def __init__(
+        self,
+        make: Make,
+        num_classes: int,
+        *,
+        balanced: bool = False,
+        gentler: Gentler | None = None,
+        keep: Keep | None = None,
+        resample: Resample | None = None,
+    ) -> None:
         super().__init__()
         self.make = make
         self.num_classes = num_classes
         self.balanced = balanced
         self.gentler = gentler
+        self.keep = keep
+        self.resample = resample
         self.network = FittedEstimator(num_classes)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
@@ -71,13 +90,17 @@ class EstimatorLearner(Learner):
         balanced = w * _balanced_weights(counts)[y] if self.balanced else None
         weights = _fit_arguments(estimator, None if weight is None else w, balanced)
         fit_logged(estimator, x, y, weights)
+        judged = w if balanced is None else balanced
+        if self.resample is not None:
+            judged = w * (self.resample(counts) / np.where(counts > 0, counts, 1.0))[y]
         for _ in range(ATTEMPTS - 1):
-            if self.gentler is None or not _diverged(estimator, x, y, w if balanced is None else balanced):
+            if self.gentler is None or not _diverged(estimator, x, y, judged):
                 break
             before, estimator = estimator, self.gentler(estimator)
             name, change = type(before).__name__, _changed_settings(before, estimator)
             log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
             fit_logged(estimator, x, y, weights)
+        estimator = estimator if self.keep is None else self.keep(estimator)
         remember_means(estimator, x, None if weight is None else w)
         device = self.network.fitted.device
         self.network = FittedEstimator(self.network.num_classes, estimator).to(device)
@@ -133,13 +156,13 @@ def _fit_arguments(
 
 
 def _diverged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weight: NDArray[np.float64]) -> bool:
-    """Whether the shares of the classes alone have a lower log loss on these rows."""
+    """Whether the shares of the classes alone have a lower log loss on these rows, by more than rounding."""
     shares = np.bincount(y, weights=weight)
     shares = shares[shares > 0] / shares.sum()
     with limited_threads(torch.get_num_threads()):
         own = estimator.predict_proba(x)[np.arange(len(y)), np.searchsorted(estimator.classes_, y)]
     loss = np.average(-np.log(np.maximum(own, FLOOR)), weights=weight)
-    return bool(loss > -(shares * np.log(shares)).sum())
+    return bool(loss > -(shares * np.log(shares)).sum() + ROUNDING)
 
 
 def _changed_settings(before: Any, after: Any) -> str:
@@ -150,12 +173,23 @@ def _changed_settings(before: Any, after: Any) -> str:
 
 
 def fit_logged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], weights: dict[str, Any]) -> None:
-    """Fit a scikit-learn classifier in torch's number of threads; log a warning where it did not converge."""
+    """Fit a scikit-learn classifier in torch's number of threads; log a warning where it did not converge.
+
+    Raises:
+        ValueError: the fit failed; its reason in one line.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     with limited_threads(torch.get_num_threads()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator.fit(x, y, **weights)
+        try:
+            estimator.fit(x, y, **weights)
+        except ValueError as error:
+            last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+            reason = (str(error).splitlines() or [""])[0].strip().removesuffix(".")
+            raise ValueError(
+                f"the fit of {type(last).__name__} failed ({reason}); leave the method out, or take another"
+            ) from error
     for warning in caught:
         if issubclass(warning.category, ConvergenceWarning):
             log.warning("the fit stopped before it converged (%s)", str(warning.message).splitlines()[0])

@@ -38,7 +38,7 @@ PRACTICE = (
     "trees", "trees-threshold", "forest-posthoc", "balanced-forest", "easy-ensemble", "logistic-smote", "ce",
     "logit-adjusted",
 )  # fmt: skip
-"""What a practitioner tries first."""
+"""What a practitioner tries first; on embeddings also the preset features."""
 CONTEXT = ("oracle", "oracle-la", "random-encoder")
 """Methods that are shown beside others; no preset has them."""
 SEARCHES = ("ce-tuned", "tuned")
@@ -53,6 +53,9 @@ NOISY = (
 """What learns from wrong labels, and two-stage methods that are published beside it."""
 FEATURES = "features"
 """The preset for embeddings: classifiers on the features as they are, by a linear model (`comparison.prepare`)."""
+ON_FEATURES = (
+    "lift-head", "logit-adjusted", "logit-adjusted-posthoc", "tau-norm", "ncm", "maxnorm", "los", "logistic",
+)  # fmt: skip
 
 
 def presets(catalogue: Builders, aliased: tuple[str, ...]) -> Presets:
@@ -71,12 +74,10 @@ def presets(catalogue: Builders, aliased: tuple[str, ...]) -> Presets:
             "estimators": ESTIMATORS,
             "classical": tuple(key for key in CLASSICAL if key in catalogue),
             "practice": tuple(key for key in PRACTICE if key in catalogue),
-            FEATURES: (
-                "lift-head", "logit-adjusted", "logit-adjusted-posthoc", "tau-norm", "ncm", "maxnorm", "los",
-                "logistic",
-            ),
+            FEATURES: ON_FEATURES,
         },
         extended=("quick", "all"),
         with_val=("ce-threshold",),
         with_table=(*ESTIMATORS, *ESTIMATOR_THRESHOLDS),
+        on_embeddings={"practice": ON_FEATURES},
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -42,7 +42,7 @@ def catalogue() -> Builders:
 
 def method(spec: str | Method) -> Method:
     """Return the method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`."""
-    return resolve(spec, catalogue())
+    return spec if isinstance(spec, Method) else resolve(spec, catalogue())
 
 
 def methods(
@@ -50,13 +50,18 @@ def methods(
     *,
     val: bool = False,
     table: bool = False,
+    embeddings: bool = False,
     task: str | None = None,
     data: TrainingSet | Part | None = None,
     truth: bool = False,
     recipe: Recipe | None = None,
+    folds: Mapping[str, Part] | None = None,
 ) -> list[Method]:
     """The methods of a comparison, each once, in the order asked; see `choose`."""
-    return choose(asked, catalogue(), PRESETS, val=val, table=table, task=task, data=data, truth=truth, recipe=recipe)
+    return choose(
+        asked, catalogue(), PRESETS, val=val, table=table, embeddings=embeddings, task=task, data=data, truth=truth,
+        recipe=recipe, folds=folds,
+    )  # fmt: skip
 
 
 def added(task: str, baseline: Method | None = None, *, truth: bool = False) -> list[Method]:

@@ -12,6 +12,7 @@ from longtail.posthoc.corrections import adjust_logits, move_threshold, normaliz
 from longtail.posthoc.decisions import Decision, read_cost
 from longtail.posthoc.moving import ThresholdMoving
 from longtail.posthoc.normalization import TauNormalization, TunedTauNormalization
+from longtail.posthoc.plugin import PluginThreshold
 from longtail.posthoc.prior_interval import PriorInterval, estimate_prior_interval
 from longtail.posthoc.priors import PriorEstimate, correct_prior, estimate_prior, shift_prior
 from longtail.posthoc.rules import LogitAdjustment, TunedLogitAdjustment
@@ -24,6 +25,7 @@ __all__ = [
     "Decision",
     "IsotonicCalibration",
     "LogitAdjustment",
+    "PluginThreshold",
     "PriorEstimate",
     "PriorInterval",
     "TauNormalization",

@@ -60,7 +60,7 @@ class Exported(nn.Module):
         calibration = predictor.calibration
         self.calibration = None if calibration is None else exported_rules.Calibrated(calibration)
         if target_prior is not None:
-            check_prior(predictor, target_prior)
+            check_prior(predictor.decision, target_prior)
         self.decision = exported_rules.decision(predictor.decision)
         self.by_logits = target_prior is None and self.decision is None
         self.own = exported_rules.own_rule(predictor.posthoc) if self.by_logits else None

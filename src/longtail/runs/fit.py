@@ -92,7 +92,7 @@ class Fit(Iterator[Record]):
         selected.check(select, splits)
         self.splits, self.seed, self._select, self.device = splits, seed, select, device
         replaced = self.method.needs_truth and not self.method.keeps_labels
-        self._trained_on = with_true_labels(splits) if replaced else splits
+        self.trained_on = with_true_labels(splits) if replaced else splits
         self._rows = with_true_counts(splits) if self.method.keeps_labels else None
         self.folder = None if folder is None else Path(folder)
         self.config = outputs.configuration(
@@ -102,7 +102,7 @@ class Fit(Iterator[Record]):
         self._store = store if store is not None or self.folder is None else self.folder / "stages"
         self._evaluations, self._calibrate = evaluations, calibrate
         self._choice: Choice | None = None
-        self._chosen, self._chosen_recipe = self.method, self.recipe  # what is trained, once a search has ended
+        self.chosen, self._chosen_recipe = self.method, self.recipe  # what is trained, once a search has ended
         self._run: Run | None = None
         self._training: Training | None = None
         self._journal: Journal | None = None
@@ -155,8 +155,8 @@ class Fit(Iterator[Record]):
 
         self._choice = yield from choose(self.method.search, rows, self.recipe, Path(folder), fit)
         one = self._choice.candidate
-        self._chosen, self._chosen_recipe = resolve(one.spec), one.under(self.recipe)
-        self._trained_on = rows
+        self.chosen, self._chosen_recipe = resolve(one.spec), one.under(self.recipe)
+        self.trained_on = rows
 
     def _trained(self, resume: dict[str, Any] | None) -> Events:
         before = torch.get_num_threads()
@@ -174,15 +174,15 @@ class Fit(Iterator[Record]):
         # the precision of config.json: on resume that of the start
         recipe = replace(self._chosen_recipe, precision=self.config["precision"])
         return Training(
-            self._chosen.stages(recipe),
-            self._rows or TrainingSet.of(self._trained_on),
+            self.chosen.stages(recipe),
+            self._rows or TrainingSet.of(self.trained_on),
             seed=self.seed,
             evaluate=None if self._choice or self.splits.every_row else self._score,
             evaluate_at=self._is_evaluated,
             resume=resume,
             store=self._store,
             owner="" if self.folder is None else owner(self.folder),
-            identity=[self._trained_on.hash, recipe.to_json()],
+            identity=[self.trained_on.hash, recipe.to_json()],
             device=self.device,
             capture=recipe.capture,
             selection=selected.selection(self._select, self.method, recipe, self.splits, self.device),
@@ -220,8 +220,8 @@ class Fit(Iterator[Record]):
     def _finish(self, training: Training) -> Run:
         assert self.folder is not None
         start = time.perf_counter()
-        predictor = outputs.predictor_of(self._chosen, self._trained_on, training.learner, self.device)
-        calibration = calibrated.calibrate(predictor, self._trained_on, self._calibrate)
+        predictor = outputs.predictor_of(self.chosen, self.trained_on, training.learner, self.device)
+        calibration = calibrated.calibrate(predictor, self.splits if self._choice else self.trained_on, self._calibrate)
         arrays = outputs.predictions(predictor, self.splits)
         if self.method.task == SELF_SUPERVISED and not self.splits.every_row:
             arrays |= probe_arrays(predictor, self.splits, self.recipe.probes, {self.recipe.probe: arrays["scores"]})

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from longtail.catalogue.method import Method
@@ -26,6 +28,10 @@ from longtail.runs.scored import of_run
 
 log = logging.getLogger(__name__)
 
+CHOSEN = (
+    "the decision may be worth less than is said: its validation rows have chosen the training, too (a search, or "
+    "--select val)"
+)
 OPTIONS = "objective and cost (--objective, --cost)"
 KEPT = ("schema_version", "files", "decision")
 """Entries of run.json that writing it again makes anew."""
@@ -96,23 +102,38 @@ def fitted(decision: Decision, predictor: Predictor, run: Run) -> Decision:
             )
         return decision
     if arrays.chosen:
-        log.warning(
-            "the decision may be worth less than is said: its validation rows have chosen the training, too (a search, "
-            "or --select val)"
-        )
+        log.warning("%s", CHOSEN)
     kept = slice(None) if val.weight is None else val.weight > 0
-    log_probs, targets = torch.from_numpy(val.log_probs[kept]), val.targets[kept]
     weight = None if val.weight is None else val.weight[kept]
+    seed = int(run.config["seed"])
+    return fitted_on(decision, predictor, val.log_probs[kept], val.targets[kept], weight, seed=seed)
+
+
+def fitted_on(
+    decision: Decision,
+    predictor: Predictor,
+    log_probs: NDArray[np.float64],
+    targets: NDArray[np.int64],
+    weight: NDArray[np.float64] | None = None,
+    *,
+    seed: int,
+) -> Decision:
+    """Fit a decision on validation rows (N,) of weight > 0, whose log-probabilities (N, C) are not calibrated yet.
+
+    Raises:
+        ValueError: an objective that these rows do not meet.
+    """
+    logs = torch.from_numpy(log_probs)
     if predictor.calibration is not None:
-        log_probs = cross_calibrated(
+        logs = cross_calibrated(
             str(predictor.calibration.name),
-            log_probs,
+            logs,
             targets,
-            num_classes=len(run.classes),
+            num_classes=len(predictor.classes),
             sample_weight=weight,
             prior=predictor.training_prior.cpu(),
         )
-    return decision.fit(log_probs, targets, sample_weight=weight, seed=int(run.config["seed"]))
+    return decision.fit(logs, targets, sample_weight=weight, seed=seed)
 
 
 def attach(run: Run, decision: Decision | None) -> Run:

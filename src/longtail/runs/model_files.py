@@ -22,7 +22,10 @@ from longtail.models import Factory
 from longtail.models.own import OWN, check_factory, make, structure_of
 from longtail.version import __version__
 
-POSTHOC = ("LogitAdjustment", "ThresholdMoving", "TunedLogitAdjustment", "TauNormalization", "TunedTauNormalization")
+POSTHOC = (
+    "LogitAdjustment", "PluginThreshold", "ThresholdMoving", "TunedLogitAdjustment", "TauNormalization",
+    "TunedTauNormalization",
+)  # fmt: skip
 """The post-hoc rules that a saved model may name; no other is built from a file."""
 CALIBRATIONS = ("TemperatureScaling", "VectorScaling", "IsotonicCalibration")
 PARTS: dict[str, tuple[str, ...]] = {

@@ -141,7 +141,7 @@ def predictions(
             "raw (--raw) leaves out the correction that target_prior (--target-prior) asks for; give one of them"
         )
     if target_prior is not None:
-        check_prior(predictor, target_prior)
+        check_prior(predictor.decision, target_prior)
     if sets is not None:
         class_sets.check(predictor, sets)
     estimated = isinstance(target_prior, str) and target_prior == priors.ESTIMATE
@@ -189,9 +189,8 @@ def rule_under(predictor: Predictor, prior: str) -> str:
     return f"{predictor.decision.words}, under the target prior ({prior})"
 
 
-def check_prior(predictor: Predictor, target: Any) -> None:
-    """Raise ValueError for a target prior of a model whose thresholds were chosen on rows with other shares."""
-    decision = predictor.decision
+def check_prior(decision: Any, target: Any) -> None:
+    """Raise ValueError for a target prior beside a decision whose thresholds were chosen on rows with other shares."""
     if getattr(decision, "chosen_by_fit", False):
         raise ValueError(
             f"target_prior (--target-prior) does not go with thresholds that were chosen on validation rows with other "

@@ -3,6 +3,6 @@
 A file with any other type is refused before anything of it is built, imported or called.
 """
 
-from longtail.facts.trusted.archive import dumps, loads
+from longtail.facts.trusted.archive import dumps, loads, storable
 
-__all__ = ["dumps", "loads"]
+__all__ = ["dumps", "loads", "storable"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
-from longtail.facts.trusted import forest
+from longtail.facts.trusted import depth
 from longtail.facts.trusted.types import LOADERS, NAMES
 
 PROTOCOLS = (2,)
@@ -17,23 +18,53 @@ LARGEST = 4 << 30
 
 
 def dumps(estimator: Any) -> bytes:
-    """Return a fitted scikit-learn object as an archive; the same object gives the same bytes.
+    """Return a fitted scikit-learn object as an archive; two equal fits give the same bytes.
+
+    Only what prediction needs is saved: see `trusted.depth`.
 
     Args:
-        estimator: made of the types of `trusted.types`: imputation, scaling, encoding, pipelines of these, logistic
-            regression, histogram gradient boosting.
+        estimator: made, at any depth, of the types of `trusted.types`.
 
     Raises:
         ValueError: the object has a part of another type, which `loads` would refuse.
         ModuleNotFoundError: without longtail[data].
     """
-    skops = _skops()
-    with zipfile.ZipFile(io.BytesIO(skops.dumps(forest.packed(estimator)))) as archive:
-        schema = _without_ids(json.loads(archive.read("schema.json")))
+    try:
+        schema, archive = _described(estimator)
+    except depth.UnreadableError as found:
+        raise ValueError(_not_trusted(found)) from None
+    with archive:
         odd = _untrusted(schema)
         if odd is not None:
-            raise ValueError(f"a saved estimator must be made of trusted types, got {odd}; see longtail.trusted.types")
+            raise ValueError(_not_trusted(odd))
         return _repacked(schema, archive)
+
+
+def _not_trusted(odd: object) -> str:
+    return f"a saved estimator must be made of trusted types, got {odd}; see longtail.trusted.types"
+
+
+def storable(estimator: Any) -> str | None:
+    """Return why `dumps` cannot save an object: its first type that is not trusted; None where it can.
+
+    Raises:
+        ModuleNotFoundError: without longtail[data].
+    """
+    _skops()
+    try:
+        schema, archive = _described(estimator)
+    except depth.UnreadableError as odd:
+        return str(odd)
+    except Exception as error:  # whatever an object of somebody else raises when it is asked for its state
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        return f"{type(estimator).__module__}.{type(estimator).__qualname__} ({said})"
+    with archive:
+        return _untrusted(schema)
+
+
+def _described(estimator: Any) -> tuple[Any, zipfile.ZipFile]:
+    archive = zipfile.ZipFile(io.BytesIO(_skops().dumps(depth.packed(estimator))))
+    return _without_ids(json.loads(archive.read("schema.json"))), archive
 
 
 def loads(data: bytes, what: str) -> Any:
@@ -50,7 +81,7 @@ def loads(data: bytes, what: str) -> Any:
     skops = _skops()
     try:
         _check_archive(data, what)
-        return forest.unpacked(skops.loads(data, trusted=list(NAMES)))
+        return depth.unpacked(skops.loads(data, trusted=list(NAMES)))
     except _RefusedError as refused:
         raise ValueError(str(refused)) from None
     except Exception as error:  # whatever a damaged archive makes zipfile, json, NumPy or skops raise
@@ -66,10 +97,10 @@ class _RefusedError(Exception):
 def _check_archive(data: bytes, what: str) -> None:
     """Refuse an archive by its size and its description, before anything is built from it."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-        if size > LARGEST:
-            raise _RefusedError(f"{what} must unpack to at most {LARGEST} bytes, got {size}; do not trust this file")
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+        _check_size(sum(sizes.values()), what)
         schema = json.loads(archive.read("schema.json"))
+    _check_size(sum(sizes.get(name, 0) for name in _files(schema)), what)
     protocol = schema.get("protocol")
     if type(protocol) is not int or protocol not in PROTOCOLS:
         raise _RefusedError(
@@ -81,19 +112,37 @@ def _check_archive(data: bytes, what: str) -> None:
         raise _RefusedError(f"{what} must be made of trusted types, got {odd}; nothing of it was executed")
 
 
-def _untrusted(schema: Any) -> str | None:
-    """The first type in a description, at any depth, that is not on the list."""
+def _check_size(size: int, what: str) -> None:
+    if size > LARGEST:
+        raise _RefusedError(f"{what} must unpack to at most {LARGEST} bytes, got {size}; do not trust this file")
+
+
+def _files(schema: Any) -> Iterator[str]:
+    """The file of every array of a description; equal arrays share one."""
+    for node in _nodes(schema):
+        if isinstance(name := node.get("file"), str):
+            yield name
+
+
+def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every dict of a description, in its order."""
     waiting = [schema]
     while waiting:
         node = waiting.pop()
         if isinstance(node, list):
             waiting.extend(reversed(node))
         elif isinstance(node, dict):
-            if not node.keys().isdisjoint(("__loader__", "__class__", "__module__")):
-                loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
-                if not isinstance(loader, str) or name not in LOADERS.get(loader, ()):
-                    return f"{name} ({loader})"
+            yield node
             waiting.extend(reversed(node.values()))
+
+
+def _untrusted(schema: Any) -> str | None:
+    """The first type in a description, at any depth, that is not on the list."""
+    for node in _nodes(schema):
+        if not node.keys().isdisjoint(("__loader__", "__class__", "__module__")):
+            loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
+            if not isinstance(loader, str) or name not in LOADERS.get(loader, ()):
+                return f"{name} ({loader})"
     return None
 
 
@@ -108,20 +157,20 @@ def _without_ids(node: Any) -> Any:
 
 
 def _repacked(schema: Any, archive: zipfile.ZipFile) -> bytes:
-    """The archive with files numbered in the order of the description, compressed, without time stamps."""
+    """The archive with files numbered in the order of the description, compressed, without time stamps.
+
+    Files of equal content become one.
+    """
+    contents: dict[bytes, str] = {}
     numbers: dict[str, str] = {}
-    waiting = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting.extend(reversed(node))
-        elif isinstance(node, dict):
-            if isinstance(name := node.get("file"), str):
-                node["file"] = numbers.setdefault(name, f"{len(numbers)}.npy")
-            waiting.extend(reversed(node.values()))
+    for node in _nodes(schema):
+        if isinstance(name := node.get("file"), str):
+            if name not in numbers:
+                numbers[name] = contents.setdefault(archive.read(name), f"{len(contents)}.npy")
+            node["file"] = numbers[name]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as out:
-        files = {number: archive.read(name) for name, number in numbers.items()}
+        files = {number: content for content, number in contents.items()}
         for name, content in {"schema.json": json.dumps(schema).encode(), **files}.items():
             out.writestr(zipfile.ZipInfo(name), content, compress_type=zipfile.ZIP_DEFLATED)
     return buffer.getvalue()

@@ -23,6 +23,8 @@ MOST_CLASSES = 200
 """Most classes for trees: every iteration grows a tree for each."""
 BINS = 255
 """Most codes of a column of categories for trees; with more, the codes count as numbers."""
+MOST_CELLS = 200_000_000
+"""Most numbers of all training rows with their codes spread into columns, 1.6 GB."""
 
 
 class Columns(NamedTuple):
@@ -68,6 +70,35 @@ def scaled_and_one_hot(columns: Columns) -> Any:
     numbers = ("numbers", "passthrough", list(range(columns.numeric)))
     codes = ("codes", OneHotEncoder(handle_unknown="ignore"), columns.codes)
     return ColumnTransformer([part for part in (numbers, codes) if part[2]])
+
+
+def dense_one_hot(columns: Columns, rows: int, *, others: bool) -> Any:
+    """Return an unfitted first step with indicators of codes that is not sparse; None where no column has few codes.
+
+    Columns of more than 255 codes stay numbers where `others`, and are left out otherwise. A code that no training row
+    has is no category: all its columns are 0.
+
+    Raises:
+        ValueError: the result would have no columns, or more than 200,000,000 numbers.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OneHotEncoder
+
+    few = {code: size for code, size in zip(columns.codes, columns.categories, strict=True) if size <= BINS}
+    many = [code for code in columns.codes if code not in few]
+    if not few and (others or not many):
+        return None
+    if not few and columns.numeric == 0:
+        raise ValueError(f"no column has numbers or at most {BINS} codes; take trees")
+    width = columns.numeric + sum(min(size, rows) for size in few.values())
+    if rows * width > MOST_CELLS:
+        raise ValueError(
+            f"training rows with their codes in columns must be at most {MOST_CELLS:,} numbers, "
+            f"got {rows:,} x {width:,}; leave out columns of categories, or take trees"
+        )
+    numbers = ("numbers", "passthrough", [*range(columns.numeric), *(many if others else [])])
+    codes = ("codes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(few))
+    return ColumnTransformer([part for part in (numbers, codes) if part[2]], sparse_threshold=0)
 
 
 def boosting(columns: Columns, seed: int, targets: NDArray[np.int64], **knobs: Any) -> Any:
