@@ -15,6 +15,8 @@ from longtail.cli.terminal import print_json, print_lines, write_table
 
 NAMED = 10
 """How many skipped images are named on the terminal."""
+TOP = 3
+"""How many columns explain a row."""
 LISTED = 20
 """Of how many classes an estimated share is printed."""
 
@@ -37,6 +39,10 @@ def predict(
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
     sets: d.Sets = None,
     worksheet: o.Worksheet = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Of logistic* and trees*: the columns that moved each prediction's score.")
+    ] = False,
+    top: Annotated[int, typer.Option(help="How many columns --explain names.")] = TOP,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
@@ -52,6 +58,10 @@ def predict(
     validation rows; the others are named. An --out that ends in .npz gets no predictions but the features of the
     network's last layer, for an encoder trained without labels as for any other; --features reads them.
 
+    With --explain, every row has the score of its predicted class and the three columns (--top) that moved it furthest
+    from the mean score of the training rows, with their values and contributions; of all columns, these add up to the
+    difference. The score is the classifier's own, before any rule, calibration or prior: of two classes the log-odds.
+
     --cost or --objective decide in place of the model's own rule; an objective is chosen on the validation rows of the
     training (its --val). Costs are taken under --target-prior; thresholds that were chosen do not go with it.
 
@@ -62,7 +72,7 @@ def predict(
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import check_not_data
     from longtail.facts.set_ranks import exact_level
-    from longtail.runs import model_decision
+    from longtail.runs import explained, model_decision
     from longtail.runs.class_sets import check as check_sets
     from longtail.runs.embeddings import SUFFIX
     from longtail.runs.predictions import check_target
@@ -79,6 +89,10 @@ def predict(
         raise ValueError(
             "--raw, --target-prior and --sets are of probabilities, and an .npz gets embeddings; write a .csv"
         )
+    if embedding and explain:
+        raise ValueError("--explain is of predictions, and an .npz gets embeddings; write a .csv")
+    if top < 1 or (top != TOP and not explain):
+        raise ValueError(f"--top must be at least 1 and goes with --explain, got {top}; add --explain or leave it out")
     if sets is not None:
         exact_level(sets, "--sets")
     target = out if embedding or out is None else check_target(out)
@@ -89,12 +103,16 @@ def predict(
     model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
     if sets is not None:
         check_sets(predictor, sets, "--sets")
+    if explain:
+        explained.contributions_by(predictor)
     check_kind(data, predictor.preparation)
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header, worksheet=worksheet)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
     with _shown(predictor.preparation):
         predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
+    if explain:
+        predictions = explained.beside(predictions, predictor, new, top)
     for note in (*predictions.notes, *_skipped_note(predictions.missing, len(predictions), "prediction")):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:

@@ -77,10 +77,7 @@ class Predictor(nn.Module):
 
     @torch.no_grad()
     def features(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
-        """Return the features (N, D) float32 that enter the classifier, of prepared inputs, in evaluation mode.
-
-        Raises ValueError of a model without features (scikit-learn's classifiers).
-        """
+        """Return the features (N, D) float32 that enter the classifier, of prepared inputs; ValueError where none."""
         return evaluated.features(self.evaluated(), inputs, self.class_counts.device, batch_size)
 
     def embed(self, data: Any) -> Tensor:
@@ -173,6 +170,10 @@ class Predictor(nn.Module):
             ValueError, TypeError: data or a prior that do not fit, named.
         """
         return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad, sets=sets)
+
+    def explain(self, data: Any, of: Any = None) -> Any:
+        """Return which columns moved the score of the predicted class, or of a class `of`; see `explained.explain`."""
+        return import_module("longtail.runs.explained").explain(self, data, of)
 
     def evaluate(self, data: Any, labels: Any = None, **options: Any) -> dict[str, Any]:
         """Score the model on new labelled rows, against what was to be expected; see `new_scores.evaluate_new`."""
