@@ -11,7 +11,8 @@ import typer
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of images, a .csv, .tsv, .parquet (of images, too), .npz (X and y) or .npy (with --label), "
+        help="A folder of images, a .csv, .tsv, .xlsx, .jsonl, .parquet (of images, too), .npz (X and y) or .npy "
+        "(with --label), "
         "hub:owner/name, hub:owner/name/config, or digits, cifar10, cifar100."
     ),
 ]
@@ -102,6 +103,26 @@ Relabel = Annotated[
     Path | None,
     typer.Option(help="The .csv of longtail labels: give its training rows the likely label."),
 ]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of times (dates or numbers): train on the past, test on the latest quarter, and with --val "
+        "validate on the latest rows before it. It is no feature."
+    ),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(help='Cells that mean missing, beside empty ones: "?,n/a". A model reads new rows alike.'),
+]
+Text = Annotated[
+    list[str] | None,
+    typer.Option("--text", help="A column whose words count (by default: plainly text); may be repeated."),
+]
+Category = Annotated[
+    list[str] | None,
+    typer.Option("--category", help="A column of categories, whatever it looks like (zip codes); may be repeated."),
+]
+Worksheet = Annotated[str | None, typer.Option(help="Sheet of an .xlsx file (by default the first).")]
 Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
 Header = Annotated[
     bool | None,
@@ -110,6 +131,17 @@ Header = Annotated[
 Size = Annotated[int | None, typer.Option(help="Height and width that images are resized to, once (32).")]
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
+]
+Backbone = Annotated[
+    Path | None,
+    typer.Option(
+        help="A local folder of a pretrained model of transformers: its features stand in place of pixels, computed "
+        "once by its own preprocessing. Nothing is downloaded, no code in the folder is run."
+    ),
+]
+ModelBackbone = Annotated[
+    Path | None,
+    typer.Option("--backbone", help="Where the backbone of the model is now, if no longer where it was in training."),
 ]
 TrainList = Annotated[
     Path | None,
@@ -182,6 +214,13 @@ Select = Annotated[
     typer.Option(
         help="Which epoch counts: last; val, the best on validation rows (--val); best-test, the best on the test "
         "rows, as many papers did, whose numbers are optimistic."
+    ),
+]
+Tracker = Annotated[
+    str | None,
+    typer.Option(
+        help="tensorboard, mlflow or wandb, or one of these with a place, as in tensorboard:runs/board: gets every "
+        "epoch and the scores as well."
     ),
 ]
 Budget = Annotated[str | None, typer.Option(help="Start no further run after this time: 90s, 10m, 1h.")]
