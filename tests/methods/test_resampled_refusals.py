@@ -36,7 +36,7 @@ class TestRefusals:
 
     def test_ensembles_take_a_class_of_one_row(self) -> None:
         train = rows((40, 9, 1))
-        for key in ("balanced-forest(n_estimators=3)", "easy-ensemble(n_estimators=2)", "self-paced(n_estimators=3)"):
+        for key in ("balanced-forest(n_estimators=3)", "easy-ensemble(n_estimators=1)", "self-paced(n_estimators=3)"):
             assert method(key).refuses(train) is None
             assert fitted(key, train).predict(train.inputs).isfinite().all()
 
@@ -44,10 +44,7 @@ class TestRefusals:
         g = torch.Generator().manual_seed(1)
         noise = Examples(torch.randn(300, 2, generator=g), torch.arange(300) % 3, tuple("abc"))
         noise = replace(noise, targets=torch.where(torch.arange(300) < 8, 2, torch.arange(300) % 2))
-        failing = [seed for seed in range(12) if self.error("rusboost", noise, seed)]
-        assert failing
-        message = self.error("rusboost", noise, failing[0])
-        assert message is not None
+        message = next(said for seed in range(12) if (said := self.error("rusboost(n_estimators=1)", noise, seed)))
         assert message == (
             "the fit of RUSBoostClassifier failed (BaseClassifier in AdaBoostClassifier ensemble is worse than random, "
             "ensemble can not be fit); leave the method out, or take another"

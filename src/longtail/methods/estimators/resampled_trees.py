@@ -58,7 +58,7 @@ def trees_borderline_smote(
 
     Works: Classes that overlap at their border, where the rows decide on the boundary.
 
-    Breaks: As logistic-borderline-smote.
+    Breaks: As logistic-borderline-smote: lone rows count as noise, and columns of categories are refused.
 
     Paper and code: As logistic-borderline-smote; the paper has C4.5.
     """
