@@ -79,8 +79,9 @@ class Method:
         twin: the plain method of the same model, without what this one adds: its key, and once the spec is resolved
             its spec. A correction's is its base; None means the task's reference; a plain method names itself.
         trains: what is trained, in words.
-        search: how it chooses, on validation rows, what is trained in place of `stages`; None for nearly all.
-        example: lines of a worked example, computed by the method's own parts, for `longtail explain`.
+        search: how it chooses, on validation rows, what is trained in place of `stages`.
+        example: lines of a worked example of the method's own parts, for `longtail explain`.
+        given: the classifier of the user's that it is a row of (`methods.given`).
         knobs: what it was built with, and how to build it with others; set when the spec is resolved.
         key, spec: its name, and the canonical string of name and knobs; set when the spec is resolved.
     """
@@ -108,6 +109,7 @@ class Method:
     trains: str = "a network"
     search: Search | None = None
     example: Example = None
+    given: Any = None
     knobs: Knobs | None = None
     key: str = ""
     spec: str = ""
@@ -205,11 +207,9 @@ class Method:
 
     def long_enough(self, recipe: Recipe) -> Recipe:
         """Return the recipe, with the fewest epochs that are not too short in place of its own where these are."""
-        return (
-            recipe
-            if self.too_short(recipe) is None
-            else replace(recipe, epochs=enough(self.stages, self.under(recipe)))
-        )
+        if self.too_short(recipe) is None:
+            return recipe
+        return replace(recipe, epochs=enough(self.stages, self.under(recipe)))
 
     def without_effect(self, recipe: Recipe) -> str | None:
         """Return a note on what never takes effect in a training of so few epochs; None where everything does."""

@@ -16,7 +16,9 @@ WIDTH = 116
 
 
 def explain(
-    method: Annotated[str, typer.Argument(help="A method's name, see longtail methods.")],
+    method: Annotated[
+        str, typer.Argument(help="A method's name, see longtail methods, or sklearn:package.module.Class.")
+    ],
     json: o.Json = False,
 ) -> int:
     """Explain METHOD: its equation, when it works and breaks, knobs with ranges and defaults, paper and released code.
@@ -26,6 +28,7 @@ def explain(
     from longtail.comparison.benchmarks import usual_protocol
     from longtail.facts import ledger
     from longtail.methods import explained
+    from longtail.report.printable import shown
 
     row = explained(method)
     row |= ledger.known(row["spec"], usual_protocol)
@@ -37,6 +40,10 @@ def explain(
     for knob in row["knobs"]:
         rule = f"  ({knob['range']})" if knob["range"] else ""
         print(f"  {knob['name']:<20} default {knob['default']!r}{rule}")
+    for name, value in row.get("classifier", {}).items():
+        print(f"  {name:<20} {shown(value, longest=WIDTH)}")
+    if "rows" in row:
+        print("Rows of a comparison:", *(f"  {name:<20} {words}" for name, words in row["rows"].items()), sep="\n")
     for line in row["example"]:
         print(f"Example: {line}" if line == row["example"][0] else f"         {line}")
     trains = f"trains {row['trains']}"

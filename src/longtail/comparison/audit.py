@@ -43,5 +43,7 @@ def reopen_damaged(plan: Plan, damaged: dict[Path, DamagedError]) -> None:
 
 def _expected_config(plan: Plan, task: Task) -> dict[str, Any]:
     """Return the entries of a run's config.json that identify this task."""
-    recipe = plan.method(task.spec).under(task.under(plan.recipe)).to_json()
-    return {"method": task.spec, "seed": task.seed, "data": described(plan.data), "recipe": recipe}
+    method = plan.method(task.spec)
+    recipe = method.under(task.under(plan.recipe)).to_json()
+    classifier = {} if method.given is None else {"classifier": method.given.described}
+    return {"method": task.spec, **classifier, "seed": task.seed, "data": described(plan.data), "recipe": recipe}

@@ -43,7 +43,7 @@ class ShortRun:
     rows of the test part.
     """
 
-    spec: str
+    spec: str | Method
     splits: Splits
     recipe: Recipe
     device: str
@@ -75,7 +75,8 @@ class ShortRun:
             step_ratio, recipe = recipe.steps / steps, replace(recipe, steps=steps)
         length = method.long_enough(replace(recipe, epochs=min(epochs, recipe.epochs))).epochs
         return cls(
-            method.spec, short, recipe, device, min(length, recipe.epochs), evaluations, folds > 0,
+            method if method.given else method.spec,
+            short, recipe, device, min(length, recipe.epochs), evaluations, folds > 0,
             folds if folds and is_small(splits.train) and not alone else 1,
             step_ratio, len(splits.test) / len(short.test),
         )  # fmt: skip
@@ -139,7 +140,7 @@ def measure(short: ShortRun) -> Cost:
             first, *others = (fit.events for fit in fits)
             side_by_side([_timed(first, epochs, short.together), *others])
             if short.folds:
-                for fit in fits:
+                for fit in (fit for fit in fits if "model" not in fit.run.result):
                     own = short.recipe.own
                     _ = Run.load(fit.run.folder, None if own is None else own.factory).predictor  # as for every fold
     finally:

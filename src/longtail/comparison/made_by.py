@@ -6,6 +6,8 @@ import inspect
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,9 @@ def versions(folders: Iterable[Path], device: str) -> dict[str, str]:
         "scikit-learn": sklearn.__version__,
     }
     configs = [json_documents.read(folder / "config.json", WAY_OUT) for folder in folders]
+    for name in {name for config in configs for name in config.get("versions", {})} - now.keys():
+        with suppress(metadata.PackageNotFoundError):  # of classifiers of the user's
+            now[name] = metadata.version(name)
     threads = sorted({config["threads"] for config in configs if "threads" in config})
     machines = {
         " ".join(str(config.get("machine", {}).get(part, "")) for part in ("gpu", "cpu")).strip() for config in configs
@@ -117,4 +122,6 @@ def _typed(value: Any, otherwise: str) -> str:
         return f"[{', '.join([*parts, *(['...'] if len(value) > 50 else [])])}]"
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return "{" + ", ".join(f"{key!r}: {_typed(one, '...')}" for key, one in value.items()) + "}"
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return " ".join(repr(value).split())[:200]
     return otherwise

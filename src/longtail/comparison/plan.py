@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,22 @@ from longtail.data import Splits
 from longtail.data.split.folds import Folds
 from longtail.engine import Recipe
 from longtail.engine.selection import LAST
+from longtail.facts.messages import visible
 from longtail.methods import added, method, methods
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run: a method with a seed, in its folder; `changes` are its own to the common recipe."""
+    """One run: a method with a seed, in its folder; `changes` are its own to the common recipe.
+
+    `given` is the method where its spec alone does not name it, as of a classifier of the user's.
+    """
 
     spec: str
     seed: int
     folder: Path
     changes: tuple[tuple[str, Any], ...] = ()
+    given: Method | None = field(default=None, compare=False, repr=False)
 
     def under(self, recipe: Recipe) -> Recipe:
         """Return the common recipe with the changes of this run."""
@@ -69,6 +74,11 @@ class Plan(Prepared):
         return self.question.of_costs and decides_by_cost(self.method(spec))
 
     @property
+    def classifiers(self) -> dict[str, str]:
+        """The classifiers of the user's: name -> class and parameters."""
+        return {m.given.name: m.given.text for m in self.methods if m.given is not None}
+
+    @property
     def twins(self) -> dict[str, str]:
         """The compared methods with a twin among the methods: the plain method of the same model."""
         specs = [m.spec for m in self.methods if self.role(m.spec) != CONTEXT]
@@ -89,7 +99,7 @@ class Plan(Prepared):
     def tasks(self) -> list[Task]:
         """All runs, seed by seed."""
         return [
-            Task(m.spec, seed, self.out / folder_name(m.key, m.spec) / f"seed-{seed}")
+            Task(m.spec, seed, self.out / folder_name(m.key, m.spec) / f"seed-{seed}", given=m if m.given else None)
             for seed in self.seeds
             for m in self.methods
         ]
@@ -158,6 +168,7 @@ class Plan(Prepared):
             "task": self.task,
             "baseline": None if self.baseline is None else self.baseline.spec,
             "methods": [m.spec for m in self.methods],
+            **({"classifiers": classifiers} if (classifiers := self.classifiers) else {}),
             "seeds": list(self.seeds),
             **({} if self.select == LAST else {"select": self.select}),
         }
@@ -177,11 +188,25 @@ def plan(prepared: Prepared) -> Plan:
     if stored is None:
         return planned
     if prepared.baseline is None and stored.get("baseline") is not None:
-        planned = _planned(replace(prepared, baseline=method(stored["baseline"])))
-    known = {m.spec: m for m in methods(stored["methods"], val=planned.splits.val is not None)}
+        _check_given(stored, planned, [stored["baseline"]])
+        planned = _planned(replace(prepared, baseline=method(stored["baseline"], beside=planned.methods)))
+    _check_given(stored, planned, stored["methods"])
+    val = planned.splits.val is not None
+    known = {m.spec: m for m in methods(stored["methods"], val=val, beside=planned.methods)}
     known |= {m.spec: m for m in planned.methods}
     count = max(len(stored["seeds"]), len(planned.seeds))
     return replace(planned, methods=tuple(known.values()), seeds=tuple(range(count)))
+
+
+def _check_given(stored: Mapping[str, Any], planned: Plan, specs: Iterable[str]) -> None:
+    """Raise ValueError where one of the folder's specs is of a classifier of the user's that is not given now."""
+    texts = dict(stored.get("classifiers") or {})
+    for name in texts.keys() - planned.classifiers.keys():
+        if any(spec.partition("(")[0] in (name, f"{name}-posthoc", f"{name}-threshold") for spec in specs):
+            raise ValueError(
+                f"{planned.out} has rows of {name}, a classifier that the catalogue does not have; give it again under "
+                f"that name, or choose another --out: {visible(texts[name])}"
+            )
 
 
 def _planned(prepared: Prepared) -> Plan:
@@ -199,7 +224,7 @@ def _planned(prepared: Prepared) -> Plan:
         line, last = {spec: one}, one  # the method, its twin, the twin's own, ...
         compared = planned.role(spec) != CONTEXT
         while compared and (twin := twin_of(last, planned.task)) not in {**asked, **with_twins, **line}:
-            last = line[twin] = method(twin)
+            last = line[twin] = method(twin, beside=[last])
         with_twins |= dict(reversed(line.items()))
     return replace(planned, methods=tuple(with_twins.values()))
 
@@ -212,4 +237,4 @@ def twin_of(method: Method, task: str) -> str:
 def corrects_plain(one: Method, task: str) -> bool:
     """Whether a method only corrects the scores of a plain training: of one that is its own twin."""
     twin = twin_of(one, task)
-    return not one.retrains and twin_of(method(twin), task) == twin
+    return not one.retrains and twin_of(method(twin, beside=[one]), task) == twin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
@@ -31,7 +31,7 @@ from longtail.engine.selection import LAST
 from longtail.facts.messages import quoted
 from longtail.facts.paths import check_not_data, named_path
 from longtail.learners.probe_protocols import check_rows, check_used, chosen_probes
-from longtail.methods import added, method
+from longtail.methods import added, given_classifiers, method
 from longtail.methods import methods as resolve
 from longtail.models import Factory
 from longtail.models.own import check_factory
@@ -82,7 +82,7 @@ def prepare(
     data: Any = "digits",
     y: Any = None,
     *,
-    methods: str | Iterable[str | Method] = "quick",
+    methods: Any = "quick",
     seeds: int = 3,
     metric: str = "balanced_accuracy",
     positive: str | int | None = None,
@@ -93,7 +93,7 @@ def prepare(
     device: str = "cpu",
     folds: int | None = None,
     task: str | None = None,
-    baseline: str | Method | None = None,
+    baseline: Any = None,
     network: Factory | None = None,
     search: bool = False,
     select: str = LAST,
@@ -112,10 +112,13 @@ def prepare(
         options["pretrained"] = pretrained_body(options["pretrained"])
     asked = Asked(metric, positive, cost, objective, target_prior)
     asked.check()
+    methods = given_classifiers(methods)
     recipe_options = _check_arguments(data, methods, seeds, out, folds, options)
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
-    reference = None if baseline is None else _resolve_baseline(baseline)
+    if options.get("backbone") is not None:
+        options["device"] = device
+    reference = None if baseline is None else _resolve_baseline(baseline, methods)
     about: dict[str, Any] = {"cost": str(cost) if isinstance(cost, str | PathLike) else None, "positive": positive}
     if reference is not None:
         reference = aimed([reference], metric, own=with_own_objective([baseline or reference]), **about)[0][0]
@@ -180,9 +183,9 @@ def prepare(
     )
 
 
-def _resolve_baseline(baseline: str | Method) -> Method:
+def _resolve_baseline(baseline: Any, methods: Any) -> Method:
     try:
-        return method(baseline)
+        return method(baseline, beside=() if isinstance(methods, str) else methods)
     except (ValueError, TypeError) as error:
         raise type(error)(f"baseline: {error}") from None
 
@@ -200,7 +203,7 @@ def _check_baseline(baseline: Method, task: str, splits: Splits, recipe: Recipe)
 
 def _check_arguments(
     data: Any,
-    methods: str | Iterable[str | Method],
+    methods: Any,
     seeds: int,
     out: str | Path | None,
     folds: int | None,

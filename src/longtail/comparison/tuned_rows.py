@@ -35,6 +35,12 @@ def tune_every_method(prepared: Prepared, trials: int) -> Prepared:
     if prepared.recipe.kind != "common":
         raise ValueError("recipe must be common with tune, which searches for it, got own; leave one of them out")
 
+    if own := [one.given.name for one in prepared.methods if one.given is not None]:
+        raise ValueError(
+            f"tune searches the knobs of longtail's methods, got the classifier {own[0]}, which has none; leave it "
+            "out, or give GridSearchCV(classifier, ...) without tune"
+        )
+
     def tuned(one: Method) -> Method:
         return one if one.needs_val or one.needs_truth else method(f"tuned(base={one.spec!r}, trials={trials}{by})")
 

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Progress, Step, TrainingData
+from longtail.learners.contributions import remember_means
 from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix
+from longtail.learners.given_fit import fit_given
 from longtail.updates import StatelessUpdate
 
 Make = Callable[[int, NDArray[np.int64]], Any]
@@ -48,6 +50,8 @@ class EstimatorLearner(Learner):
             class_weight="balanced", with n_j the summed weights of the rows of class j.
         gentler: makes what is fitted instead of a classifier whose fit diverged, that is, whose log loss on its own
             training rows is higher than that of the shares of the classes; with a warning. None accepts every fit.
+        rows: the training rows, of a classifier of the user's: one that cannot be saved is fitted to them once more,
+            with the same seed, where its state is loaded. None for a classifier that can always be saved.
         keep: takes off what only the fit needs, such as a sampler; None keeps the classifier as it is.
         resample: of a classifier that resamples its rows itself; its log loss is weighted to these shares.
     """
@@ -59,6 +63,7 @@ class EstimatorLearner(Learner):
         *,
         balanced: bool = False,
         gentler: Gentler | None = None,
+        rows: TrainingData | None = None,
         keep: Keep | None = None,
         resample: Resample | None = None,
     ) -> None:
@@ -67,9 +72,10 @@ class EstimatorLearner(Learner):
         self.num_classes = num_classes
         self.balanced = balanced
         self.gentler = gentler
+        self.rows = rows
         self.keep = keep
         self.resample = resample
-        self.network = FittedEstimator(num_classes)
+        self.network = FittedEstimator(num_classes, refit=None if rows is None else self._refit)
 
     def start_epoch(self, data: TrainingData, progress: Progress) -> None:
         """Fit the classifier.
@@ -77,17 +83,30 @@ class EstimatorLearner(Learner):
         Raises:
             ValueError: fewer than two classes have rows of weight > 0.
         """
+        device, seed = self.network.fitted.device, torch.initial_seed() % 2**32
+        estimator, labels = self._fitted(data, seed)
+        refit = None if self.rows is None else self._refit
+        self.network = FittedEstimator(self.num_classes, estimator, labels=labels, seed=seed, refit=refit).to(device)
+
+    def _refit(self, seed: int) -> tuple[Any, NDArray[np.int64] | None]:
+        assert self.rows is not None
+        return self._fitted(self.rows, seed)
+
+    def _fitted(self, data: TrainingData, seed: int) -> tuple[Any, NDArray[np.int64] | None]:
+        """Return the fitted classifier, and the class of each of its labels where these are not our indices."""
         inputs, targets, weight = (getattr(data, name) for name in ("inputs", "targets", "sample_weight"))
         x, y = matrix(inputs), targets.cpu().numpy()
         w = np.ones(len(y)) if weight is None else weight.double().cpu().numpy()
         if (w == 0).any():
             x, y, w = x[w > 0], y[w > 0], w[w > 0]
-        counts = np.bincount(y, weights=w, minlength=self.network.num_classes).astype(np.float64)
+        counts = np.bincount(y, weights=w, minlength=self.num_classes).astype(np.float64)
         if (counts > 0).sum() < 2:
             raise ValueError("two classes or more must have rows of sample weight > 0; correct the weights")
-        estimator = self.make(torch.initial_seed() % 2**32, y)
+        estimator = self.make(seed, y)
         balanced = w * _balanced_weights(counts)[y] if self.balanced else None
-        weights = _fit_arguments(estimator, None if weight is None else w, balanced)
+        weights = fit_arguments(estimator, None if weight is None else w, balanced)
+        if self.rows is not None:
+            return fit_given(estimator, x, y, weights, seed)
         fit_logged(estimator, x, y, weights)
         judged = w if balanced is None else balanced
         if self.resample is not None:
@@ -100,8 +119,8 @@ class EstimatorLearner(Learner):
             log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
             fit_logged(estimator, x, y, weights)
         estimator = estimator if self.keep is None else self.keep(estimator)
-        device = self.network.fitted.device
-        self.network = FittedEstimator(self.network.num_classes, estimator).to(device)
+        remember_means(estimator, x, None if weight is None else w)
+        return estimator, None
 
     @torch.no_grad()
     def training_step(self, batch: Batch, progress: Progress) -> Step:
@@ -139,7 +158,7 @@ def _balanced_weights(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return weights
 
 
-def _fit_arguments(
+def fit_arguments(
     estimator: Any, own: NDArray[np.float64] | None, balanced: NDArray[np.float64] | None
 ) -> dict[str, Any]:
     """Return the weights for `fit`: balanced ones for the last step, the rows' own for scalers before it."""

@@ -14,6 +14,7 @@ from longtail.catalogue.resolve import resolve
 from longtail.catalogue.tasks import TASKS
 from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
+from longtail.methods import given
 from longtail.methods.entries import CATALOG, PRESETS
 
 log = logging.getLogger(__name__)
@@ -40,13 +41,38 @@ def catalogue() -> Builders:
     return builders
 
 
-def method(spec: str | Method) -> Method:
-    """Return the method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`."""
-    return spec if isinstance(spec, Method) else resolve(spec, catalogue())
+def method(spec: Any, beside: Iterable[Any] = ()) -> Method:
+    """Return the method that a spec string names, such as "ldam-drw(scale=20)"; see `resolve`.
+
+    Args:
+        spec: the string, a `Method`, or a classifier of the user's (see `given_classifiers`), of which this is the
+            first row.
+        beside: classifiers of the user's, or methods that are rows of these, whose names a string may have.
+    """
+    if isinstance(spec, Method):
+        return spec
+    one = given.read_one(spec, reserved())
+    return one.method() if isinstance(one, given.Given) else resolve(one, {**catalogue(), **given.builders_of(beside)})
+
+
+def reserved() -> set[str]:
+    """Return the names that are ours: of methods and presets."""
+    return {*catalogue(), *PRESETS.keys}
+
+
+def given_classifiers(asked: Any) -> Any:
+    """Return what was asked for with the classifiers of the user's read: unfitted ones, and `sklearn:package.Class()`.
+
+    A classifier may stand alone, as ("name", classifier) or as "name=sklearn:package.module.Class(arg=value)".
+
+    Raises:
+        ValueError, TypeError: see `methods.given.read`.
+    """
+    return given.read(asked, reserved())
 
 
 def methods(
-    asked: str | Iterable[str | Method] = "quick",
+    asked: Any = "quick",
     *,
     val: bool = False,
     table: bool = False,
@@ -55,12 +81,20 @@ def methods(
     data: TrainingSet | Part | None = None,
     truth: bool = False,
     recipe: Recipe | None = None,
+    beside: Iterable[Any] = (),
     folds: Mapping[str, Part] | None = None,
 ) -> list[Method]:
-    """The methods of a comparison, each once, in the order asked; see `choose`."""
+    """The methods of a comparison, each once, in the order asked; see `choose`.
+
+    A classifier of the user's gives its rows (`given_classifiers`), which specs may name; `beside` as in `method`.
+    """
+    asked = given_classifiers(asked)
+    if not isinstance(asked, str):
+        rows = ((item.methods(val=val) if isinstance(item, given.Given) else [item]) for item in asked)
+        beside, asked = [*beside, *asked], [one for some in rows for one in some]
     return choose(
-        asked, catalogue(), PRESETS, val=val, table=table, embeddings=embeddings, task=task, data=data, truth=truth,
-        recipe=recipe, folds=folds,
+        asked, {**catalogue(), **given.builders_of(beside)}, PRESETS, val=val, table=table, embeddings=embeddings,
+        task=task, data=data, truth=truth, recipe=recipe, folds=folds,
     )  # fmt: skip
 
 
@@ -92,5 +126,9 @@ def overview(task: str | None = None) -> list[dict[str, Any]]:
 
 
 def explained(name: str) -> dict[str, Any]:
-    """Return what `longtail explain` prints about one method."""
-    return explanation(name, catalogue(), PRESETS)
+    """Return what `longtail explain` prints about one method, or a classifier as "sklearn:package.module.Class"."""
+    one = given.read_one(name, reserved())
+    if not isinstance(one, given.Given):
+        return explanation(name, catalogue(), PRESETS)
+    found = explanation(one.method().spec, {**catalogue(), **one.builders}, PRESETS)
+    return {**found, **one.explained()}

@@ -11,6 +11,7 @@ from longtail.catalogue.method import Method
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits
 from longtail.posthoc.calibration import check_kind
+from longtail.runs import unsaved
 from longtail.runs.predictor import Predictor
 
 NAME = "calibrate (--calibrate)"
@@ -26,6 +27,7 @@ def check(kind: str | None, method: Method, splits: Splits, folder: object) -> N
     if kind is None:
         return
     check_kind(kind)
+    unsaved.check(method, splits.train, NAME)
     if folder is None:
         raise ValueError(f"{NAME} is of the model in a run folder, got no folder; pass folder=")
     if method.task == SELF_SUPERVISED:

@@ -22,7 +22,7 @@ from longtail.engine.selection import LAST
 from longtail.engine.side_by_side import finish
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
-from longtail.runs import manifest, selected, sources
+from longtail.runs import manifest, selected, sources, unsaved
 from longtail.runs.memorisation import summed
 from longtail.runs.outputs import configuration, described, write_result
 from longtail.runs.run import Run, opened
@@ -33,7 +33,7 @@ SMALL = 4_000_000
 """Numbers in the training rows up to which trainings go side by side on a CPU, the folds of a run on any device."""
 
 
-def train_folds(method: str | Method, folds: Folds, *, folder: str | Path, **options: Any) -> Run:
+def train_folds(method: Any, folds: Folds, *, folder: str | Path, **options: Any) -> Run:
     """Train one method on every fold of one repetition; the same call resumes where it was interrupted.
 
     Arguments: as in `fold_trainings`.
@@ -47,7 +47,7 @@ def train_folds(method: str | Method, folds: Folds, *, folder: str | Path, **opt
 
 
 def fold_trainings(
-    method: str | Method,
+    method: Any,
     folds: Folds,
     *,
     folder: str | Path,
@@ -65,7 +65,7 @@ def fold_trainings(
     their scores.
 
     Args:
-        method: a method or its spec string.
+        method: a method, its spec string, or a classifier of your own, as in `compare`.
         folds: the data.
         folder: of the run; it belongs to this configuration from then on.
         seed: of the partition, of initialisation and of order.
@@ -143,6 +143,7 @@ def _pooled(method: Method, folds: Folds, seed: int, folder: Path, config: dict[
         **{name: _mean_shares(runs, name) for name in ("prior", "training_prior")},
         **selected.of_folds([r.result for r in runs]),
         **summed([r.result for r in runs]),
+        **unsaved.of_folds([r.result for r in runs]),
         **searched_in([r.result["search"] for r in runs if "search" in r.result]),
     )  # fmt: skip
     return Run(folder, config, result)

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from longtail.catalogue.method import Method
 from longtail.catalogue.search import Candidate
 from longtail.catalogue.tasks import SELF_SUPERVISED
 from longtail.data import Splits, TrainingSet
@@ -27,7 +26,7 @@ from longtail.facts.types import Record
 from longtail.learners.probe_protocols import check_rows
 from longtail.methods.registry import method as resolve
 from longtail.models import Factory
-from longtail.runs import calibrated, manifest, outputs, selected
+from longtail.runs import calibrated, manifest, outputs, selected, unsaved
 from longtail.runs.feature_measures import measure_arrays
 from longtail.runs.journal import Journal
 from longtail.runs.memorisation import memorisation
@@ -36,32 +35,31 @@ from longtail.runs.prior_distance import distances
 from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
 from longtail.runs.search import Choice, choose
+from longtail.runs.trackers import Tracker, tracked
 
 
 class Fit(Iterator[Record]):
     """One training, epoch by epoch, with or without a folder.
 
     Args:
-        method: a method or its spec string.
+        method: a method, its spec string, or an unfitted classifier of your own, as in `compare`.
         splits: the data, as `data.load` returns them.
         seed: of initialisation and order.
         recipe: how to train; by default the one that fits the data.
-        network: makes networks of your own in place of the recipe's, called as network(num_classes=C) for every stage
-            of training, and with input_shape=... where it has that parameter; each ends in an `nn.Linear`, which
-            methods exchange for the head they need.
-        folder: of the run; None writes nothing.
-        store: folder for finished stages, shared between the runs of a comparison.
+        network: makes networks of your own, called as network(num_classes=C) for every stage, and with input_shape=...
+            where it has that parameter; each ends in an `nn.Linear`, which methods exchange for the head they need.
+        folder, store: of the run (None writes nothing); of finished stages, shared by the runs of a comparison.
         device: where to train.
-        threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded, and used on
-            resume, since another number gives other last bits.
+        threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded for resuming.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
         select: which epoch of the last stage is kept: "last", "val" or "best-test"; see `runs.selected`.
         calibrate: "temperature", "vector", "isotonic" or "auto": of the run's model, on the validation part.
+        tracker: "tensorboard", "mlflow" or "wandb", NAME or NAME:PLACE, which gets every epoch and the scores.
     """
 
     def __init__(
         self,
-        method: str | Method,
+        method: Any,
         splits: Splits,
         *,
         seed: int = 0,
@@ -74,6 +72,7 @@ class Fit(Iterator[Record]):
         evaluations: int = 1,
         select: str = LAST,
         calibrate: str | None = None,
+        tracker: str | Tracker | None = None,
     ) -> None:
         self.method = resolve(method)
         calibrated.check(calibrate, self.method, splits, folder)
@@ -83,6 +82,7 @@ class Fit(Iterator[Record]):
             raise ValueError(reason)
         if network is not None:
             recipe = default_recipe(splits, network) if recipe is None else recipe.with_network(network, splits.train)
+        unsaved.check_every_row(self.method, splits, folder)
         self.recipe = self.method.under(recipe or default_recipe(splits))
         check_start(self.recipe, splits)
         if (reason := self.method.refuses_recipe(self.recipe, splits.train)) is not None:
@@ -106,7 +106,7 @@ class Fit(Iterator[Record]):
         self._run: Run | None = None
         self._training: Training | None = None
         self._journal: Journal | None = None
-        self.events = self._run_epochs()
+        self.events = self._run_epochs() if tracker is None else tracked(self, self._run_epochs(), tracker)
 
     def __next__(self) -> Record:
         return next_record(self.events)
@@ -127,7 +127,7 @@ class Fit(Iterator[Record]):
         return self._run if own is None else replace(self._run, network=own.factory)
 
     def close(self) -> None:
-        """Stop between two epochs and unlock the folder; the same call resumes from there."""
+        """Stop between two epochs and unlock the folder; the same call resumes there."""
         self.events.close()
 
     def _run_epochs(self) -> Events:
@@ -235,15 +235,15 @@ class Fit(Iterator[Record]):
             choices, trained = {**choices, "search": self._choice.to_json()}, self._choice.seconds
         chosen = manifest.chosen_on(VAL, choices)
         validation = outputs.write_validation(self.folder, predictor, self.splits, self.method.task, chosen=chosen)
-        names = (manifest.LINES, *validation, *predictor.save(self.folder))
+        model, no_model = unsaved.saved(predictor, self.folder)
         result = outputs.write_result(
-            self.folder, self.method, self.splits, self.seed, arrays, names,
+            self.folder, self.method, self.splits, self.seed, arrays, (manifest.LINES, *validation, *model),
             reuses=training.reused[0] if training.reused and self._choice is None else None,
             seconds=trained + time.perf_counter() - start,
             link=predictor.link,
             predicted=predicted,
             **outputs.prior_entries(predictor.prior, predictor.class_counts),
-            **choices, **calibration,
+            **choices, **calibration, **no_model,
             **memorisation(predictor, self.splits),
             **({"trained_on": "every row"} if self.splits.every_row else {}),
         )  # fmt: skip

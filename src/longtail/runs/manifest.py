@@ -38,7 +38,7 @@ _NAME = re.compile(r"(fold-\d+/run\.json|[\w-][\w.-]*)")
 _RESULT: dict[str, Rule] = {
     "method": str, "key": str, "reference": str, "retrains": bool, "seed": int, "reuses": (str, type(None)),
     "seconds": is_amount, "scores": (dict, type(None)), "link": lambda value: value in LINKS, "hashes.data": str,
-    "folds?": int, "prior?": is_list_of(is_amount), "training_prior?": is_list_of(is_amount),
+    "folds?": int, "model?": str, "prior?": is_list_of(is_amount), "training_prior?": is_list_of(is_amount),
     "files": lambda value: isinstance(value, dict) and all(_NAME.fullmatch(n) for n in value),
 }  # fmt: skip
 _CONFIG: dict[str, Rule] = {

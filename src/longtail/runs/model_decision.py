@@ -21,7 +21,7 @@ from longtail.data import Splits
 from longtail.facts.messages import quoted
 from longtail.posthoc.calibration import cross_calibrated
 from longtail.posthoc.decisions import Decision, objective, read_cost
-from longtail.runs import manifest
+from longtail.runs import manifest, unsaved
 from longtail.runs.predictor import Predictor
 from longtail.runs.run import Run
 from longtail.runs.scored import of_run
@@ -73,6 +73,7 @@ def check(decision: Decision | None, method: Method, splits: Splits) -> None:
     """
     if decision is None:
         return
+    unsaved.check(method, splits.train, OPTIONS)
     if method.task == SELF_SUPERVISED:
         raise ValueError(f"{OPTIONS} are of decisions, and {method.key!r} trains an encoder; leave them out")
     if not decision.chosen_by_fit:

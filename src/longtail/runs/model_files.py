@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,10 @@ def _unreadable(folder: Path, name: str, error: OSError | ValueError) -> ValueEr
 
 
 def _way_out(folder: Path) -> str:
-    """Which folder was meant, where one that holds runs was named."""
+    """Which folder was meant, where one that holds runs was named; or why this run has no model."""
+    with suppress(OSError, ValueError):
+        if "model" in (run := json_documents.read(folder / "run.json", WAY_OUT)):
+            return f"it was {visible(str(run['model']))}; its scores are there, and for new rows fit it in Python"
     models = [path.parent for pattern in RUNS for path in sorted(folder.glob(f"{pattern}/{META}"))]
     whole = [path for path in models if not path.name.startswith(FOLD)]
     if whole:

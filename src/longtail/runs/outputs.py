@@ -34,6 +34,7 @@ def configuration(
     return {
         "schema_version": manifest.SCHEMA,
         "method": method.spec,
+        **({} if method.given is None else {"classifier": method.given.described}),
         "seed": seed,
         "data": described(splits),
         "recipe": recipe.to_json(),
@@ -46,6 +47,7 @@ def configuration(
             "torch": torch.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
+            **({} if method.given is None else method.given.packages),
         },
         **({} if calibrate is None else {"calibrate": calibrate}),
     }

@@ -32,7 +32,7 @@ from longtail.runs.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
-IDENTITY = ("method", "seed", "data", "recipe", "calibrate", "select")
+IDENTITY = ("method", "classifier", "seed", "data", "recipe", "calibrate", "select")
 """The parts of config.json that decide the result; threads, versions and device are recorded beside them."""
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from longtail.catalogue.choose import without_effect
-from longtail.catalogue.method import Method
 from longtail.data import Splits, load
 from longtail.data.every_row import load_every_row
 from longtail.facts.types import Record
@@ -26,13 +25,11 @@ __all__ = ["Fit", "OnEpoch", "fit", "train"]
 OnEpoch = Callable[[Record], None]
 
 
-def train(
-    method: str | Method, splits: Splits, *, folder: str | Path, on_epoch: OnEpoch | None = None, **options: Any
-) -> Run:
+def train(method: Any, splits: Splits, *, folder: str | Path, on_epoch: OnEpoch | None = None, **options: Any) -> Run:
     """Train one method with one seed into a run folder; the same call resumes where it was interrupted.
 
     Args:
-        method: a method or its spec string.
+        method: a method, its spec string, or a classifier of your own, as in `compare`.
         splits: the data, as `data.load` returns them.
         folder: of the run; it belongs to this configuration from then on.
         on_epoch: called with each epoch's record.
@@ -52,7 +49,7 @@ def train(
 
 
 def fit(
-    method: str | Method,
+    method: Any,
     data: Any,
     labels: Any = None,
     *,
@@ -66,7 +63,7 @@ def fit(
     After the last one, `.learner` is the trained learner and `.run` the finished run (where `folder` was given).
 
     Args:
-        method: a method or its spec string, such as "ldam-drw(scale=20)".
+        method: a method, its spec string, such as "ldam-drw(scale=20)", or a classifier of your own, as in `compare`.
         data: anything that `data.load` takes; with arrays, `labels` are their labels.
         labels: see `data`.
         seed: of initialisation and order.
@@ -80,6 +77,8 @@ def fit(
     if options.get("network") is not None:
         check_factory(options["network"])
     training = {name: options.pop(name) for name in signature(Fit).parameters if name in options}
+    if options.get("backbone") is not None and "device" in training:
+        options["device"] = training["device"]
     if every_row:
         splits = load_every_row(data, labels, needs_val=resolved.needs_val, **options)
     else:

@@ -32,6 +32,8 @@ def estimator(
     reference: Reference,
     *,
     prior: Implied | None = None,
+    trains: str = TRAINS,
+    given: bool = False,
     **options: Any,
 ) -> Method:
     """Return a method of one stage whose single epoch is the fit.
@@ -44,6 +46,8 @@ def estimator(
         reference: where it comes from.
         prior: class counts -> the class prior of its probabilities; None means the counts, or, for balanced
             weights, equal classes.
+        trains: what is trained, in words.
+        given: whether it is a classifier of the user's, which may be one that cannot be saved.
         options: of `EstimatorLearner`.
     """
 
@@ -52,9 +56,10 @@ def estimator(
             rows = data.labeled
             if (reason := misfit(rows)) is not None:
                 raise ValueError(f"{text.partition('(')[0]} {reason}")
-            columns = classifiers.columns_of(recipe, rows)
-            learner = EstimatorLearner(partial(make, columns), len(rows.classes), **options)
-            return Built(learner, rows.drawn(ROWS), EvaluateOnly())
+            columns, drawn = classifiers.columns_of(recipe, rows), rows.drawn(ROWS)
+            again: dict[str, Any] = {"rows": drawn} if given else {}
+            learner = EstimatorLearner(partial(make, columns), len(rows.classes), **again, **options)
+            return Built(learner, drawn, EvaluateOnly())
 
         return (Stage("fit", text, build, 1, no_optimizer, lambda progress: 0.0, eager=EAGER),)
 
@@ -66,7 +71,7 @@ def estimator(
         misfit=misfit,
         slots=frozenset(),
         twin=plain,
-        trains=TRAINS,
+        trains=trains,
     )
 
 

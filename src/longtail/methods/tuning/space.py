@@ -94,6 +94,11 @@ def space(spec: str, recipe: str = "") -> Space:
     Raises:
         ValueError, TypeError: an unknown method or knob, a value out of its range, or nothing to search.
     """
+    if not isinstance(spec, str) or spec.lstrip().startswith("sklearn:") or "=sklearn:" in spec.partition("(")[0]:
+        raise ValueError(
+            f"method must be one of longtail methods, got the classifier {quoted(spec)}; tune it by scikit-learn: "
+            "compare GridSearchCV(classifier, ...), which searches on the training rows"
+        )
     match = _SPEC.match(spec)
     if match is None:
         raise ValueError(f'method must be "name(knob=[a, b])", got {quoted(spec)}; as in "absgd(lam=[1, 2, 5])"')

@@ -1,0 +1,59 @@
+"""A copy of the user's classifier for one run: seeded, in the threads of the run, with the arguments of its fit."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from longtail.methods.given.identity import nested, parameters_of
+
+SEEDS = ("random_state", "random_seed", "seed")
+THREADS = ("n_jobs", "thread_count", "nthread")
+
+
+def seeded_copy(estimator: Any, seed: int, threads: int) -> Any:
+    """Return an unfitted copy whose seeds and numbers of threads that were left open are set, nested ones too.
+
+    A `random_state` of None is the seed; a given one stays. `n_jobs` of None or below 0 is the threads of the run, as
+    runs go in parallel instead; a given number stays.
+    """
+    from sklearn.base import clone
+
+    made = clone(estimator)
+    for one in nested(made):
+        set_now = parameters_of(one)
+        accepted = set_now.keys() | _optional(one)
+        changes: dict[str, Any] = {}
+        if (name := next((name for name in SEEDS if name in accepted), None)) and all(
+            set_now.get(other) is None for other in SEEDS
+        ):
+            changes[name] = seed
+        if name := next((name for name in THREADS if name in accepted), None):
+            given = set_now.get(name)
+            if given is None or given < 0:
+                changes[name] = threads
+        if "allow_writing_files" in accepted - set_now.keys():  # CatBoost's logs in the current folder
+            changes["allow_writing_files"] = False
+        if changes:
+            one.set_params(**changes)
+    return made
+
+
+def fixed_seeds(estimator: Any) -> list[str]:
+    """Return what was given as seeds: `random_state=0`."""
+    found = [(name, parameters_of(one).get(name)) for one in nested(estimator) for name in SEEDS]
+    return list(dict.fromkeys(f"{name}={value}" for name, value in found if value is not None))
+
+
+def takes_weights(estimator: Any) -> bool:
+    """Whether its fit, or that of the last step of a pipeline, takes `sample_weight`."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    return bool(has_fit_parameter(last, "sample_weight"))
+
+
+def _optional(one: Any) -> set[str]:
+    """Return the arguments of the constructor, also where `get_params` names only those that were given."""
+    parameters = inspect.signature(type(one).__init__).parameters.values()
+    return {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)} - {"self"}
