@@ -101,7 +101,7 @@ def test_images_of_bytes_stay_what_they_are() -> None:
         clf.predict(np.zeros((2, 9, 9, 3), dtype=np.uint8))
 
 
-def test_a_saved_model_is_what_predict_reads(tmp_path: Path) -> None:
+def test_a_saved_model_is_what_predict_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clf = lt.LongTailClassifier("logistic-posthoc").fit(TABLE, OUTCOME)
     folder = clf.save(tmp_path / "model")
     TABLE.to_csv(tmp_path / "new.csv", index=False)
@@ -110,6 +110,10 @@ def test_a_saved_model_is_what_predict_reads(tmp_path: Path) -> None:
     assert written["prediction"].tolist() == clf.predict(TABLE).tolist()
     assert np.array_equal(written[[f"p({c})" for c in clf.classes_]].to_numpy(), clf.predict_proba(TABLE))
     assert lt.load(folder).label == "outcome"
+    monkeypatch.setattr(clf.predictor_.network, "unsaved", "not trusted", raising=False)
+    with pytest.raises(ValueError, match=r"model of method .* cannot be saved \(not trusted\); pickle the estimator"):
+        clf.save(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
     (folder / "run.json").write_text("{}")
     with pytest.raises(ValueError, match=r"folder must not be that of a run, got .*; name another"):
         clf.save(folder)

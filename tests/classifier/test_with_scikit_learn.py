@@ -96,7 +96,7 @@ class TestDeterminism:
         assert [clf.predict_proba(X).tolist() for clf in found] == [alone] * 4
 
 
-@cases("method", ["ldam", "ce-threshold", "trees-posthoc(max_iter=3)"])
+@cases("method", ["ce-threshold", "trees-posthoc(max_iter=3)"])
 def test_a_fitted_classifier_is_pickled(method: str) -> None:
     clf = classifier(method).fit(TABLE, OUTCOME)
     file = io.BytesIO()
@@ -128,6 +128,16 @@ class TestFrames:
         assert not hasattr(clf, "feature_names_in_")
         assert clf.predict(X).tolist() == clf.predict(numbered).tolist()
 
+    def test_weights_of_a_frame_count_in_class_sizes(self) -> None:
+        weight = np.arange(len(TABLE)) % 3 + 1.0
+        clf = classifier("logistic").fit(TABLE, OUTCOME, sample_weight=weight)
+        by_hand = [sum(w for w, name in zip(weight, OUTCOME, strict=True) if name == c) for c in clf.classes_]
+        assert clf.predictor_.class_counts.tolist() == by_hand
+        assert (
+            clf.predict_proba(TABLE).tolist()
+            != classifier("logistic").fit(TABLE, OUTCOME).predict_proba(TABLE).tolist()
+        )
+
     def test_it_is_the_last_step_of_a_pipeline(self) -> None:
         columns = make_column_transformer((OneHotEncoder(), ["kind"]), (StandardScaler(), ["age"]))
         scores = [make_pipeline(columns, classifier(m)).fit(TABLE, OUTCOME).score(TABLE, OUTCOME) for m in METHODS]
@@ -135,7 +145,7 @@ class TestFrames:
 
     def test_importance_and_calibration(self) -> None:
         clf = classifier("trees(max_iter=5)").fit(TABLE, OUTCOME)
-        found = permutation_importance(clf, TABLE, OUTCOME, n_repeats=2, random_state=0).importances_mean
+        found = permutation_importance(clf, TABLE, OUTCOME, n_repeats=1, random_state=0).importances_mean
         assert found[TABLE.columns.get_loc("amount")] > 0
         assert found[TABLE.columns.get_loc("kind")] < found.max()
         calibrated = CalibratedClassifierCV(FrozenEstimator(clf)).fit(TABLE, OUTCOME)

@@ -129,12 +129,14 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Calibration and decision are part of it; `target_prior` is not, for predict takes one.
 
         Raises:
-            ValueError: the folder holds a run of `longtail train`.
+            ValueError: the folder holds a run of `longtail train`, or the model is one that cannot be saved.
         """
         path = Path(folder)
         predictor = self._predicted_by()
         if (path / "run.json").exists():
             raise ValueError(f"folder must not be that of a run, got {quoted(str(path))} with a run.json; name another")
+        if (why := getattr(predictor.network, "unsaved", None)) is not None:
+            raise ValueError(f"the model of method {self.method_!r} cannot be saved ({why}); pickle the estimator")
         path.mkdir(parents=True, exist_ok=True)
         predictor.save(path)
         return path
