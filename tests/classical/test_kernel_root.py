@@ -66,7 +66,7 @@ def gamma_of(arguments: dict[str, Any]) -> float:
     mean = math.fsum(X.ravel().tolist()) / X.size
     var = math.fsum((v - mean) ** 2 for v in X.ravel().tolist()) / X.size
     given = arguments.get("gamma", "scale")
-    return {"scale": 1 / (3 * var), "auto": 1 / 3}[given] if isinstance(given, str) else given
+    return float({"scale": 1 / (3 * var), "auto": 1 / 3}[given] if isinstance(given, str) else given)
 
 
 @pytest.mark.parametrize("arguments", KERNELS, ids=str)

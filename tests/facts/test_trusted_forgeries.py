@@ -13,6 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from longtail.facts import trusted
 from longtail.facts.trusted import depth
+from longtail.facts.trusted.types import OBJECTS
 from rewritten_archive import rewritten
 
 skops = pytest.importorskip("skops.io")
@@ -167,3 +168,12 @@ def test_an_archive_that_repeats_one_object_or_one_file_without_end_is_refused_s
     data = rewritten(skops.dumps([np.zeros(300_000)]), repeat)
     with pytest.raises(ValueError, match=r"the model must unpack to at most \d+ bytes, got"):
         trusted.loads(data, "the model")
+
+
+def test_whatever_walks_arrays_in_compiled_code_is_checked() -> None:
+    checked = {*depth.CHECKS, *depth.BUILT, *depth.TREES}
+    guarded = {"LinearSVC", "BaggingClassifier", "VotingClassifier", "AdaBoostClassifier", "_BinMapper"}
+    for name in OBJECTS:
+        module, _, own = name.rpartition(".")
+        if module.split(".")[1] in ("svm", "tree", "neighbors") or module.startswith("sklearn.ensemble"):
+            assert own in checked | guarded, f"{own} needs a check in longtail.facts.trusted.native, or NumPy's"

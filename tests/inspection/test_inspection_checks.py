@@ -58,7 +58,7 @@ def test_an_ignored_code_is_left_out_and_said() -> None:
 
 
 def test_an_unknown_code_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"codes from LT001 to LT020, got 'LT099'; did you mean LT01"):
+    with pytest.raises(ValueError, match=r"codes from LT001 to LT021, got 'LT099'; did you mean LT01"):
         checked_codes(["LT099"])
 
 

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from torch import Tensor
 
 from longtail.classical import DealtFolds
 from longtail.data import Examples, Splits, load
@@ -43,15 +44,19 @@ DATA = splits((90, 40, 16))
 TWO = splits((90, 24))
 
 
+def inputs(data: Splits) -> Tensor:
+    assert isinstance(data.test, Examples)
+    return data.test.inputs
+
+
 def scaled(data: Splits) -> tuple[Any, Any, Any]:
     """Training rows and test rows as the classifier sees them, and the labels of the former."""
     train_rows = data.train
     assert isinstance(train_rows, Examples)
-    assert isinstance(data.test, Examples)
     scaler = StandardScaler().fit(train_rows.inputs.double().numpy())
     return (
         scaler.transform(train_rows.inputs.double().numpy()),
-        scaler.transform(data.test.inputs.double().numpy()),
+        scaler.transform(inputs(data).double().numpy()),
         train_rows.targets.numpy(),
     )
 
@@ -94,7 +99,7 @@ class TestSVM:
         run = train("svm", TWO, folder=tmp_path, recipe=RECIPE)
         x, new, y = scaled(TWO)
         sign = SVC().fit(x, y).predict(new)
-        ours = np.array([TWO.classes.index(name) for name in run.predict(TWO.test.inputs)])  # type: ignore[attr-defined]
+        ours = np.array([TWO.classes.index(name) for name in run.predict(inputs(TWO))])
         assert ours.tolist() == scores(run).argmax(1).tolist()
         # of two classes it is a threshold on the decision value, another than 0
         values = SVC().fit(x, y).decision_function(new)
@@ -156,11 +161,11 @@ class TestPlugin:
             [p / (n / sum(counts)) for p, n in zip(row, counts, strict=True)] for row in np.exp(scores(plain)).tolist()
         ]
         decided = [DATA.classes[row.index(max(row))] for row in ratios]
-        assert plugin.predict(DATA.test.inputs) == decided  # type: ignore[attr-defined]
-        assert decided != plain.predict(DATA.test.inputs)  # type: ignore[attr-defined]
+        assert plugin.predict(inputs(DATA)) == decided
+        assert decided != plain.predict(inputs(DATA))
         again = Run.load(plugin.folder)
         assert type(again.predictor.posthoc).__name__ == "PluginThreshold"
-        assert again.predict(DATA.test.inputs) == decided  # type: ignore[attr-defined]
+        assert again.predict(inputs(DATA)) == decided
 
 
 class TestRefusals:

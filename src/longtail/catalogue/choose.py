@@ -80,7 +80,7 @@ def choose(
         ValueError: an unknown name or knob, no method at all, or a named method that does not fit these data.
     """
     chosen: dict[str, Method] = {}
-    left_out: dict[str, list[str]] = {}
+    left_out: dict[str, dict[str, None]] = {}
     for item in split_specs(asked) if isinstance(asked, str) else asked:
         named = not (isinstance(item, str) and item in presets.keys)
         names: Iterable[str | Method] = (
@@ -95,9 +95,9 @@ def choose(
             elif named:
                 raise ValueError(reason)
             elif val or not one.needs_val or one.key in presets.keys[str(item)]:
-                left_out.setdefault(reason.removeprefix(f"method {one.key!r} "), []).append(one.key)
+                left_out.setdefault(reason.removeprefix(f"method {one.key!r} "), {})[one.key] = None
     for reason, keys in left_out.items():
-        several = f"methods {', '.join(keys)}: each" if len(keys) > 1 else f"method {keys[0]!r}"
+        several = f"methods {', '.join(keys)}: each" if len(keys) > 1 else f"method {next(iter(keys))!r}"
         log.warning("%s %s; left out", several, reason)
     if not chosen:
         if task is not None and asked:

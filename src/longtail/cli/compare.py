@@ -44,11 +44,15 @@ def compare(
     report: Annotated[
         bool, typer.Option("--report", help="Also write report.html, one page (see longtail report).")
     ] = False,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Of a table: which columns the recall of each class depends on.")
+    ] = False,
     *,
     reading: dict[str, Any],
     training: dict[str, Any],
     evaluations: o.Evaluations = 1,
     select: o.Select = "last",
+    tracker: o.Tracker = None,
     running: dict[str, Any],
 ) -> int:
     """Compare methods on DATA with several seeds: a ranked table, intervals and a verdict.
@@ -57,6 +61,9 @@ def compare(
 
     Rows without labels (--unlabeled) and candidate sets (--candidates) get methods that learn from them, beside their
     task's reference; --labeled, --ambiguity and --noise hide labels of clean data, to measure what that costs.
+
+    --importance moves the cells of one column after the other between test rows, and measures what the reference and
+    the leader lose by it, class by class.
 
     Rows are ranked and tested by --metric. With --cost, --objective or --target-prior all of them decide by one rule,
     and nothing is trained again: give the same --out once more with another one.
@@ -71,14 +78,17 @@ def compare(
         from longtail.cli.predict import prior
         from longtail.comparison import compare_prepared, prepare
         from longtail.comparison.execute import check_limits
+        from longtail.comparison.importance import check_importance
         from longtail.comparison.tuned_rows import tune_every_method
         from longtail.facts.messages import visible
         from longtail.report import page
+        from longtail.runs.trackers import named
 
         if report:
             page.check_installed()
         limits: dict[str, Any] = {"jobs": jobs, "budget": o.seconds(running["budget"]), "evaluations": evaluations}
         check_limits(**limits)
+        limits["tracker"] = named(tracker)
         options: dict[str, Any] = {
             "methods": methods, "seeds": seeds, "metric": metric, "positive": positive, "cost": cost,
             "objective": objective, "target_prior": prior(target_prior), "baseline": baseline, "folds": folds,
@@ -94,7 +104,9 @@ def compare(
             return plan_output.show_estimate(prepared_comparison(), jobs, evaluations, running["json"])
         with progress.comparison_callbacks("comparing") as callbacks:
             prepared = replace(prepared_comparison(), command=terminal.command())
-            result = compare_prepared(prepared, **limits, **callbacks)
+            if importance:
+                check_importance(prepared)
+            result = compare_prepared(prepared, importance=importance, **limits, **callbacks)
     if report:
         result.report(prepared.out / "report.html")
     if running["json"]:

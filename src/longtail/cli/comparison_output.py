@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from longtail.report import recall_plot, tables
+from longtail.report import column_importance, recall_plot, tables
 from longtail.report.further_tables import further_tables
 from longtail.report.rows import context
 from longtail.report.text_table import aligned
@@ -43,6 +43,8 @@ def comparison(summary: dict[str, Any]) -> None:
         out.print()
     for sentence in tables.verdict_lines(summary):
         out.print(sentence, markup=False, style="bold")
+    for line in column_importance.lines(summary):
+        out.print(line, markup=False)
     for note in tables.about(summary):
         out.print(note, markup=False, style="red" if note.startswith("FAILED") else "dim")
 

@@ -28,9 +28,11 @@ def evaluate(
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out rows of classes that the model does not know.")
     ] = False,
+    worksheet: o.Worksheet = None,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
+    backbone: o.ModelBackbone = None,
     json: o.Json = False,
 ) -> int:
     """Score the model in MODEL on new labelled DATA: metrics and recall per class, each with its interval.
@@ -54,7 +56,7 @@ def evaluate(
         if out.suffix != ".json" or out.is_dir():
             raise ValueError(f"--out must be a file that ends in .json, got {str(out)!r}; rename it")
         check_not_data(out, data)
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model, backbone=backbone)
     check_kind(data, predictor.preparation)
     costs: Any = None
     if cost is not None:
@@ -63,7 +65,7 @@ def evaluate(
         costs = read_cost(cost, predictor.classes, positive)
     result = predictor.evaluate(
         data, label=label, metric=metric, positive=positive, cost=costs, skip_unknown=skip_unknown, skip_bad=skip_bad,
-        delimiter=delimiter, header=header,
+        delimiter=delimiter, header=header, worksheet=worksheet,
     )  # fmt: skip
     if out is not None:
         try:

@@ -8,10 +8,19 @@ from typing import Annotated
 
 import typer
 
+from longtail.cli.table_options import Category as Category
+from longtail.cli.table_options import Delimiter as Delimiter
+from longtail.cli.table_options import Header as Header
+from longtail.cli.table_options import Missing as Missing
+from longtail.cli.table_options import Text as Text
+from longtail.cli.table_options import Time as Time
+from longtail.cli.table_options import Worksheet as Worksheet
+
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of images, a .csv, .tsv, .parquet (of images, too), .npz (X and y) or .npy (with --label), "
+        help="A folder of images, a .csv, .tsv, .xlsx, .jsonl, .parquet (of images, too), .npz (X and y) or .npy "
+        "(with --label), "
         "hub:owner/name, hub:owner/name/config, or digits, cifar10, cifar100."
     ),
 ]
@@ -102,14 +111,20 @@ Relabel = Annotated[
     Path | None,
     typer.Option(help="The .csv of longtail labels: give its training rows the likely label."),
 ]
-Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
-Header = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Whether the first line names the columns (by default: detected)."),
-]
 Size = Annotated[int | None, typer.Option(help="Height and width that images are resized to, once (32).")]
 Features = Annotated[
     Path | None, typer.Option(help="Embeddings in place of pixels: .npz with X and files (paths in the image folder).")
+]
+Backbone = Annotated[
+    Path | None,
+    typer.Option(
+        help="A local folder of a pretrained model of transformers: its features stand in place of pixels, computed "
+        "once by its own preprocessing. Nothing is downloaded, no code in the folder is run."
+    ),
+]
+ModelBackbone = Annotated[
+    Path | None,
+    typer.Option("--backbone", help="Where the backbone of the model is now, if no longer where it was in training."),
 ]
 TrainList = Annotated[
     Path | None,
@@ -182,6 +197,13 @@ Select = Annotated[
     typer.Option(
         help="Which epoch counts: last; val, the best on validation rows (--val); best-test, the best on the test "
         "rows, as many papers did, whose numbers are optimistic."
+    ),
+]
+Tracker = Annotated[
+    str | None,
+    typer.Option(
+        help="tensorboard, mlflow or wandb, or one of these with a place, as in tensorboard:runs/board: gets every "
+        "epoch and the scores as well."
     ),
 ]
 Budget = Annotated[str | None, typer.Option(help="Start no further run after this time: 90s, 10m, 1h.")]

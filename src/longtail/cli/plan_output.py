@@ -24,6 +24,8 @@ def show_estimate(prepared: Any, jobs: int | None, evaluations: int, json: bool)
     if plan["task"] != "supervised":
         print_lines(f"task      {plan['task']}")
     print_lines(f"methods   {', '.join(plan['methods'])}")
+    if plan["small_network"] is not None:
+        print_lines(plan["small_network"])
     _print_costs(plan)
     return 0
 
@@ -47,6 +49,8 @@ def show_search(plan: Any, most: int, searched: Any, search: str, jobs: int | No
     print_lines(f"data      {numbers['data']}: {numbers['train']} training and {numbers['validation']} validation rows"
                 f"{' in a fold' if numbers['folds'] else ''}, {numbers['classes']} classes; no test rows")  # fmt: skip
     print_lines(f"search    {search} over {knobs}: {len(plan.candidates)} candidates{later}")
+    if numbers["small_network"] is not None:
+        print_lines(numbers["small_network"])
     _print_costs(numbers)
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from longtail.cli.terminal import print_json, print_lines, write_table
 
 NAMED = 10
 """How many skipped images are named on the terminal."""
+TOP = 3
+"""How many columns explain a row."""
 LISTED = 20
 """Of how many classes an estimated share is printed."""
 
@@ -35,9 +38,16 @@ def predict(
     positive: d.Positive = None,
     raw: Annotated[bool, typer.Option("--raw", help="Probabilities without the correction for the prior.")] = False,
     sets: d.Sets = None,
+    worksheet: o.Worksheet = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Of logistic* and trees*: the columns that moved each prediction's score.")
+    ] = False,
+    top: Annotated[int, typer.Option(help="How many columns --explain names.")] = TOP,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
+    backbone: o.ModelBackbone = None,
+    device: o.Device = "cpu",
     json: o.Json = False,
 ) -> int:
     """Predict DATA with the model in MODEL: class names, probabilities, and the rule that decided.
@@ -47,6 +57,10 @@ def predict(
     the column `set`, a JSON list of class names, holds the true class of 90 % of the rows of each class that has enough
     validation rows; the others are named. An --out that ends in .npz gets no predictions but the features of the
     network's last layer, for an encoder trained without labels as for any other; --features reads them.
+
+    With --explain, every row has the score of its predicted class and the three columns (--top) that moved it furthest
+    from the mean score of the training rows, with their values and contributions; of all columns, these add up to the
+    difference. The score is the classifier's own, before any rule, calibration or prior: of two classes the log-odds.
 
     --cost or --objective decide in place of the model's own rule; an objective is chosen on the validation rows of the
     training (its --val). Costs are taken under --target-prior; thresholds that were chosen do not go with it.
@@ -58,7 +72,7 @@ def predict(
     from longtail.data.prepare.new_rows import rows
     from longtail.facts.paths import check_not_data
     from longtail.facts.set_ranks import exact_level
-    from longtail.runs import model_decision
+    from longtail.runs import explained, model_decision
     from longtail.runs.class_sets import check as check_sets
     from longtail.runs.embeddings import SUFFIX
     from longtail.runs.predictions import check_target
@@ -75,21 +89,30 @@ def predict(
         raise ValueError(
             "--raw, --target-prior and --sets are of probabilities, and an .npz gets embeddings; write a .csv"
         )
+    if embedding and explain:
+        raise ValueError("--explain is of predictions, and an .npz gets embeddings; write a .csv")
+    if top < 1 or (top != TOP and not explain):
+        raise ValueError(f"--top must be at least 1 and goes with --explain, got {top}; add --explain or leave it out")
     if sets is not None:
         exact_level(sets, "--sets")
     target = out if embedding or out is None else check_target(out)
     if target is not None:
         check_not_data(target, data)
     new_prior = prior(target_prior)
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model, backbone=backbone, device=o.device(device))
     model_decision.override(predictor, model, cost=cost, goal=objective, positive=positive)
     if sets is not None:
         check_sets(predictor, sets, "--sets")
+    if explain:
+        explained.contributions_by(predictor)
     check_kind(data, predictor.preparation)
-    new = rows(data, predictor.preparation, delimiter=delimiter, header=header)
+    new = rows(data, predictor.preparation, delimiter=delimiter, header=header, worksheet=worksheet)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
-    predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
+    with _shown(predictor.preparation):
+        predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
+    if explain:
+        predictions = explained.beside(predictions, predictor, new, top)
     for note in (*predictions.notes, *_skipped_note(predictions.missing, len(predictions), "prediction")):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:
@@ -128,15 +151,23 @@ def check_kind(data: str, preparation: Any) -> None:
 
     path = Path(data)
     arrays = path.suffix.lower() in (".npz", ".npy")
-    if getattr(preparation, "kind", None) == "images" and path.is_file() and (arrays or is_table(path)):
+    if getattr(preparation, "kind", None) in ("images", "backbone") and path.is_file() and (arrays or is_table(path)):
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
+
+
+def _shown(preparation: Any) -> AbstractContextManager[Any]:
+    """Progress on standard error where a backbone has to embed the images first; else nothing."""
+    from longtail.cli import progress
+
+    return progress.display("predicting", "rows") if getattr(preparation, "kind", None) == "backbone" else nullcontext()
 
 
 def _embed(predictor: Any, new: Any, target: Path, *, skip_bad: bool, json: bool) -> int:
     """Write the embeddings of new rows and print how many there are."""
     from longtail.runs.embeddings import embed
 
-    embeddings = embed(predictor, new, skip_bad=skip_bad)
+    with _shown(predictor.preparation):
+        embeddings = embed(predictor, new, skip_bad=skip_bad)
     for note in _skipped_note(embeddings.skipped, len(embeddings), "embedding"):
         print_lines(f"longtail: note: {note}", error=True)
     _write(embeddings, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -42,6 +43,10 @@ class Lines:
         if not self._begun:
             self._begun = True
             self._print()
+
+    def doing(self, what: str) -> None:
+        """Say what goes on before the first run, where it takes longer."""
+        self._now = (what, 0, 0)
 
     def print_line(self, line: str) -> None:
         """Print a line at once."""
@@ -103,6 +108,10 @@ class Bar:
         text = f"{self._what}: {doing}"
         self._bar.update(self._task, description=text, completed=finished, total=total, refresh=True)
 
+    def doing(self, what: str) -> None:
+        """Say what goes on before the first run."""
+        self._bar.update(self._task, description=what, refresh=True)
+
     def print_line(self, line: str) -> None:
         """Print a line above the bar."""
         self._bar.console.print(line, markup=False, style="red")
@@ -113,6 +122,20 @@ class Bar:
 
 
 Display = Lines | Bar
+_EMBEDDING = logging.getLogger("longtail.data.read.backbone")
+"""Logs how far a backbone is, which may take longer than all that follows."""
+
+
+class _Told(logging.Handler):
+    """Shows what is logged as what goes on; warnings are shown as any other."""
+
+    def __init__(self, screen: Display) -> None:
+        super().__init__(logging.INFO)
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.INFO:
+            self._screen.doing(record.getMessage())
 
 
 @contextmanager
@@ -120,10 +143,16 @@ def display(what: str, unit: str) -> Iterator[Display]:
     """A bar where standard error is a terminal, lines elsewhere."""
     screen = Bar(what) if sys.stderr.isatty() else Lines(what, unit)
     success = False
+    told = _Told(screen)
+    level = _EMBEDDING.level
+    _EMBEDDING.addHandler(told)
+    _EMBEDDING.setLevel(logging.INFO)
     try:
         yield screen
         success = True
     finally:
+        _EMBEDDING.removeHandler(told)
+        _EMBEDDING.setLevel(level)
         screen.close(success=success)
 
 

@@ -49,6 +49,7 @@ def train(
     cost: d.Cost = None,
     positive: d.Positive = None,
     calibrate: d.Calibrate = None,
+    tracker: o.Tracker = None,
     out: o.Out = None,
     device: o.Device = "cpu",
     json: o.Json = False,
@@ -79,13 +80,16 @@ def train(
     from longtail.report.printable import shown
     from longtail.report.rows import percent
     from longtail.report.searches import about_search
+    from longtail.report.small_network import small_network
     from longtail.runs import model_decision
     from longtail.runs.expected import write as write_expected
     from longtail.runs.judged import decided_scores
     from longtail.runs.pretrained import pretrained_body
     from longtail.runs.selected import check_select
+    from longtail.runs.trackers import named
     from longtail.runs.train import Fit
 
+    sent_to = named(tracker)
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be >= 0{' and below 2^63' if seed > 0 else ''}, got {seed}; 0 is usual")
     check_not_data(out or Path("runs"), named_path(data))
@@ -105,6 +109,7 @@ def train(
     full = any(one.full for one in chosen_probes(changes["probe"], changes["protocol"]))
     with progress.display(f"training {shown(chosen.spec)}", "epochs") as display:
         options = {**data_options(reading), **({"keep_cut": True} if full else {})}
+        options |= {} if reading["backbone"] is None else {"device": where}
         splits, shared, expected = prepared(
             chosen,
             data,
@@ -118,7 +123,7 @@ def train(
         shared.check(splits.train)
         end = "-all" if every_row else ""
         folder = out or Path("runs") / f"{splits.name}-{chosen.key}{end}" / f"seed-{seed}"
-        further: dict[str, Any] = {"device": where, "evaluations": evaluations, "select": select}
+        further: dict[str, Any] = {"device": where, "evaluations": evaluations, "select": select, "tracker": sent_to}
         fit = Fit(chosen, splits, seed=seed, recipe=shared, folder=folder, calibrate=calibrate, **further)
         for note in without_effect([chosen], fit.recipe):
             log.warning("%s", note)
@@ -132,6 +137,7 @@ def train(
             run = model_decision.attach(fit.run, decision)
             if expected is not None:
                 write_expected(folder, expected)
+    small = small_network(splits.facts, shared.to_json())
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
         plan |= {} if calibrate is None else {"calibrate": calibrate}
@@ -145,6 +151,8 @@ def train(
             task = f"{chosen.spec}, seed {seed}, for {shared.epochs} epochs{each}{and_then}"
             rows = f"every row of {splits.name}" if every_row else splits.name
             print_lines(f"would train {task} on {rows} into {folder}")
+            if small is not None:
+                print_lines(small)
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
@@ -164,6 +172,8 @@ def train(
         f"{chosen.spec} on {splits.name}, seed {seed}: {said}, {run.result['seconds']:.1f} s\n"
         f"Files: {folder}/run.json, {model}predictions.safetensors{drawn}"
     )
+    if small is not None:
+        print_lines(small)
     if "model" in run.result:
         why = shown(run.result["model"], longest=200)
         print_lines(f"No model, so that longtail predict cannot take this folder: {why}")

@@ -10,11 +10,13 @@ from typing import Any, Unpack
 
 from longtail.comparison.audit import find_damaged, reopen_damaged
 from longtail.comparison.execute import OnBegin, OnPlan, OnResult, OutputError, RunOptions, check_limits, execute
+from longtail.comparison.importance import add_importance, check_importance
 from longtail.comparison.made_by import python_call
 from longtail.comparison.output_folder import make_output_folder, write_config
 from longtail.comparison.plan import plan
 from longtail.comparison.preparation import Prepared, prepare
 from longtail.comparison.result import summarise
+from longtail.comparison.tracked_table import track_table
 from longtail.comparison.tuned_rows import tune_every_method
 from longtail.engine.lock import exclusive
 from longtail.engine.selection import LAST
@@ -23,6 +25,7 @@ from longtail.inspection.checks import checked_codes
 from longtail.models import Factory
 from longtail.report import files, page, tables
 from longtail.report.page import files as page_files
+from longtail.runs.trackers import named
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,11 @@ def compare(
     evaluations: int = 1,
     select: str = LAST,
     inspect: bool = False,
+    importance: bool = False,
     on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
+    tracker: str | None = None,
     **options: Any,
 ) -> Comparison:
     """Compare methods of long-tailed learning on data, with confidence intervals and a verdict.
@@ -149,6 +154,10 @@ def compare(
         select: which epoch counts: "last", "val" (the best on validation rows) or "best-test" (the best on the test
             rows, as many papers did; its numbers are optimistic, and said to be).
         inspect: also inspect the data, for the findings of `Comparison.report`.
+        tracker: "tensorboard", "mlflow" or "wandb", NAME or NAME:PLACE, which gets every run's epochs and scores, and
+            the table; it changes no number, and where it fails a warning says so.
+        importance: also measure how much the recall of each class falls where the cells of one column are moved between
+            test rows, of the reference and of the leader (`rows[k]["importance"]`); tables only.
         on_plan, on_begin, on_result: called with the plan, before every run and after every run.
         options: label, classes, data_dir, sample_weight, ratio, profile, largest, val, test, name, unlabeled,
             candidates, train_list, val_list, test_list, labeled, unlabeled_size, unlabeled_ratio, ambiguity, noise
@@ -162,6 +171,7 @@ def compare(
     given = {**locals(), **options}
     del given["options"]
     check_limits(jobs, budget, evaluations)
+    sent_to = named(tracker)
     prepared = prepare(
         data,
         y,
@@ -184,17 +194,20 @@ def compare(
     if tune is not None:
         prepared = tune_every_method(prepared, tune)
     prepared = replace(prepared, command=python_call(compare, given))
+    if importance:
+        check_importance(prepared)
     run = RunOptions(
-        jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result
-    )
+        jobs=jobs, budget=budget, evaluations=evaluations, on_plan=on_plan, on_begin=on_begin, on_result=on_result,
+        tracker=sent_to,
+    )  # fmt: skip
     if out is not None:
-        return compare_prepared(prepared, **run)
+        return compare_prepared(prepared, importance=importance, **run)
     with tempfile.TemporaryDirectory(prefix="longtail-") as folder:
-        result = compare_prepared(replace(prepared, out=Path(folder)), **run)
+        result = compare_prepared(replace(prepared, out=Path(folder)), importance=importance, **run)
     return replace(result, out=None)
 
 
-def compare_prepared(prepared: Prepared, **run: Unpack[RunOptions]) -> Comparison:
+def compare_prepared(prepared: Prepared, *, importance: bool = False, **run: Unpack[RunOptions]) -> Comparison:
     """Run what `prepare` checked, and write the comparison's files beside its runs. Options as in `compare`."""
     make_output_folder(prepared.out)
     with exclusive(prepared.out):
@@ -203,6 +216,7 @@ def compare_prepared(prepared: Prepared, **run: Unpack[RunOptions]) -> Compariso
         reopen_damaged(planned, find_damaged(planned))
         write_config(planned.out, planned.config(), planned.data.origin)
         summary = summarise(planned, execute(planned, **run))
+        add_importance(planned, summary, measured=importance)
         try:
             files.write(planned.out, summary)
         except OSError as error:
@@ -210,4 +224,6 @@ def compare_prepared(prepared: Prepared, **run: Unpack[RunOptions]) -> Compariso
                 f"cannot write {planned.out} ({error.strerror}); finished runs are kept, make room and run the same "
                 "again"
             ) from None
+        if (tracker := run.get("tracker")) is not None:
+            track_table(tracker, planned.out, summary)
         return Comparison(summary, planned.out)

@@ -19,6 +19,7 @@ from longtail.engine.admission import MOST
 from longtail.facts import subprocesses
 from longtail.methods import method
 from longtail.report import recall_plot
+from longtail.report.small_network import small_network
 from longtail.runs.cross_validation import fold_folder
 
 MEASURED_SECONDS = 0.3
@@ -76,6 +77,7 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
         "classes": len(prepared.splits.classes),
         "folds": None if prepared.folds is None else prepared.folds.k,
         "methods": [m.spec for m in planned.methods],
+        "small_network": small_network(prepared.splits.facts, prepared.recipe.to_json()),
         "seeds": len(planned.seeds),
         "runs": len(planned.tasks),
         "finished": sum(task.finished for task in planned.tasks) - len(damaged),

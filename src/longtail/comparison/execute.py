@@ -24,6 +24,7 @@ from longtail.facts import subprocesses
 from longtail.facts.messages import quoted
 from longtail.runs.cross_validation import fold_trainings
 from longtail.runs.run import ForeignError
+from longtail.runs.trackers import Tracker, prepare
 from longtail.runs.train import Fit
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class TaskResult:
 
 
 Groups = Iterable[list[Task]]
+Shared = tuple[Splits | Folds, Recipe, Path, str, int, str, Tracker | None]
 OnPlan = Callable[[Plan], None]
 OnBegin = Callable[[Task], None]
 OnResult = Callable[[TaskResult], None]
@@ -67,6 +69,7 @@ class RunOptions(TypedDict, total=False):
     on_plan: OnPlan | None
     on_begin: OnBegin | None
     on_result: OnResult | None
+    tracker: Tracker | None
 
 
 def execute(
@@ -78,6 +81,7 @@ def execute(
     on_plan: OnPlan | None = None,
     on_begin: OnBegin | None = None,
     on_result: OnResult | None = None,
+    tracker: Tracker | None = None,
 ) -> list[TaskResult]:
     """Run what is not finished; a run that fails is reported and the others go on.
 
@@ -90,6 +94,7 @@ def execute(
         on_plan: called before the first run.
         on_begin: called when a run is handed to a worker, perhaps from another thread.
         on_result: called after every run.
+        tracker: gets the epochs and scores of every run.
 
     Raises:
         OutputError: the output folder can no longer be written; finished runs are kept.
@@ -102,15 +107,14 @@ def execute(
         on_plan(plan)
     device = device_of(plan.device)
     admission = device.admission(jobs)
+    shared = _shared(plan, evaluations, tracker)
     begun = partial(_before_deadline, deadline=deadline, on_begin=on_begin)
     for wave in plan.waves():
         if device.takes_processes:
-            ended = _run_in_workers(
-                plan, wave, begun, jobs or subprocesses.cores(), evaluations, grouped=budget is None
-            )
+            ended = _run_in_workers(plan, wave, begun, jobs or subprocesses.cores(), shared, grouped=budget is None)
         else:
             tasks = (task for (task,) in begun([task] for task in wave))
-            ended = run_tasks(tasks, *_shared(plan, evaluations), device, admission)
+            ended = run_tasks(tasks, *shared, device, admission)
         for result in ended:
             if result.output:
                 raise OutputError(f"{result.error}; finished runs are kept, make room and run the same command again")
@@ -122,9 +126,12 @@ def execute(
     return results
 
 
-def _shared(plan: Plan, evaluations: int) -> tuple[Splits | Folds, Recipe, Path, str, int, str]:
+def _shared(plan: Plan, evaluations: int, tracker: Tracker | None) -> Shared:
     """The arguments that all runs share."""
-    return plan.data, plan.recipe, plan.store, plan.device, evaluations, plan.select
+    placed = None if tracker is None else tracker.below(plan.out)
+    if placed is not None:
+        prepare(placed, plan.data.name)
+    return plan.data, plan.recipe, plan.store, plan.device, evaluations, plan.select, placed
 
 
 def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -> None:
@@ -142,14 +149,13 @@ def check_limits(jobs: int | None, budget: float | None, evaluations: int = 1) -
 
 
 def _run_in_workers(
-    plan: Plan, wave: list[Task], begun: Callable[[Groups], Groups], jobs: int, evaluations: int, *, grouped: bool
+    plan: Plan, wave: list[Task], begun: Callable[[Groups], Groups], jobs: int, shared: Shared, *, grouped: bool
 ) -> Iterator[TaskResult]:
     """Run a wave in worker processes; with `grouped`, small runs side by side in each of them."""
     workers = min(jobs, max(len(wave), 1))
     if workers > 1 and (what := _unpicklable(plan)) is not None:
         log.warning("%s; all runs in this process", what)
         workers = 1
-    shared = _shared(plan, evaluations)
     groups = begun(groups_of(plan, wave, workers) if grouped else [[task] for task in wave])
     if workers == 1:
         for group in groups:
@@ -201,6 +207,7 @@ def run_tasks(
     device: str = "cpu",
     evaluations: int = 1,
     select: str = LAST,
+    tracker: Tracker | None = None,
     place: Device | None = None,
     admission: Admission | None = None,
 ) -> Iterator[TaskResult]:
@@ -208,7 +215,7 @@ def run_tasks(
 
     Args:
         tasks: a run is taken from it when it may begin.
-        data, recipe, store, device, evaluations, select: of all runs; each makes its own changes to the recipe.
+        data, recipe, store, device, evaluations, select, tracker: of all runs; each changes the recipe itself.
         place: the device as `engine.lanes` has it.
         admission: how many run at once; by default all.
     """
@@ -216,7 +223,7 @@ def run_tasks(
     def trainings(task: Task) -> Work:
         options: dict[str, Any] = {
             "folder": task.folder, "seed": task.seed, "recipe": task.under(recipe), "store": store, "device": device,
-            "threads": THREADS, "evaluations": evaluations, "select": select,
+            "threads": THREADS, "evaluations": evaluations, "select": select, "tracker": tracker,
         }  # fmt: skip
         if isinstance(data, Folds):
             yield from fold_trainings(task.given or task.spec, data, **options)

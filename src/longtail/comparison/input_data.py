@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,15 @@ def load_splits(data: Any, y: Any, options: dict[str, Any]) -> tuple[Splits, Poo
     return load(rows, **shaping), rows
 
 
-def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, Any]) -> Splits | Folds:
+def load_search(
+    data: Any, y: Any, inner_folds: int | None, options: dict[str, Any], *, any_time: bool = False
+) -> Splits | Folds:
     """Load the data of a search for knobs, without the rows for testing.
+
+    Args:
+        data, y, options: as in `data.load`.
+        inner_folds: how often the training rows are divided; None validates on a share of them.
+        any_time: whether folds may judge rows by later ones, as labels may be judged, where the rows have times.
 
     Returns:
         splits with the validation part in place of the test part, too; or the training rows in folds.
@@ -80,7 +88,8 @@ def load_search(data: Any, y: Any, inner_folds: int | None, options: dict[str, A
         return search_splits(rows, simulation=hidden, **shaping)
     noise, hidden = (None, None) if hidden is None else hidden.parted()
     shaping = {k: v for k, v in shaping.items() if k != "val"}
-    return Folds(training_pool(rows, noise=noise, **shaping), inner_folds, None, hidden)
+    training = training_pool(rows, noise=noise, **shaping)
+    return Folds(replace(training, times=None) if any_time else training, inner_folds, None, hidden)
 
 
 def _is_split(data: Any, options: dict[str, Any]) -> bool:

@@ -116,6 +116,8 @@ def prepare(
     recipe_options = _check_arguments(data, methods, seeds, out, folds, options)
     if any(one.full for one in chosen_probes(recipe_options.get("probe"), recipe_options.get("protocol"))):
         options["keep_cut"] = True
+    if options.get("backbone") is not None:
+        options["device"] = device
     reference = None if baseline is None else _resolve_baseline(baseline, methods)
     about: dict[str, Any] = {"cost": str(cost) if isinstance(cost, str | PathLike) else None, "positive": positive}
     if reference is not None:

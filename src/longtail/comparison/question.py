@@ -106,14 +106,16 @@ class Question:
         logs, training, target = map(torch.from_numpy, (run.test.log_probs, run.training_prior, self.target))
         return np.asarray(priors.under(logs, training, target))
 
-    def asked_of(self, run: ScoredRun) -> ScoredRun:
+    def asked_of(self, run: ScoredRun, changed: ScoredRun | None = None) -> ScoredRun:
         """Return a run with the decisions that are asked for: by the common rule, else its own; by the probabilities
-        under a target prior where there is one, as `longtail predict --target-prior` decides."""
+        under a target prior where there is one, as `longtail predict --target-prior` decides. With `changed`, the same
+        run on changed test rows, that one, decided by the rule that was chosen for `run`."""
+        made = run if changed is None else changed
         if self.plain:
-            return run
-        logs = self.log_probs(run)
+            return made
+        logs = self.log_probs(made)
         decided = logs.argmax(axis=1) if self.decided is None else self.decided.decide(run, logs)
-        return replace(run, test=replace(run.test, decided=decided, log_probs=logs))
+        return replace(made, test=replace(made.test, decided=decided, log_probs=logs))
 
     def rows(self, run: ScoredRun) -> Rows:
         """Return the test rows of a run of which `asked_of` was asked."""

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.label_kinds import known_classes, unlabeled
+from longtail.data.label_kinds import CANDIDATES, known_classes, unlabeled
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.prepare.preparation import Preparation
 from longtail.data.read.tables.table import Table
+from longtail.data.read.times import Times
 from longtail.data.rows import Examples, LabelledRows
 from longtail.facts import checks
 
@@ -40,6 +41,7 @@ class Pool(LabelledRows):
         index: (N,) int64, which rows of `origin` these are; None means all of them.
         unlabeled: further training rows, whose labels are not known; a pool with targets (M, 0) and the same origin.
         truth: (N,) int64 clean labels, where the targets were made from them.
+        times: of the rows, where training rows are to be older than those held out.
 
     Raises:
         ValueError: parts, groups or weights of another length, a part of another name, a declared split without
@@ -61,16 +63,30 @@ class Pool(LabelledRows):
     index: Tensor | None = None
     unlabeled: Pool | None = None
     truth: Tensor | None = None
+    times: Times | None = None
 
     def __post_init__(self) -> None:
         for name in ("rows", "parts", "groups", "sample_weight", "ids", "index", "truth"):
             value = getattr(self, name)
             if value is not None and len(value) != len(self.targets):
                 raise ValueError(f"{name} must have one entry per row, got {len(value)} for {len(self.targets)} rows")
+        if self.times is not None:
+            self._check_times(self.times)
         if self.sample_weight is not None:
             checks.sample_weight(self.sample_weight)
         if self.parts is not None:
             self._check_parts(self.parts)
+
+    def _check_times(self, times: Times) -> None:
+        if len(times.values) != len(self.targets):
+            raise ValueError(f"times must have one entry per row, got {len(times.values)} for {len(self.targets)} rows")
+        if self.parts is not None:
+            raise ValueError(
+                "time (--time) divides the rows, and these data declare their parts already; leave out time, or the "
+                "split that is declared"
+            )
+        if self.kind == CANDIDATES:
+            raise ValueError("time (--time) needs one label a row, got candidates; leave one of them out")
 
     def _check_parts(self, parts: np.ndarray) -> None:
         names = {str(part) for part in np.unique(parts)}
@@ -101,6 +117,7 @@ class Pool(LabelledRows):
             ids=None if self.ids is None else tuple(self.ids[i] for i in index.tolist()),
             index=self.source(rows),
             truth=None if self.truth is None else self.truth[rows],
+            times=None if self.times is None else self.times.take(index),
         )
 
     def with_targets(self, targets: Tensor) -> Pool:

@@ -11,7 +11,7 @@ from longtail.data import Splits
 from longtail.data.read.cifar import MEAN, SOURCES, STD
 from longtail.engine import Recipe
 from longtail.learners.probe_protocols import chosen_probes
-from longtail.models import RESIDUAL, Factory
+from longtail.models import RESIDUAL, Factory, choose
 from longtail.models.own import OWN
 from longtail.models.pretrained import PretrainedBody
 
@@ -74,8 +74,13 @@ def default_recipe(splits: Splits, network: Factory | None = None, **changes: An
     if splits.unlabeled is not None and recipe.steps is None:
         recipe = replace(recipe, steps=-(-size // recipe.batch_size))
     if network is None:
-        return recipe
+        return _with_large(recipe, splits.train.input_shape)
     return replace(recipe, model="auto", model_args={}).with_network(network, splits.train)
+
+
+def _with_large(recipe: Recipe, shape: tuple[int, ...]) -> Recipe:
+    """The recipe with the default network of large images by its name, so that all CPU threads train it."""
+    return replace(recipe, model=name) if recipe.model == "auto" and (name := choose(shape)) in RESIDUAL else recipe
 
 
 def _with_body(start: PretrainedBody, given: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from longtail.functional.mixtures import across, class_weighted, is_soft, mixtur
 from longtail.functional.noise_robust import bootstrapped, generalised_cross_entropy, symmetric_cross_entropy
 from longtail.functional.one_vs_rest import binary_hinge, binary_squares
 from longtail.functional.pairwise import pairwise
+from longtail.functional.product_games import product_shapley
 from longtail.functional.remix import remix_share
 from longtail.functional.selection import forget_rate, smallest_share
 from longtail.functional.sigmoid import sigmoid_cross_entropy, sigmoid_focal
@@ -116,6 +117,7 @@ __all__ = [
     "nt_xent",
     "of_target",
     "pairwise",
+    "product_shapley",
     "project_on_totals",
     "refine_pseudo_labels",
     "relative_counts",

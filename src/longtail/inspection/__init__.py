@@ -73,6 +73,7 @@ def inspection(
             subject.groups, subject.parts if subject.declared else None, subject.names
         ),
         "columns": _columns(subject),
+        "undeclared_missing": [one.to_json() for one in subject.undeclared],
         "unreadable": {"files": len(subject.skipped), "examples": list(subject.skipped[: duplicates.SHOWN])},
         "labels": {
             "twins": class_names.twins(splits.classes),

@@ -116,6 +116,11 @@ CHECKS = {
         "their recall is known to some tens of points only, so differences between methods cannot show",
         "test every row once with --folds 5, or collect rows",
     ),
+    "LT021": Check(
+        "warning", "cells that usually mean missing and are read as values", "cells such as ?, NA, None or -999",
+        "they count as a category or a number of their own, and make categories of a column of numbers",
+        'declare those that mean missing, as in --missing "?"; the model then reads new rows alike',
+    ),
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ A column is *constant* where one value (missing counts as a value) fills at leas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,15 @@ class Column:
     """N values: ordered numbers (float, NaN where missing), or category codes (int64, -1 where missing).
 
     `identifies`: the column identifies the row and is ignored in the search for duplicates. That is text that differs
-    in every row, which is not trained on, and what `identifiers` flags as a counter or an identifier.
+    in every row, which is not trained on, and what `identifiers` flags as a counter or an identifier. `prose`: text
+    whose words count, so that it may differ in every row.
     """
 
     name: str
     values: NDArray[Any]
     ordered: bool
     identifies: bool = False
+    prose: bool = False
 
     def share(self) -> float:
         """Return the share of the rows with the most frequent value."""
@@ -54,7 +56,8 @@ def of_table(frame: Any, preparation: object) -> list[Column]:
         if typed.kind in ORDERED:
             columns.append(Column(typed.name, np.asarray(column_types.values(typed, series), dtype=np.float64), True))
         else:
-            columns.append(_unordered(typed.name, series, identifies=typed.kind == "identifier"))
+            column = _unordered(typed.name, series, identifies=typed.kind == "identifier")
+            columns.append(replace(column, prose=typed.kind == "text"))
     return columns
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from longtail.data.read.tables.missing import sentence_of
 from longtail.inspection.hidden_findings import hidden_label_findings
 from longtail.inspection.identifiers import NAMES
 from longtail.inspection.sentences import Document, Found, plural, share
@@ -84,6 +85,7 @@ def _columns(document: Document) -> list[Found]:
     columns = document["columns"] or {"constant": [], "leaking": [], "identifying": []}
     flagged = {c["name"] for c in columns["identifying"]}
     lines = [("LT007", sentence) for sentence in identifier_sentences(columns["identifying"])]
+    lines += [("LT021", sentence_of(one)) for one in document["undeclared_missing"]]
     if constant := columns["constant"]:
         lines.append(
             (

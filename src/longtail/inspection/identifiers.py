@@ -62,14 +62,14 @@ def identifier_columns(columns: Sequence[Column], targets: NDArray[np.int64]) ->
     """Return the flagged columns: `name`, `kind`, `sentence`, `balanced_accuracy`.
 
     The last is the mean recall of the column alone on held-out rows, None where there are too few rows. Text that
-    differs in every row is not flagged: it is not trained on anyway.
+    differs in every row is not flagged: it is not trained on anyway, or its words are what counts.
     """
     flagged = []
     sample = leakage.stratified_halves(targets, leakage.MAX_ROWS)
     position = Column("row", np.arange(len(targets), dtype=np.float64), True)
     by_class = sample is not None and leakage.mean_recall(position, targets, *sample) >= SORTED_RECALL
     for column in columns:
-        if column.identifies or len(column.values) < MIN_ROWS:
+        if column.identifies or column.prose or len(column.values) < MIN_ROWS:
             continue
         kind, sentence = _numbering(column) or (_ordering(column, targets) if by_class else None) or ("", "")
         if kind:

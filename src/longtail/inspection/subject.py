@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from longtail.data import Splits
 from longtail.data.label_kinds import known_classes
 from longtail.data.pool import Pool
+from longtail.data.read.tables.missing import Undeclared, undeclared
 from longtail.data.read.tables.table import Table
 from longtail.data.rows import Examples
 from longtail.data.splits import Part
@@ -43,6 +44,7 @@ class Subject:
         skipped: names of the files that could not be read.
         notes: notes of the readers.
         unlabeled_tested: number of tested rows whose content is among the rows without labels, too.
+        undeclared: of tables, the cells that usually mean missing and were not declared to.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Subject:
     skipped: Sequence[str]
     notes: tuple[str, ...]
     unlabeled_tested: int = 0
+    undeclared: Sequence[Undeclared] = ()
 
 
 def subject_of_pool(pool: Pool, splits: Splits) -> Subject:
@@ -80,6 +83,8 @@ def subject_of_pool(pool: Pool, splits: Splits) -> Subject:
         prepared = getattr(splits.preparation, "names", None) if isinstance(rows, Table) else None
         parts, part_ids = _part_ids(splits, contents, _identifier_positions(columns, prepared))
     skipped = pool.facts.get("skipped", ())
+    markers = undeclared(rows.as_read()) if isinstance(rows, Table) else []
+    findings = {one.sentence for one in markers}
     return Subject(
         kind=kind,
         targets=pool.known.cpu().numpy(),
@@ -89,13 +94,16 @@ def subject_of_pool(pool: Pool, splits: Splits) -> Subject:
         columns=columns,
         flagged=flagged,
         declared=declared,
-        foldable=(pool.parts is None or bool((pool.parts == "train").all())) and "ratio" not in splits.facts,
+        foldable=(pool.parts is None or bool((pool.parts == "train").all()))
+        and pool.times is None
+        and "ratio" not in splits.facts,
         parts=parts,
         part_ids=part_ids,
         groups=pool.groups,
         skipped=[str(name) for name in skipped],
-        notes=(*pool.notes, *splits.notes),
+        notes=tuple(note for note in (*pool.notes, *splits.notes) if note not in findings),
         unlabeled_tested=_unlabeled_tested(splits),
+        undeclared=markers,
     )
 
 

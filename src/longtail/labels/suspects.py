@@ -97,7 +97,9 @@ def suspects(
     checks.whole("seed (--seed)", seed, "0 is usual", low=0, high=2**32 - 1)
     chosen = None if method is None else _trainable(method)
     recipe_options = _checked(options, classes)
-    examined = load_search(data, y, folds, {**options, **({} if classes is None else {"classes": classes})})
+    examined = load_search(
+        data, y, folds, {**options, **({} if classes is None else {"classes": classes})}, any_time=True
+    )
     assert isinstance(examined, Folds)
     if examined.kind != GIVEN:
         raise ValueError(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Progress, Step, TrainingData
+from longtail.learners.contributions import remember_means
 from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix
 from longtail.learners.given_fit import fit_given
 from longtail.updates import StatelessUpdate
@@ -117,7 +118,9 @@ class EstimatorLearner(Learner):
             name, change = type(before).__name__, _changed_settings(before, estimator)
             log.warning("the fit of %s diverged; it is fitted again with %s", name, change)
             fit_logged(estimator, x, y, weights)
-        return (estimator if self.keep is None else self.keep(estimator)), None
+        estimator = estimator if self.keep is None else self.keep(estimator)
+        remember_means(estimator, x, None if weight is None else w)
+        return estimator, None
 
     @torch.no_grad()
     def training_step(self, batch: Batch, progress: Progress) -> Step:

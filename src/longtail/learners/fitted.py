@@ -84,6 +84,11 @@ class FittedEstimator(nn.Module):
         columns = None if estimator is None else _class_columns(estimator, self.num_classes)
         self._class_columns = columns if labels is None or columns is None else labels[columns]
 
+    @property
+    def estimator(self) -> Any:
+        """The fitted classifier; None before a state is loaded."""
+        return self._estimator
+
     def forward(self, inputs: Tensor) -> Outputs:
         """Return log-probabilities on the device of the inputs."""
         if self._estimator is None:

@@ -5,18 +5,7 @@ from __future__ import annotations
 from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.method import Builder
 from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
-from longtail.methods.estimators import baselines as estimators
-from longtail.methods.estimators import (
-    decomposed,
-    ensembles,
-    forests,
-    kernels,
-    machines,
-    neighbours,
-    resampled,
-    resampled_trees,
-    thresholds,
-)
+from longtail.methods.estimators.entries import ESTIMATORS_BY_KEY
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.noisy import (
@@ -206,47 +195,7 @@ CATALOG: dict[str, Builder] = {
     "dnc": divided.dnc,
     "rwsam": density.rwsam,
     "random-encoder": random_encoder.random_encoder,
-    "logistic": estimators.logistic,
-    "logistic-cw": estimators.logistic_cw,
-    "logistic-posthoc": estimators.logistic_posthoc,
-    "logistic-threshold": thresholds.logistic_threshold,
-    "logistic-smote": resampled.logistic_smote,
-    "logistic-borderline-smote": resampled.logistic_borderline_smote,
-    "logistic-over": resampled.logistic_over,
-    "logistic-under": resampled.logistic_under,
-    "logistic-smote-under": resampled.logistic_smote_under,
-    "trees": estimators.trees,
-    "trees-cw": estimators.trees_cw,
-    "trees-posthoc": estimators.trees_posthoc,
-    "trees-threshold": thresholds.trees_threshold,
-    "forest": forests.forest,
-    "forest-cw": forests.forest_cw,
-    "forest-posthoc": forests.forest_posthoc,
-    "forest-threshold": forests.forest_threshold,
-    "knn": neighbours.knn,
-    "knn-cw": neighbours.knn_cw,
-    "knn-posthoc": neighbours.knn_posthoc,
-    "knn-threshold": neighbours.knn_threshold,
-    "svm": machines.svm,
-    "svm-cw": machines.svm_cw,
-    "svm-posthoc": machines.svm_posthoc,
-    "svm-threshold": machines.svm_threshold,
-    "kernel-logistic": kernels.kernel_logistic,
-    "kernel-logistic-cw": kernels.kernel_logistic_cw,
-    "kernel-logistic-posthoc": kernels.kernel_logistic_posthoc,
-    "kernel-logistic-threshold": kernels.kernel_logistic_threshold,
-    "plugin": kernels.plugin,
-    "logistic-cog": decomposed.logistic_cog,
-    "logistic-cog-os": decomposed.logistic_cog_os,
-    "trees-smote": resampled_trees.trees_smote,
-    "trees-borderline-smote": resampled_trees.trees_borderline_smote,
-    "trees-over": resampled_trees.trees_over,
-    "trees-under": resampled_trees.trees_under,
-    "trees-smote-under": resampled_trees.trees_smote_under,
-    "balanced-forest": ensembles.balanced_forest,
-    "easy-ensemble": ensembles.easy_ensemble,
-    "rusboost": ensembles.rusboost,
-    "self-paced": ensembles.self_paced,
+    **ESTIMATORS_BY_KEY,
 }
 BASES = {
     "darp": ("fixmatch", "mixmatch", "remixmatch"),

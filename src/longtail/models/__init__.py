@@ -6,7 +6,8 @@ with `types.Outputs`.
 
 from __future__ import annotations
 
-from longtail.models.build import BUILDERS, RESIDUAL, body_arguments, build, choose
+from longtail.facts.default_network import choose
+from longtail.models.build import BUILDERS, RESIDUAL, body_arguments, build
 from longtail.models.network import HALVES, Network, copy_body
 from longtail.models.own import Factory, OwnNetwork, build_own
 from longtail.models.standardize import Standardize

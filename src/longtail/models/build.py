@@ -15,7 +15,7 @@ from longtail.models.bodies.densenet import densenet
 from longtail.models.bodies.plain_cnn import coteaching_cnn, sce_cnn
 from longtail.models.bodies.preact_resnet import preact_resnet18
 from longtail.models.bodies.resnet import resnet32
-from longtail.models.bodies.small import SMALLEST, Body, convnet, linear, mlp
+from longtail.models.bodies.small import Body, convnet, linear, mlp
 from longtail.models.bodies.tabular import tabular
 from longtail.models.bodies.wide_resnet import wide_resnet
 from longtail.models.heads.cosine import CosineClassifier
@@ -159,12 +159,6 @@ def _check_arguments(name: str, make: Callable[..., Any], given: int, args: Mapp
 def body_arguments(name: str) -> frozenset[str]:
     """Return the names of the further arguments of a network."""
     return frozenset(list(inspect.signature(BUILDERS[name]).parameters)[1:])
-
-
-def choose(input_shape: Sequence[int]) -> str:
-    """Return the default network for these inputs: "convnet" for images from 8x8 on, else "mlp"."""
-    image = len(input_shape) in (2, 3) and min(input_shape[-2:]) >= SMALLEST
-    return "convnet" if image else "mlp"
 
 
 def _look_up(kind: str, word: str, table: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from longtail.report.no_verdict import no_verdict
 from longtail.report.printable import shown
 from longtail.report.rows import CONTEXT_MARK, changed, context, difference, percent, shares, twin
 from longtail.report.searches import about_searches
+from longtail.report.small_network import small_network
 from longtail.report.text_table import aligned, markdown_table
 from longtail.report.training_examples import counts_known, stages, training_examples
 
@@ -149,12 +150,14 @@ def group_rule(rule: str, counts: Sequence[float]) -> str:
 
 def verdict_lines(summary: Summary) -> list[str]:
     """The verdict, what beats its twin, whether retraining was needed, and what the leader gains and costs."""
+    small = small_network(summary["data"].get("facts", {}), summary["recipe"])
+    sized = [] if small is None else [small]
     if summary["verdict"] is None:
-        return [no_verdict(summary)]
+        return [no_verdict(summary), *sized]
     said = [summary[name] for name in ("verdict", "twins", "retraining", "tuned") if summary.get(name) is not None]
     lines = [visible(one["sentence"]) for one in said]
     gain = gain_line(summary)
-    return [*lines, gain] if gain else lines
+    return [lines[0], *sized, *lines[1:], *([gain] if gain else [])]
 
 
 def gain_line(summary: Summary) -> str | None:

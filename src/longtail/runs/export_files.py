@@ -26,6 +26,7 @@ SUFFIXES = (".onnx", ".pt2")
 OUTSIDE = {
     "images": "decoding, EXIF orientation, conversion to RGB and resizing of images to this size",
     "table": "reading a table's columns into these numbers (filling of empty cells, codes of categories)",
+    "backbone": "the backbone, its preprocessing and the decoding of images: inputs are its features",
     "features": "reading arrays",
     None: "whatever made the tensors that the model was trained on",
 }

@@ -35,6 +35,7 @@ from longtail.runs.prior_distance import distances
 from longtail.runs.probe_arrays import probe_arrays
 from longtail.runs.run import Run, opened, owner
 from longtail.runs.search import Choice, choose
+from longtail.runs.trackers import Tracker, tracked
 
 
 class Fit(Iterator[Record]):
@@ -45,16 +46,15 @@ class Fit(Iterator[Record]):
         splits: the data, as `data.load` returns them.
         seed: of initialisation and order.
         recipe: how to train; by default the one that fits the data.
-        network: makes networks of your own in place of the recipe's, called as network(num_classes=C) for every stage
-            of training, and with input_shape=... where it has that parameter; each ends in an `nn.Linear`, which
-            methods exchange for the head they need.
-        folder: of the run; None writes nothing.
-        store: folder for finished stages, shared between the runs of a comparison.
+        network: makes networks of your own, called as network(num_classes=C) for every stage, and with input_shape=...
+            where it has that parameter; each ends in an `nn.Linear`, which methods exchange for the head they need.
+        folder, store: of the run (None writes nothing); of finished stages, shared by the runs of a comparison.
         device: where to train.
-        threads: of the CPU (by default one for small networks, all for `models.RESIDUAL`); recorded, used on resume.
+        threads: CPU threads (by default one for small networks, all for `models.RESIDUAL`); recorded for resuming.
         evaluations: how often the test part is evaluated, evenly over the epochs and at their end.
         select: which epoch of the last stage is kept: "last", "val" or "best-test"; see `runs.selected`.
         calibrate: "temperature", "vector", "isotonic" or "auto": of the run's model, on the validation part.
+        tracker: "tensorboard", "mlflow" or "wandb", NAME or NAME:PLACE, which gets every epoch and the scores.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Fit(Iterator[Record]):
         evaluations: int = 1,
         select: str = LAST,
         calibrate: str | None = None,
+        tracker: str | Tracker | None = None,
     ) -> None:
         self.method = resolve(method)
         calibrated.check(calibrate, self.method, splits, folder)
@@ -105,7 +106,7 @@ class Fit(Iterator[Record]):
         self._run: Run | None = None
         self._training: Training | None = None
         self._journal: Journal | None = None
-        self.events = self._run_epochs()
+        self.events = self._run_epochs() if tracker is None else tracked(self, self._run_epochs(), tracker)
 
     def __next__(self) -> Record:
         return next_record(self.events)
@@ -126,7 +127,7 @@ class Fit(Iterator[Record]):
         return self._run if own is None else replace(self._run, network=own.factory)
 
     def close(self) -> None:
-        """Stop between two epochs and unlock the folder; the same call resumes from there."""
+        """Stop between two epochs and unlock the folder; the same call resumes there."""
         self.events.close()
 
     def _run_epochs(self) -> Events:

@@ -40,12 +40,14 @@ def evaluate_new(
     skip_bad: bool = False,
     delimiter: str | None = None,
     header: bool | None = None,
+    worksheet: str | None = None,
 ) -> dict[str, Any]:
     """Return the scores of a model on new labelled rows, ready for JSON.
 
     Args:
         predictor: the model.
-        data, labels, label, delimiter, header: see `labelled_rows`; without `label` a table has that of training.
+        data, labels, label, delimiter, header, worksheet: see `labelled_rows`; without `label` a table has that of
+            training.
         metric: the one that the first sentence is about; by default balanced accuracy.
         positive: the class that metrics of one class mean; by default the one that was rarest in training.
         cost: (C, C) what deciding each class (column) costs for each true class (row).
@@ -68,8 +70,9 @@ def evaluate_new(
         raise ValueError("metric cost needs what errors cost; give cost (--cost)")
     index = _positive(positive, classes, counts) if positive is not None or needs == "positive" else None
     given = labelled_rows(
-        data, labels, predictor.preparation, classes, label=label or predictor.label, delimiter=delimiter, header=header
-    )
+        data, labels, predictor.preparation, classes, label=label or predictor.label, delimiter=delimiter,
+        header=header, worksheet=worksheet,
+    )  # fmt: skip
     read = new_rows.read(given.rows, predictor.preparation, skip_bad=skip_bad)
     targets, left_out, notes = _known(given.labels, read.skipped, classes, skip_unknown=skip_unknown)
     if len(targets) != len(read.inputs):

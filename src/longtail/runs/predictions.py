@@ -18,6 +18,7 @@ from longtail.facts.messages import quoted
 from longtail.facts.spreadsheet import cells as guarded
 from longtail.runs import class_sets, priors
 from longtail.runs.estimated_prior import EstimatedPrior, estimate
+from longtail.runs.explained import TOP, Explained
 
 if TYPE_CHECKING:
     from longtail.runs.predictor import Predictor
@@ -42,6 +43,8 @@ class Predictions:
         set_summary: of the sets, for JSON: level, mean size, how many are empty, and by class whether the level is
             promised, by how many calibration rows (`n`) of how many that it needs.
         estimated: the class prior of the rows, where it was estimated from them.
+        explained: which columns moved the score of the predicted class, where that was asked; `columns` has the first
+            `top` of them.
     """
 
     labels: tuple[str, ...]
@@ -55,6 +58,8 @@ class Predictions:
     sets: tuple[tuple[str, ...], ...] | None = None
     set_summary: dict[str, Any] = field(default_factory=dict)
     estimated: EstimatedPrior | None = None
+    explained: Explained | None = None
+    top: int = TOP
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,8 +73,8 @@ class Predictions:
     def columns(self) -> dict[str, list[Any]]:
         """The table by columns: row (or file), prediction, its probability, p(class) for every class, rule, prior.
 
-        With sets the column `set` comes last, a list of class names. A skipped row has its name and, in the column of
-        the rule, the reason; its other cells are None.
+        With sets there is a column `set`, a list of class names; contributions come last. A skipped row has its name
+        and, in the column of the rule, the reason; its other cells are None.
         """
         values = self.probabilities.tolist()
         place = {name: j for j, name in enumerate(self.classes)}
@@ -79,6 +84,7 @@ class Predictions:
         columns |= {f"p({name})": [row[j] for row in values] for j, name in enumerate(self.classes)}
         columns |= {"rule": [self.rule] * size, "prior": [self.prior] * size}
         columns |= {} if self.sets is None else {"set": [list(names) for names in self.sets]}
+        columns |= {} if self.explained is None else self.explained.columns(self.top)
         for row, why in sorted(self.skipped.items()):  # ascending, since each insertion moves the rows after it
             for name, cells in columns.items():
                 cells.insert(row, f"skipped: {why}" if name == "rule" else None)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from longtail.data.prepare import new_rows
 from longtail.data.prepare.preparation import Preparation
-from longtail.data.prepare.restored import restored
+from longtail.data.prepare.restored import restored, with_backbone
 from longtail.models import Factory
 from longtail.runs import evaluated, model_files, priors
 from longtail.runs.evaluated import EVALUATED
@@ -77,10 +77,7 @@ class Predictor(nn.Module):
 
     @torch.no_grad()
     def features(self, inputs: Tensor, batch_size: int = EVALUATED) -> Tensor:
-        """Return the features (N, D) float32 that enter the classifier, of prepared inputs, in evaluation mode.
-
-        Raises ValueError of a model without features (scikit-learn's classifiers).
-        """
+        """Return the features (N, D) float32 that enter the classifier, of prepared inputs; ValueError where none."""
         return evaluated.features(self.evaluated(), inputs, self.class_counts.device, batch_size)
 
     def embed(self, data: Any) -> Tensor:
@@ -117,9 +114,8 @@ class Predictor(nn.Module):
 
         With a calibration: softmax(calibration(log p)) under the training prior, then for the target prior.
 
-        The source is the prior under which the scores are log-probabilities: the training prior for plain training, a
-        uniform one where the loss or the sampler removed the prior (`Method.prior`). Focal and margin losses are not
-        proper scoring rules: their probabilities rank, they are not calibrated.
+        The source is the prior under which the scores are log-probabilities: the training prior, or a uniform one where
+        loss or sampler removed it (`Method.prior`). Focal and margin losses rank: they are not calibrated.
 
         Args:
             scores: (N, C), as `scores` gives them, before any post-hoc rule.
@@ -160,9 +156,8 @@ class Predictor(nn.Module):
     ) -> Predictions:
         """Return class names, probabilities and the decision rule.
 
-        Without `target_prior` the method's own rule decides, which for most methods aims at balanced accuracy; the
-        probabilities refer to the training prior, so the predicted class need not be the most probable one. With
-        `target_prior`, the class of the highest probability under that prior is predicted (Bayes' rule for accuracy).
+        Without `target_prior` the method's own rule decides, mostly for balanced accuracy; the probabilities refer to
+        the training prior, so the predicted class need not be the most probable one. With `target_prior` it is (Bayes).
 
         Args:
             data: raw rows; see `prepared`.
@@ -176,10 +171,13 @@ class Predictor(nn.Module):
         """
         return predictions(self, data, target_prior=target_prior, raw=raw, skip_bad=skip_bad, sets=sets)
 
+    def explain(self, data: Any, of: Any = None) -> Any:
+        """Return which columns moved the score of the predicted class, or of a class `of`; see `explained.explain`."""
+        return import_module("longtail.runs.explained").explain(self, data, of)
+
     def evaluate(self, data: Any, labels: Any = None, **options: Any) -> dict[str, Any]:
         """Score the model on new labelled rows, against what was to be expected; see `new_scores.evaluate_new`."""
-        result: dict[str, Any] = import_module("longtail.runs.new_scores").evaluate_new(self, data, labels, **options)
-        return result
+        return dict(import_module("longtail.runs.new_scores").evaluate_new(self, data, labels, **options))
 
     @property
     def rule(self) -> str:
@@ -199,28 +197,31 @@ class Predictor(nn.Module):
         """Write model.safetensors and meta.json (builders, their arguments, classes); return the files' names."""
         preparation = self.preparation
         meta = {
-            "network": getattr(self.network, "builder", None),
-            "classes": list(self.classes),
-            "scale": self.scale,
-            "link": self.link,
-            **model_files.described_rule(self.posthoc),
-            "rule": self.rule,
-            "preparation": None if preparation is None else preparation.to_json(),
-            "label": self.label,
+            "network": getattr(self.network, "builder", None), "classes": list(self.classes),
+            "scale": self.scale, "link": self.link, **model_files.described_rule(self.posthoc), "rule": self.rule,
+            "preparation": None if preparation is None else preparation.to_json(), "label": self.label,
             "parts": model_files.described_parts(self.parts),
-        }
+        }  # fmt: skip
         return model_files.write(folder, meta, self.state_dict(), {} if preparation is None else preparation.blobs())
 
     @classmethod
-    def load(cls, folder: str | Path, network: nn.Module | Factory | None = None) -> Predictor:
+    def load(
+        cls,
+        folder: str | Path,
+        network: nn.Module | Factory | None = None,
+        *,
+        backbone: Any = None,
+        device: str = "cpu",
+    ) -> Predictor:
         """Load what `save` wrote; the training data are not needed.
 
         Args:
-            folder: with model.safetensors and meta.json.
-            network: the function that made it, or the network, where it was the user's own.
+            folder, network: of the model; the function that made it, or the network, where it was the user's own.
+            backbone: the folder of the pretrained network that images go through, where it has moved since training.
+            device: where that network runs.
 
         Raises:
-            ValueError: no model in the folder, one that was damaged or changed, or one of another version.
+            ValueError: no model in the folder, one damaged, changed or of another version; another backbone.
         """
         folder = Path(folder)
         meta, state, blobs = model_files.read(folder)
@@ -233,17 +234,17 @@ class Predictor(nn.Module):
             predictor = cls(
                 built, tuple(map(str, meta["classes"])), counts, scale=float(meta["scale"]), link=meta["link"],
                 posthoc=model_files.rule_of(meta["posthoc"], counts, meta.get("posthoc_arguments")),
-                preparation=restored(meta.get("preparation"), blobs),
-                label=meta.get("label"),
+                preparation=restored(meta.get("preparation"), blobs), label=meta.get("label"),
                 calibration=parts.get("calibration"), decision=parts.get("decision"), sets=parts.get("sets"),
             )  # fmt: skip
             predictor.load_state_dict(state)
             predictor.folder = folder
+            predictor.preparation = with_backbone(predictor.preparation, backbone, device)
         except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
             raise model_files.damaged(folder, error) from None
         return predictor.eval()
 
 
-def load(folder: str | Path, network: nn.Module | Factory | None = None) -> Predictor:
-    """Load the model of a run folder: `load(folder).predict(rows)`; see `Predictor.load`."""
-    return Predictor.load(folder, network)
+def load(folder: str | Path, network: nn.Module | Factory | None = None, **place: Any) -> Predictor:
+    """Load the model of a run folder: `load(folder).predict(rows)`; backbone and device as in `Predictor.load`."""
+    return Predictor.load(folder, network, **place)

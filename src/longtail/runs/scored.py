@@ -91,6 +91,13 @@ def of_run(run: Run) -> ScoredRun:
     )
 
 
+def with_scores(run: Run, arrays: Mapping[str, Tensor], scores: Tensor, adjusted: Tensor) -> ScoredRows:
+    """Return the test rows of a run, whose `predictions` are given, with other scores (N, C), and adjusted ones of
+    which the largest decides."""
+    arrays = {**arrays, "scores": scores, "adjusted_scores": adjusted}
+    return _rows(arrays, run.result["link"], manifest.prior_shift(run.result))
+
+
 def _rows(arrays: Mapping[str, Tensor], link: str, shift: Tensor | None) -> ScoredRows:
     logs = priors.log_probabilities(arrays["scores"], link)
     if shift is not None:

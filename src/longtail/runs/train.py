@@ -77,6 +77,8 @@ def fit(
     if options.get("network") is not None:
         check_factory(options["network"])
     training = {name: options.pop(name) for name in signature(Fit).parameters if name in options}
+    if options.get("backbone") is not None and "device" in training:
+        options["device"] = training["device"]
     if every_row:
         splits = load_every_row(data, labels, needs_val=resolved.needs_val, **options)
     else:

@@ -65,9 +65,12 @@ class TestText:
         assert mixed.kind == "category"
         assert "mixes numbers (17) and text ('A1')" in mixed.note
         with pytest.raises(
-            ValueError, match=r"'age' holds 99 numbers and 1 text in row 99 \('\?'\); correct such cells"
+            ValueError,
+            match=r"'age' holds 99 numbers and 1 text in row 99 \('\?'\); .* missing='\?' \(--missing '\?'\)",
         ):
             column("age", text(*map(str, range(99)), "?"))
+        with pytest.raises(ValueError, match=r"1 text in row 99 \('old'\); correct such cells"):
+            column("age", text(*map(str, range(99)), "old"))
         with pytest.raises(ValueError, match=r"'day' holds 60 dates and 2 texts, the first in row 0 \('soon'\)"):
             column("day", text("soon", *["2020-01-01", "2020-01-02"] * 30, "later"))
 

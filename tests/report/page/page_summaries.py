@@ -59,7 +59,13 @@ def diagnosed(classes: tuple[str, ...], shift: int) -> dict[str, Any]:
     return {
         "curves": {classes[1]: curve, classes[0]: curve | {"share": 0.8}},
         "confusion": {"matrix": [[18 - shift, 2 + shift, 0], [1, 3.5, 0.5], [0, 0, 0]]},
-    }
+        "importance": {"repeats": 5, "seeds": 2, "rows": 25, "columns": [
+            {"column": f"of {classes[0]}", "metric": 0.21, "metric_se": 0.02, "recall": [0.1, 0.42, None],
+             "recall_se": [0.02, 0.25, None]},
+            {"column": classes[1], "metric": 0.0, "metric_se": 0.0, "recall": [0.0, 0.0, None],
+             "recall_se": [0.0, 0.0, None]},
+        ]},
+    }  # fmt: skip
 
 
 def hostile() -> dict[str, Any]:

@@ -37,7 +37,8 @@ class TestStructure:
         assert all(b <= a + 1 for a, b in pairwise(levels))
         sections = [value for tag, name, value in parsed.attributes if tag == "section" and name == "id"]
         assert sections == ["verdict", "next", "unfinished", "differences", "methods", "trade-off", "classes", "curves",
-                            "confusion", "cost", "findings", "measured", "commands", "glossary"]  # fmt: skip
+                            "confusion", "importance", "cost", "findings", "measured", "commands",
+                            "glossary"]  # fmt: skip
         assert [f"#{name}" for name in sections] == parsed.values("href")[1:]
 
     def test_ids_are_unique_and_every_reference_leads_to_one(self, parsed: Parsed) -> None:

@@ -8,14 +8,18 @@ from typing import Any, Literal
 import numpy as np
 
 from longtail.data.read.tables import cells
+from longtail.data.read.tables.missing import USUAL
 
-Kind = Literal["number", "boolean", "date", "category", "constant", "identifier"]
-USED: tuple[Kind, ...] = ("number", "boolean", "date", "category")
+Kind = Literal["number", "boolean", "date", "category", "text", "constant", "identifier"]
+USED: tuple[Kind, ...] = ("number", "boolean", "date", "category", "text")
 CATEGORIES = 1000
 """Most categories that a column keeps, the most frequent ones; the others are code 0, as unknown ones are."""
 
 IDENTIFIERS = 20
 """Text cells, all different, from which on a column is taken to name the rows."""
+
+WORDS = 3
+"""Words that half of the cells have where text is prose; half of the cells, of 20 or more, are also different."""
 
 STRAY = 0.05
 """Share of text among numbers up to which it is an error (such as ?), not a category."""
@@ -37,13 +41,15 @@ class Column:
     note: str = ""
 
 
-def column(name: str, series: Any) -> Column:
+def column(name: str, series: Any, *, prose: bool = True) -> Column:
     """Infer the kind of a feature column from these rows.
 
     Text is a number, a truth value (true, false) or an ISO date where every cell that is not missing is one. Digits
     that begin with 0 and integers beyond 2^53 are categories; so are numbers among text, except a few stray texts
-    among numbers, which are refused. One value everywhere is constant; text that differs in every row (20 or more)
-    names the row and teaches nothing.
+    among numbers, which are refused. One value everywhere is constant. Text is prose, and its words are counted (see
+    `prepare.texts`), where at least 20 cells are filled, half of these are different, and half of them have three words
+    or more. Other text that differs in every row (20 or more) names the row and teaches nothing. `prose` False reads no
+    text as prose.
 
     Raises:
         ValueError: infinite numbers, a few texts among numbers, numbers with a decimal comma.
@@ -53,12 +59,13 @@ def column(name: str, series: Any) -> Column:
     if form not in ("text", "category"):
         return _numeric(name, form, values)
     present = values[values != ""]
-    numbers = cells.is_number(present) if form == "text" else np.zeros(len(present), dtype=bool)
-    if len(present) and numbers.all():
-        return _numeric(name, "number", cells.floats(values))
-    if len(present) == 0 or (len(present) == len(values) and present.nunique() == 1):
-        return _constant(name, present)
-    return _category(name, present, "") if form == "category" else _text(name, values, present, numbers)
+    known = present[~present.str.strip().isin(cells.MISSING)]
+    numbers = cells.is_number(known) if form == "text" else np.zeros(len(known), dtype=bool)
+    if len(known) and numbers.all():
+        return _numeric(name, "number", cells.floats(cells.without_words(values)))
+    if len(known) == 0 or (len(present) == len(values) and present.nunique() == 1):
+        return _constant(name, known)
+    return _category(name, present, "") if form == "category" else _text(name, values, known, numbers, prose)
 
 
 def _numeric(name: str, kind: Any, values: np.ndarray) -> Column:
@@ -73,28 +80,47 @@ def _constant(name: str, present: Any) -> Column:
     return Column(name, "constant", note=f"column {name!r} was left out: {'one value' if len(present) else 'no value'}")
 
 
-def _text(name: str, values: Any, present: Any, numbers: np.ndarray) -> Column:
-    if cells.is_truth(present.iloc[:1]).all() and cells.is_truth(present).all():
+def _text(name: str, values: Any, known: Any, numbers: np.ndarray, prose: bool) -> Column:
+    """The column whose `known` cells, neither empty nor a word for missing, are not all numbers."""
+    if cells.is_truth(known.iloc[:1]).all() and cells.is_truth(known).all():
         return Column(name, "boolean")
-    dates = cells.is_date(present)
+    dates = cells.is_date(known)
     if dates.all():
-        return _numeric(name, "date", cells.dates(name, values))
-    if cells.matches(present, cells.DECIMAL_COMMA).all():
-        example = present.iloc[0]
+        return _numeric(name, "date", cells.dates(name, cells.without_words(values)))
+    if cells.matches(known, cells.DECIMAL_COMMA).all():
+        example = known.iloc[0]
         raise ValueError(f"column {name!r} holds numbers with a decimal comma ({example}); write a decimal point")
-    if not cells.is_code(present[~numbers]).all():
-        _check_strays(name, present, numbers, "numbers")
-        _check_strays(name, present, dates, "dates")
-    return _category(name, present, mixture_note(name, present))
+    if not cells.is_code(known[~numbers]).all():
+        _check_strays(name, known, numbers, "numbers")
+        _check_strays(name, known, dates, "dates")
+    if prose and _is_prose(known):
+        return text_column(name)
+    return _category(name, values[values != ""], mixture_note(name, known))
+
+
+def text_column(name: str) -> Column:
+    """A column whose words are counted."""
+    return Column(name, "text", note=f"column {name!r} is read as text: its words and pairs of words are weighed")
+
+
+def _is_prose(known: Any) -> bool:
+    different = known.nunique()
+    if len(known) < IDENTIFIERS or 2 * different < len(known):
+        return False
+    return bool((known.str.count(r"\S+") >= WORDS).mean() >= 0.5)
 
 
 def _check_strays(name: str, present: Any, typed: np.ndarray, what: str) -> None:
     text = present[~typed]
     if len(text) <= STRAY * len(present):
         few = "1 text" if len(text) == 1 else f"{len(text)} texts, the first"
+        ways = "correct such cells, empty them where the value is missing, or drop the column"
+        if text.str.strip().isin(USUAL).all():
+            found = ",".join(text.str.strip().unique())
+            ways = f"if that means missing, pass missing={found!r} (--missing {found!r})"
         raise ValueError(
             f"column {name!r} holds {int(typed.sum())} {what} and {few} in row {text.index[0]} "
-            f"({text.iloc[0]!r}); correct such cells, empty them where the value is missing, or drop the column"
+            f"({text.iloc[0]!r}); {ways}"
         )
 
 
@@ -128,6 +154,8 @@ def values(column: Column, series: Any) -> Any:
         ValueError: cells of another kind than the training rows had, named.
     """
     form, values = cells.cells(column.name, series)
+    if column.kind == "text":
+        return values if form in ("text", "category") else cells.texts(series)
     if column.kind == "category":
         return _categories(column, form, values, series)
     if form in ("text", "category"):
@@ -145,6 +173,7 @@ def _are_flags(values: np.ndarray) -> bool:
 
 
 def _parsed(column: Column, text: Any) -> np.ndarray:
+    text = cells.without_words(text)
     present = text != ""
     checks = {"number": cells.is_number, "boolean": cells.is_truth, "date": cells.is_date}
     wrong = present & ~checks[column.kind](text)

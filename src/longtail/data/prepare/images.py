@@ -13,7 +13,7 @@ from torch import Tensor
 
 from longtail.data.prepare.preparation import Read
 from longtail.data.read.arrays import as_inputs
-from longtail.data.read.images.decode import Decoded, EncodedImages, decode
+from longtail.data.read.images.decode import EncodedImages, decode
 from longtail.data.read.images.embeddings import stored
 from longtail.data.read.images.file_tree import scan
 from longtail.data.read.images.pixels import RULES
@@ -41,10 +41,7 @@ class ImagePreparation:
 
     def paths(self, folder: str | Path) -> list[str]:
         """The relative paths of the images below a folder, sorted; at any depth, labels or none."""
-        images = list(scan(folder).images)
-        if not images:
-            raise ValueError(f"folder {str(folder)!r} holds no image; check the path")
-        return images
+        return image_paths(folder)
 
     def __call__(self, raw: Any) -> Tensor:
         """The inputs of these images.
@@ -68,21 +65,9 @@ class ImagePreparation:
         """
         if isinstance(raw, Tensor | np.ndarray):
             return Read(self._array(raw))
-        images = self._encoded(raw)
+        images = encoded(raw)
         decoded = decode(images, self.size, skip_bad=True).checked(skip_bad, "predictions(..., skip_bad=True)")
-        return Read(decoded.images, tuple(images.names), _skipped(decoded, len(images.names)))
-
-    def _encoded(self, raw: Any) -> EncodedImages:
-        if isinstance(raw, str | Path) and Path(raw).is_dir():
-            paths = self.paths(raw)
-            return EncodedImages([Path(raw, path) for path in paths], paths)
-        if isinstance(raw, str | Path) or hasattr(raw, "getexif"):  # one image, perhaps one that Pillow has opened
-            raw = [raw]
-        if isinstance(raw, Sequence) and len(raw):
-            return _listed(list(raw))
-        raise TypeError(
-            f"images must be a folder, a list of paths or opened images, or a uint8 array, got {type(raw).__name__}"
-        )
+        return Read(decoded.images, tuple(images.names), skipped_rows(decoded.rows, decoded.bad, len(images.names)))
 
     def to_json(self) -> dict[str, Any]:
         """Kind, size and the number of the rules."""
@@ -123,6 +108,32 @@ class ImagePreparation:
         return images.expand(-1, 3, -1, -1).contiguous()
 
 
+def image_paths(folder: str | Path) -> list[str]:
+    """Return the relative paths of the images below a folder, sorted; at any depth, labels or none."""
+    images = list(scan(folder).images)
+    if not images:
+        raise ValueError(f"folder {str(folder)!r} holds no image; check the path")
+    return images
+
+
+def encoded(raw: Any) -> EncodedImages:
+    """Return new images with their names: of a folder, one image, or a list of paths or opened images.
+
+    Raises:
+        ValueError, TypeError: a file that is not there; something else.
+    """
+    if isinstance(raw, str | Path) and Path(raw).is_dir():
+        paths = image_paths(raw)
+        return EncodedImages([Path(raw, path) for path in paths], paths)
+    if isinstance(raw, str | Path) or hasattr(raw, "getexif"):  # one image, perhaps one that Pillow has opened
+        raw = [raw]
+    if isinstance(raw, Sequence) and len(raw):
+        return _listed(list(raw))
+    raise TypeError(
+        f"images must be a folder, a list of paths or opened images, or a uint8 array, got {type(raw).__name__}"
+    )
+
+
 def _listed(sources: list[Any]) -> EncodedImages:
     odd = [s for s in sources if not (isinstance(s, str | Path) or hasattr(s, "getexif"))]
     if odd:
@@ -135,11 +146,11 @@ def _listed(sources: list[Any]) -> EncodedImages:
     )
 
 
-def _skipped(decoded: Decoded, count: int) -> dict[int, str]:
-    """Row -> what is wrong with it."""
-    readable = set(decoded.rows.tolist())
+def skipped_rows(good: Tensor, bad: Sequence[tuple[str, str]], count: int) -> dict[int, str]:
+    """Return row -> what is wrong with it, of `count` rows of which these are good."""
+    readable = set(good.tolist())
     rows = [row for row in range(count) if row not in readable]
-    return dict(zip(rows, (why for _, why in decoded.bad), strict=True))
+    return dict(zip(rows, (why for _, why in bad), strict=True))
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ class Labelled(NamedTuple):
 
 def labelled_rows(
     source: Any, labels: Any, preparation: Preparation | None, classes: Sequence[str], *, label: str | None = None,
-    delimiter: str | None = None, header: bool | None = None,
+    delimiter: str | None = None, header: bool | None = None, worksheet: str | None = None,
 ) -> Labelled:  # fmt: skip
     """Read new rows with their labels.
 
@@ -36,7 +36,7 @@ def labelled_rows(
         preparation: of the model.
         classes: the class names of the model.
         label: the column of the labels in a table, the array in an .npz, or the file of labels beside an .npy.
-        delimiter, header: of text files.
+        delimiter, header: of text files; worksheet: of an .xlsx file.
 
     Raises:
         ValueError, TypeError: no labels, or as many as there are no rows; and as `new_rows.rows`.
@@ -48,7 +48,9 @@ def labelled_rows(
         named = arrays.get("classes")
         own = None if named is None else [str(name) for name in named]
         return Labelled(arrays["X"], as_names(arrays["y"], classes if own is None else own))
-    raw = rows(source, preparation, delimiter=delimiter, header=header)
+    raw = rows(source, preparation, delimiter=delimiter, header=header, worksheet=worksheet)
+    if is_frame(raw) and (without_markers := getattr(preparation, "without_markers", None)) is not None:
+        raw = without_markers(raw)  # of its labels, too
     if is_frame(raw) and (labels is None or isinstance(labels, str)):
         return Labelled(raw, _column(raw, labels if isinstance(labels, str) else label))
     if labels is not None:

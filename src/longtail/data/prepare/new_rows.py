@@ -14,14 +14,15 @@ from longtail.facts.paths import regular
 
 
 def rows(
-    source: Any, preparation: Preparation | None, *, delimiter: str | None = None, header: bool | None = None
-) -> Any:
+    source: Any, preparation: Preparation | None, *, delimiter: str | None = None, header: bool | None = None,
+    worksheet: str | None = None,
+) -> Any:  # fmt: skip
     """Read new rows from a path, by the kind of data that the model was trained on; return rows in memory as they are.
 
     Args:
         source: a path, or rows in memory.
         preparation: of the model.
-        delimiter, header: of text files.
+        delimiter, header: of text files; worksheet: of an .xlsx file.
 
     Raises:
         ValueError: no such file or folder, or data of another kind.
@@ -36,17 +37,19 @@ def rows(
     kind = None if preparation is None else preparation.kind
     if kind == "table":
         from longtail.data.read.tables.read import read_table
-        from longtail.data.read.tables.sources import is_table
+        from longtail.data.read.tables.sources import SUFFIXES, is_table
 
         if not is_table(path):
             raise ValueError(
-                f"the model was trained on a table, got {str(source)!r}; pass a .csv, .tsv or .parquet file"
+                f"the model was trained on a table, got {str(source)!r}; pass a {', '.join(SUFFIXES)} file"
             )
         # the names of the training columns tell a header from a row
         names = [c.name for c in getattr(preparation, "columns", ())]
-        return read_table(path, delimiter=delimiter, header=header, expected=names).frame
-    if delimiter is not None or header is not None:
-        raise ValueError(f"--delimiter and --header are for tables, and the model was trained on {kind or 'tensors'}")
+        return read_table(path, delimiter=delimiter, header=header, expected=names, worksheet=worksheet).frame
+    if delimiter is not None or header is not None or worksheet is not None:
+        raise ValueError(
+            f"--delimiter, --header and --worksheet are for tables, and the model was trained on {kind or 'tensors'}"
+        )
     if kind == "features" and path.suffix not in (".npz", ".npy"):
         raise ValueError(f"the model was trained on features, got {str(source)!r}; pass an .npz or .npy file")
     return path

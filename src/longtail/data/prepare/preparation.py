@@ -30,7 +30,7 @@ class Preparation(Protocol):
 
     @property
     def kind(self) -> str:
-        """ "table", "images" or "features"."""
+        """ "table", "images", "backbone" or "features"."""
         ...
 
     def __call__(self, raw: Any) -> Tensor:

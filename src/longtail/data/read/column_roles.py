@@ -20,6 +20,10 @@ SPLIT_NAMES = {
 """How a part of a split may be called, in names of files and folders and in a split column, in any case -> our name."""
 
 
+FLAGS = {"drop_columns": "drop", "text_columns": "text", "category_columns": "category"}
+"""Arguments whose option is called otherwise."""
+
+
 class Roles(NamedTuple):
     """What the columns of N rows say: parts (N,) of "train", "val", "test", groups (N,) int64, weights (N,) float32."""
 
@@ -121,7 +125,7 @@ def filled(
 
 def existing_column(role: str, name: str, columns: Sequence[str], label: str | None = None) -> str:
     """Return the name of a column, checked to exist and not to be the label."""
-    flag = "drop" if role == "drop_columns" else role
+    flag = FLAGS.get(role, role)
     if name not in columns:
         shown = ", ".join(map(repr, columns[:12])) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
         raise ValueError(f"{role} (--{flag}) must be a column, got {name!r}; columns are {shown}")
@@ -130,8 +134,8 @@ def existing_column(role: str, name: str, columns: Sequence[str], label: str | N
     return name
 
 
-def column_names(columns: str | Sequence[str] | None) -> list[str]:
-    """Return the columns to drop, each once.
+def column_names(columns: str | Sequence[str] | None, role: str = "drop_columns") -> list[str]:
+    """Return the columns of an option that takes several, each once.
 
     Raises:
         TypeError: neither a name nor names.
@@ -141,7 +145,8 @@ def column_names(columns: str | Sequence[str] | None) -> list[str]:
     odd = [name for name in names if not isinstance(name, str)]
     if odd:
         raise TypeError(
-            f"drop_columns (--drop) must be the name of a column, or a list of names, got {odd[0]!r}; write it as text"
+            f"{role} (--{FLAGS[role]}) must be the name of a column, or a list of names, got {odd[0]!r}; write it as "
+            "text"
         )
     return list(dict.fromkeys(names))
 

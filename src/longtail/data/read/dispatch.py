@@ -17,7 +17,7 @@ from longtail.data.read.cifar import SOURCES
 from longtail.data.read.hub import hub_pool
 from longtail.data.read.images.clothing1m import clothing1m_pool, is_clothing1m
 from longtail.data.read.images.image_folder import image_pool
-from longtail.data.read.options import ALLOWED, DEFAULTS, LISTS, refuse
+from longtail.data.read.options import ALLOWED, DEFAULTS, LISTS, check_backbone, refuse
 from longtail.data.read.parquet_images import holds_images, parquet_image_pool
 from longtail.data.read.tables.sources import is_table
 from longtail.data.read.tables.table_pool import table_pool
@@ -41,22 +41,24 @@ def pool(
     """All rows of the data, labels known, nothing split and nothing fitted.
 
     Args:
-        source: a folder of images (see `image_pool`; of Clothing1M `clothing1m_pool`), a .csv, .tsv or .parquet file
-            or a folder of them (see `table_pool`; with a column of images `parquet_image_pool`), .npz with X and y,
-            .npy beside a label file, "hub:owner/name" or "hub:owner/name/config", features or images as tensor, array
-            or frame, a torch `Dataset` (see `datasets.dataset_pool`), or a `Pool`.
+        source: a folder of images (see `image_pool`; of Clothing1M `clothing1m_pool`), a .csv, .tsv, .parquet,
+            .xlsx or .jsonl file or a folder of them (see `table_pool`; with a column of images `parquet_image_pool`),
+            .npz with X and y, .npy beside a label file, "hub:owner/name" or "hub:owner/name/config", features or images
+            as tensor, array or frame, a torch `Dataset` (see `datasets.dataset_pool`), or a `Pool`.
         labels: the labels, where `source` is features; for a frame also the name of its label column.
         label: the label column of a table, frame or metadata.csv, or the label file beside an .npy.
         classes: the class names in order, where the labels do not give it.
         sample_weight: one weight per example, or None.
         name: the name of the data in tables and folders.
         options: for tables, folders and the hub the columns `split`, `group` and `weight` (for arrays: arrays of one
-            entry per row); for tables `drop_columns`, columns that are no features; for text files `delimiter` and
-            `header`; for images `size`, `skip_bad`, `mirror`, `features` and `workers`; for a folder of images the
-            files `train_list`, `val_list` and `test_list`, with "relative/path.jpg 17" in each line. `unlabeled`:
-            "same" where some rows have no label (an empty cell, -1 in an array, the folder `unlabeled`), or further
-            data without labels, of the same columns or sizes: a path, an array, a frame, a data set. `candidates`:
-            what separates class names in a cell that names several; for arrays, truth values (N, C) in place of the
+            entry per row); for tables `time`, `missing`, `drop_columns`, `text_columns` and `category_columns` (see
+            `table_pool`), `worksheet` of an .xlsx file, for text files `delimiter` and `header`; for images `size`,
+            `skip_bad`, `mirror`, `features` and `workers`, or a `backbone`, the local folder of a pretrained network
+            whose features stand in place of pixels, and its `device`; for a folder of images the files `train_list`,
+            `val_list` and `test_list`, "relative/path.jpg 17" in each line. `unlabeled`: "same" where some rows have
+            no label (an empty cell, -1 in an array, the folder `unlabeled`), or further data without labels, of the
+            same columns or sizes: a path, an array, a frame, a data set. `candidates`: what separates class names in
+            a cell that names several; for arrays, truth values (N, C) in place of the
             labels.
 
     Raises:
@@ -76,6 +78,7 @@ def pool(
         )
     kind, read = _reader(source)
     refuse(kind, ALLOWED[kind], given, str(source))
+    check_backbone(given)
     return read(classes=classes, name=name, **given)
 
 
@@ -110,7 +113,7 @@ def _reader(source: Any) -> tuple[str, Callable[..., Pool]]:
     if os.path.exists(path):
         raise ValueError(
             f"data file {str(source)!r} ends in {path.suffix or 'nothing'}, which is not read; "
-            "known are .csv, .tsv, .parquet, .npz and .npy, and folders of images")  # fmt: skip
+            "known are .csv, .tsv, .parquet, .xlsx, .jsonl, .ndjson, .npz and .npy, and folders of images")  # fmt: skip
     near = difflib.get_close_matches(str(source), NAMES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known names: {', '.join(NAMES)}; or a path, or hub:owner/name"
     raise ValueError(f"data {str(source)!r} is neither a known name nor an existing file or folder; {hint}")

@@ -11,6 +11,7 @@ from typing import Any
 NEEDS = {
     "images": "reading images needs datasets and pillow",
     "tables": "reading tables needs pandas and pyarrow",
+    "workbooks": "reading .xlsx files needs openpyxl",
 }
 
 
@@ -28,6 +29,18 @@ def package(name: str, reading: str = "images") -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise ModuleNotFoundError(f"{NEEDS[reading]}; install longtail[data]") from None
+
+
+def optional(name: str, needs: str) -> Any:
+    """An optional package that no extra of longtail has to have.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; `needs` says what is to be.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ModuleNotFoundError(needs) from None
 
 
 PATIENCE = 5.0

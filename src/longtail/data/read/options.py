@@ -10,24 +10,34 @@ from typing import Any
 from longtail.facts.messages import quoted
 
 COLUMNS = ("label", "split", "group", "weight")
+BACKBONE = ("backbone", "device")
 TASKS = ("unlabeled", "candidates")
+OF_TABLES = ("time", "missing", "drop_columns", "text_columns", "category_columns")
 OF_CIFAR = ("data_dir", "human_labels")
 LISTS = ("train_list", "val_list", "test_list")
 ALLOWED = {
-    "table": (*COLUMNS, *TASKS, "drop_columns", "delimiter", "header"),
-    "images": (*COLUMNS, *TASKS, "size", "skip_bad", "mirror", "features", "workers", *LISTS),
-    "Clothing1M": ("label", "size", "skip_bad", "mirror", "workers", *LISTS),
-    "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers"),
-    "parquet of images": (*COLUMNS, "size", "skip_bad", "mirror", "workers"),
+    "table": (*COLUMNS, *TASKS, *OF_TABLES, "worksheet", "delimiter", "header"),
+    "images": (*COLUMNS, *TASKS, "size", "skip_bad", "mirror", "features", "workers", *BACKBONE, *LISTS),
+    "Clothing1M": ("label", "size", "skip_bad", "mirror", "workers", *BACKBONE, *LISTS),
+    "hub": (*COLUMNS, "drop_columns", "size", "skip_bad", "mirror", "workers", *BACKBONE),
+    "parquet of images": (*COLUMNS, "size", "skip_bad", "mirror", "workers", *BACKBONE),
     "array file": ("label", "group", "unlabeled"),
     "arrays": ("group", "split", *TASKS),
     "data set": ("group", "split", *TASKS, "size", "mirror", "workers"),
-    "frame": (*COLUMNS, *TASKS, "drop_columns"),
+    "frame": (*COLUMNS, *TASKS, *OF_TABLES),
 }
 """Kind of data -> its options."""
+IDLE = {
+    "size": "which reads images at their own size",
+    "features": "which computes the features",
+    "mirror": "which embeds every image as it is",
+    "workers": "which reads every image once",
+}
+"""What a backbone leaves nothing to do for."""
 DEFAULTS = {"mirror": True, "skip_bad": False}
-FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o != "workers"}
+FLAGS = {o: f"--{o.replace('_', '-')}" for known in ALLOWED.values() for o in known if o not in ("workers", "device")}
 FLAGS |= {"mirror": "--no-mirror", "header": "--header, --no-header", "drop_columns": "--drop"}
+FLAGS |= {"text_columns": "--text", "category_columns": "--category"}
 
 
 def refuse(kind: str, allowed: Sequence[str], given: Mapping[str, Any], source: str = "") -> None:
@@ -40,6 +50,21 @@ def refuse(kind: str, allowed: Sequence[str], given: Mapping[str, Any], source: 
             way = f"it is for: {', '.join(readers)}" if readers else f"did you mean {near[0]!r}?" if near else "drop it"
             line = f"{flag(option)} is not read for {what}, got {given_as(value)}; {way}"
             raise (ValueError if readers else TypeError)(line)
+
+
+def check_backbone(given: Mapping[str, Any]) -> None:
+    """Raise ValueError where an option goes with a backbone alone, or does nothing beside one."""
+    if "backbone" not in given:
+        if "device" in given:
+            got = given_as(given["device"])
+            raise ValueError(f"device is where a backbone runs, got {got} and no backbone; add it or leave both out")
+        return
+    for option, why in IDLE.items():
+        if option in given:
+            raise ValueError(
+                f"{flag(option)} cannot go with backbone (--backbone), {why}, got {given_as(given[option])}; leave one "
+                "of them out"
+            )
 
 
 def flag(option: str) -> str:

@@ -15,6 +15,7 @@ from longtail.data.pool import Pool
 from longtail.data.read.tables.table import Table
 from longtail.data.rows import Examples
 from longtail.data.simulate.parts import with_own_labels
+from longtail.data.split.by_time import without_future
 from longtail.data.splits import Part, Splits
 
 
@@ -32,7 +33,7 @@ def assemble(pool: Pool, rows: dict[str, Tensor], facts: dict[str, Any], notes: 
     else:
         from longtail.data.prepare.table import TablePreparation
 
-        preparation = TablePreparation.fit(pool.rows.take(rows["train"]).frame)
+        preparation = TablePreparation.fit(pool.rows.take(rows["train"]))
 
         def prepared(name: str, part: Pool) -> Part:
             try:
@@ -75,7 +76,8 @@ def no_rows(part: Part) -> Part:
 
 
 def rows_apart(rest: Pool, held_out_parts: list[Pool], notes: list[str]) -> Pool:
-    """Return the rows without labels that share no group with rows to be evaluated."""
+    """Return the rows without labels that are older than rows to be evaluated and share no group with them."""
+    rest = without_future(rest, held_out_parts, notes)
     if rest.groups is None:
         return rest
     evaluated = [part.groups for part in held_out_parts if part.groups is not None]

@@ -17,6 +17,7 @@ from longtail.data.simulate import Simulation
 from longtail.data.simulate.parts import noisy_before_cut
 from longtail.data.simulate.removed_labels import Cut
 from longtail.data.split.assemble import assemble
+from longtail.data.split.by_time import later
 from longtail.data.split.grouping import groups_in_several
 from longtail.data.split.limits import check_share
 from longtail.data.split.simulated import check_clean, simulated
@@ -45,7 +46,8 @@ def split(
 ) -> Splits:
     """Return the training, test and, where declared or asked for, validation part of a pool, checked.
 
-    A split that the data declare wins. Else parts are held out by class (`held_out`), rows of one group together; a
+    A split that the data declare wins. Where rows have times the latest are held out (`by_time.later`), for testing and
+    then for validation. Else parts are held out by class (`held_out`), rows of one group together; a
     single example, and a class whose rows all lie in one group, is for training. The preparation of a table's columns
     is fitted on the training rows with labels and applied to every part. Of partial labels only rows with one candidate
     are held out, shares are of these, and at most half of them may be taken. Rows without labels are for training;
@@ -126,7 +128,7 @@ def divided(
         pool, rows["train"] = corrections.of_pool(pool, rows["train"])
         facts |= corrections.facts
     if val is not None and "val" not in rows:
-        rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed)
+        rows["train"], rows["val"] = hold_out(pool, rows["train"], val, seed, notes)
         facts["val"] = val
     return pool, rows, facts, notes
 
@@ -141,11 +143,17 @@ def check_shares(test: float | None, val: float | None) -> None:
         )
 
 
-def hold_out(pool: Pool, rows: Tensor, share: float, seed: int = DATA_SEED) -> tuple[Tensor, Tensor]:
+def hold_out(
+    pool: Pool, rows: Tensor, share: float, seed: int = DATA_SEED, notes: list[str] | None = None
+) -> tuple[Tensor, Tensor]:
     """Return these rows of a pool without a share of every class, and that share; groups stay together.
+
+    Where rows have times the latest are held out, whatever their class (see `by_time.later`, which adds to `notes`).
 
     Only rows whose class is known are held out; the rest of their groups is in neither part.
     """
+    if pool.times is not None:
+        return later(pool, rows, share, "validation", [] if notes is None else notes)
     known = pool.known[rows]
     eligible = torch.nonzero(known >= 0).flatten()
     groups = None if pool.groups is None else pool.groups[rows[eligible].numpy()]
@@ -214,6 +222,8 @@ def untestable(pool: Pool) -> tuple[str, str]:
 
 
 def _test_rows(pool: Pool, rows: Tensor, share: float, seed: int, notes: list[str]) -> tuple[Tensor, Tensor]:
+    if pool.times is not None:
+        return later(pool, rows, share, "test", notes)
     train, test = hold_out(pool, rows, share, seed)
     if len(test) == 0:
         reason, way_out = untestable(pool)

@@ -15,7 +15,7 @@ from torch import Tensor
 from longtail.data.cleaning import Corrections
 from longtail.data.label_kinds import GIVEN
 from longtail.data.pool import Pool
-from longtail.data.read.tables.column_types import mixed_columns
+from longtail.data.read.tables.column_types import column_types
 from longtail.data.read.tables.table import Table
 from longtail.data.simulate import Simulation
 from longtail.data.split.assemble import assemble, rows_apart
@@ -74,7 +74,7 @@ def training_pool(
     """
     pool, rows, facts, _ = divided(pool, test, None, ratio, profile, DATA_SEED, noise, largest, corrections=corrections)
     apart = replace(_typed_by(pool, rows["train"]), parts=None, facts={**pool.facts, **facts})
-    if apart.unlabeled is not None and pool.groups is not None:
+    if apart.unlabeled is not None and (pool.groups is not None or pool.times is not None):
         evaluated = [apart.take(rows[name]) for name in ("val", "test") if name in rows]
         apart = replace(apart, unlabeled=rows_apart(apart.unlabeled, evaluated, []))
     return apart.take(rows["train"])
@@ -97,8 +97,8 @@ def _typed_by(pool: Pool, rows: Tensor) -> Pool:
     if not isinstance(pool.rows, Table):
         return pool
     index = np.sort(rows.numpy())
-    names, _ = mixed_columns(pool.rows.as_read().iloc[index])
+    types = column_types(pool.rows.as_read().iloc[index], pool.rows.declared)
     rest = pool.unlabeled
     if rest is not None and isinstance(rest.rows, Table):
-        rest = replace(rest, rows=rest.rows.with_categories(names))
-    return replace(pool, rows=pool.rows.with_categories(names), unlabeled=rest)
+        rest = replace(rest, rows=rest.rows.with_types(types.categories, types.text))
+    return replace(pool, rows=pool.rows.with_types(types.categories, types.text), unlabeled=rest)

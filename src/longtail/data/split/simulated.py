@@ -62,7 +62,12 @@ def check_clean(pool: Pool, simulation: Simulation | None) -> None:
 
 
 def check_foldable(pool: Pool, simulation: Simulation | None) -> None:
-    """Raise ValueError where a simulation cannot be made in every fold."""
+    """Raise ValueError where rows have an order in time, or a simulation cannot be made in every fold."""
+    if pool.times is not None:
+        raise ValueError(
+            "folds (--folds, --inner-folds) test the past by the future, too, which time (--time) rules out; leave one "
+            "of them out, and hold out the latest rows (--val)"
+        )
     check_clean(pool, simulation)
     if simulation is not None and simulation.noise_first:
         raise ValueError(

@@ -79,8 +79,6 @@ _OURS: frozenset[str] = frozenset({
     "longtail.classical.plugin.PlugInClassifier",
     "longtail.classical.self_paced.SelfPacedEnsemble",
     "longtail.classical.smote.SmallClassSMOTE",
-    # classes of longtail.classical: their fitted fields are numbers, arrays and estimators of these lists
-    "longtail.classical.self_paced.SelfPacedEnsemble",
 })  # fmt: skip
 
 OBJECTS = _SKLEARN | _IMBLEARN | _OURS

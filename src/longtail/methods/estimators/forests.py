@@ -73,8 +73,8 @@ def forest_cw(*, n_estimators: Members = 100, max_features: Tries = "sqrt", min_
 
     Works: As forest, for the balanced error, where leaves hold rows of several classes (min_samples_leaf > 1).
 
-    Breaks: A leaf of a single class has the same shares whatever its weight: in fully grown trees the weights choose
-    the splits alone, and frequent classes win as before; forest-posthoc corrects the shares themselves.
+    Breaks: A leaf of a single class has the same shares whatever its weight: in fully grown trees, the default, the
+    weights choose the splits alone. Its probabilities assume classes of equal size.
 
     Paper and code: No paper of its own; the weights are scikit-learn's, computed once from all rows, not for each
     bootstrap sample ("balanced_subsample").
@@ -97,10 +97,10 @@ def forest_posthoc(
 
     Menon et al. 2021, eq. 9. The knobs are those of forest.
 
-    Works: As forest, for the balanced error: the trees disagree about rows near a rare class, so that its share there
-    is small but no longer 0, which is what tau = 1 needs.
+    Works: As forest, for the balanced error: trees of different samples disagree about rows near a rare class, so that
+    its share there is small and not 0.
 
-    Breaks: A rare class with P = 0 cannot be lifted; larger leaves (min_samples_leaf) have fewer shares of 0.
+    Breaks: A rare class with P = 0, which no tree has in the leaf of the row, cannot be lifted.
 
     Paper and code: The paper corrects networks; that of other classifiers is ours.
     """
@@ -123,7 +123,7 @@ def forest_threshold(
     validation part.
 
     Objective, cost and positive are those of ce-threshold, the other knobs those of forest. A class of P = 0 keeps
-    1e-12: at tau = 3 it can be chosen if it has less than about one row in 10,000.
+    1e-12: at tau = 3 it can be chosen if it has less than about one row in 5,000.
 
     Works: As forest; its shares are no exact probabilities, so that another tau than 1 may be the best.
 

@@ -62,7 +62,8 @@ def knn_cw(*, k: Neighbours = 5, weights: Votes = "uniform") -> Method:
 
     Works: As knn, for the balanced error: one neighbour of a rare class outvotes many of a frequent one.
 
-    Breaks: With a small k the single vote is noise; k beyond the default makes the shares finer.
+    Breaks: The single vote decides, right or wrong; with a larger k more rows have one. Its probabilities assume
+    classes of equal size.
 
     Paper and code: No paper of its own.
     """
@@ -102,11 +103,12 @@ def knn_threshold(
     validation part.
 
     Objective, cost and positive are those of ce-threshold, the other knobs those of knn. A class of P = 0 keeps 1e-12:
-    at tau = 3 it can be chosen if it has less than about one row in 10,000.
+    at tau = 3 it can be chosen if it has less than about one row in 5,000.
 
-    Works: As knn; k votes have few values, so that many tau predict the same.
+    Works: As knn; one k serves every tau.
 
-    Breaks: As ce-threshold: few validation rows of a class, which are no neighbours either.
+    Breaks: As ce-threshold: few validation rows of a class, which are no neighbours either. k votes have few values, so
+    that many tau predict the same.
 
     Paper and code: Threshold moving (Zhou and Liu 2006) has costs that are given; the search for tau is ours.
     """

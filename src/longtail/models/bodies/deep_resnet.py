@@ -9,6 +9,7 @@ from itertools import pairwise, starmap
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from longtail.facts.default_network import LARGE
 from longtail.facts.messages import quoted
 from longtail.models.bodies.branches import branched, narrowed
 from longtail.models.bodies.resnet import BasicBlock, GlobalMean
@@ -17,8 +18,6 @@ from longtail.models.bodies.stages import starts_stage
 
 WIDTHS_18 = (64, 128, 256, 512)
 STEMS = ("auto", "3x3", "7x7")
-LARGE = 96
-"""Pixels of the smaller side from which stem="auto" is the usual stem."""
 
 
 class Bottleneck(nn.Module):

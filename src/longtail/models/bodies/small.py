@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from longtail.facts.default_network import SMALLEST
 from longtail.facts.knobs import Range
 from longtail.models.bodies.attention import ModulatedAttention
 from longtail.models.bodies.branches import branched, narrowed
@@ -18,9 +19,6 @@ from longtail.models.bodies.stages import starts_stage
 
 Shape = tuple[int, ...]
 Body = tuple[nn.Module, int]
-
-SMALLEST = 8
-"""Least height and width: two poolings leave nothing of a smaller image."""
 
 
 def linear(shape: Shape, *, branches: int = 1, narrow: float = 1.0, late: bool = False) -> Body:

@@ -11,7 +11,7 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 
 from longtail.data import Examples, load, pool, split  # noqa: E402
-from longtail.data.read.tables.column_types import mixed_columns  # noqa: E402
+from longtail.data.read.tables.column_types import Types, column_types  # noqa: E402
 from longtail.data.read.tables.table_pool import table_pool  # noqa: E402
 from longtail.data.split.folds import Folds  # noqa: E402
 
@@ -81,7 +81,7 @@ class TestEveryFoldReadsAlike:
 
     def test_columns_of_one_kind_stay_as_they_are(self) -> None:
         plain = frame(a=["x", "y"] * 30, f=[True, False] * 30, d=pd.to_datetime(["2020-01-01", "2021-01-01"] * 30))
-        assert mixed_columns(plain) == ([], [])
+        assert column_types(plain) == Types([], [], [])
 
 
 class TestNoLeak:

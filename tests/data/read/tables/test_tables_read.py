@@ -203,10 +203,10 @@ class TestRefusals:
     def test_no_such_file_other_kinds_and_folders(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="does not exist"):
             read_table(tmp_path / "none.csv")
-        with pytest.raises(ValueError, match=r"must be a \.csv, \.tsv, \.parquet file, got 't\.xlsx'"):
-            read_table(write(tmp_path, "x", "t.xlsx"))
+        with pytest.raises(ValueError, match=r"must be a \.csv, .*, \.ndjson file, got 't\.xls'"):
+            read_table(write(tmp_path, "x", "t.xls"))
         (tmp_path / "empty").mkdir()
-        with pytest.raises(ValueError, match=r"must hold \.csv, \.tsv, \.parquet files, got none"):
+        with pytest.raises(ValueError, match=r"must hold \.csv, .* files, got none"):
             read_table(tmp_path / "empty")
         with pytest.raises(ValueError, match="must be a file, got a folder"):
             read_table([tmp_path / "empty"])

@@ -92,12 +92,9 @@ def decode(images: EncodedImages, size: int, *, keep: bool = True, skip_bad: boo
         except BadImage as error:
             return str(error)
         except OSError as error:
-            raise ValueError(
-                f"image {images.names[row]!r} cannot be read ({error.strerror or type(error).__name__}); it may "
-                "be sound, so --skip-bad does not leave it out: give yourself the right to read it or move it away"
-            ) from None
+            raise unreadable(images.names[row], error) from None
 
-    with quiet(), ThreadPoolExecutor(_threads()) as executor:
+    with quiet(), ThreadPoolExecutor(threads()) as executor:
         for first in range(0, count, CHUNK):
             rows = range(first, min(first + CHUNK, count))
             for row, result in zip(rows, executor.map(decode_row, rows), strict=True):
@@ -150,7 +147,16 @@ class ImageDataset:
         return torch.from_numpy(array).permute(2, 0, 1).contiguous(), int(self.targets[row])
 
 
-def _threads() -> int:
+def unreadable(name: str, error: OSError) -> ValueError:
+    """Return the error of an image that cannot be read at all."""
+    return ValueError(
+        f"image {name!r} cannot be read ({error.strerror or type(error).__name__}); it may be sound, so --skip-bad "
+        "does not leave it out: give yourself the right to read it or move it away"
+    )
+
+
+def threads() -> int:
+    """Return how many threads decode: one per core, up to THREADS."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, THREADS)
 

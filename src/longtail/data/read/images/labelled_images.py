@@ -14,7 +14,10 @@ from longtail.data.label_kinds import check_classes, unlabeled
 from longtail.data.mapped import MappedExamples
 from longtail.data.origin import Origin
 from longtail.data.pool import Pool
+from longtail.data.prepare.backbone import BackbonePreparation
 from longtail.data.prepare.images import ImagePreparation, check_size
+from longtail.data.read.backbone import backbone as checked_backbone
+from longtail.data.read.backbone import embed
 from longtail.data.read.column_roles import Roles
 from longtail.data.read.images.decode import EncodedImages, ImageDataset, decode_once
 from longtail.data.read.images.memory import SHARE, fits_in_memory
@@ -37,6 +40,8 @@ class ImageReader:
             text mean something else in a mirror.
         workers: processes that read rows which do not fit in memory.
         share: of the memory of this machine that decoded images may take.
+        backbone: the local folder of a pretrained network, through which images become features; None keeps pixels.
+        device: where that network runs.
 
     Raises:
         ValueError: a size or share out of range.
@@ -47,9 +52,13 @@ class ImageReader:
     augment: bool = True
     workers: int = 0
     share: float = SHARE
+    backbone: str | Path | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         check_size(self.size)
+        if self.backbone is not None:
+            checked_backbone(self.backbone)  # before anything is read
         if isinstance(self.share, bool) or not 0 <= self.share <= 1:
             raise ValueError(f"share must be in [0, 1], got {self.share!r}; it is a share of memory, try {SHARE}")
 
@@ -109,15 +118,11 @@ class ImageReader:
         Raises:
             ValueError: images that cannot be decoded, unless `skip_bad` leaves some of every class.
         """
+        if self.backbone is not None:
+            return self._embedded(pool, images)
         in_memory = fits_in_memory(len(pool), self.size, self.share)
         result = decode_once(images, self.size, sources, keep=in_memory, skip_bad=self.skip_bad)
-        lost = _present(pool.targets, len(pool.classes)) & ~_present(pool.targets[result.rows], len(pool.classes))
-        if lost.any():
-            raise ValueError(
-                f"class {pool.classes[int(lost.int().argmax())]!r} has no image that can be decoded; repair one or "
-                "remove the class"
-            )
-        pool = pool.take(result.rows)
+        pool = _kept(pool, result.rows)
         assert isinstance(pool.rows, MappedExamples)
         augment = pool.rows.augment
         if in_memory:
@@ -128,6 +133,41 @@ class ImageReader:
             facts["skipped"] = [name for name, _ in result.bad]
         notes = (*pool.notes, *result.notes(), f"images are {self.size} x {self.size}, the longer side cropped")
         return replace(pool, facts=facts, notes=notes)
+
+    def _embedded(self, pool: Pool, images: EncodedImages) -> Pool:
+        """Return the pool with what the backbone makes of each image in place of pixels."""
+        folder = checked_backbone(self.backbone, self.device)
+        made = embed(images, folder, skip_bad=self.skip_bad)
+        pool, size = _kept(pool, made.rows), made.features.shape[1]
+        preparation = BackbonePreparation(
+            str(folder.path.resolve()), folder.checksum, made.pooling, size, device=self.device
+        )
+        facts = {**pool.facts, "features": True, "backbone": folder.checksum, "pooling": made.pooling}
+        if made.bad:
+            facts["skipped"] = [name for name, _ in made.bad]
+        note = (
+            f"images are {size} features each, the {made.pooling} of {folder.name} (backbone {folder.checksum[:8]}), "
+            "at their own size through its own preprocessing"
+        )
+        return replace(
+            pool, rows=Examples(made.features, pool.targets, pool.classes, pool.sample_weight),
+            preparation=preparation, facts=facts, notes=(*pool.notes, *made.notes(), note),
+        )  # fmt: skip
+
+
+def _kept(pool: Pool, rows: Tensor) -> Pool:
+    """Return the rows of images that could be decoded.
+
+    Raises:
+        ValueError: a class has none of them left.
+    """
+    lost = _present(pool.targets, len(pool.classes)) & ~_present(pool.targets[rows], len(pool.classes))
+    if lost.any():
+        raise ValueError(
+            f"class {pool.classes[int(lost.int().argmax())]!r} has no image that can be decoded; repair one or "
+            "remove the class"
+        )
+    return pool.take(rows)
 
 
 def class_indices(labels: Sequence[str], classes: Sequence[str]) -> Tensor:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -53,12 +53,23 @@ def pixels(source: Any, size: int) -> np.ndarray:
         BadImage: corrupt, truncated, no image, too many pixels, pixels without a stated range.
         OSError: with an errno: the file cannot be read at all.
     """
+    fitted: np.ndarray = _read(source, lambda image: _fitted(image, size))
+    return fitted
+
+
+def full_size(source: Any) -> Image:
+    """Return one image in RGB, at its own size, by the rules above but the fifth; arguments and errors as `pixels`."""
+    whole: Image = _read(source, lambda image: image.copy())
+    return whole
+
+
+def _read(source: Any, use: Callable[[Image], Any]) -> Any:
     image = package("PIL.Image")
     try:
         if isinstance(source, image.Image):
-            return _fitted(_rgb(_upright(_allowed(source))), size)
+            return use(_rgb(_upright(_allowed(source))))
         with image.open(_content(source), formats=FORMATS) as opened:
-            return _fitted(_rgb(_upright(_allowed(opened))), size)
+            return use(_rgb(_upright(_allowed(opened))))
     except BadImage:
         raise
     except Exception as error:  # a damaged file makes decoders raise anything

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-MISSING = ("", "NA", "NaN", "nan", "null", "NULL")
-"""Cells of a feature column, but for white space around, that are missing. A label is missing only where empty."""
+MISSING = ("NA", "NaN", "nan", "null", "NULL")
+"""Words that are missing, as empty cells are, in a column of numbers, dates or truth values. Among categories they are
+categories, such as NA for Namibia, and in a label column classes, unless they are declared (`tables.missing`)."""
 
 EXACT = 2**53
 """Integers beyond this are not all different as floats, so they are codes."""
@@ -50,7 +51,7 @@ def cells(name: str, series: Any) -> Cells:
     series = _without_arrow(series)
     dtype = series.dtype
     if _categorical(dtype):
-        return Cells("category", _blank_missing(texts(series.astype(object))))
+        return Cells("category", _blank(texts(series.astype(object))))
     if types.is_bool_dtype(dtype):
         return Cells("boolean", series.to_numpy(dtype=np.float64, na_value=np.nan))
     if types.is_integer_dtype(dtype):
@@ -63,7 +64,7 @@ def cells(name: str, series: Any) -> Cells:
         return Cells("date", _seconds(series))
     if types.is_object_dtype(dtype) or types.is_string_dtype(dtype):
         _check_nested(name, series)
-        return Cells("text", _blank_missing(texts(series)))
+        return Cells("text", _blank(texts(series)))
     raise TypeError(f"column {name!r} must hold numbers, text, truth values or dates, got {dtype}; convert or drop it")
 
 
@@ -147,8 +148,22 @@ def _without_arrow(series: Any) -> Any:
     return pyarrow.array(series.array).to_pandas(integer_object_nulls=True)
 
 
-def _blank_missing(text: Any) -> Any:
+def without_words(text: Any) -> Any:
+    """The same cells, but "" for the words that mean missing in a column of numbers, dates or truth values."""
     return text.where(~text.str.strip().isin(MISSING), "")
+
+
+def typed(text: Any) -> Form | None:
+    """What every cell is that is neither empty nor a word for missing: number, boolean or date; None otherwise."""
+    present = text[(text != "") & ~text.str.strip().isin(MISSING)].drop_duplicates()
+    if len(present) == 0:
+        return None
+    checks: dict[Form, Any] = {"number": is_number, "boolean": is_truth, "date": is_date}
+    return next((form for form, check in checks.items() if check(present).all()), None)
+
+
+def _blank(text: Any) -> Any:
+    return text.where(text.str.strip() != "", "")
 
 
 def _categorical(dtype: Any) -> bool:

@@ -29,7 +29,7 @@ def read_delimited(
         ValueError: an empty file, only a header, UTF-16 or anything else that is not UTF-8, another delimiter, a
             column name twice or missing, a row with more or fewer cells than the first, a quote that is not closed.
     """
-    data = _utf8(path)
+    data = utf8(path)
     limit = csv.field_size_limit(2**31 - 1)
     try:
         dialect = infer_dialect(path.name, data, delimiter_of(path, delimiter), delimiter is not None, header, expected)
@@ -46,7 +46,7 @@ def read_delimited(
     return rows.to_pandas(), dialect
 
 
-def _utf8(path: Path) -> bytes:
+def utf8(path: Path) -> bytes:
     """The bytes of a file, once they are known to be text in UTF-8."""
     data = path.read_bytes()
     if not data:

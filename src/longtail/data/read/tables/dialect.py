@@ -61,12 +61,12 @@ def infer_dialect(
     if not rows:
         raise ValueError(f"{name} holds only empty lines; write the table again")
     _check_delimiter(name, data, delimiter, rows, given)
-    has_header, reason = _has_header(rows[0], header, expected)
-    columns = tuple(rows[0]) if has_header else tuple(f"column{k + 1}" for k in range(len(rows[0])))
+    named, reason = has_header(rows[0], header, expected)
+    columns = tuple(rows[0]) if named else tuple(f"column{k + 1}" for k in range(len(rows[0])))
     if "" in columns[1:]:
         raise ValueError(f"{name}: column {columns.index('', 1) + 1} has no name; name it in the first line")
     check_unique(columns, name, "rename one, or pass header=False (--no-header) if the first line is data")
-    return Dialect(delimiter, columns, has_header, (f"{name}: {reason}",) if reason else ())
+    return Dialect(delimiter, columns, named, (f"{name}: {reason}",) if reason else ())
 
 
 def delimiter_of(path: Path, given: str | None) -> str:
@@ -119,8 +119,8 @@ def _width(rows: list[list[str]]) -> int:
     return widths.pop() if len(widths) == 1 else 0
 
 
-def _has_header(row: list[str], header: bool | None, expected: Sequence[str]) -> tuple[bool, str]:
-    """Whether the first row names the columns, and a sentence where that needs one."""
+def has_header(row: list[str], header: bool | None, expected: Sequence[str]) -> tuple[bool, str]:
+    """Whether the first row names the columns (see `infer_dialect`), and a sentence where that needs one."""
     if header is not None:
         return header, ""
     consequence = f"so it is data and the columns are called column1 to column{len(row)}"

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from longtail.data.read.optional_packages import package
+from longtail.data.read.tables import json_lines, workbook
 from longtail.data.read.tables.delimited import read_delimited
 from longtail.data.read.tables.dialect import check_unique
-from longtail.data.read.tables.sources import Source, sources
+from longtail.data.read.tables.sources import TEXT_SUFFIXES, Source, sources
 
 PANDAS_INDEX = "__index_level_0__"
 """How pandas calls an index in a parquet file."""
@@ -41,9 +42,10 @@ class Reading:
 
 
 def read_table(
-    source: Any, *, delimiter: str | None = None, header: bool | None = None, expected: Sequence[str] = ()
-) -> Reading:
-    """Read a table from .csv, .tsv or .parquet: a path, a list of paths, or a folder.
+    source: Any, *, delimiter: str | None = None, header: bool | None = None, expected: Sequence[str] = (),
+    worksheet: str | None = None,
+) -> Reading:  # fmt: skip
+    """Read a table from .csv, .tsv, .parquet, .xlsx, .jsonl or .ndjson: a path, a list of paths, or a folder.
 
     Nothing is converted: 007 stays 007, and an integer beyond 2^53 keeps its digits.
 
@@ -52,18 +54,26 @@ def read_table(
         delimiter: one character, or tab, comma, semicolon, bar; None means a comma in .csv and a tab in .tsv.
         header: whether the first line of text files names the columns; None infers it (see `infer_dialect`).
         expected: names of which one in the first line makes it a header.
+        worksheet: of .xlsx files; None takes the first.
 
     Raises:
-        ValueError: a file that cannot be read, is empty, is no table, or has other columns than the first one.
+        ValueError: an option for other files, a file that cannot be read, is empty, is no table, or has other columns
+            than the first one.
         ModuleNotFoundError: without longtail[data].
     """
     pandas = package("pandas", "tables")
     files, notes = sources(source)
+    _check_options([path for path, _ in files], delimiter, header, worksheet)
     frames: list[Any] = []
     headers, parts = [], []
     for path, part in files:
         if path.suffix.lower() == ".parquet":
             frame, has_header = _read_parquet(path), True
+        elif path.suffix.lower() in json_lines.SUFFIXES:
+            frame, has_header = json_lines.read_json_lines(path), True
+        elif path.suffix.lower() == workbook.SUFFIX:
+            frame, has_header, more = workbook.read_workbook(path, worksheet, header, expected)
+            notes += more
         else:
             frame, dialect = read_delimited(path, delimiter, header, expected)
             has_header = dialect.header
@@ -85,6 +95,18 @@ def read_table(
     names = [str(file.path) if ambiguous else file.path.name for file in files]
     sizes = tuple(zip(names, map(len, frames), strict=True))
     return Reading(_concatenated(pandas, frames), _name(source, files), declared, headers[0], tuple(notes), sizes)
+
+
+def _check_options(paths: list[Path], delimiter: str | None, header: bool | None, worksheet: str | None) -> None:
+    """Refuse an option that none of these files reads; parquet files have always passed over the first two."""
+    suffixes = {path.suffix.lower() for path in paths} - {".parquet"}
+    of_text, lines = suffixes & {*TEXT_SUFFIXES}, suffixes & {*json_lines.SUFFIXES}
+    if suffixes and not of_text and delimiter is not None:
+        raise ValueError(f"delimiter (--delimiter) is read for .csv and .tsv files, not for {paths[0].name}; drop it")
+    if lines == suffixes and lines and header is not None:
+        raise ValueError(f"header (--header, --no-header) is not read for {paths[0].name}, whose lines name each value")
+    if worksheet is not None and workbook.SUFFIX not in suffixes:
+        raise ValueError(f"sheet (--worksheet) is read for .xlsx files, not for {paths[0].name}; leave it out")
 
 
 def _concatenated(pandas: Any, frames: list[Any]) -> Any:

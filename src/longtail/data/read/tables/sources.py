@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from longtail.data.read.column_roles import SPLIT_NAMES
 from longtail.facts.paths import regular, status
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
+TEXT_SUFFIXES = (".csv", ".tsv")
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".xlsx", ".jsonl", ".ndjson")
 OF_IMAGES = ("metadata",)
 """Names of tables that describe a folder of images."""
 
@@ -53,7 +54,9 @@ def sources(source: Any) -> tuple[list[Source], list[str]]:
 
 def _folder(folder: Path) -> tuple[list[Source], list[str]]:
     try:
-        tables = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        tables = sorted(
+            p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith((".", "~$"))
+        )
     except OSError as error:
         raise ValueError(f"folder {str(folder)!r} cannot be listed ({error.strerror}); check its permissions") from None
     if not tables:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a user says of a table: cells that mean missing, columns that are text, columns that are categories."""
+
+    missing: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,11 +26,15 @@ class Table:
 
     Args:
         frame: the cells.
-        untyped: the same before `with_categories`; None where that changed nothing.
+        untyped: the same before `with_types`; None where that changed nothing.
+        declared: what the user says of it; the frame has empty cells in place of those that mean missing.
+        text: the columns of text; None where a preparation infers them from its own rows.
     """
 
     frame: Any
     untyped: Any = None
+    declared: Declared = Declared()
+    text: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -29,17 +42,20 @@ class Table:
     def take(self, rows: Tensor) -> Table:
         """The rows of these indices, in their order."""
         index = rows.cpu().numpy()
-        frames = (None if f is None else f.iloc[index].reset_index(drop=True) for f in (self.frame, self.untyped))
-        return Table(*frames)
+        frame, untyped = (
+            None if f is None else f.iloc[index].reset_index(drop=True) for f in (self.frame, self.untyped)
+        )
+        return replace(self, frame=frame, untyped=untyped)
 
     def as_read(self) -> Any:
-        """Return the frame as it was before `with_categories`."""
+        """Return the frame as it was before `with_types`."""
         return self.frame if self.untyped is None else self.untyped
 
-    def with_categories(self, names: Sequence[str]) -> Table:
-        """Return the rows as read, with these columns, and no others, read as categories."""
+    def with_types(self, categories: Sequence[str], text: Sequence[str]) -> Table:
+        """Return the rows as read, with these columns, and no others, read as categories and as text."""
         read = self.as_read()
-        return Table(read.astype(dict.fromkeys(names, "category")), read) if names else Table(read)
+        frame = read.astype(dict.fromkeys(categories, "category")) if categories else read
+        return replace(self, frame=frame, untyped=read if categories else None, text=tuple(text))
 
     def update_hash(self, digest: hashlib._Hash) -> None:
         """Feed names, types and every cell into a running hash."""
