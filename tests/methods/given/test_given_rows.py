@@ -155,6 +155,21 @@ class TestByHand:
         assert run.result["prior"] == pytest.approx([1 / 3] * 3)
         assert methods([given], val=True)[1].posthoc(torch.tensor([6, 3, 1])).trained == 1.0  # type: ignore[misc]
 
+    def test_so_does_resampling_to_equal_classes(self) -> None:
+        imblearn = pytest.importorskip("imblearn")
+        from imblearn import ensemble, over_sampling, pipeline, under_sampling
+
+        assert imblearn
+        for value, equal in (
+            (ensemble.BalancedRandomForestClassifier(), True),
+            (ensemble.EasyEnsembleClassifier(), True),
+            (ensemble.RUSBoostClassifier(sampling_strategy={0: 9}), False),
+            (pipeline.make_pipeline(over_sampling.SMOTE(), GaussianNB()), True),
+            (pipeline.make_pipeline(under_sampling.TomekLinks(), GaussianNB()), False),
+        ):
+            keys = [one.spec for one in methods([("nb", value)])]
+            assert keys == (["nb"] if equal else ["nb", "nb-posthoc"]), value
+
 
 def load_folds(x: Any, y: Any) -> Folds:
     from longtail.comparison.input_data import load_folds

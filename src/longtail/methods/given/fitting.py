@@ -10,6 +10,26 @@ from longtail.methods.given.identity import nested, parameters_of
 SEEDS = ("random_state", "random_seed", "seed")
 THREADS = ("n_jobs", "thread_count", "nthread")
 
+BALANCED = ("balanced", "balanced_subsample")
+"""Values of `class_weight` under which probabilities are for classes of equal size."""
+TO_EQUAL = ("auto", "all", "not minority", "not majority")
+"""Values of imbalanced-learn's `sampling_strategy` under which classes become equally large."""
+CLEANING = (
+    "TomekLinks", "EditedNearestNeighbours", "RepeatedEditedNearestNeighbours", "AllKNN", "CondensedNearestNeighbour",
+    "OneSidedSelection", "NeighbourhoodCleaningRule",
+)  # fmt: skip
+"""Its samplers that only take rows off, and leave the classes of different size."""
+
+
+def balances(one: Any) -> bool:
+    """Whether an estimator weighs or resamples rows to classes of equal size."""
+    given, kind = parameters_of(one), type(one)
+    weight, strategy = given.get("class_weight"), given.get("sampling_strategy")
+    resamples = kind.__module__.startswith("imblearn.") and kind.__name__ not in CLEANING
+    return (isinstance(weight, str) and weight in BALANCED) or (
+        resamples and isinstance(strategy, str) and strategy in TO_EQUAL
+    )
+
 
 def seeded_copy(estimator: Any, seed: int, threads: int) -> Any:
     """Return an unfitted copy whose seeds and numbers of threads that were left open are set, nested ones too.

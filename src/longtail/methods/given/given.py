@@ -27,8 +27,6 @@ from longtail.posthoc.choice import Cost, Goal, PositiveClass
 PLAIN, POSTHOC, THRESHOLD = "", "-posthoc", "-threshold"
 FORMS = (PLAIN, POSTHOC, THRESHOLD)
 """What follows the name in the keys of the rows."""
-BALANCED = ("balanced", "balanced_subsample")
-"""Values of `class_weight` under which the probabilities are for classes of equal size."""
 
 _WORDS = {
     PLAIN: "as it is",
@@ -89,9 +87,8 @@ class Given:
 
     @property
     def balanced(self) -> bool:
-        """Whether it weighs classes so that its probabilities are for classes of equal size."""
-        weights = (identity.parameters_of(one).get("class_weight") for one in identity.nested(self.estimator))
-        return any(isinstance(weight, str) and weight in BALANCED for weight in weights)
+        """Whether it weighs or resamples classes so that its probabilities are for classes of equal size."""
+        return any(map(fitting.balances, identity.nested(self.estimator)))
 
     @cached_property
     def builders(self) -> Builders:
