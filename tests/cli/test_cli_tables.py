@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pd.ExcelWriter(folder / "labelled.xlsx") as book:
         pd.DataFrame({"about": ["this book"]}).to_excel(book, sheet_name="about", index=False)
         new.to_excel(book, sheet_name="claims", index=False)
+        book.sheets["claims"].insert_rows(5)
     options = [*TABLES, "--method", "logistic-posthoc", "--out", str(folder / "m")]
     assert run(["train", str(folder / "claims.csv"), *options]) == 0
     return folder
@@ -64,10 +65,13 @@ def test_a_model_of_a_csv_predicts_workbooks_and_json_lines_alike(
     assert all("category" not in one.err for one in printed)
 
 
-def test_the_words_are_learnt_and_a_named_sheet_is_scored(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_words_are_learnt_and_a_named_sheet_is_scored(
+    folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     capsys.readouterr()
     labelled = str(folder / "labelled.xlsx")
     assert run(["evaluate", str(folder / "m"), labelled, "--worksheet", "claims", "--json"]) == 0
+    assert "1 empty rows of sheet 'claims' were left out" in caplog.text
     scores = json.loads(capsys.readouterr().out)
     assert scores["rows"] == 40
     assert scores["values"]["balanced_accuracy"]["mean"] == 1  # on rows of the future, by a word of the text

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from benchmarks import text_numbers
 from tests.cases import cases
 
 pd = pytest.importorskip("pandas")
@@ -214,3 +215,9 @@ class TestFile:
             unpacked(b"\x80\x04cos\nsystem\n")
         with pytest.raises(ValueError, match="damaged"):
             restored(found.to_json(), {k: v for k, v in found.blobs().items() if k != TEXTS})
+
+
+def test_the_measurement_of_how_many_numbers_runs() -> None:
+    found = text_numbers.measured(1, (30, 10, 6, 4, 3))
+    assert len(found) == 8
+    assert found["64 numbers"][0] > found["64 most frequent terms"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor
 from longtail.data.prepare.preparation import Preparation, Read
 from longtail.data.read.array_files import LABELS, array_names
 from longtail.facts.paths import regular
+
+log = logging.getLogger(__name__)
 
 
 def rows(
@@ -38,6 +41,7 @@ def rows(
     if kind == "table":
         from longtail.data.read.tables.read import read_table
         from longtail.data.read.tables.sources import SUFFIXES, is_table
+        from longtail.data.read.tables.workbook import SUFFIX as WORKBOOK
 
         if not is_table(path):
             raise ValueError(
@@ -45,7 +49,11 @@ def rows(
             )
         # the names of the training columns tell a header from a row
         names = [c.name for c in getattr(preparation, "columns", ())]
-        return read_table(path, delimiter=delimiter, header=header, expected=names, worksheet=worksheet).frame
+        reading = read_table(path, delimiter=delimiter, header=header, expected=names, worksheet=worksheet)
+        if any(name.lower().endswith(WORKBOOK) for name, _ in reading.files):
+            for note in reading.notes:  # which sheet was read, and rows that were left out, so that they have no number
+                log.warning("%s", note)
+        return reading.frame
     if delimiter is not None or header is not None or worksheet is not None:
         raise ValueError(
             f"--delimiter, --header and --worksheet are for tables, and the model was trained on {kind or 'tensors'}"

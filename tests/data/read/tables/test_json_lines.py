@@ -12,6 +12,7 @@ from tests.cases import cases
 pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 
+from longtail.data import pool as read_pool  # noqa: E402
 from longtail.data.read.tables.cells import texts  # noqa: E402
 from longtail.data.read.tables.json_lines import read_json_lines  # noqa: E402
 from longtail.data.read.tables.read import read_table  # noqa: E402
@@ -86,6 +87,14 @@ def test_what_is_no_row_is_refused_by_its_line(tmp_path: Path, text: str | bytes
 def test_options_of_other_files_are_refused(tmp_path: Path, options: dict[str, Any], line: str) -> None:
     with pytest.raises(ValueError, match=line):
         read_table(write(tmp_path, '{"a": 1}\n'), **options)
+
+
+def test_of_rows_without_labels_beside_a_text_file_need_not_be_told_its_delimiter(tmp_path: Path) -> None:
+    path = write(tmp_path, "a;y\n1;u\n2;v\n3;u\n", "t.csv")
+    more = write(tmp_path, '{"a": 5}\n', "more.jsonl")
+    pool = read_pool(path, label="y", delimiter=";", unlabeled=more)
+    assert pool.unlabeled is not None
+    assert len(pool.unlabeled) == 1
 
 
 CELL = st.none() | st.booleans() | st.integers() | st.floats(allow_infinity=False) | st.text(max_size=5)

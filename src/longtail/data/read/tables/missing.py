@@ -16,6 +16,9 @@ USUAL = ("?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", 
 NUMBERS = (-99.0, -999.0, -9999.0, -99999.0)
 """Numbers that usually mean missing where a column has no other negative one and has them twice or more."""
 
+SOUGHT = (*USUAL, *(written for number in NUMBERS for written in (f"{number:g}", f"{number:.1f}", f"{number:.2f}")))
+"""All of these as text."""
+
 LISTED = 5
 
 
@@ -142,6 +145,8 @@ def _read_as_values(name: str, series: Any) -> dict[str, int]:
     if form not in ("text", "category"):
         return {}
     text = values.str.strip()
+    if not text.isin(SOUGHT).any():
+        return {}
     counts = {str(marker): int(n) for marker, n in text[text.isin(USUAL)].value_counts().items()}
     if form == "text" and (typed := cells.typed(text)) is not None:
         counts = {marker: n for marker, n in counts.items() if marker not in cells.MISSING}

@@ -21,6 +21,7 @@ from longtail.data.read.tables import missing as missing_cells
 from longtail.data.read.tables.column_types import column_types
 from longtail.data.read.tables.dialect import check_unique
 from longtail.data.read.tables.read import Reading, read_table
+from longtail.data.read.tables.sources import TEXT_SUFFIXES, sources
 from longtail.data.read.tables.table import Declared, Table
 from longtail.data.read.times import times
 
@@ -97,10 +98,8 @@ def table_pool(
             raise ValueError("sample_weight must be known of unlabeled rows, too; name a column of both with weight")
         in_files = _is_path(unlabeled)
         try:
-            others = _reading(
-                unlabeled, delimiter if in_files else None, _header(unlabeled, reading) if in_files else None, expected,
-                None, markers,
-            )  # fmt: skip
+            how = _further_options(unlabeled, delimiter, reading.header) if in_files else (None, None)
+            others = _reading(unlabeled, *how, expected, None, markers)
         except (ValueError, TypeError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"unlabeled (--unlabeled): {error}") from None
@@ -179,11 +178,11 @@ def _check_apart(named: dict[str, str], chosen: dict[str, list[str]]) -> None:
             roles[column] = role
 
 
-def _header(source: Any, reading: Reading) -> bool | None:
-    """Whether further files begin with a header, as the first ones do; what names each value has none to ask of."""
-    paths = [source] if isinstance(source, str | os.PathLike) else source
-    lines = all(str(path).lower().endswith(json_lines.SUFFIXES) for path in paths)
-    return None if lines else reading.header
+def _further_options(source: Any, delimiter: str | None, header: bool) -> tuple[str | None, bool | None]:
+    """The delimiter and header of the first files where they are of use to further ones."""
+    suffixes = {path.suffix.lower() for path, _ in sources(source)[0]}
+    lines = suffixes <= {*json_lines.SUFFIXES}  # which name each value
+    return delimiter if suffixes & {*TEXT_SUFFIXES} else None, None if lines else header
 
 
 def _reading(
