@@ -41,7 +41,7 @@ class Tracking:
     def epochs(self, records: list[Any]) -> None:
         """Write all epochs so far, of which those that were written by this process are not written again."""
         for step, record in enumerate(records[self._written :], self._written + 1):
-            self._do(partial(_write, numbers(record), step))
+            self._do(partial(_epoch, numbers(record), step))
         self._written = max(self._written, len(records))
 
     def end(self, scores: Mapping[str, Any], text: str | None = None) -> None:
@@ -68,6 +68,10 @@ class Tracking:
             self._writer = None
             reason = next(iter(str(error).splitlines()), "")[:200]
             log.warning("%s failed (%s: %s); the training goes on without it", self._what, type(error).__name__, reason)
+
+
+def _epoch(values: dict[str, float], step: int, writer: Writer) -> None:
+    writer.epoch(values, step)
 
 
 def prepare(tracker: Tracker, group: str) -> None:
@@ -133,8 +137,3 @@ def _scores(fit: Fit) -> Mapping[str, Any]:
     """The scores of the finished run, and its seconds."""
     result = fit.run.result
     return {**(result["scores"] or {}), "seconds": result["seconds"]}
-
-
-def _write(record: dict[str, float], step: int, writer: Writer) -> None:
-    """Write one epoch."""
-    writer.epoch(record, step)
