@@ -205,7 +205,7 @@ def test_changed_rows_are_decided_by_the_rule_that_was_chosen_on_the_unchanged_o
     draw = np.random.default_rng(0)
     targets = (np.arange(60) % 6 == 0).astype(np.int64)
     own, moved = (np.log(np.column_stack([1 - p, p])) for p in draw.uniform(0.05, 0.5, (2, 60)))
-    fold, index = np.arange(60) % 2, np.arange(60)
+    fold, index = np.arange(60) // 30, np.arange(60)
 
     def scored(logs: Any) -> ScoredRun:
         rows = ScoredRows(logs, logs.argmax(1), targets, None, index, fold)
