@@ -14,8 +14,13 @@ from sklearn.metrics import balanced_accuracy_score
 
 import longtail as lt
 from longtail.comparison import importance
+from longtail.comparison.decided import DecidedBy
+from longtail.comparison.evidence.measure import measure_of
+from longtail.comparison.question import Question
+from longtail.posthoc import Decision
 from longtail.runs import permuted
 from longtail.runs.predictor import Predictor
+from longtail.runs.scored import ScoredRows, ScoredRun
 
 pytest.importorskip("skops.io")
 pd = pytest.importorskip("pandas")
@@ -194,3 +199,26 @@ def test_other_data_are_refused_before_any_training(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"importance \(--importance\) is of the columns of a table"):
         lt.compare("digits", methods="ce", out=tmp_path / "out", importance=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_changed_rows_are_decided_by_the_rule_that_was_chosen_on_the_unchanged_ones() -> None:
+    draw = np.random.default_rng(0)
+    targets = (np.arange(60) % 6 == 0).astype(np.int64)
+    own, moved = (np.log(np.column_stack([1 - p, p])) for p in draw.uniform(0.05, 0.5, (2, 60)))
+    fold, index = np.arange(60) // 30, np.arange(60)
+
+    def scored(logs: Any) -> ScoredRun:
+        rows = ScoredRows(logs, logs.argmax(1), targets, None, index, fold)
+        return ScoredRun(Path("run"), rows, None, ("no", "yes"), np.array([50.0, 10.0]), np.array([5 / 6, 1 / 6]))
+
+    rule = DecidedBy(("no", "yes"), None, "recall>=0.9", 1)
+    asked = Question(measure_of("balanced_accuracy", 2), 1, "yes", decided=rule)
+    run, changed = scored(own), scored(moved)
+    found = asked.asked_of(run, changed).test
+    for j in range(2):
+        here = fold == j
+        chosen = Decision(("no", "yes"), objective="recall>=0.9", positive=1).fit(own[~here], targets[~here])
+        np.testing.assert_array_equal(found.decided[here], chosen(moved[here]).argmax(1))
+    np.testing.assert_array_equal(found.log_probs, moved)
+    assert (found.decided != asked.asked_of(changed).test.decided).any()  # a rule chosen on the changed rows is another
+    np.testing.assert_array_equal(asked.asked_of(run, run).test.decided, asked.asked_of(run).test.decided)
