@@ -17,7 +17,6 @@ from longtail.methods.estimators import (
     resampled_trees,
     thresholds,
 )
-from longtail.methods.estimators import decomposed, ensembles, kernels, machines, resampled, resampled_trees, thresholds
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.noisy import (
