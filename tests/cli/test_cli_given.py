@@ -43,10 +43,7 @@ def test_train_and_predict(table: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert run(["train", table, "--method", given, "--out", str(tmp_path / "l")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "model.safetensors" not in said
-    assert (
-        "predict cannot take this folder: not saved: the loader of models does not trust lightgbm."
-        in said
-    )
+    assert "predict cannot take this folder: not saved: the loader of models does not trust lightgbm." in said
     config = json.loads((tmp_path / "l" / "config.json").read_text())
     assert config["method"] == "lgbm"
     assert "lightgbm" in config["versions"]

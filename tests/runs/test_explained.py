@@ -112,7 +112,7 @@ def test_features_are_called_by_their_place(tmp_path: Path) -> None:
 
 def test_what_cannot_be_explained_is_refused(models: dict[str, Path]) -> None:
     network = Predictor(torch.nn.Linear(2, 2), ("a", "b"), torch.tensor([1, 1]))
-    with pytest.raises(ValueError, match=r"logistic\* and trees\*.*compare --importance"):
+    with pytest.raises(ValueError, match=r"logistic\*, trees\*.*compare --importance"):
         network.explain(torch.zeros(1, 2))
     model, rows = Predictor.load(models["logistic"]), frame(3)[:2]
     with pytest.raises(ValueError, match="of must name classes of the model, got 'none'"):

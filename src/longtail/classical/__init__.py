@@ -7,6 +7,8 @@ from longtail.classical.folds import DealtFolds
 from longtail.classical.kernel_root import KernelRoot
 from longtail.classical.local_decomposition import LocalDecomposition
 from longtail.classical.plugin import PlugInClassifier
+from longtail.classical.self_paced import SelfPacedEnsemble
+from longtail.classical.smote import SmallClassSMOTE
 
 __all__ = [
     "BalancedVotes",
@@ -14,4 +16,6 @@ __all__ = [
     "KernelRoot",
     "LocalDecomposition",
     "PlugInClassifier",
+    "SelfPacedEnsemble",
+    "SmallClassSMOTE",
 ]

@@ -81,7 +81,7 @@ class SmallClassSMOTE(BaseEstimator):  # type: ignore[misc]
                         f"SMOTE needs two rows of a class to interpolate, got 1 of class {label}; repeat rows instead"
                     )
                 wanted.setdefault(min(self.k_neighbors, int(count) - 1), {})[label] = int(goal)
-        self.raised_ = {label: k for k, group in wanted.items() for label in group}
+        self.raised_ = {label: k for k, group in wanted.items() for label in np.array(list(group)).tolist()}
         new_rows, new_labels = [rows], [labels]
         for k, group in sorted(wanted.items(), reverse=True):
             for found in self._raised(rows, labels, k, group):

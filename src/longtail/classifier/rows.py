@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
-from longtail.facts.messages import quoted
+from longtail.facts.messages import line, quoted
 
 ALWAYS: dict[str, Any] = {"accept_sparse": False, "allow_nd": True, "ensure_all_finite": False}
 
@@ -27,10 +28,11 @@ def training_rows(estimator: Any, X: Any) -> Any:
         ValueError, TypeError: sparse, empty, not numeric or not finite.
     """
     if is_frame(X):
+        _check_frame(X)
         validate_data(estimator, X, skip_check_array=True)
         return X
     _check_text(X)
-    return _finite(validate_data(estimator, X, **ALWAYS))
+    return _finite(_array(estimator, X, **ALWAYS))
 
 
 def new_rows(estimator: Any, X: Any, columns: tuple[str, ...] | None) -> Any:
@@ -45,14 +47,34 @@ def new_rows(estimator: Any, X: Any, columns: tuple[str, ...] | None) -> Any:
         ValueError, TypeError: as `training_rows`; other columns than in training, or another number of them.
     """
     if columns is None:
-        return _finite(validate_data(estimator, X, reset=False, **ALWAYS))
+        return _finite(_array(estimator, X, reset=False, **ALWAYS))
     if is_frame(X):
+        _check_frame(X)
         validate_data(estimator, X, reset=False, skip_check_array=True)
         return X
     import pandas
 
-    array = validate_data(estimator, X, reset=False, accept_sparse=False, dtype=None, ensure_all_finite=False)
+    array = _array(estimator, X, reset=False, accept_sparse=False, dtype=None, ensure_all_finite=False)
     return pandas.DataFrame(array, columns=list(columns)).infer_objects()
+
+
+def _array(estimator: Any, X: Any, **options: Any) -> np.ndarray:
+    """Return what scikit-learn makes of X; its errors, which have several lines, in one."""
+    if isinstance(X, str | bytes | Path):
+        raise TypeError(f"X must be rows in memory, got {quoted(X)}; read the file first, or use lt.fit")
+    try:
+        return np.asarray(validate_data(estimator, X, **options))
+    except (ValueError, TypeError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(line(str(error))) from None
+
+
+def _check_frame(X: Any) -> None:
+    names = [str(name) for name in X.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"X must have columns of different names, got {quoted(twice)} twice; rename one")
+    if 0 in X.shape:
+        raise ValueError(f"X must have rows and columns, got a frame of shape {X.shape}; pass at least one row")
 
 
 def _check_text(X: Any) -> None:

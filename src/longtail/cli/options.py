@@ -8,6 +8,14 @@ from typing import Annotated
 
 import typer
 
+from longtail.cli.table_options import Category as Category
+from longtail.cli.table_options import Delimiter as Delimiter
+from longtail.cli.table_options import Header as Header
+from longtail.cli.table_options import Missing as Missing
+from longtail.cli.table_options import Text as Text
+from longtail.cli.table_options import Time as Time
+from longtail.cli.table_options import Worksheet as Worksheet
+
 Data = Annotated[
     str,
     typer.Argument(
@@ -102,31 +110,6 @@ Drop = Annotated[
 Relabel = Annotated[
     Path | None,
     typer.Option(help="The .csv of longtail labels: give its training rows the likely label."),
-]
-Time = Annotated[
-    str | None,
-    typer.Option(
-        help="Column of times (dates or numbers): train on the past, test on the latest quarter, and with --val "
-        "validate on the latest rows before it. It is no feature."
-    ),
-]
-Missing = Annotated[
-    str | None,
-    typer.Option(help='Cells that mean missing, beside empty ones: "?,n/a". A model reads new rows alike.'),
-]
-Text = Annotated[
-    list[str] | None,
-    typer.Option("--text", help="A column whose words count (by default: plainly text); may be repeated."),
-]
-Category = Annotated[
-    list[str] | None,
-    typer.Option("--category", help="A column of categories, whatever it looks like (zip codes); may be repeated."),
-]
-Worksheet = Annotated[str | None, typer.Option(help="Sheet of an .xlsx file (by default the first).")]
-Delimiter = Annotated[str | None, typer.Option(help='Between the columns of a text file (by default "," or a tab).')]
-Header = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Whether the first line names the columns (by default: detected)."),
 ]
 Size = Annotated[int | None, typer.Option(help="Height and width that images are resized to, once (32).")]
 Features = Annotated[

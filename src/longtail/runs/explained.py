@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 TOP = 3
 """Columns that a prediction names, unless asked for another number."""
 REFUSAL = (
-    "contributions are for the methods logistic* and trees*, got another kind of model; longtail compare --importance "
-    "measures columns for any"
+    "contributions are for logistic regression and boosted trees (logistic*, trees*), got another kind of model; "
+    "longtail compare --importance measures the columns of any"
 )
 TWO = "the score of a class is its log-odds against the other"
 MANY = "the scores of the classes are those whose softmax the probabilities are"

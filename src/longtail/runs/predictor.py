@@ -234,8 +234,7 @@ class Predictor(nn.Module):
             predictor = cls(
                 built, tuple(map(str, meta["classes"])), counts, scale=float(meta["scale"]), link=meta["link"],
                 posthoc=model_files.rule_of(meta["posthoc"], counts, meta.get("posthoc_arguments")),
-                preparation=restored(meta.get("preparation"), blobs),
-                label=meta.get("label"),
+                preparation=restored(meta.get("preparation"), blobs), label=meta.get("label"),
                 calibration=parts.get("calibration"), decision=parts.get("decision"), sets=parts.get("sets"),
             )  # fmt: skip
             predictor.load_state_dict(state)

@@ -18,7 +18,7 @@ def saved(predictor: Predictor, folder: Path) -> tuple[tuple[str, ...], dict[str
 
 
 def check_every_row(method: Method, splits: Splits, folder: object) -> None:
-    """Refuse a training on every row into a folder, for the model alone, where it cannot be saved; raises as `check`."""
+    """Refuse a training on every row into a folder, for the model alone, that cannot be saved; raises as `check`."""
     if splits.every_row and folder is not None:
         check(method, splits.train, "a training on every row (--all)")
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from longtail.learners.contributions import contributions_of, remember_means
+from longtail.learners.contributions import contributions_of, linear, remember_means
 
 DRAW = np.random.default_rng(0)
 CODES = DRAW.integers(0, 3, 90)
@@ -39,6 +39,11 @@ def pipeline(classes: int, weight: Any = None) -> Any:
     made.steps.insert(1, ("sampler", Sampler()))
     remember_means(made, X, weight)
     return made
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "VALUES", 10)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -86,3 +91,4 @@ def test_other_models_have_none() -> None:
     for model in (forest, mixed):
         remember_means(model, X, None)
         assert contributions_of(model, np.arange(3), 3) is None
+    assert not hasattr(mixed.steps[-1][1], linear.MEANS)

@@ -113,7 +113,7 @@ class TestByHand:
         run = train(threshold, SPLITS, folder=tmp_path / "2")
         tau = float(run.predictor.posthoc.tau)  # type: ignore[union-attr,arg-type]
 
-        def balanced(strength: float) -> float:
+        def balanced(strength: float) -> Any:
             hits, truth = moved(val, strength), arrays(SPLITS.val)[1]
             return sum(
                 sum(h == k for h, t in zip(hits, truth, strict=True) if t == k) / sum(truth == k) for k in range(3)
@@ -137,7 +137,7 @@ class TestByHand:
 
     def test_sample_weights_reach_a_classifier_and_the_steps_of_a_pipeline(self, tmp_path: Path) -> None:
         splits = weighted()
-        (x, y), w = arrays(splits.train), splits.train.sample_weight.double().numpy()
+        (x, y), w = arrays(splits.train), torch.as_tensor(splits.train.sample_weight).double().numpy()
         kept = w > 0
         own = LogisticRegression(max_iter=500)
         scale = StandardScaler().fit(x[kept], sample_weight=w[kept])
@@ -153,7 +153,7 @@ class TestByHand:
         assert [one.spec for one in methods([given], val=True)] == ["lr", "lr-threshold"]
         run = train(given, SPLITS, folder=tmp_path)
         assert run.result["prior"] == pytest.approx([1 / 3] * 3)
-        assert methods([given], val=True)[1].posthoc(torch.tensor([6, 3, 1])).trained == 1.0  # type: ignore[misc,union-attr]
+        assert methods([given], val=True)[1].posthoc(torch.tensor([6, 3, 1])).trained == 1.0  # type: ignore[misc]
 
 
 def load_folds(x: Any, y: Any) -> Folds:
@@ -166,12 +166,12 @@ class TestCodeOfOthers:
     def test_what_it_prints_and_warns_of_stays_inside_and_its_draws_repeat(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
     ) -> None:
-        before = np.random.get_state()[1].tolist()  # type: ignore[index,union-attr] # noqa: NPY002
+        before = np.random.get_state()[1].tolist()  # type: ignore[index] # noqa: NPY002
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             runs = [train(("drawing", Drawing()), SPLITS, folder=tmp_path / name) for name in "ab"]
         np.testing.assert_array_equal(*map(scores, runs))
-        assert np.random.get_state()[1].tolist() == before  # type: ignore[index,union-attr] # noqa: NPY002
+        assert np.random.get_state()[1].tolist() == before  # type: ignore[index] # noqa: NPY002
         assert capsys.readouterr().out == ""
         assert [r.getMessage() for r in caplog.records].count("the fit of Drawing: features have no names") == 2
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.learners.contributions.sources import last_step, transformed
+from longtail.learners.contributions.sources import last_step, sources, transformed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+VALUES = 1 << 22
+"""Rows x columns of the last step at once: categories may have thousands of columns."""
 MEANS = "training_means_"
 """Attribute of a LogisticRegression: the means of its columns over the training rows."""
 
@@ -23,8 +25,10 @@ def remember_means(estimator: Any, x: Floats, weight: Floats | None) -> None:
         x: (N, D) the training rows, before anything resampled them.
         weight: (N,) how many rows each one counts as, or None.
     """
-    if type(last := last_step(estimator)).__name__ == "LogisticRegression":
-        setattr(last, MEANS, np.average(transformed(estimator, x), axis=0, weights=weight))
+    last = last_step(estimator)
+    if type(last).__name__ == "LogisticRegression" and sources(estimator, x.shape[1]) is not None:
+        share = np.full(len(x), 1 / len(x)) if weight is None else weight / weight.sum()
+        setattr(last, MEANS, np.asarray(transformed(estimator, x).T @ share, dtype=np.float64))
 
 
 class LinearContributions:
@@ -57,10 +61,15 @@ class LinearContributions:
 
     def __call__(self, x: Floats, score: int) -> Floats:
         """Return the contributions (N, P) to a score for rows (N, D)."""
-        each = self.weights[score] * (transformed(self.estimator, x) - self.means)
-        out = np.zeros((self.size, len(x)))
-        np.add.at(out, self.players, each.T)
-        return np.ascontiguousarray(out.T)
+        out = np.zeros((len(x), self.size))
+        size = max(1, VALUES // max(len(self.players), 1))
+        for start in range(0, len(x), size):
+            block = transformed(self.estimator, x[start : start + size])
+            block = block.toarray() if hasattr(block, "toarray") else block
+            each = np.zeros((self.size, len(block)))
+            np.add.at(each, self.players, (self.weights[score] * (block - self.means)).T)
+            out[start : start + size] = each.T
+        return out
 
     def scores(self, x: Floats) -> Floats:
         """Return the scores (N, K)."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
@@ -16,11 +15,14 @@ def last_step(estimator: Any) -> Any:
     return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
 
 
-def transformed(estimator: Any, x: Floats) -> Floats:
-    """Return rows (N, D) as the last step of a fitted pipeline gets them; steps that resample are for fitting alone."""
+def transformed(estimator: Any, x: Any) -> Any:
+    """Return rows (N, D) as the last step of a fitted pipeline gets them, perhaps sparse.
+
+    Steps that resample are for fitting alone.
+    """
     for step in _transformers(estimator):
         x = step.transform(x)
-    return np.asarray(x.toarray() if hasattr(x, "toarray") else x, dtype=np.float64)
+    return x
 
 
 def sources(estimator: Any, width: int) -> Ints | None:

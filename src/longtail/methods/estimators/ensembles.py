@@ -21,7 +21,7 @@ from longtail.data import Part
 from longtail.facts.imbalanced_learn import MISSING, imbalanced_learn, installed
 from longtail.facts.knobs import PositiveFloat, Range
 from longtail.methods.estimators.build import estimator
-from longtail.methods.estimators.classifiers import Columns, scaled_and_one_hot, size_misfit, without_weights
+from longtail.methods.estimators.classifiers import Columns, dense_one_hot, size_misfit, without_weights
 
 Members = Annotated[int, Range(1, 10_000, integer=True)]
 Bins = Annotated[int, Range(1, 1000, integer=True)]
@@ -33,7 +33,7 @@ def balanced_forest(*, n_estimators: Members = 100) -> Method:
     P(y | x) = 1/T sum_t P_t(y | x), P_t the class shares in the leaf of tree t, grown on n_min rows drawn from each of
     the C classes with replacement, with the square root of the number of columns tried at each split.
 
-    Chen et al. 2004. Codes are one-hot.
+    Chen et al. 2004. Codes are one-hot; columns of more than 255 codes count as numbers.
 
     Works: Any class sizes at the cost of the smallest: T C n_min rows in all; every tree draws other rows of the large
     classes.
@@ -44,7 +44,8 @@ def balanced_forest(*, n_estimators: Members = 100) -> Method:
     Paper and code: The paper draws a bootstrap sample of the rare class, then as many rows of the other. It is
     imbalanced-learn's with its defaults since 0.13, where the draw with replacement takes the bootstrap's place.
     """
-    return _ensemble("balanced-forest", "chen2004using", _forest, _plain_forest, n_estimators=int(n_estimators))
+    knobs: dict[str, Any] = {"n_estimators": int(n_estimators)}
+    return _ensemble("balanced-forest", "chen2004using", _forest, _plain_forest, plain_key="forest", **knobs)
 
 
 def easy_ensemble(*, n_estimators: Members = 10) -> Method:
@@ -54,7 +55,7 @@ def easy_ensemble(*, n_estimators: Members = 10) -> Method:
     class, drawn without replacement.
 
     Liu et al. 2009. F_tj is the weighted share of stumps that vote for class j, less 1 / (C - 1) of the share that does
-    not: the highest probability possible is 0.88 for two classes, 0.26 for five. Codes are one-hot.
+    not: the highest probability possible is 0.88 for two classes, 0.26 for five. Codes as in balanced-forest.
 
     Works: The smallest class has tens of rows or more; ten subsets lose less of the large classes than one.
 
@@ -74,7 +75,7 @@ def rusboost(*, n_estimators: Members = 50, learning_rate: PositiveFloat = 1.0) 
     (log((1 - e_t) / e_t) + log(C - 1)), e_t its weighted error over all rows.
 
     Seiffert et al. 2010. Stump t sees n_min rows of every class with their boosting weights; wrong rows gain weight.
-    F_j and the bounds of the probabilities are as in easy-ensemble. Codes are one-hot.
+    F_j and the bounds of the probabilities are as in easy-ensemble, codes as in balanced-forest.
 
     Works: Two classes, and boundaries that stumps can add up.
 
@@ -93,7 +94,7 @@ def self_paced(*, n_estimators: Members = 50, bins: Bins = 5, replacement: bool 
     P(y | x) = 1/n sum_i P_i(y | x), tree i fitted to n_min rows of every class; those of a larger class come from bins
     of hardness h = |1 - F_i(x)_y| in proportion to 1 / (mean h + tan(pi i / (2 (n - 1)))), F_i the trees so far.
 
-    Liu et al. 2020, algorithm 1. As `classical.SelfPacedEnsemble`, of decision trees; codes are one-hot.
+    Liu et al. 2020, algorithm 1. As `classical.SelfPacedEnsemble`, of decision trees; codes as in balanced-forest.
 
     Works: Large tables with overlap or wrong labels among the large classes, which random subsets miss or exaggerate.
 
@@ -114,20 +115,22 @@ def _ensemble(
     build: Callable[..., Any],
     plain: Callable[[Any], Any] | None,
     *,
+    plain_key: str | None = None,
     needs_package: bool = True,
     **knobs: Any,
 ) -> Method:
     def make(columns: Columns, seed: int, targets: NDArray[np.int64]) -> Any:
         from sklearn.pipeline import make_pipeline
 
-        return make_pipeline(scaled_and_one_hot(columns), build(random_state=seed, **knobs))
+        ensemble, codes = build(random_state=seed, **knobs), dense_one_hot(columns, len(targets), others=True)
+        return ensemble if codes is None else make_pipeline(codes, ensemble)
 
     def misfit(data: Part) -> str | None:
         return MISSING if needs_package and not installed() else size_misfit(data)
 
     return estimator(
         f"{key}({','.join(f'{name}={value}' for name, value in knobs.items())})",
-        key,
+        plain_key or key,
         make,
         without_weights(misfit),
         cited(reference),
@@ -137,9 +140,11 @@ def _ensemble(
 
 
 def _with_last(fitted: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a fitted pipeline with its last step changed."""
+    """Return a fitted ensemble changed, or a pipeline whose last step it is."""
     from sklearn.pipeline import Pipeline
 
+    if not hasattr(fitted, "steps"):
+        return change(fitted)
     *before, (name, last) = fitted.steps
     return Pipeline([*before, (name, change(last))])
 

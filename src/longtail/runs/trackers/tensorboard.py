@@ -26,7 +26,7 @@ class TensorBoard:
         for old in folder.glob(EVENTS):  # of this very run, by its identity
             old.unlink()
         self._about = about
-        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder))
         shown = json.dumps(about, indent=2, sort_keys=True)
         self._writer.add_text("configuration", "\n".join(f"    {line}" for line in shown.splitlines()), 0)
 

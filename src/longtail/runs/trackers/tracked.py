@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ class Tracking:
     def epochs(self, records: list[Any]) -> None:
         """Write all epochs so far, of which those that were written by this process are not written again."""
         for step, record in enumerate(records[self._written :], self._written + 1):
-            self._do(lambda writer, r=record, s=step: writer.epoch(numbers(r), s))
+            self._do(partial(_write, numbers(record), step))
         self._written = max(self._written, len(records))
 
     def end(self, scores: Mapping[str, Any], text: str | None = None) -> None:
@@ -132,3 +133,8 @@ def _scores(fit: Fit) -> Mapping[str, Any]:
     """The scores of the finished run, and its seconds."""
     result = fit.run.result
     return {**(result["scores"] or {}), "seconds": result["seconds"]}
+
+
+def _write(record: dict[str, float], step: int, writer: Writer) -> None:
+    """Write one epoch."""
+    writer.epoch(record, step)

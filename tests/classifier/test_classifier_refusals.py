@@ -92,6 +92,10 @@ def test_parameters_are_checked_before_training(options: dict[str, Any], line: s
         (IMAGES, Y, {"method": "trees"}, "'trees' takes at most 1,024 values an example, got 4,800"),
         (TABLE, OUTCOME, {"model": "mlp"}, "model must be tabular for a table with columns of categories, got 'mlp'"),
         (np.zeros((30, 2, 2, 2, 3)), Y, {}, "features must have shape"),
+        (X[:, 0], Y, {}, "Expected 2D array, got 1D array instead"),
+        ("claims.csv", Y, {}, "X must be rows in memory, got 'claims.csv'; read the file first, or use lt.fit"),
+        (TABLE.set_axis(list("aabcd"), axis=1), OUTCOME, {}, "columns of different names, got 'a' twice; rename one"),
+        (TABLE[:0], [], {}, r"X must have rows and columns, got a frame of shape \(0, 5\); pass at least one row"),
     ],
 )
 def test_rows_are_checked_before_training(rows: Any, labels: Any, options: dict[str, Any], line: str) -> None:
