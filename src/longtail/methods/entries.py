@@ -6,18 +6,6 @@ from longtail.catalogue.alias import aliases_of
 from longtail.catalogue.method import Builder
 from longtail.methods.decoupling import classifiers, lengths, mislas, oltr, regularised
 from longtail.methods.estimators.entries import ESTIMATORS_BY_KEY
-from longtail.methods.estimators import baselines as estimators
-from longtail.methods.estimators import (
-    decomposed,
-    ensembles,
-    forests,
-    kernels,
-    machines,
-    neighbours,
-    resampled,
-    resampled_trees,
-    thresholds,
-)
 from longtail.methods.experts import bbn, ride
 from longtail.methods.margins import angular, hinge, ldam, maximum, one_vs_rest
 from longtail.methods.noisy import (
