@@ -9,7 +9,7 @@ import pytest
 from tests.cases import cases
 
 from longtail.facts import knobs
-from longtail.facts.knobs import Choice, Knob, NonNegative, NonNegativeFloat, Positive, Range, UnitFloat
+from longtail.facts.knobs import Choice, Knob, NonNegative, NonNegativeFloat, Positive, Range, UnitFloat, WordOrNumber
 from longtail.facts.schedules import linear, switch
 
 
@@ -47,6 +47,18 @@ def test_declared_reads_functions_too():
 
     assert str(knobs.declared(method)["beta"].rule) == "in [0, 1)"
     assert knobs.declared(method)["q"].rule is None
+
+
+def test_a_word_or_a_number():
+    rule = WordOrNumber(("sqrt", "all"), number=Range(0, 1, open_low=True), what="a share")
+    assert str(rule) == '"sqrt", "all" or a share in (0, 1]'
+    for good in ("sqrt", "all", 0.5, 1):
+        rule.check("tried", good)
+    for bad in ("log", None, [1]):
+        with pytest.raises(ValueError, match=r'tried must be "sqrt", "all" or a share in \(0, 1\], got'):
+            rule.check("tried", bad)
+    with pytest.raises(ValueError, match=r"tried must be in \(0, 1\], got 2"):
+        rule.check("tried", 2)
 
 
 def test_good_values_pass():

@@ -11,12 +11,11 @@ from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kerne
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from longtail.facts.kernel_arguments import KERNELS, WIDTH
 from longtail.facts.knobs import Choice, Range
-from longtail.facts.messages import quoted
 
 Floats = NDArray[np.float64]
 
-KERNELS = ("rbf", "linear", "poly")
 EXACT = 2000
 """Most rows whose whole kernel matrix is taken."""
 LANDMARKS = 500
@@ -93,11 +92,7 @@ class KernelRoot(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _check(self) -> None:
         Choice(KERNELS).check("kernel", self.kernel)
-        if isinstance(self.gamma, str) or self.gamma is None:
-            if self.gamma not in ("scale", "auto"):
-                raise ValueError(f'gamma must be "scale", "auto" or a number > 0, got {quoted(self.gamma)}')
-        else:
-            Range(0, open_low=True, open_high=True).check("gamma", self.gamma)
+        WIDTH.check("gamma", self.gamma)
         Range(1, integer=True).check("degree", self.degree)
         Range(0, open_high=True).check("coef0", self.coef0)
         Range(0, integer=True).check("exact", self.exact)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-import numpy as np
-import torch
-
 from longtail.data import Examples, Part
 from longtail.data.split.folds import Folds
 from longtail.data.split.holdout import hold_out
@@ -31,11 +28,7 @@ def training_parts(folds: Folds, first: Part, seeds: Iterable[int]) -> dict[str,
     pool = folds.pool
     found: dict[str, Part] = {}
     for seed, fold in product(seeds, range(folds.k)):
-        partition = folds.partition(seed)
-        train = np.flatnonzero(partition != fold)
-        if pool.groups is not None:
-            train = train[~np.isin(pool.groups[train], pool.groups[partition == fold])]
-        rows = torch.from_numpy(train)
+        rows = folds.rows_of(seed, fold)["train"]
         if folds.val is not None:
             rows, _ = hold_out(pool, rows, folds.val)
         inputs = first.inputs[:1].expand(len(rows), *first.inputs.shape[1:])

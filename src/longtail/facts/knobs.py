@@ -92,6 +92,25 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class WordOrNumber(Choice):
+    """One of a few words, or a number in `number`; `what` says in words what the number is."""
+
+    number: Range = Range()
+    what: str = "a number"
+
+    def __str__(self) -> str:
+        words = ", ".join(f'"{word}"' for word in self.words)
+        return f"{words} or {self.what} {self.number}"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError or TypeError, naming the knob, where the value breaks the rule."""
+        if isinstance(value, Real):
+            self.number.check(name, value)
+        else:
+            super().check(name, value)
+
+
+@dataclass(frozen=True)
 class Numbers:
     """Several numbers, each in `each`; None is valid where it is the default."""
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Batch, Progress, Step, TrainingData
 from longtail.learners.contributions import remember_means
-from longtail.learners.fitted import FLOOR, FittedEstimator, limited_threads, matrix
+from longtail.learners.fitted import FLOOR, FittedEstimator, last_step, limited_threads, matrix
 from longtail.learners.given_fit import fit_given
 from longtail.updates import StatelessUpdate
 
@@ -202,11 +202,9 @@ def fit_logged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], wei
         try:
             estimator.fit(x, y, **weights)
         except ValueError as error:
-            last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
             reason = (str(error).splitlines() or [""])[0].strip().removesuffix(".")
-            raise ValueError(
-                f"the fit of {type(last).__name__} failed ({reason}); leave the method out, or take another"
-            ) from error
+            kind = type(last_step(estimator)).__name__
+            raise ValueError(f"the fit of {kind} failed ({reason}); leave the method out, or take another") from error
     for warning in caught:
         if issubclass(warning.category, ConvergenceWarning):
             log.warning("the fit stopped before it converged (%s)", str(warning.message).splitlines()[0])

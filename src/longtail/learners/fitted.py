@@ -133,6 +133,11 @@ class FittedEstimator(nn.Module):
         return copy.train(self.training)
 
 
+def last_step(estimator: Any) -> Any:
+    """Return the classifier itself: the last step of a pipeline, or what is none."""
+    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+
+
 def untrusted(estimator: Any) -> str | None:
     """Return why a fitted classifier cannot be saved, or None."""
     first = trusted.storable(estimator)

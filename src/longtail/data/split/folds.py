@@ -150,7 +150,7 @@ class Folds:
     def check_noise(self, seeds: Sequence[int]) -> None:
         """Raise ValueError where noise leaves no row of a class to train on in a fold of these repetitions."""
         for seed, fold in product(seeds if self._noisy is not None else (), range(self.k)):
-            pool, rows = self._simulated(self._rows(seed, fold))
+            pool, rows = self._simulated(self.rows_of(seed, fold))
             check_trained(pool.targets[rows["train"]], self.classes, f"fold {fold} of seed {seed}")
 
     @property
@@ -234,12 +234,12 @@ class Folds:
 
     def splits(self, seed: int, fold: int) -> Splits:
         """Return training and test part of one fold of one repetition, prepared by its own training rows."""
-        pool, rows = self._simulated(self._rows(seed, fold))
+        pool, rows = self._simulated(self.rows_of(seed, fold))
         if self.val is not None:
             rows["train"], rows["val"] = hold_out(pool, rows["train"], self.val)
         return assemble(pool, rows, {**self.facts, "repetition": seed, "fold": fold}, []).checked()
 
-    def _rows(self, seed: int, fold: int) -> dict[str, Tensor]:
+    def rows_of(self, seed: int, fold: int) -> dict[str, Tensor]:
         """Return the rows of the training and the test part of one fold."""
         folds = torch.from_numpy(self.partition(seed))
         if not 0 <= fold < self.k:

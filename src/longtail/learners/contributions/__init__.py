@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtail.learners.contributions.linear import LinearContributions, remember_means
-from longtail.learners.contributions.sources import last_step, sources
+from longtail.learners.contributions.sources import sources
 from longtail.learners.contributions.trees import TreeContributions
+from longtail.learners.fitted import last_step
 
 __all__ = ["Contributions", "LinearContributions", "TreeContributions", "contributions_of", "remember_means"]
 

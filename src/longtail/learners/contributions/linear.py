@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.learners.contributions.sources import last_step, sources, transformed
+from longtail.learners.contributions.sources import sources, transformed
+from longtail.learners.fitted import last_step
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

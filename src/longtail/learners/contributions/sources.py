@@ -10,11 +10,6 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
-def last_step(estimator: Any) -> Any:
-    """Return the classifier itself: the last step of a pipeline, or what is none."""
-    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-
-
 def transformed(estimator: Any, x: Any) -> Any:
     """Return rows (N, D) as the last step of a fitted pipeline gets them, perhaps sparse.
 

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from longtail.learners.contributions.paths import Paths, paths
-from longtail.learners.contributions.sources import last_step, transformed
+from longtail.learners.contributions.sources import transformed
+from longtail.learners.fitted import last_step
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from longtail.catalogue.method import Method
 from longtail.catalogue.references import cited
 from longtail.data import Part
-from longtail.facts.knobs import Choice, NonNegativeFloat, Range
-from longtail.facts.messages import quoted
+from longtail.facts.knobs import NonNegativeFloat, Range, WordOrNumber
+from longtail.learners.fitted import last_step
 from longtail.methods.estimators.build import adjusted, estimator, thresholded
 from longtail.methods.estimators.classifiers import Columns, dense_one_hot, size_misfit
 from longtail.posthoc.choice import Cost, Goal, PositiveClass
@@ -23,24 +23,8 @@ rows: a million of them are a quarter of an hour, or an hour for 1,024 numbers."
 MOST_SHARES = 20_000_000
 """Most training rows x classes: every node has a number for each class, and 100 trees had 26 nodes a row."""
 
-
-class Tried(Choice):
-    """How many columns a split may choose from: a word or a share of the columns."""
-
-    def __str__(self) -> str:
-        return '"sqrt" or a share in (0, 1]'
-
-    def check(self, name: str, value: Any) -> None:
-        """Raise ValueError or TypeError, naming the knob, where it is neither."""
-        if isinstance(value, str):
-            if value not in self.words:
-                raise ValueError(f"{name} must be {self}, got {quoted(value)}; choose one of these")
-        else:
-            Range(0, 1, open_low=True).check(name, value)
-
-
 Members = Annotated[int, Range(1, 10_000, integer=True)]
-Tries = Annotated[float | str, Tried(("sqrt",))]
+Tries = Annotated[float | str, WordOrNumber(("sqrt",), number=Range(0, 1, open_low=True), what="a share")]
 Rows = Annotated[int, Range(1, 1_000_000, integer=True)]
 
 
@@ -157,8 +141,7 @@ def _unfitted(columns: Columns, seed: int, targets: NDArray[Any], **knobs: Any) 
 
 def _alone(fitted: Any) -> Any:
     """Let the forest predict in one thread: several add the shares in an order that varies."""
-    trees = fitted.steps[-1][1] if hasattr(fitted, "steps") else fitted
-    trees.set_params(n_jobs=None)
+    last_step(fitted).set_params(n_jobs=None)
     return fitted
 
 

@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtail.data import Part
-from longtail.facts.knobs import Choice, Range
-from longtail.facts.messages import quoted
-from longtail.methods.estimators.classifiers import Columns, logistic_misfit, scaled_and_one_hot, size_misfit
+from longtail.facts.kernel_arguments import KERNELS, WIDTH
+from longtail.facts.knobs import Choice
+from longtail.methods.estimators.classifiers import (
+    MOST_CELLS,
+    Columns,
+    logistic_misfit,
+    scaled_and_one_hot,
+    size_misfit,
+)
 
-KERNELS = ("rbf", "linear", "poly")
 FOLDS = 5
 MOST_ROWS = 20_000
 """Most training rows for an SVM: one core fitted 10,000 rows of 20 numbers in 1.6 s, 20,000 in 6.3 s, and it is fitted
@@ -21,27 +26,9 @@ MOST_PAIRS = 300
 """Most classes for an SVM, which compares each with each."""
 MOST_KERNEL_ROWS = 200_000
 """Most training rows for kernel logistic regression: features of 100,000 rows took 2.6 GB and their fit 20 s."""
-MOST_CELLS = 200_000_000
-"""Most numbers of the training rows with their codes spread into columns, 1.6 GB."""
-
-
-class WidthChoice(Choice):
-    """The width of a kernel: a word or a number > 0."""
-
-    def __str__(self) -> str:
-        return '"scale", "auto" or a number > 0'
-
-    def check(self, name: str, value: Any) -> None:
-        """Raise ValueError or TypeError, naming the knob, where it is neither."""
-        if isinstance(value, str):
-            if value not in self.words:
-                raise ValueError(f"{name} must be {self}, got {quoted(value)}; choose one of these")
-        else:
-            Range(0, open_low=True, open_high=True).check(name, value)
-
 
 Kernel = Annotated[str, Choice(KERNELS)]
-Gamma = Annotated[float | str, WidthChoice(("scale", "auto"))]
+Gamma = Annotated[float | str, WIDTH]
 
 
 def kernel_logistic(

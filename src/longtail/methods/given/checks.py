@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from longtail.facts.messages import quoted
 from longtail.learners.estimator import fit_arguments
-from longtail.learners.fitted import probabilities
+from longtail.learners.fitted import last_step, probabilities
 from longtail.learners.given_fit import fit_given
 from longtail.methods.given.fitting import seeded_copy, takes_weights
 from longtail.methods.given.identity import is_estimator, nested
@@ -111,7 +111,7 @@ def refuses_weights(estimator: Any) -> str | None:
     """Return why it cannot learn from rows with sample weights, or None."""
     if takes_weights(estimator):
         return None
-    last = getattr(estimator, "steps", [(None, estimator)])[-1][1]
+    last = last_step(estimator)
     signature = inspect.signature(last.fit)
     return (
         f"cannot weigh rows ({type(last).__name__}.fit{signature} has no sample_weight), got sample weights; leave out "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from longtail.learners.fitted import last_step
 from longtail.methods.given.identity import nested, parameters_of
 
 SEEDS = ("random_state", "random_seed", "seed")
@@ -69,8 +70,7 @@ def takes_weights(estimator: Any) -> bool:
     """Whether its fit, or that of the last step of a pipeline, takes `sample_weight`."""
     from sklearn.utils.validation import has_fit_parameter
 
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-    return bool(has_fit_parameter(last, "sample_weight"))
+    return bool(has_fit_parameter(last_step(estimator), "sample_weight"))
 
 
 def _optional(one: Any) -> set[str]:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from longtail.facts.messages import quoted
 
-PACKAGES = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow",), "wandb": ("wandb",)}
-"""Name of the tracker -> the modules that it needs."""
+NAMES = ("tensorboard", "mlflow", "wandb")
+"""The trackers; each is called as the module that it needs."""
 URI = "MLFLOW_TRACKING_URI"
 
 
@@ -95,12 +95,12 @@ def named(given: str | Tracker | None) -> Tracker | None:
     if not isinstance(given, str):
         raise TypeError(f"tracker (--tracker) must be text, got {type(given).__name__}; try 'tensorboard'")
     name, colon, place = given.partition(":")
-    if name not in PACKAGES or (colon and not place.strip()):
+    if name not in NAMES or (colon and not place.strip()):
         raise ValueError(
-            f"tracker (--tracker) must be {', '.join(PACKAGES)}, or one of these with a place, as in "
+            f"tracker (--tracker) must be {', '.join(NAMES)}, or one of these with a place, as in "
             f"tensorboard:runs/board, got {quoted(given)}"
         )
-    if any(importlib.util.find_spec(module) is None for module in PACKAGES[name]):
+    if importlib.util.find_spec(name) is None:
         extra = "wandb" if name == "wandb" else "longtail[track]"
         raise ModuleNotFoundError(f"tracker (--tracker) {name} needs a package that is not installed; install {extra}")
     return Tracker(name, place.strip())
