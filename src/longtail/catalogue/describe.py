@@ -8,13 +8,24 @@ from typing import Any
 from longtail.catalogue.choose import Presets
 from longtail.catalogue.method import Builders
 from longtail.catalogue.resolve import docstring, resolve, signature
-from longtail.catalogue.tasks import TASKS
+from longtail.catalogue.tasks import PARTIAL, SELF_SUPERVISED, SEMI_SUPERVISED, TASKS
 from longtail.engine import Recipe
 from longtail.facts import knobs
 from longtail.facts.schedules import Schedule
 
 LABELS = {"Works": "works", "Breaks": "breaks", "Paper and code": "differences"}
 """Label of a paragraph in a builder's docstring, as in "Works: ..." -> its field in the explanation."""
+
+NETWORKS = "Networks, from one label a row"
+CLASSIFIERS = "Classifiers of tables and features, without a network"
+FAMILIES = {
+    SEMI_SUPERVISED: "Networks, from few labels and many rows without",
+    PARTIAL: "Networks, from sets of candidate labels",
+    SELF_SUPERVISED: "Encoders, from rows without labels",
+}
+"""Task -> the heading of its methods; those of the task supervised have one of the two above."""
+ROWS_OF_NUMBERS = "table or features"
+"""`Method.inputs` of classifiers."""
 
 
 def method_rows(builders: Builders, presets: Presets, task: str | None = None) -> list[dict[str, Any]]:
@@ -95,11 +106,23 @@ def _as_json(default: Any) -> Any:
     return default if plain else repr(default)
 
 
+def families(methods: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return heading -> methods, from `method_rows`: networks, classifiers without one, then a family for each task."""
+    found: dict[str, list[dict[str, Any]]] = {words: [] for words in (NETWORKS, CLASSIFIERS, *FAMILIES.values())}
+    for row in methods:
+        plain = CLASSIFIERS if row["inputs"] == ROWS_OF_NUMBERS else NETWORKS
+        found.setdefault(FAMILIES.get(row["task"], plain), []).append(row)
+    return {words: rows for words, rows in found.items() if rows}
+
+
 def table(methods: list[dict[str, Any]]) -> str:
-    """Return the README's table of methods, from `method_rows`."""
-    lines = ["| method | paper | year | what it is |", "|---|---|---|---|"]
-    lines += [
-        f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |"
-        for row in methods
-    ]
-    return "\n".join(lines)
+    """Return the README's tables of methods, one for each of `families`."""
+    parts = []
+    for words, rows in families(methods).items():
+        lines = [f"**{words}**", "", "| method | paper | year | what it is |", "|---|---|---|---|"]
+        lines += [
+            f"| `{row['method']}` | {row['paper'].rsplit(' ', 1)[0]} | {row['year']} | {row['summary']} |"
+            for row in rows
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)

@@ -29,18 +29,26 @@ def methods(
         return 0
     from rich.table import Table
 
+    from longtail.catalogue.describe import families
     from longtail.cli import comparison_output
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("method", "paper", "what it is"):
-        table.add_column(name, no_wrap=name != "what it is")
-    for row in rows:
-        table.add_row(row["method"], row["paper"], row["summary"])
     out = comparison_output.console()
-    out.print(table)
+    widths = {name: max(len(row[name]) for row in rows) for name in ("method", "paper")}
+    for words, family in families(rows).items():
+        table = Table(
+            box=None, pad_edge=False, header_style="dim", title=words, title_style="bold", title_justify="left"
+        )
+        for name in ("method", "paper", "what it is"):
+            table.add_column(name, no_wrap=name in widths, min_width=widths.get(name))
+        for row in family:
+            table.add_row(row["method"], row["paper"], row["summary"])
+        out.print(table)
+        out.print()
     out.print(
-        "\nPresets: quick, all (of the task of the data), noisy (for wrong labels), estimators (which quick and all "
-        "contain for tables), features (classifiers on embeddings as they are). "
+        "Presets: quick, all (of the task of the data), practice (what is usually tried first), noisy (for wrong "
+        "labels), estimators (which quick and all contain for tables), classical (further classifiers of tables), "
+        "features (classifiers on embeddings as they are). sklearn:package.module.Class(arg=value) names a classifier "
+        "of another package. "
         "longtail explain METHOD shows the equation, the knobs and the paper.",
         style="dim",
     )

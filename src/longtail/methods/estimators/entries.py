@@ -1,4 +1,4 @@
-"""The entries of the catalogue for scikit-learn's classifiers: one line per method."""
+"""The entries of the catalogue for scikit-learn's classifiers: one line per method, in the order of its tables."""
 
 from __future__ import annotations
 
@@ -21,11 +21,6 @@ ESTIMATORS_BY_KEY: dict[str, Builder] = {
     "logistic-cw": baselines.logistic_cw,
     "logistic-posthoc": baselines.logistic_posthoc,
     "logistic-threshold": thresholds.logistic_threshold,
-    "logistic-smote": resampled.logistic_smote,
-    "logistic-borderline-smote": resampled.logistic_borderline_smote,
-    "logistic-over": resampled.logistic_over,
-    "logistic-under": resampled.logistic_under,
-    "logistic-smote-under": resampled.logistic_smote_under,
     "trees": baselines.trees,
     "trees-cw": baselines.trees_cw,
     "trees-posthoc": baselines.trees_posthoc,
@@ -49,6 +44,11 @@ ESTIMATORS_BY_KEY: dict[str, Builder] = {
     "plugin": kernels.plugin,
     "logistic-cog": decomposed.logistic_cog,
     "logistic-cog-os": decomposed.logistic_cog_os,
+    "logistic-smote": resampled.logistic_smote,
+    "logistic-borderline-smote": resampled.logistic_borderline_smote,
+    "logistic-over": resampled.logistic_over,
+    "logistic-under": resampled.logistic_under,
+    "logistic-smote-under": resampled.logistic_smote_under,
     "trees-smote": resampled_trees.trees_smote,
     "trees-borderline-smote": resampled_trees.trees_borderline_smote,
     "trees-over": resampled_trees.trees_over,
