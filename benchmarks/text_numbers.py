@@ -4,7 +4,7 @@ Ten classes of 400 to 4 rows; a cell has about 29 of 3,000 words that follow Zip
 chance 0.12, one of the six words of its class instead. Balanced accuracy on 60 rows of each class, and the mean recall
 of the four rarest.
 
-    python -m benchmarks.text_numbers
+    python -m benchmarks.text_numbers --out benchmarks/results/own-data/text-numbers.json
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.command import argument_parser, save
+from benchmarks.machine import facts
 from longtail.data.prepare.texts import SPREAD, WORD, Text
 
 ROWS = (400, 240, 140, 85, 50, 30, 18, 11, 7, 4)
@@ -60,7 +62,8 @@ def recalls(train: NDArray[np.float64], y: NDArray[np.int64], test: NDArray[np.f
     """Return the recall of each class, of logistic regression with its prior taken out."""
     fitted = LogisticRegression(max_iter=500).fit(train, y)
     decided = (fitted.decision_function(test) - np.log(np.bincount(y))).argmax(axis=1)
-    return (decided.reshape(len(np.bincount(y)), -1) == np.arange(len(np.bincount(y)))[:, None]).mean(axis=1)
+    right = decided.reshape(len(np.bincount(y)), -1) == np.arange(len(np.bincount(y)))[:, None]
+    return np.asarray(right.mean(axis=1))
 
 
 def measured(draws: int, rows: Sequence[int] = ROWS) -> dict[str, tuple[float, float]]:
@@ -76,6 +79,16 @@ def measured(draws: int, rows: Sequence[int] = ROWS) -> dict[str, tuple[float, f
     return {way: (float(np.mean(each)), float(np.mean([one[-RAREST:] for one in each]))) for way, each in found.items()}
 
 
-if __name__ == "__main__":
-    for way, (balanced, rarest) in measured(5).items():
+def main() -> None:
+    parser = argument_parser(__doc__, "own-data/text-numbers.json")
+    parser.add_argument("--draws", type=int, default=5)
+    given = parser.parse_args()
+    found = measured(given.draws)
+    for way, (balanced, rarest) in found.items():
         print(f"{way:>25}: balanced accuracy {balanced:.3f}, the {RAREST} rarest {rarest:.3f}")
+    ways = {way: {"balanced_accuracy": balanced, "rarest": rarest} for way, (balanced, rarest) in found.items()}
+    save(given.out, {"machine": facts(), "draws": given.draws, "rows": ROWS, "tested": TESTED, "ways": ways})
+
+
+if __name__ == "__main__":
+    main()
