@@ -21,9 +21,6 @@ IDENTIFIERS = 20
 WORDS = 3
 """Words that half of the cells have where text is prose; half of the cells, of 20 or more, are also different."""
 
-IS_MISSING = " is missing"
-"""What the input 0/1 for missing cells is called, behind the name of its column."""
-
 STRAY = 0.05
 """Share of text among numbers up to which it is an error (such as ?), not a category."""
 

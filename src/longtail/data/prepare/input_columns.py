@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longtail.data.prepare.columns import IS_MISSING, USED
+from longtail.data.prepare.columns import USED
+
+MISSING = " is missing"
 
 
 def input_columns(preparation: Any) -> tuple[tuple[str, ...], NDArray[np.int64]] | None:
@@ -39,6 +41,6 @@ def input_columns(preparation: Any) -> tuple[tuple[str, ...], NDArray[np.int64]]
 
 
 def _owner(name: str, used: Sequence[str]) -> str:
-    if name.endswith(IS_MISSING) and name.removesuffix(IS_MISSING) in used:
-        return name.removesuffix(IS_MISSING)
+    if name.endswith(MISSING) and name.removesuffix(MISSING) in used:
+        return name.removesuffix(MISSING)
     return max((one for one in used if name.startswith(one)), key=len, default=name)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longtail.data.prepare.columns import IS_MISSING, USED, Column
+from longtail.data.prepare.columns import USED, Column
 from longtail.data.prepare.fitted_columns import (
     plain_names,
     plain_transformer,
@@ -78,7 +78,7 @@ class TablePreparation:
             plain_transformer(numbers, missing, codes).fit(typed[plain_names(used)]) if numbers or codes else None
         )
         words = (f"{name} text {k + 1}" for name, text in texts.items() for k in range(text.size))
-        names = (*numbers, *(f"{name}{IS_MISSING}" for name in missing), *words, *(c.name for c in codes))
+        names = (*numbers, *(f"{name} is missing" for name in missing), *words, *(c.name for c in codes))
         return cls(columns, transformer, names, texts, declared.missing)
 
     @property
@@ -97,7 +97,7 @@ class TablePreparation:
         numbers = [c.name for c in self.columns if c.kind in USED and c.kind not in ("category", "text")]
         texts = [text.size for text in self.texts.values()]
         indicators = self.names[len(numbers) : self.numeric - sum(texts)]
-        missing = [numbers.index(name.removesuffix(IS_MISSING)) for name in indicators]
+        missing = [numbers.index(name.removesuffix(" is missing")) for name in indicators]
         words = [len(numbers) + k for k, size in enumerate(texts) for _ in range(size)]
         first = len(numbers) + len(texts)
         return table_policy([*range(len(numbers)), *missing, *words, *range(first, first + len(self.categories))])
