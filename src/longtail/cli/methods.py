@@ -39,9 +39,10 @@ def methods(
     out = comparison_output.console()
     out.print(table)
     out.print(
-        "\nPresets: quick, all (of the task of the data), noisy (for wrong labels), estimators (which quick and all "
-        "contain for tables), features (classifiers on embeddings as they are). "
-        "longtail explain METHOD shows the equation, the knobs and the paper.",
+        "\nPresets: quick, all (of the task of the data), practice (what a practitioner tries first), "
+        "classical (forests, neighbours, kernels, resampling, balanced ensembles), noisy (for wrong labels), "
+        "estimators (trees and logistic, which quick and all contain for tables), features (classifiers on embeddings "
+        "as they are). longtail explain METHOD shows the equation, the knobs and the paper.",
         style="dim",
     )
     return 0
