@@ -27,6 +27,24 @@ def test_a_column_of_missing_cells_belongs_to_its_column() -> None:
     assert [names[p] for p in owners] == ["x", "y is missing", "y", "x", "y", "kind"]
 
 
+def test_numbers_of_words_belong_to_their_text_whatever_other_columns_are_called() -> None:
+    from longtail.data.prepare.table import TablePreparation
+    from longtail.data.read.tables.table import Declared, Table
+
+    words = [" ".join(f"{first}{k % n}" for n in (2, 3, 5)) for k, first in enumerate("abab" * 8)]
+    frame = pd.DataFrame({
+        "note text": np.arange(32.0), "note": words, "note text 1": words[::-1], "note text 1 is missing": ["u", "v"] * 16,
+    })  # fmt: skip
+    frame.loc[3, "note text"] = np.nan
+    made = TablePreparation.fit(Table(frame, None, Declared(text=("note", "note text 1"))))
+    found = input_columns(made)
+    assert found is not None
+    sizes = [made.texts[name].size for name in ("note", "note text 1")]
+    assert [found[0][p] for p in found[1]] == [
+        *["note text"] * 2, *["note"] * sizes[0], *["note text 1"] * sizes[1], "note text 1 is missing",
+    ]  # fmt: skip
+
+
 def test_features_by_place_and_nothing_for_images() -> None:
     found = input_columns(FeaturePreparation((3,), "float32"))
     assert found is not None

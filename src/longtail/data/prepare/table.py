@@ -26,7 +26,7 @@ from longtail.data.read.tables.table import Declared, Table
 from longtail.data.views.policies import table_policy
 from longtail.data.views.types import Policy
 
-FILE, TEXTS = "preparation.skops", "texts.safetensors"
+FILE, TEXTS, MISSING = "preparation.skops", "texts.safetensors", " is missing"
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +78,7 @@ class TablePreparation:
             plain_transformer(numbers, missing, codes).fit(typed[plain_names(used)]) if numbers or codes else None
         )
         words = (f"{name} text {k + 1}" for name, text in texts.items() for k in range(text.size))
-        names = (*numbers, *(f"{name} is missing" for name in missing), *words, *(c.name for c in codes))
+        names = (*numbers, *(f"{name}{MISSING}" for name in missing), *words, *(c.name for c in codes))
         return cls(columns, transformer, names, texts, declared.missing)
 
     @property
@@ -94,13 +94,17 @@ class TablePreparation:
     @property
     def policy(self) -> Policy:
         """The views of prepared rows: what is changed together comes from one column of the table."""
+        places = {name: place for place, name in enumerate(dict.fromkeys(self.owners))}
+        return table_policy([places[name] for name in self.owners])
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The column of the table that each of the D output columns is made from, by its place: names may mislead."""
         numbers = [c.name for c in self.columns if c.kind in USED and c.kind not in ("category", "text")]
-        texts = [text.size for text in self.texts.values()]
-        indicators = self.names[len(numbers) : self.numeric - sum(texts)]
-        missing = [numbers.index(name.removesuffix(" is missing")) for name in indicators]
-        words = [len(numbers) + k for k, size in enumerate(texts) for _ in range(size)]
-        first = len(numbers) + len(texts)
-        return table_policy([*range(len(numbers)), *missing, *words, *range(first, first + len(self.categories))])
+        words = [name for name, text in self.texts.items() for _ in range(text.size)]
+        indicators = self.names[len(numbers) : self.numeric - len(words)]
+        missing = [name.removesuffix(MISSING) for name in indicators]
+        return (*numbers, *missing, *words, *self.names[self.numeric :])
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
