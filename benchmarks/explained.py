@@ -1,6 +1,6 @@
 """How long contributions of columns take: boosted trees of 20 columns, 1,000 rows, one core, in seconds of its time.
 
-    python -m benchmarks.explained --out benchmarks/results/classical/explained.json
+python -m benchmarks.explained --out benchmarks/results/classical/explained.json
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a training step costs an image, by network and size: milliseconds of one core's time, in batches of 16.
 
-    python -m benchmarks.image_steps --out benchmarks/results/classical/image-steps.json
+python -m benchmarks.image_steps --out benchmarks/results/classical/image-steps.json
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kernel methods where classes are rare: from which rows landmarks are drawn, and what a correction of an SVM moves.
 
-Rings: 6,000 rows of three classes of 90, 9 and 1 % on rings around each other; logistic regression on 500 landmarks from
-all classes alike, and from all rows, its log prior taken off. Gaussians: 900, 400 and 160 rows of three classes, whose
-least balanced error is known. Balanced accuracy in percent on 30,000 new rows of equal classes.
+Rings: 6,000 rows of three classes of 90, 9 and 1 % on rings around each other, beside four columns that say nothing;
+logistic regression on 500 landmarks from all classes alike, and from all rows, its log prior taken off. Gaussians: 900, 400 and 160 rows of three classes, whose
+least balanced error is known. Balanced accuracy in percent on 12,000 new rows of equal classes.
 
     python -m benchmarks.kernels --out benchmarks/results/classical/kernels.json
 """
@@ -10,12 +10,10 @@ least balanced error is known. Balanced accuracy in percent on 30,000 new rows o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 import longtail as lt
 from benchmarks.command import argument_parser, save
@@ -23,9 +21,9 @@ from benchmarks.machine import facts
 from longtail.classical import KernelRoot
 
 Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
-TESTED = (10_000,) * 3
+TESTED = (4000,) * 3
 RINGS, GAUSSIANS = (5400, 540, 60), (900, 400, 160)
-RADII, NOISE = (3.0, 1.5, 0.0), 0.6
+RADII, NOISE, EXTRA = (3.0, 1.5, 0.0), 0.6, 4
 MEANS = np.array([(0.0, 0.0), (1.5, 0.0), (0.75, 1.3)])
 METHODS = ("svm", "svm-posthoc", "svm-cw", "kernel-logistic-posthoc")
 
@@ -35,7 +33,8 @@ def rings(seed: int, sizes: Sequence[int]) -> Rows:
     draw = np.random.default_rng(seed)
     y = np.repeat(np.arange(len(sizes)), sizes)
     angle, radius = draw.uniform(0, 2 * np.pi, len(y)), np.array(RADII)[y]
-    return np.c_[radius * np.cos(angle), radius * np.sin(angle)] + NOISE * draw.normal(size=(len(y), 2)), y
+    ring = np.c_[radius * np.cos(angle), radius * np.sin(angle)] + NOISE * draw.normal(size=(len(y), 2))
+    return np.c_[ring, draw.normal(size=(len(y), EXTRA))], y
 
 
 def gaussians(seed: int, sizes: Sequence[int]) -> Rows:
@@ -65,12 +64,11 @@ def corrected(seed: int) -> dict[str, float]:
     """Return the balanced accuracy of each method, and of the rule that knows the distributions."""
     (x, y), (new, truth) = gaussians(seed, GAUSSIANS), gaussians(1000 + seed, TESTED)
     nearest = ((new[:, None] - MEANS) ** 2).sum(2).argmin(1)
-    found: dict[str, Any] = {"best": accuracy(nearest, truth)}
+    found = {"best": accuracy(nearest, truth)}
     for key in METHODS:
         model = lt.LongTailClassifier(key).fit(x, y)
         found[key] = accuracy(model.predict(new), truth)
-    plain = make_pipeline(KernelRoot(), LogisticRegression(max_iter=1000)).fit(x, y)
-    return found | {"kernel logistic regression as it is": accuracy(plain.predict(new), truth)}
+    return found
 
 
 def main() -> None:
