@@ -1,8 +1,9 @@
 """Kernel methods where classes are rare: from which rows landmarks are drawn, and what a correction of an SVM moves.
 
 Rings: 6,000 rows of three classes of 90, 9 and 1 % on rings around each other, beside four columns that say nothing;
-logistic regression on 500 landmarks from all classes alike, and from all rows, its log prior taken off. Gaussians: 900, 400 and 160 rows of three classes, whose
-least balanced error is known. Balanced accuracy in percent on 12,000 new rows of equal classes.
+logistic regression on 500 landmarks from all classes alike, and from all rows, its log prior taken off. Gaussians: 900,
+400 and 160 rows of three classes, whose least balanced error is known. Balanced accuracy in percent on 12,000 new rows
+of equal classes.
 
     python -m benchmarks.kernels --out benchmarks/results/classical/kernels.json
 """
