@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from longtail.catalogue.resolve import resolve, split_specs
 from longtail.catalogue.tasks import SELF_SUPERVISED, role
 from longtail.data import Part, TrainingSet
 from longtail.engine import Recipe
+from longtail.facts.messages import quoted
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ def choose(
         names: Iterable[str | Method] = (
             (item,) if named else presets.of(str(item), val=val, table=table, embeddings=embeddings)
         )
+        _no_preset(item, builders, presets)
         for one in (resolve(name, builders) for name in names):
             if not named and task not in (None, one.task):
                 continue
@@ -104,6 +107,15 @@ def choose(
             raise ValueError(f"methods must not be empty, got none that is {task}; name methods in place of a preset")
         raise ValueError("methods must not be empty, got none; try quick")
     return list(chosen.values())
+
+
+def _no_preset(item: str | Method, builders: Builders, presets: Presets) -> None:
+    """Raise ValueError for a word that is no method but nearly a preset, with that preset."""
+    if isinstance(item, str) and item.isidentifier() and item not in {*builders, *presets.keys}:
+        known = [*presets.keys, *builders]
+        near = next(iter(difflib.get_close_matches(item, known, n=1, cutoff=0.6)), None)
+        if near in presets.keys:
+            raise ValueError(f"unknown method {quoted(item)}; did you mean the preset {near}? see longtail methods")
 
 
 def _misfit_in(folds: Mapping[str, Part], one: Method) -> str | None:

@@ -37,7 +37,7 @@ def resolve(spec: str | Method, builders: Builders) -> Method:
         raise TypeError(f'method must be a spec string or a Method, got {quoted(spec)}; as in "ldam-drw(scale=20)"')
     name, values = specs.parse(spec)
     if name not in builders:
-        near = _nearest(name, builders)
+        near = _nearest(name, builders, 0.6)  # below it, methods that share a few letters
         hint = f"did you mean {signature(near, builders[near])}? " if near else ""
         raise ValueError(f"unknown method {quoted(name)}; {hint}see longtail methods")
     builder = builders[name]
@@ -106,8 +106,8 @@ def _check_type(name: str, knob: str, value: Any, default: Any) -> None:
         )
 
 
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
+def _nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
 
 
 def signature(name: str, builder: Builder) -> str:

@@ -24,7 +24,8 @@ def compare(
     methods: Annotated[
         str,
         typer.Option(
-            help='A preset (quick, all, noisy, features) or specs: "ce,ldam-drw(scale=20),sklearn:package.Class()".'
+            help="A preset (quick, practice, classical, all, noisy, features) or specs: "
+            '"ce,ldam-drw(scale=20),sklearn:package.Class()".'
         ),
     ] = "quick",
     seeds: Annotated[int, typer.Option(help="How many seeds; they vary initialisation and order.")] = 3,

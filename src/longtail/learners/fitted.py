@@ -162,7 +162,7 @@ def probabilities(estimator: Any, x: NDArray[np.float64]) -> NDArray[np.float64]
     probs = found.astype(np.float64)
     far = np.abs(probs.sum(1) - 1) if len(probs) else np.zeros(1)
     if not (np.isfinite(probs).all() and (probs >= -FAR).all() and far.max() <= FAR):
-        low, total = (float(np.nan_to_num(v, nan=-1.0)) for v in (probs.min(), probs.sum(1)[far.argmax()]))
+        low, total = float(probs.min()), float(probs.sum(1)[far.argmax()])  # NaN stays NaN
         raise ValueError(
             f"predict_proba of {kind} must give probabilities >= 0 that sum to 1 in every row, got a least of {low:.3g}"
             f" and a sum of {total:.3g}; calibrate it with CalibratedClassifierCV, or leave it out"
@@ -171,15 +171,15 @@ def probabilities(estimator: Any, x: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 @contextmanager
-def quiet(seed: int | None = None) -> Iterator[list[warnings.WarningMessage]]:
-    """Drop what is printed inside and collect warnings; with a seed, the global generators have it meanwhile."""
+def quiet(seed: int | None = None, printed: io.StringIO | None = None) -> Iterator[list[warnings.WarningMessage]]:
+    """Collect warnings and what is printed inside; with a seed, the global generators have it meanwhile."""
     # of classifiers that draw from it
     states = (np.random.get_state(), random.getstate()) if seed is not None else None  # noqa: NPY002
     try:
         if seed is not None:
             np.random.seed(seed)  # noqa: NPY002
             random.seed(seed)
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as caught:
+        with redirect_stdout(printed or io.StringIO()), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield caught
     finally:

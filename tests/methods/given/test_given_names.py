@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ class NoProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, x: Any) -> Any:
         return np.full((len(x), len(self.classes_)), 0.7)
+
+
+class Nothing(NoProbabilities):
+    def predict_proba(self, x: Any) -> Any:
+        return np.full((len(x), len(self.classes_)), np.nan)
+
+
+class Unused(NoProbabilities):
+    """Says what XGBoost says of an argument that it does not use."""
+
+    def fit(self, x: Any, y: Any) -> Unused:
+        warnings.warn('[00:20:59] WARNING: /a/b.cc:782: \nParameters: { "foo" } are not used.\n', stacklevel=1)
+        return super().fit(x, y)  # type: ignore[return-value]
 
 
 class Changing(LogisticRegression):  # type: ignore[misc]
@@ -129,6 +143,12 @@ class TestRefused:
             ([("a", GaussianNB()), ("a", GaussianNB(var_smoothing=1.0))], "got 'a' for two"),
             ([Changing()], "Changing cannot be copied .*constructor"),
             ([("a", 3)], "must have get_params and set_params"),
+            ([("a", GaussianNB(), 1)], r'must be \("name", classifier\), got \(.a., GaussianNB\(\), 1\)'),
+            ([(1, GaussianNB())], r'must be \("name", classifier\), got \(1, GaussianNB\(\)\)'),
+            ([("a", "ce")], r'must be \("name", classifier\)'),
+            ([("", GaussianNB())], "letters, digits, - and _, got ''"),
+            (["practise"], "unknown method 'practise'; did you mean the preset practice"),
+            ("quikc,ce", "unknown method 'quikc'; did you mean the preset quick"),
             (["rf=sklearn:Forest()"], "must be named as sklearn:package.module.Class"),
             ([f"{RF}2"], "no class RandomForestClassifier2; did you mean sklearn.ensemble.RandomForestClassifier"),
             (["sklearn:sklearn.RandomForestClassifier()"], "did you mean sklearn.ensemble.RandomForestClassifier"),
@@ -157,6 +177,9 @@ class TestRefused:
         rows = load(x, y).train
         for value, words in (
             (lightgbm.LGBMClassifier(boosting_type="foo"), "LGBMClassifier: Unknown boosting type foo"),
+            (lightgbm.LGBMClassifier(n_estimators=2, fooo=1), "LGBMClassifier: its argument 'fooo' is not used"),
+            (Unused(), r"Unused: its argument 'foo' is not used: unknown, or without effect here; leave it out\)"),
+            (Nothing(), "in every row, got a least of nan and a sum of nan"),
             (NoProbabilities(), "must give probabilities >= 0 that sum to 1 in every row, got a least of 0.7"),
         ):
             with pytest.raises(ValueError, match=words):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from longtail.facts.messages import quoted
 from longtail.learners.estimator import fit_arguments
 from longtail.learners.fitted import last_step, probabilities
-from longtail.learners.given_fit import fit_given
+from longtail.learners.given_fit import fit_given, without_place
 from longtail.methods.given.fitting import seeded_copy, takes_weights
 from longtail.methods.given.identity import is_estimator, nested
 
@@ -137,5 +137,5 @@ def _failed(estimator: Any, error: Exception) -> str:
 
 
 def _line(error: Exception) -> str:
-    text = " ".join(str(error).partition("Stack trace")[0].split())[:300]
+    text = " ".join(without_place(str(error).partition("Stack trace")[0]).split())[:300]
     return text.rstrip(" .") or quoted(type(error).__name__)

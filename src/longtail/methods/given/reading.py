@@ -33,14 +33,18 @@ def read(asked: Any, reserved: Collection[str]) -> Any:
         return read(parts, reserved) if any(map(imported.is_spelled, parts)) else asked
     if _is_one(asked) or isinstance(asked, Method | Given):
         asked = [asked]
-    items = [_pair(item) if _is_one(item) else item for item in asked]
+    items = [_pair(item) for item in asked]
     used = {name: "" for name, _ in (item for item in items if isinstance(item, tuple)) if name is not None}
     known = [item for item in items if isinstance(item, Given)]
     read_items: list[Any] = []
     for item in items:
         if isinstance(item, tuple):
             name, value = item
-            made = _checked(name, value, reserved) if name else _unnamed(value, {*reserved, *used, *_keys(known)})
+            made = (
+                _checked(name, value, reserved)
+                if name is not None
+                else _unnamed(value, {*reserved, *used, *_keys(known)})
+            )
             item = _once(made, known)
             known.append(item)
         read_items.append(item)
@@ -66,7 +70,14 @@ def _is_one(item: Any) -> bool:
     return not isinstance(item, Method | Given) and checks.looks_like_one(item)
 
 
-def _pair(item: Any) -> tuple[str | None, Any]:
+def _pair(item: Any) -> Any:
+    """Return a classifier with its name or None; what is no classifier as it is."""
+    if not _is_one(item):
+        if isinstance(item, tuple):
+            raise TypeError(
+                f'a classifier with a name must be ("name", classifier), got {quoted(item)}; as in ("rf", rf)'
+            )
+        return item
     if isinstance(item, str):
         return imported.built(item)
     return item if isinstance(item, tuple) else (None, item)
