@@ -14,10 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from benchmarks import all as benchmark
-from benchmarks import cifar_file, export_cifar, semi_file
+from benchmarks import cifar_file, export_cifar, image_steps, kernels, semi_file
 from benchmarks.gpu import isolated
 from benchmarks.gpu.__main__ import SECTIONS, file_name, main
 from benchmarks.gpu.setting import NotMeasuredError, Result, Setting
@@ -171,6 +172,14 @@ def test_few_labels_on_a_gpu_with_a_cpu_in_its_place(
     assert runs["fixmatch"]["changed"] == [None, None]
     assert runs["fixmatch-darp"]["changed"][1] > 0
     assert runs["fixmatch-darp"]["published"]["Wang et al. 2022 (USB), repository ≠"] == 78.5
+
+
+def test_kernels_and_image_steps_measure_what_they_say() -> None:
+    x, y = kernels.rings(0, (50, 20, 5))
+    assert x.shape == (75, 2 + kernels.EXTRA)
+    assert np.bincount(y).tolist() == [50, 20, 5]
+    assert kernels.accuracy(np.array([0, 0, 1, 0, 2]), np.array([0, 0, 1, 1, 2])) == 83.3
+    assert image_steps.milliseconds("convnet", 8) > 0
 
 
 def test_every_benchmark_of_the_list_exists_and_has_a_committed_result() -> None:

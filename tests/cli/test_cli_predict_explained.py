@@ -56,6 +56,7 @@ def test_predictions_with_the_columns_that_moved_them(folder: Path, capsys: pyte
     assert list(table.columns)[-5:] == ["score", "mean score", "feature 1", "value 1", "contribution 1"]
     assert (table["feature 1"] == "amount").mean() > 0.5
     refused(capsys, "predict", model, folder / "new.csv", "--top", "2")
+    refused(capsys, "predict", model, folder / "new.csv", "--top", "3")  # the default, which was not asked for
     refused(capsys, "predict", model, folder / "new.csv", "--explain", "--top", "0")
     assert "gets embeddings" in refused(capsys, "predict", model, folder / "new.csv", "--explain", "--out", "x.npz")
 

@@ -45,9 +45,9 @@ def methods(
         out.print(table)
         out.print()
     out.print(
-        "Presets: quick, all (of the task of the data), practice (what is usually tried first), classical (forests, "
-        "neighbours, kernels, resampling, balanced ensembles), noisy (for wrong labels), estimators (trees and "
-        "logistic, which quick and all contain for tables), features (classifiers on embeddings as they are). "
+        "Presets: quick, all (of the task of the data), practice (what a practitioner tries first), classical "
+        "(forests, neighbours, kernels, resampling, balanced ensembles), noisy (for wrong labels), estimators (trees "
+        "and logistic, which quick and all contain for tables), features (classifiers on embeddings as they are). "
         "sklearn:package.module.Class(arg=value) names a classifier of another package. "
         "longtail explain METHOD shows the equation, the knobs and the paper.",
         style="dim",

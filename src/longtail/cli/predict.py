@@ -15,8 +15,6 @@ from longtail.cli.terminal import print_json, print_lines, write_table
 
 NAMED = 10
 """How many skipped images are named on the terminal."""
-TOP = 3
-"""How many columns explain a row."""
 LISTED = 20
 """Of how many classes an estimated share is printed."""
 
@@ -42,7 +40,7 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Of logistic* and trees*: the columns that moved each prediction's score.")
     ] = False,
-    top: Annotated[int, typer.Option(help="How many columns --explain names.")] = TOP,
+    top: Annotated[int | None, typer.Option(help="How many columns --explain names (3).")] = None,
     delimiter: o.Delimiter = None,
     header: o.Header = None,
     skip_bad: o.SkipBad = False,
@@ -91,7 +89,7 @@ def predict(
         )
     if embedding and explain:
         raise ValueError("--explain is of predictions, and an .npz gets embeddings; write a .csv")
-    if top < 1 or (top != TOP and not explain):
+    if top is not None and (top < 1 or not explain):
         raise ValueError(f"--top must be at least 1 and goes with --explain, got {top}; add --explain or leave it out")
     if sets is not None:
         exact_level(sets, "--sets")
@@ -112,7 +110,7 @@ def predict(
     with _shown(predictor.preparation):
         predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
     if explain:
-        predictions = explained.beside(predictions, predictor, new, top)
+        predictions = explained.beside(predictions, predictor, new, explained.TOP if top is None else top)
     for note in (*predictions.notes, *_skipped_note(predictions.missing, len(predictions), "prediction")):
         print_lines(f"longtail: note: {note}", error=True)
     if target is None:
