@@ -178,7 +178,7 @@ def test_empty_files_options_of_others_and_bombs_are_refused(tmp_path: Path, mon
     ):
         read_table(path, delimiter=";")
     (tmp_path / "t.csv").write_text("a\n1\n")
-    with pytest.raises(ValueError, match=r"sheet \(--worksheet\) is read for \.xlsx files, not for t\.csv"):
+    with pytest.raises(ValueError, match=r"^worksheet \(--worksheet\) is read for \.xlsx files, not for t\.csv"):
         read_table(tmp_path / "t.csv", worksheet="one")
     assert LARGEST > 2**30
     monkeypatch.setattr("longtail.data.read.tables.workbook.LARGEST", 10)
