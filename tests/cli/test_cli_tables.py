@@ -52,6 +52,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_training_and_its_plan_say_how_the_table_was_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [str(folder / "claims.csv"), "--label", "fraud", "--missing", "zzz", "--drop", "age", "--time", "when"]
+    for words in (["train"], ["train", "--dry-run"], ["compare", "--methods", "logistic", "--dry-run"]):
+        further = ["--method", "logistic", "--out", str(folder / "said")] if "train" in words else ["--jobs", "1"]
+        assert run([*words, *options, *further]) == 0
+        said = capsys.readouterr().out
+        assert "Note: no cell of claims is 'zzz', which missing (--missing) declares.\n" in said
+        assert "Note: test: 25 % of the rows (40), those from 2023-05-01 on by column 'when', which is no" in said
+        assert "Note: column 'note' is read as text" in said
+
+
 def test_a_model_of_a_csv_predicts_workbooks_and_json_lines_alike(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,7 +82,7 @@ def test_the_words_are_learnt_and_a_named_sheet_is_scored(
     capsys.readouterr()
     labelled = str(folder / "labelled.xlsx")
     assert run(["evaluate", str(folder / "m"), labelled, "--worksheet", "claims", "--json"]) == 0
-    assert "1 empty rows of sheet 'claims' were left out" in caplog.text
+    assert "1 empty row of sheet 'claims' was left out" in caplog.text
     scores = json.loads(capsys.readouterr().out)
     assert scores["rows"] == 40
     assert scores["values"]["balanced_accuracy"]["mean"] == 1  # on rows of the future, by a word of the text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,13 @@ def _print_costs(plan: dict[str, Any]) -> None:
     on_gpu = f", {size(plan['gpu_memory'])} on the GPU" if plan["gpu_memory"] else ""
     print_lines(f"memory    about {size(plan['memory'])}{on_gpu}, with {'1 at a time' if measured else side}")
     print_lines(f"folder    {plan['out']}")
+    print_notes(plan["notes"])
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what there is to say of the data: how they were read and split, and what was left out."""
+    for note in dict.fromkeys(notes):
+        print_lines(f"Note: {note}.")
 
 
 def process_age() -> float:

@@ -68,6 +68,7 @@ def train(
     from longtail.catalogue.choose import without_effect
     from longtail.catalogue.search import most_trainings
     from longtail.cli import progress
+    from longtail.cli.plan_output import print_notes
     from longtail.cli.train_all import announced, prepared
     from longtail.comparison.execute import check_limits
     from longtail.comparison.output_folder import make_output_folder
@@ -138,9 +139,11 @@ def train(
             if expected is not None:
                 write_expected(folder, expected)
     small = small_network(splits.facts, shared.to_json())
+    notes = (*splits.notes, *getattr(splits.preparation, "notes", ()))
     if dry_run:
         plan = {"method": chosen.spec, "seed": seed, "epochs": shared.epochs, "data": splits.name, "out": str(folder)}
         plan |= {} if calibrate is None else {"calibrate": calibrate}
+        plan |= {"notes": list(dict.fromkeys(notes))}
         plan |= {"every_row": True, "expected": expected} if every_row else {}
         if json:
             print_json(plan)
@@ -153,6 +156,7 @@ def train(
             print_lines(f"would train {task} on {rows} into {folder}")
             if small is not None:
                 print_lines(small)
+            print_notes(notes)
         return 0
     pictures = run_plots.write_plots(folder)
     if json:
@@ -185,6 +189,7 @@ def train(
         print_lines(f"Calibrated: {run.result['calibration']['words']}")
     if (search := searched([run.result])) is not None:
         print_lines(about_search(chosen.spec, search))
+    print_notes(notes)
     return 0
 
 

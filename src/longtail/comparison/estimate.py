@@ -12,6 +12,7 @@ from longtail.catalogue.search import most_trainings
 from longtail.comparison import execute
 from longtail.comparison.audit import find_damaged
 from longtail.comparison.costs import Cost, ShortRun, data_bytes, is_estimator, measure, peak_memory
+from longtail.comparison.notes import notes
 from longtail.comparison.plan import Plan, Task, plan
 from longtail.comparison.preparation import Prepared
 from longtail.data import Examples
@@ -77,6 +78,7 @@ def estimate(prepared: Prepared, jobs: int | None = None, evaluations: int = 1, 
         "classes": len(prepared.splits.classes),
         "folds": None if prepared.folds is None else prepared.folds.k,
         "methods": [m.spec for m in planned.methods],
+        "notes": notes(planned),
         "small_network": small_network(prepared.splits.facts, prepared.recipe.to_json()),
         "seeds": len(planned.seeds),
         "runs": len(planned.tasks),

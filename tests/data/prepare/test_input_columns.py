@@ -33,7 +33,8 @@ def test_numbers_of_words_belong_to_their_text_whatever_other_columns_are_called
 
     words = [" ".join(f"{first}{k % n}" for n in (2, 3, 5)) for k, first in enumerate("abab" * 8)]
     frame = pd.DataFrame({
-        "note text": np.arange(32.0), "note": words, "note text 1": words[::-1], "note text 1 is missing": ["u", "v"] * 16,
+        "note text": np.arange(32.0), "note": words, "note text 1": words[::-1],
+        "note text 1 is missing": ["u", "v"] * 16,
     })  # fmt: skip
     frame.loc[3, "note text"] = np.nan
     made = TablePreparation.fit(Table(frame, None, Declared(text=("note", "note text 1"))))

@@ -72,7 +72,7 @@ class TestWhich:
         found = TablePreparation.fit(alone)
         assert found.names == ("a",)
         assert "column 'x' was left out: it is text of which no two training rows share two words" in found.notes
-        with pytest.raises(ValueError, match=r"column 'x' cannot be read as text, .* share 0 words; .*--category 'x'"):
+        with pytest.raises(ValueError, match=r"column 'x' must have two words .* got none .*--category 'x'"):
             lt.data.load(alone.assign(y=["a", "b"] * 15), "y", text_columns="x")
 
     @cases(

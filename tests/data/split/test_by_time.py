@@ -58,6 +58,10 @@ def test_is_by_brute_force(drawn: list[tuple[int, int]], share: float, grouped: 
         return
     far = {cut: abs(sum(t >= cut for t in times) / len(times) - share) for cut in moments[1:]}
     cut = max(c for c, distance in far.items() if distance <= min(far.values()) + 1e-12)
+    if sum(t >= cut for t in times) / len(times) > share + 0.25:
+        with pytest.raises(ValueError, match=r"times must have a moment that cuts off about .* finer column"):
+            later(pool, torch.arange(len(times)), share, "test", [])
+        return
     past = [k for k, t in enumerate(times) if t < cut]
     future = [k for k, t in enumerate(times) if t >= cut]
     if grouped:

@@ -268,6 +268,28 @@ def test_other_names_are_refused(given: Any, words: str) -> None:
         named(given)
 
 
+def test_a_file_is_no_place_and_is_refused_before_anything_is_read(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "t.csv").write_text("x\n")
+    for name in ("tensorboard", "mlflow"):
+        assert command(["train", "nowhere.csv", "--tracker", f"{name}:{tmp_path / 't.csv'}"]) == 2
+        assert "must write into a folder, got the file" in capsys.readouterr().err
+    assert named(f"tensorboard:{tmp_path}") is not None
+
+
+def test_a_server_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES as RETRIES
+
+    from longtail.runs.trackers.mlflow import client
+
+    monkeypatch.setenv(RETRIES.name, "9")
+    client("http://127.0.0.1:1")
+    assert RETRIES.get() == 9
+    monkeypatch.delenv(RETRIES.name)
+    client("http://127.0.0.1:1")
+    assert RETRIES.get() == 3
+
+
 def test_a_package_that_is_absent_is_one_line_before_anything_is_read(monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for verb in ("train", "compare"):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 def input_columns(preparation: Any) -> tuple[tuple[str, ...], NDArray[np.int64]] | None:
     """Return the names (P,) of columns and, for each of the D inputs, the place of its column among them.
 
-    A column 0/1 for missing cells belongs to the column whose cells they are, the numbers of a text to the text. Features (D,) without a preparation for
-    tables are called by their place, "feature 0". None for images and other inputs that have no columns.
+    A column 0/1 for missing cells belongs to the column whose cells they are, the numbers of a text to the text.
+    Features (D,) without a preparation for tables are called by their place, "feature 0". None for images and other
+    inputs that have no columns.
 
     Args:
         preparation: of a model or of splits.

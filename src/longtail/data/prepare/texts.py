@@ -80,9 +80,10 @@ class Text:
         except ValueError:  # no term is left
             terms = []
         if len(terms) < 2:
+            found = f"only {terms[0]!r}" if terms else "none"
             raise ValueError(
-                f"column {name!r} cannot be read as text, since two training rows or more share {len(terms)} words; "
-                f"read it as categories (--category {name!r}), or drop it"
+                f"column {name!r} must have two words that two training rows or more hold to be read as text, got "
+                f"{found} (a word has two letters or more); read it as categories (--category {name!r}), or drop it"
             )
         counts = _counts(cells, terms)
         rows = np.bincount(counts.indices, minlength=len(terms))

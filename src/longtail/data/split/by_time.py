@@ -12,6 +12,8 @@ from longtail.data.pool import Pool
 from longtail.data.read.times import Times
 
 OPTIONS = {"test": "test", "validation": "val (--val)"}
+FAR = 0.25
+"""Share of the rows by which a later part may be larger than asked for; beyond, the times do not order the rows."""
 
 
 def later(pool: Pool, rows: Tensor, share: float, part: str, notes: list[str]) -> tuple[Tensor, Tensor]:
@@ -29,7 +31,8 @@ def later(pool: Pool, rows: Tensor, share: float, part: str, notes: list[str]) -
         notes: gets sentences that say the split.
 
     Raises:
-        ValueError: all rows of one moment, a class with rows from the cut on alone, or no group that begins there.
+        ValueError: all rows of one moment, or so many that far more than the share would be later; a class with rows
+            from the cut on alone, or no group that begins there.
     """
     assert pool.times is not None
     own = pool.times.take(rows.numpy())
@@ -96,6 +99,13 @@ def _cut(times: Times, share: float, part: str) -> float:
     later_rows = np.cumsum(sizes[::-1])[::-1][1:] / len(times.values)  # from each moment on, but the first
     nearest = np.abs(later_rows - share)
     best = np.flatnonzero(nearest <= nearest.min() + 1e-12)[-1]
+    if later_rows[best] > share + FAR:
+        got = f"{100 * later_rows[best]:.3g} % of the rows from {times.text(moments[1:][best])} on"
+        raise ValueError(
+            f"times must have a moment that cuts off about {100 * share:.3g} % of the rows for the {part} part, got "
+            f"{len(moments)} moments, and at the nearest {got}; name a finer column with time "
+            "(--time), or say in a column which rows are tested (--split)"
+        )
     return float(moments[1:][best])
 
 

@@ -14,6 +14,8 @@ TAG = "longtail.id"
 NAMES = re.compile(r"[^\w\-. /]")
 """What a name may not have; replaced by an underscore."""
 DATABASE = "mlflow.db"
+RETRIES = "3"
+"""How often a server that does not answer is asked again, about ten seconds; MLflow itself waits for minutes."""
 MOST = 100
 """Parameters that MLflow takes at a time."""
 
@@ -39,6 +41,7 @@ def client(place: str) -> Any:
     """Return a client of the store. MLflow's telemetry is off, and a store of files is allowed for where it is one."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     uri = address(place)
     if uri.startswith("file:"):
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")

@@ -87,7 +87,7 @@ def named(given: str | Tracker | None) -> Tracker | None:
 
     Raises:
         TypeError: no text.
-        ValueError: another name, or nothing behind the colon.
+        ValueError: another name, nothing behind the colon, or a file in place of a folder.
         ModuleNotFoundError: its package is not installed.
     """
     if given is None or isinstance(given, Tracker):
@@ -103,4 +103,8 @@ def named(given: str | Tracker | None) -> Tracker | None:
     if importlib.util.find_spec(name) is None:
         extra = "wandb" if name == "wandb" else "longtail[track]"
         raise ModuleNotFoundError(f"tracker (--tracker) {name} needs a package that is not installed; install {extra}")
+    if name != "wandb" and "://" not in place and Path(place.strip() or ".").is_file():
+        raise ValueError(
+            f"tracker (--tracker) must write into a folder, got the file {quoted(place)}; name another place"
+        )
     return Tracker(name, place.strip())

@@ -89,6 +89,8 @@ class TestRead:
         assert found.frame["a"].tolist() == [1, 2]
         assert found.frame["b"].tolist() == ["x", ""]
         assert found.notes == ("t.xlsx: 2 empty rows of sheet 'one' were left out",)
+        one = read_table(book(tmp_path / "u.xlsx", ["a"], [], [1]))
+        assert one.notes == ("u.xlsx: 1 empty row of sheet 'one' was left out",)
 
     def test_a_header_is_told_from_a_row_as_in_a_text_file(self, tmp_path: Path) -> None:
         path = book(tmp_path / "t.xlsx", ["x", 1], ["y", 2])
@@ -152,7 +154,7 @@ def torn(path: Path) -> Path:
         (torn, (["a"], [1]), "cannot be read as a workbook"),
         (None, (["a", "b"], [1, "=A2+1"]), "cell B2 holds a formula without a stored value; open the workbook in"),
         (None, (), "sheet 'one' holds no cells; name another with worksheet="),
-        (None, (["a", "b"],), "holds a header and no rows; add rows"),
+        (None, (["a", "b"],), "holds a header and no rows; add rows, or name another sheet with worksheet="),
         (None, (["a", "a"], [1, 2]), r"must name every column once, got 'a' 2 times"),
         (None, (["a", None], [1, 2]), "the column below B1 has no name"),
     ],
@@ -176,7 +178,7 @@ def test_empty_files_options_of_others_and_bombs_are_refused(tmp_path: Path, mon
     ):
         read_table(path, delimiter=";")
     (tmp_path / "t.csv").write_text("a\n1\n")
-    with pytest.raises(ValueError, match=r"sheet \(--worksheet\) is read for \.xlsx files, not for t\.csv"):
+    with pytest.raises(ValueError, match=r"^worksheet \(--worksheet\) is read for \.xlsx files, not for t\.csv"):
         read_table(tmp_path / "t.csv", worksheet="one")
     assert LARGEST > 2**30
     monkeypatch.setattr("longtail.data.read.tables.workbook.LARGEST", 10)

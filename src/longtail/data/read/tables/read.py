@@ -106,7 +106,7 @@ def _check_options(paths: list[Path], delimiter: str | None, header: bool | None
     if lines == suffixes and lines and header is not None:
         raise ValueError(f"header (--header, --no-header) is not read for {paths[0].name}, whose lines name each value")
     if worksheet is not None and workbook.SUFFIX not in suffixes:
-        raise ValueError(f"sheet (--worksheet) is read for .xlsx files, not for {paths[0].name}; leave it out")
+        raise ValueError(f"worksheet (--worksheet) is read for .xlsx files, not for {paths[0].name}; leave it out")
 
 
 def _concatenated(pandas: Any, frames: list[Any]) -> Any:

@@ -74,9 +74,13 @@ def read_workbook(
     check_unique(columns, path.name, "rename one, or pass header=False (--no-header) if the first row is data")
     body = rows[named:]
     if not body:
-        raise ValueError(f"{path.name}: sheet {quoted(title)} holds a header and no rows; add rows")
+        raise ValueError(
+            f"{path.name}: sheet {quoted(title)} holds a header and no rows; add rows, or name another sheet "
+            "with worksheet= (--worksheet)"
+        )
     if skipped := body[-1].number - rows[0].number + 1 - len(rows):
-        notes.append(f"{path.name}: {skipped} empty rows of sheet {quoted(title)} were left out")
+        many = "1 empty row" if skipped == 1 else f"{skipped} empty rows"
+        notes.append(f"{path.name}: {many} of sheet {quoted(title)} {'was' if skipped == 1 else 'were'} left out")
     frame = package("pandas", "tables").DataFrame(
         {name: typed.series([_cell(row, k) for row in body]) for name, k in zip(columns, used, strict=True)}
     )
