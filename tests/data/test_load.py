@@ -286,6 +286,11 @@ class TestExamples:
             assert data.sample_weight is not None
             assert batch["sample_weight"].equal(data.sample_weight[batch["index"]])
 
+    @pytest.mark.parametrize(("weight", "got"), [("w", "'w'"), (np.array(["1"] * 70), "values of type <U1")])
+    def test_sample_weights_that_are_no_numbers(self, weight: object, got: str) -> None:
+        with pytest.raises(ValueError, match=rf"sample_weight must be one number per row, got {got}; name a column"):
+            load(*blobs(), sample_weight=weight)
+
     def test_splits_pass_through(self) -> None:
         splits = load("digits")
         assert load(splits).hash == splits.hash

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -35,3 +36,12 @@ def test_the_arguments_are_left_alone() -> None:
     counts = np.array([5.0, 3.0])
     raised(counts, 1.0), lowered(counts, 1.0)
     assert counts.tolist() == [5, 3]
+
+
+def test_floors_are_those_of_exact_numbers() -> None:
+    """In floats 0.29 * 100 is below 29 and 7 / 0.07 below 100."""
+    for percent in range(1, 101):
+        share = Fraction(percent, 100)
+        for n in range(1, 120):
+            assert raised([n, 1, 0], percent / 100).tolist() == [n, max(1, math.floor(share * n)), 0]
+            assert lowered([10**6, n, 0], percent / 100).tolist() == [math.floor(n / share), n, 0]

@@ -13,7 +13,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from tests.methods.resampled_rows import ENSEMBLES, RESAMPLED, TABLE, by_hand, fitted, rows, seed_of
+from tests.methods.resampled_rows import ENSEMBLES, RESAMPLED, TABLE, by_hand, fitted, learner, rows, seed_of
 
 from longtail.methods import method
 
@@ -117,6 +117,12 @@ class TestPrior:
         assert self.prior("logistic-smote-under") == [20, 20, 10, 0]
         assert self.prior("trees-smote-under(over=0.3,under=1)") == [30, 30, 30, 0]
         assert {tuple(self.prior(key)) for key in ENSEMBLES} == {(1, 1, 1, 1)}
+
+    def test_the_log_loss_that_tells_a_diverged_fit_has_the_same_shares(self) -> None:
+        for key in ("trees-smote-under", "trees-over(ratio=0.5)", "trees-under"):
+            after = learner(key, rows()).resample
+            assert after is not None
+            assert after(np.array([100.0, 40, 2, 0])).tolist() == self.prior(key), key
 
     @pytest.mark.parametrize("key", [*(f"logistic-{how}" for how in ("smote", "over", "smote-under", "under"))])
     def test_they_are_the_shares_that_the_classifier_sees(self, key: str) -> None:

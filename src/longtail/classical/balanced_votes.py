@@ -17,7 +17,8 @@ class BalancedVotes(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     P(y | x) = a_y / sum_j a_j, a_j = P'(j | x) / n_j, P' those of the classifier and n_j the training rows of class j.
 
     Over k nearest neighbours, each vote weighs 1 / n of its class. Its predictions are those of post-hoc logit
-    adjustment at tau = 1 (Menon et al. 2021, eq. 9): log a_j = log P'(j | x) - log pi_j - log N.
+    adjustment at tau = 1 (Menon et al. 2021, eq. 9): log a_j = log P'(j | x) - log pi_j - log N. Classes can tie
+    exactly, such as one vote of a class of one row with three of a class of three; rounding may then tell them apart.
 
     Args:
         estimator: a classifier with `predict_proba`; None means five nearest neighbours.

@@ -98,7 +98,7 @@ def test_they_are_shapley_values_over_all_subsets(group: list[int]) -> None:
     x = new_rows()
     found = contributions_of(MODEL, np.array(group), max(group) + 1)
     assert found is not None
-    for score in (0, 2):
+    for score in (0, 1):
         values = found(x, score)
         for row, own in zip(x, values, strict=True):
             np.testing.assert_allclose(own, shapley(MODEL, row, score, group), rtol=0, atol=1e-12)
@@ -112,6 +112,8 @@ def test_the_trees_have_what_the_test_is_about() -> None:
     assert inner["is_categorical"].any()
     assert not inner["is_categorical"].all()
     assert len(set(inner["missing_go_to_left"].tolist())) == 2
+    nodes = np.concatenate([some[1].nodes for some in MODEL._predictors])  # a category that is not known goes left
+    assert (nodes["is_categorical"] & nodes["missing_go_to_left"] & ~nodes["is_leaf"].astype(bool)).any()
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -12,6 +12,7 @@ from torch.utils.data import Subset, TensorDataset
 
 from longtail.data.rows import Examples
 from longtail.facts.counts import encode
+from longtail.facts.messages import quoted
 
 IMAGE_CHANNELS = (1, 3)
 
@@ -61,7 +62,13 @@ def of_dataset(source: Any) -> tuple[Any, Any] | None:
 
 def as_weight(sample_weight: Any, size: int) -> Tensor:
     """One weight per row as float32; their range is checked with the rest of the data."""
-    weight = torch.as_tensor(np.asarray(sample_weight), dtype=torch.float32)
+    values = np.asarray(sample_weight)
+    if values.dtype.kind not in "biuf":
+        got = quoted(sample_weight) if isinstance(sample_weight, str) else f"values of type {values.dtype}"
+        raise ValueError(
+            f"sample_weight must be one number per row, got {got}; name a column of weights with weight (--weight)"
+        )
+    weight = torch.as_tensor(values, dtype=torch.float32)
     if weight.shape != (size,):
         raise ValueError(f"sample_weight must have shape ({size},), got {tuple(weight.shape)}; pass one per row")
     return weight

@@ -55,7 +55,7 @@ def easy_ensemble(*, n_estimators: Members = 10) -> Method:
     class, drawn without replacement.
 
     Liu et al. 2009. F_tj is the weighted share of stumps that vote for class j, less 1 / (C - 1) of the share that does
-    not: the highest probability possible is 0.88 for two classes, 0.26 for five. Codes as in balanced-forest.
+    not: the highest probability possible is 0.88 for two classes, 0.25 for five. Codes as in balanced-forest.
 
     Works: The smallest class has tens of rows or more; ten subsets lose less of the large classes than one.
 

@@ -58,7 +58,9 @@ def forest_cw(*, n_estimators: Members = 100, max_features: Tries = "sqrt", min_
     Works: As forest, for the balanced error, where leaves hold rows of several classes (min_samples_leaf > 1).
 
     Breaks: A leaf of a single class has the same shares whatever its weight: in fully grown trees, the default, the
-    weights choose the splits alone. Its probabilities assume classes of equal size.
+    weights choose the splits alone. Its probabilities are read as those of classes of equal size, which they come near
+    in leaves of many rows and not in fully grown trees: where 3,000 rows of noise have 5 % of a class, its mean
+    probability was 0.46 with 50 rows a leaf, 0.41 with 20, 0.19 with 2 and 0.12 with 1.
 
     Paper and code: No paper of its own; the weights are scikit-learn's, computed once from all rows, not for each
     bootstrap sample ("balanced_subsample").

@@ -21,10 +21,10 @@ def kernel_logistic(*, C: PositiveFloat = 1.0, gamma: Gamma = "scale", kernel: K
 
     loss = sum_i -log softmax(f(x_i))_(y_i) + sum_j ||f_j||^2 / (2 C), f_j(x) = b_j + sum_i a_ij k(x, x_i).
 
-    k is exp(-gamma ||x - x'||^2) for kernel "rbf", x . x' for "linear", (gamma x . x')^3 for "poly"; gamma "scale" is
-    1 / (D var(X)), "auto" 1 / D, of scaled numbers and one-hot codes. It is scikit-learn's logistic regression on the
-    root of the kernel matrix, up to 2,000 rows exactly, beyond on 500 landmarks from all classes alike (Nystroem). A
-    saved model of 2,000 rows has 32 MB.
+    Two classes have one f and the sigmoid, as in logistic; b_j has no penalty. k is exp(-gamma ||x - x'||^2) for kernel
+    "rbf", x . x' for "linear", (gamma x . x')^3 for "poly"; gamma "scale" is 1 / (D var(X)), "auto" 1 / D, of scaled
+    numbers and one-hot codes. It is scikit-learn's logistic regression on the root of the kernel matrix, up to 2,000
+    rows exactly, beyond on 500 landmarks from all classes alike (Nystroem). A saved model of 2,000 rows has 32 MB.
 
     Works: Boundaries that bend, few rows, numbers on one scale; its probabilities are those of a proper loss.
 

@@ -58,7 +58,8 @@ def knn_cw(*, k: Neighbours = 5, weights: Votes = "uniform") -> Method:
 
     P(y | x) = a_y / sum_j a_j, a_j = 1 / n_j sum_(i in N_k(x)) v_i [y_i = j].
 
-    The knobs and v are those of knn. This is knn-posthoc at tau = 1, normalised to one.
+    The knobs and v are those of knn. This is knn-posthoc at tau = 1, normalised to one. Votes can tie, as one of a
+    class of a single row with three of a class of three: rounding then decides, and may differ between the two.
 
     Works: As knn, for the balanced error: one neighbour of a rare class outvotes many of a frequent one.
 
@@ -78,7 +79,7 @@ def knn_posthoc(*, tau: NonNegativeFloat = 1.0, k: Neighbours = 5, weights: Vote
     A class of P = 0 keeps 1e-12: it is never chosen while pi_y^tau > 1e-12 k for uniform votes, as it is at tau = 1
     with any data.
 
-    Menon et al. 2021, eq. 9. The knobs are those of knn. At tau = 1 it predicts as knn-cw.
+    Menon et al. 2021, eq. 9. The knobs are those of knn. At tau = 1 it predicts as knn-cw but for ties.
 
     Works: As knn, for the balanced error.
 
