@@ -76,7 +76,8 @@ def test_another_objective_is_no_other_training(trained, capsys, caplog):
     assert command([*TRAIN, "--objective", "recall>=0.9"]) == 0  # of the rarest class
     out = capsys.readouterr().out
     assert "Decides: 'fraud' where p >= " in out
-    assert "the scores above are by the method's own rule" in out
+    assert " as decided below, " in out
+    assert "the method's own rule" not in out  # one rule for the scores, not two
     assert "recall " in out
     assert epochs(folder) == before
     run = Run.load(folder / "model")

@@ -34,7 +34,8 @@ class LongTailClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         method: a spec string, such as "ldam-drw(scale=20)".
         knobs: {name: value} in place of knobs in the spec. Each is a parameter of its own for `set_params` and
             grids: `knobs__tau`.
-        epochs, batch_size, lr, model: of the recipe; None is what fits the data.
+        epochs, batch_size, lr, model: of the recipe of a network; None is what fits the data. Methods that are fitted
+            at once have no use for them.
         val: share of every class withheld for validation.
         objective, cost, positive: what to decide for, as of `longtail train`; an objective needs `val`. `positive` is
             a label, costs (C, C) are in the order of `classes_`.

@@ -179,8 +179,6 @@ def train(
         print_lines(f"No model, so that longtail predict cannot take this folder: {why}")
     if decision is not None:
         print_lines(_decides(decision))
-        if not every_row:
-            print_lines("  the scores above are by the method's own rule; longtail evaluate scores these decisions")
     if calibrate is not None:
         print_lines(f"Calibrated: {run.result['calibration']['words']}")
     if (search := searched([run.result])) is not None:
