@@ -51,8 +51,18 @@ def method(spec: Any, beside: Iterable[Any] = ()) -> Method:
     """
     if isinstance(spec, Method):
         return spec
+    _one_method(spec)
     one = given.read_one(spec, reserved())
     return one.method() if isinstance(one, given.Given) else resolve(one, {**catalogue(), **given.builders_of(beside)})
+
+
+def _one_method(spec: Any) -> None:
+    """Raise ValueError for the name of a preset, which is several methods."""
+    if isinstance(spec, str) and spec in PRESETS.keys:
+        keys = ", ".join(PRESETS.of(spec)[:5])
+        raise ValueError(
+            f"method must be one method, got {spec!r}, a preset of several (longtail compare); name one, such as {keys}"
+        )
 
 
 def reserved() -> set[str]:
@@ -127,6 +137,7 @@ def overview(task: str | None = None) -> list[dict[str, Any]]:
 
 def explained(name: str) -> dict[str, Any]:
     """Return what `longtail explain` prints about one method, or a classifier as "sklearn:package.module.Class"."""
+    _one_method(name)
     one = given.read_one(name, reserved())
     if not isinstance(one, given.Given):
         return explanation(name, catalogue(), PRESETS)

@@ -21,7 +21,7 @@ from sklearn.svm import SVC, LinearSVC
 from tests.cases import cases
 
 from longtail.data import load
-from longtail.methods import given_classifiers, method, methods
+from longtail.methods import explained, given_classifiers, method, methods
 from longtail.methods.given import identity
 from longtail.methods.given.imported import class_of
 from longtail.methods.given.reading import default_name
@@ -170,6 +170,11 @@ class TestRefused:
     )
     def test_in_one_line(self, asked: Any, words: str) -> None:
         assert re.search(words, refusal(asked)), refusal(asked)
+
+    def test_a_preset_where_one_method_is_asked_for(self) -> None:
+        for asked in (method, explained):
+            with pytest.raises(ValueError, match=r"must be one method, got 'practice', a preset .* such as trees, "):
+                asked("practice")
 
     def test_values_that_only_a_fit_refuses_are_found_on_the_rows(self) -> None:
         lightgbm = pytest.importorskip("lightgbm")
