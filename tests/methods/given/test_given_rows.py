@@ -29,7 +29,7 @@ from longtail.data.split.folds import Folds
 from longtail.engine.default_recipe import default_recipe
 from longtail.engine.randomness import derived
 from longtail.methods import method, methods
-from longtail.methods.given.fitting import fixed_seeds, seeded_copy
+from longtail.methods.given.fitting import fixed_seeds, other_weights, seeded_copy
 from longtail.runs.cross_validation import fold_folder, train_folds
 from longtail.runs.run import Run
 from longtail.runs.train import train
@@ -154,6 +154,18 @@ class TestByHand:
         run = train(given, SPLITS, folder=tmp_path)
         assert run.result["prior"] == pytest.approx([1 / 3] * 3)
         assert methods([given], val=True)[1].posthoc(torch.tensor([6, 3, 1])).trained == 1.0  # type: ignore[misc]
+
+    def test_other_weights_are_said_since_the_prior_of_the_probabilities_is_not_known(self) -> None:
+        weighed = LogisticRegression(class_weight={0: 1, 1: 2, 2: 9})
+        (plain, *_) = methods([("lr", make_pipeline(StandardScaler(), weighed))], val=True)
+        assert [note(SPLITS.train) for note in plain.notes] == [
+            "lr: class_weight={0: 1, 1: 2, 2: 9} was given, and its probabilities are read as those of the training "
+            "shares all the same, so that a correction may take the prior off twice"
+        ]
+        unbalanced = pytest.importorskip("lightgbm").LGBMClassifier(is_unbalance=True)
+        assert other_weights(unbalanced) == ["is_unbalance=True"]
+        for usual in (LogisticRegression(class_weight="balanced"), LogisticRegression(), ExtraTreesClassifier()):
+            assert other_weights(usual) == []
 
     def test_so_does_resampling_to_equal_classes(self) -> None:
         imblearn = pytest.importorskip("imblearn")

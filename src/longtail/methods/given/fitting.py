@@ -9,6 +9,10 @@ from longtail.learners.fitted import last_step
 from longtail.methods.given.identity import nested, parameters_of
 
 SEEDS = ("random_state", "random_seed", "seed")
+WEIGHTS = (
+    "class_weight", "scale_pos_weight", "is_unbalance", "auto_class_weights", "class_weights", "sampling_strategy",
+)  # fmt: skip
+"""Arguments of scikit-learn, XGBoost, LightGBM, CatBoost and imbalanced-learn that change the shares of classes."""
 THREADS = ("n_jobs", "thread_count", "nthread")
 
 BALANCED = ("balanced", "balanced_subsample")
@@ -58,6 +62,13 @@ def seeded_copy(estimator: Any, seed: int, threads: int) -> Any:
         if changes:
             one.set_params(**changes)
     return made
+
+
+def other_weights(estimator: Any) -> list[str]:
+    """Return what else was given that changes the shares of classes, such as `scale_pos_weight=9`."""
+    found = [(name, parameters_of(one).get(name)) for one in nested(estimator) for name in WEIGHTS]
+    known = {"None", "False", "1", "1.0", *BALANCED, *TO_EQUAL}
+    return list(dict.fromkeys(f"{name}={value}" for name, value in found if str(value) not in known))
 
 
 def fixed_seeds(estimator: Any) -> list[str]:

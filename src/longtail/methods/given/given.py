@@ -135,10 +135,15 @@ class Given:
         return next((why for why in self._why.values() if why is not None), None)
 
     def notes(self, rows: Part) -> str | None:
-        """Return what a table says of it: a seed of its own, a model that is not saved."""
+        """Return what a table says of it: a seed or class weights of its own, a model that is not saved."""
         said = []
         if seeds := fitting.fixed_seeds(self.estimator):
             said.append(f"{', '.join(seeds)} was given, so that its seeds are alike but for the rows")
+        if weights := fitting.other_weights(self.estimator):
+            said.append(
+                f"{', '.join(weights)} was given, and its probabilities are read as those of the training shares all "
+                "the same, so that a correction may take the prior off twice"
+            )
         if (why := self.unsaved) is not None:
             said.append(f"its models are not saved ({why})")
         return f"{self.name}: {'; '.join(said)}" if said else None
