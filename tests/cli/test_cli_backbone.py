@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import longtail as lt
-from longtail.cli import run
+from longtail.cli import progress, run
 from longtail.data.read.backbone import Encoder
 from longtail.report import page
 from longtail.report.page.reading import read
@@ -67,6 +67,16 @@ def test_new_images_are_embedded_alike(made: Path, capsys: pytest.CaptureFixture
     array = np.asarray(PIL.open(made / "photos" / "dark" / "0.png"))[None]
     torch.testing.assert_close(predictor.prepared(array), predictor.prepared(made / "photos" / "dark" / "0.png"))
     assert predictor.prepared(splits.test.inputs).equal(splits.test.inputs)
+
+
+def test_every_verb_that_embeds_shows_how_far_it_is(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    shown = progress.display
+    monkeypatch.setattr(progress, "display", lambda what, unit: (begun.append(what), shown(what, unit))[1])
+    assert run(["predict", str(made / "model"), str(made / "photos")]) == 0
+    assert run(["predict", str(made / "model"), str(made / "photos"), "--out", str(made / "p.npz")]) == 0
+    assert run(["evaluate", str(made / "model"), str(made / "photos")]) == 0
+    assert begun == ["predicting", "embedding", "evaluating"]
 
 
 def test_the_backbone_may_move_but_not_change(made: Path, tmp_path: Path, capsys: Any) -> None:

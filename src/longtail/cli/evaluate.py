@@ -43,7 +43,7 @@ def evaluate(
 
     Example: longtail evaluate runs/model claims-2027.csv --label fraud --out scores.json
     """
-    from longtail.cli.predict import check_kind
+    from longtail.cli.predict import check_kind, embedding_shown
     from longtail.facts.files import write_json
     from longtail.facts.paths import check_not_data
     from longtail.metrics import metric as metric_of
@@ -63,10 +63,11 @@ def evaluate(
         from longtail.posthoc.decisions.costs import read_cost
 
         costs = read_cost(cost, predictor.classes, positive)
-    result = predictor.evaluate(
-        data, label=label, metric=metric, positive=positive, cost=costs, skip_unknown=skip_unknown, skip_bad=skip_bad,
-        delimiter=delimiter, header=header, worksheet=worksheet,
-    )  # fmt: skip
+    with embedding_shown(predictor.preparation, "evaluating"):
+        result = predictor.evaluate(
+            data, label=label, metric=metric, positive=positive, cost=costs, skip_unknown=skip_unknown,
+            skip_bad=skip_bad, delimiter=delimiter, header=header, worksheet=worksheet,
+        )  # fmt: skip
     if out is not None:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ def predict(
     new = rows(data, predictor.preparation, delimiter=delimiter, header=header, worksheet=worksheet)
     if embedding and target is not None:
         return _embed(predictor, new, target, skip_bad=skip_bad, json=json)
-    with _shown(predictor.preparation):
+    with embedding_shown(predictor.preparation, "predicting"):
         predictions = predictor.predictions(new, target_prior=new_prior, raw=raw, skip_bad=skip_bad, sets=sets)
     if explain:
         predictions = explained.beside(predictions, predictor, new, explained.TOP if top is None else top)
@@ -153,18 +153,18 @@ def check_kind(data: str, preparation: Any) -> None:
         raise ValueError(f"the model was trained on images, got {data!r}; pass a folder of images or an image file")
 
 
-def _shown(preparation: Any) -> AbstractContextManager[Any]:
+def embedding_shown(preparation: Any, what: str) -> AbstractContextManager[Any]:
     """Progress on standard error where a backbone has to embed the images first; else nothing."""
     from longtail.cli import progress
 
-    return progress.display("predicting", "rows") if getattr(preparation, "kind", None) == "backbone" else nullcontext()
+    return progress.display(what, "rows") if getattr(preparation, "kind", None) == "backbone" else nullcontext()
 
 
 def _embed(predictor: Any, new: Any, target: Path, *, skip_bad: bool, json: bool) -> int:
     """Write the embeddings of new rows and print how many there are."""
     from longtail.runs.embeddings import embed
 
-    with _shown(predictor.preparation):
+    with embedding_shown(predictor.preparation, "embedding"):
         embeddings = embed(predictor, new, skip_bad=skip_bad)
     for note in _skipped_note(embeddings.skipped, len(embeddings), "embedding"):
         print_lines(f"longtail: note: {note}", error=True)
