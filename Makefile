@@ -21,7 +21,7 @@ demo: $(VENV)/demo.stamp  ## compare methods on real long-tailed digits
 	$(BIN)/longtail compare
 
 test: $(VENV)/dev.stamp  ## the whole test suite
-	OMP_NUM_THREADS=1 $(PYTEST) -n auto -q
+	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist worksteal -q
 
 test-fast: $(VENV)/dev.stamp  ## without the tests that compile, start processes, train for long or import other frameworks
 	OMP_NUM_THREADS=1 $(PYTEST) -n auto --dist worksteal -q -m "not slow" --ignore tests/integrations
