@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.base import clone
+from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,7 +24,7 @@ from longtail.facts import trusted
 from longtail.facts.learner import Inference, Learner
 from longtail.facts.types import Update
 from longtail.learners import EstimatorLearner, FittedEstimator
-from longtail.learners.estimator import EvaluateOnly, no_optimizer
+from longtail.learners.estimator import MANY_CLASSES, EvaluateOnly, fit_logged, no_optimizer
 from longtail.methods.estimators.classifiers import slower
 from longtail.runs.predictor import Predictor
 
@@ -204,6 +205,14 @@ def test_one_class_alone_is_refused() -> None:
     alone = data(weight=(train.targets == 1).float())
     with pytest.raises(ValueError, match="two classes or more must have rows of sample weight > 0; correct the"):
         fitted(train=alone)
+
+
+def test_more_classes_than_half_the_rows_of_a_tree_are_no_warning() -> None:
+    x, y = np.arange(60.0)[:, None], np.repeat(np.arange(30), 2)
+    few = BaggingClassifier(n_estimators=3, max_samples=24, random_state=0)
+    with pytest.warns(UserWarning, match=MANY_CLASSES):
+        clone(few).fit(x, y)
+    fit_logged(few, x, y, {})  # a warning is an error here
 
 
 def test_a_fit_that_does_not_converge_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,8 @@ Keep = Callable[[Any], Any]
 """A fitted classifier -> what of it predicts and is saved."""
 Resample = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """(C,) rows of each class -> those that the classifier draws from them for its fit."""
+MANY_CLASSES = "The number of unique classes is greater than 50% of the number of samples"
+"""scikit-learn's warning, on the rows of one tree, that indices of classes might be a quantity."""
 ATTEMPTS = 4
 """Number of fits after which a classifier that diverges again is taken as it is."""
 ROUNDING = 1e-9
@@ -199,6 +201,7 @@ def fit_logged(estimator: Any, x: NDArray[np.float64], y: NDArray[np.int64], wei
 
     with limited_threads(torch.get_num_threads()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", MANY_CLASSES)
         try:
             estimator.fit(x, y, **weights)
         except ValueError as error:
