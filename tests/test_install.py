@@ -47,5 +47,8 @@ def test_the_demo_installs_whatever_a_message_could_ask_for() -> None:
     asked = {name for path in (ROOT / "src").rglob("*.py") for name in SAID.findall(path.read_text())}
     (everything,) = extras["all"]
     assert asked >= {"data", "report"}
-    assert asked <= set(everything.removeprefix("longtail[").removesuffix("]").split(",")) | {"all"}
+    assert asked <= set(everything.removeprefix("longtail[").removesuffix("]").split(",")) | {
+        "all",
+        "track",
+    }  # trackers bring 40 packages
     assert '-e ".[all]"' in make("-B", "demo")

@@ -213,7 +213,7 @@ class TestBaseline:
         ("baseline", "line"),
         [
             ("zzzz", "baseline: unknown method 'zzzz'; see longtail methods"),
-            ("quick", "baseline: unknown method 'quick'"),
+            ("quick", "baseline: method must be one method, got 'quick', a preset of several"),
             ("ldam-drw(scale=-1)", "baseline: scale must be > 0, got -1"),
             ("ce-threshold", "method 'ce-threshold' needs a validation part, got none; add"),
             (3, 'baseline: method must be a spec string or a Method, got 3; as in "ldam-drw'),

@@ -75,7 +75,7 @@ class TestTheDocument:
             "interval_width_with_folds", "singletons", "untested", "hardly_tested", "headline", "declared_split",
             "foldable", "label_kind", "counts_known", "unlabeled", "label_noise", "class_shares", "candidates",
             "unknown", "duplicates", "conflicts", "leaks", "group_leaks", "columns", "unreadable", "labels", "notes",
-            "findings", "checks", "ignored", "advice",
+            "findings", "checks", "ignored", "advice", "undeclared_missing",
         }  # fmt: skip
 
     def test_counts_and_ratio_are_of_the_training_part(self) -> None:

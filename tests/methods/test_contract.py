@@ -248,8 +248,12 @@ def test_methods_that_train_differently_have_different_texts() -> None:
         ["crest-plus", "fixmatch-crest-plus"],
         ["darp", "fixmatch-darp"],
         ["fixmatch-simpro", "simpro"],
+        ["forest", "forest-posthoc", "forest-threshold"],
         ["gh", "simclr-gh"],
+        ["kernel-logistic", "kernel-logistic-posthoc", "kernel-logistic-threshold", "plugin"],
+        ["knn", "knn-posthoc", "knn-threshold"],
         ["logistic", "logistic-posthoc", "logistic-threshold"],
         ["proden-records", "records"],
+        ["svm", "svm-posthoc", "svm-threshold"],
         ["trees", "trees-posthoc", "trees-threshold"],
     ]

@@ -25,6 +25,7 @@ from longtail.learners import SupervisedLearner
 from longtail.losses import CrossEntropyLoss
 from longtail.methods import explained, method
 from longtail.methods.entries import CATALOG, SEARCHES
+from longtail.methods.presets import CLASSICAL
 from longtail.methods.robust.decoupled import frozen_modules
 from longtail.models import build
 from longtail.optim import UncorrectedAdam
@@ -37,7 +38,7 @@ REFUSED = {
     *(key for key in CATALOG if method(key).task != "supervised"),
     "logit-adjusted-posthoc", "ce-threshold", "logit-adjusted-threshold", "tau-norm", "oracle",
     "logistic", "logistic-cw", "logistic-posthoc", "trees", "trees-cw", "trees-posthoc",
-    "threshold-moving", "logistic-threshold", "trees-threshold",
+    "threshold-moving", "logistic-threshold", "trees-threshold", *CLASSICAL,
     *OURS, "recover", "co-teaching", "l2rw", "mwn", "meta", *SEARCHES, "ssp", "ssp-contrast", "rcal", "supcon",
     "rolt", "rolt-drw", "sel-cl", "sel-cl-plus",
 }  # fmt: skip

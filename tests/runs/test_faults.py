@@ -52,7 +52,7 @@ def pause(marker):
     open(marker, "w").close()
     time.sleep(600)
 
-cli.app = job
+cli.command = lambda: job
 """
 
 

@@ -63,7 +63,7 @@ class TestNothingIsExecuted:
         ("loader", "module", "name"),
         [
             ("ObjectNode", "test_forged", "Foreign"),
-            ("ObjectNode", "sklearn.ensemble._forest", "RandomForestClassifier"),
+            ("ObjectNode", "sklearn.gaussian_process._gpc", "GaussianProcessClassifier"),
             ("FunctionNode", "os", "system"),
             ("TypeNode", "builtins", "eval"),
             ("MethodNode", "sklearn.compose._column_transformer", "ColumnTransformer"),

@@ -105,7 +105,7 @@ FORGED: dict[str, tuple[Callable[[Meta], Any], str]] = {
     "no files": (lambda m: m.update(files={}), "files cannot be"),
     "files of text": (lambda m: m.update(files="x"), "files cannot be"),
     "no preparation file": (lambda m: m["files"].pop("preparation.skops"), "preparation of this model is damaged"),
-    "another kind of rows": (lambda m: m["preparation"].update(kind="shell"), "must be table, images or features"),
+    "another kind of rows": (lambda m: m["preparation"].update(kind="shell"), "table, images, backbone or features"),
     "another rule": (lambda m: m.update(posthoc="eval"), "post-hoc rule must be one of"),
     "a file elsewhere": (lambda m: m["files"].update({"../../etc/passwd": "0"}), "which is not in the folder"),
     "the folder above": (lambda m: m["files"].update({"..": "0"}), r"\.\. in .* cannot be read"),

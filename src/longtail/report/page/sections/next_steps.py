@@ -19,7 +19,7 @@ WITH_VALUE = {
 DECIDING = {"--objective", "--cost", "--positive", "--select"}
 """Options of both verbs that mean less to one model on every row than to a comparison."""
 BEST_TEST = "best-test"
-FLAGS = {"--json", "--dry-run", "--report"}
+FLAGS = {"--json", "--dry-run", "--report", "--importance"}
 
 
 def section(page: Page) -> Section | None:
