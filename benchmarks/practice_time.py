@@ -63,9 +63,8 @@ def main() -> None:
         for row in found["rows"]
     }
     print(f"{given.rows:,} x {given.columns}: {seconds:.0f} s, {size / 1e6:.0f} MB (at most {MOST_SECONDS:.0f} s)")
-    save(
-        given.out, {"machine": facts(), **vars(given) | {"out": None}, "seconds": seconds, "bytes": size, "rows": rows}
-    )
+    shape = {"rows": given.rows, "columns": given.columns, "categories": given.categories}
+    save(given.out, {"machine": facts(), "table": shape, "seconds": seconds, "bytes": size, "methods": rows})
     if seconds > MOST_SECONDS:
         raise SystemExit(f"practice must take at most {MOST_SECONDS:.0f} s, took {seconds:.0f} s")
 
