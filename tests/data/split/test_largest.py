@@ -126,11 +126,14 @@ def test_what_cannot_be_cut_is_refused(options: dict[str, Any], message: str) ->
         load(X, Y, **options)
 
 
-def test_it_is_refused_for_data_with_parts_folds_and_large_digits(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_refused_for_data_with_parts_folds_and_large_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ValueError, match="ratio cannot be applied to data that are already split"):
         load(load(X, Y), ratio=2, largest=5)
     with pytest.raises(ValueError, match=r"largest \(--largest\) must be at most 100 for digits"):
         load("digits", largest=101)
     assert run(["compare", "digits", "--largest", "0", "--dry-run"]) == 2
     assert "--largest" in capsys.readouterr().err
-    assert run(["compare", "digits", "--largest", "40", "--ratio", "4", "--methods", "ce", "--dry-run"]) == 0
+    arguments = ["compare", "digits", "--largest", "40", "--ratio", "4", "--methods", "ce", "--dry-run"]
+    assert run([*arguments, "--out", str(tmp_path)]) == 0
