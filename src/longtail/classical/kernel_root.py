@@ -37,8 +37,8 @@ class KernelRoot(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     safeguard: on rings with shares of 90, 9 and 1 % the balanced accuracy was within 0.2 points by either way
     (`python -m benchmarks.kernels`).
 
-    One core took 1.6 s for the eigenvalues of 2,000 rows and 4.9 s for those of 3,000; the root of 2,000 rows is 32 MB
-    of a saved model, which is why `exact` is no larger.
+    The time for eigenvalues grows with the cube of the rows, and the root of 2,000 rows is 2,000 x 2,000 numbers of 8
+    bytes, 32 MB of a saved model, which is why `exact` is no larger.
 
     Args:
         kernel: "rbf", exp(-gamma ||x - x'||^2); "linear", x . x'; or "poly", (gamma x . x' + coef0)^degree.

@@ -18,10 +18,9 @@ from longtail.methods.estimators.classifiers import Columns, dense_one_hot, size
 from longtail.posthoc.choice import Cost, Goal, PositiveClass
 
 MOST_ROWS = 1_000_000
-"""Most training rows: one core grew 100 trees on 20,000 rows of 50 numbers in 11 s, and time grows a bit faster than
-rows: a million of them are a quarter of an hour, or an hour for 1,024 numbers."""
+"""Most training rows; time grows a bit faster than rows."""
 MOST_SHARES = 20_000_000
-"""Most training rows x classes: every node has a number for each class, and 100 trees had 26 nodes a row."""
+"""Most training rows x classes: every node of every tree has a number for each class."""
 
 Members = Annotated[int, Range(1, 10_000, integer=True)]
 Tries = Annotated[float | str, WordOrNumber(("sqrt",), number=Range(0, 1, open_low=True), what="a share")]

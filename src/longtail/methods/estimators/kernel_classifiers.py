@@ -20,12 +20,12 @@ from longtail.methods.estimators.classifiers import (
 
 FOLDS = 5
 MOST_ROWS = 20_000
-"""Most training rows for an SVM: one core fitted 10,000 rows of 20 numbers in 1.6 s, 20,000 in 6.3 s, and it is fitted
-six times; its matrix of kernels grows with the square of the rows."""
+"""Most training rows for an SVM, which is fitted six times: its matrix of kernels, and so its time, grows with the
+square of the rows or faster."""
 MOST_PAIRS = 300
 """Most classes for an SVM, which compares each with each."""
 MOST_KERNEL_ROWS = 200_000
-"""Most training rows for kernel logistic regression: features of 100,000 rows took 2.6 GB and their fit 20 s."""
+"""Most training rows for kernel logistic regression: 500 features of each are 0.8 GB, and a fit has copies of them."""
 
 Kernel = Annotated[str, Choice(KERNELS)]
 Gamma = Annotated[float | str, WIDTH]

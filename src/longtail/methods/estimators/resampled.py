@@ -115,8 +115,8 @@ def logistic_smote_under(
     Breaks: As logistic-smote. Rows of large classes are thrown away. Its probabilities are for the classes as
     resampled.
 
-    Paper and code: The paper sweeps both amounts, in percent of the rare class, and has no default; 0.1, then 0.5, is
-    the pair of the usual tutorials for imbalanced-learn.
+    Paper and code: Both amounts are knobs in the paper, too, in percent of the rare class. The defaults 0.1 and 0.5 are
+    ours.
     """
     sampling = Sampling("smote", over=over, under=under, k_neighbors=k_neighbors)
     knobs = {"over": over, "under": under, "k_neighbors": k_neighbors}
