@@ -15,7 +15,7 @@ NAMES = re.compile(r"[^\w\-. /]")
 """What a name may not have; replaced by an underscore."""
 DATABASE = "mlflow.db"
 RETRIES = "3"
-"""How often a server that does not answer is asked again, about ten seconds; MLflow itself waits for minutes."""
+"""How often a server that does not answer is asked again; MLflow itself asks for minutes."""
 MOST = 100
 """Parameters that MLflow takes at a time."""
 
